@@ -1,0 +1,70 @@
+# libksyscall: build, install, demo, test. `make help` lists the targets.
+
+PREFIX ?= /usr/local
+# The multiarch folder where the system has one (Debian), else lib.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
+INCLUDEDIR ?= $(PREFIX)/include
+
+CARGO ?= cargo
+OBJCOPY ?= objcopy
+# Where the library is built, and for which Rust target (default: this machine's).
+BUILD ?= build
+TARGET ?=
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+MAJOR := $(firstword $(subst ., ,$(VERSION)))
+SONAME := libksyscall.so.$(MAJOR)
+LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
+
+CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
+SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
+
+# Needed from the C library alone, nothing run at load time, and never unloaded:
+# links hold the address of their detach function.
+LINK := -shared -nostartfiles -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
+	-Wl,-u,bpf_program__attach_ksyscall -Wl,--gc-sections -Wl,-z,defs \
+	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code
+
+.PHONY: all
+all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.pc
+
+$(BUILD)/libksyscall.so: $(LIBRARY)
+	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+$(LIBRARY): $(SOURCES) Makefile
+	@mkdir -p $(BUILD)
+	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
+		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
+	# Rust's core comes with unwind tables; nothing here unwinds.
+	$(OBJCOPY) --remove-section .eh_frame --strip-debug $(CARGO_OUT)/capi/libksyscall.a $(BUILD)/libksyscall.a
+	$(CC) $(LINK) $(LDFLAGS) -s -o $@ $(BUILD)/libksyscall.a
+
+$(BUILD)/libksyscall.pc: libksyscall.pc.in Makefile
+	@mkdir -p $(BUILD)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+
+.PHONY: header
+header: ## make include/ksyscall.h anew
+	$(CARGO) build --locked --features capi
+	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
+
+.PHONY: install
+install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
+	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
+	install -m 644 $(BUILD)/libksyscall.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 include/ksyscall.h $(DESTDIR)$(INCLUDEDIR)
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* pkgconfig/libksyscall.pc)
+	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h
+
+.PHONY: clean
+clean: ## remove what was built, but not downloaded kernels and packages
+	rm -rf build target

@@ -1,0 +1,202 @@
+//! From a call's name to the kernel symbols that may serve it.
+//!
+//! A kernel names the functions of its syscall table by one convention out of a
+//! few. This file holds those of each architecture, as data, and spells out the
+//! symbols; `search.rs` finds out which convention the running kernel has.
+
+use core::fmt;
+
+use crate::name::MAX_NAME_LEN;
+use crate::table::{Column, Row};
+
+/// How a kernel names the functions behind its syscall table.
+pub(crate) struct Convention {
+    /// What stands before the function's name as the table has it.
+    prefix: &'static str,
+    column: Column,
+    /// A symbol that every kernel of this convention has, and no kernel of those
+    /// further down the list. Where it exists, a missing symbol is missing for
+    /// good. None: a kernel of this convention has no symbol by which a later
+    /// convention could be mistaken for its own.
+    anchor: Option<&'static str>,
+}
+
+/// Functions that take the caller's registers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`,
+/// include/linux/syscalls.h). The kernel has them under their prefix only, so on
+/// such a kernel nothing else may be taken: a program built for the one
+/// convention reads garbage from the other.
+#[allow(dead_code, reason = "architectures without wrappers")]
+const fn wrapped(prefix: &'static str, anchor: &'static str) -> Convention {
+    Convention {
+        prefix,
+        column: Column::Native,
+        anchor: Some(anchor),
+    }
+}
+
+/// Functions under their plain names. Where a call takes arguments
+/// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
+/// `sys_openat` is there in every version and for every call.
+const PLAIN: Convention = Convention {
+    prefix: "",
+    column: Column::Native,
+    anchor: Some("sys_getpid"),
+};
+
+/// The conventions of this architecture, in the order to try them.
+///
+/// Sources: arch/x86/include/asm/syscall_wrapper.h (4.17),
+/// arch/arm64/include/asm/syscall_wrapper.h (4.19),
+/// arch/s390/include/asm/syscall_wrapper.h (4.20; the prefix `__s390x_`),
+/// arch/riscv/include/asm/syscall_wrapper.h (6.6),
+/// arch/powerpc/include/asm/syscall_wrapper.h (6.2; wrappers without a prefix).
+pub(crate) const CONVENTIONS: &[Convention] = &[
+    #[cfg(target_arch = "x86_64")]
+    wrapped("__x64_", "__x64_sys_getpid"),
+    #[cfg(target_arch = "aarch64")]
+    wrapped("__arm64_", "__arm64_sys_getpid"),
+    #[cfg(target_arch = "riscv64")]
+    wrapped("__riscv_", "__riscv_sys_getpid"),
+    #[cfg(target_arch = "s390x")]
+    wrapped("__s390x_", "__s390x_sys_getpid"),
+    // A 64-bit kernel has `__ia32_sys_openat` too and may serve 32-bit processes
+    // by another function, so its own names come first.
+    #[cfg(target_arch = "x86")]
+    Convention {
+        prefix: "__ia32_",
+        column: Column::Compat,
+        anchor: Some("__ia32_compat_sys_ioctl"),
+    },
+    #[cfg(target_arch = "x86")]
+    wrapped("__ia32_", "__ia32_sys_getpid"),
+    // 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
+    #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
+    Convention {
+        prefix: "",
+        column: Column::Compat,
+        anchor: Some("compat_sys_ioctl"),
+    },
+    PLAIN,
+    // Behind the plain names, for no arm64 kernel has both.
+    #[cfg(target_arch = "arm")]
+    Convention {
+        prefix: "__arm64_",
+        column: Column::Compat,
+        anchor: None,
+    },
+];
+
+/// A set of conventions, one bit each, in the order of [`CONVENTIONS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Conventions(pub(crate) u8);
+
+impl Conventions {
+    pub(crate) const ALL: Self = Self((1 << CONVENTIONS.len()) - 1);
+
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) fn contains(self, index: usize) -> bool {
+        self.0 & (1 << index) != 0
+    }
+
+    pub(crate) fn with(self, index: usize) -> Self {
+        Self(self.0 | 1 << index)
+    }
+
+    pub(crate) fn without(self, index: usize) -> Self {
+        Self(self.0 & !(1 << index))
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those of the set for which `fits` holds.
+    pub(crate) fn only(self, mut fits: impl FnMut(&Convention) -> bool) -> Self {
+        let mut set = self;
+        for (index, convention) in CONVENTIONS.iter().enumerate() {
+            if self.contains(index) && !fits(convention) {
+                set = set.without(index);
+            }
+        }
+        set
+    }
+
+    /// Those of the set in which `symbol` may serve the call of the row.
+    pub(crate) fn that_have(self, symbol: &Symbol, row: &Row<'_>) -> Self {
+        self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
+    }
+}
+
+impl Convention {
+    pub(crate) fn anchor(&self) -> Option<Symbol> {
+        self.anchor.map(|anchor| Symbol::new(anchor, "", ""))
+    }
+
+    /// The symbols that may serve the call of the row in a kernel of this
+    /// convention, most likely first.
+    pub(crate) fn symbols(&self, row: &Row<'_>) -> impl Iterator<Item = Symbol> {
+        (0..).map_while(|before| self.symbol(row, before))
+    }
+
+    fn symbol(&self, row: &Row<'_>, before: usize) -> Option<Symbol> {
+        let (sys, rest) = row.function(self.column, before)?;
+        Some(Symbol::new(self.prefix, sys, rest))
+    }
+}
+
+/// Longest function name that a table may have.
+pub(crate) const MAX_FUNCTION_LEN: usize = "sys_".len() + MAX_NAME_LEN;
+const MAX_SYMBOL_LEN: usize = "__s390x_".len() + MAX_FUNCTION_LEN;
+
+/// The name of a kernel function, as /proc/kallsyms has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Symbol {
+    /// Ends in at least one NUL, for the kernel reads it as a C string.
+    bytes: [u8; MAX_SYMBOL_LEN + 1],
+    len: u8,
+}
+
+impl Symbol {
+    #[inline(never)]
+    fn new(prefix: &str, sys: &str, rest: &str) -> Self {
+        let mut symbol = Self {
+            bytes: [0; MAX_SYMBOL_LEN + 1],
+            len: 0,
+        };
+        for part in [prefix, sys, rest] {
+            for byte in part.bytes() {
+                let end = usize::from(symbol.len);
+                if let Some(place) = symbol.bytes[..MAX_SYMBOL_LEN].get_mut(end) {
+                    *place = byte;
+                    symbol.len += 1;
+                }
+            }
+        }
+        symbol
+    }
+
+    /// The symbol as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is ever stored, so neither fallback is reached.
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The symbol as a C string.
+    pub(crate) fn as_c_str(&self) -> &core::ffi::CStr {
+        core::ffi::CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,121 @@
+//! The libbpf that is loaded in this process, found when it is needed.
+//!
+//! It is not linked: preloaded into a program without libbpf this library must
+//! not bring one in, and there can be any version of it. No address is kept from
+//! one call to the next, for the program may unload it.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+
+use errno::{Errno, errno};
+
+use super::{Failure, bpf_link, bpf_program};
+
+/// A handle on the loaded libbpf.
+pub(super) struct Libbpf(*mut c_void);
+
+/// libbpf's `libbpf_print_fn_t`. The last argument is a `va_list`.
+pub(super) type Print =
+    unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
+
+/// The functions of libbpf that are used, each since 0.5 or before.
+macro_rules! functions {
+    ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        impl Libbpf {
+            $(#[allow(non_snake_case, reason = "libbpf's own names")]
+            pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
+                // SAFETY: libbpf.h declares the function of this name so.
+                unsafe { core::mem::transmute(self.address(concat!(stringify!($name), "\0"))) }
+            })*
+        }
+    };
+}
+
+functions! {
+    bpf_program__fd: fn(*const bpf_program) -> c_int;
+    bpf_program__name: fn(*const bpf_program) -> *const c_char;
+    bpf_program__attach_perf_event_opts: fn(*const bpf_program, c_int, *const PerfEventOpts) -> *mut bpf_link;
+    bpf_link__fd: fn(*const bpf_link) -> c_int;
+    bpf_link__pin_path: fn(*const bpf_link) -> *const c_char;
+    bpf_link__disconnect: fn(*mut bpf_link);
+    libbpf_set_print: fn(Option<Print>) -> Option<Print>;
+}
+
+/// `struct bpf_perf_event_opts` up to the cookie (libbpf 0.5).
+#[repr(C)]
+pub(super) struct PerfEventOpts {
+    pub(super) sz: usize,
+    pub(super) bpf_cookie: u64,
+}
+
+impl Libbpf {
+    /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
+    pub(super) fn find() -> Option<Self> {
+        let global = Self(libc::RTLD_DEFAULT);
+        if global.bpf_program__fd().is_some() {
+            return Some(global);
+        }
+        [c"libbpf.so.1", c"libbpf.so.0"]
+            .into_iter()
+            .find_map(|name| {
+                // SAFETY: RTLD_NOLOAD runs no code of the library.
+                let handle =
+                    unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+                (!handle.is_null()).then_some(Self(handle))
+            })
+    }
+
+    #[inline(never)]
+    fn address(&self, name: &'static str) -> *mut c_void {
+        let name = CStr::from_bytes_until_nul(name.as_bytes()).unwrap_or_default();
+        // SAFETY: the handle is open, or RTLD_DEFAULT.
+        unsafe { libc::dlsym(self.0, name.as_ptr()) }
+    }
+
+    /// # Safety
+    /// `prog` is a program of this libbpf.
+    pub(super) unsafe fn program_fd(&self, prog: *const bpf_program) -> Result<c_int, Failure> {
+        let program_fd = self.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
+        // SAFETY: the caller's promise.
+        match unsafe { program_fd(prog) } {
+            fd @ 0.. => Ok(fd),
+            _ => Err(Failure::NotLoaded),
+        }
+    }
+
+    /// Has libbpf itself make a link of a perf event, which it then owns.
+    ///
+    /// # Safety
+    /// `prog` is a program of this libbpf.
+    pub(super) unsafe fn attach_perf_event(
+        &self,
+        prog: *const bpf_program,
+        event: c_int,
+        cookie: u64,
+    ) -> Result<*mut bpf_link, Failure> {
+        let attach = self
+            .bpf_program__attach_perf_event_opts()
+            .ok_or(Failure::NoLink)?;
+        let opts = PerfEventOpts {
+            sz: size_of::<PerfEventOpts>(),
+            bpf_cookie: cookie,
+        };
+        // SAFETY: the caller's promise; `opts` is read before the call returns.
+        let link = unsafe { attach(prog, event, &opts) };
+        // Before 1.0 libbpf may answer a pointer made of a negative errno.
+        match (link as usize).wrapping_neg() {
+            0 => Err(Failure::Libbpf(Errno(errno().0.max(1)))),
+            negative @ 1..=4095 => Err(Failure::Libbpf(Errno(negative as c_int))),
+            _ => Ok(link),
+        }
+    }
+}
+
+impl Drop for Libbpf {
+    fn drop(&mut self) {
+        if self.0 != libc::RTLD_DEFAULT {
+            // SAFETY: dlopen gave the handle. The program holds libbpf itself, for it has a
+            // `struct bpf_program` of it, so this unloads nothing.
+            unsafe { libc::dlclose(self.0) };
+        }
+    }
+}

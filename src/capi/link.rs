@@ -1,0 +1,151 @@
+//! The link that C gets: an object that libbpf's `bpf_link__*` functions work on.
+//!
+//! libbpf's links begin with a private `struct bpf_link`, the same in every
+//! release from 0.0.8 to 1.7. Ours begin with it too. Whether the loaded libbpf
+//! still has that layout is asked of its own accessors; if it has not, libbpf
+//! makes the link.
+
+use core::ffi::{c_char, c_int, c_void};
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::libbpf::Libbpf;
+use super::{Failure, bpf_link, bpf_program};
+use crate::attach::{self, Options};
+use crate::link;
+use crate::name::SyscallName;
+use crate::probe::Event;
+use crate::sys::Fd;
+use crate::tracefs::Entry;
+
+/// libbpf's `struct bpf_link` (its src/libbpf.c).
+#[repr(C)]
+struct Base {
+    /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
+    detach: Option<unsafe extern "C" fn(*mut bpf_link) -> c_int>,
+    /// Frees the object. Without one every release calls free() for it.
+    dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
+    /// Freed with free().
+    pin_path: *mut c_char,
+    fd: c_int,
+    disconnected: bool,
+}
+
+#[repr(C)]
+struct Object {
+    base: Base,
+    entry: Option<Entry>,
+}
+
+/// Attaches and makes a link of it.
+///
+/// # Safety
+/// `prog` is a program of `libbpf`, and `program` its fd.
+#[inline(never)]
+pub(super) unsafe fn attach(
+    libbpf: &Libbpf,
+    prog: *const bpf_program,
+    program: c_int,
+    name: &SyscallName,
+    options: Options,
+) -> Result<*mut bpf_link, Failure> {
+    if !has_our_layout(libbpf) {
+        let (_, Event { fd, entry }) =
+            attach::open(name, options.retprobe).map_err(Failure::Attach)?;
+        if entry.is_some() {
+            // libbpf would not know to remove it.
+            return Err(Failure::NoLink);
+        }
+        // SAFETY: the caller's promise.
+        let link = unsafe { libbpf.attach_perf_event(prog, fd.as_raw(), options.cookie) }?;
+        let _ = fd.into_raw();
+        return Ok(link);
+    }
+    // First the memory, so that nothing must be undone for lack of it.
+    // SAFETY: malloc may be called with any size.
+    let object = unsafe { libc::malloc(size_of::<Object>()) }.cast::<Object>();
+    if object.is_null() {
+        return Err(Failure::NoMemory);
+    }
+    match attach::attach(program, name, options) {
+        Ok(link) => {
+            let (fd, entry) = link.into_parts();
+            let base = Base {
+                detach: Some(detach),
+                dealloc: None,
+                pin_path: ptr::null_mut(),
+                fd: fd.into_raw(),
+                disconnected: false,
+            };
+            // SAFETY: malloc gave room for an `Object`, aligned for anything.
+            unsafe { object.write(Object { base, entry }) };
+            Ok(object.cast::<bpf_link>())
+        }
+        Err(error) => {
+            // SAFETY: malloc gave the memory, and nobody has it.
+            unsafe { libc::free(object.cast::<c_void>()) };
+            Err(Failure::Attach(error))
+        }
+    }
+}
+
+/// # Safety
+/// `link` is from [`attach`], and this is called once: by `bpf_link__destroy`.
+unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
+    // SAFETY: the object begins with what libbpf has a pointer to.
+    let object = unsafe { &mut *link.cast::<Object>() };
+    // SAFETY: the object owns the descriptor, and forgets it here.
+    let fd = unsafe { Fd::from_raw(core::mem::replace(&mut object.base.fd, -1)) };
+    match link::detach(fd, object.entry.take()) {
+        Ok(()) => 0,
+        Err(error) => -error.errno(),
+    }
+}
+
+/// Whether the loaded libbpf finds fd, pin path and the disconnected mark of a
+/// link where they are in ours. `detach` and `dealloc` stand before them, and
+/// leave no room for anything else.
+fn has_our_layout(libbpf: &Libbpf) -> bool {
+    /// The libbpf for which the answer was yes, by the address of a function.
+    static CHECKED: AtomicUsize = AtomicUsize::new(0);
+
+    let (Some(link_fd), Some(pin_path), Some(disconnect)) = (
+        libbpf.bpf_link__fd(),
+        libbpf.bpf_link__pin_path(),
+        libbpf.bpf_link__disconnect(),
+    ) else {
+        return false;
+    };
+    if CHECKED.load(Ordering::Relaxed) == link_fd as usize {
+        return true;
+    }
+    const FD: c_int = 0x5ca1_ab1e;
+    /// Room behind the link, for a libbpf whose own is longer.
+    #[repr(C)]
+    struct Probe {
+        base: Base,
+        room: [usize; 32],
+    }
+    let mut path: c_char = 0;
+    let mut probe = Probe {
+        base: Base {
+            detach: None,
+            dealloc: None,
+            pin_path: &raw mut path,
+            fd: FD,
+            disconnected: false,
+        },
+        room: [0; 32],
+    };
+    let link = (&raw mut probe).cast::<bpf_link>();
+    // SAFETY: the functions read or write one field of the link, which lies in `probe`.
+    let same = unsafe {
+        disconnect(link);
+        link_fd(link) == FD && ptr::eq(pin_path(link), &raw const path)
+    };
+    let same = same && probe.base.disconnected && probe.room == [0; 32];
+    if same {
+        CHECKED.store(link_fd as usize, Ordering::Relaxed);
+    }
+    same
+}

@@ -1,0 +1,72 @@
+//! The safe Rust API: a builder for one attachment.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::attach::{self, Options};
+use crate::{Error, Link, SyscallName};
+
+/// A system call to attach programs to, and how.
+///
+/// One `Ksyscall` can attach any number of programs, or one program more than
+/// once, told apart by their cookies.
+///
+/// ```no_run
+/// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+/// # let program = load();
+/// let stat = ksyscall::Ksyscall::new("stat")?;
+/// let entry = stat.cookie(1).attach(&program)?;
+/// let exit = stat.cookie(2).retprobe(true).attach(&program)?;
+/// # Ok::<(), ksyscall::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "nothing is attached before `attach`"]
+pub struct Ksyscall {
+    name: SyscallName,
+    options: Options,
+}
+
+impl Ksyscall {
+    /// Names the call as its man page does (`openat`, `stat`, `umount2`). The
+    /// spellings `__NR_openat`, `SYS_openat` and `sys_openat` stand for the same.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`]. Whether there is such a call shows in
+    /// [`Ksyscall::attach`].
+    pub fn new(name: &str) -> Result<Self, Error> {
+        Ok(Self {
+            name: SyscallName::new(name)?,
+            options: Options::default(),
+        })
+    }
+
+    /// Whether the program runs at the call's return instead of its entry.
+    ///
+    /// The kernel keeps return addresses for a limited number of calls in
+    /// progress at a time, about one a CPU: returns beyond that are not seen.
+    pub const fn retprobe(mut self, retprobe: bool) -> Self {
+        self.options.retprobe = retprobe;
+        self
+    }
+
+    /// What the program's `bpf_get_attach_cookie()` returns, 0 if never set.
+    /// Any other than 0 needs Linux 5.15.
+    pub const fn cookie(mut self, cookie: u64) -> Self {
+        self.options.cookie = cookie;
+        self
+    }
+
+    /// Attaches a loaded program of type `BPF_PROG_TYPE_KPROBE`.
+    ///
+    /// # Errors
+    /// - [`Error::NotFound`]: the kernel does not have the call;
+    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: it allows no probe there, or
+    ///   not to this process;
+    /// - [`Error::NoReturnProbe`]: it allows none at the function's return;
+    /// - [`Error::LinkCreate`], [`Error::SetBpf`]: it does not take the program;
+    /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15.
+    ///
+    /// Nothing is left attached or open.
+    pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
+        attach::attach(program.as_fd().as_raw_fd(), &self.name, self.options)
+    }
+}

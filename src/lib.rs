@@ -1,0 +1,66 @@
+//! Attach a BPF program to any Linux system call, by the name in its man page.
+//!
+//! ```no_run
+//! # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+//! use ksyscall::Ksyscall;
+//!
+//! let program = load(); // anything that is `AsFd`: aya, libbpf-rs, your own
+//! let link = Ksyscall::new("openat")?.retprobe(true).cookie(7).attach(&program)?;
+//! println!("runs at each return of {}", link.symbol());
+//! drop(link); // detaches
+//! # Ok::<(), ksyscall::Error>(())
+//! ```
+//!
+//! The program is of type `BPF_PROG_TYPE_KPROBE`. It runs each time the call is
+//! made, by any process of this architecture, or [`Ksyscall::attach`] fails with
+//! an [`Error`] that says why. The kernel function that serves a call often has
+//! another name than the call (`stat` is served by `sys_newstat` on x86_64) and
+//! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
+//! crate knows the tables and learns the prefix.
+//!
+//! # What the program sees
+//! The context is the kernel's `struct pt_regs` at the function. Where the kernel
+//! has syscall wrappers (x86_64 since 4.17, arm64 since 4.19, s390x since 4.20,
+//! POWER since 6.2, riscv64 since 6.6) the function's first argument points to
+//! the caller's registers; elsewhere the arguments are the call's own.
+//! `BPF_KSYSCALL` of libbpf's `bpf_tracing.h` reads either.
+//!
+//! # Requirements
+//! Linux 4.1 or later with kprobes, and the privileges that the kernel asks for:
+//! `CAP_PERFMON` and `CAP_BPF` (5.8), or `CAP_SYS_ADMIN`; without the kprobe PMU
+//! (before 4.17) root, for tracefs. Cookies need BPF links of perf events (5.15).
+//!
+//! # Features
+//! - `std` (default): everything described here.
+//! - `capi`: the C library's boundary. It exports the symbol
+//!   `bpf_program__attach_ksyscall`, which a program that links libbpf has
+//!   already; leave it off unless you build `libksyscall.so`.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(any(feature = "std", feature = "capi")))]
+compile_error!("enable `std` for the Rust API, or `capi` for the C library");
+
+mod attach;
+mod candidates;
+#[cfg(feature = "capi")]
+pub mod capi;
+mod error;
+#[cfg(feature = "std")]
+mod ksyscall;
+mod link;
+mod name;
+mod probe;
+mod search;
+mod sys;
+mod table;
+mod text;
+mod tracefs;
+
+pub use candidates::Symbol;
+pub use error::Error;
+#[cfg(feature = "std")]
+pub use ksyscall::Ksyscall;
+pub use link::Link;
+pub use name::{MAX_NAME_LEN, SyscallName};

@@ -1,0 +1,110 @@
+//! The name of a system call, checked before it goes anywhere.
+//!
+//! A name ends up in a kernel symbol and, where there is no kprobe PMU, in a
+//! line of text written to tracefs. What is accepted here is therefore also the
+//! guard against a name that carries a second tracefs command.
+
+use core::fmt;
+
+use crate::Error;
+
+/// Longest name accepted, in bytes.
+pub const MAX_NAME_LEN: usize = 64;
+
+/// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
+///
+/// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted
+/// and stand for `openat`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SyscallName {
+    bytes: [u8; MAX_NAME_LEN],
+    len: u8,
+}
+
+impl SyscallName {
+    /// Checks `name`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] or
+    /// has any other character.
+    pub const fn new(name: &str) -> Result<Self, Error> {
+        Self::from_bytes(name.as_bytes())
+    }
+
+    /// Like [`SyscallName::new`], for bytes that need not be UTF-8.
+    ///
+    /// # Errors
+    /// The same.
+    pub const fn from_bytes(name: &[u8]) -> Result<Self, Error> {
+        let name = match name {
+            [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
+            [b'S', b'Y', b'S', b'_', rest @ ..] => rest,
+            _ => name,
+        };
+        if name.is_empty() || name.len() > MAX_NAME_LEN {
+            return Err(Error::InvalidName);
+        }
+        let mut bytes = [0; MAX_NAME_LEN];
+        let mut i = 0;
+        while i < name.len() {
+            if !matches!(name[i], b'a'..=b'z' | b'0'..=b'9' | b'_') {
+                return Err(Error::InvalidName);
+            }
+            bytes[i] = name[i];
+            i += 1;
+        }
+        Ok(Self {
+            bytes,
+            len: name.len() as u8,
+        })
+    }
+
+    /// The name, without `__NR_` or `SYS_`.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is ever stored, so neither fallback is reached.
+        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for SyscallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SyscallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_syscalls_are_called() {
+        for name in ["openat", "_llseek", "fstat64", "a", &"x".repeat(64)] {
+            assert_eq!(SyscallName::new(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn the_headers_spellings_stand_for_the_name() {
+        assert_eq!(SyscallName::new("__NR_openat").unwrap().as_str(), "openat");
+        assert_eq!(SyscallName::new("SYS_openat").unwrap().as_str(), "openat");
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let long = "x".repeat(65);
+        for name in [
+            "", &long, "Openat", "open at", "openat\n", "../x", "x+0x10", "é", "__NR_", "SYS_",
+            "a\0",
+        ] {
+            assert!(SyscallName::new(name).is_err(), "{name:?}");
+        }
+        assert!(SyscallName::from_bytes(b"open\xff").is_err());
+    }
+}
