@@ -65,6 +65,11 @@ uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* pkgconfig/libksyscall.pc)
 	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h
 
+.PHONY: demo
+demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
+	scripts/setup demo
+	scripts/demo
+
 .PHONY: clean
 clean: ## remove what was built, but not downloaded kernels and packages
 	rm -rf build target

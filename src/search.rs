@@ -83,3 +83,121 @@ pub(crate) fn search<T>(
         tried: TriedConventions(tried),
     })
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use errno::Errno;
+
+    /// A kernel that has some symbols, and the symbols that it was asked for.
+    struct Kernel {
+        symbols: &'static [&'static str],
+        asked: Vec<String>,
+        learnt: Learnt,
+    }
+
+    impl Kernel {
+        fn new(symbols: &'static [&'static str]) -> Self {
+            Self {
+                symbols,
+                asked: Vec::new(),
+                learnt: Learnt::nothing(),
+            }
+        }
+
+        fn wrapped() -> Self {
+            Self::new(&[
+                "__x64_sys_getpid",
+                "__x64_sys_newstat",
+                "sys_newstat",
+                "sys_only_plain",
+            ])
+        }
+
+        fn plain() -> Self {
+            Self::new(&["sys_getpid", "sys_newstat"])
+        }
+
+        fn search(&mut self, name: &str) -> Result<String, Error> {
+            let name = SyscallName::new(name).unwrap();
+            self.asked.clear();
+            search(&name, &self.learnt, |symbol| {
+                self.asked.push(symbol.to_string());
+                Ok(self
+                    .symbols
+                    .contains(&symbol.as_str())
+                    .then(|| symbol.to_string()))
+            })
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_there_is_asked_for_once_and_nothing_else_is() {
+        let mut kernel = Kernel::wrapped();
+        for _ in 0..2 {
+            assert_eq!(kernel.search("stat").unwrap(), "__x64_sys_newstat");
+            assert_eq!(kernel.asked, ["__x64_sys_newstat"]);
+        }
+    }
+
+    #[test]
+    fn a_kernel_with_wrappers_is_never_answered_with_a_plain_symbol() {
+        let mut kernel = Kernel::wrapped();
+        assert!(matches!(
+            kernel.search("only_plain"),
+            Err(Error::NotFound { .. })
+        ));
+        assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);
+        // Learnt: the anchor is not asked for again.
+        assert!(kernel.search("only_plain").is_err());
+        assert_eq!(kernel.asked, ["__x64_sys_only_plain"]);
+    }
+
+    #[test]
+    fn a_kernel_without_wrappers_is_found_out_once() {
+        let mut kernel = Kernel::plain();
+        assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
+        assert_eq!(
+            kernel.asked,
+            ["__x64_sys_newstat", "__x64_sys_getpid", "sys_newstat"]
+        );
+        assert_eq!(kernel.search("getpid").unwrap(), "sys_getpid");
+        assert_eq!(kernel.asked, ["sys_getpid"]);
+    }
+
+    #[test]
+    fn a_refusal_ends_the_search_and_teaches_nothing() {
+        let mut kernel = Kernel::plain();
+        let name = SyscallName::new("stat").unwrap();
+        let refused = search(&name, &kernel.learnt, |_| -> Result<Option<()>, Error> {
+            Err(Error::Close {
+                errno: Errno(libc::EPERM),
+            })
+        });
+        assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
+        assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
+    }
+
+    #[test]
+    fn a_call_of_other_architectures_is_not_asked_for() {
+        let mut kernel = Kernel::new(&["__x64_sys_socketcall", "__x64_sys_getpid"]);
+        let error = kernel.search("socketcall").unwrap_err();
+        assert_eq!(error.errno(), libc::ENOENT);
+        assert!(
+            error
+                .to_string()
+                .contains("this architecture does not have it"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_message_names_what_was_tried_and_what_may_be_meant() {
+        let error = Kernel::wrapped().search("opnat").unwrap_err().to_string();
+        assert!(
+            error.contains("opnat") && error.contains("__x64_sys_opnat"),
+            "{error}"
+        );
+        assert!(error.contains("did you mean openat"), "{error}");
+    }
+}
