@@ -17,15 +17,15 @@ fn header() {
 
     let root = PathBuf::from(var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(var_os("OUT_DIR").expect("cargo sets it"));
-    let mut builder = cbindgen::Builder::new().with_config(
-        cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml"),
-    );
-    for source in ["src/capi/mod.rs", "src/capi/opts.rs"] {
+    for source in ["cbindgen.toml", "src/capi/mod.rs", "src/capi/opts.rs"] {
         println!("cargo::rerun-if-changed={source}");
-        builder = builder.with_src(root.join(source));
     }
-    println!("cargo::rerun-if-changed=cbindgen.toml");
-    builder
+    cbindgen::Builder::new()
+        .with_config(
+            cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml"),
+        )
+        // It follows the `mod` lines from here.
+        .with_src(root.join("src/capi/mod.rs"))
         .generate()
         .expect("the header")
         .write_to_file(out.join("ksyscall.h"));

@@ -46,28 +46,6 @@ struct bpf_ksyscall_opts {
 };
 #endif
 
-#if !defined(bpf_ksyscall_opts__last_field)
-/**
- * How to attach. Zero-initialise it and set `sz` to its size, or use libbpf's
- * `LIBBPF_OPTS`.
- */
-struct bpf_ksyscall_opts {
-    /**
-     * Size of this struct, for forward and backward compatibility.
-     */
-    size_t sz;
-    /**
-     * What `bpf_get_attach_cookie()` returns in the program; needs Linux 5.15.
-     */
-    __u64 bpf_cookie;
-    /**
-     * Run at the call's return instead of its entry.
-     */
-    bool retprobe;
-    size_t :0;
-};
-#endif
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -96,9 +74,9 @@ extern "C" {
  * As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
  * NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
  */
-bpf_link *bpf_program__attach_ksyscall(const bpf_program *prog,
-                                       const char *syscall_name,
-                                       const struct bpf_ksyscall_opts *opts);
+struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
+                                              const char *syscall_name,
+                                              const struct bpf_ksyscall_opts *opts);
 
 #ifdef __cplusplus
 }  // extern "C"

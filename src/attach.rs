@@ -30,7 +30,5 @@ pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Re
 #[inline(never)]
 pub(crate) fn open(name: &SyscallName, retprobe: bool) -> Result<(Symbol, Event), Error> {
     static LEARNT: Learnt = Learnt::nothing();
-    search(name, &LEARNT, |symbol| {
-        Ok(probe::open(symbol, retprobe)?.map(|event| (*symbol, event)))
-    })
+    search(name, &LEARNT, |symbol| Ok(probe::open(symbol, retprobe)?.map(|event| (*symbol, event))))
 }

@@ -27,21 +27,14 @@ pub(crate) struct Convention {
 /// convention reads garbage from the other.
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, anchor: &'static str) -> Convention {
-    Convention {
-        prefix,
-        column: Column::Native,
-        anchor: Some(anchor),
-    }
+    Convention { prefix, column: Column::Native, anchor: Some(anchor) }
 }
 
 /// Functions under their plain names. Where a call takes arguments
 /// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
 /// `sys_openat` is there in every version and for every call.
-const PLAIN: Convention = Convention {
-    prefix: "",
-    column: Column::Native,
-    anchor: Some("sys_getpid"),
-};
+const PLAIN: Convention =
+    Convention { prefix: "", column: Column::Native, anchor: Some("sys_getpid") };
 
 /// The conventions of this architecture, in the order to try them.
 ///
@@ -71,19 +64,11 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     wrapped("__ia32_", "__ia32_sys_getpid"),
     // 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
-    Convention {
-        prefix: "",
-        column: Column::Compat,
-        anchor: Some("compat_sys_ioctl"),
-    },
+    Convention { prefix: "", column: Column::Compat, anchor: Some("compat_sys_ioctl") },
     PLAIN,
     // Behind the plain names, for no arm64 kernel has both.
     #[cfg(target_arch = "arm")]
-    Convention {
-        prefix: "__arm64_",
-        column: Column::Compat,
-        anchor: None,
-    },
+    Convention { prefix: "__arm64_", column: Column::Compat, anchor: None },
 ];
 
 /// A set of conventions, one bit each, in the order of [`CONVENTIONS`].
@@ -160,10 +145,7 @@ pub struct Symbol {
 impl Symbol {
     #[inline(never)]
     fn new(prefix: &str, sys: &str, rest: &str) -> Self {
-        let mut symbol = Self {
-            bytes: [0; MAX_SYMBOL_LEN + 1],
-            len: 0,
-        };
+        let mut symbol = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
         for part in [prefix, sys, rest] {
             for byte in part.bytes() {
                 let end = usize::from(symbol.len);

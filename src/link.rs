@@ -37,32 +37,28 @@ pub(crate) fn attach(
     /// then the kernel has no links of perf events.
     static NO_LINKS: AtomicBool = AtomicBool::new(false);
 
-    let Event { fd: event, entry } = event;
+    // On failure the event is dropped whole, for its parts have an order.
     let no_links = NO_LINKS.load(Ordering::Relaxed);
     if no_links && cookie != 0 {
         return Err(Error::CookieUnsupported);
     }
     if !no_links {
-        match sys::bpf_link_create(program, event.as_raw(), cookie) {
+        match sys::bpf_link_create(program, event.fd.as_raw(), cookie) {
             // The link holds the event.
-            Ok(fd) => return Ok(Link { fd, entry, symbol }),
+            Ok(fd) => return Ok(Link { fd, entry: event.entry, symbol }),
             Err(errno) if errno.0 != libc::EINVAL || has_links(program) => {
                 return Err(Error::LinkCreate { symbol, errno });
             }
             Err(_) => {}
         }
     }
-    sys::perf_event_set_bpf(event.as_raw(), program)
+    sys::perf_event_set_bpf(event.fd.as_raw(), program)
         .map_err(|errno| Error::SetBpf { symbol, errno })?;
     NO_LINKS.store(true, Ordering::Relaxed);
     if cookie != 0 {
         return Err(Error::CookieUnsupported);
     }
-    Ok(Link {
-        fd: event,
-        entry,
-        symbol,
-    })
+    Ok(Link { fd: event.fd, entry: event.entry, symbol })
 }
 
 /// Ends an attachment, in order: the link or event, then the tracefs entry.
@@ -70,10 +66,7 @@ pub(crate) fn attach(
 pub(crate) fn detach(fd: Fd, entry: Option<Entry>) -> Result<(), Error> {
     let closed = fd.close().map_err(|errno| Error::Close { errno });
     let removed = entry.map_or(Ok(()), Entry::remove);
-    closed.and(removed.map_err(|errno| Error::Tracefs {
-        step: "remove the event",
-        errno,
-    }))
+    closed.and(removed.map_err(|errno| Error::Tracefs { step: "remove the event", errno }))
 }
 
 /// Whether the kernel knows `BPF_LINK_CREATE` of perf events. It looks at the

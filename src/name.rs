@@ -53,10 +53,7 @@ impl SyscallName {
             bytes[i] = name[i];
             i += 1;
         }
-        Ok(Self {
-            bytes,
-            len: name.len() as u8,
-        })
+        Ok(Self { bytes, len: name.len() as u8 })
     }
 
     /// The name, without `__NR_` or `SYS_`.

@@ -27,11 +27,7 @@ pub(crate) struct Event {
 /// On riscv64 the first two instructions, of 4 bytes each, are an ftrace site
 /// (arch/riscv/include/asm/ftrace.h, `MCOUNT_INSN_SIZE`), and Linux 6.12 has no
 /// kprobes on ftrace sites. The arguments are still in their registers behind it.
-const BEHIND_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") {
-    Some(8)
-} else {
-    None
-};
+const BEHIND_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
@@ -51,11 +47,7 @@ pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Event>, Err
 #[inline(never)]
 fn explain(symbol: &Symbol, retprobe: bool, errno: Errno) -> Result<Option<Event>, Error> {
     let backend = Backend::find();
-    let refused = Error::PerfEvent {
-        symbol: *symbol,
-        retprobe,
-        errno,
-    };
+    let refused = Error::PerfEvent { symbol: *symbol, retprobe, errno };
     if retprobe {
         match backend.open(symbol, 0, false) {
             Ok(_) => return Err(refused),
@@ -102,20 +94,13 @@ impl Backend {
                 )
                 .map_err(|errno| match errno.0 {
                     libc::ENOENT | libc::EINVAL => Refusal::Probe(errno),
-                    _ => Refusal::Other(Error::PerfEvent {
-                        symbol: *symbol,
-                        retprobe,
-                        errno,
-                    }),
+                    _ => Refusal::Other(Error::PerfEvent { symbol: *symbol, retprobe, errno }),
                 })?;
                 Ok(Event { fd, entry: None })
             }
             Backend::Tracefs => {
                 let entry = tracefs::Entry::new(symbol, offset, retprobe)?;
-                Ok(Event {
-                    fd: entry.open()?,
-                    entry: Some(entry),
-                })
+                Ok(Event { fd: entry.open()?, entry: Some(entry) })
             }
         }
     }
@@ -139,22 +124,14 @@ impl Pmu {
         // A PMU's type is never 0, which is PERF_TYPE_HARDWARE.
         let known = FOUND.load(Ordering::Relaxed);
         if known != 0 {
-            return Some(Self {
-                kind: known as u32,
-                retprobe_bit: (known >> 32) as u32,
-            });
+            return Some(Self { kind: known as u32, retprobe_bit: (known >> 32) as u32 });
         }
         let kind = sys::read_number(c"/sys/bus/event_source/devices/kprobe/type", "").ok()?;
-        let bit = sys::read_number(
-            c"/sys/bus/event_source/devices/kprobe/format/retprobe",
-            "config:",
-        )
-        .ok()?;
+        let bit =
+            sys::read_number(c"/sys/bus/event_source/devices/kprobe/format/retprobe", "config:")
+                .ok()?;
         FOUND.store(bit << 32 | kind, Ordering::Relaxed);
-        Some(Self {
-            kind: kind as u32,
-            retprobe_bit: bit as u32,
-        })
+        Some(Self { kind: kind as u32, retprobe_bit: bit as u32 })
     }
 
     fn config(self, retprobe: bool) -> u64 {

@@ -29,11 +29,9 @@ impl Learnt {
     /// Keeps what stands the evidence. Evidence that leaves nothing contradicts
     /// what was learnt before, and teaches nothing.
     fn keep(&self, set: Conventions) {
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |learnt| {
-                (learnt & set.0 != 0).then_some(learnt & set.0)
-            });
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |learnt| {
+            (learnt & set.0 != 0).then_some(learnt & set.0)
+        });
     }
 }
 
@@ -66,10 +64,7 @@ pub(crate) fn search<T>(
             }
         }
         tried = tried.with(index);
-        let Some(anchor) = convention
-            .anchor()
-            .filter(|_| !left.without(index).is_empty())
-        else {
+        let Some(anchor) = convention.anchor().filter(|_| !left.without(index).is_empty()) else {
             continue;
         };
         left = match probe(&anchor)? {
@@ -78,10 +73,7 @@ pub(crate) fn search<T>(
         };
         learnt.keep(left);
     }
-    Err(Error::NotFound {
-        name: *name,
-        tried: TriedConventions(tried),
-    })
+    Err(Error::NotFound { name: *name, tried: TriedConventions(tried) })
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -98,20 +90,11 @@ mod tests {
 
     impl Kernel {
         fn new(symbols: &'static [&'static str]) -> Self {
-            Self {
-                symbols,
-                asked: Vec::new(),
-                learnt: Learnt::nothing(),
-            }
+            Self { symbols, asked: Vec::new(), learnt: Learnt::nothing() }
         }
 
         fn wrapped() -> Self {
-            Self::new(&[
-                "__x64_sys_getpid",
-                "__x64_sys_newstat",
-                "sys_newstat",
-                "sys_only_plain",
-            ])
+            Self::new(&["__x64_sys_getpid", "__x64_sys_newstat", "sys_newstat", "sys_only_plain"])
         }
 
         fn plain() -> Self {
@@ -123,10 +106,7 @@ mod tests {
             self.asked.clear();
             search(&name, &self.learnt, |symbol| {
                 self.asked.push(symbol.to_string());
-                Ok(self
-                    .symbols
-                    .contains(&symbol.as_str())
-                    .then(|| symbol.to_string()))
+                Ok(self.symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
             })
         }
     }
@@ -143,10 +123,7 @@ mod tests {
     #[test]
     fn a_kernel_with_wrappers_is_never_answered_with_a_plain_symbol() {
         let mut kernel = Kernel::wrapped();
-        assert!(matches!(
-            kernel.search("only_plain"),
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(kernel.search("only_plain"), Err(Error::NotFound { .. })));
         assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);
         // Learnt: the anchor is not asked for again.
         assert!(kernel.search("only_plain").is_err());
@@ -157,10 +134,7 @@ mod tests {
     fn a_kernel_without_wrappers_is_found_out_once() {
         let mut kernel = Kernel::plain();
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
-        assert_eq!(
-            kernel.asked,
-            ["__x64_sys_newstat", "__x64_sys_getpid", "sys_newstat"]
-        );
+        assert_eq!(kernel.asked, ["__x64_sys_newstat", "__x64_sys_getpid", "sys_newstat"]);
         assert_eq!(kernel.search("getpid").unwrap(), "sys_getpid");
         assert_eq!(kernel.asked, ["sys_getpid"]);
     }
@@ -170,9 +144,7 @@ mod tests {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
         let refused = search(&name, &kernel.learnt, |_| -> Result<Option<()>, Error> {
-            Err(Error::Close {
-                errno: Errno(libc::EPERM),
-            })
+            Err(Error::Close { errno: Errno(libc::EPERM) })
         });
         assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
@@ -183,21 +155,13 @@ mod tests {
         let mut kernel = Kernel::new(&["__x64_sys_socketcall", "__x64_sys_getpid"]);
         let error = kernel.search("socketcall").unwrap_err();
         assert_eq!(error.errno(), libc::ENOENT);
-        assert!(
-            error
-                .to_string()
-                .contains("this architecture does not have it"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("this architecture does not have it"), "{error}");
     }
 
     #[test]
     fn the_message_names_what_was_tried_and_what_may_be_meant() {
         let error = Kernel::wrapped().search("opnat").unwrap_err().to_string();
-        assert!(
-            error.contains("opnat") && error.contains("__x64_sys_opnat"),
-            "{error}"
-        );
+        assert!(error.contains("opnat") && error.contains("__x64_sys_opnat"), "{error}");
         assert!(error.contains("did you mean openat"), "{error}");
     }
 }

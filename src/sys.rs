@@ -39,11 +39,7 @@ impl Fd {
     /// Closes it, saying what the kernel answered. It is closed in any case.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
-        if unsafe { libc::close(self.into_raw()) } < 0 {
-            Err(errno())
-        } else {
-            Ok(())
-        }
+        if unsafe { libc::close(self.into_raw()) } < 0 { Err(errno()) } else { Ok(()) }
     }
 }
 
@@ -154,11 +150,7 @@ fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`. The commands called here write
     // nothing to it, and pointers in it live as long as the reference.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>()) };
-    if result < 0 {
-        Err(errno())
-    } else {
-        Ok(result as c_int)
-    }
+    if result < 0 { Err(errno()) } else { Ok(result as c_int) }
 }
 
 /// `BPF_LINK_CREATE` of a perf event (Linux 5.15): the link keeps the event open.
@@ -193,11 +185,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &CStr) -> Result<(), Errno> {
         bpf_fd: c_int,
         file_flags: u32,
     }
-    let attr = Attr {
-        pathname: path.as_ptr() as usize as u64,
-        bpf_fd: fd,
-        file_flags: 0,
-    };
+    let attr = Attr { pathname: path.as_ptr() as usize as u64, bpf_fd: fd, file_flags: 0 };
     bpf(BPF_OBJ_PIN, &attr).map(drop)
 }
 
@@ -266,9 +254,7 @@ pub(crate) fn read_number(path: &CStr, label: &str) -> Result<u64, Errno> {
     let read = read(&open(path, Mode::Read)?, &mut buffer)?;
     let text = core::str::from_utf8(buffer.get(..read).unwrap_or_default()).unwrap_or_default();
     let digits = cut(text, b'\n').0.strip_prefix(label);
-    digits
-        .and_then(|digits| number(digits, 10))
-        .ok_or(Errno(libc::EINVAL))
+    digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
 }
 
 /// This process's id, in its own PID namespace.
@@ -295,10 +281,7 @@ pub(crate) fn inode(path: &CStr) -> u64 {
         libc::stat(path.as_ptr(), stat.as_mut_ptr());
         stat.assume_init().st_ino
     };
-    #[allow(
-        clippy::useless_conversion,
-        reason = "ino_t has 32 bits on 32-bit targets"
-    )]
+    #[allow(clippy::useless_conversion, reason = "ino_t has 32 bits on 32-bit targets")]
     inode.into()
 }
 

@@ -88,11 +88,7 @@ impl<'a> Row<'a> {
         let (name, functions) = cut(line, b' ');
         let (native, compat) = cut(functions, b'|');
         let compat = if compat.is_empty() { native } else { compat };
-        Row {
-            name,
-            native,
-            compat,
-        }
+        Row { name, native, compat }
     }
 
     /// Whether the architecture has the call at all.
@@ -131,20 +127,13 @@ pub(crate) fn row(name: &SyscallName) -> Row<'_> {
 }
 
 fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
-    let bare = name
-        .strip_prefix("sys_")
-        .filter(|bare| !bare.is_empty())
-        .unwrap_or(name);
+    let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = exact_row(table, name).or_else(|| exact_row(table, bare));
     let served = exact.filter(Row::is_served).or_else(|| {
         let other = |row: &Row<'_>| row.is_served() && are_one_call(row.name, bare);
         rows(table).find(other)
     });
-    served.or(exact).unwrap_or(Row {
-        name: bare,
-        native: "",
-        compat: "",
-    })
+    served.or(exact).unwrap_or(Row { name: bare, native: "", compat: "" })
 }
 
 /// Whether two names are spellings of one call: `pread` and `pread64`,
@@ -176,9 +165,7 @@ fn exact_row<'a>(table: &'a str, name: &str) -> Option<Row<'a>> {
 }
 
 fn rows(table: &str) -> impl Iterator<Item = Row<'_>> {
-    parts(table, b'\n')
-        .map(Row::parse)
-        .filter(|row| row.name != "#")
+    parts(table, b'\n').map(Row::parse).filter(|row| row.name != "#")
 }
 
 /// The syscalls of this architecture whose names are nearest to `name`, up to
@@ -218,10 +205,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, from) in (1..).zip(a.bytes()) {
         let mut diagonal = i - 1;
         let mut left = i;
-        for (cost, to) in costs
-            .iter_mut()
-            .zip(core::iter::once(None).chain(b.bytes().map(Some)))
-        {
+        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.bytes().map(Some))) {
             let Some(to) = to else {
                 *cost = i;
                 continue;
@@ -255,9 +239,7 @@ sys_debug_setcontext
     fn functions(name: &str, column: Column) -> Vec<String> {
         let row = row_in(SMALL, name);
         let functions = (0..).map_while(|before| row.function(column, before));
-        functions
-            .map(|(sys, rest)| format!("{sys}{rest}"))
-            .collect()
+        functions.map(|(sys, rest)| format!("{sys}{rest}")).collect()
     }
 
     fn native(name: &str) -> Vec<String> {
@@ -275,10 +257,7 @@ sys_debug_setcontext
     fn a_64_bit_kernel_serves_32_bit_processes_by_its_own() {
         assert_eq!(native("ioctl"), ["sys_ioctl"]);
         assert_eq!(functions("ioctl", Column::Compat), ["compat_sys_ioctl"]);
-        assert_eq!(
-            functions("select", Column::Compat),
-            ["compat_sys_old_select"]
-        );
+        assert_eq!(functions("select", Column::Compat), ["compat_sys_old_select"]);
         assert_eq!(functions("stat", Column::Compat), ["sys_newstat"]);
     }
 
@@ -294,10 +273,7 @@ sys_debug_setcontext
     #[test]
     fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
-        assert_eq!(
-            row_in("uselib -\n", "uselib").function(Column::Native, 0),
-            None
-        );
+        assert_eq!(row_in("uselib -\n", "uselib").function(Column::Native, 0), None);
     }
 
     #[test]
@@ -313,20 +289,14 @@ sys_debug_setcontext
         assert_eq!(nearest_in(SMALL, "opnat"), [Some("openat"), None, None]);
         assert_eq!(nearest_in(SMALL, "sta"), [Some("stat"), None, None]);
         assert_eq!(nearest_in(SMALL, "completely_other"), [None; 3]);
-        assert_eq!(
-            nearest_in("abc\nabd\nabe\nab\n", "ab"),
-            [Some("ab"), Some("abc"), Some("abd")]
-        );
+        assert_eq!(nearest_in("abc\nabd\nabe\nab\n", "ab"), [Some("ab"), Some("abc"), Some("abd")]);
     }
 
     #[test]
     fn distance_is_levenshteins() {
-        for (a, b, expected) in [
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("kitten", "sitting", 3),
-            ("stat", "stat", 0),
-        ] {
+        for (a, b, expected) in
+            [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("stat", "stat", 0)]
+        {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }
@@ -343,10 +313,7 @@ sys_debug_setcontext
                 for (sys, rest) in functions {
                     let function = format!("{sys}{rest}");
                     assert!(function.contains("sys_"), "{}: {function}", row.name);
-                    assert!(
-                        function.len() <= crate::candidates::MAX_FUNCTION_LEN,
-                        "{function}"
-                    );
+                    assert!(function.len() <= crate::candidates::MAX_FUNCTION_LEN, "{function}");
                 }
             }
         }

@@ -7,20 +7,14 @@ use core::fmt::{self, Write};
 
 /// What stands before and behind the first `separator`.
 pub(crate) fn cut(text: &str, separator: u8) -> (&str, &str) {
-    let end = text
-        .bytes()
-        .position(|byte| byte == separator)
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| byte == separator).unwrap_or(text.len());
     let (head, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     (head, rest.get(1..).unwrap_or_default())
 }
 
 /// The parts of `text` between separators, without the empty ones.
 pub(crate) fn parts(text: &str, separator: u8) -> Parts<'_> {
-    Parts {
-        rest: text,
-        separator,
-    }
+    Parts { rest: text, separator }
 }
 
 /// What [`parts`] gives.
@@ -51,9 +45,7 @@ pub(crate) fn number(text: &str, base: u8) -> Option<u64> {
     let mut digits = text.bytes().map(|byte| byte.wrapping_sub(b'0'));
     let number = digits.try_fold(0_u64, |number, digit| {
         let digit = Some(digit).filter(|digit| *digit < base)?;
-        number
-            .checked_mul(u64::from(base))?
-            .checked_add(u64::from(digit))
+        number.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
     });
     number.filter(|_| !text.is_empty())
 }
@@ -88,18 +80,12 @@ pub(crate) struct Text<const N: usize> {
 
 impl<const N: usize> Text<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            len: 0,
-        }
+        Self { bytes: [0; N], len: 0 }
     }
 
     /// Adds a byte if it fits.
     pub(crate) fn push(&mut self, byte: u8) {
-        let room = self
-            .bytes
-            .get_mut(self.len..N.saturating_sub(1))
-            .unwrap_or_default();
+        let room = self.bytes.get_mut(self.len..N.saturating_sub(1)).unwrap_or_default();
         if let Some(place) = room.first_mut() {
             *place = byte;
             self.len += 1;
@@ -144,10 +130,7 @@ mod tests {
         assert_eq!(cut("stat sys_newstat", b' '), ("stat", "sys_newstat"));
         assert_eq!(cut("stat", b' '), ("stat", ""));
         assert_eq!(cut("", b' '), ("", ""));
-        assert_eq!(
-            parts(" a  bc d ", b' ').collect::<Vec<_>>(),
-            ["a", "bc", "d"]
-        );
+        assert_eq!(parts(" a  bc d ", b' ').collect::<Vec<_>>(), ["a", "bc", "d"]);
         assert_eq!(parts("", b' ').next(), None);
     }
 

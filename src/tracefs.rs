@@ -64,10 +64,7 @@ impl EntryName {
     fn parse(line: &str) -> Option<Self> {
         let (_, name) = cut(line, b':');
         let (group, name) = cut(cut(name, b' ').0, b'/');
-        let (namespace, name) = cut(
-            name.strip_prefix('p').filter(|_| group == "ksyscall")?,
-            b'_',
-        );
+        let (namespace, name) = cut(name.strip_prefix('p').filter(|_| group == "ksyscall")?, b'_');
         let (pid, number_used) = cut(name, b'_');
         Some(Self {
             namespace: number(namespace, 10)?,
@@ -89,10 +86,7 @@ impl Entry {
         let kind = Plain(if retprobe { "r" } else { "p" });
         loop {
             let name = EntryName::next();
-            match command(
-                &events,
-                format_args!("{kind}:{name} {}", Place { symbol, offset }),
-            ) {
+            match command(&events, format_args!("{kind}:{name} {}", Place { symbol, offset })) {
                 Ok(()) => return Ok(Self(name)),
                 // Another copy of this library in the process has used the number.
                 Err(Errno(libc::EEXIST)) => {}
@@ -122,9 +116,7 @@ impl Entry {
 
     /// Removes the entry. The perf event must be closed.
     pub(crate) fn remove(self) -> Result<(), Errno> {
-        core::mem::ManuallyDrop::new(self)
-            .0
-            .remove(&open_kprobe_events()?)
+        core::mem::ManuallyDrop::new(self).0.remove(&open_kprobe_events()?)
     }
 }
 
@@ -165,10 +157,7 @@ impl fmt::Display for Place<'_> {
 }
 
 fn open_kprobe_events() -> Result<Fd, Errno> {
-    sys::open(
-        find(format_args!("/kprobe_events"))?.as_c_str(),
-        Mode::Append,
-    )
+    sys::open(find(format_args!("/kprobe_events"))?.as_c_str(), Mode::Append)
 }
 
 fn command(events: &Fd, command: fmt::Arguments<'_>) -> Result<(), Errno> {
@@ -234,10 +223,7 @@ impl fmt::Display for Unescaped<'_> {
             let (part, rest) = cut(escaped, b'\\');
             let (code, plain) = part.split_at_checked(3).ok_or(fmt::Error)?;
             f.write_char(
-                number(code, 8)
-                    .and_then(|code| u8::try_from(code).ok())
-                    .ok_or(fmt::Error)?
-                    .into(),
+                number(code, 8).and_then(|code| u8::try_from(code).ok()).ok_or(fmt::Error)?.into(),
             )?;
             f.write_str(plain)?;
             escaped = rest;
@@ -269,15 +255,8 @@ mod tests {
 
     #[test]
     fn an_entrys_name_is_read_back_from_the_list() {
-        let name = EntryName {
-            namespace: 4_026_531_836,
-            pid: 4_194_304,
-            number: u32::MAX.into(),
-        };
-        assert_eq!(
-            EntryName::parse(&format!("r8:{name} __x64_sys_openat+0")),
-            Some(name)
-        );
+        let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u32::MAX.into() };
+        assert_eq!(EntryName::parse(&format!("r8:{name} __x64_sys_openat+0")), Some(name));
         // The kernel's limit, MAX_EVENT_NAME_LEN of kernel/trace/trace.h.
         assert!(name.to_string().len() < 64);
     }
@@ -311,10 +290,7 @@ mod tests {
         for_each_line(&file, &mut |line| lines.push(line.to_owned()));
         std::fs::remove_file(path).unwrap();
         assert_eq!(lines.len(), 4);
-        assert_eq!(
-            (&lines[0][..], &lines[2][..], &lines[3][..]),
-            ("one", "", "last")
-        );
+        assert_eq!((&lines[0][..], &lines[2][..], &lines[3][..]), ("one", "", "last"));
         assert!(lines[1].len() > 256 && lines[1].bytes().all(|byte| byte == b'x'));
     }
 }

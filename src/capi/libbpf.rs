@@ -54,14 +54,12 @@ impl Libbpf {
         if global.bpf_program__fd().is_some() {
             return Some(global);
         }
-        [c"libbpf.so.1", c"libbpf.so.0"]
-            .into_iter()
-            .find_map(|name| {
-                // SAFETY: RTLD_NOLOAD runs no code of the library.
-                let handle =
-                    unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-                (!handle.is_null()).then_some(Self(handle))
-            })
+        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| {
+            // SAFETY: RTLD_NOLOAD runs no code of the library.
+            let handle =
+                unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+            (!handle.is_null()).then_some(Self(handle))
+        })
     }
 
     #[inline(never)]
@@ -92,13 +90,8 @@ impl Libbpf {
         event: c_int,
         cookie: u64,
     ) -> Result<*mut bpf_link, Failure> {
-        let attach = self
-            .bpf_program__attach_perf_event_opts()
-            .ok_or(Failure::NoLink)?;
-        let opts = PerfEventOpts {
-            sz: size_of::<PerfEventOpts>(),
-            bpf_cookie: cookie,
-        };
+        let attach = self.bpf_program__attach_perf_event_opts().ok_or(Failure::NoLink)?;
+        let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
         // SAFETY: the caller's promise; `opts` is read before the call returns.
         let link = unsafe { attach(prog, event, &opts) };
         // Before 1.0 libbpf may answer a pointer made of a negative errno.

@@ -109,11 +109,9 @@ fn has_our_layout(libbpf: &Libbpf) -> bool {
     /// The libbpf for which the answer was yes, by the address of a function.
     static CHECKED: AtomicUsize = AtomicUsize::new(0);
 
-    let (Some(link_fd), Some(pin_path), Some(disconnect)) = (
-        libbpf.bpf_link__fd(),
-        libbpf.bpf_link__pin_path(),
-        libbpf.bpf_link__disconnect(),
-    ) else {
+    let (Some(link_fd), Some(pin_path), Some(disconnect)) =
+        (libbpf.bpf_link__fd(), libbpf.bpf_link__pin_path(), libbpf.bpf_link__disconnect())
+    else {
         return false;
     };
     if CHECKED.load(Ordering::Relaxed) == link_fd as usize {

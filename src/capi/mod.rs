@@ -95,10 +95,7 @@ impl Failure {
 /// As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
 /// NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
 #[unsafe(no_mangle)]
-#[allow(
-    clippy::missing_safety_doc,
-    reason = "the last paragraph, which is the C header's too"
-)]
+#[allow(clippy::missing_safety_doc, reason = "the last paragraph, which is the C header's too")]
 pub unsafe extern "C" fn bpf_program__attach_ksyscall(
     prog: *const bpf_program,
     syscall_name: *const c_char,

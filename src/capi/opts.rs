@@ -106,10 +106,7 @@ mod tests {
     #[test]
     fn a_size_less_than_its_own_is_refused() {
         for sz in 0..size_of::<usize>() {
-            assert!(
-                matches!(read_image(sz, &[]), Err(Failure::OptsTooSmall)),
-                "{sz}"
-            );
+            assert!(matches!(read_image(sz, &[]), Err(Failure::OptsTooSmall)), "{sz}");
         }
     }
 

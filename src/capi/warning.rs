@@ -32,22 +32,13 @@ pub(super) unsafe fn print(
     let mut text = Text::<1024>::new();
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program), Shown::new(syscall_name)) };
-    let _ = write!(
-        Format(&mut text),
-        "libksyscall: prog '{program}': syscall '{name}': {failure}"
-    );
+    let _ = write!(Format(&mut text), "libksyscall: prog '{program}': syscall '{name}': {failure}");
     text.end_with(b'\n');
     // The text has no conversions, so the va_list is not read. Where the ABI
     // passes it by reference this is one, elsewhere it is a pointer anyway.
     let mut arguments = [0_u64; 8];
     // SAFETY: `print` is libbpf's callback, which takes a format without conversions.
-    unsafe {
-        print(
-            WARN,
-            text.as_c_str().as_ptr(),
-            (&raw mut arguments).cast::<c_void>(),
-        )
-    };
+    unsafe { print(WARN, text.as_c_str().as_ptr(), (&raw mut arguments).cast::<c_void>()) };
 }
 
 /// The callback. libbpf has no function that tells it, only one that changes it.
@@ -105,11 +96,7 @@ impl Shown<'_> {
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for byte in self.0.iter().take(MAX_SHOWN) {
-            f.write_char(if matches!(byte, b' '..=b'~') {
-                char::from(*byte)
-            } else {
-                '?'
-            })?;
+            f.write_char(if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' })?;
         }
         f.write_str(if self.0.len() > MAX_SHOWN { "..." } else { "" })
     }

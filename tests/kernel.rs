@@ -1,0 +1,277 @@
+//! The Rust API on a real kernel, as root. `make test` runs these in virtual
+//! machines; by hand, on a kernel with kprobes:
+//!
+//! ```text
+//! KSYSCALL_TEST_OBJECT=kernel.bpf.o cargo test --test kernel -- --ignored --test-threads=1
+//! ```
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use aya::Ebpf;
+use aya::maps::Array;
+use aya::programs::{KProbe, ProgramFd, SocketFilter};
+use ksyscall::{Error, Ksyscall, Link};
+
+/// The BPF object, loaded, with its maps.
+struct Probe {
+    object: Ebpf,
+    program: ProgramFd,
+}
+
+impl Probe {
+    fn load() -> Self {
+        let path = std::env::var("KSYSCALL_TEST_OBJECT").expect("KSYSCALL_TEST_OBJECT");
+        let mut object = Ebpf::load_file(path).unwrap();
+        let mut process: Array<_, u32> = object.map_mut("process").unwrap().try_into().unwrap();
+        process.set(0, std::process::id(), 0).unwrap();
+        let program: &mut KProbe = object.program_mut("count").unwrap().try_into().unwrap();
+        program.load().unwrap();
+        let program = program.fd().unwrap().try_clone().unwrap();
+        Self { object, program }
+    }
+
+    fn attach(&self, name: &str, cookie: u32) -> Result<Link, Error> {
+        Ksyscall::new(name)?.cookie(cookie.into()).attach(&self.program)
+    }
+
+    fn hits(&self, cookie: u32) -> u64 {
+        let hits: Array<_, u64> = self.object.map("hits").unwrap().try_into().unwrap();
+        hits.get(&cookie, 0).unwrap()
+    }
+
+    fn returned(&self, cookie: u32) -> i64 {
+        let returned: Array<_, u64> = self.object.map("returned").unwrap().try_into().unwrap();
+        returned.get(&cookie, 0).unwrap().cast_signed()
+    }
+}
+
+/// umount2(2) with an empty path: fails with ENOENT, and nobody else calls it.
+fn umount2(times: usize) {
+    for _ in 0..times {
+        // SAFETY: the path is a C string; it names nothing.
+        assert_eq!(unsafe { libc::umount2(c"".as_ptr(), 0) }, -1);
+        assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOENT));
+    }
+}
+
+fn open_fds() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn kprobe_events() -> String {
+    fs::read_to_string("/sys/kernel/tracing/kprobe_events").unwrap()
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_runs_the_program_at_each_call() {
+    let probe = Probe::load();
+    let link = probe.attach("umount2", 1).unwrap();
+    umount2(7);
+    assert_eq!(probe.hits(1), 7);
+    drop(link);
+    umount2(1);
+    assert_eq!(probe.hits(1), 7, "a dropped link is detached");
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_finds_calls_by_other_spellings() {
+    let probe = Probe::load();
+    for (cookie, name) in (1..).zip(["umount", "__NR_umount2", "SYS_umount2", "sys_umount2"]) {
+        let link = probe.attach(name, cookie).unwrap();
+        umount2(2);
+        assert_eq!(probe.hits(cookie), 2, "{name} at {}", link.symbol());
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_runs_a_return_probe_with_the_result() {
+    let probe = Probe::load();
+    let umount2_exit = Ksyscall::new("umount2").unwrap().retprobe(true).cookie(3);
+    let link = umount2_exit.attach(&probe.program).unwrap();
+    umount2(2);
+    assert_eq!(probe.hits(3), 2);
+    assert_eq!(probe.returned(3), -i64::from(libc::ENOENT));
+    link.detach().unwrap();
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_tells_attachments_of_one_program_apart() {
+    let probe = Probe::load();
+    let one = probe.attach("umount2", 4).unwrap();
+    let two = probe.attach("umount2", 5).unwrap();
+    umount2(1);
+    drop(one);
+    umount2(1);
+    assert_eq!((probe.hits(4), probe.hits(5)), (1, 2));
+    drop(two);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_keeps_a_pinned_attachment_until_it_is_unlinked() {
+    let probe = Probe::load();
+    let path = format!("/sys/fs/bpf/ksyscall-{}", std::process::id());
+    let link = probe.attach("umount2", 6).unwrap();
+    link.pin(&path).unwrap();
+    assert_eq!(link.pin(&path).unwrap_err().errno(), libc::EEXIST);
+    drop(link);
+    umount2(1);
+    assert_eq!(probe.hits(6), 1);
+    fs::remove_file(path).unwrap();
+    // The kernel frees an unlinked pin later; nothing tells when it has.
+    let mut calls = 1;
+    while probe.hits(6) == calls {
+        umount2(1);
+        calls += 1;
+        assert!(calls < 1_000_000, "still attached");
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
+    let probe = Probe::load();
+    let fd: OwnedFd = probe.attach("umount2", 7).unwrap().into();
+    let fds = open_fds();
+    let link = probe.attach("umount2", 8).unwrap();
+    assert_eq!(open_fds(), fds + 1, "one descriptor a link");
+    assert_eq!(link.as_raw_fd(), link.as_fd().as_raw_fd());
+    link.forget();
+    umount2(1);
+    assert_eq!((probe.hits(7), probe.hits(8)), (1, 1));
+    drop(fd);
+    umount2(1);
+    assert_eq!((probe.hits(7), probe.hits(8)), (1, 2));
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_refusals_are_told_and_leave_nothing() {
+    let mut probe = Probe::load();
+    // The first attach learns; afterwards nothing may stay open.
+    drop(probe.attach("umount2", 1).unwrap());
+    let (fds, events) = (open_fds(), kprobe_events());
+
+    let unknown = probe.attach("frobnicate", 0).unwrap_err();
+    assert_eq!(unknown.errno(), libc::ENOENT);
+    assert!(unknown.to_string().contains("sys_frobnicate"), "{unknown}");
+    assert_eq!(io::Error::from(unknown).kind(), io::ErrorKind::NotFound);
+
+    assert!(matches!(Ksyscall::new("no such\ncall"), Err(Error::InvalidName)));
+
+    let filter: &mut SocketFilter =
+        probe.object.program_mut("not_a_kprobe").unwrap().try_into().unwrap();
+    filter.load().unwrap();
+    let wrong = Ksyscall::new("umount2").unwrap().attach(filter.fd().unwrap()).unwrap_err();
+    assert_eq!(wrong.errno(), libc::EINVAL, "{wrong}");
+    filter.unload().unwrap();
+
+    let no_program = fs::File::open("/dev/null").unwrap();
+    let wrong = Ksyscall::new("umount2").unwrap().attach(&no_program).unwrap_err();
+    assert_eq!(wrong.errno(), libc::EINVAL, "{wrong}");
+    drop(no_program);
+
+    assert_eq!((open_fds(), kprobe_events()), (fds, events));
+}
+
+/// Runs a test of this file in a process of its own that has no kprobe PMU.
+fn without_pmu(test: &str) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).env("KSYSCALL_NO_PMU", "1");
+    let hide = || {
+        // SAFETY: the arguments are C strings that live long enough; a filesystem is mounted in
+        // the child's own namespace.
+        let results = unsafe {
+            [
+                libc::unshare(libc::CLONE_NEWNS),
+                libc::mount(
+                    c"none".as_ptr(),
+                    c"/".as_ptr(),
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                ),
+                libc::mount(
+                    c"none".as_ptr(),
+                    c"/sys/bus/event_source".as_ptr(),
+                    c"tmpfs".as_ptr(),
+                    0,
+                    std::ptr::null(),
+                ),
+            ]
+        };
+        if results == [0; 3] { Ok(()) } else { Err(io::Error::last_os_error()) }
+    };
+    // SAFETY: only system calls are made between fork and exec.
+    unsafe { command.pre_exec(hide) };
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_without_a_pmu_is_probed_by_tracefs() {
+    if std::env::var_os("KSYSCALL_NO_PMU").is_none() {
+        return without_pmu("kernel_without_a_pmu_is_probed_by_tracefs");
+    }
+    let before = kprobe_events();
+    let probe = Probe::load();
+    for retprobe in [false, true] {
+        let call = Ksyscall::new("umount2").unwrap().cookie(9).retprobe(retprobe);
+        let hits = probe.hits(9);
+        let link = call.attach(&probe.program).unwrap();
+        assert!(kprobe_events().contains(":ksyscall/"), "attached by tracefs");
+        umount2(3);
+        assert_eq!(probe.hits(9), hits + 3);
+        link.detach().unwrap();
+        assert_eq!(kprobe_events(), before);
+        drop(call.attach(&probe.program).unwrap());
+        assert_eq!(kprobe_events(), before);
+    }
+    for retprobe in [false, true] {
+        let unknown = Ksyscall::new("frobnicate").unwrap().retprobe(retprobe);
+        let error = unknown.attach(&probe.program).unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    }
+    let no_program = fs::File::open("/dev/null").unwrap();
+    assert!(Ksyscall::new("umount2").unwrap().attach(&no_program).is_err());
+    assert_eq!(kprobe_events(), before);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_entries_of_dead_processes_are_removed() {
+    if std::env::var_os("KSYSCALL_NO_PMU").is_none() {
+        return without_pmu("kernel_entries_of_dead_processes_are_removed");
+    }
+    let namespace = fs::read_link("/proc/self/ns/pid").unwrap();
+    let inode: String = namespace.to_str().unwrap().chars().filter(char::is_ascii_digit).collect();
+    let mut child = Command::new("true").spawn().unwrap();
+    let dead = child.id();
+    child.wait().unwrap();
+    let events = "/sys/kernel/tracing/kprobe_events";
+    let add = |name: &str| {
+        let mut file = fs::OpenOptions::new().append(true).open(events).unwrap();
+        io::Write::write_all(&mut file, format!("p:{name} do_exit\n").as_bytes()).unwrap();
+    };
+    add(&format!("ksyscall/p{inode}_{dead}_0"));
+    add(&format!("ksyscall/p1_{dead}_0"));
+    add("other/mine");
+    let probe = Probe::load();
+    drop(probe.attach("umount2", 1).unwrap());
+    let left = kprobe_events();
+    assert!(!left.contains(&format!("p{inode}_{dead}_0")), "{left}");
+    assert!(left.contains(&format!("p1_{dead}_0")), "another namespace's: {left}");
+    assert!(left.contains("other/mine"), "{left}");
+    fs::write(events, "").unwrap();
+}
