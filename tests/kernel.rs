@@ -46,7 +46,7 @@ impl Probe {
 
     fn returned(&self, cookie: u32) -> i64 {
         let returned: Array<_, u64> = self.object.map("returned").unwrap().try_into().unwrap();
-        returned.get(&cookie, 0).unwrap().cast_signed()
+        returned.get(&cookie, 0).unwrap() as i64
     }
 }
 
