@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Attached programs run, as often as the call is made, with the right data. */
+#include "programs.h"
+
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+TEST(runs_exactly_as_often_as_the_call_is_made)
+{
+	struct programs p = LOAD(count);
+	make_calls(3);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_EQ(counted(&p, ON_ENTRY), 0);
+	make_calls(1000);
+	CHECK_EQ(counted(&p, ON_ENTRY), 1000);
+	DESTROY(link);
+	make_calls(5);
+	CHECK_EQ(counted(&p, ON_ENTRY), 1000);
+	unload(&p);
+}
+
+TEST(sees_the_calls_argument)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	syscall(SYS_getpgid, NOBODY);
+	CHECK_EQ(seen(&p, ON_ENTRY).argument, NOBODY);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(a_return_probe_sees_the_return_value)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
+	CHECK_EQ(syscall(SYS_getpgid, NOBODY), -1);
+	CHECK_EQ(errno, ESRCH);
+	CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);
+	pid_t group = getpgid(0);
+	CHECK_EQ(seen(&p, ON_RETURN).result, group);
+	CHECK_EQ(counted(&p, ON_RETURN), 2);
+	make_calls(500);
+	CHECK_EQ(counted(&p, ON_RETURN), 502);
+	DESTROY(link);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_RETURN), 502);
+	unload(&p);
+}
+
+TEST(entry_and_return_of_one_call)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *entry = ATTACH(program(&p, "on_entry"), CALL, OPTS(.retprobe = false));
+	struct bpf_link *back = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
+	make_calls(7);
+	CHECK_EQ(counted(&p, ON_ENTRY), 7);
+	CHECK_EQ(counted(&p, ON_RETURN), 7);
+	DESTROY(entry);
+	make_calls(7);
+	CHECK_EQ(counted(&p, ON_ENTRY), 7);
+	CHECK_EQ(counted(&p, ON_RETURN), 14);
+	DESTROY(back);
+	unload(&p);
+}
+
+TEST(one_program_on_two_calls)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *one = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link *two = ATTACH(program(&p, "on_entry"), "getsid", NULL);
+	make_calls(2);
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	CHECK(getsid(0) >= 0);
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	DESTROY(one);
+	make_calls(2);
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	CHECK(getsid(0) >= 0);
+	CHECK_EQ(counted(&p, ON_ENTRY), 4);
+	DESTROY(two);
+	unload(&p);
+}
+
+TEST(one_program_twice_on_one_call)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *one = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link *two = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	DESTROY(one);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	DESTROY(two);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	unload(&p);
+}
+
+TEST(calls_made_before_the_attach_and_by_others_do_not_count)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	IN_CHILD(make_calls(10));
+	CHECK_EQ(counted(&p, ON_ENTRY), 0);
+	DESTROY(link);
+	unload(&p);
+}
+
+static const __u64 BIG = 0xfedcba9876543210;
+
+TEST(the_cookie_is_read_back)
+{
+	if (!has_perf_links()) {
+		/* Which is what there is to see of it on this kernel. */
+		struct programs p = LOAD(count);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(BIG)),
+			    EOPNOTSUPP);
+		unload(&p);
+		return;
+	}
+	struct programs p = LOAD(cookie);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry_by_cookie"), CALL, COOKIE(BIG));
+	make_calls(4);
+	CHECK_EQ(counted(&p, BIG % SLOTS), 4);
+	CHECK_EQ(seen(&p, BIG % SLOTS).cookie, BIG);
+	DESTROY(link);
+	link = ATTACH(program(&p, "on_return_by_cookie"), CALL, OPTS(.bpf_cookie = BIG | 5, .retprobe = true));
+	syscall(SYS_getpgid, NOBODY);
+	CHECK_EQ(counted(&p, (BIG | 5) % SLOTS), 1);
+	CHECK_EQ(seen(&p, (BIG | 5) % SLOTS).cookie, BIG | 5);
+	CHECK_EQ(seen(&p, (BIG | 5) % SLOTS).result, -ESRCH);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(without_a_cookie_it_is_zero)
+{
+	if (!has_perf_links()) {
+		struct programs p = LOAD(count);
+		DESTROY(ATTACH(program(&p, "on_entry"), CALL, COOKIE(0)));
+		unload(&p);
+		return;
+	}
+	struct programs p = LOAD(cookie);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry_by_cookie"), CALL, NULL);
+	make_calls(1);
+	CHECK_EQ(counted(&p, 0), 1);
+	CHECK_EQ(seen(&p, 0).cookie, 0);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(two_attachments_are_told_apart_by_cookie)
+{
+	if (!has_perf_links()) {
+		/* There the second fails as the first, and an attach without still works. */
+		struct programs p = LOAD(count);
+		struct bpf_program *prog = program(&p, "on_entry");
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, COOKIE(1)), EOPNOTSUPP);
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, "getsid", COOKIE(2)), EOPNOTSUPP);
+		struct bpf_link *link = ATTACH(prog, CALL, NULL);
+		CHECK(fires(&p, ON_ENTRY));
+		DESTROY(link);
+		unload(&p);
+		return;
+	}
+	struct programs p = LOAD(cookie);
+	struct bpf_program *prog = program(&p, "on_entry_by_cookie");
+	struct bpf_link *one = ATTACH(prog, CALL, COOKIE(1));
+	struct bpf_link *two = ATTACH(prog, "getsid", COOKIE(2));
+	struct bpf_link *three = ATTACH(prog, CALL, COOKIE(3));
+	make_calls(2);
+	CHECK(getsid(0) >= 0);
+	CHECK_EQ(counted(&p, 1), 2);
+	CHECK_EQ(counted(&p, 2), 1);
+	CHECK_EQ(counted(&p, 3), 2);
+	DESTROY(one);
+	make_calls(1);
+	CHECK(getsid(0) >= 0);
+	CHECK_EQ(counted(&p, 1), 2);
+	CHECK_EQ(counted(&p, 2), 2);
+	CHECK_EQ(counted(&p, 3), 3);
+	DESTROY(two);
+	DESTROY(three);
+	unload(&p);
+}
+
+/* Calls that the kernel serves by a function of another name than the call's. */
+
+static void call_stat(void)
+{
+	struct stat stat;
+	syscall(SYS_stat, "/", &stat);
+}
+
+static void call_uname(void)
+{
+	struct utsname name;
+	uname(&name);
+}
+
+static void call_sendfile(void)
+{
+	sendfile(-1, -1, NULL, 0);
+}
+
+static void call_umount2(void)
+{
+	umount2("/no/such/mount", 0);
+}
+
+static void call_openat(void)
+{
+	syscall(SYS_openat, -1, "no/such/file", 0);
+}
+
+static void fires_by_name(const char *name, void (*call)(void))
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *entry = ATTACH(program(&p, "on_entry"), name, NULL);
+	struct bpf_link *back = ATTACH(program(&p, "on_return"), name, RETPROBE);
+	__u64 before = counted(&p, ON_ENTRY), returned = counted(&p, ON_RETURN);
+	call();
+	CHECK_EQ(counted(&p, ON_ENTRY), before + 1);
+	CHECK_EQ(counted(&p, ON_RETURN), returned + 1);
+	DESTROY(entry);
+	DESTROY(back);
+	unload(&p);
+}
+
+TEST(stat_fires)
+{
+	fires_by_name("stat", call_stat);
+}
+
+TEST(uname_fires)
+{
+	fires_by_name("uname", call_uname);
+}
+
+TEST(sendfile_fires)
+{
+	fires_by_name("sendfile", call_sendfile);
+}
+
+TEST(umount2_fires)
+{
+	fires_by_name("umount2", call_umount2);
+}
+
+TEST(openat_fires)
+{
+	fires_by_name("openat", call_openat);
+}
+
+TEST(the_entrys_own_name_fires)
+{
+	fires_by_name("newuname", call_uname);
+}
+
+TEST(the_headers_spellings_fire)
+{
+	fires_by_name("__NR_uname", call_uname);
+	fires_by_name("SYS_uname", call_uname);
+}
+
+MAIN

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the BPF programs and the C programs share. */
+#ifndef CALLS_H
+#define CALLS_H
+
+/* What one BPF program, or one attachment, has seen of the watched process. */
+struct calls {
+	__u64 count;
+	__u64 argument;
+	__u64 result;
+	__u64 cookie;
+};
+
+/* Slots of the map. An attachment with a cookie counts in the slot `cookie % SLOTS`. */
+enum { ON_ENTRY, ON_RETURN, SLOTS = 8 };
+
+#endif

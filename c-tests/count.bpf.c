@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Programs that every kernel since 5.10 and libbpf since 0.3 loads. The C
+ * programs attach them; the names behind `kprobe/` are never used.
+ */
+#include "record.bpf.h"
+
+SEC("kprobe/entry")
+int on_entry(struct pt_regs *ctx)
+{
+	struct calls *seen = record(ON_ENTRY);
+	if (seen)
+		seen->argument = first_argument(ctx);
+	return 0;
+}
+
+SEC("kprobe/return")
+int on_return(struct pt_regs *ctx)
+{
+	struct calls *seen = record(ON_RETURN);
+	if (seen)
+		seen->result = PT_REGS_RC(ctx);
+	return 0;
+}
+
+/* Programs of other types, which no probe takes. */
+SEC("tracepoint/raw_syscalls/sys_enter")
+int on_tracepoint(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("socket")
+int on_packet(struct __sk_buff *packet)
+{
+	(void)packet;
+	return 0;
+}

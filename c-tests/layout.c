@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A libbpf whose links are laid out in another way: this program stands in for
+ * its bpf_link__pin_path(), with nonsense. libbpf itself must then make the link.
+ */
+#include "programs.h"
+
+#include <sys/mount.h>
+
+static char nonsense[] = "nonsense";
+static int asked;
+
+const char *bpf_link__pin_path(const struct bpf_link *link)
+{
+	(void)link;
+	asked++;
+	return nonsense;
+}
+
+/* libbpf's own links of perf events hold two fds, where there are BPF links; ours one. */
+static int fds_of_libbpfs_link(void)
+{
+	return has_perf_links() ? 2 : 1;
+}
+
+/* libbpf has had bpf_program__attach_perf_event_opts() since 0.5. */
+static bool libbpf_makes_links(void)
+{
+	return dlsym(RTLD_DEFAULT, "bpf_program__attach_perf_event_opts") != NULL;
+}
+
+TEST(libbpf_makes_the_link)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_return");
+	if (!libbpf_makes_links()) {
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, RETPROBE), EOPNOTSUPP);
+		CHECK(asked > 0);
+		unload(&p);
+		return;
+	}
+	int fds = count_fds();
+	struct bpf_link *link = ATTACH(prog, CALL, RETPROBE);
+	CHECK(asked > 0);
+	CHECK_EQ(count_fds(), fds + fds_of_libbpfs_link());
+	syscall(SYS_getpgid, NOBODY);
+	CHECK_EQ(counted(&p, ON_RETURN), 1);
+	CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);
+	DESTROY(link);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_RETURN), 1);
+	unload(&p);
+}
+
+TEST(libbpf_passes_the_cookie_on)
+{
+	if (!libbpf_makes_links() || !has_perf_links()) {
+		struct programs p = LOAD(count);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(13)),
+			    EOPNOTSUPP);
+		unload(&p);
+		return;
+	}
+	struct programs p = LOAD(cookie);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry_by_cookie"), CALL, COOKIE(13));
+	make_calls(2);
+	CHECK_EQ(counted(&p, 13 % SLOTS), 2);
+	CHECK_EQ(seen(&p, 13 % SLOTS).cookie, 13);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(errors_leave_nothing)
+{
+	struct programs p = LOAD(count);
+	int error = libbpf_makes_links() ? EINVAL : EOPNOTSUPP;
+	int fds = count_fds();
+	libbpf_set_print(NULL);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), error);
+	CHECK_EQ(count_fds(), fds);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK_EQ(count_fds(), fds);
+	unload(&p);
+}
+
+/* libbpf would not remove a tracefs entry, so that has to be refused, and the entry to go. */
+TEST(refused_where_it_takes_a_tracefs_entry)
+{
+	struct programs p = LOAD(count);
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL), EOPNOTSUPP);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, CALL), 0);
+	unload(&p);
+}
+
+MAIN

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Loads the BPF programs, makes the calls that they count and reads the counts. */
+#ifndef PROGRAMS_H
+#define PROGRAMS_H
+
+#include "test.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#ifdef LINKED
+/* A program that is only preloaded into knows libbpf.h alone. */
+#include <ksyscall.h>
+#endif
+
+#include "calls.h"
+
+/* Puts a file into this program, between start_NAME and end_NAME. */
+#define EMBED(name, path)                                                               \
+	__asm__(".section .rodata\n.balign 8\n"                                         \
+		"start_" #name ": .incbin \"" path "\"\n"                               \
+		"end_" #name ":\n.previous\n");                                         \
+	extern const char start_##name[] __attribute__((visibility("hidden")));         \
+	extern const char end_##name[] __attribute__((visibility("hidden")))
+
+EMBED(count, BPF_FOLDER "/count.bpf.o");
+EMBED(cookie, BPF_FOLDER "/cookie.bpf.o");
+
+struct programs {
+	struct bpf_object *object;
+	int calls;
+};
+
+/* What each program of libbpf 0.3 and newer needs said at its opening. */
+static inline struct bpf_object *open_object(const char *start, const char *finish)
+{
+	struct bpf_object_open_opts opts = { .sz = sizeof(opts), .object_name = "test" };
+	struct bpf_object *object = bpf_object__open_mem(start, (size_t)(finish - start), &opts);
+	if (!object || libbpf_get_error(object))
+		FAIL("bpf_object__open_mem: %s", strerror(errno));
+	return object;
+}
+
+/* The map that counts, which watches this process from here on. */
+static inline int watch(const struct bpf_object *object)
+{
+	__u32 zero = 0, process = (__u32)getpid();
+	int watched = bpf_object__find_map_fd_by_name(object, "watched");
+	CHECK(bpf_map_update_elem(watched, &zero, &process, BPF_ANY) == 0);
+	return bpf_object__find_map_fd_by_name(object, "calls");
+}
+
+static inline struct programs load_object(const char *start, const char *finish)
+{
+	struct bpf_object *object = open_object(start, finish);
+	CHECK(bpf_object__load(object) == 0);
+	return (struct programs){ object, watch(object) };
+}
+
+#define LOAD(name) load_object(start_##name, end_##name)
+
+static inline void unload(struct programs *programs)
+{
+	bpf_object__close(programs->object);
+}
+
+static inline struct bpf_program *program(const struct programs *programs, const char *name)
+{
+	struct bpf_program *program = bpf_object__find_program_by_name(programs->object, name);
+	if (!program)
+		FAIL("no program %s", name);
+	return program;
+}
+
+static inline struct calls seen(const struct programs *programs, __u32 slot)
+{
+	struct calls calls;
+	CHECK(bpf_map_lookup_elem(programs->calls, &slot, &calls) == 0);
+	return calls;
+}
+
+static inline __u64 counted(const struct programs *programs, __u32 slot)
+{
+	return seen(programs, slot).count;
+}
+
+/* Attaches, which must work. */
+#define ATTACH(prog, name, opts)                                                        \
+	({                                                                              \
+		errno = 0;                                                              \
+		struct bpf_link *attached_ = bpf_program__attach_ksyscall(prog, name, opts); \
+		if (!attached_ || libbpf_get_error(attached_))                          \
+			FAIL("attach of %s: errno %d: %s", name, errno, strerror(errno)); \
+		attached_;                                                              \
+	})
+
+#define DESTROY(link) CHECK_EQ(bpf_link__destroy(link), 0)
+
+#define OPTS(...) (&(struct bpf_ksyscall_opts){ .sz = sizeof(struct bpf_ksyscall_opts), __VA_ARGS__ })
+#define COOKIE(value) OPTS(.bpf_cookie = (value))
+#define RETPROBE OPTS(.retprobe = true)
+
+/*
+ * The call under test: nothing in the C library makes it, it takes an argument,
+ * and what it answers is known. -ESRCH for a process that cannot exist.
+ */
+#define CALL "getpgid"
+#define CALL_SYMBOL "__x64_sys_getpgid"
+enum { NOBODY = 0x7ffffff1 };
+
+static inline void make_calls(int count)
+{
+	while (count-- > 0)
+		syscall(SYS_getpgid, 0);
+}
+
+/* Whether the next call is counted in this slot. */
+static inline bool fires(const struct programs *programs, __u32 slot)
+{
+	__u64 before = counted(programs, slot);
+	make_calls(1);
+	return counted(programs, slot) == before + 1;
+}
+
+/* Waits until calls are no longer counted; the time limit of the test ends the wait. */
+static inline void wait_until_silent(const struct programs *programs, __u32 slot)
+{
+	while (fires(programs, slot))
+		sched_yield();
+}
+
+#define MAIN                                                                            \
+	int main(int argc, char **argv)                                                 \
+	{                                                                               \
+		return run_tests(argc, argv, (void *)bpf_program__attach_ksyscall);     \
+	}
+
+#endif

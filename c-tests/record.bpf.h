@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The maps of every BPF program here, and how a call is recorded in them. */
+#ifndef RECORD_BPF_H
+#define RECORD_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "calls.h"
+
+/* Maps, not global variables: those need a newer libbpf than 0.3 to be set with ease. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct calls);
+} calls SEC(".maps");
+
+/* The process whose calls count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} watched SEC(".maps");
+
+/* The slot to record this call in; NULL for a call of another process. */
+static __always_inline struct calls *record(__u32 slot)
+{
+	__u32 zero = 0;
+	__u32 *process = bpf_map_lookup_elem(&watched, &zero);
+	struct calls *seen = bpf_map_lookup_elem(&calls, &slot);
+	if (!process || !seen || *process != bpf_get_current_pid_tgid() >> 32)
+		return 0;
+	__sync_fetch_and_add(&seen->count, 1);
+	return seen;
+}
+
+/*
+ * The call's first argument. On all kernels tested (x86-64 and arm64 since 4.19,
+ * s390x since 4.20) the function takes one pointer to the caller's registers.
+ */
+static __always_inline __u64 first_argument(struct pt_regs *ctx)
+{
+	struct pt_regs *caller = (struct pt_regs *)PT_REGS_PARM1(ctx);
+	__u64 argument = 0;
+	bpf_probe_read_kernel(&argument, sizeof(argument), (void *)&PT_REGS_PARM1_SYSCALL(caller));
+	return argument;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+
+#endif

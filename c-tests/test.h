@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A small test harness. TEST(name) { ... } registers a test; each runs in a
+ * process of its own, so that a crash is a failure, nothing that a library
+ * keeps is left from the test before, and what a test does to its mounts, its
+ * limits or its user ends with it. Around each test the open fds, the BPF links
+ * of the system and the entries of kprobe_events are compared.
+ */
+#ifndef TEST_H
+#define TEST_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+
+struct test {
+	const char *name;
+	void (*run)(void);
+	struct test *next;
+};
+
+static struct test *tests, **tests_end __attribute__((unused)) = &tests;
+
+#define TEST(id)                                                                        \
+	static void test_##id(void);                                                    \
+	__attribute__((constructor)) static void register_##id(void)                    \
+	{                                                                               \
+		static struct test test = { #id, test_##id, NULL };                     \
+		*tests_end = &test;                                                     \
+		tests_end = &test.next;                                                 \
+	}                                                                               \
+	static void test_##id(void)
+
+enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
+
+/* Where a test's process says why it failed. */
+static int reason_fd = -1;
+
+/* Ends the test's process; in a child of it, that child, whose parent then fails too. */
+__attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
+{
+	char reason[1024];
+	va_list arguments;
+	va_start(arguments, format);
+	int length = vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	if (length >= (int)sizeof(reason))
+		length = sizeof(reason) - 1;
+	ssize_t written = write(reason_fd, reason, (size_t)length);
+	(void)written;
+	_exit(status);
+}
+
+#define FAIL(format, ...) end(FAILED, "%s:%d: " format, __FILE__, __LINE__, ##__VA_ARGS__)
+#define SKIP(...) end(SKIPPED, __VA_ARGS__)
+
+#define CHECK(condition)                                                                \
+	do {                                                                            \
+		errno = 0;                                                              \
+		if (!(condition))                                                       \
+			FAIL("%s (errno %d: %s)", #condition, errno, strerror(errno));  \
+	} while (0)
+
+#define CHECK_EQ(is, should)                                                            \
+	do {                                                                            \
+		long long is_ = (long long)(is), should_ = (long long)(should);         \
+		if (is_ != should_)                                                     \
+			FAIL("%s is %lld, not %s = %lld", #is, is_, #should, should_);  \
+	} while (0)
+
+#define CHECK_TEXT(is, should)                                                          \
+	do {                                                                            \
+		const char *is_ = (is), *should_ = (should);                            \
+		if (!is_ || strcmp(is_, should_) != 0)                                  \
+			FAIL("%s is '%s', not '%s'", #is, is_ ? is_ : "(null)", should_); \
+	} while (0)
+
+#define CHECK_HAS(text, part)                                                           \
+	do {                                                                            \
+		const char *text_ = (text), *part_ = (part);                            \
+		if (!strstr(text_, part_))                                              \
+			FAIL("%s does not say '%s': '%s'", #text, part_, text_);        \
+	} while (0)
+
+/* An attach that must answer NULL and this errno. */
+#define CHECK_FAILS(attach, error)                                                      \
+	do {                                                                            \
+		errno = 0;                                                              \
+		struct bpf_link *link_ = (attach);                                      \
+		int errno_ = errno;                                                     \
+		if (link_)                                                              \
+			FAIL("%s attached", #attach);                                   \
+		if (errno_ != (error))                                                  \
+			FAIL("%s: errno %d (%s), not " #error, #attach, errno_,         \
+			     strerror(errno_));                                         \
+	} while (0)
+
+/* Runs `body` in a child of the test, which has to end well. */
+#define IN_CHILD(body)                                                                  \
+	do {                                                                            \
+		pid_t child_ = fork();                                                  \
+		CHECK(child_ >= 0);                                                     \
+		if (child_ == 0) {                                                      \
+			alarm(TIME_LIMIT);                                              \
+			body;                                                           \
+			_exit(PASSED);                                                  \
+		}                                                                       \
+		ends_well(child_);                                                      \
+	} while (0)
+
+/* Seconds after which a test counts as hung. */
+enum { TIME_LIMIT = 120 };
+
+static inline void ends_well(pid_t child)
+{
+	int status;
+	if (waitpid(child, &status, 0) != child)
+		FAIL("waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		FAIL("the child was ended by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) != PASSED)
+		_exit(WEXITSTATUS(status));
+}
+
+static inline int count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+	if (!dir)
+		FAIL("/proc/self/fd: %s", strerror(errno));
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	/* Not counted: `.`, `..` and the folder's own. */
+	return count - 3;
+}
+
+/* BPF links in the whole system. Without libbpf, for not every test has one. */
+static inline int count_links(void)
+{
+	union bpf_attr attr = { 0 };
+	int count = 0;
+	while (syscall(SYS_bpf, BPF_LINK_GET_NEXT_ID, &attr, sizeof(attr)) == 0) {
+		attr.start_id = attr.next_id;
+		count++;
+	}
+	return count;
+}
+
+/* Lines of a tracefs kprobe_events that have `part`; 0 if there is no such file. */
+static inline int count_entries(const char *path, const char *part)
+{
+	FILE *file = fopen(path, "re");
+	char line[512];
+	int count = 0;
+	while (file && fgets(line, sizeof(line), file))
+		count += strstr(line, part) != NULL;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+#define KPROBE_EVENTS "/sys/kernel/tracing/kprobe_events"
+
+static inline bool kernel_is_at_least(int major, int minor)
+{
+	struct utsname kernel;
+	int have_major = 0, have_minor = 0;
+	uname(&kernel);
+	sscanf(kernel.release, "%d.%d", &have_major, &have_minor);
+	return have_major > major || (have_major == major && have_minor >= minor);
+}
+
+/* Linux 5.15 has BPF links of perf events, and with them cookies. */
+static inline bool has_perf_links(void)
+{
+	return kernel_is_at_least(5, 15);
+}
+
+/* Which file holds the function that this program calls. */
+static inline const char *file_of(void *function)
+{
+	Dl_info info;
+	return dladdr(function, &info) && info.dli_fname ? info.dli_fname : "(unknown)";
+}
+
+static inline bool is_ours(void *function)
+{
+	return strstr(file_of(function), "/libksyscall.so.1") != NULL;
+}
+
+static inline int run_test(const struct test *test)
+{
+	int reason[2];
+	char text[1024] = "";
+	int entries = count_entries(KPROBE_EVENTS, "");
+	if (pipe(reason) != 0) {
+		perror("pipe");
+		exit(FAILED);
+	}
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		close(reason[0]);
+		reason_fd = reason[1];
+		alarm(TIME_LIMIT);
+		int fds = count_fds(), links = count_links();
+		test->run();
+		if (count_fds() != fds)
+			FAIL("%d fds are open, before it were %d", count_fds(), fds);
+		if (count_links() != links)
+			FAIL("%d BPF links are there, before it were %d", count_links(), links);
+		_exit(PASSED);
+	}
+	close(reason[1]);
+	size_t length = 0;
+	ssize_t got;
+	while ((got = read(reason[0], text + length, sizeof(text) - 1 - length)) > 0)
+		length += (size_t)got;
+	close(reason[0]);
+	int status = 0;
+	waitpid(child, &status, 0);
+	int left = count_entries(KPROBE_EVENTS, "");
+	if (WIFSIGNALED(status)) {
+		printf("not ok %s: ended by signal %d%s\n", test->name, WTERMSIG(status),
+		       WTERMSIG(status) == SIGALRM ? " (hung)" : "");
+		return FAILED;
+	}
+	if (WEXITSTATUS(status) == SKIPPED) {
+		printf("skip %s: %s\n", test->name, text);
+		return SKIPPED;
+	}
+	if (WEXITSTATUS(status) != PASSED) {
+		printf("not ok %s: %s\n", test->name, text);
+		return FAILED;
+	}
+	if (left != entries) {
+		printf("not ok %s: kprobe_events has %d entries, before it had %d\n", test->name, left,
+		       entries);
+		return FAILED;
+	}
+	printf("ok %s\n", test->name);
+	return PASSED;
+}
+
+/*
+ * Runs all tests, or those named. `function` is the address of the function
+ * under test as this program has it: first it must be seen to be this library's,
+ * for otherwise the tests would only tell how good libbpf is.
+ */
+static inline int run_tests(int argc, char **argv, void *function)
+{
+	int result = PASSED;
+	if (!getenv("KSYSCALL_TEST_ANY_LIBRARY")) {
+		if (!is_ours(function)) {
+			printf("not ok this_library_answers: the function is in %s\n", file_of(function));
+			return FAILED;
+		}
+		printf("ok this_library_answers\n");
+	}
+	for (struct test *test = tests; test; test = test->next) {
+		bool wanted = argc < 2;
+		for (int i = 1; i < argc; i++)
+			wanted |= strcmp(argv[i], test->name) == 0;
+		if (wanted && run_test(test) == FAILED)
+			result = FAILED;
+	}
+	return result;
+}
+
+#endif
