@@ -18,6 +18,8 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
+SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact \
+	c-tests/run c-tests/in-guest matrix/run vm/debs vm/kernel vm/run)
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
@@ -27,7 +29,7 @@ LINK := -shared -nostartfiles -Wl,-soname,$(SONAME) -Wl,--version-script=src/cap
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code
 
 .PHONY: all
-all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.pc
+all: $(BUILD)/libksyscall.so
 
 $(BUILD)/libksyscall.so: $(LIBRARY)
 	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
@@ -41,10 +43,9 @@ $(LIBRARY): $(SOURCES) Makefile
 	$(OBJCOPY) --remove-section .eh_frame --strip-debug $(CARGO_OUT)/capi/libksyscall.a $(BUILD)/libksyscall.a
 	$(CC) $(LINK) $(LDFLAGS) -s -o $@ $(BUILD)/libksyscall.a
 
-$(BUILD)/libksyscall.pc: libksyscall.pc.in Makefile
-	@mkdir -p $(BUILD)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-		-e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
+.PHONY: help
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 .PHONY: header
 header: ## make include/ksyscall.h anew
@@ -57,7 +58,9 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
-	install -m 644 $(BUILD)/libksyscall.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(VERSION)|' libksyscall.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
 	install -m 644 include/ksyscall.h $(DESTDIR)$(INCLUDEDIR)
 
 .PHONY: uninstall
@@ -69,6 +72,19 @@ uninstall: ## remove what install put there
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
 	scripts/setup demo
 	scripts/demo
+
+.PHONY: test
+test: ## run all tests, those that need a kernel in virtual machines
+	scripts/setup test
+	scripts/test
+
+.PHONY: lint
+lint: ## check the form of the code
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps
+	shellcheck $(SCRIPTS)
 
 .PHONY: clean
 clean: ## remove what was built, but not downloaded kernels and packages

@@ -92,7 +92,7 @@ TEST(libbpf_can_be_closed_and_opened_again)
 /* A program of no libbpf at all cannot be. That is said, and libbpf is not loaded. */
 TEST(without_libbpf_it_fails)
 {
-	struct { char none; } program;
+	struct { char none; } program = { 0 };
 	const struct bpf_program *prog = (const void *)&program;
 	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, NULL), ELIBACC);
 	CHECK_FAILS(bpf_program__attach_ksyscall(NULL, CALL, NULL), EINVAL);
