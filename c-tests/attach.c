@@ -115,6 +115,7 @@ TEST(the_cookie_is_read_back)
 	if (!has_perf_links()) {
 		/* Which is what there is to see of it on this kernel. */
 		struct programs p = LOAD(count);
+		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(BIG)),
 			    EOPNOTSUPP);
 		unload(&p);
@@ -157,6 +158,7 @@ TEST(two_attachments_are_told_apart_by_cookie)
 	if (!has_perf_links()) {
 		/* There the second fails as the first, and an attach without still works. */
 		struct programs p = LOAD(count);
+		libbpf_set_print(NULL);
 		struct bpf_program *prog = program(&p, "on_entry");
 		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, COOKIE(1)), EOPNOTSUPP);
 		CHECK_FAILS(bpf_program__attach_ksyscall(prog, "getsid", COOKIE(2)), EOPNOTSUPP);

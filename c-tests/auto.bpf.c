@@ -2,36 +2,36 @@
 /* Programs that a skeleton attaches by what their section says. */
 #include "record.bpf.h"
 
-enum { STAT = 2, UNAME, UNKNOWN };
+enum { STAT = 2, UNAME };
 
 SEC("ksyscall/getpgid")
-int BPF_KSYSCALL(on_getpgid, int process)
+int on_getpgid(struct pt_regs *ctx)
 {
 	struct calls *seen = record(ON_ENTRY);
 	if (seen)
-		seen->argument = process;
+		seen->argument = first_argument(ctx);
 	return 0;
 }
 
 SEC("kretsyscall/getpgid")
-int BPF_KRETPROBE(on_getpgid_return, long result)
+int on_getpgid_return(struct pt_regs *ctx)
 {
 	struct calls *seen = record(ON_RETURN);
 	if (seen)
-		seen->result = result;
+		seen->result = PT_REGS_RC(ctx);
 	return 0;
 }
 
 /* Served by functions of other names, which libbpf's own attach does not know. */
 SEC("ksyscall/stat")
-int BPF_KSYSCALL(on_stat)
+int on_stat(void)
 {
 	record(STAT);
 	return 0;
 }
 
 SEC("ksyscall/uname")
-int BPF_KSYSCALL(on_uname)
+int on_uname(void)
 {
 	record(UNAME);
 	return 0;
@@ -39,7 +39,7 @@ int BPF_KSYSCALL(on_uname)
 
 /* Loaded and attached only where a test asks for it. */
 SEC("?ksyscall/no_such_call")
-int BPF_KSYSCALL(on_unknown)
+int on_unknown(void)
 {
 	return 0;
 }

@@ -34,7 +34,8 @@ TEST(libbpf_makes_the_link)
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_return");
 	if (!libbpf_makes_links()) {
-		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, RETPROBE), EOPNOTSUPP);
+		libbpf_set_print(NULL);
+	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, RETPROBE), EOPNOTSUPP);
 		CHECK(asked > 0);
 		unload(&p);
 		return;
@@ -56,6 +57,7 @@ TEST(libbpf_passes_the_cookie_on)
 {
 	if (!libbpf_makes_links() || !has_perf_links()) {
 		struct programs p = LOAD(count);
+		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(13)),
 			    EOPNOTSUPP);
 		unload(&p);
@@ -90,6 +92,7 @@ TEST(refused_where_it_takes_a_tracefs_entry)
 	CHECK(unshare(CLONE_NEWNS) == 0);
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
+	libbpf_set_print(NULL);
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL), EOPNOTSUPP);
 	CHECK_EQ(count_entries(KPROBE_EVENTS, CALL), 0);
 	unload(&p);

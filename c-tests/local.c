@@ -48,6 +48,7 @@ TEST(a_libbpf_opened_locally_is_found)
 	DESTROY(link);
 	make_calls(1);
 	CHECK_EQ(counted(&p, ON_ENTRY), 9);
+	libbpf_set_print(NULL);
 	CHECK_FAILS(bpf_program__attach_ksyscall(NULL, CALL, NULL), EINVAL);
 	unload(&p);
 	dlclose(libbpf);

@@ -81,6 +81,7 @@ TEST(a_size_of_16_has_the_cookie_only)
 {
 	if (!has_perf_links()) {
 		struct programs p = LOAD(count);
+		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL,
 							 AS_OPTS(options(16, SOME_COOKIE, 0))),
 			    EOPNOTSUPP);

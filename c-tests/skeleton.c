@@ -6,7 +6,7 @@
 
 #include "auto.skel.h"
 
-enum { STAT = 2, UNAME, UNKNOWN };
+enum { STAT = 2, UNAME };
 
 static struct auto_bpf *load_skeleton(struct programs *p)
 {

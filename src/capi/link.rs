@@ -14,7 +14,6 @@ use super::{Failure, bpf_link, bpf_program};
 use crate::attach::{self, Options};
 use crate::link;
 use crate::name::SyscallName;
-use crate::probe::Event;
 use crate::sys::Fd;
 use crate::tracefs::Entry;
 
@@ -50,15 +49,14 @@ pub(super) unsafe fn attach(
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
-        let (_, Event { fd, entry }) =
-            attach::open(name, options.retprobe).map_err(Failure::Attach)?;
-        if entry.is_some() {
+        let (_, event) = attach::open(name, options.retprobe).map_err(Failure::Attach)?;
+        if event.entry.is_some() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
         }
         // SAFETY: the caller's promise.
-        let link = unsafe { libbpf.attach_perf_event(prog, fd.as_raw(), options.cookie) }?;
-        let _ = fd.into_raw();
+        let link = unsafe { libbpf.attach_perf_event(prog, event.fd.as_raw(), options.cookie) }?;
+        let _ = event.fd.into_raw();
         return Ok(link);
     }
     // First the memory, so that nothing must be undone for lack of it.

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Why an attach failed is said once, to the callback of libbpf_set_print(). */
+#include "programs.h"
+
+static char warned[2048];
+static int warnings, messages;
+
+static int keep(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	messages++;
+	if (level == LIBBPF_WARN) {
+		vsnprintf(warned, sizeof(warned), format, arguments);
+		warnings++;
+	}
+	return 0;
+}
+
+/* Fails with one warning, which has all the parts. */
+#define WARNS(attach, error, ...)                                                       \
+	do {                                                                            \
+		static const char *const parts[] = { __VA_ARGS__ };                     \
+		warnings = 0;                                                           \
+		CHECK_FAILS(attach, error);                                             \
+		CHECK_EQ(warnings, 1);                                                  \
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)           \
+			CHECK_HAS(warned, parts[i]);                                    \
+		CHECK_EQ(warned[strlen(warned) - 1], '\n');                             \
+	} while (0)
+
+TEST(a_warning_says_why)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	libbpf_set_print(keep);
+	WARNS(bpf_program__attach_ksyscall(prog, "opnat", NULL), ENOENT, "'on_entry'", "'opnat'",
+	      "__x64_sys_opnat", "openat");
+	WARNS(bpf_program__attach_ksyscall(prog, "socketcall", NULL), ENOENT, "architecture");
+	WARNS(bpf_program__attach_ksyscall(prog, "no%s%ncall", NULL), EINVAL, "'no%s%ncall'");
+	WARNS(bpf_program__attach_ksyscall(prog, "a\nb\xff", NULL), EINVAL, "'a?b?'");
+	WARNS(bpf_program__attach_ksyscall(prog, NULL, NULL), EINVAL, "(null)", "name");
+	WARNS(bpf_program__attach_ksyscall(NULL, CALL, NULL), EINVAL, "program");
+	WARNS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL, "sz");
+	WARNS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL,
+	      CALL_SYMBOL, "BPF_PROG_TYPE_KPROBE");
+	unload(&p);
+}
+
+TEST(the_callback_stays_as_it_was)
+{
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK(libbpf_set_print(NULL) == keep);
+	messages = 0;
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK_EQ(messages, 0);
+	CHECK(!libbpf_set_print(keep));
+	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
+	CHECK_EQ(warnings, 1);
+	unload(&p);
+}
+
+MAIN
