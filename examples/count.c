@@ -16,10 +16,8 @@ int main(int argc, char **argv)
 		return 2;
 	link = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, "count"),
 					    argv[1], NULL);
-	if (!link) {
-		perror(argv[1]);
-		return 1;
-	}
+	if (!link)
+		return perror(argv[1]), 1;
 	if (system(argv[2]) == 0 &&
 	    !bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(object, "hits"), &key, &hits))
 		printf("%s: %llu calls\n", argv[1], (unsigned long long)hits);
