@@ -78,6 +78,11 @@ test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test
 	scripts/test
 
+.PHONY: test-matrix
+test-matrix: ## attach to every system call of every architecture; MATRIX="arm64:sid ..." for some
+	scripts/setup matrix
+	matrix/run $(MATRIX)
+
 .PHONY: lint
 lint: ## check the form of the code
 	$(CARGO) fmt --check

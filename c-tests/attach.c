@@ -2,6 +2,7 @@
 /* Attached programs run, as often as the call is made, with the right data. */
 #include "programs.h"
 
+#include <pthread.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -266,6 +267,42 @@ TEST(the_headers_spellings_fire)
 {
 	fires_by_name("__NR_uname", call_uname);
 	fires_by_name("SYS_uname", call_uname);
+}
+
+enum { THREADS = 4, ROUNDS = 5 };
+
+static int warnings;
+
+static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)format, (void)arguments;
+	if (level == LIBBPF_WARN)
+		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void *attach_and_fail(void *prog)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		DESTROY(ATTACH(prog, i % 2 ? "stat" : CALL, OPTS(.retprobe = i % 3 == 0)));
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
+	}
+	return NULL;
+}
+
+/* From the first attach on, and with warnings, which need libbpf's callback asked for. */
+TEST(threads_do_not_disturb_each_other)
+{
+	struct programs p = LOAD(count);
+	pthread_t threads[THREADS];
+	libbpf_set_print(count_warning);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, attach_and_fail, program(&p, "on_entry")) == 0);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK_EQ(warnings, THREADS * ROUNDS);
+	CHECK(libbpf_set_print(NULL) == count_warning);
+	unload(&p);
 }
 
 MAIN

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Without a kprobe PMU: probes by tracefs, wherever that is mounted. */
+/*
+ * Without a kprobe PMU: probes by tracefs, wherever that is mounted. Without BPF
+ * links of perf events: attaching by the event itself.
+ */
 #include "programs.h"
 
+#include <stddef.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 /* In this process only. */
 static void hide_the_pmu(void)
@@ -83,18 +92,79 @@ TEST(without_tracefs_there_is_none)
 	unload(&p);
 }
 
+/* Fails with one of two errnos, and leaves no entry. */
+static void refuses(struct bpf_program *prog, const char *name, int error, int or_error)
+{
+	for (int retprobe = 0; retprobe < 2; retprobe++) {
+		errno = 0;
+		struct bpf_link *link = bpf_program__attach_ksyscall(prog, name, OPTS(.retprobe = retprobe));
+		int is = errno;
+		CHECK(!link);
+		if (is != error && is != or_error)
+			FAIL("%s: errno is %d (%s), not %d or %d", name, is, strerror(is), error, or_error);
+		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	}
+}
+
 TEST(refusals_leave_no_entry)
 {
 	hide_the_pmu();
+	/* For the event, which else gets the number of the closed program. */
+	int lower = dup(0);
 	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
 	libbpf_set_print(NULL);
-	for (int retprobe = 0; retprobe < 2; retprobe++) {
-		struct bpf_ksyscall_opts *opts = OPTS(.retprobe = retprobe);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, opts), EINVAL);
+	refuses(program(&p, "on_packet"), CALL, EINVAL, EINVAL);
+	refuses(program(&p, "on_tracepoint"), CALL, EINVAL, EINVAL);
+	refuses(prog, "no_such_call", ENOENT, ENOENT);
+	refuses(prog, "get pgid", EINVAL, EINVAL);
+	CHECK(seteuid(65534) == 0);
+	errno = 0;
+	struct bpf_link *link = bpf_program__attach_ksyscall(prog, CALL, NULL);
+	int error = errno;
+	CHECK(seteuid(0) == 0);
+	CHECK(!link);
+	CHECK(error == EPERM || error == EACCES);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	int fd = bpf_program__fd(prog), kept = dup(fd);
+	CHECK(lower < fd && close(lower) == 0 && kept >= 0 && close(fd) == 0);
+	refuses(prog, CALL, EBADF, EBADF);
+	CHECK(dup2(kept, fd) == fd && close(kept) == 0);
+	link = ATTACH(prog, CALL, NULL);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	unload(&p);
+}
+
+/* With each number of fds that is too few, whichever step it is that lacks one. */
+TEST(a_lack_of_fds_leaves_no_entry)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	struct rlimit old, few;
+	int failed = 0, fds = count_fds();
+	libbpf_set_print(NULL);
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	few = old;
+	for (rlim_t more = 0;; more++) {
+		/* All numbers below the limit are in use but `more`. */
+		few.rlim_cur = (rlim_t)fds + more;
+		CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+		errno = 0;
+		struct bpf_link *link = bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL);
+		int error = errno;
+		CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+		if (link) {
+			DESTROY(link);
+			CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+			break;
+		}
+		CHECK_EQ(error, EMFILE);
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", opts), ENOENT);
-		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+		CHECK_EQ(count_fds(), fds);
+		failed++;
 	}
+	CHECK(failed > 0);
 	unload(&p);
 }
 
@@ -131,6 +201,126 @@ TEST(a_disconnected_links_entry_goes_with_the_next_attach)
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/"), 1);
 	DESTROY(link);
+	unload(&p);
+}
+
+TEST(a_killed_processs_entry_goes_with_the_next_attach)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	pid_t child = fork();
+	if (child == 0) {
+		ATTACH(program(&p, "on_entry"), CALL, NULL);
+		raise(SIGKILL);
+	}
+	int status;
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(WIFSIGNALED(status));
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/"), 1);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/"), 1);
+	DESTROY(link);
+	unload(&p);
+}
+
+/* Another's attach must not take away what a pin keeps; once unpinned, it takes the entry. */
+TEST(a_pinned_links_entry_stays)
+{
+	static const char pin[] = "/sys/fs/bpf/ksyscall-fallback";
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	libbpf_set_print(NULL);
+	if (!has_perf_links()) {
+		struct bpf_link *link = ATTACH(prog, CALL, NULL);
+		CHECK(bpf_link__pin(link, pin) != 0);
+		DESTROY(link);
+		unload(&p);
+		return;
+	}
+	IN_CHILD({
+		struct bpf_link *link = ATTACH(prog, CALL, NULL);
+		CHECK_EQ(bpf_link__pin(link, pin), 0);
+		bpf_link__disconnect(link);
+		bpf_link__destroy(link);
+	});
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/"), 1);
+	CHECK(fires(&p, ON_ENTRY));
+	CHECK(unlink(pin) == 0);
+	wait_until_silent(&p, ON_ENTRY);
+	/* It may still be in use for a moment after its last run. */
+	while (count_entries(KPROBE_EVENTS, "ksyscall/") > 0)
+		DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
+	unload(&p);
+}
+
+/* Has bpf(BPF_LINK_CREATE) fail, as a kernel without it does or as a sandbox may. */
+static void refuse_links(int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_LINK_CREATE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (__u32)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+/* On every kernel as on those that have none. */
+static void works_without_links(void)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	libbpf_set_print(NULL);
+	refuse_links(EINVAL);
+	/* A program of another type is no sign of a kernel without links. */
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL);
+	for (int i = 0; i < 2; i++) {
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, COOKIE(7)), EOPNOTSUPP);
+		int fds = count_fds();
+		struct bpf_link *entry = ATTACH(prog, CALL, NULL);
+		struct bpf_link *back = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
+		CHECK_EQ(count_fds(), fds + 2);
+		__u64 before = counted(&p, ON_ENTRY), returned = counted(&p, ON_RETURN);
+		syscall(SYS_getpgid, NOBODY);
+		CHECK_EQ(counted(&p, ON_ENTRY), before + 1);
+		CHECK_EQ(counted(&p, ON_RETURN), returned + 1);
+		CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL);
+		DESTROY(entry);
+		CHECK(!fires(&p, ON_ENTRY));
+		DESTROY(back);
+		CHECK_EQ(count_fds(), fds);
+	}
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	unload(&p);
+}
+
+TEST(without_links_the_event_takes_the_program)
+{
+	works_without_links();
+}
+
+TEST(without_links_and_pmu_the_event_takes_the_program)
+{
+	hide_the_pmu();
+	works_without_links();
+}
+
+/* Anything but EINVAL is no lack of links, and is passed on. */
+TEST(a_refused_link_is_an_error)
+{
+	struct programs p = LOAD(count);
+	libbpf_set_print(NULL);
+	refuse_links(EPERM);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL), EPERM);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, RETPROBE), EPERM);
 	unload(&p);
 }
 

@@ -35,7 +35,7 @@ TEST(libbpf_makes_the_link)
 	struct bpf_program *prog = program(&p, "on_return");
 	if (!libbpf_makes_links()) {
 		libbpf_set_print(NULL);
-	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, RETPROBE), EOPNOTSUPP);
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, RETPROBE), EOPNOTSUPP);
 		CHECK(asked > 0);
 		unload(&p);
 		return;

@@ -3,6 +3,7 @@
 #include "programs.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 
 TEST(a_link_has_one_fd_that_programs_do_not_inherit)
 {
@@ -15,6 +16,23 @@ TEST(a_link_has_one_fd_that_programs_do_not_inherit)
 	CHECK(!bpf_link__pin_path(link));
 	DESTROY(link);
 	CHECK_EQ(count_fds(), fds);
+	unload(&p);
+}
+
+TEST(the_fd_is_a_links_where_there_are_links)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link_info info = { 0 };
+	struct bpf_prog_info prog_info = { 0 };
+	__u32 size = sizeof(info), prog_size = sizeof(prog_info);
+	int error = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size);
+	CHECK_EQ(error == 0, has_perf_links());
+	if (!error) {
+		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(program(&p, "on_entry")), &prog_info, &prog_size) == 0);
+		CHECK_EQ(info.prog_id, prog_info.id);
+	}
+	DESTROY(link);
 	unload(&p);
 }
 
@@ -108,6 +126,47 @@ TEST(what_the_kernel_refuses_for_probes_leaves_the_link)
 #endif
 	DESTROY(link);
 	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+#ifdef LIBBPF_MAJOR_VERSION
+/* What the kernel answers for a link of a probe is no different for ours. */
+TEST(detach_and_update_answer_as_for_libbpfs_own_link)
+{
+	struct programs p = LOAD(count);
+	libbpf_set_print(NULL);
+	struct bpf_link *ours = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link *theirs = bpf_program__attach_kprobe(program(&p, "on_entry"), false, CALL_SYMBOL);
+	CHECK(theirs);
+	CHECK_EQ(bpf_link__detach(ours), bpf_link__detach(theirs));
+	CHECK_EQ(bpf_link__update_program(ours, program(&p, "on_entry")),
+		 bpf_link__update_program(theirs, program(&p, "on_entry")));
+	DESTROY(theirs);
+	DESTROY(ours);
+	unload(&p);
+}
+#endif
+
+TEST(no_memory_is_left)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	size_t used = 0;
+	libbpf_set_print(NULL);
+	/* What the C library allocates once, it has after the first round. */
+	for (int i = 0; i < 8; i++) {
+		struct bpf_link *link = ATTACH(prog, CALL, NULL);
+		if (has_perf_links()) {
+			CHECK_EQ(bpf_link__pin(link, PIN), 0);
+			CHECK_EQ(unlink(PIN), 0);
+		}
+		DESTROY(link);
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL);
+		if (i == 0)
+			used = mallinfo2().uordblks;
+		CHECK_EQ(mallinfo2().uordblks, used);
+	}
 	unload(&p);
 }
 
