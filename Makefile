@@ -24,7 +24,7 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
-LINK := -shared -nostartfiles -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
+LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
 	-Wl,-u,bpf_program__attach_ksyscall -Wl,--gc-sections -Wl,-z,defs \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code
 
@@ -40,7 +40,7 @@ $(LIBRARY): $(SOURCES) Makefile
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
 		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
 	# Rust's core comes with unwind tables; nothing here unwinds.
-	$(OBJCOPY) --remove-section .eh_frame --strip-debug $(CARGO_OUT)/capi/libksyscall.a $(BUILD)/libksyscall.a
+	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $(BUILD)/libksyscall.a
 	$(CC) $(LINK) $(LDFLAGS) -s -o $@ $(BUILD)/libksyscall.a
 
 .PHONY: help

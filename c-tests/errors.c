@@ -67,6 +67,9 @@ TEST(programs_of_other_types)
 	libbpf_set_print(NULL);
 	refuses(program(&p, "on_tracepoint"), CALL, EINVAL);
 	refuses(program(&p, "on_packet"), CALL, EINVAL);
+	/* Which is not taken for a kernel that has no links, and so no cookies. */
+	if (has_perf_links())
+		DESTROY(ATTACH(program(&p, "on_entry"), CALL, COOKIE(7)));
 	unload(&p);
 }
 
