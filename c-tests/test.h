@@ -179,6 +179,14 @@ static inline int count_entries(const char *path, const char *part)
 
 #define KPROBE_EVENTS "/sys/kernel/tracing/kprobe_events"
 
+/* Removes the entries that are not in use. */
+static inline void clear_entries(void)
+{
+	FILE *file = fopen(KPROBE_EVENTS, "we");
+	if (file)
+		fclose(file);
+}
+
 static inline bool kernel_is_at_least(int major, int minor)
 {
 	struct utsname kernel;
@@ -238,6 +246,9 @@ static inline int run_test(const struct test *test)
 	int status = 0;
 	waitpid(child, &status, 0);
 	int left = count_entries(KPROBE_EVENTS, "");
+	/* What one test left behind is not the next one's failure. */
+	if (left != entries)
+		clear_entries();
 	if (WIFSIGNALED(status)) {
 		printf("not ok %s: ended by signal %d%s\n", test->name, WTERMSIG(status),
 		       WTERMSIG(status) == SIGALRM ? " (hung)" : "");
