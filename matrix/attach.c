@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What differs between architectures in an attachment, tried out on each: the
+ * layout of the options, 64-bit cookies, the registers, the link in the kernel.
+ * Prints `ok`, `not ok` or `skip` and the name of each test.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <ksyscall.h>
+#include "attach.h"
+
+/* getpriority(): nothing in the C library calls it; that `which` is invalid. */
+#define CALL "getpriority"
+enum { WHICH = 99, WHO = 0x12345678 };
+static const __u64 COOKIE = 0x8123456789abcdefULL;
+
+enum { PASSED = 0, FAILED = 1, SKIPPED = 2 };
+
+static volatile struct seen *seen;
+static struct bpf_program *entry, *finish;
+static bool has_cookies;
+
+__attribute__((noreturn, format(printf, 2, 3))) static void end(int status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	printf("# ");
+	vprintf(format, arguments);
+	printf("\n");
+	va_end(arguments);
+	fflush(stdout);
+	_exit(status);
+}
+
+#define CHECK(condition)                                                                     \
+	do {                                                                                 \
+		errno = 0;                                                                   \
+		if (!(condition))                                                            \
+			end(FAILED, "line %d: %s: %s", __LINE__, #condition, strerror(errno)); \
+	} while (0)
+
+static __u32 count_of(int calls)
+{
+	__u32 before = seen->count;
+
+	for (int n = 0; n < calls; n++)
+		syscall(SYS_getpriority, WHICH, WHO);
+	return seen->count - before;
+}
+
+static struct bpf_link *attach(const struct bpf_program *program, const char *name,
+			       const struct bpf_ksyscall_opts *opts)
+{
+	errno = 0;
+	return bpf_program__attach_ksyscall(program, name, opts);
+}
+
+static void runs_for_each_call_until_detached(void)
+{
+	struct bpf_link *link = attach(entry, CALL, NULL);
+
+	CHECK(link);
+	CHECK(bpf_link__fd(link) >= 0);
+	CHECK(count_of(3) == 3);
+	CHECK(bpf_link__destroy(link) == 0);
+	CHECK(count_of(3) == 0);
+}
+
+static void sees_the_calls_argument(void)
+{
+	struct bpf_link *link = attach(entry, CALL, NULL);
+
+	CHECK(link);
+	CHECK(count_of(1) == 1);
+	CHECK(seen->argument == WHO);
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
+static void sees_the_calls_result(void)
+{
+	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .retprobe = true);
+	struct bpf_link *link = attach(finish, CALL, &opts);
+
+	/* Linux 6.12 on riscv64 cannot have one, and that must be said. */
+	if (!link && errno == EOPNOTSUPP)
+		end(SKIPPED, "the kernel allows no return probe, and the library says so");
+	CHECK(link);
+	CHECK(count_of(1) == 1);
+	CHECK(seen->result == -EINVAL);
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
+static void cookie_has_64_bits(void)
+{
+	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = COOKIE);
+	struct bpf_link *link = attach(entry, CALL, &opts);
+
+	if (!has_cookies && !link && errno == EOPNOTSUPP)
+		end(SKIPPED, "the kernel has no cookies, and the library says so");
+	CHECK(has_cookies && link);
+	CHECK(count_of(1) == 1);
+	CHECK(seen->cookie == COOKIE);
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
+/* Attaches with `size` bytes that end where a page does that cannot be read. */
+static struct bpf_link *attach_with(const void *bytes, size_t size)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* As much of it as the alignment allows. */
+	size_t place = page - (size + 7) / 8 * 8;
+
+	CHECK(pages != MAP_FAILED);
+	CHECK(mprotect(pages + page, page, PROT_NONE) == 0);
+	memcpy(pages + place, bytes, size);
+	return attach(entry, CALL, (void *)(pages + place));
+}
+
+static void options_are_read_by_their_size(void)
+{
+	const size_t whole = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(bool);
+	union {
+		struct bpf_ksyscall_opts opts;
+		char bytes[2 * sizeof(struct bpf_ksyscall_opts)];
+	} given = { 0 };
+	struct bpf_link *link;
+
+	/* Less than its own size is no size. */
+	given.opts.sz = sizeof(size_t) - 1;
+	CHECK(!attach_with(&given, sizeof(size_t)) && errno == EINVAL);
+	/* Nothing but the size. */
+	given.opts.sz = sizeof(size_t);
+	CHECK(link = attach_with(&given, sizeof(size_t)));
+	CHECK(bpf_link__destroy(link) == 0);
+	/* One byte short of the last field: that one does not count. */
+	given.opts.sz = whole - 1;
+	given.opts.retprobe = true;
+	CHECK(link = attach_with(&given, whole - 1));
+	CHECK(count_of(1) == 1);
+	CHECK(seen->argument == WHO);
+	CHECK(bpf_link__destroy(link) == 0);
+	/* All of it, and zeros behind it. */
+	given.opts.retprobe = false;
+	given.opts.sz = whole;
+	CHECK(link = attach_with(&given, whole));
+	CHECK(bpf_link__destroy(link) == 0);
+	given.opts.sz = sizeof(given);
+	CHECK(link = attach_with(&given, sizeof(given)));
+	CHECK(bpf_link__destroy(link) == 0);
+	/* Something that this library does not know. */
+	given.bytes[whole] = 1;
+	CHECK(!attach_with(&given, sizeof(given)) && errno == EINVAL);
+	given.opts.sz = whole;
+	CHECK(link = attach_with(&given, sizeof(given)));
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
+static void unknown_name_is_refused(void)
+{
+	CHECK(!attach(entry, "frobnicate", NULL) && errno == ENOENT);
+	CHECK(!attach(entry, "getpriority\n", NULL) && errno == EINVAL);
+}
+
+static void pinned_link_outlives_its_handle(void)
+{
+	const char *path = "/sys/fs/bpf/ksyscall-matrix";
+	struct bpf_link *link = attach(entry, CALL, NULL);
+
+	CHECK(link);
+	if (!has_cookies)
+		end(SKIPPED, "the kernel has no links of perf events");
+	CHECK(bpf_link__pin(link, path) == 0);
+	CHECK(!strcmp(bpf_link__pin_path(link), path));
+	CHECK(bpf_link__destroy(link) == 0);
+	CHECK(count_of(1) == 1);
+	link = bpf_link__open(path);
+	CHECK(link);
+	CHECK(bpf_link__unpin(link) == 0);
+	CHECK(count_of(1) == 1);
+	CHECK(bpf_link__destroy(link) == 0);
+	CHECK(count_of(1) == 0);
+}
+
+/* How many probes tracefs has. */
+static int entries(void)
+{
+	FILE *events = fopen("/sys/kernel/tracing/kprobe_events", "r");
+	int lines = 0, c;
+
+	CHECK(events);
+	while ((c = getc(events)) != EOF)
+		lines += c == '\n';
+	fclose(events);
+	return lines;
+}
+
+static void works_by_tracefs(void)
+{
+	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = has_cookies ? COOKIE : 0);
+	struct bpf_link *link;
+
+	/* Then the kernel looks as if it had no kprobe PMU. */
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
+	CHECK(entries() == 0);
+	link = attach(entry, CALL, &opts);
+	CHECK(link);
+	CHECK(entries() == 1);
+	CHECK(count_of(3) == 3);
+	CHECK(seen->argument == WHO);
+	CHECK(!has_cookies || seen->cookie == COOKIE);
+	CHECK(bpf_link__destroy(link) == 0);
+	CHECK(entries() == 0);
+	CHECK(count_of(1) == 0);
+	CHECK(!attach(entry, "frobnicate", NULL) && errno == ENOENT);
+	CHECK(entries() == 0);
+}
+
+#define TEST(name) { #name, name }
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	TEST(runs_for_each_call_until_detached),
+	TEST(sees_the_calls_argument),
+	TEST(sees_the_calls_result),
+	TEST(cookie_has_64_bits),
+	TEST(options_are_read_by_their_size),
+	TEST(unknown_name_is_refused),
+	TEST(pinned_link_outlives_its_handle),
+	TEST(works_by_tracefs),
+};
+
+static bool load(const char *path, bool with_cookies)
+{
+	struct bpf_object *object = bpf_object__open_file(path, NULL);
+	size_t size;
+	bool *constant;
+
+	if (!object)
+		return false;
+	constant = (void *)bpf_map__initial_value(bpf_object__find_map_by_name(object, ".rodata"), &size);
+	if (!constant || size != sizeof(*constant))
+		return false;
+	*constant = has_cookies = with_cookies;
+	if (bpf_object__load(object)) {
+		bpf_object__close(object);
+		return false;
+	}
+	entry = bpf_object__find_program_by_name(object, "entry");
+	finish = bpf_object__find_program_by_name(object, "finish");
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    bpf_object__find_map_fd_by_name(object, "state"), 0);
+	return seen != MAP_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const said[] = { "ok", "not ok", "skip" };
+	bool failed = false;
+	Dl_info library;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: attach OBJECT\n");
+		return 2;
+	}
+	libbpf_set_print(NULL);
+	/* The first fails where the kernel has no cookies: before Linux 5.15. */
+	if (!load(argv[1], true) && !load(argv[1], false)) {
+		printf("not ok load: %s\n", strerror(errno));
+		return 1;
+	}
+	/* What all of this is about. */
+	if (!dladdr(dlsym(RTLD_DEFAULT, "bpf_program__attach_ksyscall"), &library) ||
+	    !strstr(library.dli_fname, "libksyscall.so")) {
+		printf("not ok library: another answers\n");
+		return 1;
+	}
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		int status, outcome;
+		pid_t child;
+
+		fflush(stdout);
+		child = fork();
+		if (!child) {
+			seen->thread = getpid();
+			tests[i].run();
+			_exit(PASSED);
+		}
+		waitpid(child, &status, 0);
+		outcome = WIFEXITED(status) && WEXITSTATUS(status) <= SKIPPED ? WEXITSTATUS(status) : FAILED;
+		failed |= outcome == FAILED;
+		printf("%s %s\n", said[outcome], tests[i].name);
+	}
+	return failed;
+}
