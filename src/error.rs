@@ -6,7 +6,6 @@ use errno::Errno;
 
 use crate::candidates::{CONVENTIONS, Conventions, Symbol};
 use crate::name::SyscallName;
-use crate::text::Plain;
 use crate::{sys, table};
 
 /// Why a program could not be attached, pinned or detached.
@@ -19,7 +18,7 @@ pub enum Error {
 
     /// The running kernel has no function that serves the call: it does not
     /// implement it, this architecture does not have it, or it is no syscall.
-    #[error("no system call {name}: {}", NotFound { name, tried: *tried })]
+    #[error("{}", NotFound { name, tried: *tried })]
     #[non_exhaustive]
     NotFound {
         /// The call.
@@ -29,7 +28,7 @@ pub enum Error {
     },
 
     /// perf_event_open(2) refused a probe on the symbol.
-    #[error("perf_event_open of a {} on {symbol}: {}{}", Kind(*retprobe), Reason(*errno), PerfEventHint(*errno))]
+    #[error("{}", Step { what: perf_event_open(*retprobe), symbol: symbol.as_str(), errno: *errno, hint: perf_event_hint(*errno) })]
     #[non_exhaustive]
     PerfEvent {
         /// The kernel function.
@@ -51,7 +50,7 @@ pub enum Error {
     },
 
     /// The kernel has no kprobe PMU and its tracefs could not be used instead.
-    #[error("tracefs: {}: {}", Plain(step), Reason(*errno))]
+    #[error("{}", Step { what: "tracefs: ", symbol: step, errno: *errno, hint: "" })]
     #[non_exhaustive]
     Tracefs {
         /// What was done.
@@ -61,7 +60,7 @@ pub enum Error {
     },
 
     /// `BPF_LINK_CREATE` refused the program.
-    #[error("bpf(BPF_LINK_CREATE) of the probe on {symbol}: {}{}", Reason(*errno), ProgramHint(*errno))]
+    #[error("{}", Step { what: "bpf(BPF_LINK_CREATE) of the probe on ", symbol: symbol.as_str(), errno: *errno, hint: program_hint(*errno) })]
     #[non_exhaustive]
     LinkCreate {
         /// The kernel function.
@@ -72,7 +71,7 @@ pub enum Error {
 
     /// The kernel has no BPF links of perf events, and
     /// `PERF_EVENT_IOC_SET_BPF` refused the program.
-    #[error("ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on {symbol}: {}{}", Reason(*errno), ProgramHint(*errno))]
+    #[error("{}", Step { what: "ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on ", symbol: symbol.as_str(), errno: *errno, hint: program_hint(*errno) })]
     #[non_exhaustive]
     SetBpf {
         /// The kernel function.
@@ -86,7 +85,7 @@ pub enum Error {
     CookieUnsupported,
 
     /// `BPF_OBJ_PIN` failed.
-    #[error("bpf(BPF_OBJ_PIN): {}", Reason(*errno))]
+    #[error("{}", Step { what: "bpf(BPF_OBJ_PIN)", symbol: "", errno: *errno, hint: "" })]
     #[non_exhaustive]
     Pin {
         /// What the kernel answered.
@@ -94,7 +93,7 @@ pub enum Error {
     },
 
     /// The attachment was closed, but the kernel reported a failure.
-    #[error("close of the attachment: {}", Reason(*errno))]
+    #[error("{}", Step { what: "close of the attachment", symbol: "", errno: *errno, hint: "" })]
     #[non_exhaustive]
     Close {
         /// What the kernel answered.
@@ -140,6 +139,9 @@ struct NotFound<'a> {
 
 impl fmt::Display for NotFound<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no system call ")?;
+        f.write_str(self.name.as_str())?;
+        f.write_str(": ")?;
         let row = table::row(self.name);
         let mut lead = "this kernel has no function for it: tried ";
         let mut shown = Conventions::NONE;
@@ -170,47 +172,45 @@ impl fmt::Display for NotFound<'_> {
     }
 }
 
-/// What strerror(3) says of an errno.
-struct Reason(Errno);
+/// The text of a step that failed. Written piece by piece: each piece of a format
+/// is a relocation of the library.
+struct Step<'a> {
+    what: &'a str,
+    /// What it was done to.
+    symbol: &'a str,
+    errno: Errno,
+    hint: &'a str,
+}
 
-impl fmt::Display for Reason {
+impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut buffer = [0; 128];
-        f.write_str(sys::strerror(self.0, &mut buffer))
+        f.write_str(self.what)?;
+        f.write_str(self.symbol)?;
+        f.write_str(": ")?;
+        f.write_str(sys::strerror(self.errno, &mut buffer))?;
+        f.write_str(self.hint)
     }
 }
 
-/// What a probe is called, by whether it is a return probe.
-struct Kind(bool);
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0 { "kretprobe" } else { "kprobe" })
-    }
+fn perf_event_open(retprobe: bool) -> &'static str {
+    if retprobe { "perf_event_open of a kretprobe on " } else { "perf_event_open of a kprobe on " }
 }
 
 /// What an errno of perf_event_open means for a probe.
-struct PerfEventHint(Errno);
-
-impl fmt::Display for PerfEventHint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0.0 {
-            libc::EPERM | libc::EACCES => " (it takes CAP_PERFMON or CAP_SYS_ADMIN)",
-            libc::EINVAL => " (the kernel allows no probe there; its log may say why)",
-            _ => "",
-        })
+fn perf_event_hint(errno: Errno) -> &'static str {
+    match errno.0 {
+        libc::EPERM | libc::EACCES => " (it takes CAP_PERFMON or CAP_SYS_ADMIN)",
+        libc::EINVAL => " (the kernel allows no probe there; its log may say why)",
+        _ => "",
     }
 }
 
 /// What an errno of an attachment means for the program.
-struct ProgramHint(Errno);
-
-impl fmt::Display for ProgramHint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0.0 {
-            libc::EINVAL => " (is the program of type BPF_PROG_TYPE_KPROBE?)",
-            libc::EBADF => " (the program's fd is not open)",
-            _ => "",
-        })
+fn program_hint(errno: Errno) -> &'static str {
+    match errno.0 {
+        libc::EINVAL => " (is the program of type BPF_PROG_TYPE_KPROBE?)",
+        libc::EBADF => " (the program's fd is not open)",
+        _ => "",
     }
 }

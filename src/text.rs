@@ -3,7 +3,6 @@
 //! What is here does less than the standard library's, in a tenth of the code.
 
 use core::ffi::CStr;
-use core::fmt::{self, Write};
 
 /// What stands before and behind the first `separator`.
 pub(crate) fn cut(text: &str, separator: u8) -> (&str, &str) {
@@ -50,37 +49,16 @@ pub(crate) fn number(text: &str, base: u8) -> Option<u64> {
     number.filter(|_| !text.is_empty())
 }
 
-/// A number in decimal digits.
-pub(crate) struct Decimal(pub(crate) u64);
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 > 9 {
-            Decimal(self.0 / 10).fmt(f)?;
-        }
-        f.write_char(char::from(b'0' + (self.0 % 10) as u8))
-    }
-}
-
-/// Text as it is: `str` can be padded, at the cost of 1 KiB of code.
-pub(crate) struct Plain<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-/// Text of at most `N` - 1 bytes, kept as a C string. What does not fit is an
-/// error of the `write!` that brought it.
+/// Text of at most `N` - 1 bytes, kept as a C string.
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
+    is_cut: bool,
 }
 
 impl<const N: usize> Text<N> {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; N], len: 0 }
+        Self { bytes: [0; N], len: 0, is_cut: false }
     }
 
     /// Adds a byte if it fits.
@@ -89,7 +67,27 @@ impl<const N: usize> Text<N> {
         if let Some(place) = room.first_mut() {
             *place = byte;
             self.len += 1;
+        } else {
+            self.is_cut = true;
         }
+    }
+
+    /// Adds as much of `text` as fits.
+    pub(crate) fn add(&mut self, text: &str) {
+        text.bytes().for_each(|byte| self.push(byte));
+    }
+
+    /// Adds a number in decimal digits.
+    pub(crate) fn add_number(&mut self, number: u64) {
+        if number > 9 {
+            self.add_number(number / 10);
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    /// Whether something that was added did not fit.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Adds a last byte, in place of another if there is no room.
@@ -109,15 +107,6 @@ impl<const N: usize> Text<N> {
 
     pub(crate) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
-    }
-}
-
-impl<const N: usize> fmt::Write for Text<N> {
-    /// Takes as much as fits.
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let fits = self.len + text.len() < N;
-        text.bytes().for_each(|byte| self.push(byte));
-        if fits { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
@@ -148,19 +137,20 @@ mod tests {
     #[test]
     fn decimals() {
         for number in [0, 9, 10, 4_194_304, u64::MAX] {
-            assert_eq!(Decimal(number).to_string(), number.to_string());
+            let mut text = Text::<32>::new();
+            text.add_number(number);
+            assert_eq!(text.as_str(), number.to_string());
         }
     }
 
     #[test]
     fn text_takes_what_fits_and_stays_a_c_string() {
         let mut text = Text::<8>::new();
-        assert!(write!(text, "1234567").is_ok());
+        text.add("1234567");
+        assert!(!text.is_cut());
         assert_eq!(text.as_c_str(), c"1234567");
-        let mut text = Text::<8>::new();
-        assert!(write!(text, "12345678").is_err());
-        assert_eq!(text.as_str(), "1234567");
-        text.push(b'9');
+        text.push(b'8');
+        assert!(text.is_cut());
         assert_eq!(text.as_c_str(), c"1234567");
     }
 }

@@ -8,7 +8,6 @@
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
 
-use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use errno::Errno;
@@ -16,10 +15,10 @@ use errno::Errno;
 use crate::Error;
 use crate::candidates::Symbol;
 use crate::sys::{self, Fd, Mode};
-use crate::text::{Decimal, Plain, Text, cut, number, parts};
+use crate::text::{Text, cut, number, parts};
 
-/// A path in tracefs.
-type Path = Text<320>;
+/// A path in tracefs, or a line for `kprobe_events`.
+type Line = Text<320>;
 
 /// An entry of `kprobe_events`, removed on drop.
 #[derive(Debug)]
@@ -34,18 +33,6 @@ struct EntryName {
     number: u64,
 }
 
-impl fmt::Display for EntryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ksyscall/p{}_{}_{}",
-            Decimal(self.namespace),
-            Decimal(self.pid),
-            Decimal(self.number)
-        )
-    }
-}
-
 impl EntryName {
     fn next() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -57,7 +44,19 @@ impl EntryName {
     }
 
     fn remove(self, events: &Fd) -> Result<(), Errno> {
-        command(events, format_args!("-:{self}"))
+        let mut line = Line::new();
+        line.add("-:");
+        self.add_to(&mut line);
+        command(events, line)
+    }
+
+    fn add_to(&self, line: &mut Line) {
+        line.add("ksyscall/p");
+        line.add_number(self.namespace);
+        line.add("_");
+        line.add_number(self.pid);
+        line.add("_");
+        line.add_number(self.number);
     }
 
     /// Reads the name back from a line of `kprobe_events`.
@@ -83,10 +82,18 @@ impl Entry {
     pub(crate) fn new(symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Self, Refusal> {
         let events = open_kprobe_events().map_err(|errno| failed("open kprobe_events", errno))?;
         remove_entries_of_the_dead(&events);
-        let kind = Plain(if retprobe { "r" } else { "p" });
         loop {
             let name = EntryName::next();
-            match command(&events, format_args!("{kind}:{name} {}", Place { symbol, offset })) {
+            let mut line = Line::new();
+            line.add(if retprobe { "r:" } else { "p:" });
+            name.add_to(&mut line);
+            line.add(" ");
+            line.add(symbol.as_str());
+            if offset != 0 {
+                line.add("+");
+                line.add_number(offset);
+            }
+            match command(&events, line) {
                 Ok(()) => return Ok(Self(name)),
                 // Another copy of this library in the process has used the number.
                 Err(Errno(libc::EEXIST)) => {}
@@ -100,7 +107,11 @@ impl Entry {
 
     /// Opens a perf event on the entry's tracepoint.
     pub(crate) fn open(&self) -> Result<Fd, Refusal> {
-        let id = find(format_args!("/events/{}/id", self.0))
+        let mut file = Line::new();
+        file.add("/events/");
+        self.0.add_to(&mut file);
+        file.add("/id");
+        let id = find(file.as_str())
             .and_then(|id| sys::read_number(id.as_c_str(), ""))
             .map_err(|errno| failed("read the event's id", errno))?;
         sys::perf_event_open_tracepoint(id)
@@ -141,33 +152,17 @@ fn failed(step: &'static str, errno: Errno) -> Refusal {
     Refusal::Other(Error::Tracefs { step, errno })
 }
 
-/// A place in the kernel's code as `kprobe_events` reads it.
-struct Place<'a> {
-    symbol: &'a Symbol,
-    offset: u64,
-}
-
-impl fmt::Display for Place<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.offset {
-            0 => write!(f, "{}", self.symbol),
-            offset => write!(f, "{}+{}", self.symbol, Decimal(offset)),
-        }
-    }
-}
-
 fn open_kprobe_events() -> Result<Fd, Errno> {
-    sys::open(find(format_args!("/kprobe_events"))?.as_c_str(), Mode::Append)
+    sys::open(find("/kprobe_events")?.as_c_str(), Mode::Append)
 }
 
-fn command(events: &Fd, command: fmt::Arguments<'_>) -> Result<(), Errno> {
-    let mut line = Text::<192>::new();
-    writeln!(line, "{command}").map_err(|_| Errno(libc::ENAMETOOLONG))?;
-    sys::write(events, line.as_bytes())
+fn command(events: &Fd, mut line: Line) -> Result<(), Errno> {
+    line.add("\n");
+    if line.is_cut() { Err(Errno(libc::ENAMETOOLONG)) } else { sys::write(events, line.as_bytes()) }
 }
 
 fn remove_entries_of_the_dead(events: &Fd) {
-    let list = find(format_args!("/kprobe_events"));
+    let list = find("/kprobe_events");
     let Ok(list) = list.and_then(|path| sys::open(path.as_c_str(), Mode::Read)) else {
         return;
     };
@@ -182,9 +177,9 @@ fn remove_entries_of_the_dead(events: &Fd) {
 }
 
 /// The path of a file in tracefs, wherever that is mounted.
-fn find(file: fmt::Arguments<'_>) -> Result<Path, Errno> {
+fn find(file: &str) -> Result<Line, Errno> {
     for root in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
-        if let Some(path) = existing(Unescaped(root), "", file) {
+        if let Some(path) = existing(root, "", file) {
             return Ok(path);
         }
     }
@@ -192,7 +187,7 @@ fn find(file: fmt::Arguments<'_>) -> Result<Path, Errno> {
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
     for_each_line(&mounts, &mut |line| {
         let mut fields = parts(line, b' ').skip(1);
-        let place = Unescaped(fields.next().unwrap_or_default());
+        let place = fields.next().unwrap_or_default();
         let inside = match fields.next() {
             Some("tracefs") => "",
             Some("debugfs") => "/tracing",
@@ -205,31 +200,22 @@ fn find(file: fmt::Arguments<'_>) -> Result<Path, Errno> {
     found.ok_or(Errno(libc::ENOENT))
 }
 
-fn existing(mount: Unescaped<'_>, inside: &str, file: fmt::Arguments<'_>) -> Option<Path> {
-    let mut path = Path::new();
-    write!(path, "{mount}{}{file}", Plain(inside)).ok()?;
-    sys::exists(path.as_c_str()).then_some(path)
-}
-
-/// A field of /proc/self/mounts, in which a space is written `\040`, for
-/// instance (proc_pid_mounts(5)).
-struct Unescaped<'a>(&'a str);
-
-impl fmt::Display for Unescaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (plain, mut escaped) = cut(self.0, b'\\');
-        f.write_str(plain)?;
-        while !escaped.is_empty() {
-            let (part, rest) = cut(escaped, b'\\');
-            let (code, plain) = part.split_at_checked(3).ok_or(fmt::Error)?;
-            f.write_char(
-                number(code, 8).and_then(|code| u8::try_from(code).ok()).ok_or(fmt::Error)?.into(),
-            )?;
-            f.write_str(plain)?;
-            escaped = rest;
-        }
-        Ok(())
+/// The path of a file, if there is one. The mount point is as /proc/self/mounts
+/// has it, where a space is written `\040`, for instance (proc_pid_mounts(5)).
+fn existing(mount: &str, inside: &str, file: &str) -> Option<Line> {
+    let mut path = Line::new();
+    let (plain, mut escaped) = cut(mount, b'\\');
+    path.add(plain);
+    while !escaped.is_empty() {
+        let (part, rest) = cut(escaped, b'\\');
+        let (code, plain) = part.split_at_checked(3)?;
+        path.push(u8::try_from(number(code, 8)?).ok()?);
+        path.add(plain);
+        escaped = rest;
     }
+    path.add(inside);
+    path.add(file);
+    (!path.is_cut() && sys::exists(path.as_c_str())).then_some(path)
 }
 
 /// Calls `each` with every line of a file; of a very long one, with its start.
@@ -256,9 +242,12 @@ mod tests {
     #[test]
     fn an_entrys_name_is_read_back_from_the_list() {
         let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u32::MAX.into() };
-        assert_eq!(EntryName::parse(&format!("r8:{name} __x64_sys_openat+0")), Some(name));
+        let mut text = Line::new();
+        name.add_to(&mut text);
+        let name_text = text.as_str();
+        assert_eq!(EntryName::parse(&format!("r8:{name_text} __x64_sys_openat+0")), Some(name));
         // The kernel's limit, MAX_EVENT_NAME_LEN of kernel/trace/trace.h.
-        assert!(name.to_string().len() < 64);
+        assert!(name_text.len() < 64);
     }
 
     #[test]
@@ -277,7 +266,14 @@ mod tests {
 
     #[test]
     fn mount_points_are_unescaped() {
-        assert_eq!(Unescaped("/a\\040b\\134c").to_string(), "/a b\\c");
+        let folder = std::env::temp_dir().join(format!(r"ksyscall a b\c {}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("file"), "").unwrap();
+        let mount = folder.to_str().unwrap().replace('\\', r"\134").replace(' ', r"\040");
+        assert!(existing(&mount, "", "/file").is_some());
+        assert!(existing(&mount, "", "/other").is_none());
+        assert!(existing(&mount, &"/".repeat(400), "/file").is_none(), "too long for a path here");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

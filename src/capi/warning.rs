@@ -32,7 +32,12 @@ pub(super) unsafe fn print(
     let mut text = Text::<1024>::new();
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program), Shown::new(syscall_name)) };
-    let _ = write!(Format(&mut text), "libksyscall: prog '{program}': syscall '{name}': {failure}");
+    text.add("libksyscall: prog '");
+    program.add_to(&mut text);
+    text.add("': syscall '");
+    name.add_to(&mut text);
+    text.add("': ");
+    let _ = write!(Format(&mut text), "{failure}");
     text.end_with(b'\n');
     // The text has no conversions, so the va_list is not read. Where the ABI
     // passes it by reference this is one, elsewhere it is a pointer anyway.
@@ -93,12 +98,13 @@ impl Shown<'_> {
     }
 }
 
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Shown<'_> {
+    fn add_to<const N: usize>(&self, text: &mut Text<N>) {
         for byte in self.0.iter().take(MAX_SHOWN) {
-            f.write_char(if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' })?;
+            let shown = if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
+            let _ = Format(text).write_char(shown);
         }
-        f.write_str(if self.0.len() > MAX_SHOWN { "..." } else { "" })
+        text.add(if self.0.len() > MAX_SHOWN { "..." } else { "" });
     }
 }
 
