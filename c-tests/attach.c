@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 
 TEST(runs_exactly_as_often_as_the_call_is_made)
 {
@@ -191,18 +190,6 @@ TEST(two_attachments_are_told_apart_by_cookie)
 }
 
 /* Calls that the kernel serves by a function of another name than the call's. */
-
-static void call_stat(void)
-{
-	struct stat stat;
-	syscall(SYS_stat, "/", &stat);
-}
-
-static void call_uname(void)
-{
-	struct utsname name;
-	uname(&name);
-}
 
 static void call_sendfile(void)
 {

@@ -5,6 +5,8 @@
 
 #include "test.h"
 
+#include <sys/stat.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #ifdef LINKED
@@ -111,6 +113,20 @@ static inline void make_calls(int count)
 {
 	while (count-- > 0)
 		syscall(SYS_getpgid, 0);
+}
+
+/* Calls that functions of other names serve. */
+
+static inline void call_stat(void)
+{
+	struct stat stat;
+	syscall(SYS_stat, "/", &stat);
+}
+
+static inline void call_uname(void)
+{
+	struct utsname name;
+	uname(&name);
 }
 
 /* Whether the next call is counted in this slot. */

@@ -39,8 +39,8 @@ static __always_inline struct calls *record(__u32 slot)
 }
 
 /*
- * The call's first argument. On all kernels tested (x86-64 and arm64 since 4.19,
- * s390x since 4.20) the function takes one pointer to the caller's registers.
+ * The call's first argument. On the kernels tested (x86-64 since 4.17) the
+ * function takes one pointer to the caller's registers.
  */
 static __always_inline __attribute__((unused)) __u64 first_argument(struct pt_regs *ctx)
 {

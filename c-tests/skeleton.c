@@ -2,7 +2,6 @@
 /* Attaching by section: what a skeleton does, and bpf_program__attach(). */
 #include "programs.h"
 
-#include <sys/stat.h>
 
 #include "auto.skel.h"
 
@@ -15,18 +14,6 @@ static struct auto_bpf *load_skeleton(struct programs *p)
 	p->object = skeleton->obj;
 	p->calls = watch(skeleton->obj);
 	return skeleton;
-}
-
-static void call_stat(void)
-{
-	struct stat stat;
-	syscall(SYS_stat, "/", &stat);
-}
-
-static void call_uname(void)
-{
-	struct utsname name;
-	uname(&name);
 }
 
 TEST(a_skeleton_attaches_and_destroys)

@@ -38,11 +38,9 @@ const PLAIN: Convention =
 
 /// The conventions of this architecture, in the order to try them.
 ///
-/// Sources: arch/x86/include/asm/syscall_wrapper.h (4.17),
-/// arch/arm64/include/asm/syscall_wrapper.h (4.19),
-/// arch/s390/include/asm/syscall_wrapper.h (4.20; the prefix `__s390x_`),
-/// arch/riscv/include/asm/syscall_wrapper.h (6.6),
-/// arch/powerpc/include/asm/syscall_wrapper.h (6.2; wrappers without a prefix).
+/// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit
+/// since 5.7), arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in
+/// 5.0), arch/riscv (6.6) and arch/powerpc (in 6.1, wrappers without a prefix).
 pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     wrapped("__x64_", "__x64_sys_getpid"),

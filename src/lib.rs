@@ -20,9 +20,11 @@
 //!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. Where the kernel
-//! has syscall wrappers (x86_64 since 4.17, arm64 since 4.19, s390x since 4.20,
-//! POWER since 6.2, riscv64 since 6.6) the function's first argument points to
-//! the caller's registers; elsewhere the arguments are the call's own.
+//! has syscall wrappers the function's first argument points to the caller's
+//! registers (x86_64 since 4.17, arm64 since 4.19, i386 since 5.7, riscv64 since
+//! 6.6; s390x and POWER in 6.1, on s390x not in 5.10, which has the same names);
+//! elsewhere the arguments are the call's own. Source: `syscall_wrapper.h` of each
+//! architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
 //! `BPF_KSYSCALL` of libbpf's `bpf_tracing.h` reads either.
 //!
 //! # Requirements
@@ -37,7 +39,6 @@
 //!   already; leave it off unless you build `libksyscall.so`.
 
 #![cfg_attr(not(feature = "std"), no_std)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(any(feature = "std", feature = "capi")))]
 compile_error!("enable `std` for the Rust API, or `capi` for the C library");
@@ -59,7 +60,7 @@ mod text;
 mod tracefs;
 
 pub use candidates::Symbol;
-pub use error::Error;
+pub use error::{Error, TriedConventions};
 #[cfg(feature = "std")]
 pub use ksyscall::Ksyscall;
 pub use link::Link;
