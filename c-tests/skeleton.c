@@ -2,7 +2,6 @@
 /* Attaching by section: what a skeleton does, and bpf_program__attach(). */
 #include "programs.h"
 
-
 #include "auto.skel.h"
 
 enum { STAT = 2, UNAME };
