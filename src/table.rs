@@ -10,7 +10,11 @@
 //! stat sys_newstat                another function does
 //! ioctl | compat_sys_ioctl        a 64-bit kernel serves it to 32-bit processes by this
 //! uselib -                        a function of the name may exist, but no call reaches it
+//! mbind?                          the kernel may be built without it
 //! ```
+//!
+//! Where the kernel has no wrappers, and on s390x, the calls that it was built
+//! without are all names of one function (kernel/sys_ni.c).
 
 use crate::name::{MAX_NAME_LEN, SyscallName};
 use crate::text::{cut, parts};
@@ -81,14 +85,23 @@ pub(crate) struct Row<'a> {
     native: &'a str,
     /// The same for a 64-bit kernel's 32-bit processes.
     compat: &'a str,
+    may_be_absent: bool,
 }
 
 impl<'a> Row<'a> {
     fn parse(line: &'a str) -> Self {
-        let (name, functions) = cut(line, b' ');
+        let (marked, functions) = cut(line, b' ');
         let (native, compat) = cut(functions, b'|');
         let compat = if compat.is_empty() { native } else { compat };
-        Row { name, native, compat }
+        let unmarked = marked.strip_suffix("?");
+        Row { name: unmarked.unwrap_or(marked), native, compat, may_be_absent: unmarked.is_some() }
+    }
+
+    /// Whether a kernel may be built without the call, and have its functions
+    /// all the same. Nothing is known of a name that no table has.
+    #[allow(dead_code)]
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.may_be_absent
     }
 
     /// Whether the architecture has the call at all.
@@ -133,7 +146,7 @@ fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
         let other = |row: &Row<'_>| row.is_served() && are_one_call(row.name, bare);
         rows(table).find(other)
     });
-    served.or(exact).unwrap_or(Row { name: bare, native: "", compat: "" })
+    served.or(exact).unwrap_or(Row { name: bare, native: "", compat: "", may_be_absent: true })
 }
 
 /// Whether two names are spellings of one call: `pread` and `pread64`,
@@ -234,6 +247,8 @@ lseek
 umount2 sys_umount
 pread64
 sys_debug_setcontext
+mbind?
+setuid? sys_setuid16 | sys_setuid16
 ";
 
     fn functions(name: &str, column: Column) -> Vec<String> {
@@ -285,6 +300,19 @@ sys_debug_setcontext
     }
 
     #[test]
+    fn a_marked_call_may_be_absent_and_is_named_without_the_mark() {
+        for (name, may_be_absent) in
+            [("mbind", true), ("sys_mbind", true), ("setuid32", true), ("stat", false)]
+        {
+            assert_eq!(row_in(SMALL, name).may_be_absent(), may_be_absent, "{name}");
+        }
+        assert!(row_in(SMALL, "brand_new_call").may_be_absent());
+        assert_eq!(native("mbind"), ["sys_mbind"]);
+        assert_eq!(native("setuid"), ["sys_setuid16"]);
+        assert_eq!(nearest_in(SMALL, "mbnd"), [Some("mbind"), None, None]);
+    }
+
+    #[test]
     fn nearest_names_come_in_order() {
         assert_eq!(nearest_in(SMALL, "opnat"), [Some("openat"), None, None]);
         assert_eq!(nearest_in(SMALL, "sta"), [Some("stat"), None, None]);
@@ -301,21 +329,38 @@ sys_debug_setcontext
         }
     }
 
+    const TABLES: [(&str, &str); 10] = [
+        ("aarch64", include_str!("tables/aarch64.tbl")),
+        ("arm", include_str!("tables/arm.tbl")),
+        ("loongarch64", include_str!("tables/loongarch64.tbl")),
+        ("mips64", include_str!("tables/mips64.tbl")),
+        ("powerpc", include_str!("tables/powerpc.tbl")),
+        ("powerpc64", include_str!("tables/powerpc64.tbl")),
+        ("riscv64", include_str!("tables/riscv64.tbl")),
+        ("s390x", include_str!("tables/s390x.tbl")),
+        ("x86", include_str!("tables/x86.tbl")),
+        ("x86_64", include_str!("tables/x86_64.tbl")),
+    ];
+
     #[test]
-    fn this_architectures_table_is_well_formed() {
-        let mut last = "";
-        for row in rows(TABLE) {
-            assert!(last < row.name, "{last} stands before {}", row.name);
-            last = row.name;
-            assert!(SyscallName::new(row.name).is_ok(), "{}", row.name);
-            for column in [Column::Native, Column::Compat] {
-                let functions = (0..).map_while(|before| row.function(column, before));
-                for (sys, rest) in functions {
-                    let function = format!("{sys}{rest}");
-                    assert!(function.contains("sys_"), "{}: {function}", row.name);
-                    assert!(function.len() <= crate::candidates::MAX_FUNCTION_LEN, "{function}");
+    fn the_tables_are_well_formed() {
+        for (arch, table) in TABLES {
+            let mut last = "";
+            for row in rows(table) {
+                assert!(last < row.name, "{arch}: {last} stands before {}", row.name);
+                last = row.name;
+                assert!(SyscallName::new(row.name).is_ok(), "{arch}: {}", row.name);
+                for column in [Column::Native, Column::Compat] {
+                    for (sys, rest) in (0..).map_while(|before| row.function(column, before)) {
+                        let function = format!("{sys}{rest}");
+                        let starts = ["sys", "compat_sys_", "ppc"];
+                        assert!(starts.iter().any(|start| function.starts_with(start)), "{row:?}");
+                        assert!(SyscallName::new(&function).is_ok(), "{row:?}");
+                        assert!(function.len() <= crate::candidates::MAX_FUNCTION_LEN, "{row:?}");
+                    }
                 }
             }
+            assert!(last > "write", "{arch}: nothing behind {last}");
         }
     }
 }
