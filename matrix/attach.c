@@ -178,6 +178,75 @@ static void unknown_name_is_refused(void)
 	CHECK(!attach(entry, "getpriority\n", NULL) && errno == EINVAL);
 }
 
+/* Names that calls have had, or have on other architectures, and the call here. */
+static const struct {
+	const char *name;
+	long number;
+} spellings[] = {
+	{ "__NR_" CALL, SYS_getpriority },
+	{ "SYS_" CALL, SYS_getpriority },
+	{ "sys_" CALL, SYS_getpriority },
+#if defined(__NR_umount) && !defined(__powerpc64__) /* where that number has no call */
+	{ "umount", __NR_umount },
+#else
+	{ "umount", __NR_umount2 },
+#endif
+#ifdef __NR_stat
+	{ "newstat", __NR_stat },
+#endif
+#ifdef __NR_newfstatat
+	{ "newfstatat", __NR_newfstatat },
+	{ "fstatat64", __NR_newfstatat },
+#else
+	{ "newfstatat", __NR_fstatat64 },
+	{ "fstatat64", __NR_fstatat64 },
+#endif
+#ifdef __NR__llseek
+	{ "_llseek", __NR__llseek },
+	{ "llseek", __NR__llseek },
+#else
+	{ "_llseek", __NR_lseek },
+	{ "llseek", __NR_lseek },
+#endif
+#ifdef __NR_ugetrlimit
+	{ "ugetrlimit", __NR_ugetrlimit },
+#else
+	{ "ugetrlimit", __NR_getrlimit },
+#endif
+#if defined(__NR_chown32)
+	{ "chown32", __NR_chown32 },
+#elif defined(__NR_chown)
+	{ "chown32", __NR_chown },
+#endif
+#ifdef __NR_clock_gettime64
+	{ "clock_gettime64", __NR_clock_gettime64 },
+#else
+	{ "clock_gettime64", __NR_clock_gettime },
+#endif
+	{ "pread64", __NR_pread64 },
+	{ "pread", __NR_pread64 },
+#ifdef __NR_sendfile64
+	{ "sendfile64", __NR_sendfile64 },
+#else
+	{ "sendfile64", __NR_sendfile },
+#endif
+};
+
+static void other_spellings_lead_to_the_call(void)
+{
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++) {
+		struct bpf_link *link = attach(entry, spellings[i].name, NULL);
+		__u32 before = seen->count;
+
+		if (!link)
+			end(FAILED, "%s: %s", spellings[i].name, strerror(errno));
+		syscall(spellings[i].number, -1, -1, -1, -1, -1, -1);
+		if (seen->count != before + 1)
+			end(FAILED, "%s ran %u times", spellings[i].name, seen->count - before);
+		CHECK(bpf_link__destroy(link) == 0);
+	}
+}
+
 static void pinned_link_outlives_its_handle(void)
 {
 	const char *path = "/sys/fs/bpf/ksyscall-matrix";
@@ -245,6 +314,7 @@ static const struct {
 	TEST(cookie_has_64_bits),
 	TEST(options_are_read_by_their_size),
 	TEST(unknown_name_is_refused),
+	TEST(other_spellings_lead_to_the_call),
 	TEST(pinned_link_outlives_its_handle),
 	TEST(works_by_tracefs),
 };
