@@ -8,7 +8,7 @@ use crate::link::Link;
 use crate::name::SyscallName;
 use crate::probe::{self, Event};
 use crate::search::{Learnt, search};
-use crate::{Error, link};
+use crate::{Error, link, stub};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,5 +30,9 @@ pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Re
 #[inline(never)]
 pub(crate) fn open(name: &SyscallName, retprobe: bool) -> Result<(Symbol, Event), Error> {
     static LEARNT: Learnt = Learnt::nothing();
-    search(name, &LEARNT, |symbol| Ok(probe::open(symbol, retprobe)?.map(|event| (*symbol, event))))
+    search(name, &LEARNT, |symbol, may_be_shared_stub| {
+        let event = probe::open(symbol, retprobe)?;
+        let event = event.filter(|_| !(may_be_shared_stub && stub::is_stub(symbol)));
+        Ok(event.map(|event| (*symbol, event)))
+    })
 }

@@ -19,6 +19,9 @@ pub(crate) struct Convention {
     /// good. None: a kernel of this convention has no symbol by which a later
     /// convention could be mistaken for its own.
     anchor: Option<&'static str>,
+    /// Whether a probe on the stub of a call that the kernel was built without
+    /// fires for other calls: see `stub.rs`.
+    pub(crate) shares_stubs: bool,
 }
 
 /// Functions that take the caller's registers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`,
@@ -27,14 +30,19 @@ pub(crate) struct Convention {
 /// convention reads garbage from the other.
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, anchor: &'static str) -> Convention {
-    Convention { prefix, column: Column::Native, anchor: Some(anchor) }
+    let shares_stubs = cfg!(target_arch = "s390x");
+    Convention { prefix, column: Column::Native, anchor: Some(anchor), shares_stubs }
 }
 
 /// Functions under their plain names. Where a call takes arguments
 /// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
 /// `sys_openat` is there in every version and for every call.
-const PLAIN: Convention =
-    Convention { prefix: "", column: Column::Native, anchor: Some("sys_getpid") };
+const PLAIN: Convention = Convention {
+    prefix: "",
+    column: Column::Native,
+    anchor: Some("sys_getpid"),
+    shares_stubs: true,
+};
 
 /// The conventions of this architecture, in the order to try them.
 ///
@@ -57,16 +65,22 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
         prefix: "__ia32_",
         column: Column::Compat,
         anchor: Some("__ia32_compat_sys_ioctl"),
+        shares_stubs: false,
     },
     #[cfg(target_arch = "x86")]
     wrapped("__ia32_", "__ia32_sys_getpid"),
     // 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
-    Convention { prefix: "", column: Column::Compat, anchor: Some("compat_sys_ioctl") },
+    Convention {
+        prefix: "",
+        column: Column::Compat,
+        anchor: Some("compat_sys_ioctl"),
+        shares_stubs: true,
+    },
     PLAIN,
     // Behind the plain names, for no arm64 kernel has both.
     #[cfg(target_arch = "arm")]
-    Convention { prefix: "__arm64_", column: Column::Compat, anchor: None },
+    Convention { prefix: "__arm64_", column: Column::Compat, anchor: None, shares_stubs: false },
 ];
 
 /// A set of conventions, one bit each, in the order of [`CONVENTIONS`].

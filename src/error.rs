@@ -143,7 +143,7 @@ impl fmt::Display for NotFound<'_> {
         f.write_str(self.name.as_str())?;
         f.write_str(": ")?;
         let row = table::row(self.name);
-        let mut lead = "this kernel has no function for it: tried ";
+        let mut lead = "this kernel does not have it: tried ";
         let mut shown = Conventions::NONE;
         for (index, convention) in CONVENTIONS.iter().enumerate() {
             if self.tried.0.contains(index) {

@@ -50,10 +50,12 @@ pub mod capi;
 mod error;
 #[cfg(feature = "std")]
 mod ksyscall;
+mod lines;
 mod link;
 mod name;
 mod probe;
 mod search;
+mod stub;
 mod sys;
 mod table;
 mod text;

@@ -38,14 +38,15 @@ impl Learnt {
 /// Tries the symbols that may serve `name` until `probe` finds one.
 ///
 /// `probe` answers None for a symbol that the kernel does not have; any other
-/// failure ends the search and teaches nothing.
+/// failure ends the search and teaches nothing. It is told whether the symbol may
+/// be a stub whose probe fires for other calls, which is as good as none.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
     name: &SyscallName,
     learnt: &Learnt,
-    mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
+    mut probe: impl FnMut(&Symbol, bool) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
     let row = table::row(name);
     let mut left = learnt.get();
@@ -58,7 +59,8 @@ pub(crate) fn search<T>(
             if !tried.that_have(&symbol, &row).is_empty() {
                 continue;
             }
-            if let Some(found) = probe(&symbol)? {
+            let may_be_shared_stub = convention.shares_stubs && row.may_be_absent();
+            if let Some(found) = probe(&symbol, may_be_shared_stub)? {
                 learnt.keep(left.that_have(&symbol, &row));
                 return Ok(found);
             }
@@ -67,7 +69,7 @@ pub(crate) fn search<T>(
         let Some(anchor) = convention.anchor().filter(|_| !left.without(index).is_empty()) else {
             continue;
         };
-        left = match probe(&anchor)? {
+        left = match probe(&anchor, false)? {
             Some(_) => left.only(|convention| convention.anchor() == Some(anchor)),
             None => left.without(index),
         };
@@ -84,13 +86,14 @@ mod tests {
     /// A kernel that has some symbols, and the symbols that it was asked for.
     struct Kernel {
         symbols: &'static [&'static str],
+        stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Learnt,
     }
 
     impl Kernel {
         fn new(symbols: &'static [&'static str]) -> Self {
-            Self { symbols, asked: Vec::new(), learnt: Learnt::nothing() }
+            Self { symbols, stubs: &[], asked: Vec::new(), learnt: Learnt::nothing() }
         }
 
         fn wrapped() -> Self {
@@ -104,9 +107,11 @@ mod tests {
         fn search(&mut self, name: &str) -> Result<String, Error> {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
-            search(&name, &self.learnt, |symbol| {
+            search(&name, &self.learnt, |symbol, may_be_shared_stub| {
                 self.asked.push(symbol.to_string());
-                Ok(self.symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
+                let is_shared = may_be_shared_stub && self.stubs.contains(&symbol.as_str());
+                let is_there = self.symbols.contains(&symbol.as_str()) && !is_shared;
+                Ok(is_there.then(|| symbol.to_string()))
             })
         }
     }
@@ -140,10 +145,22 @@ mod tests {
     }
 
     #[test]
+    fn a_stub_counts_as_missing_where_calls_share_it() {
+        let mut plain = Kernel::new(&["sys_getpid", "sys_mbind"]);
+        plain.stubs = &["sys_mbind"];
+        assert_eq!(plain.search("mbind").unwrap_err().errno(), libc::ENOENT);
+        plain.stubs = &[];
+        assert_eq!(plain.search("mbind").unwrap(), "sys_mbind");
+        let mut wrapped = Kernel::new(&["__x64_sys_getpid", "__x64_sys_mbind"]);
+        wrapped.stubs = &["__x64_sys_mbind"];
+        assert_eq!(wrapped.search("mbind").unwrap(), "__x64_sys_mbind");
+    }
+
+    #[test]
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let refused = search(&name, &kernel.learnt, |_| -> Result<Option<()>, Error> {
+        let refused = search(&name, &kernel.learnt, |_, _| -> Result<Option<()>, Error> {
             Err(Error::Close { errno: Errno(libc::EPERM) })
         });
         assert_eq!(refused.unwrap_err().errno(), libc::EPERM);

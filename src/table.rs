@@ -99,7 +99,6 @@ impl<'a> Row<'a> {
 
     /// Whether a kernel may be built without the call, and have its functions
     /// all the same. Nothing is known of a name that no table has.
-    #[allow(dead_code)]
     pub(crate) fn may_be_absent(&self) -> bool {
         self.may_be_absent
     }

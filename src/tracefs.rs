@@ -14,6 +14,7 @@ use errno::Errno;
 
 use crate::Error;
 use crate::candidates::Symbol;
+use crate::lines::for_each_line;
 use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number, parts};
 
@@ -173,6 +174,7 @@ fn remove_entries_of_the_dead(events: &Fd) {
                 let _ = name.remove(events);
             }
         }
+        false
     });
 }
 
@@ -191,11 +193,10 @@ fn find(file: &str) -> Result<Line, Errno> {
         let inside = match fields.next() {
             Some("tracefs") => "",
             Some("debugfs") => "/tracing",
-            _ => return,
+            _ => return false,
         };
-        if found.is_none() {
-            found = existing(place, inside, file);
-        }
+        found = existing(place, inside, file);
+        found.is_some()
     });
     found.ok_or(Errno(libc::ENOENT))
 }
@@ -216,23 +217,6 @@ fn existing(mount: &str, inside: &str, file: &str) -> Option<Line> {
     path.add(inside);
     path.add(file);
     (!path.is_cut() && sys::exists(path.as_c_str())).then_some(path)
-}
-
-/// Calls `each` with every line of a file; of a very long one, with its start.
-fn for_each_line(file: &Fd, each: &mut dyn FnMut(&str)) {
-    let mut buffer = [0; 1024];
-    let mut line = Text::<512>::new();
-    while let Ok(read @ 1..) = sys::read(file, &mut buffer) {
-        for byte in buffer.get(..read).unwrap_or_default() {
-            match byte {
-                b'\n' => {
-                    each(line.as_str());
-                    line = Text::new();
-                }
-                byte => line.push(*byte),
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -274,19 +258,5 @@ mod tests {
         assert!(existing(&mount, "", "/other").is_none());
         assert!(existing(&mount, &"/".repeat(400), "/file").is_none(), "too long for a path here");
         std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn lines_are_read_whole_and_long_ones_by_their_start() {
-        let path = std::env::temp_dir().join(format!("ksyscall-lines-{}", std::process::id()));
-        std::fs::write(&path, format!("one\n{}\n\nlast\n", "x".repeat(3000))).unwrap();
-        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let file = sys::open(&name, Mode::Read).unwrap();
-        let mut lines = Vec::new();
-        for_each_line(&file, &mut |line| lines.push(line.to_owned()));
-        std::fs::remove_file(path).unwrap();
-        assert_eq!(lines.len(), 4);
-        assert_eq!((&lines[0][..], &lines[2][..], &lines[3][..]), ("one", "", "last"));
-        assert!(lines[1].len() > 256 && lines[1].bytes().all(|byte| byte == b'x'));
     }
 }
