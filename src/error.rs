@@ -13,12 +13,10 @@ use crate::{sys, table};
 #[non_exhaustive]
 pub enum Error {
     /// The name is no syscall's: see [`SyscallName`].
-    #[error("a syscall's name is 1 to 64 of a-z, 0-9 and _")]
     InvalidName,
 
     /// The running kernel has no function that serves the call: it does not
     /// implement it, this architecture does not have it, or it is no syscall.
-    #[error("{}", NotFound { name, tried: *tried })]
     #[non_exhaustive]
     NotFound {
         /// The call.
@@ -28,7 +26,6 @@ pub enum Error {
     },
 
     /// perf_event_open(2) refused a probe on the symbol.
-    #[error("{}", Step { what: perf_event_open(*retprobe), symbol: symbol.as_str(), errno: *errno, hint: perf_event_hint(*errno) })]
     #[non_exhaustive]
     PerfEvent {
         /// The kernel function.
@@ -42,7 +39,6 @@ pub enum Error {
     /// The kernel can probe the function, but not at its return: it refuses
     /// probes on the first instruction (riscv64 since Linux 6.12, where that is
     /// an ftrace site and there are no kprobes on ftrace).
-    #[error("{symbol}: this kernel allows no return probe on functions that ftrace can trace")]
     #[non_exhaustive]
     NoReturnProbe {
         /// The kernel function.
@@ -50,7 +46,6 @@ pub enum Error {
     },
 
     /// The kernel has no kprobe PMU and its tracefs could not be used instead.
-    #[error("{}", Step { what: "tracefs: ", symbol: step, errno: *errno, hint: "" })]
     #[non_exhaustive]
     Tracefs {
         /// What was done.
@@ -60,7 +55,6 @@ pub enum Error {
     },
 
     /// `BPF_LINK_CREATE` refused the program.
-    #[error("{}", Step { what: "bpf(BPF_LINK_CREATE) of the probe on ", symbol: symbol.as_str(), errno: *errno, hint: program_hint(*errno) })]
     #[non_exhaustive]
     LinkCreate {
         /// The kernel function.
@@ -71,7 +65,6 @@ pub enum Error {
 
     /// The kernel has no BPF links of perf events, and
     /// `PERF_EVENT_IOC_SET_BPF` refused the program.
-    #[error("{}", Step { what: "ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on ", symbol: symbol.as_str(), errno: *errno, hint: program_hint(*errno) })]
     #[non_exhaustive]
     SetBpf {
         /// The kernel function.
@@ -81,11 +74,9 @@ pub enum Error {
     },
 
     /// A cookie was given to a kernel that has none (before Linux 5.15).
-    #[error("a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)")]
     CookieUnsupported,
 
     /// `BPF_OBJ_PIN` failed.
-    #[error("{}", Step { what: "bpf(BPF_OBJ_PIN)", symbol: "", errno: *errno, hint: "" })]
     #[non_exhaustive]
     Pin {
         /// What the kernel answered.
@@ -93,7 +84,6 @@ pub enum Error {
     },
 
     /// The attachment was closed, but the kernel reported a failure.
-    #[error("{}", Step { what: "close of the attachment", symbol: "", errno: *errno, hint: "" })]
     #[non_exhaustive]
     Close {
         /// What the kernel answered.
@@ -116,6 +106,49 @@ impl Error {
             | Error::Close { errno } => errno.0,
         }
     }
+
+    /// Says what went wrong, in pieces. The C library has no other way to make
+    /// text: what a format needs would be a tenth of its code.
+    pub(crate) fn say(&self, out: &mut dyn FnMut(&str)) {
+        match self {
+            Error::InvalidName => out("a syscall's name is 1 to 64 of a-z, 0-9 and _"),
+            Error::NotFound { name, tried } => say_not_found(name, *tried, out),
+            Error::PerfEvent { symbol, retprobe, errno } => {
+                out("perf_event_open of a ");
+                out(if *retprobe { "kretprobe on " } else { "kprobe on " });
+                say_failure(symbol.as_str(), *errno, perf_event_hint(*errno), out);
+            }
+            Error::NoReturnProbe { symbol } => {
+                out(symbol.as_str());
+                out(": this kernel allows no return probe on functions that ftrace can trace");
+            }
+            Error::Tracefs { step, errno } => {
+                out("tracefs: ");
+                say_failure(step, *errno, "", out);
+            }
+            Error::LinkCreate { symbol, errno } => {
+                out("bpf(BPF_LINK_CREATE) of the probe on ");
+                say_failure(symbol.as_str(), *errno, program_hint(*errno), out);
+            }
+            Error::SetBpf { symbol, errno } => {
+                out("ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on ");
+                say_failure(symbol.as_str(), *errno, program_hint(*errno), out);
+            }
+            Error::CookieUnsupported => {
+                out("a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)")
+            }
+            Error::Pin { errno } => say_failure("bpf(BPF_OBJ_PIN)", *errno, "", out),
+            Error::Close { errno } => say_failure("close of the attachment", *errno, "", out),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut result = Ok(());
+        self.say(&mut |part| result = result.and_then(|()| f.write_str(part)));
+        result
+    }
 }
 
 #[cfg(feature = "std")]
@@ -126,75 +159,53 @@ impl From<Error> for std::io::Error {
     }
 }
 
-/// The naming conventions whose symbols were asked for; [`Error::NotFound`]
-/// shows the symbols.
+/// The naming conventions whose symbols were asked for; the text of
+/// [`Error::NotFound`] has the symbols.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TriedConventions(pub(crate) Conventions);
 
-/// The text of [`Error::NotFound`].
-struct NotFound<'a> {
-    name: &'a SyscallName,
-    tried: TriedConventions,
-}
-
-impl fmt::Display for NotFound<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no system call ")?;
-        f.write_str(self.name.as_str())?;
-        f.write_str(": ")?;
-        let row = table::row(self.name);
-        let mut lead = "this kernel does not have it: tried ";
-        let mut shown = Conventions::NONE;
-        for (index, convention) in CONVENTIONS.iter().enumerate() {
-            if self.tried.0.contains(index) {
-                for symbol in convention.symbols(&row) {
-                    if shown.that_have(&symbol, &row).is_empty() {
-                        f.write_str(lead)?;
-                        f.write_str(symbol.as_str())?;
-                        lead = ", ";
-                    }
+fn say_not_found(name: &SyscallName, tried: TriedConventions, out: &mut dyn FnMut(&str)) {
+    out("no system call ");
+    out(name.as_str());
+    out(": ");
+    let row = table::row(name);
+    let mut lead = "this kernel does not have it: tried ";
+    let mut shown = Conventions::NONE;
+    for (index, convention) in CONVENTIONS.iter().enumerate() {
+        if tried.0.contains(index) {
+            for symbol in convention.symbols(&row) {
+                if shown.that_have(&symbol, &row).is_empty() {
+                    out(lead);
+                    out(symbol.as_str());
+                    lead = ", ";
                 }
-                shown = shown.with(index);
             }
+            shown = shown.with(index);
         }
-        if lead != ", " {
-            f.write_str("this architecture does not have it")?;
+    }
+    if lead != ", " {
+        out("this architecture does not have it");
+    }
+    lead = "; did you mean ";
+    for near in table::nearest(name).into_iter().flatten() {
+        if near != name.as_str() {
+            out(lead);
+            out(near);
+            lead = ", ";
         }
-        lead = "; did you mean ";
-        for near in table::nearest(self.name).into_iter().flatten() {
-            if near != self.name.as_str() {
-                f.write_str(lead)?;
-                f.write_str(near)?;
-                lead = ", ";
-            }
-        }
-        f.write_str(if lead == ", " { "?" } else { "" })
+    }
+    if lead == ", " {
+        out("?");
     }
 }
 
-/// The text of a step that failed. Written piece by piece: each piece of a format
-/// is a relocation of the library.
-struct Step<'a> {
-    what: &'a str,
-    /// What it was done to.
-    symbol: &'a str,
-    errno: Errno,
-    hint: &'a str,
-}
-
-impl fmt::Display for Step<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut buffer = [0; 128];
-        f.write_str(self.what)?;
-        f.write_str(self.symbol)?;
-        f.write_str(": ")?;
-        f.write_str(sys::strerror(self.errno, &mut buffer))?;
-        f.write_str(self.hint)
-    }
-}
-
-fn perf_event_open(retprobe: bool) -> &'static str {
-    if retprobe { "perf_event_open of a kretprobe on " } else { "perf_event_open of a kprobe on " }
+/// Says what failed, what the kernel answered, and what that may mean.
+fn say_failure(what: &str, errno: Errno, hint: &str, out: &mut dyn FnMut(&str)) {
+    let mut buffer = [0; 128];
+    out(what);
+    out(": ");
+    out(sys::strerror(errno, &mut buffer));
+    out(hint);
 }
 
 /// What an errno of perf_event_open means for a probe.

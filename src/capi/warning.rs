@@ -2,7 +2,6 @@
 //! `libbpf_set_print()`.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::libbpf::{Libbpf, Print};
@@ -37,7 +36,7 @@ pub(super) unsafe fn print(
     text.add("': syscall '");
     name.add_to(&mut text);
     text.add("': ");
-    let _ = write!(Format(&mut text), "{failure}");
+    failure.say(&mut |part| part.bytes().for_each(|byte| add_escaped(byte, &mut text)));
     text.end_with(b'\n');
     // The text has no conversions, so the va_list is not read. Where the ABI
     // passes it by reference this is one, elsewhere it is a pointer anyway.
@@ -66,9 +65,9 @@ fn callback(libbpf: &Libbpf) -> Option<Print> {
     callback
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Failure {
+    fn say(&self, out: &mut dyn FnMut(&str)) {
+        out(match self {
             Failure::OptsTooSmall => "bpf_ksyscall_opts: sz is less than its own size",
             Failure::OptsUnknown => "bpf_ksyscall_opts: unknown options are set",
             Failure::NoProgram => "the program is NULL",
@@ -78,8 +77,8 @@ impl fmt::Display for Failure {
             Failure::NoMemory => "no memory",
             Failure::NoLink => "this libbpf cannot make a link for it",
             Failure::Libbpf(_) => "libbpf could not make a link",
-            Failure::Attach(error) => return error.fmt(f),
-        })
+            Failure::Attach(error) => return error.say(out),
+        });
     }
 }
 
@@ -101,24 +100,16 @@ impl Shown<'_> {
 impl Shown<'_> {
     fn add_to<const N: usize>(&self, text: &mut Text<N>) {
         for byte in self.0.iter().take(MAX_SHOWN) {
-            let shown = if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
-            let _ = Format(text).write_char(shown);
+            add_escaped(if matches!(byte, b' '..=b'~') { *byte } else { b'?' }, text);
         }
         text.add(if self.0.len() > MAX_SHOWN { "..." } else { "" });
     }
 }
 
-/// Doubles each `%`, for the text is a format.
-struct Format<'a, const N: usize>(&'a mut Text<N>);
-
-impl<const N: usize> fmt::Write for Format<'_, N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if byte == b'%' {
-                self.0.push(byte);
-            }
-            self.0.push(byte);
-        }
-        Ok(())
+/// Adds a byte; a `%` twice, for the text is a format.
+fn add_escaped<const N: usize>(byte: u8, text: &mut Text<N>) {
+    if byte == b'%' {
+        text.push(byte);
     }
+    text.push(byte);
 }
