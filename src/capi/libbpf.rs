@@ -5,6 +5,8 @@
 //! one call to the next, for the program may unload it.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr;
 
 use errno::{Errno, errno};
 
@@ -48,18 +50,61 @@ pub(super) struct PerfEventOpts {
 }
 
 impl Libbpf {
+    /// The libbpf that made `prog`. There can be several in one process, and only
+    /// its own knows how a program is laid out.
+    ///
+    /// A program points to the definition of its section, which lies in its
+    /// libbpf: `sec_def`, the fifth word in 0.0.8 to 0.1, the first in 0.2 to 0.8,
+    /// the fourth in 1.0 to 1.7. A program without one (its section is not known,
+    /// or its type was set by hand) is taken for [`Libbpf::usual`]'s.
+    ///
+    /// # Safety
+    /// `prog` is NULL or a program of a loaded libbpf.
+    pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
+        const WORDS: usize = 5;
+        let usual = Self::usual();
+        if prog.is_null() {
+            return usual;
+        }
+        let usual_object = usual.as_ref().and_then(Self::object);
+        for word in 0..WORDS {
+            // SAFETY: in every release a program is longer than this.
+            let word = unsafe { ptr::read(prog.cast::<*const c_void>().add(word)) };
+            let Some(object) = object_at(word) else {
+                continue;
+            };
+            // Symbols bound to another's functions in its place, if any, are kept.
+            if usual_object.is_some_and(|usual| usual.dli_fbase == object.dli_fbase) {
+                return usual;
+            }
+            let own = Self::open(object.dli_fname)
+                .filter(|own| own.object().is_some_and(|own| own.dli_fbase == object.dli_fbase));
+            if own.is_some() {
+                return own;
+            }
+        }
+        usual
+    }
+
     /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
-    pub(super) fn find() -> Option<Self> {
+    fn usual() -> Option<Self> {
         let global = Self(libc::RTLD_DEFAULT);
         if global.bpf_program__fd().is_some() {
             return Some(global);
         }
-        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| {
-            // SAFETY: RTLD_NOLOAD runs no code of the library.
-            let handle =
-                unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-            (!handle.is_null()).then_some(Self(handle))
-        })
+        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::open(name.as_ptr()))
+    }
+
+    /// A library that is loaded already; `name` is a C string.
+    fn open(name: *const c_char) -> Option<Self> {
+        // SAFETY: RTLD_NOLOAD runs no code of the library.
+        let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+        (!handle.is_null()).then_some(Self(handle))
+    }
+
+    /// The file that its functions are in.
+    fn object(&self) -> Option<libc::Dl_info> {
+        object_at(self.bpf_program__fd()? as *const c_void)
     }
 
     #[inline(never)]
@@ -101,6 +146,13 @@ impl Libbpf {
             _ => Ok(link),
         }
     }
+}
+
+/// The loaded file that the address lies in.
+fn object_at(address: *const c_void) -> Option<libc::Dl_info> {
+    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: any address may be asked for; `info` is written if the answer is not 0.
+    unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
 }
 
 impl Drop for Libbpf {

@@ -101,7 +101,8 @@ pub unsafe extern "C" fn bpf_program__attach_ksyscall(
     syscall_name: *const c_char,
     opts: *const bpf_ksyscall_opts,
 ) -> *mut bpf_link {
-    let libbpf = Libbpf::find();
+    // SAFETY: the caller's promise.
+    let libbpf = unsafe { Libbpf::of(prog) };
     // SAFETY: the caller's promise.
     match unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts) } {
         Ok(link) => link,
