@@ -2,10 +2,11 @@
 //! `libbpf_set_print()`.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::libbpf::{Libbpf, Print};
 use super::{Failure, MAX_SHOWN, bpf_program};
+use crate::sys;
 use crate::text::Text;
 
 /// `LIBBPF_WARN` of `enum libbpf_print_level`.
@@ -47,11 +48,13 @@ pub(super) unsafe fn print(
 
 /// The callback. libbpf has no function that tells it, only one that changes it.
 fn callback(libbpf: &Libbpf) -> Option<Print> {
-    /// Taken by the thread that has put no callback in place of the program's.
-    static TAKEN: AtomicBool = AtomicBool::new(false);
+    /// The process of the thread that has put no callback in place of the
+    /// program's, or 0. Another's, copied by fork(2), does not give it back.
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
 
     let set_print = libbpf.libbpf_set_print()?;
-    while TAKEN.swap(true, Ordering::Acquire) {
+    let own = sys::process_id() as u32;
+    while TAKEN.swap(own, Ordering::Acquire) == own {
         // SAFETY: it has no arguments.
         unsafe { libc::sched_yield() };
     }
@@ -61,7 +64,7 @@ fn callback(libbpf: &Libbpf) -> Option<Print> {
         set_print(callback);
         callback
     };
-    TAKEN.store(false, Ordering::Release);
+    TAKEN.store(0, Ordering::Release);
     callback
 }
 
