@@ -3,7 +3,7 @@
 #ifndef CALLS_H
 #define CALLS_H
 
-/* What one BPF program, or one attachment, has seen of the watched process. */
+/* What one BPF program, or one attachment, has seen of the watched thread. */
 struct calls {
 	__u64 count;
 	__u64 argument;

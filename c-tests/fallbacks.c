@@ -6,21 +6,12 @@
 #include "programs.h"
 
 #include <stddef.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-
-/* In this process only. */
-static void hide_the_pmu(void)
-{
-	CHECK(unshare(CLONE_NEWNS) == 0);
-	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
-}
 
 static void hide_tracefs(void)
 {

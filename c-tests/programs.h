@@ -5,6 +5,7 @@
 
 #include "test.h"
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <bpf/bpf.h>
@@ -42,12 +43,12 @@ static inline struct bpf_object *open_object(const char *start, const char *fini
 	return object;
 }
 
-/* The map that counts, which watches this process from here on. */
+/* The map that counts, which watches the calling thread from here on. */
 static inline int watch(const struct bpf_object *object)
 {
-	__u32 zero = 0, process = (__u32)getpid();
+	__u32 zero = 0, thread = (__u32)syscall(SYS_gettid);
 	int watched = bpf_object__find_map_fd_by_name(object, "watched");
-	CHECK(bpf_map_update_elem(watched, &zero, &process, BPF_ANY) == 0);
+	CHECK(bpf_map_update_elem(watched, &zero, &thread, BPF_ANY) == 0);
 	return bpf_object__find_map_fd_by_name(object, "calls");
 }
 
@@ -142,6 +143,14 @@ static inline void wait_until_silent(const struct programs *programs, __u32 slot
 {
 	while (fires(programs, slot))
 		sched_yield();
+}
+
+/* From here on, and for this thread and those it makes, the kernel has no kprobe PMU. */
+static inline void hide_the_pmu(void)
+{
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
 }
 
 #define MAIN                                                                            \

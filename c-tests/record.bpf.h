@@ -18,7 +18,7 @@ struct {
 	__type(value, struct calls);
 } calls SEC(".maps");
 
-/* The process whose calls count. */
+/* The thread whose calls count. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -26,13 +26,13 @@ struct {
 	__type(value, __u32);
 } watched SEC(".maps");
 
-/* The slot to record this call in; NULL for a call of another process. */
+/* The slot to record this call in; NULL for a call of another thread. */
 static __always_inline struct calls *record(__u32 slot)
 {
 	__u32 zero = 0;
-	__u32 *process = bpf_map_lookup_elem(&watched, &zero);
+	__u32 *thread = bpf_map_lookup_elem(&watched, &zero);
 	struct calls *seen = bpf_map_lookup_elem(&calls, &slot);
-	if (!process || !seen || *process != bpf_get_current_pid_tgid() >> 32)
+	if (!thread || !seen || *thread != (__u32)bpf_get_current_pid_tgid())
 		return 0;
 	__sync_fetch_and_add(&seen->count, 1);
 	return seen;

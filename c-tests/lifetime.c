@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Links outlive the thread, the process image and the library handle that they
+ * were made with; and what ends them.
+ */
+#include "programs.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/sendfile.h>
+
+static void *attach(void *prog)
+{
+	return ATTACH(prog, CALL, NULL);
+}
+
+static void *destroy(void *link)
+{
+	DESTROY(link);
+	return NULL;
+}
+
+static void *in_a_thread(void *(*work)(void *), void *argument)
+{
+	pthread_t thread;
+	void *result;
+	CHECK(pthread_create(&thread, NULL, work, argument) == 0);
+	CHECK(pthread_join(thread, &result) == 0);
+	return result;
+}
+
+static void threads_share_links(void)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = in_a_thread(attach, program(&p, "on_entry"));
+	CHECK(fires(&p, ON_ENTRY));
+	in_a_thread(destroy, link);
+	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+TEST(one_thread_attaches_and_another_destroys)
+{
+	threads_share_links();
+}
+
+TEST(one_thread_attaches_and_another_destroys_by_tracefs)
+{
+	hide_the_pmu();
+	threads_share_links();
+}
+
+/* Forks a child that keeps its copies of the fds until `release` is closed. */
+static pid_t fork_a_keeper(int *release)
+{
+	int wait[2];
+	char byte;
+	CHECK(pipe(wait) == 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		alarm(TIME_LIMIT);
+		close(wait[1]);
+		_exit(read(wait[0], &byte, 1) == 0 ? PASSED : FAILED);
+	}
+	close(wait[0]);
+	*release = wait[1];
+	return child;
+}
+
+/* The kernel ends an attachment with the last copy of its fd, whoever has it. */
+TEST(a_child_process_keeps_the_program_attached)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	int release;
+	pid_t child = fork_a_keeper(&release);
+	DESTROY(link);
+	CHECK(fires(&p, ON_ENTRY));
+	CHECK(close(release) == 0);
+	ends_well(child);
+	wait_until_silent(&p, ON_ENTRY);
+	unload(&p);
+}
+
+/*
+ * Then the entry is in use when the link is destroyed. It goes with the next
+ * attach after the process; libbpf leaves its own for good.
+ */
+TEST(a_child_process_keeps_the_tracefs_entry)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	IN_CHILD({
+		struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+		int release;
+		pid_t child = fork_a_keeper(&release);
+		CHECK_EQ(bpf_link__destroy(link), -EBUSY);
+		CHECK(close(release) == 0);
+		ends_well(child);
+	});
+	CHECK_EQ(count_entries(KPROBE_EVENTS, CALL), 1);
+	DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	unload(&p);
+}
+
+static void child_attaches_too(void)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	struct bpf_link *link = ATTACH(prog, CALL, NULL);
+	IN_CHILD({
+		p.calls = watch(p.object);
+		struct bpf_link *own = ATTACH(prog, CALL, NULL);
+		__u64 before = counted(&p, ON_ENTRY);
+		make_calls(1);
+		CHECK_EQ(counted(&p, ON_ENTRY), before + 2);
+		DESTROY(own);
+		CHECK(fires(&p, ON_ENTRY));
+	});
+	p.calls = watch(p.object);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+TEST(a_child_process_attaches_beside_its_parent)
+{
+	child_attaches_too();
+}
+
+TEST(a_child_process_attaches_beside_its_parent_by_tracefs)
+{
+	hide_the_pmu();
+	child_attaches_too();
+}
+
+/* By what the child writes and reads it is known where it is. */
+TEST(exec_detaches)
+{
+	struct programs p = LOAD(count);
+	int to[2], from[2];
+	char byte;
+	CHECK(pipe(to) == 0 && pipe(from) == 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		alarm(TIME_LIMIT);
+		ATTACH(program(&p, "on_entry"), CALL, NULL);
+		CHECK(dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0);
+		close(to[1]);
+		CHECK(write(STDOUT_FILENO, "a", 1) == 1);
+		CHECK(read(STDIN_FILENO, &byte, 1) == 1);
+		execlp("cat", "cat", NULL);
+		FAIL("cat: %s", strerror(errno));
+	}
+	close(to[0]);
+	close(from[1]);
+	CHECK(read(from[0], &byte, 1) == 1);
+	CHECK_EQ(byte, 'a');
+	CHECK(fires(&p, ON_ENTRY));
+	CHECK(write(to[1], "bc", 2) == 2);
+	CHECK(read(from[0], &byte, 1) == 1);
+	CHECK_EQ(byte, 'c');
+	CHECK(!fires(&p, ON_ENTRY));
+	close(to[1]);
+	close(from[0]);
+	ends_well(child);
+	unload(&p);
+}
+
+TEST(the_end_of_the_process_detaches)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	IN_CHILD({
+		ATTACH(prog, CALL, NULL);
+		ATTACH(prog, CALL, RETPROBE);
+	});
+	wait_until_silent(&p, ON_ENTRY);
+	unload(&p);
+}
+
+static struct bpf_link *destroyed_at_exit;
+
+static void destroy_at_exit(void)
+{
+	if (bpf_link__destroy(destroyed_at_exit) != 0)
+		_exit(FAILED);
+}
+
+static void destroys_at_exit(void)
+{
+	struct programs p = LOAD(count);
+	IN_CHILD({
+		destroyed_at_exit = ATTACH(program(&p, "on_entry"), CALL, NULL);
+		CHECK(atexit(destroy_at_exit) == 0);
+		exit(PASSED);
+	});
+	CHECK(!fires(&p, ON_ENTRY));
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	unload(&p);
+}
+
+TEST(a_link_may_be_destroyed_at_exit)
+{
+	destroys_at_exit();
+}
+
+TEST(a_link_may_be_destroyed_at_exit_by_tracefs)
+{
+	hide_the_pmu();
+	destroys_at_exit();
+}
+
+/* What follows is of this library's own making. */
+static void needs_this_library(void)
+{
+	if (!is_ours((void *)bpf_program__attach_ksyscall))
+		SKIP("the function is libbpf's own");
+}
+
+typedef __typeof__(&bpf_program__attach_ksyscall) attach_fn;
+
+/* Opens a copy of this library, which is loaded beside the one there is. */
+static void *open_a_copy(attach_fn *function)
+{
+	char path[] = "/tmp/libksyscall-XXXXXX";
+	struct stat file;
+	int from = open(file_of((void *)bpf_program__attach_ksyscall), O_RDONLY), to = mkstemp(path);
+	CHECK(from >= 0 && to >= 0 && fstat(from, &file) == 0);
+	CHECK(sendfile(to, from, NULL, (size_t)file.st_size) == file.st_size);
+	close(from);
+	close(to);
+	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!copy)
+		FAIL("%s", dlerror());
+	CHECK(unlink(path) == 0);
+	*function = (attach_fn)dlsym(copy, "bpf_program__attach_ksyscall");
+	CHECK(*function && *function != bpf_program__attach_ksyscall);
+	return copy;
+}
+
+TEST(links_outlive_the_closing_of_the_library)
+{
+	needs_this_library();
+	struct programs p = LOAD(count);
+	attach_fn attach_by_copy;
+	void *copy = open_a_copy(&attach_by_copy);
+	struct bpf_link *link = attach_by_copy(program(&p, "on_entry"), CALL, NULL);
+	CHECK(link);
+	CHECK(dlclose(copy) == 0);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+static void two_copies_attach(void)
+{
+	needs_this_library();
+	struct programs p = LOAD(count);
+	attach_fn attach_by_copy;
+	void *copy = open_a_copy(&attach_by_copy);
+	struct bpf_link *one = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link *two = attach_by_copy(program(&p, "on_entry"), CALL, NULL);
+	CHECK(two);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	DESTROY(one);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	DESTROY(two);
+	CHECK(!fires(&p, ON_ENTRY));
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	CHECK(dlclose(copy) == 0);
+	unload(&p);
+}
+
+TEST(two_copies_of_the_library_work_side_by_side)
+{
+	two_copies_attach();
+}
+
+TEST(two_copies_of_the_library_work_side_by_side_by_tracefs)
+{
+	hide_the_pmu();
+	two_copies_attach();
+}
+
+/*
+ * The library learns libbpf's callback by changing it for a moment, in which
+ * another thread may fork. This program stands in for the function that it calls.
+ */
+static struct bpf_program *attached_by_child;
+static pid_t forked;
+
+libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t callback)
+{
+	libbpf_print_fn_t (*own)(libbpf_print_fn_t) =
+		(libbpf_print_fn_t(*)(libbpf_print_fn_t))dlsym(RTLD_NEXT, "libbpf_set_print");
+	struct bpf_program *prog = attached_by_child;
+	if (prog) {
+		attached_by_child = NULL;
+		forked = fork();
+		if (forked == 0) {
+			alarm(TIME_LIMIT / 2);
+			CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
+			_exit(PASSED);
+		}
+	}
+	return own(callback);
+}
+
+TEST(a_fork_while_the_callback_is_asked_for)
+{
+	needs_this_library();
+	struct programs p = LOAD(count);
+	libbpf_set_print(NULL);
+	attached_by_child = program(&p, "on_entry");
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK(forked > 0);
+	ends_well(forked);
+	unload(&p);
+}
+
+MAIN
