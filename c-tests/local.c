@@ -2,6 +2,8 @@
 /* A program that opens libbpf itself, with RTLD_LOCAL, as plugins and bindings do. */
 #include "test.h"
 
+#include <glob.h>
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -10,6 +12,7 @@ static void *libbpf;
 /* Each call of libbpf goes through its handle: this program is not linked to it. */
 #define OF_LIBBPF(function) ((__typeof__(&(function)))dlsym(libbpf, #function))
 #define bpf_link__destroy(...) OF_LIBBPF(bpf_link__destroy)(__VA_ARGS__)
+#define bpf_link__disconnect(...) OF_LIBBPF(bpf_link__disconnect)(__VA_ARGS__)
 #define bpf_link__fd(...) OF_LIBBPF(bpf_link__fd)(__VA_ARGS__)
 #define bpf_map_lookup_elem(...) OF_LIBBPF(bpf_map_lookup_elem)(__VA_ARGS__)
 #define bpf_map_update_elem(...) OF_LIBBPF(bpf_map_update_elem)(__VA_ARGS__)
@@ -18,16 +21,25 @@ static void *libbpf;
 #define bpf_object__find_program_by_name(...) OF_LIBBPF(bpf_object__find_program_by_name)(__VA_ARGS__)
 #define bpf_object__load(...) OF_LIBBPF(bpf_object__load)(__VA_ARGS__)
 #define bpf_object__open_mem(...) OF_LIBBPF(bpf_object__open_mem)(__VA_ARGS__)
+#define bpf_program__attach(...) OF_LIBBPF(bpf_program__attach)(__VA_ARGS__)
+#define bpf_program__set_type(...) OF_LIBBPF(bpf_program__set_type)(__VA_ARGS__)
 #define libbpf_get_error(...) OF_LIBBPF(libbpf_get_error)(__VA_ARGS__)
 #define libbpf_set_print(...) OF_LIBBPF(libbpf_set_print)(__VA_ARGS__)
 
 #ifndef LINKED
 typedef struct bpf_link *(*attach_fn)(const struct bpf_program *, const char *,
 				      const struct bpf_ksyscall_opts *);
-#define bpf_program__attach_ksyscall ((attach_fn)dlsym(RTLD_DEFAULT, "bpf_program__attach_ksyscall"))
+/* Without the preloading it is the libbpf's own. */
+#define bpf_program__attach_ksyscall                                                    \
+	((attach_fn)dlsym(getenv("KSYSCALL_TEST_ANY_LIBRARY") ? libbpf : RTLD_DEFAULT,  \
+			  "bpf_program__attach_ksyscall"))
 #endif
 
 #include "programs.h"
+
+#ifndef LINKED
+EMBED(auto, BPF_FOLDER "/auto.bpf.o");
+#endif
 
 static void open_libbpf(void)
 {
@@ -90,9 +102,131 @@ TEST(libbpf_can_be_closed_and_opened_again)
 	}
 }
 
+/* libbpf's own link would then call into what is no longer there. */
+TEST(a_link_outlives_its_libbpf)
+{
+	open_libbpf();
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	unload(&p);
+	CHECK(dlclose(libbpf) == 0);
+	open_libbpf();
+	DESTROY(link);
+	dlclose(libbpf);
+}
+
+/* Which has no section's definition by which its libbpf could be told. */
+TEST(a_program_whose_type_was_set_by_hand_attaches)
+{
+	open_libbpf();
+	struct programs p = { .object = open_object(start_count, end_count) };
+	bpf_program__set_type(program(&p, "on_entry"), BPF_PROG_TYPE_KPROBE);
+	CHECK(bpf_object__load(p.object) == 0);
+	p.calls = watch(p.object);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+	dlclose(libbpf);
+}
+
+/* Every version that the tests run with. */
+static glob_t find_libbpfs(void)
+{
+	glob_t found;
+	CHECK(glob(LIBBPFS, 0, NULL, &found) == 0);
+	if (found.gl_pathc < 2)
+		SKIP("there is only %s", found.gl_pathv[0]);
+	return found;
+}
+
+enum { NONE = -1, MOST = 8 };
+
+/*
+ * Opens all, one of them for symbols to be bound to, and uses each for its own
+ * program. RTLD_DEEPBIND, for libbpf calls its own functions by their symbols.
+ */
+static void use_all(const glob_t *found, int global)
+{
+	int count = (int)found->gl_pathc;
+	void *libbpfs[MOST];
+	struct programs programs[MOST];
+	struct bpf_link *links[MOST];
+	CHECK(count <= MOST);
+	for (int i = 0; i < count; i++) {
+		libbpf = dlopen(found->gl_pathv[i], RTLD_NOW | (i == global ? RTLD_GLOBAL : RTLD_DEEPBIND));
+		if (!libbpf)
+			FAIL("%s", dlerror());
+		libbpfs[i] = libbpf;
+		programs[i] = LOAD(count);
+		for (int j = 0; j < i; j++)
+			CHECK(libbpfs[j] != libbpf);
+	}
+	CHECK_EQ(dlsym(RTLD_DEFAULT, "bpf_program__fd") != NULL, global != NONE);
+	for (int i = 0; i < count; i++) {
+		libbpf = libbpfs[i];
+		links[i] = ATTACH(program(&programs[i], "on_entry"), CALL, NULL);
+		CHECK(fires(&programs[i], ON_ENTRY));
+	}
+	for (int i = 0; i < count; i++) {
+		libbpf = libbpfs[i];
+		/* Each has a callback of its own, which alone gets its programs' warnings. */
+		warnings = 0;
+		libbpf_set_print(count_warnings);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&programs[i], "on_entry"), "no_such_call", NULL),
+			    ENOENT);
+		CHECK_EQ(warnings, 1);
+		libbpf_set_print(NULL);
+	}
+	for (int i = count; i-- > 0;) {
+		libbpf = libbpfs[i];
+		CHECK(fires(&programs[i], ON_ENTRY));
+		DESTROY(links[i]);
+		CHECK(!fires(&programs[i], ON_ENTRY));
+		unload(&programs[i]);
+	}
+	for (int i = 0; i < count; i++)
+		CHECK(dlclose(libbpfs[i]) == 0);
+}
+
+TEST(several_libbpfs_in_one_process)
+{
+	glob_t found = find_libbpfs();
+	for (int global = NONE; global < (int)found.gl_pathc; global++)
+		IN_CHILD(use_all(&found, global));
+	globfree(&found);
+}
+
+#ifndef LINKED
+/* What each attaches by section comes to this library, with that libbpf's program. */
+TEST(several_libbpfs_attach_by_section)
+{
+	glob_t found = find_libbpfs();
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		libbpf = dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_LOCAL);
+		CHECK(libbpf);
+		/* Not in 0.3. */
+		if (!dlsym(libbpf, "bpf_program__attach_ksyscall"))
+			continue;
+		struct programs p = LOAD(auto);
+		struct bpf_link *link = bpf_program__attach(program(&p, "on_getpgid"));
+		CHECK(link);
+		CHECK(fires(&p, ON_ENTRY));
+		DESTROY(link);
+		CHECK(!fires(&p, ON_ENTRY));
+		unload(&p);
+	}
+	globfree(&found);
+}
+#endif
+
 /* A program of no libbpf at all cannot be. That is said, and libbpf is not loaded. */
 TEST(without_libbpf_it_fails)
 {
+	void *function = (void *)bpf_program__attach_ksyscall;
+	if (!function)
+		SKIP("without libbpf there is no function");
 	struct { char none; } program = { 0 };
 	const struct bpf_program *prog = (const void *)&program;
 	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, NULL), ELIBACC);
