@@ -18,7 +18,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact \
+SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact tests/sanitize \
 	c-tests/run c-tests/in-guest matrix/run vm/debs vm/kernel vm/run)
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
@@ -77,6 +77,11 @@ demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual mach
 test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test
 	scripts/test
+
+.PHONY: sanitize
+sanitize: ## the test of many threads alone, under ThreadSanitizer
+	scripts/setup test
+	tests/sanitize
 
 .PHONY: test-matrix
 test-matrix: ## attach to every system call of every architecture; MATRIX="arm64:sid ..." for some

@@ -2,6 +2,8 @@
 /* Why an attach failed is said once, to the callback of libbpf_set_print(). */
 #include "programs.h"
 
+#include <pthread.h>
+
 static char warned[2048];
 static int warnings, messages;
 
@@ -57,6 +59,38 @@ TEST(the_callback_stays_as_it_was)
 	CHECK(!libbpf_set_print(keep));
 	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	CHECK_EQ(warnings, 1);
+	unload(&p);
+}
+
+enum { THREADS = 4, ROUNDS = 4000 };
+
+static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)format, (void)arguments;
+	if (level == LIBBPF_WARN)
+		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void *fail(void *prog)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+	return NULL;
+}
+
+/* The callback is asked for by changing it, which must not be seen by another thread. */
+TEST(each_threads_warnings_arrive)
+{
+	struct programs p = LOAD(count);
+	pthread_t threads[THREADS];
+	libbpf_set_print(count_warning);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, fail, program(&p, "on_entry")) == 0);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
+	CHECK_EQ(warnings, THREADS * ROUNDS);
+	CHECK(libbpf_set_print(NULL) == count_warning);
 	unload(&p);
 }
 
