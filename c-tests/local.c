@@ -102,7 +102,7 @@ TEST(libbpf_can_be_closed_and_opened_again)
 	}
 }
 
-/* libbpf's own link would then call into what is no longer there. */
+/* libbpf's own link would then call to where its libbpf was. */
 TEST(a_link_outlives_its_libbpf)
 {
 	open_libbpf();
@@ -131,11 +131,11 @@ TEST(a_program_whose_type_was_set_by_hand_attaches)
 	dlclose(libbpf);
 }
 
-/* Every version that the tests run with. */
+/* Every version that the tests run with; 0.3 has no function of its own. */
 static glob_t find_libbpfs(void)
 {
 	glob_t found;
-	CHECK(glob(LIBBPFS, 0, NULL, &found) == 0);
+	CHECK(glob(getenv("KSYSCALL_TEST_ANY_LIBRARY") ? LIBBPFS "1" : LIBBPFS "?", 0, NULL, &found) == 0);
 	if (found.gl_pathc < 2)
 		SKIP("there is only %s", found.gl_pathv[0]);
 	return found;
