@@ -18,7 +18,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact tests/sanitize \
+SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact tests/sanitize tests/tables \
 	c-tests/run c-tests/in-guest matrix/run vm/debs vm/kernel vm/run)
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
@@ -87,6 +87,10 @@ sanitize: ## the test of many threads alone, under ThreadSanitizer
 test-matrix: ## attach to every system call of every architecture; MATRIX="arm64:sid ..." for some
 	scripts/setup matrix
 	matrix/run $(MATRIX)
+
+.PHONY: tables
+tables: ## make src/tables anew; TREES="..." are kernel sources, scripts/syscall-tables says which
+	scripts/syscall-tables $(TREES)
 
 .PHONY: lint
 lint: ## check the form of the code
