@@ -362,4 +362,61 @@ setuid? sys_setuid16 | sys_setuid16
             assert!(last > "write", "{arch}: nothing behind {last}");
         }
     }
+    /// The lines of docs/names.md: a name, the calls that it can stand for, and
+    /// the functions on three architectures.
+    fn documented() -> Vec<[Vec<&'static str>; 5]> {
+        let lines = include_str!("../docs/names.md").lines().filter(|line| line.starts_with("| `"));
+        let cells = |line: &'static str| {
+            let cells = line.strip_prefix("|").unwrap().split('|').take(5);
+            cells.map(|cell| cell.split_whitespace().map(|word| word.trim_matches('`')).collect())
+        };
+        lines.map(|line| cells(line).collect::<Vec<_>>().try_into().expect(line)).collect()
+    }
+
+    /// What a name stands for: its row, and the functions as docs/names.md has them.
+    fn resolved<'a>(table: &'a str, name: &'a SyscallName) -> (Row<'a>, Vec<String>) {
+        let row = row_in(table, name.as_str());
+        let functions = (0..).map_while(|before| row.function(Column::Native, before));
+        (row, functions.map(|(sys, rest)| format!("{sys}{rest}")).collect())
+    }
+
+    #[test]
+    fn names_stand_for_the_functions_that_the_docs_say() {
+        let lines = documented();
+        assert!(lines.len() > 60, "{} lines", lines.len());
+        for [name, calls, x86_64, x86, aarch64] in lines {
+            let name = SyscallName::new(name[0]).unwrap();
+            for (arch, expected) in [("x86_64", x86_64), ("x86", x86), ("aarch64", aarch64)] {
+                let (_, table) = TABLES.into_iter().find(|table| table.0 == arch).unwrap();
+                let (row, functions) = resolved(table, &name);
+                // A function of the name is looked for, and there is none: the
+                // generator gives each that is there a line, or lists it in one.
+                let is_listed = parts(table, b'\n')
+                    .any(|line| parts(line, b' ').any(|part| functions.iter().any(|f| f == part)));
+                let is_missing =
+                    !calls.is_empty() && !is_listed && exact_row(table, row.name).is_none();
+                let functions = if is_missing { vec![] } else { functions };
+                let expected = if expected == ["-"] { vec![] } else { expected };
+                assert_eq!(functions, expected, "{name} on {arch}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_stand_for_the_call_that_the_docs_say_on_every_architecture() {
+        for [name, calls, ..] in documented() {
+            let name = SyscallName::new(name[0]).unwrap();
+            for (arch, table) in TABLES {
+                let mut served = calls.iter().filter_map(|call| exact_row(table, call));
+                let (row, _) = resolved(table, &name);
+                match served.find(Row::is_served) {
+                    Some(expected) => assert_eq!(row, expected, "{name} on {arch}"),
+                    None => assert!(
+                        !row.is_served() || exact_row(table, row.name).is_none(),
+                        "{name} on {arch} is {row:?}"
+                    ),
+                }
+            }
+        }
+    }
 }
