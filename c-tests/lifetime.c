@@ -290,40 +290,4 @@ TEST(two_copies_of_the_library_work_side_by_side_by_tracefs)
 	two_copies_attach();
 }
 
-/*
- * The library learns libbpf's callback by changing it for a moment, in which
- * another thread may fork. This program stands in for the function that it calls.
- */
-static struct bpf_program *attached_by_child;
-static pid_t forked;
-
-libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t callback)
-{
-	libbpf_print_fn_t (*own)(libbpf_print_fn_t) =
-		(libbpf_print_fn_t(*)(libbpf_print_fn_t))dlsym(RTLD_NEXT, "libbpf_set_print");
-	struct bpf_program *prog = attached_by_child;
-	if (prog) {
-		attached_by_child = NULL;
-		forked = fork();
-		if (forked == 0) {
-			alarm(TIME_LIMIT / 2);
-			CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
-			_exit(PASSED);
-		}
-	}
-	return own(callback);
-}
-
-TEST(a_fork_while_the_callback_is_asked_for)
-{
-	needs_this_library();
-	struct programs p = LOAD(count);
-	libbpf_set_print(NULL);
-	attached_by_child = program(&p, "on_entry");
-	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
-	CHECK(forked > 0);
-	ends_well(forked);
-	unload(&p);
-}
-
 MAIN

@@ -120,6 +120,7 @@ TEST(a_program_whose_type_was_set_by_hand_attaches)
 {
 	open_libbpf();
 	struct programs p = { .object = open_object(start_count, end_count) };
+	bpf_program__set_type(program(&p, "on_entry"), BPF_PROG_TYPE_TRACEPOINT);
 	bpf_program__set_type(program(&p, "on_entry"), BPF_PROG_TYPE_KPROBE);
 	CHECK(bpf_object__load(p.object) == 0);
 	p.calls = watch(p.object);

@@ -62,7 +62,23 @@ TEST(the_callback_stays_as_it_was)
 	unload(&p);
 }
 
-enum { THREADS = 4, ROUNDS = 4000 };
+/*
+ * libbpf tells its callback only when it is changed. This program stands in for
+ * the function that does, so that something else can happen in between.
+ */
+static void (*meanwhile)(void);
+
+libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t callback)
+{
+	libbpf_print_fn_t (*own)(libbpf_print_fn_t) =
+		(libbpf_print_fn_t(*)(libbpf_print_fn_t))dlsym(RTLD_NEXT, "libbpf_set_print");
+	libbpf_print_fn_t before = own(callback);
+	if (!callback && meanwhile)
+		meanwhile();
+	return before;
+}
+
+enum { THREADS = 4, ROUNDS = 50 };
 
 static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
 {
@@ -72,6 +88,12 @@ static int count_warning(enum libbpf_print_level level, const char *format, va_l
 	return 0;
 }
 
+static void let_others_run(void)
+{
+	for (int i = 0; i < 2 * THREADS; i++)
+		sched_yield();
+}
+
 static void *fail(void *prog)
 {
 	for (int i = 0; i < ROUNDS; i++)
@@ -79,18 +101,48 @@ static void *fail(void *prog)
 	return NULL;
 }
 
-/* The callback is asked for by changing it, which must not be seen by another thread. */
 TEST(each_threads_warnings_arrive)
 {
 	struct programs p = LOAD(count);
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
+	meanwhile = let_others_run;
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail, program(&p, "on_entry")) == 0);
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 	CHECK_EQ(warnings, THREADS * ROUNDS);
 	CHECK(libbpf_set_print(NULL) == count_warning);
+	unload(&p);
+}
+
+static struct bpf_program *attached_by_child;
+static pid_t child;
+
+static void fork_a_child(void)
+{
+	meanwhile = NULL;
+	child = fork();
+	if (child == 0) {
+		alarm(TIME_LIMIT / 2);
+		CHECK_FAILS(bpf_program__attach_ksyscall(attached_by_child, "no_such_call", NULL), ENOENT);
+		_exit(PASSED);
+	}
+}
+
+/* The child has no thread that would put the callback back. */
+TEST(a_fork_meanwhile_does_not_hang_the_child)
+{
+	if (!is_ours((void *)bpf_program__attach_ksyscall))
+		SKIP("libbpf's own function does not ask for the callback");
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep);
+	attached_by_child = program(&p, "on_entry");
+	meanwhile = fork_a_child;
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK(child > 0);
+	ends_well(child);
+	CHECK_EQ(warnings, 1);
 	unload(&p);
 }
 
