@@ -58,8 +58,8 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
     if sz < size_of::<usize>() {
         return Err(Failure::OptsTooSmall);
     }
-    // libbpf counts in ssize_t: a size beyond its range has no extra bytes.
-    let end = isize::try_from(sz).map_or(0, |_| sz);
+    // libbpf counts the extra bytes in ssize_t: a number beyond its range is none.
+    let end = isize::try_from(sz.wrapping_sub(END_OF_RETPROBE)).map_or(0, |_| sz);
     for offset in END_OF_RETPROBE..end {
         // SAFETY: `offset` is less than `sz`. The first set byte ends the loop, as in libbpf.
         if unsafe { ptr::read(bytes.add(offset)) } != 0 {
@@ -131,6 +131,17 @@ mod tests {
                 let read = read_image(sz, &[(offset, 0x80)]);
                 assert!(matches!(read, Err(Failure::OptsUnknown)), "{sz} {offset}");
             }
+        }
+    }
+
+    #[test]
+    fn a_size_with_a_negative_rest_has_no_bytes_behind_the_fields() {
+        let mut image = [0xff_u8; 32];
+        for sz in [usize::MAX, isize::MAX as usize + 1 + END_OF_RETPROBE] {
+            image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
+            // SAFETY: of these sizes only the fields are read.
+            let options = unsafe { read(image.as_ptr().cast()) }.unwrap();
+            assert!(options.cookie == u64::MAX && options.retprobe);
         }
     }
 
