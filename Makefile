@@ -18,8 +18,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS := .ci/run $(wildcard scripts/setup scripts/demo scripts/test tests/in-vm tests/artifact tests/sanitize tests/tables \
-	c-tests/run c-tests/in-guest matrix/run vm/debs vm/kernel vm/run)
+SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests differential matrix vm,$(folder)/*))
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
