@@ -16,7 +16,7 @@ use crate::Error;
 use crate::candidates::Symbol;
 use crate::lines::for_each_line;
 use crate::sys::{self, Fd, Mode};
-use crate::text::{Text, cut, number, parts};
+use crate::text::{Text, cut, number};
 
 /// A path in tracefs, or a line for `kprobe_events`.
 type Line = Text<320>;
@@ -185,20 +185,26 @@ fn find(file: &str) -> Result<Line, Errno> {
             return Ok(path);
         }
     }
-    let mut found = None;
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
-    for_each_line(&mounts, &mut |line| {
-        let mut fields = parts(line, b' ').skip(1);
-        let place = fields.next().unwrap_or_default();
-        let inside = match fields.next() {
-            Some("tracefs") => "",
-            Some("debugfs") => "/tracing",
+    find_mounted(&mounts, file).ok_or(Errno(libc::ENOENT))
+}
+
+/// The path of a file in the first tracefs of a list of mounts that has it.
+fn find_mounted(mounts: &Fd, file: &str) -> Option<Line> {
+    let mut found = None;
+    for_each_line(mounts, &mut |line| {
+        // The source may be empty: then the line begins with a space.
+        let (_, place) = cut(line, b' ');
+        let (place, kind) = cut(place, b' ');
+        let inside = match cut(kind, b' ').0 {
+            "tracefs" => "",
+            "debugfs" => "/tracing",
             _ => return false,
         };
         found = existing(place, inside, file);
         found.is_some()
     });
-    found.ok_or(Errno(libc::ENOENT))
+    found
 }
 
 /// The path of a file, if there is one. The mount point is as /proc/self/mounts
@@ -258,5 +264,15 @@ mod tests {
         assert!(existing(&mount, "", "/other").is_none());
         assert!(existing(&mount, &"/".repeat(400), "/file").is_none(), "too long for a path here");
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_mount_without_a_source_is_found() {
+        let path = std::env::temp_dir().join(format!("ksyscall-mounts-{}", std::process::id()));
+        std::fs::write(&path, " /proc/self tracefs rw 0 0\n").unwrap();
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let mounts = sys::open(&name, Mode::Read).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(find_mounted(&mounts, "/stat").unwrap().as_str(), "/proc/self/stat");
     }
 }
