@@ -18,7 +18,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests differential matrix vm,$(folder)/*))
+SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests differential fuzz matrix vm,$(folder)/*))
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
@@ -90,6 +90,11 @@ test-matrix: ## attach to every system call of every architecture; MATRIX="arm64
 .PHONY: tables
 tables: ## make src/tables anew; TREES="..." are kernel sources, scripts/syscall-tables says which
 	scripts/syscall-tables $(TREES)
+
+.PHONY: fuzz
+fuzz: ## fuzz the parsers; RUNS=1000000 for more inputs than 20000 a target
+	scripts/setup fuzz
+	fuzz/run
 
 .PHONY: lint
 lint: ## check the form of the code

@@ -6,6 +6,7 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(libbpf_h_has_ksyscall)");
+    println!("cargo::rustc-check-cfg=cfg(fuzzing)");
     #[cfg(feature = "capi")]
     header();
 }

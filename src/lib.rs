@@ -48,6 +48,9 @@ mod candidates;
 #[cfg(feature = "capi")]
 pub mod capi;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "std")]
 mod ksyscall;
 mod lines;

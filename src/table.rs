@@ -20,25 +20,25 @@ use crate::name::{MAX_NAME_LEN, SyscallName};
 use crate::text::{cut, parts};
 
 #[cfg(target_arch = "x86_64")]
-const TABLE: &str = include_str!("tables/x86_64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/x86_64.tbl");
 #[cfg(target_arch = "x86")]
-const TABLE: &str = include_str!("tables/x86.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/x86.tbl");
 #[cfg(target_arch = "aarch64")]
-const TABLE: &str = include_str!("tables/aarch64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/aarch64.tbl");
 #[cfg(target_arch = "arm")]
-const TABLE: &str = include_str!("tables/arm.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/arm.tbl");
 #[cfg(target_arch = "riscv64")]
-const TABLE: &str = include_str!("tables/riscv64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/riscv64.tbl");
 #[cfg(target_arch = "s390x")]
-const TABLE: &str = include_str!("tables/s390x.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/s390x.tbl");
 #[cfg(target_arch = "powerpc64")]
-const TABLE: &str = include_str!("tables/powerpc64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/powerpc64.tbl");
 #[cfg(target_arch = "powerpc")]
-const TABLE: &str = include_str!("tables/powerpc.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/powerpc.tbl");
 #[cfg(target_arch = "mips64")]
-const TABLE: &str = include_str!("tables/mips64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/mips64.tbl");
 #[cfg(target_arch = "loongarch64")]
-const TABLE: &str = include_str!("tables/loongarch64.tbl");
+pub(crate) const TABLE: &str = include_str!("tables/loongarch64.tbl");
 #[cfg(not(any(
     target_arch = "x86_64",
     target_arch = "x86",
@@ -51,11 +51,11 @@ const TABLE: &str = include_str!("tables/loongarch64.tbl");
     target_arch = "mips64",
     target_arch = "loongarch64"
 )))]
-const TABLE: &str = "";
+pub(crate) const TABLE: &str = "";
 
 /// Spellings of one call, a line each, of which only [`stem`]s are compared. Sources: the man pages posix_fadvise(2), lseek(2), mmap(2), umount(2),
 /// select(2), sync_file_range(2), getrlimit(2).
-const ALIASES: &str = "\
+pub(crate) const ALIASES: &str = "\
 fadvise posix_fadvise fadvise64_ arm_fadvise64_
 lseek llseek
 mmap mmap2

@@ -19,7 +19,7 @@ use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number};
 
 /// A path in tracefs, or a line for `kprobe_events`.
-type Line = Text<320>;
+pub(crate) type Line = Text<320>;
 
 /// An entry of `kprobe_events`, removed on drop.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub(crate) struct Entry(EntryName);
 /// `ksyscall/pNAMESPACE_PID_NUMBER`: the PID namespace by its inode, the process
 /// in it, and a number that it has not used before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct EntryName {
-    namespace: u64,
-    pid: u64,
-    number: u64,
+pub(crate) struct EntryName {
+    pub(crate) namespace: u64,
+    pub(crate) pid: u64,
+    pub(crate) number: u64,
 }
 
 impl EntryName {
@@ -51,7 +51,7 @@ impl EntryName {
         command(events, line)
     }
 
-    fn add_to(&self, line: &mut Line) {
+    pub(crate) fn add_to(&self, line: &mut Line) {
         line.add("ksyscall/p");
         line.add_number(self.namespace);
         line.add("_");
@@ -61,7 +61,7 @@ impl EntryName {
     }
 
     /// Reads the name back from a line of `kprobe_events`.
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let (_, name) = cut(line, b':');
         let (group, name) = cut(cut(name, b' ').0, b'/');
         let (namespace, name) = cut(name.strip_prefix('p').filter(|_| group == "ksyscall")?, b'_');
@@ -190,7 +190,7 @@ fn find(file: &str) -> Result<Line, Errno> {
 }
 
 /// The path of a file in the first tracefs of a list of mounts that has it.
-fn find_mounted(mounts: &Fd, file: &str) -> Option<Line> {
+pub(crate) fn find_mounted(mounts: &Fd, file: &str) -> Option<Line> {
     let mut found = None;
     for_each_line(mounts, &mut |line| {
         // The source may be empty: then the line begins with a space.

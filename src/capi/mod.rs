@@ -6,6 +6,8 @@
 //! `warning.rs` says through libbpf's print callback why an attach failed.
 #![allow(unsafe_code)]
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod libbpf;
 mod link;
 mod opts;

@@ -86,7 +86,7 @@ impl Failure {
 }
 
 /// A name from outside: its start, in printable ASCII.
-struct Shown<'a>(&'a [u8]);
+pub(super) struct Shown<'a>(pub(super) &'a [u8]);
 
 impl Shown<'_> {
     /// # Safety
@@ -101,7 +101,7 @@ impl Shown<'_> {
 }
 
 impl Shown<'_> {
-    fn add_to<const N: usize>(&self, text: &mut Text<N>) {
+    pub(super) fn add_to<const N: usize>(&self, text: &mut Text<N>) {
         for byte in self.0.iter().take(MAX_SHOWN) {
             add_escaped(if matches!(byte, b' '..=b'~') { *byte } else { b'?' }, text);
         }

@@ -1,0 +1,4 @@
+//! See `entry` in src/fuzzing.rs.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::entry(input));

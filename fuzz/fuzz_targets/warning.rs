@@ -1,0 +1,4 @@
+//! See `warning` in src/capi/fuzzing.rs.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::warning(input));
