@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
 
 CARGO ?= cargo
 OBJCOPY ?= objcopy
@@ -52,8 +53,8 @@ header: ## make include/ksyscall.h anew
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
 .PHONY: install
-install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
@@ -61,11 +62,12 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR
 		-e 's|@VERSION@|$(VERSION)|' libksyscall.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
 	install -m 644 include/ksyscall.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 man/bpf_program__attach_ksyscall.3 $(DESTDIR)$(MANDIR)/man3
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* pkgconfig/libksyscall.pc)
-	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h
+	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
 
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
