@@ -229,11 +229,12 @@ fn expected_lines(content: &[u8]) -> Vec<String> {
     starts.map(|line| std::str::from_utf8(line).unwrap_or_default().to_owned()).collect()
 }
 
-/// A mount point that is written with `\040` for a space and so on; None if it
-/// is written as the kernel never writes one.
+/// A mount point that is written with `\040` for a space and so on; None if there
+/// is no such byte. A backslash at the very end, which the kernel never writes,
+/// is nothing.
 fn expected_place(written: &str) -> Option<Vec<u8>> {
     let mut place = Vec::new();
-    let mut bytes = written.bytes();
+    let mut bytes = written.strip_suffix('\\').unwrap_or(written).bytes();
     while let Some(mut byte) = bytes.next() {
         if byte == b'\\' {
             let code = [bytes.next()?, bytes.next()?, bytes.next()?];
@@ -242,11 +243,11 @@ fn expected_place(written: &str) -> Option<Vec<u8>> {
         }
         place.push(byte);
     }
-    (!place.contains(&0)).then_some(place)
+    Some(place)
 }
 
 /// The first file of that name in a tracefs of the list, and None inside if no
-/// mount has one; None if the kernel never writes such a list.
+/// mount has one; None if there is a NUL in a path, which there never is.
 fn expected_path(lines: &[String], file: &str) -> Option<Option<PathBuf>> {
     let mut found = None;
     for line in lines {
@@ -256,8 +257,14 @@ fn expected_path(lines: &[String], file: &str) -> Option<Option<PathBuf>> {
             [_, _, "debugfs", ..] => "/tracing",
             _ => continue,
         };
-        let place = [&expected_place(fields[1])?, inside.as_bytes(), file.as_bytes()].concat();
-        let path = PathBuf::from(OsString::from_vec(place));
+        let Some(place) = expected_place(fields[1]) else {
+            continue;
+        };
+        if place.contains(&0) {
+            return None;
+        }
+        let path = [&place, inside.as_bytes(), file.as_bytes()].concat();
+        let path = PathBuf::from(OsString::from_vec(path));
         if found.is_none() && path.as_os_str().len() < 320 && path.exists() {
             found = Some(path);
         }
