@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::lines::for_each_line;
@@ -35,7 +36,7 @@ fn expected_name(bytes: &[u8]) -> Option<&str> {
 type ExpectedRow = (&'static str, Vec<&'static str>, Vec<&'static str>);
 
 /// The table, by the format in `table.rs`.
-fn expected_table() -> Vec<ExpectedRow> {
+static EXPECTED_TABLE: LazyLock<Vec<ExpectedRow>> = LazyLock::new(|| {
     let line = |line: &'static str| {
         let (native, compat) = line.split_once('|').unwrap_or((line, ""));
         let mut native = native.split_whitespace();
@@ -46,40 +47,36 @@ fn expected_table() -> Vec<ExpectedRow> {
         Some((name, native, compat))
     };
     table::TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
-}
+});
 
 fn is_served((_, native, _): &ExpectedRow) -> bool {
     native != &["-"]
 }
 
 /// A call's name without what its spellings differ in, by the rule in `table.rs`.
-fn expected_stem(name: &str) -> String {
-    let mut stem = name.to_owned();
+fn expected_stem(mut name: &str) -> &str {
     for before in ["_", "new", "rt_"] {
-        if stem.starts_with(before) {
-            stem.drain(..before.len());
+        if name.starts_with(before) {
+            name = &name[before.len()..];
         }
     }
     for behind in ["_time64", "64", "32"] {
-        if stem.ends_with(behind) {
-            stem.truncate(stem.len() - behind.len());
+        if name.ends_with(behind) {
+            name = &name[..name.len() - behind.len()];
         }
     }
-    stem
+    name
 }
 
 fn are_one_call(one: &str, other: &str) -> bool {
     let (one, other) = (expected_stem(one), expected_stem(other));
-    let spells = |line: &str| {
-        let spellings: Vec<_> = line.split(' ').collect();
-        spellings.contains(&&*one) && spellings.contains(&&*other)
-    };
-    one == other || table::ALIASES.lines().any(spells)
+    let has = |line: &str, stem| line.split(' ').any(|spelling| spelling == stem);
+    one == other || table::ALIASES.lines().any(|line| has(line, one) && has(line, other))
 }
 
 /// The functions that may serve the call, by the rules in `table.rs`.
 fn expected_functions(name: &str, column: Column) -> Vec<String> {
-    let table = expected_table();
+    let table = &EXPECTED_TABLE;
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let named = |name: &str| table.iter().find(|row| row.0 == name);
     let exact = named(name).or(named(bare));
@@ -150,7 +147,7 @@ pub fn nearest(bytes: &[u8]) {
     };
     let text = name.as_str();
     let limit = 1 + text.len() / 3;
-    let mut expected: Vec<_> = expected_table()
+    let mut expected: Vec<_> = EXPECTED_TABLE
         .iter()
         .filter(|row| is_served(row) && row.0.len().abs_diff(text.len()) <= limit)
         .map(|row| (expected_distance(text.as_bytes(), row.0.as_bytes()), row.0))
