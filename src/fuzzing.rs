@@ -32,8 +32,8 @@ fn expected_name(bytes: &[u8]) -> Option<&str> {
 }
 
 /// A line of the table: the call's name, the functions that serve it natively,
-/// and those that serve a 64-bit kernel's 32-bit processes.
-type ExpectedRow = (&'static str, Vec<&'static str>, Vec<&'static str>);
+/// those that serve a 64-bit kernel's 32-bit processes, and whether it is marked.
+type ExpectedRow = (&'static str, Vec<&'static str>, Vec<&'static str>, bool);
 
 /// The table, by the format in `table.rs`.
 static EXPECTED_TABLE: LazyLock<Vec<ExpectedRow>> = LazyLock::new(|| {
@@ -44,12 +44,12 @@ static EXPECTED_TABLE: LazyLock<Vec<ExpectedRow>> = LazyLock::new(|| {
         let native: Vec<_> = native.collect();
         let compat: Vec<_> = compat.split_whitespace().collect();
         let compat = if compat.is_empty() { native.clone() } else { compat };
-        Some((name, native, compat))
+        Some((name.trim_end_matches('?'), native, compat, name.ends_with('?')))
     };
     table::TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
 });
 
-fn is_served((_, native, _): &ExpectedRow) -> bool {
+fn is_served((_, native, ..): &ExpectedRow) -> bool {
     native != &["-"]
 }
 
@@ -74,16 +74,25 @@ fn are_one_call(one: &str, other: &str) -> bool {
     one == other || table::ALIASES.lines().any(|line| has(line, one) && has(line, other))
 }
 
-/// The functions that may serve the call, by the rules in `table.rs`.
-fn expected_functions(name: &str, column: Column) -> Vec<String> {
+/// The name without `sys_`.
+fn bare_name(name: &str) -> &str {
+    name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name)
+}
+
+/// The row of the call, by the rules in `table.rs`.
+fn expected_row(name: &str) -> Option<&'static ExpectedRow> {
     let table = &EXPECTED_TABLE;
-    let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
+    let bare = bare_name(name);
     let named = |name: &str| table.iter().find(|row| row.0 == name);
     let exact = named(name).or(named(bare));
     let spelled = || table.iter().find(|row| is_served(row) && are_one_call(row.0, bare));
-    let row = exact.filter(|row| is_served(row)).or_else(spelled).or(exact);
-    let Some((name, native, compat)) = row else {
-        return vec![format!("sys_{bare}")];
+    exact.filter(|row| is_served(row)).or_else(spelled).or(exact)
+}
+
+/// The functions that may serve the call.
+fn expected_functions(name: &str, column: Column) -> Vec<String> {
+    let Some((name, native, compat, _)) = expected_row(name) else {
+        return vec![format!("sys_{}", bare_name(name))];
     };
     let listed = if column == Column::Native { native } else { compat };
     match listed[..] {
@@ -108,6 +117,9 @@ pub fn name(bytes: &[u8]) {
         let functions: Vec<_> = functions.map(|(sys, rest)| format!("{sys}{rest}")).collect();
         assert_eq!(functions, expected_functions(expected, column), "{name}");
     }
+
+    let is_marked = expected_row(expected).is_none_or(|(.., is_marked)| *is_marked);
+    assert_eq!(row.may_be_absent(), is_marked, "{name}");
 
     let mut symbols = Vec::new();
     for convention in crate::candidates::CONVENTIONS {

@@ -52,19 +52,20 @@ impl Drop for Guarded {
 }
 
 /// The options, by libbpf's rule: the image of a struct whose first eight bytes
-/// are its size. Sizes up to 4096 are taken as they are, so are those that no
-/// object has; what lies between is brought down. The memory ends with the size.
+/// are its size. Sizes up to 4096 are taken as they are, so are those of which
+/// more than isize::MAX lies behind the fields, which is then not looked at; what
+/// lies between is brought down. The memory ends with the size.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];
     let given = image.len().min(8);
     size[..given].copy_from_slice(&image[..given]);
     let mut sz = u64::from_le_bytes(size) as usize;
-    if isize::try_from(sz).is_ok() {
+    let (cookie_at, retprobe_at) = if cfg!(target_arch = "x86") { (4, 12) } else { (8, 16) };
+    let has_fields_only = sz > isize::MAX as usize + retprobe_at + 1;
+    if !has_fields_only {
         sz %= 4097;
     }
-    let (cookie_at, retprobe_at) = if cfg!(target_arch = "x86") { (4, 12) } else { (8, 16) };
-    // No object has a size beyond that of isize: it then has what is known.
-    let readable = if isize::try_from(sz).is_ok() { sz } else { retprobe_at + 1 };
+    let readable = if has_fields_only { retprobe_at + 1 } else { sz };
 
     let mut bytes = vec![0; readable.max(size_of::<usize>())];
     let copied = bytes.len().min(image.len());
