@@ -4,7 +4,7 @@
 //! kernel can have; that is remembered, so later searches try fewer. Only when
 //! every candidate of a convention is missing is its anchor asked for: if the
 //! anchor exists, the kernel does not have the call, and the names of another
-//! convention must not be tried.
+//! convention must not be tried. What is missing teaches nothing by itself.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -69,11 +69,12 @@ pub(crate) fn search<T>(
         let Some(anchor) = convention.anchor().filter(|_| !left.without(index).is_empty()) else {
             continue;
         };
-        left = match probe(&anchor, false)? {
-            Some(_) => left.only(|convention| convention.anchor() == Some(anchor)),
-            None => left.without(index),
-        };
-        learnt.keep(left);
+        if probe(&anchor, false)?.is_some() {
+            left = left.only(|convention| convention.anchor() == Some(anchor));
+            learnt.keep(left);
+        } else {
+            left = left.without(index);
+        }
     }
     Err(Error::NotFound { name: *name, tried: TriedConventions(tried) })
 }
@@ -165,6 +166,14 @@ mod tests {
         });
         assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
+    }
+
+    #[test]
+    fn what_is_missing_teaches_nothing_by_itself() {
+        let mut kernel = Kernel::new(&[]);
+        assert!(kernel.search("stat").is_err());
+        kernel.symbols = Kernel::wrapped().symbols;
+        assert_eq!(kernel.search("stat").unwrap(), "__x64_sys_newstat");
     }
 
     #[test]
