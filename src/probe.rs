@@ -33,10 +33,11 @@ const BEHIND_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(
 /// the kernel does not have the symbol.
 #[inline(never)]
 pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Event>, Error> {
-    match Backend::find().open(symbol, 0, retprobe) {
+    let backend = Backend::find();
+    match backend.open(symbol, 0, retprobe) {
         Ok(event) => Ok(Some(event)),
         Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
-        Err(Refusal::Probe(errno)) => explain(symbol, retprobe, errno),
+        Err(Refusal::Probe(errno)) => explain(backend, symbol, retprobe, errno),
         Err(Refusal::Other(error)) => Err(error),
     }
 }
@@ -45,8 +46,12 @@ pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Event>, Err
 /// return probe up to Linux 5.10 and in tracefs since 6.11, and otherwise that
 /// there can be no probe.
 #[inline(never)]
-fn explain(symbol: &Symbol, retprobe: bool, errno: Errno) -> Result<Option<Event>, Error> {
-    let backend = Backend::find();
+fn explain(
+    backend: Backend,
+    symbol: &Symbol,
+    retprobe: bool,
+    errno: Errno,
+) -> Result<Option<Event>, Error> {
     let refused = Error::PerfEvent { symbol: *symbol, retprobe, errno };
     if retprobe {
         match backend.open(symbol, 0, false) {
