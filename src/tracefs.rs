@@ -4,7 +4,7 @@
 //! An entry outlives its process if that is killed, so its name tells whose it
 //! is, and whoever adds an entry first removes those of dead processes. The
 //! kernel refuses to remove one in use (by a pinned link, say), so this never
-//! takes an attachment away.
+//! takes an attachment away. Who does not know its PID namespace removes none.
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
 
@@ -25,8 +25,8 @@ pub(crate) type Line = Text<320>;
 #[derive(Debug)]
 pub(crate) struct Entry(EntryName);
 
-/// `ksyscall/pNAMESPACE_PID_NUMBER`: the PID namespace by its inode, the process
-/// in it, and a number that it has not used before.
+/// `ksyscall/pNAMESPACE_PID_NUMBER`: the PID namespace by its inode (0 if that
+/// is not known), the process in it, and a number that it has not used before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
@@ -168,6 +168,9 @@ fn remove_entries_of_the_dead(events: &Fd) {
         return;
     };
     let own = EntryName::next();
+    if own.namespace == 0 {
+        return;
+    }
     for_each_line(&list, &mut |line| {
         if let Some(name) = EntryName::parse(line) {
             if name.namespace == own.namespace && sys::is_dead(name.pid) {
