@@ -3,21 +3,29 @@
 //! No other file of the core calls into libc.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_int, c_ulong, c_void};
+use core::ffi::{CStr, c_int, c_long, c_ulong, c_void};
 
 use errno::{Errno, errno};
 
 use crate::text::{cut, number};
+
+/// Makes a call, and again if a signal has interrupted it: then it has done nothing.
+#[inline(never)]
+fn uninterrupted(call: &mut dyn FnMut() -> c_long) -> Result<c_long, Errno> {
+    loop {
+        match call() {
+            result @ 0.. => return Ok(result),
+            _ if errno().0 == libc::EINTR => {}
+            _ => return Err(errno()),
+        }
+    }
+}
 
 /// An open file descriptor, closed on drop.
 #[derive(Debug)]
 pub(crate) struct Fd(c_int);
 
 impl Fd {
-    fn new(fd: c_int) -> Result<Self, Errno> {
-        if fd < 0 { Err(errno()) } else { Ok(Self(fd)) }
-    }
-
     pub(crate) fn as_raw(&self) -> c_int {
         self.0
     }
@@ -36,7 +44,8 @@ impl Fd {
         Self(fd)
     }
 
-    /// Closes it, saying what the kernel answered. It is closed in any case.
+    /// Closes it, saying what the kernel answered. It is closed in any case, so
+    /// this is not done again if a signal has interrupted it.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
         if unsafe { libc::close(self.into_raw()) } < 0 { Err(errno()) } else { Ok(()) }
@@ -112,7 +121,7 @@ impl PerfEventAttr {
         let attr: *const Self = self;
         // SAFETY: the kernel reads `size` bytes of `attr`, which is what it has, and the C
         // string at `config1` if `kind` is the kprobe PMU's; both live until the call returns.
-        let fd = unsafe {
+        let fd = uninterrupted(&mut || unsafe {
             libc::syscall(
                 libc::SYS_perf_event_open,
                 attr,
@@ -121,8 +130,8 @@ impl PerfEventAttr {
                 NO_GROUP,
                 PERF_FLAG_FD_CLOEXEC,
             )
-        };
-        Fd::new(fd as c_int)
+        })?;
+        Ok(Fd(fd as c_int))
     }
 }
 
@@ -149,8 +158,10 @@ fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     let attr: *const T = attr;
     // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`. The commands called here write
     // nothing to it, and pointers in it live as long as the reference.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>()) };
-    if result < 0 { Err(errno()) } else { Ok(result as c_int) }
+    let result = uninterrupted(&mut || unsafe {
+        libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>())
+    })?;
+    Ok(result as c_int)
 }
 
 /// `BPF_LINK_CREATE` of a perf event (Linux 5.15): the link keeps the event open.
@@ -206,8 +217,10 @@ pub(crate) fn perf_event_set_bpf(event: c_int, program: c_int) -> Result<(), Err
     };
     const PERF_EVENT_IOC_SET_BPF: c_ulong = WRITE | 4 << 16 | (b'$' as c_ulong) << 8 | 8;
     // SAFETY: the argument is an integer; the kernel reads no memory of ours.
-    let result = unsafe { libc::ioctl(event, PERF_EVENT_IOC_SET_BPF as _, program) };
-    if result < 0 { Err(errno()) } else { Ok(()) }
+    uninterrupted(&mut || unsafe {
+        libc::ioctl(event, PERF_EVENT_IOC_SET_BPF as _, program) as c_long
+    })
+    .map(drop)
 }
 
 /// How a file is opened.
@@ -225,7 +238,8 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
             Mode::Append => libc::O_WRONLY | libc::O_APPEND,
         };
     // SAFETY: `path` is a C string; no mode is needed without O_CREAT.
-    Fd::new(unsafe { libc::open(path.as_ptr(), flags) })
+    let fd = uninterrupted(&mut || unsafe { libc::open(path.as_ptr(), flags) as c_long })?;
+    Ok(Fd(fd as c_int))
 }
 
 /// Whether there is a file.
@@ -237,15 +251,19 @@ pub(crate) fn exists(path: &CStr) -> bool {
 /// Reads up to `buffer.len()` bytes; 0 is the end of the file.
 pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     // SAFETY: the kernel writes at most `len` bytes of `buffer`.
-    let read = unsafe { libc::read(fd.0, buffer.as_mut_ptr().cast::<c_void>(), buffer.len()) };
-    usize::try_from(read).map_err(|_| errno())
+    let read = uninterrupted(&mut || unsafe {
+        libc::read(fd.0, buffer.as_mut_ptr().cast::<c_void>(), buffer.len()) as c_long
+    })?;
+    Ok(read as usize)
 }
 
 /// Writes all of `bytes` at once: tracefs takes one command a write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     // SAFETY: the kernel reads `len` bytes of `bytes`.
-    let written = unsafe { libc::write(fd.0, bytes.as_ptr().cast::<c_void>(), bytes.len()) };
-    if written < 0 { Err(errno()) } else { Ok(()) }
+    uninterrupted(&mut || unsafe {
+        libc::write(fd.0, bytes.as_ptr().cast::<c_void>(), bytes.len()) as c_long
+    })
+    .map(drop)
 }
 
 /// The number that the file at `path` begins with, after `label`.
