@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Every system call of an attach and a destroy fails in turn, with each errno
+ * that its man page lists; memory lacks; the process is killed at each call.
+ *
+ * An attach that fails answers the errno of the call that failed, unless
+ * rules[] says otherwise, and leaves nothing: no fd, no memory, no BPF link, no
+ * entry in kprobe_events, and nothing wrong learnt, for the next one works.
+ *
+ * Built with AddressSanitizer, whose leak checker looks after every run.
+ */
+#include "programs.h"
+
+#include <linux/sched.h>
+#include <sanitizer/lsan_interface.h>
+
+#include "inject.h"
+
+/* The heap, of which nothing may be left, and whose n-th allocation may fail. */
+
+static int blocks, allocations_until_failure = -1;
+
+void *__interceptor_malloc(size_t size);
+void __interceptor_free(void *block);
+
+void *malloc(size_t size)
+{
+	if (allocations_until_failure >= 0 && allocations_until_failure-- == 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	void *block = __interceptor_malloc(size);
+	blocks += block != NULL;
+	return block;
+}
+
+void free(void *block)
+{
+	blocks -= block != NULL;
+	__interceptor_free(block);
+}
+
+/* The errnos that the man pages list (Linux man-pages 6.03), and of a sandbox's filter. */
+
+static const int open_errors[] = {
+	EACCES, EBADF, EBUSY, EDQUOT, EEXIST, EFAULT, EFBIG, EINTR, EINVAL, EISDIR, ELOOP, EMFILE,
+	ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EOVERFLOW,
+	EPERM, EROFS, ETXTBSY, EWOULDBLOCK, ENOSYS, 0
+};
+static const int access_errors[] = {
+	EACCES, EBADF, EFAULT, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS,
+	ETXTBSY, ENOSYS, 0
+};
+static const int stat_errors[] = {
+	EACCES, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, EPERM,
+	ENOSYS, 0
+};
+static const int read_errors[] = {
+	EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, EPERM, ENOSYS, 0
+};
+static const int write_errors[] = {
+	EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINTR, EINVAL, EIO, ENOSPC, EPERM, EPIPE,
+	ENOSYS, 0
+};
+static const int close_errors[] = { EBADF, EINTR, EIO, ENOSPC, EDQUOT, 0 };
+static const int perf_event_open_errors[] = {
+	E2BIG, EACCES, EBADF, EBUSY, EFAULT, EINTR, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC, ENOSYS,
+	EOPNOTSUPP, EOVERFLOW, EPERM, ESRCH, 0
+};
+static const int bpf_errors[] = {
+	E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS, 0
+};
+static const int ioctl_errors[] = { EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS, 0 };
+/* ESRCH is no failure of it: then there is no such process. */
+static const int kill_errors[] = { EINVAL, EPERM, ENOSYS, 0 };
+static const int no_errors[] = { 0 };
+
+static const struct {
+	const char *call;
+	const int *errors;
+} man_pages[] = {
+	{ "openat", open_errors }, { "access", access_errors }, { "newfstatat", stat_errors },
+	{ "read", read_errors }, { "write", write_errors }, { "close", close_errors },
+	{ "perf_event_open", perf_event_open_errors }, { "bpf", bpf_errors },
+	{ "ioctl", ioctl_errors }, { "kill", kill_errors }, { "getpid", no_errors },
+};
+
+static const int *errors_of(const struct step *step)
+{
+	for (size_t i = 0; i < sizeof(man_pages) / sizeof(man_pages[0]); i++)
+		if (strcmp(man_pages[i].call, step->call) == 0)
+			return man_pages[i].errors;
+	FAIL("no man page of %s", step->call);
+}
+
+/* One way to attach. */
+struct way {
+	/* Without the kprobe PMU. */
+	bool tracefs;
+	/* Without BPF links of perf events. */
+	bool no_links;
+	bool retprobe;
+	/* Not the first attach of its process. */
+	bool warm;
+	/* To a call that the kernel does not have. */
+	bool missing;
+	/* With one errno of each kind. */
+	bool few;
+};
+
+#define MISSING "no_such_call"
+
+enum { ATTACH = 1, DESTROY = 2 };
+
+/* What a fault comes to: an errno, or one of these. */
+enum { PASSED_ON = -1, NONE = 0 };
+
+/* Where the answer is not the errno of the call; the first that fits holds. */
+static const struct rule {
+	const char *call, *object;
+	int error, during, answer;
+} rules[] = {
+	/* Linux closes whatever it answers (close(2)); only the link's own is passed on. */
+	{ "close", NULL, 0, ATTACH, NONE },
+	{ "close", "kprobe_events, to remove", 0, DESTROY, NONE },
+	{ "close", NULL, 0, DESTROY, PASSED_ON },
+	/* What a signal has interrupted is made again. */
+	{ NULL, NULL, EINTR, ATTACH | DESTROY, NONE },
+	/* Without the PMU's description it goes by tracefs. */
+	{ "openat", "type", 0, ATTACH, NONE },
+	{ "read", "type", 0, ATTACH, NONE },
+	{ "openat", "retprobe", 0, ATTACH, NONE },
+	{ "read", "retprobe", 0, ATTACH, NONE },
+	/* It is looked for elsewhere: debugfs has tracefs too. */
+	{ "access", NULL, 0, ATTACH | DESTROY, NONE },
+	/* Entries of dead processes can be removed another time. */
+	{ "newfstatat", "pid", 0, ATTACH, NONE },
+	{ "openat", "list of entries", 0, ATTACH, NONE },
+	{ "read", "list of entries", 0, ATTACH, NONE },
+	{ "kill", NULL, 0, ATTACH, NONE },
+	{ "write", "-dead", 0, ATTACH, NONE },
+	/* The failure of the attach is told, not that of its undoing. */
+	{ "openat", "kprobe_events, to remove", 0, ATTACH, NONE },
+	{ "write", "-own", 0, ATTACH, NONE },
+	/* So tracefs says since Linux 6.11, and perf_event_open up to 5.10, of a missing symbol. */
+	{ "write", "p:*", EINVAL, ATTACH, ENOENT },
+	{ "write", "r:*" MISSING, EINVAL, ATTACH, ENOENT },
+	{ "perf_event_open", "r:*" MISSING, EINVAL, ATTACH, ENOENT },
+	/* Asked only where BPF_LINK_CREATE says EINVAL. A kernel that has links says EBADF. */
+	{ "bpf", "no event", EBADF, ATTACH, EINVAL },
+	{ "bpf", "no event", 0, ATTACH, NONE },
+};
+
+/* `pattern` may have one `*`. */
+static bool matches(const char *pattern, const char *text)
+{
+	const char *star = strchr(pattern, '*');
+	if (!star)
+		return strcmp(pattern, text) == 0;
+	size_t length = strlen(text), head = (size_t)(star - pattern), tail = strlen(star + 1);
+	return length >= head + tail && strncmp(pattern, text, head) == 0 &&
+	       strcmp(text + length - tail, star + 1) == 0;
+}
+
+/* The errno that a fault comes to in the end, or NONE. */
+static int answer(const struct way *way, const struct step *step, int error)
+{
+	int during = step->resumed ? DESTROY : ATTACH;
+	/* The way itself. */
+	if (way->no_links && strcmp(step->call, "bpf") == 0 && strcmp(step->object, "event") == 0 &&
+	    error == EINVAL)
+		return NONE;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+		if ((!rule->call || strcmp(rule->call, step->call) == 0) &&
+		    (!rule->object || matches(rule->object, step->object)) &&
+		    (!rule->error || rule->error == error) && (rule->during & during))
+			return rule->answer == PASSED_ON ? error : rule->answer;
+	}
+	return error;
+}
+
+/* Whether the fault keeps the process's entry from being removed. */
+static bool keeps_entry(const struct step *step, int error)
+{
+	return error != EINTR && ((strcmp(step->call, "openat") == 0 &&
+				   strcmp(step->object, "kprobe_events, to remove") == 0) ||
+				  (strcmp(step->call, "write") == 0 && strcmp(step->object, "-own") == 0));
+}
+
+/* Entries of others, which stay, and of a dead process, which goes. */
+
+enum { OTHERS = 4 };
+
+static char dead_entry[64];
+static pid_t dead;
+
+static void command(const char *format, ...)
+{
+	char line[160];
+	va_list arguments;
+	va_start(arguments, format);
+	int length = vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	int events = open(KPROBE_EVENTS, O_WRONLY | O_APPEND | O_CLOEXEC);
+	CHECK(events >= 0);
+	CHECK(write(events, line, (size_t)length) == length);
+	CHECK(close(events) == 0);
+}
+
+static void make_entries_of_others(void)
+{
+	struct stat namespace;
+	dead = fork();
+	if (dead == 0)
+		_exit(0);
+	CHECK(dead > 0 && waitpid(dead, NULL, 0) == dead);
+	CHECK(stat("/proc/self/ns/pid", &namespace) == 0);
+	unsigned long own = namespace.st_ino;
+	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_0", own, dead);
+	/* Of another program; a live process; another PID namespace; one that is not known. */
+	command("p:others/own " CALL_SYMBOL "\n");
+	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own, getppid());
+	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own + 1, dead);
+	command("p:ksyscall/p0_%d_0 " CALL_SYMBOL "\n", dead);
+}
+
+static int entries(void)
+{
+	return count_entries(KPROBE_EVENTS, "");
+}
+
+static int entries_of(pid_t process)
+{
+	char part[32];
+	snprintf(part, sizeof(part), "_%d_", process);
+	return count_entries(KPROBE_EVENTS, part);
+}
+
+static void remove_entries_of(pid_t process)
+{
+	FILE *list = fopen(KPROBE_EVENTS, "re");
+	char line[256], part[32], name[64];
+	CHECK(list);
+	snprintf(part, sizeof(part), "_%d_", process);
+	while (fgets(line, sizeof(line), list))
+		if (strstr(line, part) && sscanf(line, "%*[^:]:%63s", name) == 1)
+			command("-:%s\n", name);
+	fclose(list);
+}
+
+/* Attaching. */
+
+static struct programs p;
+
+static __u32 slot(const struct way *way)
+{
+	return way->retprobe ? ON_RETURN : ON_ENTRY;
+}
+
+static struct bpf_link *attach(const struct way *way, const char *name)
+{
+	struct bpf_program *prog = program(&p, way->retprobe ? "on_return" : "on_entry");
+	return bpf_program__attach_ksyscall(prog, name, OPTS(.retprobe = way->retprobe));
+}
+
+static void works(const struct way *way)
+{
+	struct bpf_link *link = attach(way, CALL);
+	if (!link)
+		FAIL("the next attach: errno %d (%s)", errno, strerror(errno));
+	CHECK(fires(&p, slot(way)));
+	DESTROY(link);
+}
+
+/* An attach of another process, which removes the entries of those that are dead. */
+static void works_elsewhere(const struct way *way)
+{
+	IN_CHILD({
+		watch(p.object);
+		works(way);
+	});
+}
+
+struct result {
+	struct bpf_link *link;
+	int error, destroyed;
+	bool fired;
+};
+
+/* An attach and a destroy that the parent follows. */
+static struct result traced_attach(const struct way *way)
+{
+	struct result result = { 0 };
+	traced_from_here();
+	errno = 0;
+	result.link = attach(way, way->missing ? MISSING : CALL);
+	result.error = errno;
+	mark(PAUSE);
+	if (result.link) {
+		result.fired = fires(&p, slot(way));
+		mark(RESUME);
+		result.destroyed = bpf_link__destroy(result.link);
+	}
+	mark(END);
+	return result;
+}
+
+static void begin(const struct way *way)
+{
+	libbpf_set_print(NULL);
+	/* Frees the message of one that the sanitizer has made in vain. */
+	CHECK(dlsym(RTLD_DEFAULT, "malloc"));
+	p = LOAD(count);
+	if (way->tracefs) {
+		hide_the_pmu();
+		make_entries_of_others();
+	}
+}
+
+static void finish(void)
+{
+	unload(&p);
+	clear_entries();
+}
+
+/* Faults. */
+
+/* An attach with a fault, in a child that has seen others; without, if there is no step. */
+static void suffer(const struct way *way, const struct step *step, int error)
+{
+	int fds = count_fds(), links = count_links(), blocks_before = blocks;
+	int attach_error = way->missing ? ENOENT : 0, destroy_error = 0;
+	if (step && step->resumed)
+		destroy_error = answer(way, step, error);
+	else if (step && answer(way, step, error))
+		attach_error = answer(way, step, error);
+
+	struct result result = traced_attach(way);
+	if (attach_error) {
+		CHECK_EQ((bool)result.link, false);
+		CHECK_EQ(result.error, attach_error);
+	} else {
+		if (!result.link)
+			FAIL("no link: errno %d (%s)", result.error, strerror(result.error));
+		CHECK_EQ(result.fired, true);
+		CHECK_EQ(result.destroyed, -destroy_error);
+	}
+	CHECK_EQ(fires(&p, slot(way)), false);
+	CHECK_EQ(count_fds(), fds);
+	CHECK_EQ(count_links(), links);
+	CHECK_EQ(blocks, blocks_before);
+	CHECK_EQ(entries_of(getpid()), step && keeps_entry(step, error));
+}
+
+static const char *what(const struct step *step, int error)
+{
+	static char texts[2][160], *text = texts[0];
+	text = text == texts[0] ? texts[1] : texts[0];
+	if (step && step->call)
+		snprintf(text, sizeof(texts[0]), "%s of %s of '%s'", strerrorname_np(error), step->call,
+			 step->object);
+	else
+		snprintf(text, sizeof(texts[0]), "no fault");
+	return text;
+}
+
+/*
+ * Each of the errors at one step, in one child, with a normal attach and a search
+ * for leaks in the end. Of the last, the trace; without a step, of each.
+ */
+static void run(const struct way *way, int at, const struct step *step, const int *errors, int count,
+		struct trace *traces)
+{
+	struct injection injection = { .at = at, .no_links = way->no_links && has_perf_links() };
+	bool kept = step && keeps_entry(step, errors[count - 1]);
+
+	alarm(TIME_LIMIT);
+	fflush(NULL);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		alarm(TIME_LIMIT);
+		watch(p.object);
+		for (int i = 0; i < count; i++)
+			suffer(way, step, errors[i]);
+		works(way);
+		CHECK_EQ(entries(), (way->tracefs ? OTHERS : 0) + kept);
+		CHECK_EQ(__lsan_do_recoverable_leak_check(), 0);
+		_exit(PASSED);
+	}
+	for (int i = 0; i < count; i++) {
+		struct trace *trace = &traces[step ? 0 : i];
+		injection.error = errors[i];
+		if (!wait_for(child))
+			FAIL(" with %s", what(step, errors[i - 1]));
+		if (way->tracefs) {
+			remove_entries_of(child);
+			if (count_entries(KPROBE_EVENTS, dead_entry) == 0)
+				command("p:%s " CALL_SYMBOL "\n", dead_entry);
+		}
+		if (!follow(child, &injection, trace))
+			FAIL(" with %s: it ended in the middle", what(step, errors[i]));
+		if (step) {
+			CHECK_TEXT(what(&trace->steps[at], errors[i]), what(step, errors[i]));
+		}
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child);
+	if (status != 0)
+		FAIL(" with %s: status %#x", what(step, errors[count - 1]), status);
+	if (kept) {
+		works_elsewhere(way);
+		CHECK_EQ(entries_of(child), 0);
+	}
+}
+
+/* Whether the step reads how sysfs describes the PMU. */
+static bool is_of_description(const struct step *step)
+{
+	return strcmp(step->object, "type") == 0 || strcmp(step->object, "retprobe") == 0;
+}
+
+/*
+ * Whether a second attach of a process comes to the step as the first did.
+ * What a fault kept from being learnt is asked for again.
+ */
+static bool comes_again(const struct way *way, const struct trace *plain, int at, int error)
+{
+	const struct step *step = &plain[0].steps[at];
+	if (is_of_description(step) && strcmp(step->call, "close") != 0 && error != EINTR && !way->missing)
+		return true;
+	for (int i = 0; i <= at; i++)
+		if (i >= plain[1].length ||
+		    strcmp(plain[0].steps[i].call, plain[1].steps[i].call) != 0 ||
+		    strcmp(plain[0].steps[i].object, plain[1].steps[i].object) != 0)
+			return false;
+	return true;
+}
+
+/* The library tells these errnos from all others, and EPERM stands for the others. */
+static bool is_of_its_kind(int error)
+{
+	return error == EPERM || error == EINTR || error == EINVAL || error == EBADF || error == ENOENT;
+}
+
+static void inject_all(const struct way *way)
+{
+	static struct trace plain[2], trace;
+	static const int none[2];
+	int runs = 0;
+
+	begin(way);
+	if (way->warm) {
+		watch(p.object);
+		works(way);
+	}
+	run(way, -1, NULL, none, 2, plain);
+	for (int at = 0; at < plain[0].length; at++) {
+		const struct step *step = &plain[0].steps[at];
+		/* The description is read the same with links and without. */
+		bool few = way->few || (way->no_links && is_of_description(step));
+		int errors[32], count = 0;
+		for (const int *error = errors_of(step); *error; error++) {
+			if (few && !is_of_its_kind(*error))
+				continue;
+			errors[count++] = *error;
+			runs++;
+			if (!comes_again(way, plain, at, *error) || keeps_entry(step, *error)) {
+				run(way, at, step, errors, count, &trace);
+				count = 0;
+			}
+		}
+		if (count > 0)
+			run(way, at, step, errors, count, &trace);
+	}
+	CHECK(runs > 0);
+	finish();
+}
+
+#define FAULTS(id, ...) TEST(id) { inject_all(&(struct way){ __VA_ARGS__ }); }
+
+FAULTS(of_the_pmu_and_a_link, .few = false)
+FAULTS(of_a_return_probe, .retprobe = true, .few = true)
+FAULTS(of_a_second_attach, .warm = true, .few = true)
+FAULTS(of_the_pmu_without_links, .no_links = true)
+FAULTS(of_a_return_probe_without_links, .no_links = true, .retprobe = true, .few = true)
+FAULTS(of_a_second_attach_without_links, .no_links = true, .warm = true, .few = true)
+FAULTS(of_tracefs, .tracefs = true)
+FAULTS(of_a_return_probe_in_tracefs, .tracefs = true, .retprobe = true, .few = true)
+FAULTS(of_looking_for_a_missing_call, .missing = true, .few = true)
+FAULTS(of_looking_for_a_missing_call_to_return, .missing = true, .retprobe = true, .few = true)
+FAULTS(of_looking_for_a_missing_call_in_tracefs, .missing = true, .tracefs = true, .few = true)
+
+static const struct way by_tracefs = { .tracefs = true };
+
+TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
+{
+	static struct trace trace;
+	struct injection injection = { .kills = true };
+	int kept = 0, status = SIGKILL;
+	begin(&by_tracefs);
+	for (; status == SIGKILL; injection.at++) {
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0) {
+			watch(p.object);
+			traced_attach(&by_tracefs);
+			_exit(PASSED);
+		}
+		CHECK(wait_for(child));
+		if (follow(child, &injection, &trace))
+			CHECK(waitpid(child, &status, 0) == child);
+		int left = entries_of(child);
+		CHECK(left <= 1);
+		kept += left;
+		works_elsewhere(&by_tracefs);
+		CHECK_EQ(entries_of(child), 0);
+		CHECK_EQ(entries(), OTHERS);
+	}
+	CHECK_EQ(status, PASSED);
+	CHECK(kept > 0);
+	finish();
+}
+
+/* Not the program that the child attaches, for that would then run twice a call. */
+static void attach_elsewhere(void)
+{
+	works_elsewhere(&(struct way){ .tracefs = true, .retprobe = true });
+}
+
+/* At each call of an attach and a destroy, another process makes both. */
+static void is_left_alone(pid_t child)
+{
+	static struct trace trace;
+	struct injection injection = { .at = -1, .meanwhile = attach_elsewhere };
+	CHECK(child >= 0);
+	if (child == 0) {
+		struct result result = traced_attach(&by_tracefs);
+		CHECK(result.link);
+		CHECK_EQ(result.destroyed, 0);
+		_exit(PASSED);
+	}
+	CHECK(wait_for(child));
+	CHECK(follow(child, &injection, &trace));
+	ends_well(child);
+	CHECK_EQ(entries(), OTHERS);
+}
+
+TEST(an_entry_of_a_live_process_is_left_alone)
+{
+	begin(&by_tracefs);
+	is_left_alone(fork());
+	finish();
+}
+
+/* Where its number is one that nobody has here. */
+TEST(an_entry_of_another_pid_namespace_is_left_alone)
+{
+	begin(&by_tracefs);
+	struct clone_args clone = { .exit_signal = SIGCHLD, .set_tid = (__u64)(uintptr_t)&dead,
+				    .set_tid_size = 1 };
+	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	CHECK(own >= 0 && unshare(CLONE_NEWPID) == 0);
+	/* The namespace's first process, with which it ends. */
+	pid_t first = fork();
+	CHECK(first >= 0);
+	if (first == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	pid_t child = (pid_t)syscall(SYS_clone3, &clone, sizeof(clone));
+	/* Further children are of the namespace of this process. */
+	if (child != 0)
+		CHECK(setns(own, CLONE_NEWPID) == 0 && close(own) == 0);
+	is_left_alone(child);
+	CHECK(kill(first, SIGKILL) == 0 && waitpid(first, NULL, 0) == first);
+	finish();
+}
+
+TEST(without_memory)
+{
+	int failed = 0;
+	begin(&(struct way){ 0 });
+	for (;;) {
+		int fds = count_fds(), blocks_before = blocks;
+		errno = 0;
+		allocations_until_failure = failed;
+		struct bpf_link *link = attach(&(struct way){ 0 }, CALL);
+		int error = errno;
+		bool was_enough = allocations_until_failure >= 0;
+		allocations_until_failure = -1;
+		if (was_enough) {
+			CHECK(link);
+			DESTROY(link);
+			break;
+		}
+		CHECK(!link);
+		CHECK_EQ(error, ENOMEM);
+		CHECK_EQ(count_fds(), fds);
+		CHECK_EQ(blocks, blocks_before);
+		failed++;
+	}
+	CHECK(failed > 0);
+	CHECK_EQ(__lsan_do_recoverable_leak_check(), 0);
+	finish();
+}
+
+MAIN
