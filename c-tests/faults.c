@@ -97,7 +97,7 @@ static const int *errors_of(const struct step *step)
 struct way {
 	/* Without the kprobe PMU. */
 	bool tracefs;
-	/* Without BPF links of perf events. */
+	/* Without BPF links of perf events, on kernels that have them (Linux 5.15). */
 	bool no_links;
 	bool retprobe;
 	/* Not the first attach of its process. */
@@ -166,9 +166,9 @@ static bool matches(const char *pattern, const char *text)
 static int answer(const struct way *way, const struct step *step, int error)
 {
 	int during = step->resumed ? DESTROY : ATTACH;
-	/* The way itself. */
-	if (way->no_links && strcmp(step->call, "bpf") == 0 && strcmp(step->object, "event") == 0 &&
-	    error == EINVAL)
+	/* The way itself, or the kernel's. */
+	if ((way->no_links || !has_perf_links()) && strcmp(step->call, "bpf") == 0 &&
+	    strcmp(step->object, "event") == 0 && error == EINVAL)
 		return NONE;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
@@ -480,7 +480,7 @@ static void inject_all(const struct way *way)
 
 #define FAULTS(id, ...) TEST(id) { inject_all(&(struct way){ __VA_ARGS__ }); }
 
-FAULTS(of_the_pmu_and_a_link, .few = false)
+FAULTS(of_the_pmu, .few = false)
 FAULTS(of_a_return_probe, .retprobe = true, .few = true)
 FAULTS(of_a_second_attach, .warm = true, .few = true)
 FAULTS(of_the_pmu_without_links, .no_links = true)
@@ -498,9 +498,9 @@ TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
 {
 	static struct trace trace;
 	struct injection injection = { .kills = true };
-	int kept = 0, status = SIGKILL;
+	int kept = 0;
 	begin(&by_tracefs);
-	for (; status == SIGKILL; injection.at++) {
+	for (bool killed = true; killed; injection.at++) {
 		pid_t child = fork();
 		CHECK(child >= 0);
 		if (child == 0) {
@@ -509,8 +509,9 @@ TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
 			_exit(PASSED);
 		}
 		CHECK(wait_for(child));
-		if (follow(child, &injection, &trace))
-			CHECK(waitpid(child, &status, 0) == child);
+		killed = !follow(child, &injection, &trace);
+		if (!killed)
+			ends_well(child);
 		int left = entries_of(child);
 		CHECK(left <= 1);
 		kept += left;
@@ -518,7 +519,6 @@ TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
 		CHECK_EQ(entries_of(child), 0);
 		CHECK_EQ(entries(), OTHERS);
 	}
-	CHECK_EQ(status, PASSED);
 	CHECK(kept > 0);
 	finish();
 }

@@ -200,7 +200,7 @@ static inline bool wait_for(pid_t child)
 	return true;
 }
 
-/* Follows the child to its mark(END), where the tracing ends; false if the child ends before. */
+/* Follows the child to its mark(END), where the tracing ends; false if it ends before. */
 static inline bool follow(pid_t child, const struct injection *injection, struct trace *trace)
 {
 	struct user_regs_struct call;
@@ -210,8 +210,7 @@ static inline bool follow(pid_t child, const struct injection *injection, struct
 
 	*trace = (struct trace){ 0 };
 	for (int signal = 0;;) {
-		/* It cannot go on if it was killed. */
-		CHECK(ptrace(PTRACE_SYSCALL, child, 0, signal) == 0 || errno == ESRCH);
+		CHECK(ptrace(PTRACE_SYSCALL, child, 0, signal) == 0);
 		CHECK(waitpid(child, &status, 0) == child);
 		if (!WIFSTOPPED(status))
 			return false;
@@ -256,8 +255,14 @@ static inline bool follow(pid_t child, const struct injection *injection, struct
 		bool meant = trace->length++ == injection->at;
 		if (injection->meanwhile)
 			injection->meanwhile();
-		if (meant && injection->kills)
+		if (meant && injection->kills) {
 			CHECK(kill(child, SIGKILL) == 0);
+			do
+				CHECK(waitpid(child, &status, 0) == child);
+			while (WIFSTOPPED(status));
+			CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+			return false;
+		}
 		error = meant && injection->error ? injection->error :
 			injection->no_links && call.orig_rax == SYS_bpf ? EINVAL : 0;
 		/* A close fails as Linux has it fail: the fd is closed all the same (close(2)). */
