@@ -211,7 +211,9 @@ fn say_failure(what: &str, errno: Errno, hint: &str, out: &mut dyn FnMut(&str)) 
 /// What an errno of perf_event_open means for a probe.
 fn perf_event_hint(errno: Errno) -> &'static str {
     match errno.0 {
-        libc::EPERM | libc::EACCES => " (it takes CAP_PERFMON or CAP_SYS_ADMIN)",
+        libc::EPERM | libc::EACCES => {
+            " (it takes CAP_SYS_ADMIN, or CAP_PERFMON with kernel.perf_event_paranoid below 3)"
+        }
         libc::EINVAL => " (the kernel allows no probe there; its log may say why)",
         _ => "",
     }

@@ -3,18 +3,30 @@
 //! No other file of the core calls into libc.
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_int, c_long, c_ulong, c_void};
+use core::ffi::{CStr, c_int, c_long};
 
 use errno::{Errno, errno};
 
 use crate::text::{cut, number};
 
-/// Makes a call, and again if a signal has interrupted it: then it has done nothing.
+/// Makes a system call, and again if a signal has interrupted it: then it has done
+/// nothing.
+///
+/// # Safety
+/// The arguments are what the call takes.
 #[inline(never)]
-fn uninterrupted(call: &mut dyn FnMut() -> c_long) -> Result<c_long, Errno> {
+unsafe fn call(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+) -> Result<usize, Errno> {
     loop {
-        match call() {
-            result @ 0.. => return Ok(result),
+        // SAFETY: the caller's promise; a call ignores arguments that it does not have.
+        match unsafe { libc::syscall(number, a, b, c, d, e) } {
+            result @ 0.. => return Ok(result as usize),
             _ if errno().0 == libc::EINTR => {}
             _ => return Err(errno()),
         }
@@ -114,23 +126,23 @@ impl PerfEventAttr {
     /// Opens the event for all processes. A probe's program runs on every CPU,
     /// whichever the event is opened on.
     fn open(&self) -> Result<Fd, Errno> {
-        const PERF_FLAG_FD_CLOEXEC: c_ulong = 1 << 3;
-        const ALL_PROCESSES: libc::pid_t = -1;
-        const CPU: c_int = 0;
-        const NO_GROUP: c_int = -1;
+        const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
+        const ALL_PROCESSES: usize = usize::MAX; // -1
+        const CPU: usize = 0;
+        const NO_GROUP: usize = usize::MAX; // -1
         let attr: *const Self = self;
         // SAFETY: the kernel reads `size` bytes of `attr`, which is what it has, and the C
         // string at `config1` if `kind` is the kprobe PMU's; both live until the call returns.
-        let fd = uninterrupted(&mut || unsafe {
-            libc::syscall(
+        let fd = unsafe {
+            call(
                 libc::SYS_perf_event_open,
-                attr,
+                attr as usize,
                 ALL_PROCESSES,
                 CPU,
                 NO_GROUP,
                 PERF_FLAG_FD_CLOEXEC,
             )
-        })?;
+        }?;
         Ok(Fd(fd as c_int))
     }
 }
@@ -158,9 +170,8 @@ fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     let attr: *const T = attr;
     // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`. The commands called here write
     // nothing to it, and pointers in it live as long as the reference.
-    let result = uninterrupted(&mut || unsafe {
-        libc::syscall(libc::SYS_bpf, command, attr, size_of::<T>())
-    })?;
+    let result =
+        unsafe { call(libc::SYS_bpf, command as usize, attr as usize, size_of::<T>(), 0, 0) }?;
     Ok(result as c_int)
 }
 
@@ -203,7 +214,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &CStr) -> Result<(), Errno> {
 /// `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
 pub(crate) fn perf_event_set_bpf(event: c_int, program: c_int) -> Result<(), Errno> {
     // _IOW('$', 8, __u32). On mips, POWER and sparc "write" is another bit.
-    const WRITE: c_ulong = if cfg!(any(
+    const WRITE: usize = if cfg!(any(
         target_arch = "mips",
         target_arch = "mips64",
         target_arch = "powerpc",
@@ -215,12 +226,10 @@ pub(crate) fn perf_event_set_bpf(event: c_int, program: c_int) -> Result<(), Err
     } else {
         1 << 30
     };
-    const PERF_EVENT_IOC_SET_BPF: c_ulong = WRITE | 4 << 16 | (b'$' as c_ulong) << 8 | 8;
-    // SAFETY: the argument is an integer; the kernel reads no memory of ours.
-    uninterrupted(&mut || unsafe {
-        libc::ioctl(event, PERF_EVENT_IOC_SET_BPF as _, program) as c_long
-    })
-    .map(drop)
+    const PERF_EVENT_IOC_SET_BPF: usize = WRITE | 4 << 16 | (b'$' as usize) << 8 | 8;
+    let (event, program) = (event as usize, program as usize);
+    // SAFETY: the arguments are integers; the kernel reads no memory of ours.
+    unsafe { call(libc::SYS_ioctl, event, PERF_EVENT_IOC_SET_BPF, program, 0, 0) }.map(drop)
 }
 
 /// How a file is opened.
@@ -237,8 +246,9 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
             Mode::Read => libc::O_RDONLY,
             Mode::Append => libc::O_WRONLY | libc::O_APPEND,
         };
+    let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     // SAFETY: `path` is a C string; no mode is needed without O_CREAT.
-    let fd = uninterrupted(&mut || unsafe { libc::open(path.as_ptr(), flags) as c_long })?;
+    let fd = unsafe { call(libc::SYS_openat, folder, path, flags as usize, 0, 0) }?;
     Ok(Fd(fd as c_int))
 }
 
@@ -250,20 +260,16 @@ pub(crate) fn exists(path: &CStr) -> bool {
 
 /// Reads up to `buffer.len()` bytes; 0 is the end of the file.
 pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let start = buffer.as_mut_ptr() as usize;
     // SAFETY: the kernel writes at most `len` bytes of `buffer`.
-    let read = uninterrupted(&mut || unsafe {
-        libc::read(fd.0, buffer.as_mut_ptr().cast::<c_void>(), buffer.len()) as c_long
-    })?;
-    Ok(read as usize)
+    unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
 /// Writes all of `bytes` at once: tracefs takes one command a write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
+    let start = bytes.as_ptr() as usize;
     // SAFETY: the kernel reads `len` bytes of `bytes`.
-    uninterrupted(&mut || unsafe {
-        libc::write(fd.0, bytes.as_ptr().cast::<c_void>(), bytes.len()) as c_long
-    })
-    .map(drop)
+    unsafe { call(libc::SYS_write, fd.0 as usize, start, bytes.len(), 0, 0) }.map(drop)
 }
 
 /// The number that the file at `path` begins with, after `label`.
