@@ -38,8 +38,9 @@ impl Ksyscall {
 
     /// Whether the program runs at the call's return instead of its entry.
     ///
-    /// The kernel keeps return addresses for a limited number of calls in
-    /// progress at a time, about one a CPU: returns beyond that are not seen.
+    /// The kernel keeps return addresses for a limited number of calls in progress
+    /// at a time, 10 or two for each CPU (`register_kretprobe()` in
+    /// kernel/kprobes.c): returns beyond that are not seen.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self

@@ -29,8 +29,10 @@
 //!
 //! # Requirements
 //! Linux 4.1 or later with kprobes, and the privileges that the kernel asks for:
-//! `CAP_PERFMON` and `CAP_BPF` (5.8), or `CAP_SYS_ADMIN`; without the kprobe PMU
-//! (before 4.17) root, for tracefs. Cookies need BPF links of perf events (5.15).
+//! `CAP_SYS_ADMIN`, or `CAP_PERFMON` and `CAP_BPF` (5.8) while
+//! `kernel.perf_event_paranoid` is at most 2 (Debian's default is 3); without the
+//! kprobe PMU (before 4.17) root, for tracefs. Cookies need BPF links of perf
+//! events (5.15).
 //!
 //! # Features
 //! - `std` (default): everything described here.
