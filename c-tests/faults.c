@@ -7,7 +7,7 @@
  * rules[] says otherwise, and leaves nothing: no fd, no memory, no BPF link, no
  * entry in kprobe_events, and nothing wrong learnt, for the next one works.
  *
- * Built with AddressSanitizer, whose leak checker looks after every run.
+ * Built with AddressSanitizer; each child searches for leaks before it ends.
  */
 #include "programs.h"
 
