@@ -14,10 +14,13 @@
 #if defined(ARCH_amd64)
 enum { FIRST = 112, RESULT = 80, ARGUMENT = 104 };
 typedef __u64 word;
+#elif defined(ARCH_i386_ON_amd64)
+enum { FIRST = 112, RESULT = 80, ARGUMENT = 88 };
+typedef __u64 word;
 #elif defined(ARCH_i386)
 enum { FIRST = 24, RESULT = 24, ARGUMENT = 4 };
 typedef __u32 word;
-#elif defined(ARCH_arm64)
+#elif defined(ARCH_arm64) || defined(ARCH_armhf_ON_arm64)
 enum { FIRST = 0, RESULT = 0, ARGUMENT = 8 };
 typedef __u64 word;
 #elif defined(ARCH_armhf)
