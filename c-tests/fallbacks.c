@@ -13,12 +13,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-static void hide_tracefs(void)
-{
-	CHECK(umount2("/sys/kernel/tracing", MNT_DETACH) == 0);
-	CHECK(umount2("/sys/kernel/debug", MNT_DETACH) == 0);
-}
-
 /* Attaches, fires and detaches; the entry is there meanwhile, in the list at `events`. */
 static void works(const char *events)
 {

@@ -145,12 +145,26 @@ static inline void wait_until_silent(const struct programs *programs, __u32 slot
 		sched_yield();
 }
 
-/* From here on, and for this thread and those it makes, the kernel has no kprobe PMU. */
-static inline void hide_the_pmu(void)
+/* From here on, what this thread and those it makes do to the mounts is theirs alone. */
+static inline void own_mounts(void)
 {
 	CHECK(unshare(CLONE_NEWNS) == 0);
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+}
+
+/* For them, the kernel has no kprobe PMU. */
+static inline void hide_the_pmu(void)
+{
+	own_mounts();
 	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
+}
+
+/* For them, no tracefs is mounted. */
+static inline void hide_tracefs(void)
+{
+	own_mounts();
+	CHECK(umount2("/sys/kernel/tracing", MNT_DETACH) == 0);
+	CHECK(umount2("/sys/kernel/debug", MNT_DETACH) == 0);
 }
 
 #define MAIN                                                                            \

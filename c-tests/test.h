@@ -50,8 +50,8 @@ static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
-/* Where a test's process says why it failed. */
-static int reason_fd = -1;
+/* Where a test's process says why it failed; what is no test says it on stderr. */
+static int reason_fd = STDERR_FILENO;
 
 /* Ends the test's process; in a child of it, that child, whose parent then fails too. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
