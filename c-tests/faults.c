@@ -4,7 +4,7 @@
  * that its man page lists; memory lacks; the process is killed at each call.
  *
  * An attach that fails answers the errno of the call that failed, unless
- * rules[] says otherwise, and leaves nothing: no fd, no memory, no BPF link, no
+ * errnos.h says otherwise, and leaves nothing: no fd, no memory, no BPF link, no
  * entry in kprobe_events, and nothing wrong learnt, for the next one works.
  *
  * Built with AddressSanitizer; each child searches for leaks before it ends.
@@ -14,6 +14,8 @@
 #include <linux/sched.h>
 #include <sanitizer/lsan_interface.h>
 
+#include "entries.h"
+#include "errnos.h"
 #include "inject.h"
 
 /* The heap, of which nothing may be left, and whose n-th allocation may fail. */
@@ -40,59 +42,6 @@ void free(void *block)
 	__interceptor_free(block);
 }
 
-/* The errnos that the man pages list (Linux man-pages 6.03), and of a sandbox's filter. */
-
-static const int open_errors[] = {
-	EACCES, EBADF, EBUSY, EDQUOT, EEXIST, EFAULT, EFBIG, EINTR, EINVAL, EISDIR, ELOOP, EMFILE,
-	ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EOVERFLOW,
-	EPERM, EROFS, ETXTBSY, EWOULDBLOCK, ENOSYS, 0
-};
-static const int access_errors[] = {
-	EACCES, EBADF, EFAULT, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS,
-	ETXTBSY, ENOSYS, 0
-};
-static const int stat_errors[] = {
-	EACCES, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EOVERFLOW, EPERM,
-	ENOSYS, 0
-};
-static const int read_errors[] = {
-	EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, EPERM, ENOSYS, 0
-};
-static const int write_errors[] = {
-	EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINTR, EINVAL, EIO, ENOSPC, EPERM, EPIPE,
-	ENOSYS, 0
-};
-static const int close_errors[] = { EBADF, EINTR, EIO, ENOSPC, EDQUOT, 0 };
-static const int perf_event_open_errors[] = {
-	E2BIG, EACCES, EBADF, EBUSY, EFAULT, EINTR, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC, ENOSYS,
-	EOPNOTSUPP, EOVERFLOW, EPERM, ESRCH, 0
-};
-static const int bpf_errors[] = {
-	E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS, 0
-};
-static const int ioctl_errors[] = { EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS, 0 };
-/* ESRCH is no failure of it: then there is no such process. */
-static const int kill_errors[] = { EINVAL, EPERM, ENOSYS, 0 };
-static const int no_errors[] = { 0 };
-
-static const struct {
-	const char *call;
-	const int *errors;
-} man_pages[] = {
-	{ "openat", open_errors }, { "access", access_errors }, { "newfstatat", stat_errors },
-	{ "read", read_errors }, { "write", write_errors }, { "close", close_errors },
-	{ "perf_event_open", perf_event_open_errors }, { "bpf", bpf_errors },
-	{ "ioctl", ioctl_errors }, { "kill", kill_errors }, { "getpid", no_errors },
-};
-
-static const int *errors_of(const struct step *step)
-{
-	for (size_t i = 0; i < sizeof(man_pages) / sizeof(man_pages[0]); i++)
-		if (strcmp(man_pages[i].call, step->call) == 0)
-			return man_pages[i].errors;
-	FAIL("no man page of %s", step->call);
-}
-
 /* One way to attach. */
 struct way {
 	/* Without the kprobe PMU. */
@@ -108,48 +57,13 @@ struct way {
 	bool few;
 };
 
-#define MISSING "no_such_call"
-
-enum { ATTACH = 1, DESTROY = 2 };
-
-/* What a fault comes to: an errno, or one of these. */
-enum { PASSED_ON = -1, NONE = 0 };
-
-/* Where the answer is not the errno of the call; the first that fits holds. */
-static const struct rule {
-	const char *call, *object;
-	int error, during, answer;
-} rules[] = {
-	/* Linux closes whatever it answers (close(2)); only the link's own is passed on. */
-	{ "close", NULL, 0, ATTACH, NONE },
-	{ "close", "kprobe_events, to remove", 0, DESTROY, NONE },
-	{ "close", NULL, 0, DESTROY, PASSED_ON },
-	/* What a signal has interrupted is made again. */
-	{ NULL, NULL, EINTR, ATTACH | DESTROY, NONE },
-	/* Without the PMU's description it goes by tracefs. */
-	{ "openat", "type", 0, ATTACH, NONE },
-	{ "read", "type", 0, ATTACH, NONE },
-	{ "openat", "retprobe", 0, ATTACH, NONE },
-	{ "read", "retprobe", 0, ATTACH, NONE },
-	/* It is looked for elsewhere: debugfs has tracefs too. */
-	{ "access", NULL, 0, ATTACH | DESTROY, NONE },
-	/* Entries of dead processes can be removed another time. */
-	{ "newfstatat", "pid", 0, ATTACH, NONE },
-	{ "openat", "list of entries", 0, ATTACH, NONE },
-	{ "read", "list of entries", 0, ATTACH, NONE },
-	{ "kill", NULL, 0, ATTACH, NONE },
-	{ "write", "-dead", 0, ATTACH, NONE },
-	/* The failure of the attach is told, not that of its undoing. */
-	{ "openat", "kprobe_events, to remove", 0, ATTACH, NONE },
-	{ "write", "-own", 0, ATTACH, NONE },
-	/* So tracefs says since Linux 6.11, and perf_event_open up to 5.10, of a missing symbol. */
-	{ "write", "p:*", EINVAL, ATTACH, ENOENT },
-	{ "write", "r:*" MISSING, EINVAL, ATTACH, ENOENT },
-	{ "perf_event_open", "r:*" MISSING, EINVAL, ATTACH, ENOENT },
-	/* Asked only where BPF_LINK_CREATE says EINVAL. A kernel that has links says EBADF. */
-	{ "bpf", "no event", EBADF, ATTACH, EINVAL },
-	{ "bpf", "no event", 0, ATTACH, NONE },
-};
+static const int *errors_of(const struct step *step)
+{
+	for (size_t i = 0; i < sizeof(man_pages) / sizeof(man_pages[0]); i++)
+		if (strcmp(man_pages[i].call, step->call) == 0)
+			return man_pages[i].errors;
+	FAIL("no man page of %s", step->call);
+}
 
 /* `pattern` may have one `*`. */
 static bool matches(const char *pattern, const char *text)
@@ -186,67 +100,6 @@ static bool keeps_entry(const struct step *step, int error)
 	return error != EINTR && ((strcmp(step->call, "openat") == 0 &&
 				   strcmp(step->object, "kprobe_events, to remove") == 0) ||
 				  (strcmp(step->call, "write") == 0 && strcmp(step->object, "-own") == 0));
-}
-
-/* Entries of others, which stay, and of a dead process, which goes. */
-
-enum { OTHERS = 4 };
-
-static char dead_entry[64];
-static pid_t dead;
-
-static void command(const char *format, ...)
-{
-	char line[160];
-	va_list arguments;
-	va_start(arguments, format);
-	int length = vsnprintf(line, sizeof(line), format, arguments);
-	va_end(arguments);
-	int events = open(KPROBE_EVENTS, O_WRONLY | O_APPEND | O_CLOEXEC);
-	CHECK(events >= 0);
-	CHECK(write(events, line, (size_t)length) == length);
-	CHECK(close(events) == 0);
-}
-
-static void make_entries_of_others(void)
-{
-	struct stat namespace;
-	dead = fork();
-	if (dead == 0)
-		_exit(0);
-	CHECK(dead > 0 && waitpid(dead, NULL, 0) == dead);
-	CHECK(stat("/proc/self/ns/pid", &namespace) == 0);
-	unsigned long own = namespace.st_ino;
-	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_0", own, dead);
-	/* Of another program; a live process; another PID namespace; one that is not known. */
-	command("p:others/own " CALL_SYMBOL "\n");
-	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own, getppid());
-	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own + 1, dead);
-	command("p:ksyscall/p0_%d_0 " CALL_SYMBOL "\n", dead);
-}
-
-static int entries(void)
-{
-	return count_entries(KPROBE_EVENTS, "");
-}
-
-static int entries_of(pid_t process)
-{
-	char part[32];
-	snprintf(part, sizeof(part), "_%d_", process);
-	return count_entries(KPROBE_EVENTS, part);
-}
-
-static void remove_entries_of(pid_t process)
-{
-	FILE *list = fopen(KPROBE_EVENTS, "re");
-	char line[256], part[32], name[64];
-	CHECK(list);
-	snprintf(part, sizeof(part), "_%d_", process);
-	while (fgets(line, sizeof(line), list))
-		if (strstr(line, part) && sscanf(line, "%*[^:]:%63s", name) == 1)
-			command("-:%s\n", name);
-	fclose(list);
 }
 
 /* Attaching. */
@@ -330,11 +183,12 @@ static void finish(void)
 static void suffer(const struct way *way, const struct step *step, int error)
 {
 	int fds = count_fds(), links = count_links(), blocks_before = blocks;
-	int attach_error = way->missing ? ENOENT : 0, destroy_error = 0;
+	int attach_error = way->missing ? ENOENT : NONE, destroy_error = NONE;
+	int should = step ? answer(way, step, error) : NONE;
 	if (step && step->resumed)
-		destroy_error = answer(way, step, error);
-	else if (step && answer(way, step, error))
-		attach_error = answer(way, step, error);
+		destroy_error = should;
+	else if (should != NONE)
+		attach_error = should;
 
 	struct result result = traced_attach(way);
 	if (attach_error) {
