@@ -95,7 +95,7 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 			"openat read close openat read close perf_event_open bpf bpf ioctl");
 	for (int i = 1; i < MARKS; i++)
 		CHECK_TEXT(trace.text[i], i % 2 ? "close" :
-				has_perf_links() ? "perf_event_open bpf close" : "perf_event_open ioctl");
+				has_perf_links() ? "perf_event_open bpf close" : "perf_event_open bpf ioctl");
 }
 
 TEST(an_attach_and_a_destroy)

@@ -222,7 +222,10 @@ fn perf_event_hint(errno: Errno) -> &'static str {
 /// What an errno of an attachment means for the program.
 fn program_hint(errno: Errno) -> &'static str {
     match errno.0 {
-        libc::EINVAL => " (is the program of type BPF_PROG_TYPE_KPROBE?)",
+        libc::EINVAL => {
+            " (it must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not loaded for kprobe.multi, \
+             kprobe.session or uprobes, and call bpf_override_return() only where that is allowed)"
+        }
         libc::EBADF => " (the program's fd is not open)",
         _ => "",
     }

@@ -2,7 +2,7 @@
 //! none of perf events (before Linux 5.15) the perf event itself.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::Error;
 use crate::candidates::Symbol;
@@ -33,32 +33,45 @@ pub(crate) fn attach(
     symbol: Symbol,
     cookie: u64,
 ) -> Result<Link, Error> {
-    /// Set when a program that could not be attached by a link could be without:
-    /// then the kernel has no links of perf events.
-    static NO_LINKS: AtomicBool = AtomicBool::new(false);
-
     // On failure the event is dropped whole, for its parts have an order.
-    let no_links = NO_LINKS.load(Ordering::Relaxed);
-    if no_links && cookie != 0 {
-        return Err(Error::CookieUnsupported);
-    }
-    if !no_links {
-        match sys::bpf_link_create(program, event.fd.as_raw(), cookie) {
-            // The link holds the event.
-            Ok(fd) => return Ok(Link { fd, entry: event.entry, symbol }),
-            Err(errno) if errno.0 != libc::EINVAL || has_links(program) => {
-                return Err(Error::LinkCreate { symbol, errno });
-            }
-            Err(_) => {}
+    match sys::bpf_link_create(program, event.fd.as_raw(), cookie) {
+        // The link holds the event.
+        Ok(fd) => return Ok(Link { fd, entry: event.entry, symbol }),
+        Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
+            return Err(Error::LinkCreate { symbol, errno });
         }
+        Err(_) => {}
     }
     sys::perf_event_set_bpf(event.fd.as_raw(), program)
         .map_err(|errno| Error::SetBpf { symbol, errno })?;
-    NO_LINKS.store(true, Ordering::Relaxed);
     if cookie != 0 {
         return Err(Error::CookieUnsupported);
     }
     Ok(Link { fd: event.fd, entry: event.entry, symbol })
+}
+
+/// Whether the kernel surely has links of perf events, so that its EINVAL is about
+/// the program. The ioctl must not be tried then: it does not look at what a program
+/// was loaded for, and one for kprobe.multi can crash the kernel when it runs.
+///
+/// What tells is not the program but whether the kernel knows kprobe.multi (5.18),
+/// which is newer than the links (5.15). A kernel between the two checks programs by
+/// the same function for both (`perf_event_set_bpf_prog()` of kernel/events/core.c),
+/// so there the ioctl refuses what the link has refused.
+fn always_has_links() -> bool {
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 0;
+    const YES: u8 = 1;
+    const NO: u8 = 2;
+    if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
+        match sys::bpf_link_create_multi_without_program().0 {
+            libc::EBADF => ANSWER.store(YES, Ordering::Relaxed),
+            libc::EINVAL | libc::E2BIG => ANSWER.store(NO, Ordering::Relaxed),
+            // Neither: a filter of the process's calls, say.
+            _ => {}
+        }
+    }
+    ANSWER.load(Ordering::Relaxed) != NO
 }
 
 /// Ends an attachment, in order: the link or event, then the tracefs entry.
@@ -67,13 +80,6 @@ pub(crate) fn detach(fd: Fd, entry: Option<Entry>) -> Result<(), Error> {
     let closed = fd.close().map_err(|errno| Error::Close { errno });
     let removed = entry.map_or(Ok(()), Entry::remove);
     closed.and(removed.map_err(|errno| Error::Tracefs { step: "remove the event", errno }))
-}
-
-/// Whether the kernel knows `BPF_LINK_CREATE` of perf events. It looks at the
-/// event's fd only if it does and the program is of a type that fits.
-fn has_links(program: c_int) -> bool {
-    const NO_EVENT: c_int = -1;
-    matches!(sys::bpf_link_create(program, NO_EVENT, 0), Err(errno) if errno.0 == libc::EBADF)
 }
 
 impl Link {
