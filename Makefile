@@ -25,23 +25,39 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
-	-Wl,-u,bpf_program__attach_ksyscall -Wl,--gc-sections -Wl,-z,defs \
+	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code
+# What the program's print callback throws passes through these files' frames.
+ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fexceptions -ffunction-sections -Wall -Wextra -Werror
+# Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
+EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 
 .PHONY: all
-all: $(BUILD)/libksyscall.so
+all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
 
 $(BUILD)/libksyscall.so: $(LIBRARY)
 	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(LIBRARY): $(SOURCES) Makefile
+$(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
 		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
 	# Rust's core comes with unwind tables; nothing here unwinds.
-	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $(BUILD)/libksyscall.a
-	$(CC) $(LINK) $(LDFLAGS) -s -o $@ $(BUILD)/libksyscall.a
+	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
+
+$(LIBRARY): $(BUILD)/core.a src/capi/entry.c
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
+
+# The same for programs that are linked with a static libbpf: of one object, which
+# shows no more than its own functions; see src/capi/static.c.
+$(BUILD)/libksyscall.a: $(BUILD)/core.a src/capi/entry.c src/capi/static.c src/capi/plain.c
+	$(foreach file,entry static plain,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
+	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/core.a $(BUILD)/static.a
+	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(BUILD)/entry.o $(BUILD)/static.o $(BUILD)/static.a
+	$(OBJCOPY) $(EXPORTS:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
+	rm -f $@
+	$(AR) rcs $@ $(BUILD)/whole.o $(BUILD)/plain.o
 
 .PHONY: help
 help:
@@ -58,15 +74,19 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(VERSION)|' libksyscall.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/libksyscall.pc
+	install -m 644 $(BUILD)/libksyscall.a $(DESTDIR)$(LIBDIR)
+	for name in libksyscall libksyscall-static; do \
+		file=$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
+		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(EXPORTS:%=-Wl,--wrap=%)|' $$name.pc.in > $$file && \
+		chmod 644 $$file || exit 1; \
+	done
 	install -m 644 include/ksyscall.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 man/bpf_program__attach_ksyscall.3 $(DESTDIR)$(MANDIR)/man3
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* pkgconfig/libksyscall.pc)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
 	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
 
 .PHONY: demo

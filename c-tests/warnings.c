@@ -36,7 +36,6 @@ TEST(a_warning_says_why)
 	libbpf_set_print(keep);
 	WARNS(bpf_program__attach_ksyscall(prog, "opnat", NULL), ENOENT, "'on_entry'", "'opnat'",
 	      "__x64_sys_opnat", "openat");
-	WARNS(bpf_program__attach_ksyscall(prog, "socketcall", NULL), ENOENT, "architecture");
 	WARNS(bpf_program__attach_ksyscall(prog, "no%s%ncall", NULL), EINVAL, "'no%s%ncall'");
 	WARNS(bpf_program__attach_ksyscall(prog, "a\nb\xff", NULL), EINVAL, "'a?b?'");
 	WARNS(bpf_program__attach_ksyscall(prog, NULL, NULL), EINVAL, "(null)", "name");
@@ -62,22 +61,6 @@ TEST(the_callback_stays_as_it_was)
 	unload(&p);
 }
 
-/*
- * libbpf tells its callback only when it is changed. This program stands in for
- * the function that does, so that something else can happen in between.
- */
-static void (*meanwhile)(void);
-
-libbpf_print_fn_t libbpf_set_print(libbpf_print_fn_t callback)
-{
-	libbpf_print_fn_t (*own)(libbpf_print_fn_t) =
-		(libbpf_print_fn_t(*)(libbpf_print_fn_t))dlsym(RTLD_NEXT, "libbpf_set_print");
-	libbpf_print_fn_t before = own(callback);
-	if (!callback && meanwhile)
-		meanwhile();
-	return before;
-}
-
 enum { THREADS = 4, ROUNDS = 50 };
 
 static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -86,12 +69,6 @@ static int count_warning(enum libbpf_print_level level, const char *format, va_l
 	if (level == LIBBPF_WARN)
 		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
 	return 0;
-}
-
-static void let_others_run(void)
-{
-	for (int i = 0; i < 2 * THREADS; i++)
-		sched_yield();
 }
 
 static void *fail(void *prog)
@@ -106,7 +83,6 @@ TEST(each_threads_warnings_arrive)
 	struct programs p = LOAD(count);
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
-	meanwhile = let_others_run;
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail, program(&p, "on_entry")) == 0);
 	for (int i = 0; i < THREADS; i++)
@@ -116,33 +92,42 @@ TEST(each_threads_warnings_arrive)
 	unload(&p);
 }
 
-static struct bpf_program *attached_by_child;
-static pid_t child;
+static bool is_over;
 
-static void fork_a_child(void)
+static void *fail_until_it_is_over(void *prog)
 {
-	meanwhile = NULL;
-	child = fork();
-	if (child == 0) {
-		alarm(TIME_LIMIT / 2);
-		CHECK_FAILS(bpf_program__attach_ksyscall(attached_by_child, "no_such_call", NULL), ENOENT);
-		_exit(PASSED);
-	}
+	while (!__atomic_load_n(&is_over, __ATOMIC_SEQ_CST))
+		fail(prog);
+	return NULL;
 }
 
 /* The child has no thread that would put the callback back. */
-TEST(a_fork_meanwhile_does_not_hang_the_child)
+TEST(a_child_forked_meanwhile_warns_too)
 {
-	if (!is_ours((void *)bpf_program__attach_ksyscall))
-		SKIP("libbpf's own function does not ask for the callback");
 	struct programs p = LOAD(count);
-	libbpf_set_print(keep);
-	attached_by_child = program(&p, "on_entry");
-	meanwhile = fork_a_child;
-	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
-	CHECK(child > 0);
-	ends_well(child);
-	CHECK_EQ(warnings, 1);
+	struct bpf_program *prog = program(&p, "on_entry");
+	pthread_t threads[THREADS];
+	libbpf_set_print(count_warning);
+	/* Else each child would probe getpid() to learn the kernel's convention, which the
+	   threads call all the time; QEMU's emulation does not stand that. */
+	DESTROY(ATTACH(prog, CALL, NULL));
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		pid_t child = fork();
+		if (child == 0) {
+			alarm(TIME_LIMIT / 2);
+			warnings = 0;
+			CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
+			CHECK_EQ(warnings, 1);
+			_exit(PASSED);
+		}
+		CHECK(child > 0);
+		ends_well(child);
+	}
+	__atomic_store_n(&is_over, true, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(threads[i], NULL) == 0);
 	unload(&p);
 }
 

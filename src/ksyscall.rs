@@ -53,6 +53,15 @@ impl Ksyscall {
         self
     }
 
+    /// Whether a function of the call's name is taken though no call reaches it, as
+    /// libbpf takes it: `sys_uselib` on x86_64, of which the kernel has the function
+    /// but no entry in its table. The program then never runs. By default this is
+    /// [`Error::NotFound`].
+    pub const fn allow_unreached(mut self, allow: bool) -> Self {
+        self.options.allow_unreached = allow;
+        self
+    }
+
     /// Attaches a loaded program of type `BPF_PROG_TYPE_KPROBE`.
     ///
     /// # Errors

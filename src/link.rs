@@ -5,8 +5,8 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::Error;
+use crate::attach::Target;
 use crate::candidates::Symbol;
-use crate::probe::Event;
 use crate::sys::{self, Fd};
 use crate::tracefs::Entry;
 
@@ -23,20 +23,18 @@ pub struct Link {
     fd: Fd,
     entry: Option<Entry>,
     symbol: Symbol,
+    #[cfg_attr(not(feature = "std"), allow(dead_code))]
+    is_reached: bool,
 }
 
 /// Attaches a program to an event.
 #[inline(never)]
-pub(crate) fn attach(
-    program: c_int,
-    event: Event,
-    symbol: Symbol,
-    cookie: u64,
-) -> Result<Link, Error> {
+pub(crate) fn attach(program: c_int, target: Target, cookie: u64) -> Result<Link, Error> {
+    let Target { symbol, event, is_reached } = target;
     // On failure the event is dropped whole, for its parts have an order.
     match sys::bpf_link_create(program, event.fd.as_raw(), cookie) {
         // The link holds the event.
-        Ok(fd) => return Ok(Link { fd, entry: event.entry, symbol }),
+        Ok(fd) => return Ok(Link { fd, entry: event.entry, symbol, is_reached }),
         Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
             return Err(Error::LinkCreate { symbol, errno });
         }
@@ -47,7 +45,7 @@ pub(crate) fn attach(
     if cookie != 0 {
         return Err(Error::CookieUnsupported);
     }
-    Ok(Link { fd: event.fd, entry: event.entry, symbol })
+    Ok(Link { fd: event.fd, entry: event.entry, symbol, is_reached })
 }
 
 /// Whether the kernel surely has links of perf events, so that its EINVAL is about
@@ -86,6 +84,13 @@ impl Link {
     /// The kernel function that the program is attached to.
     pub fn symbol(&self) -> &Symbol {
         &self.symbol
+    }
+
+    /// Whether calls reach that function: false only where
+    /// [`Ksyscall::allow_unreached`](crate::Ksyscall::allow_unreached) was needed.
+    #[cfg(feature = "std")]
+    pub fn is_reached(&self) -> bool {
+        self.is_reached
     }
 
     /// Detaches the program, like dropping, and says whether that went well.

@@ -12,7 +12,7 @@ use crate::Error;
 use crate::candidates::{CONVENTIONS, Conventions, Symbol};
 use crate::error::TriedConventions;
 use crate::name::SyscallName;
-use crate::table;
+use crate::table::Row;
 
 /// The conventions that the running kernel may have, as far as is known.
 pub(crate) struct Learnt(AtomicU8);
@@ -35,7 +35,7 @@ impl Learnt {
     }
 }
 
-/// Tries the symbols that may serve `name` until `probe` finds one.
+/// Tries the symbols that may serve the call of the row until `probe` finds one.
 ///
 /// `probe` answers None for a symbol that the kernel does not have; any other
 /// failure ends the search and teaches nothing. It is told whether the symbol may
@@ -45,23 +45,23 @@ impl Learnt {
 /// [`Error::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
     name: &SyscallName,
+    row: &Row<'_>,
     learnt: &Learnt,
     mut probe: impl FnMut(&Symbol, bool) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
-    let row = table::row(name);
     let mut left = learnt.get();
     let mut tried = Conventions::NONE;
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         if !left.contains(index) {
             continue;
         }
-        for symbol in convention.symbols(&row) {
-            if !tried.that_have(&symbol, &row).is_empty() {
+        for symbol in convention.symbols(row) {
+            if !tried.that_have(&symbol, row).is_empty() {
                 continue;
             }
             let may_be_shared_stub = convention.shares_stubs && row.may_be_absent();
             if let Some(found) = probe(&symbol, may_be_shared_stub)? {
-                learnt.keep(left.that_have(&symbol, &row));
+                learnt.keep(left.that_have(&symbol, row));
                 return Ok(found);
             }
         }
@@ -82,6 +82,7 @@ pub(crate) fn search<T>(
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::table;
     use errno::Errno;
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
@@ -108,7 +109,7 @@ mod tests {
         fn search(&mut self, name: &str) -> Result<String, Error> {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
-            search(&name, &self.learnt, |symbol, may_be_shared_stub| {
+            search(&name, &table::row(&name), &self.learnt, |symbol, may_be_shared_stub| {
                 self.asked.push(symbol.to_string());
                 let is_shared = may_be_shared_stub && self.stubs.contains(&symbol.as_str());
                 let is_there = self.symbols.contains(&symbol.as_str()) && !is_shared;
@@ -161,9 +162,12 @@ mod tests {
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let refused = search(&name, &kernel.learnt, |_, _| -> Result<Option<()>, Error> {
-            Err(Error::Close { errno: Errno(libc::EPERM) })
-        });
+        let refused = search(
+            &name,
+            &table::row(&name),
+            &kernel.learnt,
+            |_, _| -> Result<Option<()>, Error> { Err(Error::Close { errno: Errno(libc::EPERM) }) },
+        );
         assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
     }

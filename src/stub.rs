@@ -81,7 +81,7 @@ fn has_sys(name: &str) -> bool {
 
 /// FNV-1a. That a function has the hash of one of a thousand stubs is a chance of
 /// 1 in 10^16.
-fn hash(name: &str) -> u64 {
+pub(crate) fn hash(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })

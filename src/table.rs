@@ -89,6 +89,11 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// That of a function of which no table knows.
+    fn of_function(name: &'a str) -> Self {
+        Row { name, native: "", compat: "", may_be_absent: true }
+    }
+
     fn parse(line: &'a str) -> Self {
         let (marked, functions) = cut(line, b' ');
         let (native, compat) = cut(functions, b'|');
@@ -103,8 +108,13 @@ impl<'a> Row<'a> {
         self.may_be_absent
     }
 
+    /// The row of a function of the call's name, if no call reaches one.
+    pub(crate) fn or_its_name(self) -> Self {
+        if self.is_served() { self } else { Row::of_function(self.name) }
+    }
+
     /// Whether the architecture has the call at all.
-    fn is_served(&self) -> bool {
+    pub(crate) fn is_served(&self) -> bool {
         self.native != "-"
     }
 
@@ -145,7 +155,7 @@ fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
         let other = |row: &Row<'_>| row.is_served() && are_one_call(row.name, bare);
         rows(table).find(other)
     });
-    served.or(exact).unwrap_or(Row { name: bare, native: "", compat: "", may_be_absent: true })
+    served.or(exact).unwrap_or(Row::of_function(bare))
 }
 
 /// Whether two names are spellings of one call: `pread` and `pread64`,

@@ -49,7 +49,8 @@ pub(crate) fn number(text: &str, base: u8) -> Option<u64> {
     number.filter(|_| !text.is_empty())
 }
 
-/// Text of at most `N` - 1 bytes, kept as a C string.
+/// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
+#[repr(C)]
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,

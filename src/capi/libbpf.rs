@@ -19,7 +19,8 @@ pub(super) struct Libbpf(*mut c_void);
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// The functions of libbpf that are used, each since 0.5 or before.
+/// The functions of libbpf that are used, each since 0.5 or before, or since no later
+/// than the sections that it is used for (1.0).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         impl Libbpf {
@@ -39,7 +40,10 @@ functions! {
     bpf_link__fd: fn(*const bpf_link) -> c_int;
     bpf_link__pin_path: fn(*const bpf_link) -> *const c_char;
     bpf_link__disconnect: fn(*mut bpf_link);
-    libbpf_set_print: fn(Option<Print>) -> Option<Print>;
+    bpf_program__section_name: fn(*const bpf_program) -> *const c_char;
+    bpf_program__type: fn(*const bpf_program) -> c_int;
+    bpf_program__autoload: fn(*const bpf_program) -> bool;
+    bpf_program__autoattach: fn(*const bpf_program) -> bool;
 }
 
 /// `struct bpf_perf_event_opts` up to the cookie (libbpf 0.5).
@@ -61,11 +65,21 @@ impl Libbpf {
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::that_handles(prog) }.or_else(Self::usual)
+    }
+
+    /// The libbpf in which the definition of the program's section lies: none if the
+    /// section is not known, or the program's type or its handler was set by hand.
+    ///
+    /// # Safety
+    /// `prog` is NULL or a program of a loaded libbpf.
+    pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
         const WORDS: usize = 5;
-        let usual = Self::usual();
         if prog.is_null() {
-            return usual;
+            return None;
         }
+        let usual = Self::usual();
         let usual_object = usual.as_ref().and_then(Self::object);
         for word in 0..WORDS {
             // SAFETY: in every release a program is longer than this.
@@ -83,15 +97,16 @@ impl Libbpf {
                 return own;
             }
         }
-        usual
+        None
     }
 
     /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
-    fn usual() -> Option<Self> {
+    pub(super) fn usual() -> Option<Self> {
         let global = Self(libc::RTLD_DEFAULT);
-        if global.bpf_program__fd().is_some() {
-            return Some(global);
-        }
+        if global.bpf_program__fd().is_some() { Some(global) } else { Self::by_name() }
+    }
+
+    fn by_name() -> Option<Self> {
         [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::open(name.as_ptr()))
     }
 
@@ -112,6 +127,27 @@ impl Libbpf {
         let name = CStr::from_bytes_until_nul(name.as_bytes()).unwrap_or_default();
         // SAFETY: the handle is open, or RTLD_DEFAULT.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
+    }
+
+    /// libbpf's own function of a name that this library has too, or NULL.
+    #[inline(never)]
+    pub(super) fn own(&self, name: &CStr) -> *mut c_void {
+        let handle = if self.0 == libc::RTLD_DEFAULT { libc::RTLD_NEXT } else { self.0 };
+        // SAFETY: the handle is open, or RTLD_NEXT: what is loaded after this library.
+        let own = unsafe { libc::dlsym(handle, name.as_ptr()) };
+        if !own.is_null() || handle != libc::RTLD_NEXT {
+            return own;
+        }
+        // It is loaded before this library, or was opened after the program began.
+        // SAFETY: the handle is open.
+        Self::by_name().map_or(own, |named| unsafe { libc::dlsym(named.0, name.as_ptr()) })
+    }
+
+    pub(super) fn own_libbpf_set_print(
+        &self,
+    ) -> Option<unsafe extern "C" fn(Option<Print>) -> Option<Print>> {
+        // SAFETY: libbpf.h declares the function so.
+        unsafe { core::mem::transmute(self.own(c"libbpf_set_print")) }
     }
 
     /// # Safety

@@ -10,8 +10,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::libbpf::Libbpf;
-use super::{Failure, bpf_link, bpf_program};
-use crate::attach::{self, Options};
+use super::{Failure, bpf_link, bpf_program, warning};
+use crate::attach::{self, Options, Target};
 use crate::link;
 use crate::name::SyscallName;
 use crate::sys::Fd;
@@ -49,7 +49,7 @@ pub(super) unsafe fn attach(
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
-        let (_, event) = attach::open(name, options.retprobe).map_err(Failure::Attach)?;
+        let Target { event, .. } = open(name, options)?;
         if event.entry.is_some() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
@@ -65,7 +65,9 @@ pub(super) unsafe fn attach(
     if object.is_null() {
         return Err(Failure::NoMemory);
     }
-    match attach::attach(program, name, options) {
+    let attached = open(name, options)
+        .and_then(|target| link::attach(program, target, options.cookie).map_err(Failure::Attach));
+    match attached {
         Ok(link) => {
             let (fd, entry) = link.into_parts();
             let base = Base {
@@ -79,12 +81,22 @@ pub(super) unsafe fn attach(
             unsafe { object.write(Object { base, entry }) };
             Ok(object.cast::<bpf_link>())
         }
-        Err(error) => {
+        Err(failure) => {
             // SAFETY: malloc gave the memory, and nobody has it.
             unsafe { libc::free(object.cast::<c_void>()) };
-            Err(Failure::Attach(error))
+            Err(failure)
         }
     }
+}
+
+/// Opens an event for the call. The first time that it is on a function which no call
+/// reaches, that is to be said before anything else is done.
+fn open(name: &SyscallName, options: Options) -> Result<Target, Failure> {
+    let target = attach::open(name, options).map_err(Failure::Attach)?;
+    if !target.is_reached && warning::is_first_of(&target.symbol) {
+        return Err(Failure::Unreached(target.symbol));
+    }
+    Ok(target)
 }
 
 /// # Safety

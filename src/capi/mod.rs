@@ -1,25 +1,33 @@
-//! The C boundary: `bpf_program__attach_ksyscall` with libbpf's ABI.
+//! The C boundary: `bpf_program__attach_ksyscall` with libbpf's ABI, and those of
+//! libbpf's functions that lead to it.
 //!
-//! This file checks and converts arguments. `opts.rs` reads the options as
-//! libbpf does, `libbpf.rs` finds the libbpf that the program came from,
-//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, and
-//! `warning.rs` says through libbpf's print callback why an attach failed.
+//! The functions themselves are in `entry.c`, for the program's print callback is
+//! called from there: what unwinds through it, a C++ exception or the end of a
+//! thread, would stop the process in a frame of Rust. Here their arguments are
+//! checked and converted. `opts.rs` reads the options as libbpf does, `libbpf.rs`
+//! finds the libbpf that the program came from, `link.rs` makes the object that
+//! libbpf's `bpf_link__*` functions work on, `auto.rs` tells which programs attach by
+//! their section, `print.rs` has libbpf's print callback and `warning.rs` what it is
+//! told.
 #![allow(unsafe_code)]
 
+mod auto;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod libbpf;
 mod link;
 mod opts;
+mod print;
 mod warning;
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 
-use errno::{Errno, set_errno};
+use errno::Errno;
 
-use crate::Error;
 use crate::name::{MAX_NAME_LEN, SyscallName};
-use libbpf::Libbpf;
+use crate::text::Text;
+use crate::{Error, Symbol};
+use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
 
 /// A BPF program of libbpf's; see libbpf.h.
@@ -55,6 +63,8 @@ enum Failure {
     /// libbpf's own constructor failed, and has said why.
     Libbpf(Errno),
     Attach(Error),
+    /// No call reaches this function, which has not been said yet.
+    Unreached(Symbol),
 }
 
 impl Failure {
@@ -70,54 +80,93 @@ impl Failure {
             Failure::NoLink => libc::EOPNOTSUPP,
             Failure::Libbpf(errno) => errno.0,
             Failure::Attach(error) => error.errno(),
+            Failure::Unreached(_) => libc::ENOENT,
         })
     }
 }
 
-/// Attaches a BPF program to a system call, by the name in its man page.
+unsafe extern "C" {
+    /// Attaches a BPF program to a system call, by the name in its man page.
+    ///
+    /// The program runs each time the call is made, by any process of this
+    /// architecture. The kernel function is found by the architecture's syscall table
+    /// and the running kernel's naming convention: "stat", which `sys_newstat`
+    /// serves, is attached to `__x64_sys_newstat` on x86-64.
+    ///
+    /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
+    /// @param syscall_name the call's name, for example "openat"
+    /// @param opts cookie and return probe, or NULL
+    /// @return a link that every `bpf_link__` function of libbpf takes, or NULL with
+    /// errno set, never to 0:
+    ///  - EINVAL: an argument is not valid, or the program is not loaded;
+    ///  - ENOENT: the kernel does not have the call;
+    ///  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe where the kernel
+    ///    allows none;
+    ///  - EPERM, EACCES: no permission;
+    ///  - ELIBACC: no libbpf is loaded;
+    ///  - ENOMEM, EMFILE and what else perf_event_open(2) and bpf(2) fail with.
+    ///
+    /// As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
+    /// NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
+    pub fn bpf_program__attach_ksyscall(
+        prog: *const bpf_program,
+        syscall_name: *const c_char,
+        opts: *const bpf_ksyscall_opts,
+    ) -> *mut bpf_link;
+}
+
+/// What `bpf_program__attach_ksyscall` in `entry.c` has to do, in this order;
+/// `struct answer` there.
+#[repr(C)]
+struct Answer {
+    link: *mut bpf_link,
+    /// Where `text` goes: a callback of `libbpf_set_print`, or None for stderr.
+    print: Option<Print>,
+    /// To be said, if it is not empty.
+    text: Text<1024>,
+    /// Then the question is to be asked again: nothing is attached yet, so that
+    /// nothing is lost if the callback does not return.
+    again: bool,
+    /// For NULL, and never 0.
+    errno: c_int,
+}
+
+/// Attaches, or says why not.
 ///
-/// The program runs each time the call is made, by any process of this
-/// architecture. The kernel function is found by the architecture's syscall table
-/// and the running kernel's naming convention: "stat", which `sys_newstat`
-/// serves, is attached to `__x64_sys_newstat` on x86-64.
-///
-/// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
-/// @param syscall_name the call's name, for example "openat"
-/// @param opts cookie and return probe, or NULL
-/// @return a link that every `bpf_link__` function of libbpf takes, or NULL with
-/// errno set, never to 0:
-///  - EINVAL: an argument is not valid, or the program is not loaded;
-///  - ENOENT: the kernel does not have the call;
-///  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe where the kernel
-///    allows none;
-///  - EPERM, EACCES: no permission;
-///  - ELIBACC: no libbpf is loaded;
-///  - ENOMEM, EMFILE and what else perf_event_open(2) and bpf(2) fail with.
-///
-/// As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
-/// NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
+/// # Safety
+/// `answer` may be written to, and its `print` is what [`Libbpf::print_callback`] is
+/// given. The other arguments are `bpf_program__attach_ksyscall`'s.
 #[unsafe(no_mangle)]
-#[allow(clippy::missing_safety_doc, reason = "the last paragraph, which is the C header's too")]
-pub unsafe extern "C" fn bpf_program__attach_ksyscall(
+unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,
     syscall_name: *const c_char,
     opts: *const bpf_ksyscall_opts,
-) -> *mut bpf_link {
+    answer: *mut Answer,
+) {
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::of(prog) };
     // SAFETY: the caller's promise.
-    match unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts) } {
-        Ok(link) => link,
+    let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts) };
+    // SAFETY: the caller's promise.
+    let (answer, hold) = unsafe {
+        let hold = (*answer).print;
+        answer.write(Answer::new());
+        (&mut *answer, hold)
+    };
+    match attached {
+        Ok(link) => answer.link = link,
         Err(failure) => {
-            if let Some(libbpf) = &libbpf {
-                // SAFETY: the caller's promise.
-                unsafe { warning::print(libbpf, prog, syscall_name, &failure) };
-            }
-            // Closing libbpf's handle may set errno, so that goes first.
-            drop(libbpf);
-            set_errno(failure.errno());
-            core::ptr::null_mut()
+            answer.again = matches!(failure, Failure::Unreached(_));
+            answer.errno = failure.errno().0;
+            // SAFETY: the caller's promise.
+            unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, syscall_name, &failure) };
         }
+    }
+}
+
+impl Answer {
+    fn new() -> Self {
+        Self { link: core::ptr::null_mut(), print: None, text: Text::new(), again: false, errno: 0 }
     }
 }
 

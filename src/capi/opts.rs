@@ -46,7 +46,8 @@ const _: () =
 /// # Safety
 /// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
 pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Failure> {
-    let mut options = Options::default();
+    // A tool that starts with libbpf starts with this.
+    let mut options = Options { allow_unreached: true, ..Options::default() };
     if opts.is_null() {
         return Ok(options);
     }

@@ -1,71 +1,67 @@
-//! Why an attach failed, said where libbpf would say it: to the callback of
-//! `libbpf_set_print()`.
+//! What is to be said, and to whom: why an attach failed, or that no call reaches the
+//! function.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::libbpf::{Libbpf, Print};
-use super::{Failure, MAX_SHOWN, bpf_program};
-use crate::sys;
+use super::{Answer, Failure, MAX_SHOWN, bpf_program};
+use crate::Symbol;
+use crate::stub::hash;
 use crate::text::Text;
 
-/// `LIBBPF_WARN` of `enum libbpf_print_level`.
-const WARN: c_int = 0;
-
-/// Prints a warning.
+/// Writes the failure to the answer, unless libbpf has no print callback.
 ///
 /// # Safety
 /// `prog` is NULL or a program of `libbpf`, `syscall_name` NULL or a C string.
 #[inline(never)]
-pub(super) unsafe fn print(
-    libbpf: &Libbpf,
+pub(super) unsafe fn write(
+    answer: &mut Answer,
+    hold: Option<Print>,
+    libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
     syscall_name: *const c_char,
     failure: &Failure,
 ) {
-    let Some(print) = callback(libbpf) else {
+    let mut program = core::ptr::null();
+    if let Some(libbpf) = libbpf {
+        answer.print = libbpf.print_callback(hold);
+        if answer.print.is_none() {
+            return;
+        }
+        if let Some(name) = libbpf.bpf_program__name().filter(|_| !prog.is_null()) {
+            // SAFETY: the caller's promise.
+            program = unsafe { name(prog) };
+        }
+    } else if !matches!(failure, Failure::NoLibbpf) {
         return;
-    };
-    let program = libbpf.bpf_program__name().filter(|_| !prog.is_null());
-    // SAFETY: the caller's promise.
-    let program = program.map_or(core::ptr::null(), |name| unsafe { name(prog) });
-    let mut text = Text::<1024>::new();
+    }
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program), Shown::new(syscall_name)) };
+    let text = &mut answer.text;
     text.add("libksyscall: prog '");
-    program.add_to(&mut text);
+    program.add_to(text);
     text.add("': syscall '");
-    name.add_to(&mut text);
+    name.add_to(text);
     text.add("': ");
-    failure.say(&mut |part| part.bytes().for_each(|byte| add_escaped(byte, &mut text)));
+    failure.say(&mut |part| text.add(part));
     text.end_with(b'\n');
-    // The text has no conversions, so the va_list is not read. Where the ABI
-    // passes it by reference this is one, elsewhere it is a pointer anyway.
-    let mut arguments = [0_u64; 8];
-    // SAFETY: `print` is libbpf's callback, which takes a format without conversions.
-    unsafe { print(WARN, text.as_c_str().as_ptr(), (&raw mut arguments).cast::<c_void>()) };
 }
 
-/// The callback. libbpf has no function that tells it, only one that changes it.
-fn callback(libbpf: &Libbpf) -> Option<Print> {
-    /// The process of the thread that has put no callback in place of the
-    /// program's, or 0. Another's, copied by fork(2), does not give it back.
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-
-    let set_print = libbpf.libbpf_set_print()?;
-    let own = sys::process_id() as u32;
-    while TAKEN.swap(own, Ordering::Acquire) == own {
-        // SAFETY: it has no arguments.
-        unsafe { libc::sched_yield() };
+/// Whether this is asked for a symbol for the first time in this process.
+pub(super) fn is_first_of(symbol: &Symbol) -> bool {
+    /// More than there are such functions on any architecture.
+    const ROOM: usize = 256;
+    static SAID: [AtomicU64; ROOM] = [const { AtomicU64::new(0) }; ROOM];
+    let sought = hash(symbol.as_str());
+    for said in &SAID {
+        match said.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(hash) if hash == sought => return false,
+            Err(_) => {}
+        }
     }
-    // SAFETY: both take what libbpf has had before.
-    let callback = unsafe {
-        let callback = set_print(None);
-        set_print(callback);
-        callback
-    };
-    TAKEN.store(0, Ordering::Release);
-    callback
+    false
 }
 
 impl Failure {
@@ -76,11 +72,20 @@ impl Failure {
             Failure::NoProgram => "the program is NULL",
             Failure::NotLoaded => "the program has no fd (was it loaded?)",
             Failure::NoName => "the name is NULL",
-            Failure::NoLibbpf => "no libbpf is loaded",
+            Failure::NoLibbpf => {
+                "no libbpf is loaded that could have made the program. If libbpf is linked \
+                 statically, link libksyscall so too: pkg-config --libs libksyscall-static"
+            }
             Failure::NoMemory => "no memory",
             Failure::NoLink => "this libbpf cannot make a link for it",
             Failure::Libbpf(_) => "libbpf could not make a link",
             Failure::Attach(error) => return error.say(out),
+            Failure::Unreached(symbol) => {
+                out("no system call reaches ");
+                out(symbol.as_str());
+                out(" on this architecture: the program is attached, and will not run");
+                return;
+            }
         });
     }
 }
@@ -103,16 +108,8 @@ impl Shown<'_> {
 impl Shown<'_> {
     pub(super) fn add_to<const N: usize>(&self, text: &mut Text<N>) {
         for byte in self.0.iter().take(MAX_SHOWN) {
-            add_escaped(if matches!(byte, b' '..=b'~') { *byte } else { b'?' }, text);
+            text.push(if matches!(byte, b' '..=b'~') { *byte } else { b'?' });
         }
         text.add(if self.0.len() > MAX_SHOWN { "..." } else { "" });
     }
-}
-
-/// Adds a byte; a `%` twice, for the text is a format.
-fn add_escaped<const N: usize>(byte: u8, text: &mut Text<N>) {
-    if byte == b'%' {
-        text.push(byte);
-    }
-    text.push(byte);
 }

@@ -1,0 +1,79 @@
+//! Programs that attach by their section, `SEC("ksyscall/NAME")`.
+//!
+//! `bpf_program__attach()` and `bpf_object__attach_skeleton()` of a libbpf that is
+//! bound to itself (`-Bsymbolic-functions`, LTO, static) never reach
+//! `bpf_program__attach_ksyscall()` here, so `entry.c` has them too: it attaches what
+//! this file says is a ksyscall program, and leaves all else to libbpf.
+
+use core::ffi::{CStr, c_char, c_void};
+use core::ptr;
+
+use super::bpf_program;
+use super::libbpf::Libbpf;
+
+const BPF_PROG_TYPE_KPROBE: i32 = 2;
+
+/// The call that libbpf would attach the program to by its section, as a part of the
+/// section's name, or NULL if that is not up to libbpf's own handler of such
+/// sections. Sets `retprobe`.
+///
+/// # Safety
+/// `prog` is NULL or a program of a loaded libbpf, and `retprobe` may be written to.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_of_section(
+    prog: *const bpf_program,
+    retprobe: *mut bool,
+) -> *const c_char {
+    // SAFETY: the caller's promise.
+    unsafe { of_section(prog, retprobe) }.map_or(ptr::null(), CStr::as_ptr)
+}
+
+/// # Safety
+/// As of [`ksyscall_of_section`]; the name lives as long as the program.
+unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
+    // SAFETY: the caller's promise.
+    let libbpf = unsafe { Libbpf::that_handles(prog) }?;
+    let (kind, section) = (libbpf.bpf_program__type()?, libbpf.bpf_program__section_name()?);
+    // SAFETY: the program is this libbpf's, and its section's name a C string.
+    let section = unsafe {
+        if kind(prog) != BPF_PROG_TYPE_KPROBE {
+            return None;
+        }
+        CStr::from_ptr(section(prog)).to_bytes_with_nul()
+    };
+    let entry = section.strip_prefix(b"ksyscall/");
+    // SAFETY: the caller's promise.
+    unsafe { retprobe.write(entry.is_none()) };
+    let name = entry.or_else(|| section.strip_prefix(b"kretsyscall/"))?;
+    CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
+}
+
+/// Whether a skeleton's programs are attached without being asked for this one.
+///
+/// # Safety
+/// `prog` is a program of a loaded libbpf.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(libbpf) = Libbpf::of(prog) else {
+            return false;
+        };
+        [libbpf.bpf_program__autoload(), libbpf.bpf_program__autoattach()]
+            .into_iter()
+            .all(|is_set| is_set.is_some_and(|is_set| is_set(prog)))
+    }
+}
+
+/// libbpf's own function, which `entry.c` stands before; NULL if there is none.
+///
+/// # Safety
+/// `prog` is NULL or a program of a loaded libbpf, and `name` a C string.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_libbpfs_own(
+    prog: *const bpf_program,
+    name: *const c_char,
+) -> *const c_void {
+    // SAFETY: the caller's promise.
+    unsafe { Libbpf::of(prog).map_or(ptr::null(), |libbpf| libbpf.own(CStr::from_ptr(name))) }
+}

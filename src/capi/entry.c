@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The functions that the library exports. They are in C because the program's print
+ * callback is called from here: a C++ exception, or the end of a thread in
+ * pthread_cancel(), passes through these frames as through libbpf's. What is to be
+ * done is said by the rest, in Rust, which has returned by then and holds nothing.
+ *
+ * libksyscall.a has them under the names by which the linker's --wrap calls them;
+ * see static.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#ifdef KSYSCALL_STATIC
+#define EXPORT(name) __wrap_##name
+#else
+#define EXPORT(name) name
+#endif
+
+struct bpf_link;
+struct bpf_program;
+
+struct bpf_ksyscall_opts {
+	size_t sz;
+	unsigned long long bpf_cookie;
+	bool retprobe;
+	size_t :0;
+};
+
+/* libbpf_print_fn_t. */
+typedef int print_fn(int level, const char *format, va_list arguments);
+
+enum { LIBBPF_WARN };
+
+/* `Answer` of mod.rs. */
+struct answer {
+	struct bpf_link *link;
+	print_fn *print; /* before the call, what stands in for it meanwhile */
+	struct {
+		char bytes[1024];
+		size_t length;
+		bool is_cut;
+	} text;
+	bool again;
+	int error;
+};
+
+/* These are in Rust: in mod.rs, auto.rs and print.rs. */
+void ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
+		     const struct bpf_ksyscall_opts *opts, struct answer *answer);
+const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
+bool ksyscall_is_automatic(const struct bpf_program *prog);
+void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name);
+print_fn *ksyscall_set_print(print_fn *print, print_fn *hold);
+print_fn *ksyscall_found_print(void);
+
+/* And these are exported. */
+struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
+						      const char *syscall_name,
+						      const struct bpf_ksyscall_opts *opts);
+struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog);
+struct bpf_object_skeleton;
+int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton);
+print_fn *EXPORT(libbpf_set_print)(print_fn *print);
+
+/* libbpf's callback while the program's is out: see print.rs. */
+static int hold(int level, const char *format, va_list arguments)
+{
+	print_fn *print = ksyscall_found_print();
+	return print ? print(level, format, arguments) : 0;
+}
+
+static void warn(print_fn *print, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	print(LIBBPF_WARN, format, arguments);
+	va_end(arguments);
+}
+
+static void say(const struct answer *answer)
+{
+	if (answer->print)
+		warn(answer->print, "%s", answer->text.bytes);
+	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
+		return; /* There is nobody else to tell. */
+}
+
+struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
+						      const char *syscall_name,
+						      const struct bpf_ksyscall_opts *opts)
+{
+	struct answer answer;
+	do {
+		answer.print = hold;
+		ksyscall_attach(prog, syscall_name, opts, &answer);
+		if (answer.text.length > 0)
+			say(&answer);
+	} while (answer.again);
+	if (!answer.link)
+		errno = answer.error;
+	return answer.link;
+}
+
+static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
+					  bool retprobe)
+{
+	struct bpf_ksyscall_opts opts = { .sz = sizeof(opts), .retprobe = retprobe };
+	return EXPORT(bpf_program__attach_ksyscall)(prog, syscall_name, &opts);
+}
+
+struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
+{
+	struct bpf_link *(*own)(const struct bpf_program *);
+	bool retprobe;
+	const char *syscall_name = ksyscall_of_section(prog, &retprobe);
+	if (syscall_name)
+		return attach_by_section(prog, syscall_name, retprobe);
+	*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_program__attach");
+	if (own)
+		return own(prog);
+	errno = ELIBACC;
+	return NULL;
+}
+
+/* As libbpf.h has them. The code that `bpftool gen skeleton` makes fills them in. */
+struct bpf_prog_skeleton {
+	const char *name;
+	struct bpf_program **prog;
+	struct bpf_link **link;
+};
+
+struct bpf_object_skeleton {
+	size_t sz;
+	const char *name;
+	const void *data;
+	size_t data_sz;
+	struct bpf_object **obj;
+	int map_cnt;
+	int map_skel_sz;
+	void *maps;
+	int prog_cnt;
+	int prog_skel_sz;
+	char *progs;
+};
+
+/* libbpf passes over the programs that have their link. */
+int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
+{
+	int (*own)(struct bpf_object_skeleton *);
+	const struct bpf_program *first = NULL;
+	for (int i = 0; i < skeleton->prog_cnt; i++) {
+		struct bpf_prog_skeleton *in =
+			(void *)(skeleton->progs + (size_t)i * (size_t)skeleton->prog_skel_sz);
+		bool retprobe;
+		const char *syscall_name = ksyscall_of_section(*in->prog, &retprobe);
+		first = *in->prog;
+		if (*in->link || !syscall_name || !ksyscall_is_automatic(first))
+			continue;
+		*in->link = attach_by_section(first, syscall_name, retprobe);
+		if (!*in->link)
+			return -errno;
+	}
+	*(void **)&own = ksyscall_libbpfs_own(first, "bpf_object__attach_skeleton");
+	if (own)
+		return own(skeleton);
+	errno = ELIBACC;
+	return -errno;
+}
+
+print_fn *EXPORT(libbpf_set_print)(print_fn *print)
+{
+	return ksyscall_set_print(print, hold);
+}
+
+#ifdef __ARM_EABI__
+/* The unwinder has its own; the name is only there to link it in. */
+__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void);
+void __aeabi_unwind_cpp_pr0(void) {}
+__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr1(void);
+void __aeabi_unwind_cpp_pr1(void) {}
+#endif
