@@ -43,7 +43,7 @@ static const struct {
 };
 
 extern __typeof__(dladdr) dladdr __attribute__((weak));
-/* Where the program's own code and data are, for a program without a dynamic linker. */
+/* Where the program's own code and data are. */
 extern const char __executable_start[] __attribute__((weak)), _end[] __attribute__((weak));
 
 void *ksyscall_dlsym(void *handle, const char *name);
@@ -76,10 +76,9 @@ int ksyscall_dlclose(void *handle)
 
 int ksyscall_dladdr(const void *address, Dl_info *info)
 {
-	if (dladdr)
-		return dladdr(address, info);
+	/* That of a static C library knows nothing of the program itself. */
 	if ((const char *)address < __executable_start || (const char *)address >= _end)
-		return 0;
+		return dladdr ? dladdr(address, info) : 0;
 	info->dli_fbase = (void *)__executable_start;
 	info->dli_fname = "";
 	return 1;
