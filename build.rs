@@ -1,9 +1,18 @@
-//! Makes the C header, where the C boundary is built.
+//! Packs the syscall table of the architecture that is built for, and makes the C
+//! header, where the C boundary is built.
 //!
-//! It goes to the build's own folder; `make header` copies it to include/, and a
-//! test compares the two.
+//! The header goes to the build's own folder; `make header` copies it to include/, and
+//! a test compares the two.
+
+#[path = "src/encode.rs"]
+mod encode;
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
 
 fn main() {
+    table();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(libbpf_h_has_ksyscall)");
     println!("cargo::rustc-check-cfg=cfg(fuzzing)");
@@ -11,22 +20,34 @@ fn main() {
     header();
 }
 
+fn path(variable: &str) -> PathBuf {
+    PathBuf::from(env::var_os(variable).expect("cargo sets it"))
+}
+
+/// Without a table of its architecture the library knows no call by another name than
+/// its function's.
+fn table() {
+    let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
+    let source = path("CARGO_MANIFEST_DIR").join(format!("src/tables/{arch}.tbl"));
+    println!("cargo::rerun-if-changed=src/encode.rs");
+    println!("cargo::rerun-if-changed=src/tables");
+    let text = fs::read_to_string(source).unwrap_or_default();
+    fs::write(path("OUT_DIR").join("table"), encode::encode(&text)).expect("the build's folder");
+    fs::write(path("OUT_DIR").join("table.txt"), text).expect("the build's folder");
+}
+
 #[cfg(feature = "capi")]
 fn header() {
-    use std::env::var_os;
-    use std::path::PathBuf;
-
-    let root = PathBuf::from(var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let out = PathBuf::from(var_os("OUT_DIR").expect("cargo sets it"));
-    for source in ["cbindgen.toml", "src/capi/mod.rs", "src/capi/opts.rs"] {
+    let (root, out) = (path("CARGO_MANIFEST_DIR"), path("OUT_DIR"));
+    for source in ["cbindgen.toml", "src/capi/header.rs", "src/capi/opts.rs"] {
         println!("cargo::rerun-if-changed={source}");
     }
     cbindgen::Builder::new()
         .with_config(
             cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml"),
         )
-        // It follows the `mod` lines from here.
-        .with_src(root.join("src/capi/mod.rs"))
+        .with_src(root.join("src/capi/header.rs"))
+        .with_src(root.join("src/capi/opts.rs"))
         .generate()
         .expect("the header")
         .write_to_file(out.join("ksyscall.h"));

@@ -74,9 +74,9 @@ extern "C" {
  * As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
  * NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
  */
-struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
-                                              const char *syscall_name,
-                                              const struct bpf_ksyscall_opts *opts);
+extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
+                                                     const char *syscall_name,
+                                                     const struct bpf_ksyscall_opts *opts);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -120,7 +120,7 @@ impl Conventions {
     }
 
     /// Those of the set in which `symbol` may serve the call of the row.
-    pub(crate) fn that_have(self, symbol: &Symbol, row: &Row<'_>) -> Self {
+    pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }
 }
@@ -132,11 +132,11 @@ impl Convention {
 
     /// The symbols that may serve the call of the row in a kernel of this
     /// convention, most likely first.
-    pub(crate) fn symbols(&self, row: &Row<'_>) -> impl Iterator<Item = Symbol> {
+    pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {
         (0..).map_while(|before| self.symbol(row, before))
     }
 
-    fn symbol(&self, row: &Row<'_>, before: usize) -> Option<Symbol> {
+    fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
         let (sys, rest) = row.function(self.column, before)?;
         Some(Symbol::new(self.prefix, sys, rest))
     }

@@ -184,15 +184,20 @@ fn say_not_found(name: &SyscallName, tried: TriedConventions, out: &mut dyn FnMu
         }
     }
     if lead != ", " {
-        out("this architecture does not have it");
+        out("no entry of this architecture's system call table leads to it");
+    }
+    if row.is_known {
+        if !row.since().is_empty() {
+            out("; it exists since Linux ");
+            out(row.since());
+        }
+        return;
     }
     lead = "; did you mean ";
-    for near in table::nearest(name).into_iter().flatten() {
-        if near != name.as_str() {
-            out(lead);
-            out(near);
-            lead = ", ";
-        }
+    for near in table::nearest(name).iter().flatten() {
+        out(lead);
+        out(near.as_str());
+        lead = ", ";
     }
     if lead == ", " {
         out("?");

@@ -35,43 +35,23 @@ fn expected_name(bytes: &[u8]) -> Option<&str> {
 /// those that serve a 64-bit kernel's 32-bit processes, and whether it is marked.
 type ExpectedRow = (&'static str, Vec<&'static str>, Vec<&'static str>, bool);
 
-/// The table, by the format in `table.rs`.
+/// The table before it was packed, by the format in `table.rs`.
 static EXPECTED_TABLE: LazyLock<Vec<ExpectedRow>> = LazyLock::new(|| {
     let line = |line: &'static str| {
         let (native, compat) = line.split_once('|').unwrap_or((line, ""));
         let mut native = native.split_whitespace();
-        let name = native.next()?;
+        let name = native.next()?.split('@').next()?;
         let native: Vec<_> = native.collect();
         let compat: Vec<_> = compat.split_whitespace().collect();
         let compat = if compat.is_empty() { native.clone() } else { compat };
         Some((name.trim_end_matches('?'), native, compat, name.ends_with('?')))
     };
-    table::TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
+    let table = include_str!(concat!(env!("OUT_DIR"), "/table.txt"));
+    table.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
 });
 
 fn is_served((_, native, ..): &ExpectedRow) -> bool {
-    native != &["-"]
-}
-
-/// A call's name without what its spellings differ in, by the rule in `table.rs`.
-fn expected_stem(mut name: &str) -> &str {
-    for before in ["_", "new", "rt_"] {
-        if name.starts_with(before) {
-            name = &name[before.len()..];
-        }
-    }
-    for behind in ["_time64", "64", "32"] {
-        if name.ends_with(behind) {
-            name = &name[..name.len() - behind.len()];
-        }
-    }
-    name
-}
-
-fn are_one_call(one: &str, other: &str) -> bool {
-    let (one, other) = (expected_stem(one), expected_stem(other));
-    let has = |line: &str, stem| line.split(' ').any(|spelling| spelling == stem);
-    one == other || table::ALIASES.lines().any(|line| has(line, one) && has(line, other))
+    !native.first().is_some_and(|first| first.starts_with(['-', '=']))
 }
 
 /// The name without `sys_`.
@@ -81,12 +61,12 @@ fn bare_name(name: &str) -> &str {
 
 /// The row of the call, by the rules in `table.rs`.
 fn expected_row(name: &str) -> Option<&'static ExpectedRow> {
-    let table = &EXPECTED_TABLE;
-    let bare = bare_name(name);
-    let named = |name: &str| table.iter().find(|row| row.0 == name);
-    let exact = named(name).or(named(bare));
-    let spelled = || table.iter().find(|row| is_served(row) && are_one_call(row.0, bare));
-    exact.filter(|row| is_served(row)).or_else(spelled).or(exact)
+    let named = |name: &str| EXPECTED_TABLE.iter().find(|row| row.0 == name);
+    let row = named(name).or(named(bare_name(name)))?;
+    match row.1.first().and_then(|first| first.strip_prefix('=')) {
+        Some(call) => named(call),
+        None => Some(row),
+    }
 }
 
 /// The functions that may serve the call.
@@ -158,7 +138,7 @@ pub fn nearest(bytes: &[u8]) {
         return;
     };
     let text = name.as_str();
-    let limit = 1 + text.len() / 3;
+    let limit = 1 + text.len() / 6;
     let mut expected: Vec<_> = EXPECTED_TABLE
         .iter()
         .filter(|row| is_served(row) && row.0.len().abs_diff(text.len()) <= limit)
@@ -168,7 +148,9 @@ pub fn nearest(bytes: &[u8]) {
     // Stable: of equally near ones the table's first.
     expected.sort_by_key(|(distance, _)| *distance);
     let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).take(3).collect();
-    assert_eq!(table::nearest(&name).into_iter().flatten().collect::<Vec<_>>(), expected, "{name}");
+    let nearest = table::nearest(&name);
+    let nearest: Vec<_> = nearest.iter().flatten().map(SyscallName::as_str).collect();
+    assert_eq!(nearest, expected, "{name}");
 }
 
 /// The number that a text is, if it is nothing but digits of the base.

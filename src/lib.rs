@@ -49,6 +49,8 @@ mod attach;
 mod candidates;
 #[cfg(feature = "capi")]
 pub mod capi;
+#[cfg(test)]
+mod encode;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

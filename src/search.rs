@@ -45,7 +45,7 @@ impl Learnt {
 /// [`Error::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
     name: &SyscallName,
-    row: &Row<'_>,
+    row: &Row,
     learnt: &Learnt,
     mut probe: impl FnMut(&Symbol, bool) -> Result<Option<T>, Error>,
 ) -> Result<T, Error> {
@@ -185,7 +185,7 @@ mod tests {
         let mut kernel = Kernel::new(&["__x64_sys_socketcall", "__x64_sys_getpid"]);
         let error = kernel.search("socketcall").unwrap_err();
         assert_eq!(error.errno(), libc::ENOENT);
-        assert!(error.to_string().contains("this architecture does not have it"), "{error}");
+        assert!(error.to_string().contains("no entry of this architecture"), "{error}");
     }
 
     #[test]

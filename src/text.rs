@@ -51,6 +51,7 @@ pub(crate) fn number(text: &str, base: u8) -> Option<u64> {
 
 /// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
@@ -73,7 +74,14 @@ impl<const N: usize> Text<N> {
         }
     }
 
+    /// Keeps the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.bytes.get_mut(len..self.len).unwrap_or_default().fill(0);
+        self.len = self.len.min(len);
+    }
+
     /// Adds as much of `text` as fits.
+    #[inline(never)]
     pub(crate) fn add(&mut self, text: &str) {
         text.bytes().for_each(|byte| self.push(byte));
     }
@@ -153,5 +161,10 @@ mod tests {
         text.push(b'8');
         assert!(text.is_cut());
         assert_eq!(text.as_c_str(), c"1234567");
+        text.truncate(9);
+        assert_eq!(text.as_str(), "1234567");
+        text.truncate(2);
+        text.push(b'x');
+        assert_eq!((text.as_str(), text.as_c_str()), ("12x", c"12x"));
     }
 }

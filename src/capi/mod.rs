@@ -4,7 +4,7 @@
 //! The functions themselves are in `entry.c`, for the program's print callback is
 //! called from there: what unwinds through it, a C++ exception or the end of a
 //! thread, would stop the process in a frame of Rust. Here their arguments are
-//! checked and converted. `opts.rs` reads the options as libbpf does, `libbpf.rs`
+//! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads the options as libbpf does, `libbpf.rs`
 //! finds the libbpf that the program came from, `link.rs` makes the object that
 //! libbpf's `bpf_link__*` functions work on, `auto.rs` tells which programs attach by
 //! their section, `print.rs` has libbpf's print callback and `warning.rs` what it is
@@ -14,6 +14,7 @@
 mod auto;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod header;
 mod libbpf;
 mod link;
 mod opts;
@@ -27,22 +28,9 @@ use errno::Errno;
 use crate::name::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 use crate::{Error, Symbol};
+pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
-
-/// A BPF program of libbpf's; see libbpf.h.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-pub struct bpf_program {
-    _opaque: [u8; 0],
-}
-
-/// A BPF link of libbpf's; see libbpf.h.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-pub struct bpf_link {
-    _opaque: [u8; 0],
-}
 
 /// Why the function answers NULL.
 #[derive(Debug)]
@@ -83,36 +71,6 @@ impl Failure {
             Failure::Unreached(_) => libc::ENOENT,
         })
     }
-}
-
-unsafe extern "C" {
-    /// Attaches a BPF program to a system call, by the name in its man page.
-    ///
-    /// The program runs each time the call is made, by any process of this
-    /// architecture. The kernel function is found by the architecture's syscall table
-    /// and the running kernel's naming convention: "stat", which `sys_newstat`
-    /// serves, is attached to `__x64_sys_newstat` on x86-64.
-    ///
-    /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
-    /// @param syscall_name the call's name, for example "openat"
-    /// @param opts cookie and return probe, or NULL
-    /// @return a link that every `bpf_link__` function of libbpf takes, or NULL with
-    /// errno set, never to 0:
-    ///  - EINVAL: an argument is not valid, or the program is not loaded;
-    ///  - ENOENT: the kernel does not have the call;
-    ///  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe where the kernel
-    ///    allows none;
-    ///  - EPERM, EACCES: no permission;
-    ///  - ELIBACC: no libbpf is loaded;
-    ///  - ENOMEM, EMFILE and what else perf_event_open(2) and bpf(2) fail with.
-    ///
-    /// As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
-    /// NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.
-    pub fn bpf_program__attach_ksyscall(
-        prog: *const bpf_program,
-        syscall_name: *const c_char,
-        opts: *const bpf_ksyscall_opts,
-    ) -> *mut bpf_link;
 }
 
 /// What `bpf_program__attach_ksyscall` in `entry.c` has to do, in this order;
