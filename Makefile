@@ -19,7 +19,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests differential fuzz matrix vm,$(folder)/*))
+SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests c-tests/clients differential fuzz matrix vm,$(folder)/*))
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
