@@ -40,9 +40,9 @@ struct answer {
 	struct bpf_link *link;
 	print_fn *print; /* before the call, what stands in for it meanwhile */
 	struct {
-		char bytes[1024];
 		size_t length;
 		bool is_cut;
+		char bytes[1024];
 	} text;
 	bool again;
 	int error;
@@ -95,7 +95,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 {
 	struct answer answer;
 	do {
-		answer.print = hold;
+		answer = (struct answer){ .print = hold };
 		ksyscall_attach(prog, syscall_name, opts, &answer);
 		if (answer.text.length > 0)
 			say(&answer);
