@@ -116,13 +116,12 @@ mod tests {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
             let mut place = Place::of(name, false);
-            let found =
-                search(&table::row(&name), &self.learnt, &mut place.symbol, |symbol, doubt| {
-                    self.asked.push(symbol.to_string());
-                    let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
-                    let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
-                    Ok(is_there.then(|| symbol.to_string()))
-                });
+            let found = search(&table::row(&name), &self.learnt, &mut place, |symbol, doubt| {
+                self.asked.push(symbol.to_string());
+                let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
+                let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
+                Ok(is_there.then(|| symbol.to_string()))
+            });
             found.map_err(|refusal| Error::new(refusal, &place))
         }
     }
