@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Why an attach failed is said once, to the callback of libbpf_set_print(). */
+#include "messages.h"
 #include "programs.h"
 
 #include <pthread.h>
-
-static char warned[2048];
-static int warnings, messages;
-
-static int keep(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	messages++;
-	if (level == LIBBPF_WARN) {
-		vsnprintf(warned, sizeof(warned), format, arguments);
-		warnings++;
-	}
-	return 0;
-}
 
 /* Fails with one warning, which has all the parts. */
 #define WARNS(attach, error, ...)                                                       \
 	do {                                                                            \
 		static const char *const parts[] = { __VA_ARGS__ };                     \
-		warnings = 0;                                                           \
+		forget_warnings();                                                      \
 		CHECK_FAILS(attach, error);                                             \
 		CHECK_EQ(warnings, 1);                                                  \
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)           \
@@ -33,7 +21,7 @@ TEST(a_warning_says_why)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
-	libbpf_set_print(keep);
+	libbpf_set_print(keep_warning);
 	WARNS(bpf_program__attach_ksyscall(prog, "opnat", NULL), ENOENT, "'on_entry'", "'opnat'",
 	      "__x64_sys_opnat", "openat");
 	WARNS(bpf_program__attach_ksyscall(prog, "no%s%ncall", NULL), EINVAL, "'no%s%ncall'");
@@ -49,27 +37,19 @@ TEST(a_warning_says_why)
 TEST(the_callback_stays_as_it_was)
 {
 	struct programs p = LOAD(count);
-	libbpf_set_print(keep);
+	libbpf_set_print(keep_warning);
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
-	CHECK(libbpf_set_print(NULL) == keep);
+	CHECK(libbpf_set_print(NULL) == keep_warning);
 	messages = 0;
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
 	CHECK_EQ(messages, 0);
-	CHECK(!libbpf_set_print(keep));
+	CHECK(!libbpf_set_print(keep_warning));
 	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	CHECK_EQ(warnings, 1);
 	unload(&p);
 }
 
 enum { THREADS = 4, ROUNDS = 50 };
-
-static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)format, (void)arguments;
-	if (level == LIBBPF_WARN)
-		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
-	return 0;
-}
 
 static void *fail(void *prog)
 {
