@@ -34,6 +34,36 @@ TEST(a_warning_says_why)
 	unload(&p);
 }
 
+/*
+ * Functions of these names exist, but x86-64 has no call that they serve. A tool with a
+ * program for each name attaches to them with libbpf, and so it does here.
+ */
+TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
+{
+	static const char *const names[] = { "uselib", "socketcall", "getuid16" };
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep_warning);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char says[80];
+		snprintf(says, sizeof(says), "no system call reaches __x64_sys_%s ", names[i]);
+		forget_warnings();
+		struct bpf_link *entry = ATTACH(program(&p, "on_entry"), names[i], NULL);
+		CHECK_EQ(warnings, 1);
+		CHECK_HAS(warned, "'on_entry'");
+		CHECK_HAS(warned, says);
+		/* It is said once of a function, whoever attaches to it how. */
+		struct bpf_link *back = ATTACH(program(&p, "on_return"), names[i], RETPROBE);
+		CHECK_EQ(warnings, 1);
+		syscall(SYS_uselib, "");
+		syscall(SYS_getuid);
+		CHECK_EQ(counted(&p, ON_ENTRY), 0);
+		CHECK_EQ(counted(&p, ON_RETURN), 0);
+		DESTROY(back);
+		DESTROY(entry);
+	}
+	unload(&p);
+}
+
 TEST(the_callback_stays_as_it_was)
 {
 	struct programs p = LOAD(count);
