@@ -6,7 +6,8 @@
  */
 #include "programs.h"
 
-static __typeof__(&bpf_program__attach_ksyscall) attach;
+/* An old libbpf.h does not declare it. */
+static struct bpf_link *(*attach)(const struct bpf_program *, const char *, const void *opts);
 
 /* What the library says, if the attach fails as it should. */
 static void check_that_it_fails(void)
