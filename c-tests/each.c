@@ -34,19 +34,27 @@ static int count_warnings(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
-/* Has libbpf load the programs whose function of libbpf's name exists; says how many. */
+/*
+ * Has libbpf load the programs whose function of libbpf's name exists; says how many.
+ * Before 6.1 some may not be probed, by libbpf either: those that ftrace does not know.
+ */
 static int choose(const struct bpf_object *object)
 {
+	const char *list = "/proc/kallsyms", *form = "%*x %*c __x64_sys_%255s";
 	struct bpf_program *prog;
 	char line[512], name[256];
 	int count = 0;
+	if (!kernel_is_at_least(6, 1)) {
+		list = "/sys/kernel/tracing/available_filter_functions";
+		form = "__x64_sys_%255s";
+	}
 	bpf_object__for_each_program(prog, object)
 		CHECK_EQ(bpf_program__set_autoload(prog, false), 0);
-	FILE *file = fopen("/proc/kallsyms", "re");
+	FILE *file = fopen(list, "re");
 	CHECK(file);
 	while (fgets(line, sizeof(line), file)) {
 		char in_object[300];
-		if (sscanf(line, "%*x %*c __x64_sys_%255s", name) != 1)
+		if (sscanf(line, form, name) != 1)
 			continue;
 		snprintf(in_object, sizeof(in_object), "on_%s", name);
 		prog = bpf_object__find_program_by_name(object, in_object);
@@ -61,8 +69,6 @@ static int choose(const struct bpf_object *object)
 
 TEST(a_program_for_every_call_attaches)
 {
-	if (!kernel_is_at_least(6, 1))
-		SKIP("before 6.1 the kernel refuses probes on some of the functions, libbpf's too");
 	struct rlimit usual = { 1024, 1024 };
 	CHECK(setrlimit(RLIMIT_NOFILE, &usual) == 0);
 	struct each_bpf *skeleton = each_bpf__open();
@@ -71,19 +77,27 @@ TEST(a_program_for_every_call_attaches)
 	CHECK(count > 300);
 	CHECK_EQ(each_bpf__load(skeleton), 0);
 	int fds = count_fds(), links = count_links();
+	struct bpf_program *prog;
 	libbpf_set_print(count_warnings);
 	if (each_bpf__attach(skeleton) != 0)
 		FAIL("errno %d, the last warning: %s", errno, other);
 	CHECK_EQ(count_fds(), fds + count);
-	CHECK_EQ(count_links(), links + count);
+	CHECK_EQ(count_links(), has_perf_links() ? links + count : links);
 	CHECK_TEXT(other, "");
-	for (int i = 0; i < UNREACHED; i++)
-		if (warnings_of[i] != 1)
+	int said = 0;
+	for (int i = 0; i < UNREACHED; i++) {
+		char in_object[64];
+		snprintf(in_object, sizeof(in_object), "on_%s", unreached[i]);
+		CHECK(prog = bpf_object__find_program_by_name(skeleton->obj, in_object));
+		if (warnings_of[i] != bpf_program__autoload(prog))
 			FAIL("%d warnings of %s", warnings_of[i], unreached[i]);
+		said += warnings_of[i];
+	}
+	CHECK(said > 0);
 	/* Not again: each is said once. */
-	struct bpf_link *again = bpf_program__attach(skeleton->progs.on_uselib);
+	struct bpf_link *again = bpf_program__attach(skeleton->progs.on_set_thread_area);
 	CHECK(again);
-	CHECK_EQ(warnings, UNREACHED);
+	CHECK_EQ(warnings, said);
 	DESTROY(again);
 	each_bpf__detach(skeleton);
 	CHECK_EQ(count_fds(), fds);

@@ -153,6 +153,37 @@ TEST(a_skeleton_without_programs_attaches)
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 }
 
+#if LIBBPF_MINOR_VERSION >= 5
+EMBED(ops, BPF_FOLDER "/ops.bpf.o");
+
+/* libbpf attaches the maps, since 1.5, behind the programs, and none if one of those fails. */
+TEST(a_skeletons_maps_attach_behind_its_programs)
+{
+	libbpf_set_print(NULL);
+	struct programs p = LOAD(ops);
+	struct chosen chosen;
+	struct bpf_map *map = bpf_object__find_map_by_name(p.object, "control");
+	struct bpf_link *link = NULL;
+	struct bpf_map_skeleton maps = { "control", &map, NULL, &link };
+	CHECK(map);
+	for (int fails = 1; fails >= 0; fails--) {
+		CHOOSE(&chosen, &p, "on_stat", "ssthresh", fails ? "on_no_call" : "undo_cwnd");
+		chosen.skeleton.map_cnt = 1;
+		chosen.skeleton.map_skel_sz = sizeof(maps);
+		chosen.skeleton.maps = &maps;
+		CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), fails ? -ENOENT : 0);
+		CHECK(chosen.links[0] && !chosen.links[1] && !chosen.links[2]);
+		CHECK_EQ(link != NULL, !fails);
+		__u64 stats = counted(&p, ON_ENTRY);
+		call_stat();
+		CHECK_EQ(counted(&p, ON_ENTRY), stats + 1);
+		destroy_links(&chosen);
+	}
+	DESTROY(link);
+	unload(&p);
+}
+#endif
+
 static int handled;
 
 static int no_attach(const struct bpf_program *prog, long cookie, struct bpf_link **link)
