@@ -4,9 +4,9 @@ use core::fmt;
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::name::SyscallName;
 use crate::refusal::{Place, Refusal, message};
+use crate::resolve::Symbol;
+use crate::resolve::SyscallName;
 
 /// Why a program could not be attached, pinned or detached.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -5,8 +5,8 @@ pub(crate) mod message;
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::name::SyscallName;
+use crate::resolve::Symbol;
+use crate::resolve::SyscallName;
 
 /// What failed, and what the kernel answered.
 #[derive(Clone, Copy, Debug)]

@@ -11,13 +11,13 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::libbpf::Libbpf;
 use super::{Failure, bpf_link, bpf_program, warning};
+use crate::attach::perf_link;
 use crate::attach::{self, Options, Target};
 use crate::attachment::Attachment;
-use crate::disarmed::disarmed;
-use crate::perf_link;
+use crate::kernel::disarmed::disarmed;
+use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
 use crate::sys::Fd;
-use crate::tracefs::Entry;
 
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]

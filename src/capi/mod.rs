@@ -26,8 +26,8 @@ use core::ffi::{CStr, c_char, c_int};
 use errno::Errno;
 
 use crate::Disarmed;
-use crate::name::{MAX_NAME_LEN, SyscallName};
 use crate::refusal::{Place, Refusal};
+use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};

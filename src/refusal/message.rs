@@ -7,7 +7,8 @@
 use errno::Errno;
 
 use super::{Place, Refusal};
-use crate::{sys, table};
+use crate::resolve::{suggestions, table};
+use crate::sys;
 
 /// Says what failed, and where.
 pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
@@ -90,7 +91,7 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
     }
     let mut end: &[u8] = b"";
     lead = b"; did you mean ";
-    table::nearest(&place.name, &mut |near| {
+    suggestions::nearest(&place.name, &mut |near| {
         out(lead);
         out(near);
         lead = b", ";

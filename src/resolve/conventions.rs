@@ -6,9 +6,9 @@
 
 use core::fmt;
 
-use crate::name::MAX_NAME_LEN;
+use super::name::MAX_NAME_LEN;
+use super::table::{Column, Row};
 use crate::sys;
-use crate::table::{Column, Row};
 
 /// How a kernel names the functions behind its syscall table.
 pub(crate) struct Convention {
