@@ -35,7 +35,7 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Attaches the loaded program behind the fd `program`.
+/// Attaches the loaded program whose fd is `program`.
 #[cfg(feature = "std")]
 pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);

@@ -33,7 +33,7 @@ pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
 
-/// Why the function answers NULL.
+/// Why the function returns NULL.
 #[derive(Debug)]
 enum Failure {
     /// `sz` is less than its own size.

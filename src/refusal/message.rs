@@ -1,4 +1,4 @@
-//! What is said of a failure: what was tried, what the kernel answered, and what that
+//! What is said of a failure: what was tried, what the kernel returned, and what that
 //! may mean.
 //!
 //! The text is made in pieces, for the C library has no other way to make one: what a
@@ -47,7 +47,7 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
     fill(sentence, place, refusal.errno(), hint, out);
 }
 
-/// Says the sentence, with the symbol for `$`, and for `!` what the kernel answered and
+/// Says the sentence, with the symbol for `$`, and for `!` what the kernel returned and
 /// what that may mean.
 pub(crate) fn fill(
     sentence: &[u8],

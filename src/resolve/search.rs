@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_with_wrappers_is_never_answered_with_a_plain_symbol() {
+    fn no_plain_symbol_is_taken_on_a_kernel_with_wrappers() {
         let mut kernel = Kernel::wrapped();
         assert!(matches!(kernel.search("only_plain"), Err(Error::NotFound { .. })));
         assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);

@@ -76,7 +76,7 @@ impl Kernel {
             }
             libc::SYS_perf_event_open => {
                 // SAFETY: it is a `perf_event_attr`: `config` is its third field's, `config1`
-                // stands behind seven more numbers.
+                // stands after seven more numbers.
                 let (config, symbol) = unsafe {
                     let attr = a as *const u64;
                     (*attr.add(1), *attr.add(7))

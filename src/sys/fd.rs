@@ -27,7 +27,7 @@ impl Fd {
         Self(fd)
     }
 
-    /// Closes it, saying what the kernel answered. It is closed in any case, so
+    /// Closes it, and returns what the kernel did. It is closed in any case, so
     /// this is not done again if a signal has interrupted it.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.

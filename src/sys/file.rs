@@ -57,7 +57,7 @@ pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
 }
 
 /// Calls `is_last` with every line of a file, of a very long one with its start,
-/// until it answers yes.
+/// until it returns true.
 pub(crate) fn for_each_line(
     file: &Fd,
     is_last: &mut dyn FnMut(&[u8]) -> bool,
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn lines_are_read_whole_and_long_ones_by_their_start() {
         let path = std::env::temp_dir().join(format!("ksyscall-lines-{}", std::process::id()));
-        std::fs::write(&path, format!("one\n{}\n\nlast\nbehind\n", "x".repeat(3000))).unwrap();
+        std::fs::write(&path, format!("one\n{}\n\nlast\nmore\n", "x".repeat(3000))).unwrap();
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         let file = open(&name, Mode::Read).unwrap();
         let mut lines = Vec::new();
