@@ -9,6 +9,8 @@ mod bpf;
 pub(crate) mod fake;
 mod fd;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 mod perf_event;
 mod process;
 

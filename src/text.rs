@@ -2,6 +2,9 @@
 //!
 //! What is here does less than the standard library's, in a tenth of the code.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
+
 use core::ffi::CStr;
 use core::ops::{Deref, DerefMut};
 

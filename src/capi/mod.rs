@@ -12,12 +12,12 @@
 #![allow(unsafe_code)]
 
 mod auto;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
 mod header;
 mod libbpf;
 mod link;
 mod opts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 mod print;
 mod warning;
 

@@ -192,8 +192,8 @@ fn unpack(byte: u8, pairs: &[u8], row: &mut Row, is_last: &mut dyn FnMut(&Row) -
 pub(crate) mod tests {
     use super::*;
 
-    use crate::fuzzing::joined;
     use crate::resolve::encode::{encode, shortened};
+    use crate::resolve::oracle::joined;
 
     pub(crate) const SMALL: &str = "\
 # a small table
