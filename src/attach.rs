@@ -48,7 +48,6 @@ pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Re
 }
 
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
-#[inline(never)]
 pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();

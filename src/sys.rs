@@ -35,7 +35,6 @@ pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
 ///
 /// # Safety
 /// The arguments are what the call takes.
-#[inline(never)]
 unsafe fn call(
     number: c_long,
     a: usize,

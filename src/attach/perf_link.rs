@@ -10,7 +10,6 @@ use crate::sys;
 
 /// Attaches a program to an event, which then is the attachment's if it is not the
 /// attachment itself.
-#[inline(never)]
 pub(crate) fn attach(
     program: c_int,
     event: Attachment,

@@ -124,7 +124,6 @@ unsafe extern "C" fn ksyscall_attach(
     }
 }
 
-#[inline(never)]
 unsafe fn attach(
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,

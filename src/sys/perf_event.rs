@@ -31,7 +31,6 @@ const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 ///
 /// # Safety
 /// If `kind` is the kprobe PMU's, `config1` is the address of a C string.
-#[inline(never)]
 unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
     const ALL_PROCESSES: usize = usize::MAX; // -1
