@@ -23,6 +23,7 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
+#[inline(never)]
 pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
     let backend = Backend::find();
     match backend.open(symbol, 0, retprobe) {
