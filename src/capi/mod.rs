@@ -33,6 +33,11 @@ pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
 
+unsafe extern "C" {
+    /// getenv(3), but for a process that has more privileges than who started it.
+    fn secure_getenv(name: *const c_char) -> *const c_char;
+}
+
 /// Why the function returns NULL.
 #[derive(Debug)]
 enum Failure {
@@ -132,7 +137,9 @@ unsafe fn attach(
     place: &mut Place,
 ) -> Result<*mut bpf_link, Failure> {
     // SAFETY: the caller's promise.
-    let options = unsafe { opts::read(opts) }?;
+    let mut options = unsafe { opts::read(opts) }?;
+    // SAFETY: the name is a C string.
+    options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
     place.name = unsafe { name(syscall_name) }?;
