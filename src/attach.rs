@@ -38,14 +38,18 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Attaches the loaded program whose fd is `program`.
+/// Attaches the loaded program.
 #[cfg(feature = "std")]
-pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Result<Link, Error> {
+pub(crate) fn attach(
+    program_fd: c_int,
+    name: &SyscallName,
+    options: Options,
+) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);
     let target = open(&mut place, options);
     let attached = target.and_then(|Target { event, is_reached }| {
         let kept = kept_event(&event, options)?;
-        let attachment = perf_link::attach(program, event, options.cookie)?;
+        let attachment = perf_link::attach(program_fd, event, options.cookie)?;
         Ok(Link::new(kept, attachment, place.symbol, is_reached))
     });
     attached.map_err(|refusal| Error::new(refusal, &place))

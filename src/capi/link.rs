@@ -42,12 +42,12 @@ struct Object {
 /// Attaches and makes a link of it.
 ///
 /// # Safety
-/// `prog` is a program of `libbpf`, and `program` its fd.
+/// `prog` is a program of `libbpf`, and `program_fd` its fd.
 #[inline(never)]
 pub(super) unsafe fn attach(
     libbpf: &Libbpf,
     prog: *const bpf_program,
-    program: c_int,
+    program_fd: c_int,
     place: &mut Place,
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
@@ -70,7 +70,7 @@ pub(super) unsafe fn attach(
     }
     let attached = open(place, options).and_then(|event| {
         let kept = attach::kept_event(&event, options).map_err(Failure::Attach)?;
-        let attached = perf_link::attach(program, event, options.cookie);
+        let attached = perf_link::attach(program_fd, event, options.cookie);
         Ok((kept, attached.map_err(Failure::Attach)?))
     });
     match attached {

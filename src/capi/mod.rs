@@ -148,9 +148,9 @@ unsafe fn attach(
     }
     let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
     // SAFETY: the caller's promise.
-    let program = unsafe { libbpf.program_fd(prog) }?;
+    let program_fd = unsafe { libbpf.program_fd(prog) }?;
     // SAFETY: the caller's promise.
-    unsafe { link::attach(libbpf, prog, program, place, options) }
+    unsafe { link::attach(libbpf, prog, program_fd, place, options) }
 }
 
 /// # Safety
