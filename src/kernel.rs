@@ -8,7 +8,7 @@ pub(crate) mod pmu;
 pub(crate) mod stubs;
 pub(crate) mod tracefs;
 
-use core::sync::atomic::{AtomicBool, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use crate::resolve::search::RuledOut;
 use stubs::Stubs;
@@ -22,7 +22,7 @@ pub(crate) struct Learnt {
     /// The conventions that it does not name the functions of its calls by.
     pub(crate) conventions: RuledOut,
     /// The kprobe PMU, as `pmu.rs` packs it; 0 if it has not been found.
-    pmu: AtomicU64,
+    pmu: AtomicU32,
     /// That it may have no BPF links of perf events.
     may_lack_perf_links: AtomicBool,
     stubs: Stubs,
@@ -30,7 +30,7 @@ pub(crate) struct Learnt {
 
 pub(crate) static LEARNT: Learnt = Learnt {
     conventions: RuledOut::nothing(),
-    pmu: AtomicU64::new(0),
+    pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
     stubs: Stubs::unread(),
 };

@@ -3,39 +3,41 @@
 
 use core::ffi::c_int;
 
+use crate::attach::Options;
 use crate::attachment::Attachment;
 use crate::kernel::perf_links::always_has_links;
 use crate::refusal::Refusal;
-use crate::sys;
+use crate::sys::{self, Fd};
 
-/// Attaches a program to an event, which then is the attachment's if it is not the
-/// attachment itself.
+/// Attaches a program to an event, which is the attachment then or is held by it. In
+/// that case its descriptor is returned as well, if it is to be kept.
 pub(crate) fn attach(
     program_fd: c_int,
     event: Attachment,
-    cookie: u64,
-) -> Result<Attachment, Refusal> {
+    options: Options,
+) -> Result<(Attachment, Option<Fd>), Refusal> {
     // On failure the event is dropped whole, for its parts have an order.
-    match sys::bpf_link_create(program_fd, event.fd.as_raw(), cookie) {
-        // The link holds the event.
-        Ok(fd) => return Ok(Attachment { fd, entry: event.entry }),
+    match sys::bpf_link_create(program_fd, event.fd.as_raw(), options.cookie) {
+        Ok(fd) => {
+            let kept = options.keep_event.then_some(event.fd);
+            return Ok((Attachment { fd, entry: event.entry }, kept));
+        }
         Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
             return Err(Refusal::LinkCreate(errno));
         }
         Err(_) => {}
     }
     sys::perf_event_set_bpf(event.fd.as_raw(), program_fd).map_err(Refusal::SetBpf)?;
-    if cookie != 0 {
+    if options.cookie != 0 {
         return Err(Refusal::CookieUnsupported);
     }
-    Ok(event)
+    Ok((event, None))
 }
 
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod tests {
     use super::*;
-    use crate::sys::Fd;
     use crate::sys::fake::{Kernel, refused};
 
     const PROGRAM_FD: c_int = 5;
@@ -45,7 +47,8 @@ mod tests {
         kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
             let event = Attachment { fd: unsafe { Fd::from_raw(10) }, entry: None };
-            super::attach(PROGRAM_FD, event, cookie).map(|attached| attached.fd.into_raw())
+            let options = Options { cookie, ..Options::default() };
+            super::attach(PROGRAM_FD, event, options).map(|(attached, _)| attached.fd.into_raw())
         })
     }
 

@@ -65,7 +65,8 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
     }
 }
 
-/// libbpf's own function, which `entry.c` stands before; NULL if there is none.
+/// libbpf's own function, which `entry.c` stands before; NULL if there is none. `caller`
+/// is where that was called from.
 ///
 /// # Safety
 /// `prog` is NULL or a program of a loaded libbpf, and `name` a C string.
@@ -73,7 +74,11 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
 unsafe extern "C" fn ksyscall_libbpfs_own(
     prog: *const bpf_program,
     name: *const c_char,
+    caller: *const c_void,
 ) -> *const c_void {
     // SAFETY: the caller's promise.
-    unsafe { Libbpf::of(prog).map_or(ptr::null(), |libbpf| libbpf.own(CStr::from_ptr(name))) }
+    unsafe {
+        let libbpf = Libbpf::by_definition(prog).unwrap_or_else(|| Libbpf::of_caller(caller));
+        libbpf.map_or(ptr::null(), |libbpf| libbpf.own(CStr::from_ptr(name)))
+    }
 }

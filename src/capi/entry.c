@@ -20,6 +20,9 @@
 #define EXPORT(name) name
 #endif
 
+/* Where the exported function was called from. */
+#define CALLER __builtin_return_address(0)
+
 struct bpf_link;
 struct bpf_program;
 
@@ -53,8 +56,8 @@ void ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
 		     const struct bpf_ksyscall_opts *opts, struct answer *answer);
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
 bool ksyscall_is_automatic(const struct bpf_program *prog);
-void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name);
-print_fn *ksyscall_set_print(print_fn *print, print_fn *hold);
+void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name, const void *caller);
+print_fn *ksyscall_set_print(print_fn *print, print_fn *hold, const void *caller);
 print_fn *ksyscall_found_print(void);
 
 /* And these are exported. */
@@ -108,7 +111,11 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	struct bpf_ksyscall_opts opts = { .sz = sizeof(opts), .retprobe = retprobe };
+	/* Without the padding, which need not be zero. */
+	struct bpf_ksyscall_opts opts = {
+		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
+		.retprobe = retprobe,
+	};
 	return EXPORT(bpf_program__attach_ksyscall)(prog, syscall_name, &opts);
 }
 
@@ -125,7 +132,7 @@ struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
 	const char *syscall_name = ksyscall_of_section(prog, &retprobe);
 	if (syscall_name)
 		return attach_by_section(prog, syscall_name, retprobe);
-	*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_program__attach");
+	*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_program__attach", CALLER);
 	if (own)
 		return own(prog);
 	return no_libbpf(prog, "bpf_program__attach");
@@ -182,7 +189,7 @@ int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 		} else {
 			part.map_cnt = skeleton->map_cnt;
 		}
-		*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_object__attach_skeleton");
+		*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_object__attach_skeleton", CALLER);
 		if (!own) {
 			no_libbpf(prog, "bpf_object__attach_skeleton");
 			return -errno;
@@ -200,7 +207,7 @@ int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 
 print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 {
-	return ksyscall_set_print(print, hold);
+	return ksyscall_set_print(print, hold, CALLER);
 }
 
 #ifdef __ARM_EABI__

@@ -90,21 +90,34 @@ impl Libbpf {
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
-    unsafe fn by_definition(prog: *const bpf_program) -> Option<Option<Self>> {
+    pub(super) unsafe fn by_definition(prog: *const bpf_program) -> Option<Option<Self>> {
         const WORDS: usize = 5;
         if prog.is_null() {
             return None;
         }
-        // SAFETY: in every release a program is longer than this.
-        let object = (0..WORDS).find_map(|word| unsafe {
-            object_at(ptr::read(prog.cast::<*const c_void>().add(word)))
-        })?;
-        let has_it = |libbpf: &Self| {
-            libbpf.object().is_some_and(|libbpf| libbpf.dli_fbase == object.dli_fbase)
-        };
-        // Symbols bound to another's functions in its place, if any, are kept.
-        let usual = Self::usual().filter(has_it);
-        Some(usual.or_else(|| Self::open(object.dli_fname).filter(has_it)))
+        let mut found = None;
+        for word in 0..WORDS {
+            // SAFETY: in every release a program is longer than this.
+            let word = unsafe { ptr::read(prog.cast::<*const c_void>().add(word)) };
+            let Some(object) = object_at(word) else { continue };
+            let has_it = |libbpf: &Self| {
+                libbpf.object().is_some_and(|libbpf| libbpf.dli_fbase == object.dli_fbase)
+            };
+            // Symbols bound to another's functions in its place, if any, are kept.
+            let usual = Self::usual().filter(has_it);
+            found = Some(usual.or_else(|| Self::open(object.dli_fname).filter(has_it)));
+            if matches!(found, Some(Some(_))) {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
+    /// can have one of its own, which no other file finds.
+    pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
+        let file = object_at(caller).and_then(|file| Self::open(file.dli_fname));
+        file.filter(|file| file.bpf_program__fd().is_some()).or_else(Self::usual)
     }
 
     /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
@@ -140,7 +153,10 @@ impl Libbpf {
         let handle = if self.0 == libc::RTLD_DEFAULT { libc::RTLD_NEXT } else { self.0 };
         // SAFETY: the handle is open, or RTLD_NEXT: what is loaded after this library.
         let own = unsafe { libc::dlsym(handle, name.as_ptr()) };
-        if !own.is_null() || handle != libc::RTLD_NEXT {
+        // A file that is linked to this library finds that first.
+        let ours = object_at(object_at as *const c_void).map(|file| file.dli_fbase);
+        let is_ours = object_at(own).map(|file| file.dli_fbase) == ours;
+        if !own.is_null() && !is_ours {
             return own;
         }
         // It is loaded before this library, or was opened after the program began.

@@ -68,13 +68,10 @@ pub(super) unsafe fn attach(
     if object.is_null() {
         return Err(Failure::NoMemory);
     }
-    let attached = open(place, options).and_then(|event| {
-        let kept = attach::kept_event(&event, options).map_err(Failure::Attach)?;
-        let attached = perf_link::attach(program_fd, event, options.cookie);
-        Ok((kept, attached.map_err(Failure::Attach)?))
-    });
+    let attached = open(place, options)
+        .and_then(|event| perf_link::attach(program_fd, event, options).map_err(Failure::Attach));
     match attached {
-        Ok((kept_event, Attachment { fd, entry })) => {
+        Ok((Attachment { fd, entry }, kept_event)) => {
             let base = Base {
                 detach: Some(detach),
                 dealloc: None,

@@ -18,14 +18,19 @@ static OUT: AtomicU32 = AtomicU32::new(0);
 static FOUND: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Runs `action` while no other thread of this process changes the callback.
-fn alone<T>(action: impl FnOnce() -> T) -> T {
+fn alone<T>(action: impl Fn() -> T) -> T {
+    /// As if for ever: then it is a signal handler that interrupted the one it waits for.
+    const LONG: u32 = 100_000;
     let own = sys::process_id() as u32;
-    while OUT.swap(own, Ordering::Acquire) == own {
+    for _ in 0..LONG {
+        if OUT.swap(own, Ordering::Acquire) != own {
+            let result = action();
+            OUT.store(0, Ordering::Release);
+            return result;
+        }
         sys::yield_now();
     }
-    let result = action();
-    OUT.store(0, Ordering::Release);
-    result
+    action()
 }
 
 impl Libbpf {
@@ -55,13 +60,15 @@ impl Libbpf {
 /// `libbpf_set_print()`, which waits while the callback is out.
 ///
 /// # Safety
-/// `callback` is what libbpf takes, and `hold` what [`Libbpf::print_callback`] is given.
+/// `callback` is what libbpf takes, and `hold` what [`Libbpf::print_callback`] is given;
+/// `caller` is where the exported function was called from.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_set_print(
     callback: Option<Print>,
     hold: Option<Print>,
+    caller: *const c_void,
 ) -> Option<Print> {
-    let set_print = Libbpf::usual()?.own_libbpf_set_print()?;
+    let set_print = Libbpf::of_caller(caller)?.own_libbpf_set_print()?;
     // SAFETY: the caller's promise.
     alone(|| replaced(unsafe { set_print(callback) }, hold))
 }

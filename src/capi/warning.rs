@@ -2,7 +2,7 @@
 //! function.
 
 use core::ffi::{CStr, c_char};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::libbpf::{Libbpf, Print};
 use super::{Answer, Failure, MAX_SHOWN, bpf_program};
@@ -54,7 +54,7 @@ pub(super) unsafe fn write(
 pub(super) fn is_first_of(symbol: &Symbol) -> bool {
     /// More than there are such functions on any architecture.
     const ROOM: usize = 256;
-    static SAID: [AtomicU64; ROOM] = [const { AtomicU64::new(0) }; ROOM];
+    static SAID: [AtomicUsize; ROOM] = [const { AtomicUsize::new(0) }; ROOM];
     let sought = hash(symbol.as_bytes());
     for said in &SAID {
         match said.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {

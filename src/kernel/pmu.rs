@@ -19,21 +19,26 @@ impl Pmu {
     /// Reads sysfs the first time that it is there; neither number changes
     /// while the kernel runs.
     pub(crate) fn find() -> Option<Self> {
-        // A PMU's type is never 0, which is PERF_TYPE_HARDWARE.
+        // A PMU's type is a small number, and never 0, which is PERF_TYPE_HARDWARE.
+        const KIND_BITS: u32 = 26;
         let known = LEARNT.pmu.load(Ordering::Relaxed);
         if known != 0 {
-            return Some(Self { kind: known as u32, retprobe_bit: (known >> 32) as u32 });
+            let kind = known & ((1 << KIND_BITS) - 1);
+            return Some(Self { kind, retprobe_bit: known >> KIND_BITS });
         }
         let kind = sys::read_number(c"/sys/bus/event_source/devices/kprobe/type", b"").ok()?;
         let bit =
             sys::read_number(c"/sys/bus/event_source/devices/kprobe/format/retprobe", b"config:")
                 .ok()?;
-        LEARNT.pmu.store(bit << 32 | kind, Ordering::Relaxed);
-        Some(Self { kind: kind as u32, retprobe_bit: bit as u32 })
+        let found = Self { kind: kind as u32, retprobe_bit: bit as u32 & 63 };
+        if kind < 1 << KIND_BITS {
+            LEARNT.pmu.store(found.retprobe_bit << KIND_BITS | found.kind, Ordering::Relaxed);
+        }
+        Some(found)
     }
 
     /// The `config` of an event on a function's entry, or on its return.
     pub(crate) fn config(self, retprobe: bool) -> u64 {
-        u64::from(retprobe) << (self.retprobe_bit & 63)
+        u64::from(retprobe) << self.retprobe_bit
     }
 }

@@ -15,7 +15,7 @@
 //! to a process with `CAP_SYSLOG`.
 
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use errno::Errno;
 
@@ -29,7 +29,7 @@ const MAX_STUBS: usize = 1024;
 
 /// The names of the running kernel's stubs, each by its [`hash`].
 pub(crate) struct Stubs {
-    hashes: [AtomicU64; MAX_STUBS],
+    hashes: [AtomicUsize; MAX_STUBS],
     /// One more than there are, 0 before they were read: zeros take no room in the library.
     end: AtomicUsize,
 }
@@ -50,7 +50,7 @@ pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
 
 impl Stubs {
     pub(crate) const fn unread() -> Self {
-        Self { hashes: [const { AtomicU64::new(0) }; MAX_STUBS], end: AtomicUsize::new(0) }
+        Self { hashes: [const { AtomicUsize::new(0) }; MAX_STUBS], end: AtomicUsize::new(0) }
     }
 
     fn are_read(&self) -> bool {
@@ -109,11 +109,12 @@ impl Stubs {
 }
 
 /// FNV-1a. That a function has the hash of one of a thousand stubs is a chance of
-/// 1 in 10^16.
-pub(crate) fn hash(name: &[u8]) -> u64 {
-    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+/// 1 in 10^16, with 32 bits of 1 in 10^6.
+pub(crate) fn hash(name: &[u8]) -> usize {
+    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    });
+    hash as usize
 }
 
 #[cfg(test)]

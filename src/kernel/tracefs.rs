@@ -36,10 +36,13 @@ pub(crate) struct EntryName {
 impl EntryName {
     fn next() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
+        // By its page, no copy of this library in the process has another's numbers: since
+        // Linux 5.4 the kernel may add a probe to an entry that has the name already.
+        let copy = &raw const NUMBER as usize as u64 >> 12;
         Self {
             namespace: sys::pid_namespace(),
             pid: sys::process_id(),
-            number: NUMBER.fetch_add(1, Ordering::Relaxed).into(),
+            number: copy << 28 | u64::from(NUMBER.fetch_add(1, Ordering::Relaxed) & 0xfff_ffff),
         }
     }
 
@@ -95,7 +98,7 @@ impl Entry {
             }
             match command(&events, line) {
                 Ok(()) => return Ok(Self(name)),
-                // Another copy of this library in the process has used the number.
+                // It has been used: by a process that had this one's id, say.
                 Err(Errno(libc::EEXIST)) => {}
                 Err(errno @ (Errno(libc::ENOENT) | Errno(libc::EINVAL))) => {
                     return Err(Refusal::Probe(errno));
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_entrys_name_is_read_back_from_the_list() {
-        let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u32::MAX.into() };
+        let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u64::MAX };
         let mut text = Line::new();
         name.add_to(&mut text);
         let name_text = std::str::from_utf8(text.as_bytes()).unwrap();

@@ -27,11 +27,19 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Whether there is a file.
+/// Whether there is a file that this process can reach, with the privileges by which it
+/// would open it: without `AT_EACCESS` (Linux 5.8), the real user's would count.
 pub(crate) fn exists(path: &CStr) -> bool {
     let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+    let (mode, flags) = (libc::F_OK as usize, libc::AT_EACCESS as usize);
     // SAFETY: `path` is a C string.
-    unsafe { call(libc::SYS_faccessat, folder, path, libc::F_OK as usize, 0, 0) }.is_ok()
+    unsafe {
+        match call(libc::SYS_faccessat2, folder, path, mode, flags, 0) {
+            Err(Errno(libc::ENOSYS)) => call(libc::SYS_faccessat, folder, path, mode, 0, 0),
+            found => found,
+        }
+    }
+    .is_ok()
 }
 
 /// Reads up to `buffer.len()` bytes; 0 is the end of the file.

@@ -96,6 +96,8 @@ pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(
     const WRITE: usize = if cfg!(any(
         target_arch = "mips",
         target_arch = "mips64",
+        target_arch = "mips32r6",
+        target_arch = "mips64r6",
         target_arch = "powerpc",
         target_arch = "powerpc64",
         target_arch = "sparc",
