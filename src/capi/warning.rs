@@ -75,8 +75,8 @@ impl Failure {
             Failure::NotLoaded => b"the program has no fd (was it loaded?)",
             Failure::NoName => b"the name is NULL",
             Failure::NoLibbpf => {
-                b"no libbpf is loaded that could have made the program. If libbpf is linked \
-                 statically, link libksyscall so too: pkg-config --libs libksyscall-static"
+                b"no libbpf is loaded that could have made the program; if it is linked \
+                 statically, link libksyscall-static (see pkg-config)"
             }
             Failure::NoMemory => b"no memory",
             Failure::NoLink => b"this libbpf cannot make a link for it",

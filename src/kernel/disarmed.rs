@@ -36,8 +36,8 @@ pub fn disarmed() -> Option<Disarmed> {
 impl Disarmed {
     pub(crate) fn text(self) -> &'static str {
         match self {
-            Disarmed::Ftrace => "kernel.ftrace_enabled is 0: no attached program runs",
-            Disarmed::Kprobes => "/sys/kernel/debug/kprobes/enabled is 0: no attached program runs",
+            Disarmed::Ftrace => "kernel.ftrace_enabled is 0: no program runs",
+            Disarmed::Kprobes => "/sys/kernel/debug/kprobes/enabled is 0: no program runs",
         }
     }
 }

@@ -39,9 +39,7 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
         Refusal::SetBpf(errno) => {
             (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
         }
-        Refusal::CookieUnsupported => {
-            (b"a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)", b"")
-        }
+        Refusal::CookieUnsupported => (b"a BPF cookie needs Linux 5.15", b""),
         #[cfg(feature = "std")]
         Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),
@@ -81,7 +79,7 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
         lead = b", ";
     }
     if place.tried.as_slice().is_empty() {
-        out(b": no entry of this architecture's system call table leads to it");
+        out(b": this architecture's system call table does not lead to it");
     }
     let row = table::row(&place.name);
     if row.is_known {
@@ -106,12 +104,12 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
 fn perf_event_hint(errno: Errno) -> &'static [u8] {
     match errno.0 {
         libc::EPERM | libc::EACCES => {
-            b" (it takes CAP_SYS_ADMIN, or CAP_PERFMON with kernel.perf_event_paranoid below 3, \
-              and neither lockdown nor a seccomp filter against it)"
+            b" (it takes CAP_SYS_ADMIN, or CAP_PERFMON if kernel.perf_event_paranoid is below 3; \
+              lockdown and seccomp can forbid it)"
         }
         libc::EADDRNOTAVAIL => b" (the kernel has several functions of this name)",
-        libc::ENODEV => b" (ftrace has shut itself down, until a reboot: see the kernel's log)",
-        libc::ENOSYS => b" (the kernel has no perf events, or a seccomp filter refuses them)",
+        libc::ENODEV => b" (ftrace has shut itself down until a reboot)",
+        libc::ENOSYS => b" (no perf events, or a seccomp filter)",
         libc::EINVAL => b" (the kernel allows no probe there; its log may say why)",
         _ => b"",
     }
@@ -121,8 +119,8 @@ fn perf_event_hint(errno: Errno) -> &'static [u8] {
 fn program_hint(errno: Errno) -> &'static [u8] {
     match errno.0 {
         libc::EINVAL => {
-            b" (it must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not loaded for kprobe.multi, \
-             kprobe.session or uprobes, and call bpf_override_return() only where that is allowed)"
+            b" (it must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not for kprobe.multi, \
+             kprobe.session or uprobes, and not use bpf_override_return() here)"
         }
         libc::EBADF => b" (the program's fd is not open)",
         _ => b"",

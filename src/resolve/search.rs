@@ -204,7 +204,7 @@ mod tests {
         let mut kernel = Kernel::new(&["__x64_sys_socketcall", "__x64_sys_getpid"]);
         let error = kernel.search("socketcall").unwrap_err();
         assert_eq!(error.errno(), libc::ENOENT);
-        assert!(error.to_string().contains("no entry of this architecture"), "{error}");
+        assert!(error.to_string().contains("this architecture's system call table"), "{error}");
     }
 
     #[test]

@@ -30,26 +30,20 @@ fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
 /// How many letters must be put in, taken out or changed to make `b` of `a`
 /// (Levenshtein distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut costs = [0_u8; MAX_NAME_LEN + 1];
-    let costs = costs.get_mut(..=b.len()).unwrap_or_default();
-    for (cost, i) in costs.iter_mut().zip(0..) {
-        *cost = i;
+    // What it costs to make each start of `b` but the empty one, of as much of `a` as was read.
+    let mut costs = [0_u8; MAX_NAME_LEN];
+    for (cost, letters) in costs.iter_mut().zip(1..) {
+        *cost = letters;
     }
-    for (i, from) in (1..).zip(a) {
-        let mut diagonal = i - 1;
-        let mut left = i;
-        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.iter().map(Some))) {
-            let Some(to) = to else {
-                *cost = i;
-                continue;
-            };
-            let changed = diagonal + u8::from(from != to);
-            diagonal = *cost;
-            left = changed.min(left + 1).min(*cost + 1);
-            *cost = left;
+    for (letters, from) in (1..).zip(a) {
+        let (mut diagonal, mut left) = (letters - 1, letters);
+        for (cost, to) in costs.iter_mut().zip(b) {
+            left = (diagonal + u8::from(from != to)).min(left + 1).min(*cost + 1);
+            diagonal = core::mem::replace(cost, left);
         }
     }
-    costs.last().map_or(usize::MAX, |cost| usize::from(*cost))
+    let last = costs.iter().zip(b).last();
+    last.map_or(a.len(), |(cost, _)| usize::from(*cost))
 }
 
 #[cfg(test)]
