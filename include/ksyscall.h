@@ -68,8 +68,11 @@ extern "C" {
  *  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe where the kernel
  *    allows none;
  *  - EPERM, EACCES: no permission;
- *  - ELIBACC: no libbpf is loaded;
- *  - ENOMEM, EMFILE and what else perf_event_open(2) and bpf(2) fail with.
+ *  - ELIBACC: no libbpf is loaded that could have made the program;
+ *  - ENOMEM, EMFILE and what else perf_event_open(2), bpf(2) and reading
+ *    /proc/kallsyms fail with.
+ *
+ * Test for NULL: `libbpf_get_error()` of a libbpf before 1.0 takes it for success.
  *
  * As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
  * NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.

@@ -4,13 +4,13 @@
 #[cfg(feature = "std")]
 use core::ffi::c_int;
 
-use crate::candidates::Symbol;
-#[cfg(feature = "std")]
-use crate::link::{self, Link};
-use crate::name::SyscallName;
-use crate::probe::{self, Event};
+use crate::attachment::Attachment;
+use crate::candidates::Doubt;
+use crate::refusal::{Place, Refusal};
 use crate::search::{Learnt, search};
-use crate::{Error, stub, table};
+#[cfg(feature = "std")]
+use crate::{Error, link::Link, name::SyscallName, perf_link};
+use crate::{probe, stub, table, tracefs};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,8 +26,7 @@ pub(crate) struct Options {
 /// An event on the function that serves a call.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) symbol: Symbol,
-    pub(crate) event: Event,
+    pub(crate) event: Attachment,
     /// False only if that was allowed.
     pub(crate) is_reached: bool,
 }
@@ -35,19 +34,32 @@ pub(crate) struct Target {
 /// Attaches the loaded program behind the fd `program`.
 #[cfg(feature = "std")]
 pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Result<Link, Error> {
-    link::attach(program, open(name, options)?, options.cookie)
+    let mut place = Place::of(*name, options.retprobe);
+    let target = open(&mut place, options);
+    let attached = target.and_then(|Target { event, is_reached }| {
+        let attachment = perf_link::attach(program, event, options.cookie)?;
+        Ok(Link::new(attachment, place.symbol, is_reached))
+    });
+    attached.map_err(|refusal| Error::new(refusal, &place))
 }
 
-/// Opens an event on the function that serves the call.
+/// Opens an event on the function that serves the call of `place`, which gets its symbol.
 #[inline(never)]
-pub(crate) fn open(name: &SyscallName, options: Options) -> Result<Target, Error> {
+pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     static LEARNT: Learnt = Learnt::nothing();
-    let row = table::row(name);
+    let row = table::row(&place.name);
     let is_reached = row.is_served();
     let row = if options.allow_unreached { row.or_its_name() } else { row };
-    search(name, &row, &LEARNT, |symbol, may_be_shared_stub| {
-        let event = probe::open(symbol, options.retprobe)?;
-        let event = event.filter(|_| !(may_be_shared_stub && stub::is_stub(symbol)));
-        Ok(event.map(|event| Target { symbol: *symbol, event, is_reached }))
-    })
+    let event = search(&row, &LEARNT, &mut place.symbol, |symbol, doubt| {
+        let Some(event) = probe::open(symbol, options.retprobe)? else {
+            return Ok(None);
+        };
+        let is_wrong = match doubt {
+            Doubt::None => false,
+            Doubt::MayBeStub => stub::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
+            Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
+        };
+        Ok((!is_wrong).then_some(event))
+    })?;
+    Ok(Target { event, is_reached })
 }

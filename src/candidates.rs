@@ -7,6 +7,7 @@
 use core::fmt;
 
 use crate::name::MAX_NAME_LEN;
+use crate::sys;
 use crate::table::{Column, Row};
 
 /// How a kernel names the functions behind its syscall table.
@@ -18,7 +19,7 @@ pub(crate) struct Convention {
     /// further down the list. Where it exists, a missing symbol is missing for
     /// good. None: a kernel of this convention has no symbol by which a later
     /// convention could be mistaken for its own.
-    anchor: Option<&'static str>,
+    pub(crate) anchor: Option<&'static str>,
     /// Whether a probe on the stub of a call that the kernel was built without
     /// fires for other calls: see `stub.rs`.
     pub(crate) shares_stubs: bool,
@@ -83,6 +84,21 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     Convention { prefix: "__arm64_", column: Column::Compat, anchor: None, shares_stubs: false },
 ];
 
+/// What plain names begin with, for a name that no table knows. Only a call's function
+/// has one of the first two, which is the same one (kernels from 4.17 on, and before).
+/// The last is any function's: `sys_fillrect` draws a rectangle.
+const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
+
+/// Why a symbol that the kernel has may not be the one that serves the call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Doubt {
+    None,
+    /// It may be a stub whose probe fires for other calls: see `stub.rs`.
+    MayBeStub,
+    /// It may be a function that is no system call's.
+    MayBeNoCall,
+}
+
 /// A set of conventions, one bit each, in the order of [`CONVENTIONS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Conventions(pub(crate) u8);
@@ -126,19 +142,30 @@ impl Conventions {
 }
 
 impl Convention {
-    pub(crate) fn anchor(&self) -> Option<Symbol> {
-        self.anchor.map(|anchor| Symbol::new(anchor, "", ""))
-    }
-
     /// The symbols that may serve the call of the row in a kernel of this
     /// convention, most likely first.
     pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {
         (0..).map_while(|before| self.symbol(row, before))
     }
 
+    /// The symbol to try after `before` others.
+    #[inline(never)]
     fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
+        if self.prefix.is_empty() && !row.is_known {
+            let start = *PLAIN_STARTS.get(before)?;
+            return Some(Symbol::new(start, row.name(), b""));
+        }
         let (sys, rest) = row.function(self.column, before)?;
-        Some(Symbol::new(self.prefix, sys, rest))
+        Some(Symbol::new(self.prefix.as_bytes(), sys, rest))
+    }
+
+    /// What is not sure of a symbol of the row though the kernel has it.
+    pub(crate) fn doubt(&self, symbol: &Symbol, row: &Row) -> Doubt {
+        if self.prefix.is_empty() && !row.is_known {
+            let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
+            return if is_any_function { Doubt::MayBeNoCall } else { Doubt::None };
+        }
+        if self.shares_stubs && row.may_be_absent() { Doubt::MayBeStub } else { Doubt::None }
     }
 }
 
@@ -155,14 +182,17 @@ pub struct Symbol {
 }
 
 impl Symbol {
+    /// That of no function.
+    pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
+
     #[inline(never)]
-    fn new(prefix: &str, sys: &str, rest: &str) -> Self {
-        let mut symbol = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
+    pub(crate) fn new(prefix: &[u8], sys: &[u8], rest: &[u8]) -> Self {
+        let mut symbol = Self::EMPTY;
         for part in [prefix, sys, rest] {
-            for byte in part.bytes() {
+            for byte in part {
                 let end = usize::from(symbol.len);
                 if let Some(place) = symbol.bytes[..MAX_SYMBOL_LEN].get_mut(end) {
-                    *place = byte;
+                    *place = *byte;
                     symbol.len += 1;
                 }
             }
@@ -172,14 +202,18 @@ impl Symbol {
 
     /// The symbol as text.
     pub fn as_str(&self) -> &str {
-        // Only ASCII is ever stored, so neither fallback is reached.
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        // Only ASCII is ever stored, so the fallback is not reached.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The symbol as a C string.
     pub(crate) fn as_c_str(&self) -> &core::ffi::CStr {
-        core::ffi::CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        sys::c_str(&self.bytes)
     }
 }
 

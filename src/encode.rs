@@ -8,11 +8,24 @@
 
 use std::collections::BTreeMap;
 
+/// A line as it is packed: `getuid32 =getuid` becomes `getuid32 =2`, its name without the
+/// last two letters.
+pub(crate) fn shortened(line: &str) -> String {
+    let cut_name = |name: &str, rest: &str| {
+        let call = rest.strip_prefix('=')?;
+        let (call, after) = call.split_at(call.find(' ').unwrap_or(call.len()));
+        let cut = name.strip_prefix(call).filter(|cut| cut.len() < 10)?.len();
+        Some(format!("{name} ={cut}{after}"))
+    };
+    let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+    cut_name(name, rest).unwrap_or_else(|| line.to_owned())
+}
+
 /// Packs the lines of a table, without its comments.
 pub(crate) fn encode(table: &str) -> Vec<u8> {
     let mut text = Vec::new();
-    let mut before = "";
-    for line in table.lines().filter(|line| !line.starts_with('#')) {
+    let mut before = String::new();
+    for line in table.lines().filter(|line| !line.starts_with('#')).map(shortened) {
         let same = line.bytes().zip(before.bytes()).take_while(|(a, b)| a == b).count().min(31);
         text.push(same as u8);
         text.extend(&line.as_bytes()[same..]);

@@ -1,12 +1,14 @@
 //! Everything that can go wrong, and the errno that stands for it in C.
 
+pub(crate) mod message;
+
 use core::fmt;
 
 use errno::Errno;
 
-use crate::candidates::{CONVENTIONS, Conventions, Symbol};
+use crate::candidates::{Conventions, Symbol};
 use crate::name::SyscallName;
-use crate::{sys, table};
+use crate::refusal::{Place, Refusal};
 
 /// Why a program could not be attached, pinned or detached.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -54,6 +56,16 @@ pub enum Error {
         errno: Errno,
     },
 
+    /// The kernel has the function, which may be a stub that all calls share that it
+    /// was built without, and /proc/kallsyms, which tells, could not be read.
+    #[non_exhaustive]
+    KernelSymbols {
+        /// The kernel function.
+        symbol: Symbol,
+        /// What the kernel answered; ENODATA if the list is not whole.
+        errno: Errno,
+    },
+
     /// `BPF_LINK_CREATE` refused the program.
     #[non_exhaustive]
     LinkCreate {
@@ -95,58 +107,81 @@ impl Error {
     /// The errno of the failure: positive, never 0, from errno(3).
     pub fn errno(&self) -> i32 {
         match self {
-            Error::InvalidName => libc::EINVAL,
-            Error::NotFound { .. } => libc::ENOENT,
-            Error::NoReturnProbe { .. } | Error::CookieUnsupported => libc::EOPNOTSUPP,
-            Error::PerfEvent { errno, .. }
-            | Error::Tracefs { errno, .. }
-            | Error::LinkCreate { errno, .. }
-            | Error::SetBpf { errno, .. }
-            | Error::Pin { errno }
-            | Error::Close { errno } => errno.0,
+            Error::Pin { errno } => errno.0,
+            _ => self.refusal().0.errno().0,
         }
     }
 
-    /// Says what went wrong, in pieces. The C library has no other way to make
-    /// text: what a format needs would be a tenth of its code.
-    pub(crate) fn say(&self, out: &mut dyn FnMut(&str)) {
-        match self {
-            Error::InvalidName => out("a syscall's name is 1 to 64 of a-z, 0-9 and _"),
-            Error::NotFound { name, tried } => say_not_found(name, *tried, out),
+    /// The error that a refusal is, there.
+    #[cfg_attr(not(feature = "std"), allow(dead_code))]
+    pub(crate) fn new(refusal: Refusal, place: &Place) -> Self {
+        let Place { name, symbol, retprobe } = *place;
+        match refusal {
+            Refusal::InvalidName => Error::InvalidName,
+            Refusal::NotFound(tried) => Error::NotFound { name, tried: TriedConventions(tried) },
+            Refusal::Probe(errno) | Refusal::Event(errno) => {
+                Error::PerfEvent { symbol, retprobe, errno }
+            }
+            Refusal::NoReturnProbe => Error::NoReturnProbe { symbol },
+            Refusal::Tracefs(step, errno) => Error::Tracefs { step, errno },
+            Refusal::KernelSymbols(errno) => Error::KernelSymbols { symbol, errno },
+            Refusal::LinkCreate(errno) => Error::LinkCreate { symbol, errno },
+            Refusal::SetBpf(errno) => Error::SetBpf { symbol, errno },
+            Refusal::CookieUnsupported => Error::CookieUnsupported,
+            Refusal::Close(errno) => Error::Close { errno },
+        }
+    }
+
+    /// What [`Error::new`] was given.
+    fn refusal(&self) -> (Refusal, Place) {
+        let mut place = Place::of(SyscallName::EMPTY, false);
+        let refusal = match *self {
+            Error::InvalidName => Refusal::InvalidName,
+            Error::NotFound { name, tried } => {
+                place.name = name;
+                Refusal::NotFound(tried.0)
+            }
             Error::PerfEvent { symbol, retprobe, errno } => {
-                out("perf_event_open of a ");
-                out(if *retprobe { "kretprobe on " } else { "kprobe on " });
-                say_failure(symbol.as_str(), *errno, perf_event_hint(*errno), out);
+                place = Place { symbol, retprobe, ..place };
+                Refusal::Event(errno)
             }
             Error::NoReturnProbe { symbol } => {
-                out(symbol.as_str());
-                out(": this kernel allows no return probe on functions that ftrace can trace");
+                place.symbol = symbol;
+                Refusal::NoReturnProbe
             }
-            Error::Tracefs { step, errno } => {
-                out("tracefs: ");
-                say_failure(step, *errno, "", out);
+            Error::Tracefs { step, errno } => Refusal::Tracefs(step, errno),
+            Error::KernelSymbols { symbol, errno } => {
+                place.symbol = symbol;
+                Refusal::KernelSymbols(errno)
             }
             Error::LinkCreate { symbol, errno } => {
-                out("bpf(BPF_LINK_CREATE) of the probe on ");
-                say_failure(symbol.as_str(), *errno, program_hint(*errno), out);
+                place.symbol = symbol;
+                Refusal::LinkCreate(errno)
             }
             Error::SetBpf { symbol, errno } => {
-                out("ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on ");
-                say_failure(symbol.as_str(), *errno, program_hint(*errno), out);
+                place.symbol = symbol;
+                Refusal::SetBpf(errno)
             }
-            Error::CookieUnsupported => {
-                out("a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)")
-            }
-            Error::Pin { errno } => say_failure("bpf(BPF_OBJ_PIN)", *errno, "", out),
-            Error::Close { errno } => say_failure("close of the attachment", *errno, "", out),
-        }
+            Error::CookieUnsupported => Refusal::CookieUnsupported,
+            Error::Close { errno } | Error::Pin { errno } => Refusal::Close(errno),
+        };
+        (refusal, place)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut result = Ok(());
-        self.say(&mut |part| result = result.and_then(|()| f.write_str(part)));
+        let mut write = |part: &[u8]| {
+            let part = core::str::from_utf8(part).unwrap_or("?");
+            result = result.and_then(|()| f.write_str(part));
+        };
+        if let Error::Pin { errno } = self {
+            message::say_failure(b"bpf(BPF_OBJ_PIN)", *errno, b"", &mut write);
+        } else {
+            let (refusal, place) = self.refusal();
+            message::say(refusal, &place, &mut write);
+        }
         result
     }
 }
@@ -163,75 +198,3 @@ impl From<Error> for std::io::Error {
 /// [`Error::NotFound`] has the symbols.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TriedConventions(pub(crate) Conventions);
-
-fn say_not_found(name: &SyscallName, tried: TriedConventions, out: &mut dyn FnMut(&str)) {
-    out("no system call ");
-    out(name.as_str());
-    out(": ");
-    let row = table::row(name);
-    let mut lead = "this kernel does not have it: tried ";
-    let mut shown = Conventions::NONE;
-    for (index, convention) in CONVENTIONS.iter().enumerate() {
-        if tried.0.contains(index) {
-            for symbol in convention.symbols(&row) {
-                if shown.that_have(&symbol, &row).is_empty() {
-                    out(lead);
-                    out(symbol.as_str());
-                    lead = ", ";
-                }
-            }
-            shown = shown.with(index);
-        }
-    }
-    if lead != ", " {
-        out("no entry of this architecture's system call table leads to it");
-    }
-    if row.is_known {
-        if !row.since().is_empty() {
-            out("; it exists since Linux ");
-            out(row.since());
-        }
-        return;
-    }
-    lead = "; did you mean ";
-    for near in table::nearest(name).iter().flatten() {
-        out(lead);
-        out(near.as_str());
-        lead = ", ";
-    }
-    if lead == ", " {
-        out("?");
-    }
-}
-
-/// Says what failed, what the kernel answered, and what that may mean.
-fn say_failure(what: &str, errno: Errno, hint: &str, out: &mut dyn FnMut(&str)) {
-    let mut buffer = [0; 128];
-    out(what);
-    out(": ");
-    out(sys::strerror(errno, &mut buffer));
-    out(hint);
-}
-
-/// What an errno of perf_event_open means for a probe.
-fn perf_event_hint(errno: Errno) -> &'static str {
-    match errno.0 {
-        libc::EPERM | libc::EACCES => {
-            " (it takes CAP_SYS_ADMIN, or CAP_PERFMON with kernel.perf_event_paranoid below 3)"
-        }
-        libc::EINVAL => " (the kernel allows no probe there; its log may say why)",
-        _ => "",
-    }
-}
-
-/// What an errno of an attachment means for the program.
-fn program_hint(errno: Errno) -> &'static str {
-    match errno.0 {
-        libc::EINVAL => {
-            " (it must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not loaded for kprobe.multi, \
-             kprobe.session or uprobes, and call bpf_override_return() only where that is allowed)"
-        }
-        libc::EBADF => " (the program's fd is not open)",
-        _ => "",
-    }
-}

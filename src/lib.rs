@@ -46,9 +46,11 @@
 compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
 mod attach;
+mod attachment;
 mod candidates;
 #[cfg(feature = "capi")]
 pub mod capi;
+mod disarmed;
 #[cfg(test)]
 mod encode;
 mod error;
@@ -58,9 +60,12 @@ pub mod fuzzing;
 #[cfg(feature = "std")]
 mod ksyscall;
 mod lines;
+#[cfg(feature = "std")]
 mod link;
 mod name;
+mod perf_link;
 mod probe;
+mod refusal;
 mod search;
 mod stub;
 mod sys;
@@ -69,8 +74,10 @@ mod text;
 mod tracefs;
 
 pub use candidates::Symbol;
+pub use disarmed::{Disarmed, disarmed};
 pub use error::{Error, TriedConventions};
 #[cfg(feature = "std")]
 pub use ksyscall::Ksyscall;
+#[cfg(feature = "std")]
 pub use link::Link;
 pub use name::{MAX_NAME_LEN, SyscallName};

@@ -36,31 +36,45 @@ impl SyscallName {
     /// # Errors
     /// The same.
     pub const fn from_bytes(name: &[u8]) -> Result<Self, Error> {
+        match Self::checked(name) {
+            Some(name) => Ok(name),
+            None => Err(Error::InvalidName),
+        }
+    }
+
+    /// That of no call.
+    pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_NAME_LEN], len: 0 };
+
+    pub(crate) const fn checked(name: &[u8]) -> Option<Self> {
         let name = match name {
             [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
             [b'S', b'Y', b'S', b'_', rest @ ..] => rest,
             _ => name,
         };
         if name.is_empty() || name.len() > MAX_NAME_LEN {
-            return Err(Error::InvalidName);
+            return None;
         }
         let mut bytes = [0; MAX_NAME_LEN];
         let mut i = 0;
         while i < name.len() {
             if !matches!(name[i], b'a'..=b'z' | b'0'..=b'9' | b'_') {
-                return Err(Error::InvalidName);
+                return None;
             }
             bytes[i] = name[i];
             i += 1;
         }
-        Ok(Self { bytes, len: name.len() as u8 })
+        Some(Self { bytes, len: name.len() as u8 })
     }
 
     /// The name, without `__NR_` or `SYS_`.
     pub fn as_str(&self) -> &str {
-        // Only ASCII is ever stored, so neither fallback is reached.
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        // Only ASCII is ever stored, so the fallback is not reached.
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 

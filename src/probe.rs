@@ -8,18 +8,11 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use errno::Errno;
 
-use crate::Error;
+use crate::attachment::Attachment;
 use crate::candidates::Symbol;
-use crate::sys::{self, Fd};
-use crate::tracefs::{self, Refusal};
-
-/// A perf event on a kernel symbol, with the tracefs entry that it needs, if any.
-#[derive(Debug)]
-pub(crate) struct Event {
-    // Closed before the entry is removed: fields are dropped in this order.
-    pub(crate) fd: Fd,
-    pub(crate) entry: Option<tracefs::Entry>,
-}
+use crate::refusal::Refusal;
+use crate::sys;
+use crate::tracefs;
 
 /// How far behind a function's first instruction a probe goes where the kernel
 /// refuses that one.
@@ -32,13 +25,13 @@ const BEHIND_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
 #[inline(never)]
-pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Event>, Error> {
+pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
     let backend = Backend::find();
     match backend.open(symbol, 0, retprobe) {
         Ok(event) => Ok(Some(event)),
         Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
         Err(Refusal::Probe(errno)) => explain(backend, symbol, retprobe, errno),
-        Err(Refusal::Other(error)) => Err(error),
+        Err(refusal) => Err(refusal),
     }
 }
 
@@ -51,27 +44,26 @@ fn explain(
     symbol: &Symbol,
     retprobe: bool,
     errno: Errno,
-) -> Result<Option<Event>, Error> {
-    let refused = Error::PerfEvent { symbol: *symbol, retprobe, errno };
+) -> Result<Option<Attachment>, Refusal> {
     if retprobe {
         match backend.open(symbol, 0, false) {
-            Ok(_) => return Err(refused),
+            Ok(_) => return Err(Refusal::Probe(errno)),
             Err(Refusal::Probe(Errno(libc::EINVAL))) => {}
             Err(Refusal::Probe(_)) => return Ok(None),
-            Err(Refusal::Other(error)) => return Err(error),
+            Err(refusal) => return Err(refusal),
         }
     }
     if let Some(offset) = BEHIND_FTRACE_SITE {
         match backend.open(symbol, offset, false) {
-            Ok(_) if retprobe => return Err(Error::NoReturnProbe { symbol: *symbol }),
+            Ok(_) if retprobe => return Err(Refusal::NoReturnProbe),
             Ok(event) => return Ok(Some(event)),
             Err(Refusal::Probe(Errno(libc::ENOENT))) => return Ok(None),
             Err(Refusal::Probe(_)) => {}
-            Err(Refusal::Other(error)) => return Err(error),
+            Err(refusal) => return Err(refusal),
         }
     }
     match backend {
-        Backend::Pmu(_) => Err(refused),
+        Backend::Pmu(_) => Err(Refusal::Probe(errno)),
         Backend::Tracefs => Ok(None),
     }
 }
@@ -88,24 +80,20 @@ impl Backend {
         Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
     }
 
-    fn open(self, symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Event, Refusal> {
+    #[inline(never)]
+    fn open(self, symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Attachment, Refusal> {
         match self {
             Backend::Pmu(pmu) => {
-                let fd = sys::perf_event_open_kprobe(
-                    pmu.kind,
-                    pmu.config(retprobe),
-                    symbol.as_c_str(),
-                    offset,
-                )
-                .map_err(|errno| match errno.0 {
-                    libc::ENOENT | libc::EINVAL => Refusal::Probe(errno),
-                    _ => Refusal::Other(Error::PerfEvent { symbol: *symbol, retprobe, errno }),
-                })?;
-                Ok(Event { fd, entry: None })
+                let (kind, config) = (pmu.kind, pmu.config(retprobe));
+                match sys::perf_event_open_kprobe(kind, config, symbol.as_c_str(), offset) {
+                    Ok(fd) => Ok(Attachment { fd, entry: None }),
+                    Err(errno @ Errno(libc::ENOENT | libc::EINVAL)) => Err(Refusal::Probe(errno)),
+                    Err(errno) => Err(Refusal::Event(errno)),
+                }
             }
             Backend::Tracefs => {
                 let entry = tracefs::Entry::new(symbol, offset, retprobe)?;
-                Ok(Event { fd: entry.open()?, entry: Some(entry) })
+                Ok(Attachment { fd: entry.open()?, entry: Some(entry) })
             }
         }
     }
@@ -131,9 +119,9 @@ impl Pmu {
         if known != 0 {
             return Some(Self { kind: known as u32, retprobe_bit: (known >> 32) as u32 });
         }
-        let kind = sys::read_number(c"/sys/bus/event_source/devices/kprobe/type", "").ok()?;
+        let kind = sys::read_number(c"/sys/bus/event_source/devices/kprobe/type", b"").ok()?;
         let bit =
-            sys::read_number(c"/sys/bus/event_source/devices/kprobe/format/retprobe", "config:")
+            sys::read_number(c"/sys/bus/event_source/devices/kprobe/format/retprobe", b"config:")
                 .ok()?;
         FOUND.store(bit << 32 | kind, Ordering::Relaxed);
         Some(Self { kind: kind as u32, retprobe_bit: bit as u32 })

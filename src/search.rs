@@ -8,86 +8,90 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::Error;
-use crate::candidates::{CONVENTIONS, Conventions, Symbol};
-use crate::error::TriedConventions;
-use crate::name::SyscallName;
+use crate::candidates::{CONVENTIONS, Conventions, Doubt, Symbol};
+use crate::refusal::Refusal;
 use crate::table::Row;
 
-/// The conventions that the running kernel may have, as far as is known.
+/// The conventions that the running kernel cannot have, as far as is known.
 pub(crate) struct Learnt(AtomicU8);
 
 impl Learnt {
     pub(crate) const fn nothing() -> Self {
-        Self(AtomicU8::new(Conventions::ALL.0))
+        Self(AtomicU8::new(0))
     }
 
+    /// The conventions that it may have.
     fn get(&self) -> Conventions {
-        Conventions(self.0.load(Ordering::Relaxed))
+        Conventions(Conventions::ALL.0 & !self.0.load(Ordering::Relaxed))
     }
 
     /// Keeps what stands the evidence. Evidence that leaves nothing contradicts
     /// what was learnt before, and teaches nothing.
     fn keep(&self, set: Conventions) {
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |learnt| {
-            (learnt & set.0 != 0).then_some(learnt & set.0)
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ruled_out| {
+            let ruled_out = ruled_out | !set.0 & Conventions::ALL.0;
+            (ruled_out != Conventions::ALL.0).then_some(ruled_out)
         });
     }
 }
 
 /// Tries the symbols that may serve the call of the row until `probe` finds one.
 ///
-/// `probe` answers None for a symbol that the kernel does not have; any other
-/// failure ends the search and teaches nothing. It is told whether the symbol may
-/// be a stub whose probe fires for other calls, which is as good as none.
+/// `symbol` is then that one, and after a failure the last that was tried. `probe`
+/// returns None for a symbol that the kernel does not have, or that the doubt it is told
+/// of is right about; any other failure ends the search and teaches nothing.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the kernel has none of them, and what `probe` fails with.
+/// [`Refusal::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
-    name: &SyscallName,
     row: &Row,
     learnt: &Learnt,
-    mut probe: impl FnMut(&Symbol, bool) -> Result<Option<T>, Error>,
-) -> Result<T, Error> {
+    symbol: &mut Symbol,
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
+) -> Result<T, Refusal> {
     let mut left = learnt.get();
     let mut tried = Conventions::NONE;
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         if !left.contains(index) {
             continue;
         }
-        for symbol in convention.symbols(row) {
-            if !tried.that_have(&symbol, row).is_empty() {
+        for serving in convention.symbols(row) {
+            *symbol = serving;
+            if !tried.that_have(symbol, row).is_empty() {
                 continue;
             }
-            let may_be_shared_stub = convention.shares_stubs && row.may_be_absent();
-            if let Some(found) = probe(&symbol, may_be_shared_stub)? {
-                learnt.keep(left.that_have(&symbol, row));
+            if let Some(found) = probe(symbol, convention.doubt(symbol, row))? {
+                learnt.keep(left.that_have(symbol, row));
                 return Ok(found);
             }
         }
         tried = tried.with(index);
-        let Some(anchor) = convention.anchor().filter(|_| !left.without(index).is_empty()) else {
+        let Some(anchor) = convention.anchor.filter(|_| !left.without(index).is_empty()) else {
             continue;
         };
-        if probe(&anchor, false)?.is_some() {
-            left = left.only(|convention| convention.anchor() == Some(anchor));
+        *symbol = Symbol::new(anchor.as_bytes(), b"", b"");
+        if probe(symbol, Doubt::None)?.is_some() {
+            left = left.only(|convention| convention.anchor == Some(anchor));
             learnt.keep(left);
         } else {
             left = left.without(index);
         }
     }
-    Err(Error::NotFound { name: *name, tried: TriedConventions(tried) })
+    Err(Refusal::NotFound(tried))
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::table;
+    use crate::name::SyscallName;
+    use crate::refusal::Place;
+    use crate::{Error, table};
     use errno::Errno;
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
     struct Kernel {
         symbols: &'static [&'static str],
+        /// Of these the doubt is right.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Learnt,
@@ -109,12 +113,15 @@ mod tests {
         fn search(&mut self, name: &str) -> Result<String, Error> {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
-            search(&name, &table::row(&name), &self.learnt, |symbol, may_be_shared_stub| {
-                self.asked.push(symbol.to_string());
-                let is_shared = may_be_shared_stub && self.stubs.contains(&symbol.as_str());
-                let is_there = self.symbols.contains(&symbol.as_str()) && !is_shared;
-                Ok(is_there.then(|| symbol.to_string()))
-            })
+            let mut place = Place::of(name, false);
+            let found =
+                search(&table::row(&name), &self.learnt, &mut place.symbol, |symbol, doubt| {
+                    self.asked.push(symbol.to_string());
+                    let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
+                    let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
+                    Ok(is_there.then(|| symbol.to_string()))
+                });
+            found.map_err(|refusal| Error::new(refusal, &place))
         }
     }
 
@@ -159,16 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_name_that_no_table_has_must_be_a_calls() {
+        let mut kernel = Kernel::new(&["sys_getpid", "sys_fillrect", "sys_brand_new"]);
+        kernel.stubs = &["sys_fillrect"];
+        kernel.search("getpid").unwrap();
+        assert_eq!(kernel.search("fillrect").unwrap_err().errno(), libc::ENOENT);
+        assert_eq!(kernel.search("brand_new").unwrap(), "sys_brand_new");
+        assert_eq!(kernel.asked, ["__se_sys_brand_new", "SyS_brand_new", "sys_brand_new"]);
+        kernel.symbols = &["sys_getpid", "sys_brand_new", "__se_sys_brand_new"];
+        assert_eq!(kernel.search("brand_new").unwrap(), "__se_sys_brand_new");
+    }
+
+    #[test]
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let refused = search(
-            &name,
-            &table::row(&name),
-            &kernel.learnt,
-            |_, _| -> Result<Option<()>, Error> { Err(Error::Close { errno: Errno(libc::EPERM) }) },
-        );
-        assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
+        let mut symbol = Symbol::EMPTY;
+        let refused = search(&table::row(&name), &kernel.learnt, &mut symbol, |_, _| {
+            Err::<Option<()>, _>(Refusal::Event(Errno(libc::EPERM)))
+        });
+        assert_eq!(refused.unwrap_err().errno(), Errno(libc::EPERM));
+        assert_eq!(symbol.as_str(), "__x64_sys_newstat");
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
     }
 

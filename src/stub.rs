@@ -6,14 +6,22 @@
 //! call, and a probe on it fires when the call is made. Without wrappers, and on
 //! s390x, they are other names of one function, `sys_ni_syscall`, and a probe on it
 //! fires for every call that is not there. POWER's with wrappers are so short that
-//! the kernel may put the probe on the function behind (`kprobe_lookup_name()` of
+//! the kernel may put the probe on the function after it (`kprobe_lookup_name()` of
 //! arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
+//!
+//! Before Linux 6.7 a kernel without POSIX timers has other names of
+//! `sys_ni_posix_timers` for their calls, which are not weak (`SYS_NI` of
+//! kernel/time/posix-stubs.c). They are told by its address, which the kernel shows
+//! to a process with `CAP_SYSLOG`.
 
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use errno::Errno;
 
 use crate::candidates::Symbol;
 use crate::lines::for_each_line;
-use crate::sys::{self, Fd, Mode};
+use crate::sys::{self, Mode};
 use crate::text::parts;
 
 /// More than a kernel has stubs: two for each call, if it has nothing optional.
@@ -26,18 +34,19 @@ struct Stubs {
     end: AtomicUsize,
 }
 
-/// Whether the kernel has `symbol` as a stub. Where /proc/kallsyms cannot be read, no.
+/// Whether the kernel has `symbol`, which it surely has, as a stub.
 ///
-/// The first time this reads all of that, some 100,000 lines.
+/// The first time this reads /proc/kallsyms twice, some 100,000 lines.
+///
+/// # Errors
+/// If not all of that can be read; nothing is then remembered.
 #[inline(never)]
-pub(crate) fn is_stub(symbol: &Symbol) -> bool {
+pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     static STUBS: Stubs = Stubs::unread();
     if !STUBS.are_read() {
-        if let Ok(symbols) = sys::open(c"/proc/kallsyms", Mode::Read) {
-            STUBS.read(&symbols);
-        }
+        STUBS.read(c"/proc/kallsyms", symbol.as_bytes())?;
     }
-    STUBS.contains(symbol.as_str())
+    Ok(STUBS.contains(symbol.as_bytes()))
 }
 
 impl Stubs {
@@ -50,40 +59,61 @@ impl Stubs {
     }
 
     /// Threads that do this at the same time write the same numbers to the same places.
-    fn read(&self, symbols: &Fd) {
+    ///
+    /// # Errors
+    /// What reading fails with; ENODATA if the list lacks `known`, or has more than
+    /// there is room for.
+    fn read(&self, list: &CStr, known: &[u8]) -> Result<(), Errno> {
+        let mut has_known = false;
         let mut count = 0;
-        for_each_line(symbols, &mut |line| {
-            let mut fields = parts(line, b' ').skip(1);
-            let (kind, name) = (fields.next(), fields.next().unwrap_or_default());
-            if matches!(kind, Some("W" | "w")) && has_sys(name) {
-                if let Some(hash_of) = self.hashes.get(count) {
-                    hash_of.store(hash(name), Ordering::Relaxed);
+        // The hash of its address; that of none until it is found, in a reading of its own.
+        let mut posix_timers = hash(b"");
+        for is_first in [true, false] {
+            for_each_line(&sys::open(list, Mode::Read)?, &mut |line| {
+                let mut fields = parts(line, b' ');
+                let mut field = || fields.next().unwrap_or_default();
+                let (address, kind, name) = (field(), field(), field());
+                // Those of modules come last, and change.
+                let is_of_a_module = line.ends_with(b"]");
+                let may_be_a_call = name.windows(4).any(|part| part == b"sys_");
+                if is_of_a_module || !may_be_a_call {
+                    return is_of_a_module;
+                }
+                has_known |= name == known;
+                // Zeros in place of the address say nothing.
+                let is_shown = address.iter().any(|digit| *digit != b'0');
+                if is_first {
+                    if is_shown && name.ends_with(b"sys_ni_posix_timers") {
+                        posix_timers = hash(address);
+                    }
+                } else if matches!(kind, b"W" | b"w") || hash(address) == posix_timers {
+                    if let Some(place) = self.hashes.get(count) {
+                        place.store(hash(name), Ordering::Relaxed);
+                    }
                     count += 1;
                 }
-            }
-            // Those of modules come last, and change.
-            line.ends_with(']')
-        });
+                false
+            })?;
+        }
+        if !has_known || count > MAX_STUBS {
+            return Err(Errno(libc::ENODATA));
+        }
         self.end.store(count + 1, Ordering::Release);
+        Ok(())
     }
 
-    fn contains(&self, name: &str) -> bool {
+    fn contains(&self, name: &[u8]) -> bool {
         let count = self.end.load(Ordering::Acquire).saturating_sub(1);
         let sought = hash(name);
         self.hashes.iter().take(count).any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 }
 
-/// Whether it may be a call's: `sys_mbind`, `compat_sys_mbind`.
-fn has_sys(name: &str) -> bool {
-    name.as_bytes().windows(4).any(|part| part == b"sys_")
-}
-
 /// FNV-1a. That a function has the hash of one of a thousand stubs is a chance of
 /// 1 in 10^16.
-pub(crate) fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+pub(crate) fn hash(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
 
@@ -91,32 +121,73 @@ pub(crate) fn hash(name: &str) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn stubs_are_the_weak_symbols_of_calls() {
-        let path = std::env::temp_dir().join(format!("ksyscall-stubs-{}", std::process::id()));
-        let symbols = "\
+    const PLAIN: &str = "\
 c0100000 T sys_openat
 c0112358 T sys_ni_syscall
 c0112358 W sys_mbind
 c0112358 W compat_sys_mbind
+c0112400 T sys_timer_create
+c0112400 T sys_ni_posix_timers
+c0112400 T sys_alarm
+c0112500 T sys_getpid
 00000000 w __weak_helper
 00000000 T sys_move_pages
 bf000000 t anything\t[module]
 bf000000 W sys_of_a_module\t[module]
 ";
+
+    /// The stubs of a kernel that has these symbols, `sys_openat` among them.
+    fn stubs_of(symbols: &str) -> Result<Stubs, Errno> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ksyscall-stubs-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
         std::fs::write(&path, symbols).unwrap();
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let file = sys::open(&name, Mode::Read).unwrap();
-        std::fs::remove_file(path).unwrap();
         let stubs = Stubs::unread();
-        assert!(!stubs.are_read() && !stubs.contains("sys_mbind"));
-        stubs.read(&file);
-        assert!(stubs.are_read());
-        for name in ["sys_mbind", "compat_sys_mbind"] {
-            assert!(stubs.contains(name), "{name}");
-        }
-        for name in ["sys_openat", "sys_move_pages", "sys_ni_syscall", "sys_of_a_module", ""] {
-            assert!(!stubs.contains(name), "{name}");
-        }
+        let read = stubs.read(&name, b"sys_openat");
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(stubs.are_read(), read.is_ok());
+        read.map(|()| stubs)
+    }
+
+    fn is_in(stubs: &Stubs, names: &[&str]) -> Vec<bool> {
+        names.iter().map(|name| stubs.contains(name.as_bytes())).collect()
+    }
+
+    #[test]
+    fn stubs_are_the_weak_symbols_of_calls() {
+        assert!(!Stubs::unread().are_read() && !Stubs::unread().contains(b"sys_mbind"));
+        let stubs = stubs_of(PLAIN).unwrap();
+        assert_eq!(is_in(&stubs, &["sys_mbind", "compat_sys_mbind"]), [true; 2]);
+        let others = ["sys_openat", "sys_move_pages", "sys_getpid", "sys_of_a_module", ""];
+        assert_eq!(is_in(&stubs, &others), [false; 5]);
+    }
+
+    #[test]
+    fn stubs_are_the_calls_of_posix_timers_where_there_are_none() {
+        let stubs = stubs_of(PLAIN).unwrap();
+        let names = ["sys_timer_create", "sys_ni_posix_timers", "sys_alarm"];
+        assert_eq!(is_in(&stubs, &names), [true; 3]);
+    }
+
+    #[test]
+    fn hidden_addresses_are_not_one_function() {
+        let hidden: String =
+            PLAIN.lines().map(|line| format!("00000000{}\n", &line[8..])).collect();
+        let stubs = stubs_of(&hidden).unwrap();
+        assert_eq!(is_in(&stubs, &["sys_mbind", "sys_openat", "sys_alarm"]), [true, false, false]);
+    }
+
+    #[test]
+    fn a_list_that_is_cut_is_not_taken_for_whole() {
+        assert_eq!(stubs_of("").err(), Some(Errno(libc::ENODATA)));
+        assert_eq!(stubs_of("c0112358 W sys_mbind\n").err(), Some(Errno(libc::ENODATA)));
+        let many: String = (0..=MAX_STUBS).map(|n| format!("c0112358 W sys_{n}\n")).collect();
+        assert_eq!(stubs_of(&(many + PLAIN)).err(), Some(Errno(libc::ENODATA)));
+        let stubs = Stubs::unread();
+        assert_eq!(stubs.read(c"/", b"sys_openat"), Err(Errno(libc::EISDIR)));
+        assert_eq!(stubs.read(c"/none", b"sys_openat"), Err(Errno(libc::ENOENT)));
+        assert!(!stubs.are_read());
     }
 }

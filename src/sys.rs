@@ -60,14 +60,24 @@ impl Fd {
     /// this is not done again if a signal has interrupted it.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
-        if unsafe { libc::close(self.into_raw()) } < 0 { Err(errno()) } else { Ok(()) }
+        unsafe { close(self.into_raw()) }
     }
+}
+
+/// close(2), which the C library's is not quite: there a thread that was told to end
+/// ends, without having closed anything.
+///
+/// # Safety
+/// The descriptor is the caller's, and not used again.
+unsafe fn close(fd: c_int) -> Result<(), Errno> {
+    // SAFETY: the caller's promise.
+    if unsafe { libc::syscall(libc::SYS_close, fd) } < 0 { Err(errno()) } else { Ok(()) }
 }
 
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours and is not used again.
-        unsafe { libc::close(self.0) };
+        let _ = unsafe { close(self.0) };
     }
 }
 
@@ -90,6 +100,7 @@ impl From<Fd> for std::os::fd::OwnedFd {
 /// `struct perf_event_attr` up to `config2`, the version of Linux 3.3
 /// (`PERF_ATTR_SIZE_VER1` of include/uapi/linux/perf_event.h).
 #[repr(C)]
+#[derive(Default)]
 struct PerfEventAttr {
     kind: u32,
     size: u32,
@@ -106,44 +117,39 @@ struct PerfEventAttr {
 
 const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 
-impl PerfEventAttr {
-    fn new(kind: u32, config: u64) -> Self {
-        Self {
-            kind,
-            size: size_of::<Self>() as u32,
-            config,
-            sample_period: 0,
-            sample_type: 0,
-            read_format: 0,
-            flags: 0,
-            wakeup_events: 0,
-            bp_type: 0,
-            config1: 0,
-            config2: 0,
-        }
-    }
-
-    /// Opens the event for all processes. A probe's program runs on every CPU,
-    /// whichever the event is opened on.
-    fn open(&self) -> Result<Fd, Errno> {
-        const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
-        const ALL_PROCESSES: usize = usize::MAX; // -1
-        const CPU: usize = 0;
-        const NO_GROUP: usize = usize::MAX; // -1
-        let attr: *const Self = self;
+/// Opens an event for all processes. A probe's program runs on every CPU, whichever the
+/// event is opened on; that one must be online.
+#[inline(never)]
+fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
+    const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
+    const ALL_PROCESSES: usize = usize::MAX; // -1
+    const NO_GROUP: usize = usize::MAX; // -1
+    let attr = PerfEventAttr { size: size_of::<PerfEventAttr>() as u32, ..attr };
+    let attr: *const PerfEventAttr = &attr;
+    let mut cpu: u32 = 0;
+    loop {
         // SAFETY: the kernel reads `size` bytes of `attr`, which is what it has, and the C
         // string at `config1` if `kind` is the kprobe PMU's; both live until the call returns.
-        let fd = unsafe {
+        let opened = unsafe {
             call(
                 libc::SYS_perf_event_open,
                 attr as usize,
                 ALL_PROCESSES,
-                CPU,
+                cpu as usize,
                 NO_GROUP,
                 PERF_FLAG_FD_CLOEXEC,
             )
-        }?;
-        Ok(Fd(fd as c_int))
+        };
+        match opened {
+            Err(Errno(libc::ENODEV)) if cpu == 0 => {
+                // SAFETY: the kernel writes a number to `cpu`, and nothing for the NULLs.
+                unsafe { call(libc::SYS_getcpu, &raw mut cpu as usize, 0, 0, 0, 0) }?;
+                if cpu == 0 {
+                    return Err(Errno(libc::ENODEV));
+                }
+            }
+            opened => return opened.map(|fd| Fd(fd as c_int)),
+        }
     }
 }
 
@@ -154,16 +160,23 @@ pub(crate) fn perf_event_open_kprobe(
     symbol: &CStr,
     offset: u64,
 ) -> Result<Fd, Errno> {
-    let mut attr = PerfEventAttr::new(pmu, config);
-    attr.config1 = symbol.as_ptr() as usize as u64;
-    attr.config2 = offset;
-    attr.open()
+    perf_event_open(PerfEventAttr {
+        kind: pmu,
+        config,
+        config1: symbol.as_ptr() as usize as u64,
+        config2: offset,
+        ..PerfEventAttr::default()
+    })
 }
 
 /// Opens an event on the tracepoint whose `id` file in tracefs says `id`.
 pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
     const PERF_TYPE_TRACEPOINT: u32 = 2;
-    PerfEventAttr::new(PERF_TYPE_TRACEPOINT, id).open()
+    perf_event_open(PerfEventAttr {
+        kind: PERF_TYPE_TRACEPOINT,
+        config: id,
+        ..PerfEventAttr::default()
+    })
 }
 
 fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
@@ -274,10 +287,21 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
+/// The C string that the bytes begin with; it is empty if there is no NUL.
+///
+/// `CStr::from_bytes_until_nul` is the same, in five times the code.
+pub(crate) fn c_str(bytes: &[u8]) -> &CStr {
+    let end = bytes.iter().position(|byte| *byte == 0);
+    let text = end.and_then(|end| bytes.get(..=end)).unwrap_or(b"\0");
+    // SAFETY: the first NUL is the last byte.
+    unsafe { CStr::from_bytes_with_nul_unchecked(text) }
+}
+
 /// Whether there is a file.
 pub(crate) fn exists(path: &CStr) -> bool {
+    let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     // SAFETY: `path` is a C string.
-    unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
+    unsafe { call(libc::SYS_faccessat, folder, path, libc::F_OK as usize, 0, 0) }.is_ok()
 }
 
 /// Reads up to `buffer.len()` bytes; 0 is the end of the file.
@@ -295,45 +319,51 @@ pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
 }
 
 /// The number that the file at `path` begins with, after `label`.
-pub(crate) fn read_number(path: &CStr, label: &str) -> Result<u64, Errno> {
+pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     let mut buffer = [0; 32];
     let read = read(&open(path, Mode::Read)?, &mut buffer)?;
-    let text = core::str::from_utf8(buffer.get(..read).unwrap_or_default()).unwrap_or_default();
-    let digits = cut(text, b'\n').0.strip_prefix(label);
+    let digits = cut(buffer.get(..read).unwrap_or_default(), b'\n').0.strip_prefix(label);
     digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
 }
 
 /// This process's id, in its own PID namespace.
 pub(crate) fn process_id() -> u64 {
-    // SAFETY: it has no arguments and cannot fail.
-    unsafe { libc::getpid() as u64 }
+    // SAFETY: it has no arguments.
+    let pid = unsafe { call(libc::SYS_getpid, 0, 0, 0, 0, 0) };
+    pid.unwrap_or_default() as u64
 }
 
 /// Whether no process of this PID namespace has the id.
 pub(crate) fn is_dead(pid: u64) -> bool {
-    let Ok(pid) = libc::pid_t::try_from(pid) else {
+    let Ok(pid @ 1..) = libc::pid_t::try_from(pid) else {
         return false;
     };
     // SAFETY: signal 0 is sent to nobody.
-    pid > 0 && unsafe { libc::kill(pid, 0) } < 0 && errno().0 == libc::ESRCH
+    let sent = unsafe { call(libc::SYS_kill, pid as usize, 0, 0, 0, 0) };
+    sent == Err(Errno(libc::ESRCH))
 }
 
-/// The number of the file that `path` leads to, 0 if there is none.
-pub(crate) fn inode(path: &CStr) -> u64 {
-    let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: `path` is a C string and `stat` has room for what is written; zeroes are a valid
-    // `struct stat`, so it may be read in any case.
-    let inode = unsafe {
-        libc::stat(path.as_ptr(), stat.as_mut_ptr());
-        stat.assume_init().st_ino
-    };
-    #[allow(clippy::useless_conversion, reason = "ino_t has 32 bits on 32-bit targets")]
-    inode.into()
+/// The number of this process's PID namespace, 0 if that is not known: it is what
+/// /proc/self/ns/pid leads to, `pid:[4026531836]` (namespaces(7)).
+pub(crate) fn pid_namespace() -> u64 {
+    let mut buffer = [0_u8; 32];
+    let (folder, path) = (libc::AT_FDCWD as usize, c"/proc/self/ns/pid".as_ptr() as usize);
+    let start = buffer.as_mut_ptr() as usize;
+    // SAFETY: `path` is a C string, and the kernel writes at most `len` bytes of `buffer`.
+    let _ = unsafe { call(libc::SYS_readlinkat, folder, path, start, buffer.len(), 0) };
+    number(cut(cut(&buffer, b'[').1, b']').0, 10).unwrap_or_default()
+}
+
+/// Lets other threads run.
+#[cfg(feature = "capi")]
+pub(crate) fn yield_now() {
+    // SAFETY: it has no arguments.
+    let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
 }
 
 /// What strerror(3) says of an errno.
-pub(crate) fn strerror(errno: Errno, buffer: &mut [u8]) -> &str {
+pub(crate) fn strerror(errno: Errno, buffer: &mut [u8]) -> &[u8] {
     // SAFETY: the C library writes at most `len` bytes of `buffer`.
     unsafe { libc::strerror_r(errno.0, buffer.as_mut_ptr().cast(), buffer.len()) };
-    core::str::from_utf8(buffer).map_or("", |text| cut(text, 0).0)
+    cut(buffer, 0).0
 }

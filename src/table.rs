@@ -49,19 +49,19 @@ pub(crate) struct Row {
 
 impl Row {
     /// That of a function of which no table knows.
-    fn of_function(name: &str) -> Self {
+    fn of_function(name: &[u8]) -> Self {
         let mut line = Text::new();
         line.add(name);
-        line.add("?");
+        line.add(b"?");
         Row { line, is_known: false }
     }
 
     /// The name with its marks, and what comes after it.
-    fn cut(&self) -> (&str, &str) {
-        cut(self.line.as_str(), b' ')
+    fn cut(&self) -> (&[u8], &[u8]) {
+        cut(self.line.as_bytes(), b' ')
     }
 
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &[u8] {
         cut(cut(self.cut().0, b'@').0, b'?').0
     }
 
@@ -73,28 +73,36 @@ impl Row {
     /// Whether a kernel may be built without the call, and have its functions
     /// all the same. Nothing is known of a name that no table has.
     pub(crate) fn may_be_absent(&self) -> bool {
-        self.cut().0.bytes().any(|byte| byte == b'?')
+        cut(self.cut().0, b'@').0.ends_with(b"?")
     }
 
     /// The version since which the call exists, or nothing if that is not known or
     /// before 4.2.
-    pub(crate) fn since(&self) -> &str {
+    pub(crate) fn since(&self) -> &[u8] {
         cut(self.cut().0, b'@').1
     }
 
     /// Whether the architecture has the call at all.
     pub(crate) fn is_served(&self) -> bool {
-        !matches!(self.cut().1.as_bytes(), [b'-' | b'=', ..])
+        !matches!(self.cut().1, [b'-' | b'=', ..])
     }
 
     /// The call that this is another spelling of.
-    fn spelled(&self) -> Option<&str> {
-        Some(cut(self.cut().1.strip_prefix("=")?, b' ').0)
+    fn spelled(&self) -> Option<&[u8]> {
+        match self.cut().1 {
+            // The name, without so many of its letters.
+            [b'=', less @ b'0'..=b'9', ..] => {
+                let name = self.name();
+                name.get(..name.len().wrapping_sub(usize::from(less - b'0')))
+            }
+            [b'=', call @ ..] => Some(cut(call, b' ').0),
+            _ => None,
+        }
     }
 
     /// The function that is to be tried after `before` others, in the two parts
     /// that its name is put together from.
-    pub(crate) fn function(&self, column: Column, before: usize) -> Option<(&'static str, &str)> {
+    pub(crate) fn function(&self, column: Column, before: usize) -> Option<(&'static [u8], &[u8])> {
         let (native, compat) = cut(self.cut().1, b'|');
         let listed = match column {
             Column::Compat if !compat.is_empty() => compat,
@@ -102,9 +110,9 @@ impl Row {
         };
         let mut listed = parts(listed, b' ').peekable();
         match listed.peek() {
-            None => (before == 0).then_some(("sys_", self.name())),
-            Some(&"-") => None,
-            Some(_) => listed.nth(before).map(|function| ("", function)),
+            None => (before == 0).then_some((b"sys_", self.name())),
+            Some(&b"-") => None,
+            Some(_) => listed.nth(before).map(|function| (&b""[..], function)),
         }
     }
 }
@@ -116,19 +124,19 @@ impl Row {
 /// (`brand_new` is `sys_brand_new`), which is also how a call newer than the table
 /// is found.
 pub(crate) fn row(name: &SyscallName) -> Row {
-    row_in(TABLE, name.as_str())
+    row_in(TABLE, name.as_bytes())
 }
 
 #[inline(never)]
-fn row_in(table: &[u8], name: &str) -> Row {
-    let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
+fn row_in(table: &[u8], name: &[u8]) -> Row {
+    let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = find(table, name).or_else(|| find(table, bare));
     let row = exact.unwrap_or_else(|| Row::of_function(bare));
     row.spelled().and_then(|call| find(table, call)).unwrap_or(row)
 }
 
 #[inline(never)]
-fn find(table: &[u8], name: &str) -> Option<Row> {
+fn find(table: &[u8], name: &[u8]) -> Option<Row> {
     let mut found = None;
     for_each_row(table, &mut |row| {
         let is_it = row.name() == name;
@@ -178,45 +186,42 @@ fn unpack(byte: u8, pairs: &[u8], row: &mut Row, is_last: &mut dyn FnMut(&Row) -
     }
 }
 
-/// The syscalls of this architecture whose names are nearest to `name`, up to
-/// three, nearest first.
+/// Calls `out` with the syscalls of this architecture whose names are nearest to
+/// `name`, up to three, nearest first.
 #[inline(never)]
-pub(crate) fn nearest(name: &SyscallName) -> [Option<SyscallName>; 3] {
-    nearest_in(TABLE, name.as_str())
+pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
+    nearest_in(TABLE, name.as_bytes(), out);
 }
 
-fn nearest_in(table: &[u8], name: &str) -> [Option<SyscallName>; 3] {
-    let mut best = [(usize::MAX, None); 3];
+fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
+    let mut room = 3;
     // A slip or two: beyond that two names have nothing in common.
-    let limit = 1 + name.len() / 6;
-    for_each_row(table, &mut |row| {
-        let mut candidate = (distance(name, row.name()), SyscallName::new(row.name()).ok());
-        if candidate.0 <= limit && row.is_served() {
-            let mut is_placed = false;
-            for place in &mut best {
-                if is_placed || candidate.0 < place.0 {
-                    core::mem::swap(place, &mut candidate);
-                    is_placed = true;
-                }
+    for limit in 1..=1 + name.len() / 6 {
+        for_each_row(table, &mut |row| {
+            if row.is_served() && distance(name, row.name()) == limit {
+                out(row.name());
+                room -= 1;
             }
+            room == 0
+        });
+        if room == 0 {
+            return;
         }
-        false
-    });
-    best.map(|(_, name)| name)
+    }
 }
 
 /// How many letters must be put in, taken out or changed to make `b` of `a`
 /// (Levenshtein distance).
-fn distance(a: &str, b: &str) -> usize {
+fn distance(a: &[u8], b: &[u8]) -> usize {
     let mut costs = [0_u8; MAX_NAME_LEN + 1];
     let costs = costs.get_mut(..=b.len()).unwrap_or_default();
     for (cost, i) in costs.iter_mut().zip(0..) {
         *cost = i;
     }
-    for (i, from) in (1..).zip(a.bytes()) {
+    for (i, from) in (1..).zip(a) {
         let mut diagonal = i - 1;
         let mut left = i;
-        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.bytes().map(Some))) {
+        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.iter().map(Some))) {
             let Some(to) = to else {
                 *cost = i;
                 continue;
@@ -234,7 +239,8 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    use crate::encode::encode;
+    use crate::encode::{encode, shortened};
+    use crate::fuzzing::joined;
 
     const SMALL: &str = "\
 # a small table
@@ -256,13 +262,20 @@ setuid? sys_setuid16 | sys_setuid16
 setuid32 =setuid
 ";
 
+    fn str_of(text: &[u8]) -> &str {
+        std::str::from_utf8(text).unwrap()
+    }
+
     fn small(name: &str) -> Row {
-        row_in(&encode(SMALL), name)
+        row_in(&encode(SMALL), name.as_bytes())
     }
 
     fn nearest_in(table: &str, name: &str) -> Vec<String> {
-        let names = super::nearest_in(&encode(table), name);
-        names.into_iter().flatten().map(|name| name.to_string()).collect()
+        let mut names = Vec::new();
+        super::nearest_in(&encode(table), name.as_bytes(), &mut |near| {
+            names.push(String::from_utf8(near.into()).unwrap());
+        });
+        names
     }
 
     /// The rows of a table, as they are unpacked.
@@ -278,9 +291,12 @@ setuid32 =setuid
     #[test]
     fn a_table_is_unpacked_as_it_was() {
         for (arch, table) in TABLES {
-            let unpacked: Vec<_> =
-                rows(table).iter().map(|row| row.line.as_str().to_owned()).collect();
-            let lines: Vec<_> = table.lines().filter(|line| !line.starts_with('#')).collect();
+            let unpacked: Vec<_> = rows(table)
+                .iter()
+                .map(|row| String::from_utf8(row.line.as_bytes().into()).unwrap())
+                .collect();
+            let lines: Vec<_> =
+                table.lines().filter(|line| !line.starts_with('#')).map(shortened).collect();
             assert_eq!(unpacked, lines, "{arch}");
             assert!(encode(table).len() < table.len() / 2, "{arch}");
         }
@@ -290,7 +306,7 @@ setuid32 =setuid
     fn functions(name: &str, column: Column) -> Vec<String> {
         let row = small(name);
         let functions = (0..).map_while(|before| row.function(column, before));
-        functions.map(|(sys, rest)| format!("{sys}{rest}")).collect()
+        functions.map(joined).collect()
     }
 
     fn native(name: &str) -> Vec<String> {
@@ -325,10 +341,13 @@ setuid32 =setuid
     #[test]
     fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
-        let uselib = row_in(&encode("uselib -\n"), "uselib");
+        let uselib = row_in(&encode("uselib -\n"), b"uselib");
         assert!(uselib.is_known && !uselib.is_served());
         assert_eq!(uselib.function(Column::Native, 0), None);
-        assert_eq!(uselib.or_its_name().function(Column::Native, 0), Some(("sys_", "uselib")));
+        assert_eq!(
+            uselib.or_its_name().function(Column::Native, 0),
+            Some((&b"sys_"[..], &b"uselib"[..]))
+        );
     }
 
     #[test]
@@ -357,7 +376,7 @@ setuid32 =setuid
         assert_eq!(nearest_in(SMALL, "opnat"), ["openat"]);
         assert_eq!(nearest_in(SMALL, "sta"), ["stat"]);
         assert!(nearest_in(SMALL, "completely_other").is_empty());
-        assert_eq!(nearest_in("abc\nabd\nabe\nab\n", "ab"), ["ab", "abc", "abd"]);
+        assert_eq!(nearest_in("abc\nabd\nabe\nab\n", "ab"), ["abc", "abd", "abe"]);
     }
 
     #[test]
@@ -379,9 +398,10 @@ setuid32 =setuid
 
     #[test]
     fn a_version_is_part_of_no_name() {
-        assert_eq!((small("cachestat").name(), small("cachestat").since()), ("cachestat", "6.5"));
+        let row = small("cachestat");
+        assert_eq!((str_of(row.name()), str_of(row.since())), ("cachestat", "6.5"));
         assert_eq!(native("cachestat"), ["sys_cachestat"]);
-        assert_eq!(small("openat").since(), "");
+        assert_eq!(small("openat").since(), b"");
     }
 
     #[test]
@@ -389,7 +409,7 @@ setuid32 =setuid
         for (a, b, expected) in
             [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("stat", "stat", 0)]
         {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
         }
     }
 
@@ -412,10 +432,12 @@ setuid32 =setuid
             let packed = encode(table);
             let mut last = String::new();
             for row in rows(table) {
-                assert!(*last < *row.name(), "{arch}: {last} stands before {}", row.name());
-                last = row.name().to_owned();
+                let name = str_of(row.name());
+                assert!(*last < *name, "{arch}: {last} stands before {name}");
+                last = name.to_owned();
                 assert!(SyscallName::new(&last).is_ok(), "{arch}: {last}");
-                let since = row.since().split('.').filter_map(|part| part.parse::<u8>().ok());
+                let since =
+                    str_of(row.since()).split('.').filter_map(|part| part.parse::<u8>().ok());
                 assert!(matches!(since.count(), 0 | 2), "{arch}: {last}");
                 if let Some(call) = row.spelled() {
                     assert!(row_in(&packed, call).is_served(), "{arch}: {last}");
@@ -423,7 +445,7 @@ setuid32 =setuid
                 }
                 for column in [Column::Native, Column::Compat] {
                     for (sys, rest) in (0..).map_while(|before| row.function(column, before)) {
-                        let function = format!("{sys}{rest}");
+                        let function = joined((sys, rest));
                         let starts = ["sys", "compat_sys_", "ppc"];
                         assert!(starts.iter().any(|start| function.starts_with(start)), "{last}");
                         assert!(SyscallName::new(&function).is_ok(), "{last}");
@@ -441,10 +463,10 @@ setuid32 =setuid
         for (arch, table) in TABLES {
             let table = encode(table);
             for name in ["rt_exit", "_fork", "newmount", "stat32", "ppoll64", "nanosleep64"] {
-                let row = row_in(&table, name);
-                assert!(!row.is_known, "{name} on {arch} is {}", row.name());
+                let row = row_in(&table, name.as_bytes());
+                assert!(!row.is_known, "{name} on {arch} is {}", str_of(row.name()));
             }
-            assert_eq!(row_in(&table, "_exit").name(), "exit_group", "{arch}");
+            assert_eq!(row_in(&table, b"_exit").name(), b"exit_group", "{arch}");
         }
     }
 
@@ -461,9 +483,9 @@ setuid32 =setuid
 
     /// What a name stands for: its row, and the functions as docs/names.md has them.
     fn resolved(table: &[u8], name: &SyscallName) -> (Row, Vec<String>) {
-        let row = row_in(table, name.as_str());
+        let row = row_in(table, name.as_bytes());
         let functions = (0..).map_while(|before| row.function(Column::Native, before));
-        let functions = functions.map(|(sys, rest)| format!("{sys}{rest}")).collect();
+        let functions = functions.map(joined).collect();
         (row, functions)
     }
 
@@ -479,8 +501,9 @@ setuid32 =setuid
                 let (row, functions) = resolved(table, &name);
                 // A function of the name is looked for, and there is none: the
                 // generator gives each that is there a line, or lists it in one.
-                let is_listed = parts(text, b'\n')
-                    .any(|line| parts(line, b' ').any(|part| functions.iter().any(|f| f == part)));
+                let is_listed = text
+                    .lines()
+                    .any(|line| line.split(' ').any(|part| functions.iter().any(|f| f == part)));
                 let is_missing = !calls.is_empty() && !is_listed && !row.is_known;
                 let functions = if is_missing { vec![] } else { functions };
                 let expected = if expected == ["-"] { vec![] } else { expected };
@@ -496,7 +519,7 @@ setuid32 =setuid
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in &tables {
-                let mut rows = calls.iter().filter_map(|call| find(table, call));
+                let mut rows = calls.iter().filter_map(|call| find(table, call.as_bytes()));
                 let expected = rows.find(Row::is_served);
                 let (row, _) = resolved(table, &name);
                 match expected {

@@ -4,30 +4,32 @@
 
 use core::ffi::CStr;
 
+use crate::sys;
+
 /// What stands before and behind the first `separator`.
-pub(crate) fn cut(text: &str, separator: u8) -> (&str, &str) {
-    let end = text.bytes().position(|byte| byte == separator).unwrap_or(text.len());
-    let (head, rest) = text.split_at_checked(end).unwrap_or((text, ""));
+pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| *byte == separator).unwrap_or(text.len());
+    let (head, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
     (head, rest.get(1..).unwrap_or_default())
 }
 
 /// The parts of `text` between separators, without the empty ones.
-pub(crate) fn parts(text: &str, separator: u8) -> Parts<'_> {
+pub(crate) fn parts(text: &[u8], separator: u8) -> Parts<'_> {
     Parts { rest: text, separator }
 }
 
 /// What [`parts`] gives.
 #[derive(Clone)]
 pub(crate) struct Parts<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
     separator: u8,
 }
 
 impl<'a> Iterator for Parts<'a> {
-    type Item = &'a str;
+    type Item = &'a [u8];
 
     #[inline(never)]
-    fn next(&mut self) -> Option<&'a str> {
+    fn next(&mut self) -> Option<&'a [u8]> {
         while !self.rest.is_empty() {
             let (part, rest) = cut(self.rest, self.separator);
             self.rest = rest;
@@ -40,8 +42,8 @@ impl<'a> Iterator for Parts<'a> {
 }
 
 /// The number that `text` is, in digits of `base`.
-pub(crate) fn number(text: &str, base: u8) -> Option<u64> {
-    let mut digits = text.bytes().map(|byte| byte.wrapping_sub(b'0'));
+pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
+    let mut digits = text.iter().map(|byte| byte.wrapping_sub(b'0'));
     let number = digits.try_fold(0_u64, |number, digit| {
         let digit = Some(digit).filter(|digit| *digit < base)?;
         number.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
@@ -82,8 +84,8 @@ impl<const N: usize> Text<N> {
 
     /// Adds as much of `text` as fits.
     #[inline(never)]
-    pub(crate) fn add(&mut self, text: &str) {
-        text.bytes().for_each(|byte| self.push(byte));
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        text.iter().for_each(|byte| self.push(*byte));
     }
 
     /// Adds a number in decimal digits.
@@ -106,16 +108,13 @@ impl<const N: usize> Text<N> {
         self.push(byte);
     }
 
+    #[inline(never)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
-    }
-
     pub(crate) fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+        sys::c_str(&self.bytes)
     }
 }
 
@@ -125,22 +124,22 @@ mod tests {
 
     #[test]
     fn cuts_and_parts() {
-        assert_eq!(cut("stat sys_newstat", b' '), ("stat", "sys_newstat"));
-        assert_eq!(cut("stat", b' '), ("stat", ""));
-        assert_eq!(cut("", b' '), ("", ""));
-        assert_eq!(parts(" a  bc d ", b' ').collect::<Vec<_>>(), ["a", "bc", "d"]);
-        assert_eq!(parts("", b' ').next(), None);
+        assert_eq!(cut(b"stat sys_newstat", b' '), (&b"stat"[..], &b"sys_newstat"[..]));
+        assert_eq!(cut(b"stat", b' '), (&b"stat"[..], &b""[..]));
+        assert_eq!(cut(b"", b' '), (&b""[..], &b""[..]));
+        assert_eq!(parts(b" a  bc d ", b' ').collect::<Vec<_>>(), [&b"a"[..], b"bc", b"d"]);
+        assert_eq!(parts(b"", b' ').next(), None);
     }
 
     #[test]
     fn numbers() {
-        assert_eq!(number("4194304", 10), Some(4_194_304));
-        assert_eq!(number("18446744073709551615", 10), Some(u64::MAX));
-        assert_eq!(number("040", 8), Some(0o40));
+        assert_eq!(number(b"4194304", 10), Some(4_194_304));
+        assert_eq!(number(b"18446744073709551615", 10), Some(u64::MAX));
+        assert_eq!(number(b"040", 8), Some(0o40));
         for text in ["", "18446744073709551616", "-1", "1 ", "0x1", "a"] {
-            assert_eq!(number(text, 10), None, "{text}");
+            assert_eq!(number(text.as_bytes(), 10), None, "{text}");
         }
-        assert_eq!(number("8", 8), None);
+        assert_eq!(number(b"8", 8), None);
     }
 
     #[test]
@@ -148,23 +147,23 @@ mod tests {
         for number in [0, 9, 10, 4_194_304, u64::MAX] {
             let mut text = Text::<32>::new();
             text.add_number(number);
-            assert_eq!(text.as_str(), number.to_string());
+            assert_eq!(text.as_bytes(), number.to_string().as_bytes());
         }
     }
 
     #[test]
     fn text_takes_what_fits_and_stays_a_c_string() {
         let mut text = Text::<8>::new();
-        text.add("1234567");
+        text.add(b"1234567");
         assert!(!text.is_cut());
         assert_eq!(text.as_c_str(), c"1234567");
         text.push(b'8');
         assert!(text.is_cut());
         assert_eq!(text.as_c_str(), c"1234567");
         text.truncate(9);
-        assert_eq!(text.as_str(), "1234567");
+        assert_eq!(text.as_bytes(), b"1234567");
         text.truncate(2);
         text.push(b'x');
-        assert_eq!((text.as_str(), text.as_c_str()), ("12x", c"12x"));
+        assert_eq!((text.as_bytes(), text.as_c_str()), (&b"12x"[..], c"12x"));
     }
 }

@@ -12,9 +12,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use errno::Errno;
 
-use crate::Error;
 use crate::candidates::Symbol;
 use crate::lines::for_each_line;
+use crate::refusal::Refusal;
 use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number};
 
@@ -38,7 +38,7 @@ impl EntryName {
     fn next() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         Self {
-            namespace: sys::inode(c"/proc/self/ns/pid"),
+            namespace: sys::pid_namespace(),
             pid: sys::process_id(),
             number: NUMBER.fetch_add(1, Ordering::Relaxed).into(),
         }
@@ -46,25 +46,26 @@ impl EntryName {
 
     fn remove(self, events: &Fd) -> Result<(), Errno> {
         let mut line = Line::new();
-        line.add("-:");
+        line.add(b"-:");
         self.add_to(&mut line);
         command(events, line)
     }
 
     pub(crate) fn add_to(&self, line: &mut Line) {
-        line.add("ksyscall/p");
+        line.add(b"ksyscall/p");
         line.add_number(self.namespace);
-        line.add("_");
+        line.add(b"_");
         line.add_number(self.pid);
-        line.add("_");
+        line.add(b"_");
         line.add_number(self.number);
     }
 
     /// Reads the name back from a line of `kprobe_events`.
-    pub(crate) fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let (_, name) = cut(line, b':');
         let (group, name) = cut(cut(name, b' ').0, b'/');
-        let (namespace, name) = cut(name.strip_prefix('p').filter(|_| group == "ksyscall")?, b'_');
+        let (namespace, name) =
+            cut(name.strip_prefix(b"p").filter(|_| group == b"ksyscall")?, b'_');
         let (pid, number_used) = cut(name, b'_');
         Some(Self {
             namespace: number(namespace, 10)?,
@@ -81,17 +82,17 @@ impl Entry {
     /// [`Refusal::Probe`] if it is the probe that the kernel does not take.
     #[inline(never)]
     pub(crate) fn new(symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Self, Refusal> {
-        let events = open_kprobe_events().map_err(|errno| failed("open kprobe_events", errno))?;
+        let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         remove_entries_of_the_dead(&events);
         loop {
             let name = EntryName::next();
             let mut line = Line::new();
-            line.add(if retprobe { "r:" } else { "p:" });
+            line.add(if retprobe { b"r:" } else { b"p:" });
             name.add_to(&mut line);
-            line.add(" ");
-            line.add(symbol.as_str());
+            line.add(b" ");
+            line.add(symbol.as_bytes());
             if offset != 0 {
-                line.add("+");
+                line.add(b"+");
                 line.add_number(offset);
             }
             match command(&events, line) {
@@ -101,7 +102,7 @@ impl Entry {
                 Err(errno @ (Errno(libc::ENOENT) | Errno(libc::EINVAL))) => {
                     return Err(Refusal::Probe(errno));
                 }
-                Err(errno) => return Err(failed("write kprobe_events", errno)),
+                Err(errno) => return Err(failed("write kprobe_events")(errno)),
             }
         }
     }
@@ -109,14 +110,13 @@ impl Entry {
     /// Opens a perf event on the entry's tracepoint.
     pub(crate) fn open(&self) -> Result<Fd, Refusal> {
         let mut file = Line::new();
-        file.add("/events/");
+        file.add(b"/events/");
         self.0.add_to(&mut file);
-        file.add("/id");
-        let id = find(file.as_str())
-            .and_then(|id| sys::read_number(id.as_c_str(), ""))
-            .map_err(|errno| failed("read the event's id", errno))?;
-        sys::perf_event_open_tracepoint(id)
-            .map_err(|errno| failed("perf_event_open of the event", errno))
+        file.add(b"/id");
+        let id = find(file.as_bytes())
+            .and_then(|id| sys::read_number(id.as_c_str(), b""))
+            .map_err(failed("read the event's id"))?;
+        sys::perf_event_open_tracepoint(id).map_err(failed("perf_event_open of the event"))
     }
 
     /// Leaves the entry in the kernel; it goes when this process is dead and
@@ -139,31 +139,21 @@ impl Drop for Entry {
     }
 }
 
-/// Why there is no entry or no event.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// The kernel does not take the probe: a symbol that it does not have, or a
-    /// place where it allows none.
-    Probe(Errno),
-    /// Anything else.
-    Other(Error),
-}
-
-fn failed(step: &'static str, errno: Errno) -> Refusal {
-    Refusal::Other(Error::Tracefs { step, errno })
+fn failed(step: &'static str) -> impl Fn(Errno) -> Refusal {
+    move |errno| Refusal::Tracefs(step, errno)
 }
 
 fn open_kprobe_events() -> Result<Fd, Errno> {
-    sys::open(find("/kprobe_events")?.as_c_str(), Mode::Append)
+    sys::open(find(b"/kprobe_events")?.as_c_str(), Mode::Append)
 }
 
 fn command(events: &Fd, mut line: Line) -> Result<(), Errno> {
-    line.add("\n");
+    line.add(b"\n");
     if line.is_cut() { Err(Errno(libc::ENAMETOOLONG)) } else { sys::write(events, line.as_bytes()) }
 }
 
 fn remove_entries_of_the_dead(events: &Fd) {
-    let list = find("/kprobe_events");
+    let list = find(b"/kprobe_events");
     let Ok(list) = list.and_then(|path| sys::open(path.as_c_str(), Mode::Read)) else {
         return;
     };
@@ -171,7 +161,7 @@ fn remove_entries_of_the_dead(events: &Fd) {
     if own.namespace == 0 {
         return;
     }
-    for_each_line(&list, &mut |line| {
+    let _ = for_each_line(&list, &mut |line| {
         if let Some(name) = EntryName::parse(line) {
             if name.namespace == own.namespace && sys::is_dead(name.pid) {
                 let _ = name.remove(events);
@@ -182,37 +172,46 @@ fn remove_entries_of_the_dead(events: &Fd) {
 }
 
 /// The path of a file in tracefs, wherever that is mounted.
-fn find(file: &str) -> Result<Line, Errno> {
-    for root in ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"] {
-        if let Some(path) = existing(root, "", file) {
+fn find(file: &[u8]) -> Result<Line, Errno> {
+    for root in [&b"/sys/kernel/tracing"[..], b"/sys/kernel/debug/tracing"] {
+        if let Some(path) = existing(root, b"", file) {
             return Ok(path);
         }
     }
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
-    find_mounted(&mounts, file).ok_or(Errno(libc::ENOENT))
+    find_mounted(&mounts, file)?.ok_or(Errno(libc::ENOENT))
+}
+
+/// Whether the kernel has a tracepoint for the entry to a call of this name
+/// (`CONFIG_FTRACE_SYSCALLS`).
+pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
+    let mut file = Line::new();
+    file.add(b"/events/syscalls/sys_enter_");
+    file.add(name);
+    find(file.as_bytes()).is_ok()
 }
 
 /// The path of a file in the first tracefs of a list of mounts that has it.
-pub(crate) fn find_mounted(mounts: &Fd, file: &str) -> Option<Line> {
+pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;
     for_each_line(mounts, &mut |line| {
         // The source may be empty: then the line begins with a space.
         let (_, place) = cut(line, b' ');
         let (place, kind) = cut(place, b' ');
         let inside = match cut(kind, b' ').0 {
-            "tracefs" => "",
-            "debugfs" => "/tracing",
+            b"tracefs" => &b""[..],
+            b"debugfs" => b"/tracing",
             _ => return false,
         };
         found = existing(place, inside, file);
         found.is_some()
-    });
-    found
+    })?;
+    Ok(found)
 }
 
 /// The path of a file, if there is one. The mount point is as /proc/self/mounts
 /// has it, where a space is written `\040`, for instance (proc_pid_mounts(5)).
-fn existing(mount: &str, inside: &str, file: &str) -> Option<Line> {
+fn existing(mount: &[u8], inside: &[u8], file: &[u8]) -> Option<Line> {
     let mut path = Line::new();
     let (plain, mut escaped) = cut(mount, b'\\');
     path.add(plain);
@@ -237,8 +236,11 @@ mod tests {
         let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u32::MAX.into() };
         let mut text = Line::new();
         name.add_to(&mut text);
-        let name_text = text.as_str();
-        assert_eq!(EntryName::parse(&format!("r8:{name_text} __x64_sys_openat+0")), Some(name));
+        let name_text = std::str::from_utf8(text.as_bytes()).unwrap();
+        assert_eq!(
+            EntryName::parse(format!("r8:{name_text} __x64_sys_openat+0").as_bytes()),
+            Some(name)
+        );
         // The kernel's limit, MAX_EVENT_NAME_LEN of kernel/trace/trace.h.
         assert!(name_text.len() < 64);
     }
@@ -253,7 +255,7 @@ mod tests {
             "p:ksyscall/p1_2_x do_sys_open",
             "",
         ] {
-            assert_eq!(EntryName::parse(line), None, "{line}");
+            assert_eq!(EntryName::parse(line.as_bytes()), None, "{line}");
         }
     }
 
@@ -263,9 +265,10 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), "").unwrap();
         let mount = folder.to_str().unwrap().replace('\\', r"\134").replace(' ', r"\040");
-        assert!(existing(&mount, "", "/file").is_some());
-        assert!(existing(&mount, "", "/other").is_none());
-        assert!(existing(&mount, &"/".repeat(400), "/file").is_none(), "too long for a path here");
+        let mount = mount.as_bytes();
+        assert!(existing(mount, b"", b"/file").is_some());
+        assert!(existing(mount, b"", b"/other").is_none());
+        assert!(existing(mount, &[b'/'; 400], b"/file").is_none(), "too long for a path here");
         std::fs::remove_dir_all(folder).unwrap();
     }
 
@@ -276,6 +279,9 @@ mod tests {
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         let mounts = sys::open(&name, Mode::Read).unwrap();
         std::fs::remove_file(path).unwrap();
-        assert_eq!(find_mounted(&mounts, "/stat").unwrap().as_str(), "/proc/self/stat");
+        assert_eq!(
+            find_mounted(&mounts, b"/stat").unwrap().unwrap().as_bytes(),
+            b"/proc/self/stat"
+        );
     }
 }

@@ -165,6 +165,7 @@ SUITES = {s.name: s for s in [
 KERNELS = ["bullseye", "bookworm", "trixie"]
 LIBBPFS = ["bullseye", "bookworm", "trixie"]
 RUST_KERNELS = ["bookworm", "trixie"]
+CLIENT_KERNELS = ["bookworm", "trixie"]
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 SANITIZED_ON = "trixie"

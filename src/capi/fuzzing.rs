@@ -98,5 +98,5 @@ pub fn warning(name: &[u8]) {
     if name.len() > 69 {
         expected += "...";
     }
-    assert_eq!(shown.as_str(), expected);
+    assert_eq!(shown.as_bytes(), expected.as_bytes());
 }

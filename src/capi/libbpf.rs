@@ -26,8 +26,12 @@ macro_rules! functions {
         impl Libbpf {
             $(#[allow(non_snake_case, reason = "libbpf's own names")]
             pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
+                const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => panic!(),
+                };
                 // SAFETY: libbpf.h declares the function of this name so.
-                unsafe { core::mem::transmute(self.address(concat!(stringify!($name), "\0"))) }
+                unsafe { core::mem::transmute(self.address(NAME)) }
             })*
         }
     };
@@ -123,8 +127,7 @@ impl Libbpf {
     }
 
     #[inline(never)]
-    fn address(&self, name: &'static str) -> *mut c_void {
-        let name = CStr::from_bytes_until_nul(name.as_bytes()).unwrap_or_default();
+    fn address(&self, name: &CStr) -> *mut c_void {
         // SAFETY: the handle is open, or RTLD_DEFAULT.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }

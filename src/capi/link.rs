@@ -7,13 +7,15 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::libbpf::Libbpf;
 use super::{Failure, bpf_link, bpf_program, warning};
 use crate::attach::{self, Options, Target};
-use crate::link;
-use crate::name::SyscallName;
+use crate::attachment::Attachment;
+use crate::disarmed::disarmed;
+use crate::perf_link;
+use crate::refusal::Place;
 use crate::sys::Fd;
 use crate::tracefs::Entry;
 
@@ -45,11 +47,11 @@ pub(super) unsafe fn attach(
     libbpf: &Libbpf,
     prog: *const bpf_program,
     program: c_int,
-    name: &SyscallName,
+    place: &mut Place,
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
-        let Target { event, .. } = open(name, options)?;
+        let event = open(place, options)?;
         if event.entry.is_some() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
@@ -65,11 +67,11 @@ pub(super) unsafe fn attach(
     if object.is_null() {
         return Err(Failure::NoMemory);
     }
-    let attached = open(name, options)
-        .and_then(|target| link::attach(program, target, options.cookie).map_err(Failure::Attach));
+    let attached = open(place, options).and_then(|event| {
+        perf_link::attach(program, event, options.cookie).map_err(Failure::Attach)
+    });
     match attached {
-        Ok(link) => {
-            let (fd, entry) = link.into_parts();
+        Ok(Attachment { fd, entry }) => {
             let base = Base {
                 detach: Some(detach),
                 dealloc: None,
@@ -89,14 +91,21 @@ pub(super) unsafe fn attach(
     }
 }
 
-/// Opens an event for the call. The first time that it is on a function which no call
-/// reaches, that is to be said before anything else is done.
-fn open(name: &SyscallName, options: Options) -> Result<Target, Failure> {
-    let target = attach::open(name, options).map_err(Failure::Attach)?;
-    if !target.is_reached && warning::is_first_of(&target.symbol) {
-        return Err(Failure::Unreached(target.symbol));
+/// Opens an event for the call. If the kernel runs no probe, and the first time that it
+/// is on a function which no call reaches, that is to be said before anything is done.
+fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
+    // Once a process: this is said, or is not so.
+    static IS_KNOWN: AtomicBool = AtomicBool::new(false);
+    if !IS_KNOWN.swap(true, Ordering::Relaxed) {
+        if let Some(state) = disarmed() {
+            return Err(Failure::Disarmed(state));
+        }
     }
-    Ok(target)
+    let Target { event, is_reached } = attach::open(place, options).map_err(Failure::Attach)?;
+    if !is_reached && warning::is_first_of(&place.symbol) {
+        return Err(Failure::Unreached);
+    }
+    Ok(event)
 }
 
 /// # Safety
@@ -106,9 +115,9 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     let object = unsafe { &mut *link.cast::<Object>() };
     // SAFETY: the object owns the descriptor, and forgets it here.
     let fd = unsafe { Fd::from_raw(core::mem::replace(&mut object.base.fd, -1)) };
-    match link::detach(fd, object.entry.take()) {
+    match (Attachment { fd, entry: object.entry.take() }).close() {
         Ok(()) => 0,
-        Err(error) => -error.errno(),
+        Err(refusal) => -refusal.errno().0,
     }
 }
 

@@ -25,9 +25,10 @@ use core::ffi::{CStr, c_char, c_int};
 
 use errno::Errno;
 
+use crate::Disarmed;
 use crate::name::{MAX_NAME_LEN, SyscallName};
+use crate::refusal::{Place, Refusal};
 use crate::text::Text;
-use crate::{Error, Symbol};
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
@@ -50,9 +51,11 @@ enum Failure {
     NoLink,
     /// libbpf's own constructor failed, and has said why.
     Libbpf(Errno),
-    Attach(Error),
-    /// No call reaches this function, which has not been said yet.
-    Unreached(Symbol),
+    Attach(Refusal),
+    /// No call reaches the function, which has not been said yet.
+    Unreached,
+    /// The kernel runs no probe, which has not been said yet.
+    Disarmed(Disarmed),
 }
 
 impl Failure {
@@ -67,8 +70,8 @@ impl Failure {
             Failure::NoMemory => libc::ENOMEM,
             Failure::NoLink => libc::EOPNOTSUPP,
             Failure::Libbpf(errno) => errno.0,
-            Failure::Attach(error) => error.errno(),
-            Failure::Unreached(_) => libc::ENOENT,
+            Failure::Attach(refusal) => refusal.errno().0,
+            Failure::Unreached | Failure::Disarmed(_) => libc::ENOENT,
         })
     }
 }
@@ -101,10 +104,11 @@ unsafe extern "C" fn ksyscall_attach(
     opts: *const bpf_ksyscall_opts,
     answer: *mut Answer,
 ) {
+    let mut place = Place::of(SyscallName::EMPTY, false);
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::of(prog) };
     // SAFETY: the caller's promise.
-    let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts) };
+    let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
     // SAFETY: the caller's promise.
     let (answer, hold) = unsafe {
         let hold = (*answer).print;
@@ -114,10 +118,11 @@ unsafe extern "C" fn ksyscall_attach(
     match attached {
         Ok(link) => answer.link = link,
         Err(failure) => {
-            answer.again = matches!(failure, Failure::Unreached(_));
+            answer.again = matches!(failure, Failure::Unreached | Failure::Disarmed(_));
             answer.errno = failure.errno().0;
+            let failure = (&failure, &place);
             // SAFETY: the caller's promise.
-            unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, syscall_name, &failure) };
+            unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, syscall_name, failure) };
         }
     }
 }
@@ -134,11 +139,13 @@ unsafe fn attach(
     prog: *const bpf_program,
     syscall_name: *const c_char,
     opts: *const bpf_ksyscall_opts,
+    place: &mut Place,
 ) -> Result<*mut bpf_link, Failure> {
     // SAFETY: the caller's promise.
     let options = unsafe { opts::read(opts) }?;
+    place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
-    let name = unsafe { name(syscall_name) }?;
+    place.name = unsafe { name(syscall_name) }?;
     if prog.is_null() {
         return Err(Failure::NoProgram);
     }
@@ -146,7 +153,7 @@ unsafe fn attach(
     // SAFETY: the caller's promise.
     let program = unsafe { libbpf.program_fd(prog) }?;
     // SAFETY: the caller's promise.
-    unsafe { link::attach(libbpf, prog, program, &name, options) }
+    unsafe { link::attach(libbpf, prog, program, place, options) }
 }
 
 /// # Safety
@@ -157,7 +164,7 @@ unsafe fn name(name: *const c_char) -> Result<SyscallName, Failure> {
     }
     // SAFETY: the caller's promise.
     let name = unsafe { CStr::from_ptr(name) };
-    SyscallName::from_bytes(name.to_bytes()).map_err(Failure::Attach)
+    SyscallName::checked(name.to_bytes()).ok_or(Failure::Attach(Refusal::InvalidName))
 }
 
 /// Longest part of a name that a warning repeats.

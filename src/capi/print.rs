@@ -21,8 +21,7 @@ static FOUND: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 fn alone<T>(action: impl FnOnce() -> T) -> T {
     let own = sys::process_id() as u32;
     while OUT.swap(own, Ordering::Acquire) == own {
-        // SAFETY: it has no arguments.
-        unsafe { libc::sched_yield() };
+        sys::yield_now();
     }
     let result = action();
     OUT.store(0, Ordering::Release);

@@ -7,6 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::libbpf::{Libbpf, Print};
 use super::{Answer, Failure, MAX_SHOWN, bpf_program};
 use crate::Symbol;
+use crate::error::message::say;
+use crate::refusal::Place;
 use crate::stub::hash;
 use crate::text::Text;
 
@@ -21,7 +23,7 @@ pub(super) unsafe fn write(
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
     syscall_name: *const c_char,
-    failure: &Failure,
+    (failure, place): (&Failure, &Place),
 ) {
     let mut program = core::ptr::null();
     if let Some(libbpf) = libbpf {
@@ -39,12 +41,12 @@ pub(super) unsafe fn write(
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program), Shown::new(syscall_name)) };
     let text = &mut answer.text;
-    text.add("libksyscall: prog '");
+    text.add(b"libksyscall: prog '");
     program.add_to(text);
-    text.add("': syscall '");
+    text.add(b"': syscall '");
     name.add_to(text);
-    text.add("': ");
-    failure.say(&mut |part| text.add(part));
+    text.add(b"': ");
+    failure.say(place, &mut |part| text.add(part));
     text.end_with(b'\n');
 }
 
@@ -53,7 +55,7 @@ pub(super) fn is_first_of(symbol: &Symbol) -> bool {
     /// More than there are such functions on any architecture.
     const ROOM: usize = 256;
     static SAID: [AtomicU64; ROOM] = [const { AtomicU64::new(0) }; ROOM];
-    let sought = hash(symbol.as_str());
+    let sought = hash(symbol.as_bytes());
     for said in &SAID {
         match said.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => return true,
@@ -65,28 +67,30 @@ pub(super) fn is_first_of(symbol: &Symbol) -> bool {
 }
 
 impl Failure {
-    fn say(&self, out: &mut dyn FnMut(&str)) {
-        out(match self {
-            Failure::OptsTooSmall => "bpf_ksyscall_opts: sz is less than its own size",
-            Failure::OptsUnknown => "bpf_ksyscall_opts: unknown options are set",
-            Failure::NoProgram => "the program is NULL",
-            Failure::NotLoaded => "the program has no fd (was it loaded?)",
-            Failure::NoName => "the name is NULL",
+    fn say(&self, place: &Place, out: &mut dyn FnMut(&[u8])) {
+        let text: &[u8] = match self {
+            Failure::OptsTooSmall => b"bpf_ksyscall_opts: sz is less than its own size",
+            Failure::OptsUnknown => b"bpf_ksyscall_opts: unknown options are set",
+            Failure::NoProgram => b"the program is NULL",
+            Failure::NotLoaded => b"the program has no fd (was it loaded?)",
+            Failure::NoName => b"the name is NULL",
             Failure::NoLibbpf => {
-                "no libbpf is loaded that could have made the program. If libbpf is linked \
+                b"no libbpf is loaded that could have made the program. If libbpf is linked \
                  statically, link libksyscall so too: pkg-config --libs libksyscall-static"
             }
-            Failure::NoMemory => "no memory",
-            Failure::NoLink => "this libbpf cannot make a link for it",
-            Failure::Libbpf(_) => "libbpf could not make a link",
-            Failure::Attach(error) => return error.say(out),
-            Failure::Unreached(symbol) => {
-                out("no system call reaches ");
-                out(symbol.as_str());
-                out(" on this architecture: the program is attached, and will not run");
+            Failure::NoMemory => b"no memory",
+            Failure::NoLink => b"this libbpf cannot make a link for it",
+            Failure::Libbpf(_) => b"libbpf could not make a link",
+            Failure::Attach(refusal) => return say(*refusal, place, out),
+            Failure::Disarmed(state) => state.text().as_bytes(),
+            Failure::Unreached => {
+                out(b"no system call reaches ");
+                out(place.symbol.as_bytes());
+                out(b" on this architecture: the program is attached, and will not run");
                 return;
             }
-        });
+        };
+        out(text);
     }
 }
 
@@ -110,6 +114,6 @@ impl Shown<'_> {
         for byte in self.0.iter().take(MAX_SHOWN) {
             text.push(if matches!(byte, b' '..=b'~') { *byte } else { b'?' });
         }
-        text.add(if self.0.len() > MAX_SHOWN { "..." } else { "" });
+        text.add(if self.0.len() > MAX_SHOWN { b"..." } else { b"" });
     }
 }

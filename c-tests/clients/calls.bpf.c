@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Counts calls: of pinned.c, which may be another process, and of objects.cpp. */
+#include "kernel.bpf.h"
+
+unsigned long entries, returns, others;
+long last_argument, last_result;
+
+/* The calls that count have an argument that nobody else uses. */
+enum { NOBODY = 0x7ffffff1 };
+
+SEC("ksyscall/getpgid")
+int BPF_KSYSCALL(on_entry, int pid)
+{
+	if (pid != NOBODY)
+		return 0;
+	last_argument = pid;
+	__sync_fetch_and_add(&entries, 1);
+	return 0;
+}
+
+SEC("kretsyscall/getpgid")
+int BPF_KRETPROBE(on_return, long result)
+{
+	if (!traced || is_traced()) {
+		last_result = result;
+		__sync_fetch_and_add(&returns, 1);
+	}
+	return 0;
+}
+
+/* Not attached by itself. */
+SEC("ksyscall")
+int BPF_KSYSCALL(on_other, int pid)
+{
+	if (pid == NOBODY)
+		__sync_fetch_and_add(&others, 1);
+	return 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Counts the calls of stat, which a function of another name serves. */
+#include "kernel.bpf.h"
+
+unsigned long stats;
+
+SEC("ksyscall/stat")
+int on_stat(void *ctx)
+{
+	(void)ctx;
+	if (is_traced())
+		__sync_fetch_and_add(&stats, 1);
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Says which library attaches by sections here: libbpf's own function attaches
+ * stat to a function that is never called, so that not one call is seen.
+ */
+#include "client.h"
+#include "proof.skel.h"
+
+int main(void)
+{
+	struct proof_bpf *skeleton = proof_bpf__open();
+	CHECK(skeleton);
+	skeleton->rodata->traced = getpid();
+	CHECK(proof_bpf__load(skeleton) == 0);
+	CHECK(proof_bpf__attach(skeleton) == 0);
+	for (int i = 0; i < 3; i++) {
+		struct stat seen;
+		syscall(SYS_stat, "/", &seen);
+	}
+	printf("stat was seen %lu times of 3\n", skeleton->bss->stats);
+	proof_bpf__destroy(skeleton);
+	return 0;
+}
