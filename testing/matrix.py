@@ -152,15 +152,15 @@ def run_cell(cell):
 # --- What a run shows --------------------------------------------------------------
 
 class Run:
-    """What one library did: `missed` calls and how, those that are `absent`, and how many
-    of `all` fired. The run of the other tells which calls the kernel implements, too."""
+    """What one library did: `missed` calls and how, those that are `absent` or `idle`
+    (attached to as libbpf does it, and not implemented), and how many of `all` fired. The run of the other tells which calls the kernel implements, too."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
-        rows = self.rows(text)
+        rows, their_rows = self.rows(text), self.rows(other)
         # Attached by libbpf, calls that a kernel was built without may be one function,
         # which then runs the programs of all of them: the last column.
-        live = {row[0] for row in rows + self.rows(other)
+        live = {row[0] for row in rows + their_rows
                 if row[5] != "ENOSYS" or (int(row[4]) > 0 and row[6] == "-")}
         number = {row[0]: row[1] for row in rows}
         self.missed, self.absent, self.fired, self.all = {}, [], 0, 0
@@ -190,7 +190,9 @@ class Run:
                 # that took its place (sigaction of rt_sigaction).
                 if not vain.pop(name, None) and number[name] != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
-        for call, function in vain.items():
+        # Where libbpf attaches to a function that no call reaches, so does this library.
+        self.idle = sorted(vain.keys() & {row[0] for row in their_rows if row[2] == "ok"})
+        for call, function in vain.items() - {(call, vain[call]) for call in self.idle}:
             self.missed[call] = f"not implemented, yet attached to {function}, which never ran"
 
     @staticmethod
@@ -236,7 +238,8 @@ class Shown:
             if point.outcome != "passed":
                 how = "skip" if point.outcome == "skipped" else "not ok"
                 self.notes.append(f"{where} attach test `{point.name}`: {point.reason} ({how})")
-        self.absent = where + ("".join(f" `{call}`" for call in sorted(ours.absent)) or " none")
+        absent = [f" `{call}`" for call in sorted(ours.absent)] + [f" (`{call}`)" for call in ours.idle]
+        self.absent = where + ("".join(absent) or " none")
         self.row = (f"| {cell.process} | {ours.kernel} | {theirs.fired} of {theirs.all} | {ours.fired} of {ours.all}"
                     f" | {len(tests.of('passed'))} of {len(tests.points)} |")
 
@@ -258,7 +261,9 @@ the 32-bit library, on a 64-bit kernel.
 ABSENT = """
 ## Not implemented by the kernel
 
-Attaching to these fails with ENOENT. The names are those of the newest kernel in sid.
+Attaching to these fails with ENOENT. Of those in brackets the kernel has a function all the same,
+which no call reaches: attaching succeeds with a warning, as with libbpf, and the program never runs.
+The names are those of the newest kernel in sid.
 
 """
 

@@ -50,7 +50,8 @@ def locked(path):
 
 def unpack(suite, arch, *packages, only=""):
     """The folder with the unpacked packages, and nothing of their dependencies. With
-    `only`, just this path of each."""
+    `only`, just this path of each. Of the architecture "source": the one source package's
+    tree, with Debian's changes."""
     for word in (suite, arch, *packages):
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word):
             raise ValueError(word)
@@ -60,7 +61,7 @@ def unpack(suite, arch, *packages, only=""):
         with Root(suite, arch) as root:
             # Another run may have made it while this one waited for the lock.
             if not folder.is_dir():
-                root.unpack(sorted(set(packages)), only, folder)
+                root.fetch(sorted(set(packages)), only, folder)
     return folder
 
 
@@ -97,11 +98,11 @@ class Root:
     """A private apt root, locked while it is used."""
 
     def __init__(self, suite, arch):
-        self.suite, self.arch = suite, arch
+        self.suite, self.arch, self.is_source = suite, arch, arch == "source"
         self.folder = CACHE / "apt" / f"{suite}-{arch}"
 
     def __enter__(self):
-        for tool in ("apt-get", "dpkg-deb"):
+        for tool in ("apt-get", "dpkg-deb", *["dpkg-source"] * self.is_source):
             if not shutil.which(tool):
                 raise Unavailable(f"{tool} is missing: this needs a Debian system")
         for folder in ("lists/partial", "archives/partial", "etc"):
@@ -146,7 +147,7 @@ class Root:
             # An expired list is taken: a mirror that lags behind still has the kernels to
             # test with. That the list is Debian's own is checked all the same.
             (self.folder / "etc/sources.list").write_text(
-                f"deb [signed-by={keys} check-valid-until=no] {mirror} {self.suite} main\n")
+                f"deb{'-src' * self.is_source} [signed-by={keys} check-valid-until=no] {mirror} {self.suite} main\n")
             if self.run("apt-get", "update", "--error-on=any").returncode == 0:
                 (self.folder / "updated").touch()
                 return
@@ -160,18 +161,21 @@ class Root:
         how it reaches the net (proxy, retries, logins) is kept."""
         system = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
         kept = re.findall(r"^Acquire::(?:http|https|ftp|Retries|ForceIPv).*\n", system, re.M)
+        arch = self.arch
+        if self.is_source:
+            arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
         own = {
             "Dir::State": self.folder, "Dir::State::lists": self.folder / "lists",
             "Dir::State::status": self.folder / "status", "Dir::Cache": self.folder,
             "Dir::Etc::SourceList": self.folder / "etc/sources.list",
             **dict.fromkeys(("Dir::Etc::SourceParts", "Dir::Etc::Preferences", "Dir::Etc::PreferencesParts",
                              "Dir::Etc::Main", "Dir::Etc::Parts"), "/dev/null"),
-            "APT::Architecture": self.arch, "APT::Sandbox::User": "root", "Acquire::Languages": "none",
+            "APT::Architecture": arch, "APT::Sandbox::User": "root", "Acquire::Languages": "none",
             "Acquire::GzipIndexes": "true", "Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
             "Acquire::Retries": "3",
         }
         return "".join([*kept, *(f'{key} "{value}";\n' for key, value in own.items()),
-                        f'APT::Architectures {{ "{self.arch}"; }};\n'])
+                        f'APT::Architectures {{ "{arch}"; }};\n'])
 
     def depends(self, package, prefix):
         """A package's first dependency whose name starts so, or nothing."""
@@ -180,34 +184,40 @@ class Root:
             raise Unavailable(f"{self.suite} {self.arch}: no package {package}")
         return next(iter(re.findall(rf"^ *\|?(?:Pre)?Depends: ({prefix}.*)$", result.stdout, re.M)), "")
 
-    def unpack(self, packages, only, folder):
+    def fetch(self, packages, only, folder):
         say(f"fetching {' '.join(packages)} of {self.suite} {self.arch}")
         folder.parent.mkdir(parents=True, exist_ok=True)
+        how = ["source", "-q", "--download-only", "--only-source"] if self.is_source else ["download", "-q"]
         with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
             debs, tree = Path(work, "debs"), Path(work, "tree")
             debs.mkdir()
-            tree.mkdir()
 
             def download():
-                return self.run("apt-get", "download", "-q", *packages, cwd=debs).returncode == 0
+                return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
             if not download():
                 # In sid a file can be gone from the mirror though the list is hours old.
                 if not self.just_updated:
                     self.update()
                 if self.just_updated or not download():
                     raise Unavailable(f"{self.suite} {self.arch}: {self.reason()}")
-            for deb in debs.glob("*.deb"):
-                if only:
-                    self.extract(deb, tree, f"./{only.strip('/')}")
-                else:
-                    subprocess.run(["dpkg-deb", "-x", deb, tree], check=True)
+            for file in debs.glob("*.dsc" if self.is_source else "*.deb"):
+                self.unpack(file, tree, only.strip("/"))
             tree.chmod(0o755)
             os.rename(tree, folder)
 
-    def extract(self, deb, tree, path):
-        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as files:
-            if self.run("tar", "-x", "-C", tree, path, stdin=files.stdout).returncode:
-                raise Unavailable(f"{deb.name} of {self.suite} {self.arch} has no {path}")
+    def unpack(self, file, tree, only):
+        if self.is_source:
+            # The signer's key need not be here: apt has checked the files by the archive's list.
+            done = self.run("dpkg-source", "--no-check", "-x", file, tree)
+        elif only:
+            tree.mkdir(exist_ok=True)
+            with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE) as files:
+                done = self.run("tar", "-x", "-C", tree, f"./{only}", stdin=files.stdout)
+        else:
+            done = self.run("dpkg-deb", "-x", file, tree)
+        if done.returncode:
+            raise Unavailable(f"{file.name} of {self.suite} {self.arch} cannot be unpacked"
+                              + (f", or has no {only}" if only else "") + f": see {self.folder}/log")
 
 
 def mirrors():
@@ -237,7 +247,7 @@ def main():
     parser.add_argument("--only", default="", metavar="PATH", help="just this path of each package")
     parser.add_argument("--kernel", action="store_true", help="the suite's kernel image")
     parser.add_argument("suite")
-    parser.add_argument("arch", choices=[*ARCHITECTURES, "all"])
+    parser.add_argument("arch", choices=[*ARCHITECTURES, "source"])
     parser.add_argument("package", nargs="*")
     arguments = parser.parse_args()
     if arguments.kernel == bool(arguments.package):

@@ -43,6 +43,13 @@ def test_what_is_missed_is_said(line, how):
     assert Run(text, "6.1.0\n").missed == how
 
 
+def test_what_libbpf_attaches_to_in_vain_is_idle():
+    text = "6.1.0\nopenat\t257\tok\tf\t1\tEFAULT\t-\ngone\t9\tok\tf\t0\tENOSYS\t-\n"
+    run = Run(text, text)
+    assert (run.idle, run.missed, run.absent) == (["gone"], {}, [])
+    assert Run(text, text.replace("gone\t9\tok", "gone\t9\tENOENT")).idle == []
+
+
 @pytest.fixture
 def folder(tmp_path):
     for suffix, text in {"libbpf": THEIRS, "libksyscall": OURS, "attach": TAP}.items():
