@@ -117,7 +117,7 @@ class Lines:
         results = dict(report.user_properties).get("results")
         counts = {outcome: len(results.of(outcome)) if results else 0 for outcome in self.counts}
         # A test that counts nothing by itself is one.
-        if not results or report.failed and not counts["failed"]:
+        if not results or (report.failed and not counts["failed"]):
             counts[report.outcome] += 1
         for outcome, count in counts.items():
             self.counts[outcome] += count

@@ -90,7 +90,7 @@ class Tally:
 
 def answers(text):
     """The library that answered, and (case, answer)s."""
-    lines = [tuple((line.split("\t", 1) + [""])[:2]) for line in text.splitlines()]
+    lines = [line.partition("\t")[::2] for line in text.splitlines()]
     return lines[0][1] if lines else "nothing", lines[1:]
 
 

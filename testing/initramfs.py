@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from testing.targets import ARCHITECTURES
 
 MERGED = ("bin", "sbin", "lib", "lib64")
-FOLDERS = "dev proc sys tmp etc root run vm usr/bin usr/sbin usr/lib usr/lib64".split()
+FOLDERS = ["dev", "proc", "sys", "tmp", "etc", "root", "run", "vm", "usr/bin", "usr/sbin", "usr/lib", "usr/lib64"]
 
 
 class Missing(Exception):

@@ -42,10 +42,12 @@ def cross_tree(release):
 def copy_sources(tree, arch):
     """The sources in the tree, which sees nothing of this system, with what they need."""
     rustlib = tree / "usr/lib/rustlib" / arch.rust
-    if not rustlib.exists():
+    if not (tree / "usr" / arch.gnu / "include/asm").exists():
         # Of the C library, the cross compilers bring nothing.
-        libc = packages.unpack(arch.release, "amd64", f"libc6-{arch.name}-cross", f"libc6-dev-{arch.name}-cross")
-        shutil.copytree(libc / "usr", tree / "usr", symlinks=True, dirs_exist_ok=True)
+        libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
+                                                        for name in ("libc6", "libc6-dev", "linux-libc-dev")))
+        run("cp", "-a", f"{libc}/usr/.", tree / "usr")
+    if not rustlib.exists():
         std = packages.unpack(arch.release, arch.name, SUITES[arch.release].rust[2])
         shutil.copytree(std / "usr/lib/rustlib" / arch.rust, rustlib)
     source = tree / "src/ksyscall"
@@ -153,7 +155,8 @@ def run_cell(cell):
 
 class Run:
     """What one library did: `missed` calls and how, those that are `absent` or `idle`
-    (attached to as libbpf does it, and not implemented), and how many of `all` fired. The run of the other tells which calls the kernel implements, too."""
+    (not implemented, and attached to as libbpf does it), and how many of `all` fired. The
+    run of the other tells which calls the kernel implements, too."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
@@ -180,8 +183,8 @@ class Run:
             if hits == "1":
                 self.fired += 1
             else:
-                self.missed[call] = (f"ran {hits} times" if int(hits) else f"attach: {attached}" if attached != "ok"
-                                     else f"attached to {function}, never ran")
+                refused = f"attach: {attached}" if attached != "ok" else f"attached to {function}, never ran"
+                self.missed[call] = f"ran {hits} times" if int(hits) else refused
             if ran != "-":
                 others[call] = ran.split()
         for call, names in others.items():

@@ -3,7 +3,19 @@
 import re
 
 from tools.syscall_tables.exceptions import (
-    ABSENT, BEHIND, DECORATION, DECORATIONS, LATER, RENAMES, SAME, SECOND, SINCE_VERSION, SPELLINGS, VERSIONS, WRONG)
+    ABSENT,
+    BEHIND,
+    DECORATION,
+    DECORATIONS,
+    LATER,
+    RENAMES,
+    SAME,
+    SECOND,
+    SINCE_VERSION,
+    SPELLINGS,
+    VERSIONS,
+    WRONG,
+)
 from tools.syscall_tables.readers import ARCHES, SINCE
 
 # What stands in a table where no function does.

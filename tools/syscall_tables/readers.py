@@ -18,7 +18,7 @@ def tbl(tree, path, abis, column=0):
     for line in tree.files[path].splitlines():
         fields = line.partition("#")[0].split()
         if len(fields) >= 3 and fields[1] in abis:
-            native, compat = (fields[3:5] + ["-", "-"])[:2]
+            native, compat = [*fields[3:5], "-", "-"][:2]
             table[fields[2]] = native if column == 0 or compat == "-" else compat
     return table
 

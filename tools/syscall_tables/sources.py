@@ -5,7 +5,6 @@ import re
 import sys
 import tarfile
 
-
 # Where else than in arch/ a system call can be defined.
 CODE = re.compile(r"(block|drivers/(char|pci)|fs|init|io_uring|ipc|kernel|lib|mm"
                   r"|net|security)/.*\.c$")
