@@ -55,13 +55,13 @@ $(LIBRARY): $(BUILD)/core.a src/capi/entry.c
 
 # The same for programs that are linked with a static libbpf: of one object, which
 # shows no more than its own functions; see src/capi/static.c.
-$(BUILD)/libksyscall.a: $(BUILD)/core.a src/capi/entry.c src/capi/static.c src/capi/plain.c
-	$(foreach file,entry static plain,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
+$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c)
+	$(foreach file,entry static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
 	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/core.a $(BUILD)/static.a
 	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(BUILD)/entry.o $(BUILD)/static.o $(BUILD)/static.a
 	$(OBJCOPY) $(EXPORTS:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
 	rm -f $@
-	$(AR) rcs $@ $(BUILD)/whole.o $(BUILD)/plain.o
+	$(AR) rcs $@ $(BUILD)/whole.o $(BUILD)/plain.o $(BUILD)/unwrapped.o
 
 .PHONY: help
 help:

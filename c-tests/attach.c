@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Attached programs run, as often as the call is made, with the right data. */
+#include "messages.h"
 #include "programs.h"
 
 #include <pthread.h>
@@ -257,16 +258,6 @@ TEST(the_headers_spellings_fire)
 }
 
 enum { THREADS = 4, ROUNDS = 5 };
-
-static int warnings;
-
-static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)format, (void)arguments;
-	if (level == LIBBPF_WARN)
-		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
-	return 0;
-}
 
 static void *attach_and_fail(void *prog)
 {

@@ -11,6 +11,8 @@
  */
 #include "programs.h"
 
+#include <sys/resource.h>
+
 #include <linux/sched.h>
 #include <sanitizer/lsan_interface.h>
 
@@ -55,6 +57,10 @@ struct way {
 	bool missing;
 	/* With one errno of each kind. */
 	bool few;
+	/* The first attach of its process, which asks what state the kernel is in. */
+	bool first;
+	/* On another CPU than the first, which an event is opened on. */
+	bool other_cpu;
 };
 
 static const int *errors_of(const struct step *step)
@@ -83,6 +89,9 @@ static int answer(const struct way *way, const struct step *step, int error)
 	/* The way itself, or the kernel's. */
 	if ((way->no_links || !has_perf_links()) && strcmp(step->call, "bpf") == 0 &&
 	    strcmp(step->object, "event") == 0 && error == EINVAL)
+		return NONE;
+	/* It is opened on the CPU that the process runs on. */
+	if (way->other_cpu && strcmp(step->call, "perf_event_open") == 0 && error == ENODEV)
 		return NONE;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		const struct rule *rule = &rules[i];
@@ -159,12 +168,33 @@ static struct result traced_attach(const struct way *way)
 	return result;
 }
 
+/* Has the process ask for the state without an fd, so that it learns nothing else. */
+static void ask_for_the_state(void)
+{
+	struct rlimit old, none;
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = old;
+	none.rlim_cur = 0;
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	struct bpf_link *link = attach(&(struct way){ 0 }, CALL);
+	int error = errno;
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK(!link);
+	CHECK_EQ(error, EMFILE);
+}
+
 static void begin(const struct way *way)
 {
+	cpu_set_t cpus;
+	CPU_ZERO(&cpus);
+	CPU_SET(way->other_cpu, &cpus);
+	CHECK(sched_setaffinity(0, sizeof(cpus), &cpus) == 0);
 	libbpf_set_print(NULL);
 	/* Frees the message of one that the sanitizer has made in vain. */
 	CHECK(dlsym(RTLD_DEFAULT, "malloc"));
 	p = LOAD(count);
+	if (!way->first)
+		ask_for_the_state();
 	if (way->tracefs) {
 		hide_the_pmu();
 		make_entries_of_others();
@@ -269,6 +299,12 @@ static void run(const struct way *way, int at, const struct step *step, const in
 	}
 }
 
+/* Whether the step asks for the kernel's state. */
+static bool is_of_state(const struct step *step)
+{
+	return matches("*enabled", step->object);
+}
+
 /* Whether the step reads how sysfs describes the PMU. */
 static bool is_of_description(const struct step *step)
 {
@@ -312,11 +348,13 @@ static void inject_all(const struct way *way)
 	run(way, -1, NULL, none, 2, plain);
 	for (int at = 0; at < plain[0].length; at++) {
 		const struct step *step = &plain[0].steps[at];
+		if (way->first != is_of_state(step))
+			continue;
 		/* The description is read the same with links and without. */
 		bool few = way->few || (way->no_links && is_of_description(step));
 		int errors[32], count = 0;
 		for (const int *error = errors_of(step); *error; error++) {
-			if (few && !is_of_its_kind(*error))
+			if (way->other_cpu ? *error != ENODEV : few && !is_of_its_kind(*error))
 				continue;
 			errors[count++] = *error;
 			runs++;
@@ -335,6 +373,8 @@ static void inject_all(const struct way *way)
 #define FAULTS(id, ...) TEST(id) { inject_all(&(struct way){ __VA_ARGS__ }); }
 
 FAULTS(of_the_pmu, .few = false)
+FAULTS(of_asking_for_the_kernels_state, .first = true, .few = true)
+FAULTS(of_an_event_on_a_cpu_that_is_offline, .other_cpu = true)
 FAULTS(of_a_return_probe, .retprobe = true, .few = true)
 FAULTS(of_a_second_attach, .warm = true, .few = true)
 FAULTS(of_the_pmu_without_links, .no_links = true)

@@ -113,13 +113,13 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 		else
 			name_object(step, "kprobe_events%s", trace->has_entry ? ", to remove" : "");
 		return true;
-	case SYS_access:
-		step->call = "access";
-		read_text(child, call->rdi, text, sizeof(text));
+	case SYS_faccessat:
+		step->call = "faccessat";
+		read_text(child, call->rsi, text, sizeof(text));
 		name_object(step, "%s", behind_last(text, '/'));
 		return true;
-	case SYS_newfstatat:
-		step->call = "newfstatat";
+	case SYS_readlinkat:
+		step->call = "readlinkat";
 		read_text(child, call->rsi, text, sizeof(text));
 		name_object(step, "%s", behind_last(text, '/'));
 		return true;
@@ -166,6 +166,9 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 		return true;
 	case SYS_kill:
 		step->call = "kill";
+		return true;
+	case SYS_getcpu:
+		step->call = "getcpu";
 		return true;
 	case SYS_brk:
 	case SYS_mmap:

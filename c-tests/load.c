@@ -5,6 +5,7 @@
  * every count is known exactly. No map is read or written meanwhile: on a CPU
  * that is in such a call the kernel runs no program.
  */
+#include "messages.h"
 #include "programs.h"
 
 #include <pthread.h>
@@ -32,17 +33,9 @@ struct worker {
 static pthread_barrier_t start;
 static sem_t calling;
 static bool workers_ended;
-static int failures, warnings;
+static int failures;
 /* Links that their threads left for another to destroy. */
 static struct bpf_link *left_over[THREADS];
-
-static int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)format, (void)arguments;
-	if (level == LIBBPF_WARN)
-		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
-	return 0;
-}
 
 /* One of `count` numbers from 0 on. */
 static int any_of(struct worker *worker, int count)

@@ -35,6 +35,7 @@ typedef struct bpf_link *(*attach_fn)(const struct bpf_program *, const char *,
 			  "bpf_program__attach_ksyscall"))
 #endif
 
+#include "messages.h"
 #include "programs.h"
 
 #ifndef LINKED
@@ -66,20 +67,11 @@ TEST(a_libbpf_opened_locally_is_found)
 	dlclose(libbpf);
 }
 
-static int warnings;
-
-static int count_warnings(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	(void)format, (void)arguments;
-	warnings += level == LIBBPF_WARN;
-	return 0;
-}
-
 TEST(its_callback_gets_the_warning)
 {
 	open_libbpf();
 	struct programs p = LOAD(count);
-	libbpf_set_print(count_warnings);
+	libbpf_set_print(count_warning);
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
 	CHECK_EQ(warnings, 1);
 	unload(&p);
@@ -174,7 +166,7 @@ static void use_all(const glob_t *found, int global)
 		libbpf = libbpfs[i];
 		/* Each has a callback of its own, which alone gets its programs' warnings. */
 		warnings = 0;
-		libbpf_set_print(count_warnings);
+		libbpf_set_print(count_warning);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&programs[i], "on_entry"), "no_such_call", NULL),
 			    ENOENT);
 		CHECK_EQ(warnings, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The names of docs/names.md: a program that is attached by one runs when the call is made. */
+#include "messages.h"
 #include "programs.h"
 
 EMBED(names, "../docs/names.md");
@@ -42,7 +43,7 @@ static const struct {
 };
 
 /* Functions that no kernel tested has: sysctl went in 5.5. */
-static const char *const missing[] = { "-", "sys_brand_new_call", "sys_sysctl" };
+static const char *const missing[] = { "sys_brand_new_call", "sys_sysctl" };
 
 static bool is_missing(const char *function)
 {
@@ -60,10 +61,32 @@ static long number_of(const char *function)
 	FAIL("no call of %s is known here", function);
 }
 
+/* There is no such call here: attaches if there is a function of the name, as libbpf does. */
+static void is_told(struct bpf_program *prog, const char *name)
+{
+	char symbol[100];
+	snprintf(symbol, sizeof(symbol), "__x64_sys_%s", name);
+	libbpf_set_print(NULL);
+	struct bpf_link *function = bpf_program__attach_kprobe(prog, false, symbol);
+	if (!function || libbpf_get_error(function)) {
+		CHECK_FAILS(bpf_program__attach_ksyscall(prog, name, NULL), ENOENT);
+		return;
+	}
+	forget_warnings();
+	libbpf_set_print(keep_warning);
+	struct bpf_link *link = ATTACH(prog, name, NULL);
+	CHECK_EQ(warnings, 1);
+	CHECK_HAS(warned, symbol);
+	DESTROY(link);
+	DESTROY(function);
+}
+
 /* Attaches by a name, makes the call, and expects the program to have run. */
 static void is_served_by(const struct programs *p, const char *name, const char *function)
 {
 	struct bpf_program *entry = program(p, "on_entry");
+	if (strcmp(function, "-") == 0)
+		return is_told(entry, name);
 	if (is_missing(function)) {
 		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(entry, name, NULL), ENOENT);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Attaching by section: what a skeleton does, and bpf_program__attach(). */
+#include "messages.h"
 #include "programs.h"
 
 #include "auto.skel.h"
@@ -100,19 +101,6 @@ TEST(links_put_into_a_skeleton_are_destroyed_with_it)
 	call_uname();
 	CHECK_EQ(counted(&p, STAT), 1);
 	auto_bpf__destroy(skeleton);
-}
-
-static char warned[2048];
-static int warnings;
-
-static int keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	if (level == LIBBPF_WARN) {
-		size_t length = strlen(warned);
-		vsnprintf(warned + length, sizeof(warned) - length, format, arguments);
-		warnings++;
-	}
-	return 0;
 }
 
 TEST(an_unknown_call_fails_the_skeletons_attach)

@@ -210,10 +210,20 @@ static inline const char *file_of(void *function)
 	return dladdr(function, &info) && info.dli_fname ? info.dli_fname : "(unknown)";
 }
 
+#ifdef STATIC
+/* libbpf's own, which the linker's --wrap leaves under this name; an old one has none. */
+extern char __real_bpf_program__attach_ksyscall[] __attribute__((weak));
+
+static inline bool is_ours(void *function)
+{
+	return function && function != (void *)__real_bpf_program__attach_ksyscall;
+}
+#else
 static inline bool is_ours(void *function)
 {
 	return strstr(file_of(function), "/libksyscall.so.1") != NULL;
 }
+#endif
 
 static int results;
 

@@ -47,10 +47,12 @@ pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Re
 #[inline(never)]
 pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     static LEARNT: Learnt = Learnt::nothing();
-    let row = table::row(&place.name);
+    let mut row = table::row(&place.name);
     let is_reached = row.is_served();
-    let row = if options.allow_unreached { row.or_its_name() } else { row };
-    let event = search(&row, &LEARNT, &mut place.symbol, |symbol, doubt| {
+    if options.allow_unreached {
+        row.take_its_name();
+    }
+    let event = search(&row, &LEARNT, place, |symbol, doubt| {
         let Some(event) = probe::open(symbol, options.retprobe)? else {
             return Ok(None);
         };

@@ -106,14 +106,8 @@ pub(crate) struct Conventions(pub(crate) u8);
 impl Conventions {
     pub(crate) const ALL: Self = Self((1 << CONVENTIONS.len()) - 1);
 
-    pub(crate) const NONE: Self = Self(0);
-
     pub(crate) fn contains(self, index: usize) -> bool {
         self.0 & (1 << index) != 0
-    }
-
-    pub(crate) fn with(self, index: usize) -> Self {
-        Self(self.0 | 1 << index)
     }
 
     pub(crate) fn without(self, index: usize) -> Self {
@@ -150,7 +144,7 @@ impl Convention {
 
     /// The symbol to try after `before` others.
     #[inline(never)]
-    fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
+    pub(crate) fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(before)?;
             return Some(Symbol::new(start, row.name(), b""));

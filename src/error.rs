@@ -1,17 +1,15 @@
 //! Everything that can go wrong, and the errno that stands for it in C.
 
-pub(crate) mod message;
-
 use core::fmt;
 
 use errno::Errno;
 
-use crate::candidates::{Conventions, Symbol};
+use crate::candidates::Symbol;
 use crate::name::SyscallName;
-use crate::refusal::{Place, Refusal};
+use crate::refusal::{Place, Refusal, message};
 
 /// Why a program could not be attached, pinned or detached.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The name is no syscall's: see [`SyscallName`].
@@ -23,8 +21,8 @@ pub enum Error {
     NotFound {
         /// The call.
         name: SyscallName,
-        /// Whose symbols were asked for.
-        tried: TriedConventions,
+        /// The kernel functions that were looked for, one of which would have served it.
+        tried: Vec<Symbol>,
     },
 
     /// perf_event_open(2) refused a probe on the symbol.
@@ -113,12 +111,11 @@ impl Error {
     }
 
     /// The error that a refusal is, there.
-    #[cfg_attr(not(feature = "std"), allow(dead_code))]
     pub(crate) fn new(refusal: Refusal, place: &Place) -> Self {
-        let Place { name, symbol, retprobe } = *place;
+        let Place { name, symbol, retprobe, .. } = *place;
         match refusal {
             Refusal::InvalidName => Error::InvalidName,
-            Refusal::NotFound(tried) => Error::NotFound { name, tried: TriedConventions(tried) },
+            Refusal::NotFound => Error::NotFound { name, tried: place.tried.as_slice().to_vec() },
             Refusal::Probe(errno) | Refusal::Event(errno) => {
                 Error::PerfEvent { symbol, retprobe, errno }
             }
@@ -137,9 +134,10 @@ impl Error {
         let mut place = Place::of(SyscallName::EMPTY, false);
         let refusal = match *self {
             Error::InvalidName => Refusal::InvalidName,
-            Error::NotFound { name, tried } => {
+            Error::NotFound { name, ref tried } => {
                 place.name = name;
-                Refusal::NotFound(tried.0)
+                tried.iter().for_each(|symbol| _ = place.tried.add(symbol));
+                Refusal::NotFound
             }
             Error::PerfEvent { symbol, retprobe, errno } => {
                 place = Place { symbol, retprobe, ..place };
@@ -172,29 +170,23 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut result = Ok(());
+        let (refusal, place) = self.refusal();
         let mut write = |part: &[u8]| {
             let part = core::str::from_utf8(part).unwrap_or("?");
             result = result.and_then(|()| f.write_str(part));
         };
         if let Error::Pin { errno } = self {
-            message::say_failure(b"bpf(BPF_OBJ_PIN)", *errno, b"", &mut write);
+            message::fill(b"bpf(BPF_OBJ_PIN): !", &place, *errno, b"", &mut write);
         } else {
-            let (refusal, place) = self.refusal();
             message::say(refusal, &place, &mut write);
         }
         result
     }
 }
 
-#[cfg(feature = "std")]
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = std::io::Error::from_raw_os_error(error.errno()).kind();
         std::io::Error::new(kind, error)
     }
 }
-
-/// The naming conventions whose symbols were asked for; the text of
-/// [`Error::NotFound`] has the symbols.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TriedConventions(pub(crate) Conventions);

@@ -53,6 +53,7 @@ pub mod capi;
 mod disarmed;
 #[cfg(test)]
 mod encode;
+#[cfg(feature = "std")]
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -75,7 +76,8 @@ mod tracefs;
 
 pub use candidates::Symbol;
 pub use disarmed::{Disarmed, disarmed};
-pub use error::{Error, TriedConventions};
+#[cfg(feature = "std")]
+pub use error::Error;
 #[cfg(feature = "std")]
 pub use ksyscall::Ksyscall;
 #[cfg(feature = "std")]

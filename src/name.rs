@@ -6,6 +6,7 @@
 
 use core::fmt;
 
+#[cfg(feature = "std")]
 use crate::Error;
 
 /// Longest name accepted, in bytes.
@@ -27,6 +28,7 @@ impl SyscallName {
     /// # Errors
     /// [`Error::InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] or
     /// has any other character.
+    #[cfg(feature = "std")]
     pub const fn new(name: &str) -> Result<Self, Error> {
         Self::from_bytes(name.as_bytes())
     }
@@ -35,6 +37,7 @@ impl SyscallName {
     ///
     /// # Errors
     /// The same.
+    #[cfg(feature = "std")]
     pub const fn from_bytes(name: &[u8]) -> Result<Self, Error> {
         match Self::checked(name) {
             Some(name) => Ok(name),

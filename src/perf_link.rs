@@ -2,7 +2,7 @@
 //! perf events (before Linux 5.15) to the event itself.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::attachment::Attachment;
 use crate::refusal::Refusal;
@@ -41,17 +41,15 @@ pub(crate) fn attach(
 /// the same function for both (`perf_event_set_bpf_prog()` of kernel/events/core.c),
 /// so there the ioctl refuses what the link has refused.
 fn always_has_links() -> bool {
-    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
-    const UNKNOWN: u8 = 0;
-    const YES: u8 = 1;
-    const NO: u8 = 2;
-    if ANSWER.load(Ordering::Relaxed) == UNKNOWN {
-        match sys::bpf_link_create_multi_without_program().0 {
-            libc::EBADF => ANSWER.store(YES, Ordering::Relaxed),
-            libc::EINVAL | libc::E2BIG => ANSWER.store(NO, Ordering::Relaxed),
-            // Neither: a filter of the process's calls, say.
-            _ => {}
+    static MAY_HAVE_NONE: AtomicBool = AtomicBool::new(false);
+    if !MAY_HAVE_NONE.load(Ordering::Relaxed) {
+        let answer = sys::bpf_link_create_multi_without_program().0;
+        // EBADF says yes. What else there is, a filter of the process's calls, say, is no
+        // answer, and is not kept.
+        if !matches!(answer, libc::EINVAL | libc::E2BIG) {
+            return true;
         }
+        MAY_HAVE_NONE.store(true, Ordering::Relaxed);
     }
-    ANSWER.load(Ordering::Relaxed) != NO
+    false
 }

@@ -1,9 +1,11 @@
 //! Why something failed, as all steps hand it on: small, and without the symbol that
 //! it failed at. [`Place`] has that, and [`Error`](crate::Error) puts the two together.
 
+pub(crate) mod message;
+
 use errno::Errno;
 
-use crate::candidates::{Conventions, Symbol};
+use crate::candidates::Symbol;
 use crate::name::SyscallName;
 
 /// What failed, and what the kernel answered.
@@ -11,8 +13,8 @@ use crate::name::SyscallName;
 pub(crate) enum Refusal {
     /// It is no syscall's name.
     InvalidName,
-    /// The kernel has none of the symbols of these conventions.
-    NotFound(Conventions),
+    /// The kernel has none of the symbols that were tried.
+    NotFound,
     /// It does not take the probe: a symbol that it does not have, or a place where it
     /// allows none.
     Probe(Errno),
@@ -38,15 +40,45 @@ pub(crate) enum Refusal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) name: SyscallName,
-    /// The symbol that was tried last.
+    /// The symbol that was tried last, which may be a convention's anchor.
     pub(crate) symbol: Symbol,
+    /// Those that could have served the call.
+    pub(crate) tried: Tried,
     pub(crate) retprobe: bool,
+}
+
+/// The first symbols that were tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    symbols: [Symbol; Self::MOST],
+    count: usize,
+}
+
+impl Tried {
+    /// As many as an architecture's conventions can have of a line of its table.
+    const MOST: usize = 12;
+
+    pub(crate) const NONE: Self = Self { symbols: [Symbol::EMPTY; Self::MOST], count: 0 };
+
+    /// Adds a symbol, and says whether it was not there before.
+    pub(crate) fn add(&mut self, symbol: &Symbol) -> bool {
+        let is_new = !self.as_slice().contains(symbol);
+        if let Some(place) = self.symbols.get_mut(self.count).filter(|_| is_new) {
+            *place = *symbol;
+            self.count += 1;
+        }
+        is_new
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Symbol] {
+        self.symbols.get(..self.count).unwrap_or_default()
+    }
 }
 
 impl Place {
     /// Before any symbol was tried.
     pub(crate) const fn of(name: SyscallName, retprobe: bool) -> Self {
-        Self { name, symbol: Symbol::EMPTY, retprobe }
+        Self { name, symbol: Symbol::EMPTY, tried: Tried::NONE, retprobe }
     }
 }
 
@@ -55,7 +87,7 @@ impl Refusal {
     pub(crate) fn errno(self) -> Errno {
         match self {
             Refusal::InvalidName => Errno(libc::EINVAL),
-            Refusal::NotFound(_) => Errno(libc::ENOENT),
+            Refusal::NotFound => Errno(libc::ENOENT),
             Refusal::NoReturnProbe | Refusal::CookieUnsupported => Errno(libc::EOPNOTSUPP),
             Refusal::Probe(errno)
             | Refusal::Event(errno)

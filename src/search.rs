@@ -9,7 +9,7 @@
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::candidates::{CONVENTIONS, Conventions, Doubt, Symbol};
-use crate::refusal::Refusal;
+use crate::refusal::{Place, Refusal};
 use crate::table::Row;
 
 /// The conventions that the running kernel cannot have, as far as is known.
@@ -37,54 +37,56 @@ impl Learnt {
 
 /// Tries the symbols that may serve the call of the row until `probe` finds one.
 ///
-/// `symbol` is then that one, and after a failure the last that was tried. `probe`
-/// returns None for a symbol that the kernel does not have, or that the doubt it is told
-/// of is right about; any other failure ends the search and teaches nothing.
+/// The place has then that one as its symbol, and after a failure the last that was
+/// tried. `probe` returns None for a symbol that the kernel does not have, or that the
+/// doubt it is told of is right about; any other failure ends the search and teaches
+/// nothing.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
     row: &Row,
     learnt: &Learnt,
-    symbol: &mut Symbol,
+    place: &mut Place,
     mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
     let mut left = learnt.get();
-    let mut tried = Conventions::NONE;
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         if !left.contains(index) {
             continue;
         }
-        for serving in convention.symbols(row) {
-            *symbol = serving;
-            if !tried.that_have(symbol, row).is_empty() {
+        let mut before = 0;
+        while let Some(symbol) = convention.symbol(row, before) {
+            before += 1;
+            place.symbol = symbol;
+            // Two conventions can have the same one.
+            if !place.tried.add(&place.symbol) {
                 continue;
             }
-            if let Some(found) = probe(symbol, convention.doubt(symbol, row))? {
-                learnt.keep(left.that_have(symbol, row));
+            let doubt = convention.doubt(&place.symbol, row);
+            if let Some(found) = probe(&place.symbol, doubt)? {
+                learnt.keep(left.that_have(&place.symbol, row));
                 return Ok(found);
             }
         }
-        tried = tried.with(index);
         let Some(anchor) = convention.anchor.filter(|_| !left.without(index).is_empty()) else {
             continue;
         };
-        *symbol = Symbol::new(anchor.as_bytes(), b"", b"");
-        if probe(symbol, Doubt::None)?.is_some() {
+        place.symbol = Symbol::new(anchor.as_bytes(), b"", b"");
+        if probe(&place.symbol, Doubt::None)?.is_some() {
             left = left.only(|convention| convention.anchor == Some(anchor));
             learnt.keep(left);
         } else {
             left = left.without(index);
         }
     }
-    Err(Refusal::NotFound(tried))
+    Err(Refusal::NotFound)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
     use crate::name::SyscallName;
-    use crate::refusal::Place;
     use crate::{Error, table};
     use errno::Errno;
 
@@ -114,13 +116,12 @@ mod tests {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
             let mut place = Place::of(name, false);
-            let found =
-                search(&table::row(&name), &self.learnt, &mut place.symbol, |symbol, doubt| {
-                    self.asked.push(symbol.to_string());
-                    let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
-                    let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
-                    Ok(is_there.then(|| symbol.to_string()))
-                });
+            let found = search(&table::row(&name), &self.learnt, &mut place, |symbol, doubt| {
+                self.asked.push(symbol.to_string());
+                let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
+                let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
+                Ok(is_there.then(|| symbol.to_string()))
+            });
             found.map_err(|refusal| Error::new(refusal, &place))
         }
     }
@@ -181,12 +182,12 @@ mod tests {
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let mut symbol = Symbol::EMPTY;
-        let refused = search(&table::row(&name), &kernel.learnt, &mut symbol, |_, _| {
+        let mut place = Place::of(name, false);
+        let refused = search(&table::row(&name), &kernel.learnt, &mut place, |_, _| {
             Err::<Option<()>, _>(Refusal::Event(Errno(libc::EPERM)))
         });
         assert_eq!(refused.unwrap_err().errno(), Errno(libc::EPERM));
-        assert_eq!(symbol.as_str(), "__x64_sys_newstat");
+        assert_eq!(place.symbol.as_str(), "__x64_sys_newstat");
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
     }
 

@@ -65,9 +65,11 @@ impl Row {
         cut(cut(self.cut().0, b'@').0, b'?').0
     }
 
-    /// The row of a function of the call's name, if no call reaches one.
-    pub(crate) fn or_its_name(self) -> Self {
-        if self.is_served() { self } else { Row::of_function(self.name()) }
+    /// Becomes the row of a function of the call's name, if no call reaches one.
+    pub(crate) fn take_its_name(&mut self) {
+        if !self.is_served() {
+            *self = Row::of_function(self.name());
+        }
     }
 
     /// Whether a kernel may be built without the call, and have its functions
@@ -341,13 +343,11 @@ setuid32 =setuid
     #[test]
     fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
-        let uselib = row_in(&encode("uselib -\n"), b"uselib");
+        let mut uselib = row_in(&encode("uselib -\n"), b"uselib");
         assert!(uselib.is_known && !uselib.is_served());
         assert_eq!(uselib.function(Column::Native, 0), None);
-        assert_eq!(
-            uselib.or_its_name().function(Column::Native, 0),
-            Some((&b"sys_"[..], &b"uselib"[..]))
-        );
+        uselib.take_its_name();
+        assert_eq!(uselib.function(Column::Native, 0), Some((&b"sys_"[..], &b"uselib"[..])));
     }
 
     #[test]

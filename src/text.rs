@@ -3,6 +3,7 @@
 //! What is here does less than the standard library's, in a tenth of the code.
 
 use core::ffi::CStr;
+use core::ops::{Deref, DerefMut};
 
 use crate::sys;
 
@@ -52,22 +53,45 @@ pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
 }
 
 /// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Text<const N: usize>(Buffer<[u8; N]>);
+
+/// A [`Text`] of any size, for one copy of the code.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Text<const N: usize> {
-    bytes: [u8; N],
+pub(crate) struct Buffer<Bytes: ?Sized = [u8]> {
     len: usize,
     is_cut: bool,
+    bytes: Bytes,
 }
 
 impl<const N: usize> Text<N> {
     pub(crate) const fn new() -> Self {
-        Self { bytes: [0; N], len: 0, is_cut: false }
+        Self(Buffer { len: 0, is_cut: false, bytes: [0; N] })
     }
+}
 
+impl<const N: usize> Deref for Text<N> {
+    type Target = Buffer;
+
+    fn deref(&self) -> &Buffer {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Text<N> {
+    fn deref_mut(&mut self) -> &mut Buffer {
+        &mut self.0
+    }
+}
+
+impl Buffer {
     /// Adds a byte if it fits.
+    #[inline(never)]
     pub(crate) fn push(&mut self, byte: u8) {
-        let room = self.bytes.get_mut(self.len..N.saturating_sub(1)).unwrap_or_default();
+        let end = self.bytes.len().saturating_sub(1);
+        let room = self.bytes.get_mut(self.len..end).unwrap_or_default();
         if let Some(place) = room.first_mut() {
             *place = byte;
             self.len += 1;
@@ -104,7 +128,7 @@ impl<const N: usize> Text<N> {
     /// Adds a last byte, in place of another if there is no room.
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
-        self.len = self.len.min(N.saturating_sub(2));
+        self.len = self.len.min(self.bytes.len().saturating_sub(2));
         self.push(byte);
     }
 

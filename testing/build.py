@@ -3,13 +3,15 @@
 import functools
 import json
 import os
+import re
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
 
 from testing import packages
 from testing.packages import say
-from testing.targets import SUITES
+from testing.targets import BOUND_LIBBPFS, STATIC_LIBBPFS, SUITES
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -90,24 +92,71 @@ def rust_example(name, *options):
 # --- The C tests ----------------------------------------------------------------
 
 @functools.cache
-def c_programs(suite, once):
-    """The names of the programs for a libbpf, as MODE/PROGRAM; `once` adds those that need
-    no more than one libbpf."""
-    return run("make", "-s", "-C", C_TESTS, "list", f"SONAME={SUITES[suite].soname}", f"ONCE={once or ''}").split()
+def libbpf(name):
+    """A folder with a libbpf and its headers, and its SONAME."""
+    if name in BOUND_LIBBPFS:
+        return bound_libbpf(name), "libbpf.so.1"
+    suite = SUITES[name]
+    return packages.unpack(name, "amd64", "libbpf-dev", suite.libbpf_package), suite.soname
+
+
+def bound_libbpf(name):
+    """Builds the newest of Debian, from its source package, as some distributions do."""
+    source = packages.unpack("sid", "source", "libbpf")
+    version = re.search(r"\((.*?)\)", (source / "debian/changelog").read_text())[1]
+    # Of this system, as its libelf and zlib are.
+    folder = packages.CACHE / "built" / f"libbpf-{version}-{name}-gcc{run('cc', '-dumpfullversion').strip()}"
+    if folder.is_dir():
+        return folder
+    say(f"building libbpf {version}, {name}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    cflags, ldflags = BOUND_LIBBPFS[name]
+    with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
+        tree = Path(work, "tree")
+        # None of the flags of who calls: they are what is tested.
+        run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "-j2", "-C", source / "src",
+            f"OBJDIR={work}/objects", f"DESTDIR={tree}", "PREFIX=/usr", f"LIBDIR=/usr/lib/{multiarch()}",
+            f"CFLAGS={cflags}", f"LDFLAGS={ldflags}", "install")
+        # Else the tests would tell nothing: it has the function, and does not call it by its name.
+        library = next(tree.glob("usr/lib/*/libbpf.so.1"))
+        if (" bpf_program__attach_ksyscall@" not in run("readelf", "-W", "--dyn-syms", library)
+                or re.search("JU?MP_SLO.*bpf_program__attach_ksyscall", run("readelf", "-rW", library))):
+            raise BuildError(f"libbpf {version} is not bound to itself by {ldflags}")
+        # Another run may have been quicker.
+        if not folder.is_dir():
+            tree.rename(folder)
+    return folder
 
 
 @functools.cache
-def c_tests(suite, programs, library_folder=None):
+def static_flags():
+    """The linker's options for libksyscall.a; none with a LIBRARY of another build."""
+    if os.environ.get("LIBRARY"):
+        return ""
+    return run("pkg-config", "--libs", "libksyscall-static", env=installed()[1]).strip()
+
+
+@functools.cache
+def c_programs(name, once):
+    """The programs for a libbpf, as MODE/PROGRAM; `once` adds those that need no more than one."""
+    is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
+    soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
+    return run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}", f"ONCE={once or ''}",
+               f"STATIC={is_static or ''}").split()
+
+
+@functools.cache
+def c_tests(name, programs):
     """Builds programs for a libbpf into a tree for the guest, and gives that tree."""
-    suite = SUITES[suite]
-    say(f"building for the libbpf of {suite.name}")
+    say(f"building for the libbpf of {name}")
     out = BUILD / "c-tests/guest"
-    tree = out / suite.name
     out.mkdir(parents=True, exist_ok=True)
-    run("make", "-s", "-j2", "-C", C_TESTS, f"SUITE={suite.name}", f"SONAME={suite.soname}", f"OUT={out}",
-        "PROGRAMS=" + " ".join(f"{tree}/{program}" for program in programs),
-        f"LIBBPF={packages.unpack(suite.name, 'amd64', 'libbpf-dev', suite.libbpf_package)}",
-        f"LIBC={packages.unpack(suite.libc, 'amd64', *SUITES[suite.libc].libraries)}",
-        f"BPF_HEADERS={packages.unpack('bookworm', 'amd64', 'libbpf-dev', 'libbpf1')}",
-        f"LIBRARY={library_folder or library()}")
+    folder, soname = libbpf(name)
+    libc = SUITES[SUITES[name].libc if name in SUITES else "trixie"]
+    headers, _ = libbpf("bookworm")
+    run("make", "-s", "-j2", "-C", C_TESTS, f"SUITE={name}", f"SONAME={soname}", f"OUT={out}",
+        "PROGRAMS=" + " ".join(f"{out}/{name}/{program}" for program in programs), f"LIBBPF={folder}",
+        f"LIBC={packages.unpack(libc.name, 'amd64', *libc.libraries, 'libgcc-s1', 'libstdc++6')}",
+        f"BPF_HEADERS={headers}", f"LIBRARY={library()}",
+        f"STATIC={static_flags() if name in STATIC_LIBBPFS else ''}")
     return out

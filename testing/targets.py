@@ -159,11 +159,21 @@ SUITES = {s.name: s for s in [
     Suite("sid", "the newest", libc="sid"),
 ]}
 
+# The newest libbpf, built so that it is bound to itself: its own calls do not go through the
+# PLT, and no preloading comes between. Flags of the compiler and of the linker.
+BOUND_LIBBPFS = {
+    # As Ubuntu's packages are.
+    "bound": ("-g -O2", "-Wl,-Bsymbolic-functions"),
+    "lto": ("-g -O2 -flto", "-flto=auto -Wl,-Bsymbolic"),
+}
+# Those whose libbpf.a is tested: no newer than the oldest system that the tests run on.
+STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
+
 # What `make test` runs on: kernels, libbpfs on each of them, the kernels of the Rust tests,
 # that of the comparison with libbpf (what differs depends on it, and this one shows all)
 # and its libbpfs, and that of the thread sanitizer.
 KERNELS = ["bullseye", "bookworm", "trixie"]
-LIBBPFS = ["bullseye", "bookworm", "trixie"]
+LIBBPFS = ["bullseye", "bookworm", "lto", "bound", "trixie"]
 RUST_KERNELS = ["bookworm", "trixie"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
 COMPARED_ON = "trixie"

@@ -144,6 +144,50 @@ def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg
     run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
 
 
+# Linked with a static libbpf: what the program itself calls, and what a skeleton does.
+STATIC = {
+    "explicit": """#include <bpf/libbpf.h>
+#include <ksyscall.h>
+int main(void) { return bpf_program__attach_ksyscall(bpf_object__next_program(0, 0), "openat", 0) != 0; }
+""",
+    "section": """#include <bpf/libbpf.h>
+int main(void) { return bpf_object__attach_skeleton(0) || bpf_program__attach(bpf_object__next_program(0, 0)); }
+""",
+}
+
+
+@pytest.fixture
+def link_static(root, tmp_path):
+    def link_static(program, *options):
+        libbpf = packages.unpack("bookworm", "amd64", "libbpf-dev", "libbpf1") / "usr"
+        (tmp_path / "program.c").write_text(STATIC[program])
+        run("cc", "-Wall", "-Wextra", "-Werror", "-isystem", libbpf / "include", f"-I{root}/opt/include",
+            tmp_path / "program.c", "-o", tmp_path / "program", *options, next(libbpf.glob("lib/*/libbpf.a")),
+            *run("pkg-config", "--static", "--libs", "libelf", "zlib").split())
+        return tmp_path / "program"
+    return link_static
+
+
+@pytest.mark.parametrize("kind", [[], ["-static"]], ids=["dynamic", "static"])
+@pytest.mark.parametrize("program", STATIC)
+def test_a_program_with_a_static_libbpf_reaches_the_library(program, kind, link_static, pkg_config):
+    linked = link_static(program, *pkg_config("--libs", "libksyscall-static").split(), *kind)
+    assert " T __wrap_bpf_program__attach_ksyscall\n" in run("nm", linked)
+
+
+@pytest.mark.parametrize("program, error", [
+    ("explicit", "multiple definition of .bpf_program__attach_ksyscall"),
+    ("section", "undefined reference to .__real_bpf_")])
+def test_without_wrap_it_does_not_link(program, error, link_static, root):
+    with pytest.raises(build.BuildError, match=error):
+        link_static(program, f"-L{root}/opt/here", "-l:libksyscall.a")
+
+
+def test_the_static_library_shows_no_other_names(library):
+    names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
+    assert sorted(set(names)) == EXPORTS
+
+
 def test_uninstalling_leaves_nothing(tmp_path):
     for target in ("install", "uninstall"):
         run("make", "-s", target, f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")

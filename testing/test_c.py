@@ -30,7 +30,7 @@ def programs():
             for program in build.c_programs(suite, suite == LIBBPFS[-1]):
                 preload = "LD_PRELOAD=/t/libksyscall.so.1 " * program.startswith("preloaded/")
                 yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{preload}/t/{suite}/{program}",
-                              limit=900, suite=suite, program=program)
+                              limit=1800, suite=suite, program=program)
 
 
 @pytest.mark.parametrize("job", programs(), ids=str)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from testing import build, packages
+from testing import build
 from testing.build import BUILD, C_TESTS
 from testing.guests import Job
 from testing.results import Results
-from testing.targets import CLIENT_KERNELS, SUITES
+from testing.targets import CLIENT_KERNELS
 
 CLIENTS = "trace", "arguments", "mounts", "pinned", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
@@ -21,11 +21,10 @@ BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ks
 
 @functools.cache
 def clients(suite):
-    out = BUILD / "clients" / suite.name
+    out = BUILD / "clients" / suite
     out.mkdir(parents=True, exist_ok=True)
-    build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}",
-              f"LIBBPF={packages.unpack(suite.name, 'amd64', 'libbpf-dev', suite.libbpf_package)}",
-              f"BPF_HEADERS={packages.unpack('trixie', 'amd64', 'libbpf-dev', 'libbpf1')}")
+    build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", f"LIBBPF={build.libbpf(suite)[0]}",
+              f"BPF_HEADERS={build.libbpf('trixie')[0]}")
     return out
 
 
@@ -35,13 +34,12 @@ class Client(Job):
 
     def prepare(self, machine, jobs):
         # With the libbpf of the kernel's suite, each in a folder of its own.
-        suite = SUITES[self.kernel]
-        out = clients(suite)
+        out = clients(self.kernel)
+        libbpf, soname = build.libbpf(self.kernel)
         for name in (self.client, "trace.bpf.o"):
             machine.put(out / name, f"/clients/{name}")
         machine.put(build.library() / "libksyscall.so.1", LIBRARY)
-        machine.put(next(packages.unpack(suite.name, "amd64", "libbpf-dev", suite.libbpf_package).glob(
-            f"usr/lib/*/{suite.soname}")), f"/clients/lib/{suite.soname}")
+        machine.put(next(libbpf.glob(f"usr/lib/*/{soname}")), f"/clients/lib/{soname}")
 
 
 # The results of both ways, each behind a mark; what the loader bound goes to files.
@@ -93,6 +91,7 @@ def test_client(job, guest, judge):
         expect(f"{way} ends well", end == "0\n", f"exit status {end}{said}")
         did = lines(said, "did")
         expect(f"{way} saw what it did", did and did == lines(said, "saw"), said)
-        expect(f"{way} is answered by the right library", bool(BOUND.search(bindings)) == (way == "preloaded"), bindings)
+        is_ours = bool(BOUND.search(bindings))
+        expect(f"{way} is answered by the right library", is_ours == (way == "preloaded"), bindings)
     expect("both ways are alike", alone[0] == preloaded[0], f"{alone[0]}\nand with the library:\n{preloaded[0]}")
     judge(results)

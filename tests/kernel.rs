@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -181,6 +181,125 @@ fn kernel_refusals_are_told_and_leave_nothing() {
     drop(no_program);
 
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
+}
+
+/// Loads `return 0` as a kprobe program for an attach type, which aya cannot say. It
+/// reads its cookie first, if that is asked for. None if the kernel refuses to load it.
+fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
+    /// The start of `struct { } prog_load` of `union bpf_attr`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Load {
+        prog_type: u32,
+        insn_cnt: u32,
+        insns: u64,
+        license: u64,
+        log_level: u32,
+        log_size: u32,
+        log_buf: u64,
+        kern_version: u32,
+        prog_flags: u32,
+        prog_name: [u8; 16],
+        prog_ifindex: u32,
+        expected_attach_type: u32,
+    }
+    const BPF_PROG_LOAD: libc::c_int = 5;
+    const BPF_PROG_TYPE_KPROBE: u32 = 2;
+    const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
+    const RETURN_0: [u64; 2] = [0xb7, 0x95];
+    let call = [CALL_GET_ATTACH_COOKIE; 1];
+    let insns = [&call[..usize::from(reads_cookie)], &RETURN_0].concat();
+    let attr = Load {
+        prog_type: BPF_PROG_TYPE_KPROBE,
+        insn_cnt: insns.len() as u32,
+        insns: insns.as_ptr() as u64,
+        license: c"GPL".as_ptr() as u64,
+        expected_attach_type: attach_type,
+        ..Load::default()
+    };
+    // SAFETY: the kernel reads `attr`, the instructions and the C string, which all live.
+    let fd =
+        unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of::<Load>()) };
+    if fd < 0 {
+        assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
+        return None;
+    }
+    // SAFETY: the descriptor is new.
+    Some(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// What the kernel says of a link for the program, without an event: EBADF if it is
+/// the event that is wrong.
+fn kernel_takes(program: &OwnedFd) -> bool {
+    const BPF_LINK_CREATE: libc::c_int = 28;
+    const BPF_PERF_EVENT: libc::c_int = 41;
+    let attr = [program.as_raw_fd(), -1, BPF_PERF_EVENT, 0, 0, 0];
+    // SAFETY: the kernel reads `attr`.
+    let made = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_LINK_CREATE, &raw const attr, size_of_val(&attr))
+    };
+    assert_eq!(made, -1);
+    match io::Error::last_os_error().raw_os_error() {
+        Some(libc::EBADF) => true,
+        Some(libc::EINVAL) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Programs for kprobe.multi and the like, which the kernel refuses a link, and which
+/// an event itself would take: one that reads its cookie then crashes Linux 6.12.
+fn ask_with_other_attach_types() {
+    /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
+    const OTHERS: [u32; 4] = [42, 48, 56, 57];
+    let umount2 = Ksyscall::new("umount2").unwrap();
+    let mut loaded = 0;
+    let fds = open_fds();
+    for (attach_type, reads_cookie) in OTHERS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
+        let Some(program) = load_for(attach_type, reads_cookie) else {
+            continue;
+        };
+        loaded += 1;
+        for call in [umount2, umount2.cookie(7), umount2.retprobe(true)] {
+            let answer = call.attach(&program);
+            if kernel_takes(&program) {
+                drop(answer.unwrap());
+            } else {
+                let error = answer.unwrap_err();
+                assert!(matches!(error, Error::LinkCreate { .. }), "{attach_type}: {error}");
+                assert_eq!(error.errno(), libc::EINVAL);
+                // One that is attached all the same would run here.
+                self::umount2(3);
+            }
+        }
+    }
+    assert_eq!(open_fds(), fds);
+    assert!(loaded > 0, "this kernel loads no program for these attach types");
+    // And none the worse for it.
+    let probe = Probe::load();
+    let path = format!("/sys/fs/bpf/ksyscall-types-{}", std::process::id());
+    let link = probe.attach("umount2", 10).unwrap();
+    self::umount2(3);
+    assert_eq!(probe.hits(10), 3);
+    link.pin(&path).unwrap();
+    fs::remove_file(path).unwrap();
+    link.detach().unwrap();
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_refuses_programs_for_other_attach_types() {
+    ask_with_other_attach_types();
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_without_a_pmu_refuses_programs_for_other_attach_types() {
+    if std::env::var_os("KSYSCALL_NO_PMU").is_none() {
+        return without_pmu("kernel_without_a_pmu_refuses_programs_for_other_attach_types");
+    }
+    let before = kprobe_events();
+    ask_with_other_attach_types();
+    assert_eq!(kprobe_events(), before);
 }
 
 /// Runs a test of this file in a process of its own that has no kprobe PMU.

@@ -279,6 +279,75 @@ TEST(works_by_tracefs)
 	CHECK(count_entries(KPROBE_EVENTS, "") == 0);
 }
 
+/* Writes a file anew; false if it cannot be. */
+static bool write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	return file && fputs(text, file) >= 0 && fclose(file) == 0;
+}
+
+/*
+ * Where the functions of calls that a kernel was built without are names of one, its
+ * list of symbols tells which they are: without it nothing is taken for granted.
+ */
+TEST(a_cut_list_of_symbols_is_no_list)
+{
+#if defined(__arm__) || defined(__s390x__) || defined(__powerpc__)
+	const bool depends = true;
+#else
+	const bool depends = false;
+#endif
+	/* Each kernel has it, and may be built without it. */
+	const char *name = "epoll_create1";
+	struct bpf_link *link;
+
+	CHECK(unshare(CLONE_NEWNS) == 0);
+	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	CHECK(write_file("/tmp/kallsyms", "c0112358 W sys_mbind\n"));
+	CHECK(mount("/tmp/kallsyms", "/proc/kallsyms", NULL, MS_BIND, NULL) == 0);
+	link = attach(entry, name, NULL);
+	CHECK(depends ? !link && errno == ENODATA : link != NULL);
+	CHECK(!link || bpf_link__destroy(link) == 0);
+	/* Nothing of it is remembered. */
+	CHECK(umount2("/proc/kallsyms", MNT_DETACH) == 0);
+	CHECK(link = attach(entry, name, NULL));
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
+/* Where calls' functions have no prefix, others begin with sys_ as well. */
+TEST(a_function_that_is_no_calls_is_not_taken)
+{
+	char line[512];
+	FILE *symbols = fopen("/proc/kallsyms", "r");
+	bool is_there = false;
+
+	CHECK(symbols);
+	while (fgets(line, sizeof(line), symbols))
+		is_there |= strstr(line, " T sys_fillrect") != NULL;
+	fclose(symbols);
+	CHECK(!attach(entry, "fillrect", NULL) && errno == ENOENT);
+	CHECK(!attach(entry, "sys_fillrect", NULL) && errno == ENOENT);
+	if (!is_there)
+		SKIP("this kernel has no sys_fillrect that could be taken");
+}
+
+TEST(works_while_cpu_0_is_offline)
+{
+	const char *online = "/sys/devices/system/cpu/cpu0/online";
+	struct bpf_link *link;
+
+	if (access(online, W_OK) != 0)
+		SKIP("CPU 0 cannot be taken offline here");
+	if (!write_file(online, "0"))
+		SKIP("CPU 0 does not go offline: %s", strerror(errno));
+	link = attach(entry, CALL, NULL);
+	CHECK(write_file(online, "1"));
+	CHECK(link);
+	CHECK(count_of(3) == 3);
+	CHECK(bpf_link__destroy(link) == 0);
+}
+
 static bool load(const char *path, bool with_cookies)
 {
 	struct bpf_object *object = bpf_object__open_file(path, NULL);

@@ -40,9 +40,9 @@ struct answer {
 	struct bpf_link *link;
 	print_fn *print; /* before the call, what stands in for it meanwhile */
 	struct {
-		char bytes[1024];
 		size_t length;
 		bool is_cut;
+		char bytes[1024];
 	} text;
 	bool again;
 	int error;
@@ -95,7 +95,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 {
 	struct answer answer;
 	do {
-		answer.print = hold;
+		answer = (struct answer){ .print = hold };
 		ksyscall_attach(prog, syscall_name, opts, &answer);
 		if (answer.text.length > 0)
 			say(&answer);
@@ -112,6 +112,12 @@ static struct bpf_link *attach_by_section(const struct bpf_program *prog, const 
 	return EXPORT(bpf_program__attach_ksyscall)(prog, syscall_name, &opts);
 }
 
+/* Fails, and says it as for a call of the function's name: there is none. */
+static struct bpf_link *no_libbpf(const struct bpf_program *prog, const char *function)
+{
+	return attach_by_section(prog, function, false);
+}
+
 struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
 {
 	struct bpf_link *(*own)(const struct bpf_program *);
@@ -122,8 +128,7 @@ struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
 	*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_program__attach");
 	if (own)
 		return own(prog);
-	errno = ELIBACC;
-	return NULL;
+	return no_libbpf(prog, "bpf_program__attach");
 }
 
 /* As libbpf.h has them. The code that `bpftool gen skeleton` makes fills them in. */
@@ -147,28 +152,50 @@ struct bpf_object_skeleton {
 	char *progs;
 };
 
-/* libbpf passes over the programs that have their link. */
+/*
+ * In libbpf's order, for what was attached before a program that fails stays attached,
+ * and what comes behind it is not. The programs between those that are attached here
+ * are for libbpf, which passes over what has its link or is not to be attached, and at
+ * the end the maps.
+ */
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 {
-	int (*own)(struct bpf_object_skeleton *);
-	const struct bpf_program *first = NULL;
-	for (int i = 0; i < skeleton->prog_cnt; i++) {
-		struct bpf_prog_skeleton *in =
-			(void *)(skeleton->progs + (size_t)i * (size_t)skeleton->prog_skel_sz);
-		bool retprobe;
-		const char *syscall_name = ksyscall_of_section(*in->prog, &retprobe);
-		first = *in->prog;
-		if (*in->link || !syscall_name || !ksyscall_is_automatic(first))
-			continue;
-		*in->link = attach_by_section(first, syscall_name, retprobe);
+	struct bpf_object_skeleton part = *skeleton;
+	struct bpf_prog_skeleton *in = NULL;
+	const struct bpf_program *prog = NULL;
+	const char *syscall_name = NULL;
+	bool retprobe;
+	int error;
+	part.sz = sizeof(part);
+	part.prog_cnt = 0;
+	part.map_cnt = 0;
+	for (int left = skeleton->prog_cnt;; left--) {
+		int (*own)(struct bpf_object_skeleton *);
+		if (left > 0) {
+			in = (void *)(part.progs + (size_t)part.prog_cnt * (size_t)part.prog_skel_sz);
+			prog = *in->prog;
+			syscall_name = ksyscall_of_section(prog, &retprobe);
+			if (!syscall_name || *in->link || !ksyscall_is_automatic(prog)) {
+				part.prog_cnt++;
+				continue;
+			}
+		} else {
+			part.map_cnt = skeleton->map_cnt;
+		}
+		*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_object__attach_skeleton");
+		if (!own) {
+			no_libbpf(prog, "bpf_object__attach_skeleton");
+			return -errno;
+		}
+		error = own(&part);
+		if (error || left <= 0)
+			return error;
+		*in->link = attach_by_section(prog, syscall_name, retprobe);
 		if (!*in->link)
 			return -errno;
+		part.progs = (char *)in + part.prog_skel_sz;
+		part.prog_cnt = 0;
 	}
-	*(void **)&own = ksyscall_libbpfs_own(first, "bpf_object__attach_skeleton");
-	if (own)
-		return own(skeleton);
-	errno = ELIBACC;
-	return -errno;
 }
 
 print_fn *EXPORT(libbpf_set_print)(print_fn *print)

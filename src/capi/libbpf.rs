@@ -64,13 +64,15 @@ impl Libbpf {
     /// A program points to the definition of its section, which lies in its
     /// libbpf: `sec_def`, the fifth word in 0.0.8 to 0.1, the first in 0.2 to 0.8,
     /// the fourth in 1.0 to 1.7. A program without one (its section is not known,
-    /// or its type was set by hand) is taken for [`Libbpf::usual`]'s.
+    /// or its type was set by hand) is taken for [`Libbpf::usual`]'s. If that file's
+    /// functions cannot be found, as those of a libbpf that is linked statically, then
+    /// none: another's would read what is not there.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { Self::that_handles(prog) }.or_else(Self::usual)
+        unsafe { Self::by_definition(prog) }.unwrap_or_else(Self::usual)
     }
 
     /// The libbpf in which the definition of the program's section lies: none if the
@@ -79,29 +81,30 @@ impl Libbpf {
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::by_definition(prog) }.flatten()
+    }
+
+    /// The libbpf in which the definition lies, if its functions can be found; None if
+    /// there is no definition.
+    ///
+    /// # Safety
+    /// `prog` is NULL or a program of a loaded libbpf.
+    unsafe fn by_definition(prog: *const bpf_program) -> Option<Option<Self>> {
         const WORDS: usize = 5;
         if prog.is_null() {
             return None;
         }
-        let usual = Self::usual();
-        let usual_object = usual.as_ref().and_then(Self::object);
-        for word in 0..WORDS {
-            // SAFETY: in every release a program is longer than this.
-            let word = unsafe { ptr::read(prog.cast::<*const c_void>().add(word)) };
-            let Some(object) = object_at(word) else {
-                continue;
-            };
-            // Symbols bound to another's functions in its place, if any, are kept.
-            if usual_object.is_some_and(|usual| usual.dli_fbase == object.dli_fbase) {
-                return usual;
-            }
-            let own = Self::open(object.dli_fname)
-                .filter(|own| own.object().is_some_and(|own| own.dli_fbase == object.dli_fbase));
-            if own.is_some() {
-                return own;
-            }
-        }
-        None
+        // SAFETY: in every release a program is longer than this.
+        let object = (0..WORDS).find_map(|word| unsafe {
+            object_at(ptr::read(prog.cast::<*const c_void>().add(word)))
+        })?;
+        let has_it = |libbpf: &Self| {
+            libbpf.object().is_some_and(|libbpf| libbpf.dli_fbase == object.dli_fbase)
+        };
+        // Symbols bound to another's functions in its place, if any, are kept.
+        let usual = Self::usual().filter(has_it);
+        Some(usual.or_else(|| Self::open(object.dli_fname).filter(has_it)))
     }
 
     /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.

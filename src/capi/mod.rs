@@ -95,7 +95,7 @@ struct Answer {
 /// Attaches, or says why not.
 ///
 /// # Safety
-/// `answer` may be written to, and its `print` is what [`Libbpf::print_callback`] is
+/// `answer` is zeroes but for its `print`, which is what [`Libbpf::print_callback`] is
 /// given. The other arguments are `bpf_program__attach_ksyscall`'s.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
@@ -110,11 +110,8 @@ unsafe extern "C" fn ksyscall_attach(
     // SAFETY: the caller's promise.
     let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
     // SAFETY: the caller's promise.
-    let (answer, hold) = unsafe {
-        let hold = (*answer).print;
-        answer.write(Answer::new());
-        (&mut *answer, hold)
-    };
+    let answer = unsafe { &mut *answer };
+    let hold = answer.print.take();
     match attached {
         Ok(link) => answer.link = link,
         Err(failure) => {
@@ -124,12 +121,6 @@ unsafe extern "C" fn ksyscall_attach(
             // SAFETY: the caller's promise.
             unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, syscall_name, failure) };
         }
-    }
-}
-
-impl Answer {
-    fn new() -> Self {
-        Self { link: core::ptr::null_mut(), print: None, text: Text::new(), again: false, errno: 0 }
     }
 }
 

@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::libbpf::{Libbpf, Print};
 use super::{Answer, Failure, MAX_SHOWN, bpf_program};
 use crate::Symbol;
-use crate::error::message::say;
 use crate::refusal::Place;
+use crate::refusal::message::{fill, say};
 use crate::stub::hash;
-use crate::text::Text;
+use crate::text::Buffer;
 
 /// Writes the failure to the answer, unless libbpf has no print callback.
 ///
@@ -84,13 +84,10 @@ impl Failure {
             Failure::Attach(refusal) => return say(*refusal, place, out),
             Failure::Disarmed(state) => state.text().as_bytes(),
             Failure::Unreached => {
-                out(b"no system call reaches ");
-                out(place.symbol.as_bytes());
-                out(b" on this architecture: the program is attached, and will not run");
-                return;
+                b"no system call reaches $ on this architecture: the program is attached, and will not run"
             }
         };
-        out(text);
+        fill(text, place, self.errno(), b"", out);
     }
 }
 
@@ -110,7 +107,7 @@ impl Shown<'_> {
 }
 
 impl Shown<'_> {
-    pub(super) fn add_to<const N: usize>(&self, text: &mut Text<N>) {
+    pub(super) fn add_to(&self, text: &mut Buffer) {
         for byte in self.0.iter().take(MAX_SHOWN) {
             text.push(if matches!(byte, b' '..=b'~') { *byte } else { b'?' });
         }

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A program whose libbpf is linked statically, while the shared library is loaded,
+ * which cannot find that libbpf's functions. It must say so, and never read the
+ * program by the functions of another libbpf that is loaded too.
+ */
+#include "programs.h"
+
+/* An old libbpf.h does not declare it. */
+static struct bpf_link *(*attach)(const struct bpf_program *, const char *, const void *opts);
+
+/* What the library says, if the attach fails as it should. */
+static void check_that_it_fails(void)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	int error_output = dup(STDERR_FILENO), said[2];
+	char text[512] = "";
+	CHECK(error_output >= 0 && pipe(said) == 0 && dup2(said[1], STDERR_FILENO) >= 0);
+	errno = 0;
+	struct bpf_link *link = attach(prog, CALL, NULL);
+	int error = errno;
+	CHECK(dup2(error_output, STDERR_FILENO) >= 0);
+	close(said[1]);
+	CHECK(read(said[0], text, sizeof(text) - 1) >= 0);
+	close(error_output), close(said[0]);
+	if (link)
+		FAIL("it attached");
+	CHECK_EQ(error, ELIBACC);
+	CHECK_HAS(text, "no libbpf is loaded that could have made the program");
+	CHECK_HAS(text, "libksyscall-static");
+	CHECK(strchr(text, '\n') == text + strlen(text) - 1);
+	unload(&p);
+}
+
+TEST(a_static_libbpf_is_not_found)
+{
+	CHECK(!dlsym(RTLD_DEFAULT, "bpf_program__fd"));
+	check_that_it_fails();
+}
+
+TEST(a_loaded_libbpf_is_not_taken_for_the_static_one)
+{
+	static const int flags[] = { RTLD_LOCAL, RTLD_GLOBAL };
+	for (int i = 0; i < 2; i++) {
+		void *libbpf = dlopen("libbpf.so.1", RTLD_NOW | flags[i]);
+		if (!libbpf)
+			libbpf = dlopen("libbpf.so.0", RTLD_NOW | flags[i]);
+		CHECK(libbpf);
+		CHECK_EQ(dlsym(RTLD_DEFAULT, "bpf_program__fd") != NULL, flags[i] == RTLD_GLOBAL);
+		check_that_it_fails();
+		CHECK(dlclose(libbpf) == 0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	void *library = dlopen("libksyscall.so.1", RTLD_NOW);
+	if (library)
+		*(void **)&attach = dlsym(library, "bpf_program__attach_ksyscall");
+	return run_tests(argc, argv, (void *)attach);
+}

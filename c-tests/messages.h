@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Callbacks for libbpf_set_print(), and what they have got. */
+#ifndef MESSAGES_H
+#define MESSAGES_H
+
+#include "test.h"
+
+#include <bpf/libbpf.h>
+
+/* All that was warned of, and how often; how many messages there were of any level. */
+static char warned[4096];
+static int warnings, messages;
+
+static inline void forget_warnings(void)
+{
+	warned[0] = 0;
+	warnings = 0;
+	messages = 0;
+}
+
+/* For one thread. */
+__attribute__((format(printf, 2, 0))) static inline int
+keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	messages++;
+	if (level == LIBBPF_WARN) {
+		size_t length = strlen(warned);
+		vsnprintf(warned + length, sizeof(warned) - length, format, arguments);
+		warnings++;
+	}
+	return 0;
+}
+
+/* For several. */
+static inline int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)format, (void)arguments;
+	if (level == LIBBPF_WARN)
+		__atomic_fetch_add(&warnings, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Programs of several sections, some of which libbpf attaches itself, and some nobody. */
+#include "record.bpf.h"
+
+enum { KPROBE = 2, TRACEPOINT, STAT };
+
+SEC("ksyscall/getpgid")
+int on_entry(void)
+{
+	record(ON_ENTRY);
+	return 0;
+}
+
+SEC("kretsyscall/getpgid")
+int on_return(void)
+{
+	record(ON_RETURN);
+	return 0;
+}
+
+SEC("kprobe/__x64_sys_getpgid")
+int on_kprobe(void)
+{
+	record(KPROBE);
+	return 0;
+}
+
+SEC("tp/raw_syscalls/sys_enter")
+int on_tracepoint(void)
+{
+	record(TRACEPOINT);
+	return 0;
+}
+
+/* libbpf's own attach would not let this one run. */
+SEC("ksyscall/stat")
+int on_stat(void)
+{
+	record(STAT);
+	return 0;
+}
+
+/* To be attached in so many words. */
+SEC("ksyscall")
+int on_any(void)
+{
+	return 0;
+}
+
+SEC("kretsyscall")
+int on_any_return(void)
+{
+	return 0;
+}
+
+SEC("ksyscall/no_such_call")
+int on_no_call(void)
+{
+	return 0;
+}
+
+SEC("kprobe/no_such_function")
+int on_no_function(void)
+{
+	return 0;
+}
+
+SEC("?mine/getpgid")
+int on_mine(void)
+{
+	return 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * States of the kernel in which attaching succeeds and nothing runs: the first attach
+ * of a process says so.
+ */
+#include "programs.h"
+
+#include "messages.h"
+
+#define FTRACE_ENABLED "/proc/sys/kernel/ftrace_enabled"
+#define KPROBES_ENABLED "/sys/kernel/debug/kprobes/enabled"
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+	CHECK(file);
+	CHECK(fputs(text, file) >= 0);
+	CHECK(fclose(file) == 0);
+}
+
+/* In a child, for that has not attached yet; a failure leaves kprobes switched on. */
+static void attach_while_kprobes_are_off(const struct programs *p)
+{
+	struct bpf_program *prog = program(p, "on_entry");
+	libbpf_set_print(keep_warning);
+	struct bpf_link *link = ATTACH(prog, CALL, NULL);
+	CHECK_HAS(warned, KPROBES_ENABLED " is 0");
+	CHECK_EQ(warnings, 1);
+	CHECK(!fires(p, ON_ENTRY));
+	DESTROY(link);
+	/* Once is enough. */
+	DESTROY(ATTACH(prog, CALL, NULL));
+	CHECK_EQ(warnings, 1);
+}
+
+TEST(switched_off_kprobes_are_told_of)
+{
+	struct programs p = LOAD(count);
+	write_file(KPROBES_ENABLED, "0");
+	pid_t child = fork();
+	if (child == 0) {
+		watch(p.object);
+		attach_while_kprobes_are_off(&p);
+		_exit(PASSED);
+	}
+	int status = FAILED;
+	waitpid(child, &status, 0);
+	write_file(KPROBES_ENABLED, "1");
+	CHECK(child > 0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
+		_exit(FAILED);
+	/* And what is attached now runs. */
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	unload(&p);
+}
+
+/*
+ * Linux 6.1 and 6.12 shut ftrace down until the next boot when a probe is detached
+ * after it was really disabled, so that this only looks so.
+ */
+TEST(disabled_ftrace_is_told_of)
+{
+	struct programs p = LOAD(count);
+	own_mounts();
+	write_file("/tmp/ftrace_enabled", "0\n");
+	CHECK(mount("/tmp/ftrace_enabled", FTRACE_ENABLED, NULL, MS_BIND, NULL) == 0);
+	libbpf_set_print(keep_warning);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_HAS(warned, "kernel.ftrace_enabled is 0");
+	CHECK_HAS(warned, "'on_entry'");
+	CHECK_EQ(warnings, 1);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(nothing_is_said_where_all_is_well)
+{
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep_warning);
+	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
+	CHECK_EQ(messages, 0);
+	unload(&p);
+}
+
+MAIN

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the print callback throws reaches its catch, through the frames of the library.
+ * In a program in C++, for which there is nothing special to do.
+ */
+#include "messages.h"
+#include "programs.h"
+
+#include <pthread.h>
+#include <string>
+
+#ifdef LIBBPF_MAJOR_VERSION
+EMBED(auto, BPF_FOLDER "/auto.bpf.o");
+#endif
+
+struct warning {
+	std::string text;
+};
+
+static int throw_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char text[1024];
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(text, sizeof(text), format, arguments);
+	throw warning{ text };
+}
+
+/* Counts itself while it lives: an object in a frame that is unwound. */
+struct guard {
+	static int alive;
+	guard()
+	{
+		alive++;
+	}
+	~guard()
+	{
+		alive--;
+	}
+};
+int guard::alive;
+
+template <typename Action> static void throws(Action action, const char *said)
+{
+	int fds = count_fds();
+	libbpf_set_print(throw_warning);
+	try {
+		guard in_this_frame;
+		action();
+		FAIL("nothing was thrown that says '%s'", said);
+	} catch (const warning &caught) {
+		CHECK_HAS(caught.text.c_str(), said);
+	}
+	CHECK_EQ(guard::alive, 0);
+	CHECK_EQ(count_fds(), fds);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	/* And as before, it is that callback which is told. */
+	CHECK(libbpf_set_print(keep_warning) == throw_warning);
+}
+
+static void attach(const struct programs &p, const char *prog, const char *name, bool retprobe = false)
+{
+	guard in_this_frame;
+	struct bpf_ksyscall_opts opts = {};
+	opts.sz = sizeof(opts);
+	opts.retprobe = retprobe;
+	bpf_program__attach_ksyscall(program(&p, prog), name, &opts);
+}
+
+static void works_and_warns(const struct programs &p)
+{
+	forget_warnings();
+	libbpf_set_print(keep_warning);
+	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
+	CHECK_EQ(warnings, 1);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	CHECK_EQ(warnings, 1);
+}
+
+static void failures_throw(void)
+{
+	struct programs p = LOAD(count);
+	for (int i = 0; i < 2; i++) {
+		bool retprobe = i == 1;
+		throws([&] { attach(p, "on_entry", "no_such_call", retprobe); }, "'no_such_call'");
+		throws([&] { attach(p, "on_entry", "no such call", retprobe); }, "'no such call'");
+		throws([&] { attach(p, "on_packet", CALL, retprobe); }, CALL_SYMBOL);
+		throws([&] { bpf_program__attach_ksyscall(NULL, CALL, NULL); }, "NULL");
+		works_and_warns(p);
+	}
+	unload(&p);
+}
+
+TEST(a_failures_warning_reaches_its_catch)
+{
+	failures_throw();
+}
+
+TEST(a_failures_warning_reaches_its_catch_without_a_pmu)
+{
+	hide_the_pmu();
+	failures_throw();
+}
+
+/* Before it is attached to: nobody would have the link. */
+TEST(the_warning_of_a_function_that_no_call_reaches_too)
+{
+	struct programs p = LOAD(count);
+	throws([&] { attach(p, "on_entry", "uselib"); }, "__x64_sys_uselib");
+	works_and_warns(p);
+	/* That was the warning. */
+	forget_warnings();
+	DESTROY(ATTACH(program(&p, "on_entry"), "uselib", NULL));
+	CHECK_EQ(warnings, 0);
+	unload(&p);
+}
+
+static const struct programs *attached_by_thread;
+
+static void *end_in_the_callback(void *)
+{
+	guard in_this_frame;
+	pthread_cancel(pthread_self());
+	attach(*attached_by_thread, "on_entry", "no_such_call");
+	FAIL("the thread did not end");
+}
+
+static int end_thread(enum libbpf_print_level, const char *, va_list)
+{
+	pthread_testcancel();
+	return 0;
+}
+
+/* The C library unwinds it as an exception. */
+TEST(a_thread_that_ends_in_the_callback_is_unwound)
+{
+	struct programs p = LOAD(count);
+	pthread_t thread;
+	void *result;
+	attached_by_thread = &p;
+	libbpf_set_print(end_thread);
+	CHECK(pthread_create(&thread, NULL, end_in_the_callback, NULL) == 0);
+	CHECK(pthread_join(thread, &result) == 0);
+	CHECK(result == PTHREAD_CANCELED);
+	CHECK_EQ(guard::alive, 0);
+	works_and_warns(p);
+	unload(&p);
+}
+
+#ifdef LIBBPF_MAJOR_VERSION
+TEST(an_attach_by_section_throws_too)
+{
+	struct programs p = { open_object(start_auto, end_auto), -1 };
+	CHECK(bpf_program__set_autoload(program(&p, "on_unknown"), true) == 0);
+	CHECK(bpf_object__load(p.object) == 0);
+	p.calls = watch(p.object);
+	throws([&] { bpf_program__attach(program(&p, "on_unknown")); }, "no_such_call");
+	forget_warnings();
+	CHECK(!bpf_program__attach(program(&p, "on_unknown")));
+	CHECK(warnings > 0);
+	struct bpf_link *link = bpf_program__attach(program(&p, "on_getpgid"));
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	unload(&p);
+}
+#endif
+
+MAIN

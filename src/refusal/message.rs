@@ -1,0 +1,127 @@
+//! What is said of a failure: what was tried, what the kernel answered, and what that
+//! may mean.
+//!
+//! The text is made in pieces, for the C library has no other way to make one: what a
+//! format needs would be a tenth of its code.
+
+use errno::Errno;
+
+use super::{Place, Refusal};
+use crate::{sys, table};
+
+/// Says what failed, and where.
+pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
+    let (sentence, hint): (&[u8], &[u8]) = match refusal {
+        Refusal::InvalidName => (b"a syscall's name is 1 to 64 of a-z, 0-9 and _", b""),
+        Refusal::NotFound => return say_not_found(place, out),
+        Refusal::Probe(errno) | Refusal::Event(errno) => {
+            let sentence: &[u8] = match place.retprobe {
+                false => b"perf_event_open of a kprobe on $: !",
+                true => b"perf_event_open of a kretprobe on $: !",
+            };
+            (sentence, perf_event_hint(errno))
+        }
+        Refusal::NoReturnProbe => {
+            (b"$: this kernel allows no return probe on functions that ftrace can trace", b"")
+        }
+        Refusal::Tracefs(step, _) => {
+            out(b"tracefs: ");
+            out(step.as_bytes());
+            (b": !", b"")
+        }
+        Refusal::KernelSymbols(_) => {
+            (b"whether $ is a call's own function is not known: /proc/kallsyms: !", b"")
+        }
+        Refusal::LinkCreate(errno) => {
+            (b"bpf(BPF_LINK_CREATE) of the probe on $: !", program_hint(errno))
+        }
+        Refusal::SetBpf(errno) => {
+            (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
+        }
+        Refusal::CookieUnsupported => {
+            (b"a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)", b"")
+        }
+        Refusal::Close(_) => (b"close of the attachment: !", b""),
+    };
+    fill(sentence, place, refusal.errno(), hint, out);
+}
+
+/// Says the sentence, with the symbol for `$`, and for `!` what the kernel answered and
+/// what that may mean.
+pub(crate) fn fill(
+    sentence: &[u8],
+    place: &Place,
+    errno: Errno,
+    hint: &[u8],
+    out: &mut dyn FnMut(&[u8]),
+) {
+    for byte in sentence {
+        match byte {
+            b'$' => out(place.symbol.as_bytes()),
+            b'!' => {
+                let mut buffer = [0; 128];
+                out(sys::strerror(errno, &mut buffer));
+                out(hint);
+            }
+            byte => out(core::slice::from_ref(byte)),
+        }
+    }
+}
+
+fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
+    out(b"no system call ");
+    out(place.name.as_bytes());
+    let mut lead: &[u8] = b": this kernel does not have it: tried ";
+    for symbol in place.tried.as_slice() {
+        out(lead);
+        out(symbol.as_bytes());
+        lead = b", ";
+    }
+    if place.tried.as_slice().is_empty() {
+        out(b": no entry of this architecture's system call table leads to it");
+    }
+    let row = table::row(&place.name);
+    if row.is_known {
+        if !row.since().is_empty() {
+            out(b"; it exists since Linux ");
+            out(row.since());
+        }
+        return;
+    }
+    let mut end: &[u8] = b"";
+    lead = b"; did you mean ";
+    table::nearest(&place.name, &mut |near| {
+        out(lead);
+        out(near);
+        lead = b", ";
+        end = b"?";
+    });
+    out(end);
+}
+
+/// What an errno of perf_event_open means for a probe.
+fn perf_event_hint(errno: Errno) -> &'static [u8] {
+    match errno.0 {
+        libc::EPERM | libc::EACCES => {
+            b" (it takes CAP_SYS_ADMIN, or CAP_PERFMON with kernel.perf_event_paranoid below 3, \
+              and neither lockdown nor a seccomp filter against it)"
+        }
+        libc::EADDRNOTAVAIL => b" (the kernel has several functions of this name)",
+        libc::ENODEV => b" (ftrace has shut itself down, until a reboot: see the kernel's log)",
+        libc::ENOSYS => b" (the kernel has no perf events, or a seccomp filter refuses them)",
+        libc::EINVAL => b" (the kernel allows no probe there; its log may say why)",
+        _ => b"",
+    }
+}
+
+/// What an errno of an attachment means for the program.
+fn program_hint(errno: Errno) -> &'static [u8] {
+    match errno.0 {
+        libc::EINVAL => {
+            b" (it must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not loaded for kprobe.multi, \
+             kprobe.session or uprobes, and call bpf_override_return() only where that is allowed)"
+        }
+        libc::EBADF => b" (the program's fd is not open)",
+        _ => b"",
+    }
+}
