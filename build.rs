@@ -4,7 +4,7 @@
 //! The header goes to the build's own folder; `make header` copies it to include/, and
 //! a test compares the two.
 
-#[path = "src/encode.rs"]
+#[path = "src/resolve/encode.rs"]
 mod encode;
 
 use std::env;
@@ -29,7 +29,7 @@ fn path(variable: &str) -> PathBuf {
 fn table() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
     let source = path("CARGO_MANIFEST_DIR").join(format!("src/tables/{arch}.tbl"));
-    println!("cargo::rerun-if-changed=src/encode.rs");
+    println!("cargo::rerun-if-changed=src/resolve/encode.rs");
     println!("cargo::rerun-if-changed=src/tables");
     let text = fs::read_to_string(source).unwrap_or_default();
     fs::write(path("OUT_DIR").join("table"), encode::encode(&text)).expect("the build's folder");

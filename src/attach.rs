@@ -1,16 +1,20 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
+pub(crate) mod perf_link;
+mod probe;
+
 #[cfg(feature = "std")]
 use core::ffi::c_int;
 
 use crate::attachment::Attachment;
-use crate::candidates::Doubt;
+use crate::kernel::{LEARNT, stubs, tracefs};
 use crate::refusal::{Place, Refusal};
-use crate::search::{Learnt, search};
+use crate::resolve::conventions::Doubt;
+use crate::resolve::search::search;
+use crate::resolve::table;
 #[cfg(feature = "std")]
-use crate::{Error, link::Link, name::SyscallName, perf_link};
-use crate::{probe, stub, table, tracefs};
+use crate::{Error, link::Link, resolve::SyscallName};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +35,7 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Attaches the loaded program behind the fd `program`.
+/// Attaches the loaded program whose fd is `program`.
 #[cfg(feature = "std")]
 pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);
@@ -46,19 +50,18 @@ pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Re
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
 #[inline(never)]
 pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
-    static LEARNT: Learnt = Learnt::nothing();
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.take_its_name();
     }
-    let event = search(&row, &LEARNT, place, |symbol, doubt| {
+    let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
         let Some(event) = probe::open(symbol, options.retprobe)? else {
             return Ok(None);
         };
         let is_wrong = match doubt {
             Doubt::None => false,
-            Doubt::MayBeStub => stub::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
+            Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
             Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
         };
         Ok((!is_wrong).then_some(event))

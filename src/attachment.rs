@@ -1,8 +1,8 @@
 //! What has to be closed: a perf event, or the link that holds one.
 
+use crate::kernel::tracefs::Entry;
 use crate::refusal::Refusal;
 use crate::sys::Fd;
-use crate::tracefs::Entry;
 
 /// A perf event on a kernel function, then a program's attachment to it: one
 /// descriptor, with the tracefs entry that the event needs, if any.

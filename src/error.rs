@@ -4,9 +4,9 @@ use core::fmt;
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::name::SyscallName;
 use crate::refusal::{Place, Refusal, message};
+use crate::resolve::Symbol;
+use crate::resolve::SyscallName;
 
 /// Why a program could not be attached, pinned or detached.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,7 +32,7 @@ pub enum Error {
         symbol: Symbol,
         /// Whether a return probe was asked for.
         retprobe: bool,
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 
@@ -50,7 +50,7 @@ pub enum Error {
     Tracefs {
         /// What was done.
         step: &'static str,
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 
@@ -60,7 +60,7 @@ pub enum Error {
     KernelSymbols {
         /// The kernel function.
         symbol: Symbol,
-        /// What the kernel answered; ENODATA if the list is not whole.
+        /// What the kernel returned; ENODATA if the list is not whole.
         errno: Errno,
     },
 
@@ -69,7 +69,7 @@ pub enum Error {
     LinkCreate {
         /// The kernel function.
         symbol: Symbol,
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 
@@ -79,7 +79,7 @@ pub enum Error {
     SetBpf {
         /// The kernel function.
         symbol: Symbol,
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 
@@ -89,14 +89,14 @@ pub enum Error {
     /// `BPF_OBJ_PIN` failed.
     #[non_exhaustive]
     Pin {
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 
     /// The attachment was closed, but the kernel reported a failure.
     #[non_exhaustive]
     Close {
-        /// What the kernel answered.
+        /// What the kernel returned.
         errno: Errno,
     },
 }

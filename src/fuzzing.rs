@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::lines::for_each_line;
-use crate::name::SyscallName;
+use crate::kernel::tracefs::{EntryName, Line, find_mounted};
+use crate::resolve::SyscallName;
+use crate::resolve::suggestions::nearest as suggest;
+use crate::resolve::table::{self, Column};
 use crate::sys::{self, Mode};
-use crate::table::{self, Column};
 use crate::text::{Text, cut, number, parts};
-use crate::tracefs::{EntryName, Line, find_mounted};
 
 #[cfg(feature = "capi")]
 pub use crate::capi::fuzzing::{options, warning};
@@ -107,7 +107,7 @@ pub fn name(bytes: &[u8]) {
     assert_eq!(row.may_be_absent(), is_marked, "{name}");
 
     let mut symbols = Vec::new();
-    for convention in crate::candidates::CONVENTIONS {
+    for convention in crate::resolve::conventions::CONVENTIONS {
         for symbol in convention.symbols(&row) {
             assert_eq!(symbol.as_c_str().to_str(), Ok(symbol.as_str()));
             symbols.push(symbol.to_string());
@@ -160,7 +160,7 @@ pub fn nearest(bytes: &[u8]) {
     expected.sort_by_key(|(distance, _)| *distance);
     let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).take(3).collect();
     let mut nearest = Vec::new();
-    table::nearest(&name, &mut |near| nearest.push(String::from_utf8(near.into()).unwrap()));
+    suggest(&name, &mut |near| nearest.push(String::from_utf8(near.into()).unwrap()));
     assert_eq!(nearest, expected, "{name}");
 }
 
@@ -310,7 +310,7 @@ pub fn mounts(content: &[u8]) {
     let file = Unnamed::new(&content);
     let expected = expected_lines(&content);
     let mut lines = Vec::new();
-    let read = for_each_line(&file.open(), &mut |line| {
+    let read = sys::for_each_line(&file.open(), &mut |line| {
         lines.push(line.to_owned());
         false
     });

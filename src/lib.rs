@@ -47,39 +47,28 @@ compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
 mod attach;
 mod attachment;
-mod candidates;
 #[cfg(feature = "capi")]
 pub mod capi;
-mod disarmed;
-#[cfg(test)]
-mod encode;
 #[cfg(feature = "std")]
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod kernel;
 #[cfg(feature = "std")]
 mod ksyscall;
-mod lines;
 #[cfg(feature = "std")]
 mod link;
-mod name;
-mod perf_link;
-mod probe;
 mod refusal;
-mod search;
-mod stub;
+mod resolve;
 mod sys;
-mod table;
 mod text;
-mod tracefs;
 
-pub use candidates::Symbol;
-pub use disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]
 pub use error::Error;
+pub use kernel::disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]
 pub use ksyscall::Ksyscall;
 #[cfg(feature = "std")]
 pub use link::Link;
-pub use name::{MAX_NAME_LEN, SyscallName};
+pub use resolve::{MAX_NAME_LEN, Symbol, SyscallName};

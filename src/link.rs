@@ -8,9 +8,9 @@ use std::path::Path;
 use errno::Errno;
 
 use crate::attachment::Attachment;
-use crate::candidates::Symbol;
-use crate::name::SyscallName;
 use crate::refusal::Place;
+use crate::resolve::Symbol;
+use crate::resolve::SyscallName;
 use crate::{Error, sys};
 
 /// A program's attachment to a system call. Dropping it detaches the program.

@@ -5,10 +5,10 @@ pub(crate) mod message;
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::name::SyscallName;
+use crate::resolve::Symbol;
+use crate::resolve::SyscallName;
 
-/// What failed, and what the kernel answered.
+/// What failed, with the errno that the kernel returned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refusal {
     /// It is no syscall's name.

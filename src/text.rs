@@ -7,7 +7,7 @@ use core::ops::{Deref, DerefMut};
 
 use crate::sys;
 
-/// What stands before and behind the first `separator`.
+/// What stands before and after the first `separator`.
 pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == separator).unwrap_or(text.len());
     let (head, rest) = text.split_at_checked(end).unwrap_or((text, &[]));

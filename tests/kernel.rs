@@ -302,6 +302,33 @@ fn kernel_without_a_pmu_refuses_programs_for_other_attach_types() {
     assert_eq!(kprobe_events(), before);
 }
 
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_functions_that_no_call_reaches_are_taken_on_request() {
+    let probe = Probe::load();
+    let uselib = Ksyscall::new("uselib").unwrap();
+    let refused = uselib.attach(&probe.program).unwrap_err();
+    assert!(matches!(&refused, Error::NotFound { tried, .. } if tried.is_empty()), "{refused}");
+    let link = uselib.allow_unreached(true).attach(&probe.program).unwrap();
+    assert_eq!((link.symbol().as_str(), link.is_reached()), ("__x64_sys_uselib", false));
+    drop(link);
+    let reached = Ksyscall::new("umount2").unwrap().allow_unreached(true);
+    assert!(reached.attach(&probe.program).unwrap().is_reached());
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_states_in_which_nothing_runs_are_told() {
+    let kprobes = "/sys/kernel/debug/kprobes/enabled";
+    assert_eq!(ksyscall::disarmed(), None);
+    fs::write(kprobes, "0").unwrap();
+    let state = ksyscall::disarmed();
+    fs::write(kprobes, "1").unwrap();
+    assert_eq!(state, Some(ksyscall::Disarmed::Kprobes));
+    assert!(state.unwrap().to_string().contains(kprobes));
+    assert_eq!(ksyscall::disarmed(), None);
+}
+
 /// Runs a test of this file in a process of its own that has no kprobe PMU.
 fn without_pmu(test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());

@@ -154,7 +154,7 @@ struct bpf_object_skeleton {
 
 /*
  * In libbpf's order, for what was attached before a program that fails stays attached,
- * and what comes behind it is not. The programs between those that are attached here
+ * and what comes after it is not. The programs between those that are attached here
  * are for libbpf, which passes over what has its link or is not to be attached, and at
  * the end the maps.
  */

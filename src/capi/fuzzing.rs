@@ -25,14 +25,14 @@ impl Guarded {
                 0,
             );
             assert!(start != libc::MAP_FAILED);
-            let behind = start.cast::<u8>().add(Self::LEN).cast::<c_void>();
-            assert_eq!(libc::mprotect(behind, Self::LEN, libc::PROT_NONE), 0);
+            let after = start.cast::<u8>().add(Self::LEN).cast::<c_void>();
+            assert_eq!(libc::mprotect(after, Self::LEN, libc::PROT_NONE), 0);
             start
         };
         Self(start.cast())
     }
 
-    /// A copy of `bytes`, behind which nothing can be read.
+    /// A copy of `bytes`, after which nothing can be read.
     fn copy(&mut self, bytes: &[u8]) -> *const u8 {
         assert!(bytes.len() <= Self::LEN);
         // SAFETY: the copy lies in the first half, which is ours alone.
@@ -53,7 +53,7 @@ impl Drop for Guarded {
 
 /// The options, by libbpf's rule: the image of a struct whose first eight bytes
 /// are its size. Sizes up to 4096 are taken as they are, so are those of which
-/// more than isize::MAX lies behind the fields, which is then not looked at; what
+/// more than isize::MAX lies after the fields, which is then not looked at; what
 /// lies between is brought down. The memory ends with the size.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];

@@ -181,7 +181,7 @@ impl Libbpf {
         let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
         // SAFETY: the caller's promise; `opts` is read before the call returns.
         let link = unsafe { attach(prog, event, &opts) };
-        // Before 1.0 libbpf may answer a pointer made of a negative errno.
+        // Before 1.0 libbpf may return a pointer made of a negative errno.
         match (link as usize).wrapping_neg() {
             0 => Err(Failure::Libbpf(Errno(errno().0.max(1)))),
             negative @ 1..=4095 => Err(Failure::Libbpf(Errno(negative as c_int))),
@@ -193,7 +193,7 @@ impl Libbpf {
 /// The loaded file that the address lies in.
 fn object_at(address: *const c_void) -> Option<libc::Dl_info> {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: any address may be asked for; `info` is written if the answer is not 0.
+    // SAFETY: any address may be asked for; `info` is written if the result is not 0.
     unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
 }
 

@@ -11,13 +11,13 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::libbpf::Libbpf;
 use super::{Failure, bpf_link, bpf_program, warning};
+use crate::attach::perf_link;
 use crate::attach::{self, Options, Target};
 use crate::attachment::Attachment;
-use crate::disarmed::disarmed;
-use crate::perf_link;
+use crate::kernel::disarmed::disarmed;
+use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
 use crate::sys::Fd;
-use crate::tracefs::Entry;
 
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]
@@ -125,7 +125,7 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// link where they are in ours. `detach` and `dealloc` stand before them, and
 /// leave no room for anything else.
 fn has_our_layout(libbpf: &Libbpf) -> bool {
-    /// The libbpf for which the answer was yes, by the address of a function.
+    /// The libbpf for which that was so, by the address of a function.
     static CHECKED: AtomicUsize = AtomicUsize::new(0);
 
     let (Some(link_fd), Some(pin_path), Some(disconnect)) =
@@ -137,7 +137,7 @@ fn has_our_layout(libbpf: &Libbpf) -> bool {
         return true;
     }
     const FD: c_int = 0x5ca1_ab1e;
-    /// Room behind the link, for a libbpf whose own is longer.
+    /// Room after the link, for a libbpf whose own is longer.
     #[repr(C)]
     struct Probe {
         base: Base,

@@ -26,14 +26,14 @@ use core::ffi::{CStr, c_char, c_int};
 use errno::Errno;
 
 use crate::Disarmed;
-use crate::name::{MAX_NAME_LEN, SyscallName};
 use crate::refusal::{Place, Refusal};
+use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
 
-/// Why the function answers NULL.
+/// Why the function returns NULL.
 #[derive(Debug)]
 enum Failure {
     /// `sz` is less than its own size.

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn any_set_byte_behind_the_fields_is_refused() {
+    fn any_set_byte_after_the_fields_is_refused() {
         for sz in END_OF_RETPROBE..128 {
             for offset in END_OF_RETPROBE..sz {
                 let read = read_image(sz, &[(offset, 0x80)]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_with_a_negative_rest_has_no_bytes_behind_the_fields() {
+    fn a_size_with_a_negative_rest_has_no_bytes_after_the_fields() {
         let mut image = [0xff_u8; 32];
         for sz in [usize::MAX, isize::MAX as usize + 1 + END_OF_RETPROBE] {
             image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());

@@ -7,9 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::libbpf::{Libbpf, Print};
 use super::{Answer, Failure, MAX_SHOWN, bpf_program};
 use crate::Symbol;
+use crate::kernel::stubs::hash;
 use crate::refusal::Place;
 use crate::refusal::message::{fill, say};
-use crate::stub::hash;
 use crate::text::Buffer;
 
 /// Writes the failure to the answer, unless libbpf has no print callback.

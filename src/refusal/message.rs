@@ -1,4 +1,4 @@
-//! What is said of a failure: what was tried, what the kernel answered, and what that
+//! What is said of a failure: what was tried, what the kernel returned, and what that
 //! may mean.
 //!
 //! The text is made in pieces, for the C library has no other way to make one: what a
@@ -7,7 +7,8 @@
 use errno::Errno;
 
 use super::{Place, Refusal};
-use crate::{sys, table};
+use crate::resolve::{suggestions, table};
+use crate::sys;
 
 /// Says what failed, and where.
 pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
@@ -46,7 +47,7 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
     fill(sentence, place, refusal.errno(), hint, out);
 }
 
-/// Says the sentence, with the symbol for `$`, and for `!` what the kernel answered and
+/// Says the sentence, with the symbol for `$`, and for `!` what the kernel returned and
 /// what that may mean.
 pub(crate) fn fill(
     sentence: &[u8],
@@ -90,7 +91,7 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
     }
     let mut end: &[u8] = b"";
     lead = b"; did you mean ";
-    table::nearest(&place.name, &mut |near| {
+    suggestions::nearest(&place.name, &mut |near| {
         out(lead);
         out(near);
         lead = b", ";

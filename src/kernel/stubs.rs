@@ -19,8 +19,8 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::lines::for_each_line;
+use super::LEARNT;
+use crate::resolve::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::parts;
 
@@ -28,7 +28,7 @@ use crate::text::parts;
 const MAX_STUBS: usize = 1024;
 
 /// The names of the running kernel's stubs, each by its [`hash`].
-struct Stubs {
+pub(crate) struct Stubs {
     hashes: [AtomicU64; MAX_STUBS],
     /// One more than there are, 0 before they were read: zeros take no room in the library.
     end: AtomicUsize,
@@ -42,15 +42,14 @@ struct Stubs {
 /// If not all of that can be read; nothing is then remembered.
 #[inline(never)]
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
-    static STUBS: Stubs = Stubs::unread();
-    if !STUBS.are_read() {
-        STUBS.read(c"/proc/kallsyms", symbol.as_bytes())?;
+    if !LEARNT.stubs.are_read() {
+        LEARNT.stubs.read(c"/proc/kallsyms", symbol.as_bytes())?;
     }
-    Ok(STUBS.contains(symbol.as_bytes()))
+    Ok(LEARNT.stubs.contains(symbol.as_bytes()))
 }
 
 impl Stubs {
-    const fn unread() -> Self {
+    pub(crate) const fn unread() -> Self {
         Self { hashes: [const { AtomicU64::new(0) }; MAX_STUBS], end: AtomicUsize::new(0) }
     }
 
@@ -69,7 +68,7 @@ impl Stubs {
         // The hash of its address; that of none until it is found, in a reading of its own.
         let mut posix_timers = hash(b"");
         for is_first in [true, false] {
-            for_each_line(&sys::open(list, Mode::Read)?, &mut |line| {
+            sys::for_each_line(&sys::open(list, Mode::Read)?, &mut |line| {
                 let mut fields = parts(line, b' ');
                 let mut field = || fields.next().unwrap_or_default();
                 let (address, kind, name) = (field(), field(), field());

@@ -12,9 +12,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use errno::Errno;
 
-use crate::candidates::Symbol;
-use crate::lines::for_each_line;
 use crate::refusal::Refusal;
+use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number};
 
@@ -161,7 +160,7 @@ fn remove_entries_of_the_dead(events: &Fd) {
     if own.namespace == 0 {
         return;
     }
-    let _ = for_each_line(&list, &mut |line| {
+    let _ = sys::for_each_line(&list, &mut |line| {
         if let Some(name) = EntryName::parse(line) {
             if name.namespace == own.namespace && sys::is_dead(name.pid) {
                 let _ = name.remove(events);
@@ -194,7 +193,7 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
 /// The path of a file in the first tracefs of a list of mounts that has it.
 pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;
-    for_each_line(mounts, &mut |line| {
+    sys::for_each_line(mounts, &mut |line| {
         // The source may be empty: then the line begins with a space.
         let (_, place) = cut(line, b' ');
         let (place, kind) = cut(place, b' ');

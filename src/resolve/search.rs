@@ -8,14 +8,14 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::candidates::{CONVENTIONS, Conventions, Doubt, Symbol};
+use super::conventions::{CONVENTIONS, Conventions, Doubt, Symbol};
+use super::table::Row;
 use crate::refusal::{Place, Refusal};
-use crate::table::Row;
 
 /// The conventions that the running kernel cannot have, as far as is known.
-pub(crate) struct Learnt(AtomicU8);
+pub(crate) struct RuledOut(AtomicU8);
 
-impl Learnt {
+impl RuledOut {
     pub(crate) const fn nothing() -> Self {
         Self(AtomicU8::new(0))
     }
@@ -46,7 +46,7 @@ impl Learnt {
 /// [`Refusal::NotFound`] if the kernel has none of them, and what `probe` fails with.
 pub(crate) fn search<T>(
     row: &Row,
-    learnt: &Learnt,
+    learnt: &RuledOut,
     place: &mut Place,
     mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
@@ -86,8 +86,8 @@ pub(crate) fn search<T>(
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::name::SyscallName;
-    use crate::{Error, table};
+    use crate::Error;
+    use crate::resolve::{SyscallName, table};
     use errno::Errno;
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
@@ -96,12 +96,12 @@ mod tests {
         /// Of these the doubt is right.
         stubs: &'static [&'static str],
         asked: Vec<String>,
-        learnt: Learnt,
+        learnt: RuledOut,
     }
 
     impl Kernel {
         fn new(symbols: &'static [&'static str]) -> Self {
-            Self { symbols, stubs: &[], asked: Vec::new(), learnt: Learnt::nothing() }
+            Self { symbols, stubs: &[], asked: Vec::new(), learnt: RuledOut::nothing() }
         }
 
         fn wrapped() -> Self {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_with_wrappers_is_never_answered_with_a_plain_symbol() {
+    fn no_plain_symbol_is_taken_on_a_kernel_with_wrappers() {
         let mut kernel = Kernel::wrapped();
         assert!(matches!(kernel.search("only_plain"), Err(Error::NotFound { .. })));
         assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);

@@ -6,11 +6,11 @@
 
 use core::fmt;
 
-use crate::name::MAX_NAME_LEN;
+use super::name::MAX_NAME_LEN;
+use super::table::{Column, Row};
 use crate::sys;
-use crate::table::{Column, Row};
 
-/// How a kernel names the functions behind its syscall table.
+/// How a kernel names the functions of its syscall table.
 pub(crate) struct Convention {
     /// What stands before the function's name as the table has it.
     prefix: &'static str,

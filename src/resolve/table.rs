@@ -18,11 +18,11 @@
 //! Where the kernel has no wrappers, and on s390x, the calls that it was built
 //! without are all names of one function (kernel/sys_ni.c).
 
-use crate::name::{MAX_NAME_LEN, SyscallName};
+use super::name::SyscallName;
 use crate::text::{Text, cut, parts};
 
 /// The table of this architecture, packed by `encode.rs`.
-const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/table"));
+pub(super) const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/table"));
 
 /// Which kernel's functions are asked for: those that serve the processes of
 /// this architecture on their own kernel, or those by which a 64-bit kernel
@@ -150,8 +150,8 @@ fn find(table: &[u8], name: &[u8]) -> Option<Row> {
     found
 }
 
-/// Calls `is_last` with every row of a packed table, until it answers yes.
-fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
+/// Calls `is_last` with every row of a packed table, until it returns true.
+pub(super) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
     let Some((pairs, text)) = table
         .split_first()
         .and_then(|(count, rest)| rest.split_at_checked(2 * usize::from(*count)))
@@ -188,63 +188,14 @@ fn unpack(byte: u8, pairs: &[u8], row: &mut Row, is_last: &mut dyn FnMut(&Row) -
     }
 }
 
-/// Calls `out` with the syscalls of this architecture whose names are nearest to
-/// `name`, up to three, nearest first.
-#[inline(never)]
-pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
-    nearest_in(TABLE, name.as_bytes(), out);
-}
-
-fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
-    let mut room = 3;
-    // A slip or two: beyond that two names have nothing in common.
-    for limit in 1..=1 + name.len() / 6 {
-        for_each_row(table, &mut |row| {
-            if row.is_served() && distance(name, row.name()) == limit {
-                out(row.name());
-                room -= 1;
-            }
-            room == 0
-        });
-        if room == 0 {
-            return;
-        }
-    }
-}
-
-/// How many letters must be put in, taken out or changed to make `b` of `a`
-/// (Levenshtein distance).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut costs = [0_u8; MAX_NAME_LEN + 1];
-    let costs = costs.get_mut(..=b.len()).unwrap_or_default();
-    for (cost, i) in costs.iter_mut().zip(0..) {
-        *cost = i;
-    }
-    for (i, from) in (1..).zip(a) {
-        let mut diagonal = i - 1;
-        let mut left = i;
-        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.iter().map(Some))) {
-            let Some(to) = to else {
-                *cost = i;
-                continue;
-            };
-            let changed = diagonal + u8::from(from != to);
-            diagonal = *cost;
-            left = changed.min(left + 1).min(*cost + 1);
-            *cost = left;
-        }
-    }
-    costs.last().map_or(usize::MAX, |cost| usize::from(*cost))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    use crate::encode::{encode, shortened};
     use crate::fuzzing::joined;
+    use crate::resolve::encode::{encode, shortened};
 
-    const SMALL: &str = "\
+    pub(crate) const SMALL: &str = "\
 # a small table
 _llseek =lseek
 cachestat?@6.5
@@ -270,14 +221,6 @@ setuid32 =setuid
 
     fn small(name: &str) -> Row {
         row_in(&encode(SMALL), name.as_bytes())
-    }
-
-    fn nearest_in(table: &str, name: &str) -> Vec<String> {
-        let mut names = Vec::new();
-        super::nearest_in(&encode(table), name.as_bytes(), &mut |near| {
-            names.push(String::from_utf8(near.into()).unwrap());
-        });
-        names
     }
 
     /// The rows of a table, as they are unpacked.
@@ -368,32 +311,6 @@ setuid32 =setuid
         assert!(small("brand_new_call").may_be_absent());
         assert_eq!(native("mbind"), ["sys_mbind"]);
         assert_eq!(native("setuid"), ["sys_setuid16"]);
-        assert_eq!(nearest_in(SMALL, "mbnd"), ["mbind"]);
-    }
-
-    #[test]
-    fn nearest_names_come_in_order() {
-        assert_eq!(nearest_in(SMALL, "opnat"), ["openat"]);
-        assert_eq!(nearest_in(SMALL, "sta"), ["stat"]);
-        assert!(nearest_in(SMALL, "completely_other").is_empty());
-        assert_eq!(nearest_in("abc\nabd\nabe\nab\n", "ab"), ["abc", "abd", "abe"]);
-    }
-
-    #[test]
-    fn a_slip_is_seen_and_a_far_name_is_not_offered() {
-        let (_, table) = TABLES.into_iter().find(|table| table.0 == "x86_64").unwrap();
-        for (slip, meant) in [
-            ("opnat", "openat"),
-            ("exeve", "execve"),
-            ("statt", "stat"),
-            ("getpd", "getpid"),
-            ("clock_getime", "clock_gettime"),
-            ("epol_wait", "epoll_wait"),
-            ("nanoslep", "nanosleep"),
-        ] {
-            assert!(nearest_in(table, slip).contains(&meant.to_owned()), "{slip}");
-        }
-        assert!(nearest_in(table, "frobnicate").is_empty());
     }
 
     #[test]
@@ -404,26 +321,17 @@ setuid32 =setuid
         assert_eq!(small("openat").since(), b"");
     }
 
-    #[test]
-    fn distance_is_levenshteins() {
-        for (a, b, expected) in
-            [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("stat", "stat", 0)]
-        {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
-        }
-    }
-
-    const TABLES: [(&str, &str); 10] = [
-        ("aarch64", include_str!("tables/aarch64.tbl")),
-        ("arm", include_str!("tables/arm.tbl")),
-        ("loongarch64", include_str!("tables/loongarch64.tbl")),
-        ("mips64", include_str!("tables/mips64.tbl")),
-        ("powerpc", include_str!("tables/powerpc.tbl")),
-        ("powerpc64", include_str!("tables/powerpc64.tbl")),
-        ("riscv64", include_str!("tables/riscv64.tbl")),
-        ("s390x", include_str!("tables/s390x.tbl")),
-        ("x86", include_str!("tables/x86.tbl")),
-        ("x86_64", include_str!("tables/x86_64.tbl")),
+    pub(crate) const TABLES: [(&str, &str); 10] = [
+        ("aarch64", include_str!("../tables/aarch64.tbl")),
+        ("arm", include_str!("../tables/arm.tbl")),
+        ("loongarch64", include_str!("../tables/loongarch64.tbl")),
+        ("mips64", include_str!("../tables/mips64.tbl")),
+        ("powerpc", include_str!("../tables/powerpc.tbl")),
+        ("powerpc64", include_str!("../tables/powerpc64.tbl")),
+        ("riscv64", include_str!("../tables/riscv64.tbl")),
+        ("s390x", include_str!("../tables/s390x.tbl")),
+        ("x86", include_str!("../tables/x86.tbl")),
+        ("x86_64", include_str!("../tables/x86_64.tbl")),
     ];
 
     #[test]
@@ -449,7 +357,10 @@ setuid32 =setuid
                         let starts = ["sys", "compat_sys_", "ppc"];
                         assert!(starts.iter().any(|start| function.starts_with(start)), "{last}");
                         assert!(SyscallName::new(&function).is_ok(), "{last}");
-                        assert!(function.len() <= crate::candidates::MAX_FUNCTION_LEN, "{last}");
+                        assert!(
+                            function.len() <= crate::resolve::conventions::MAX_FUNCTION_LEN,
+                            "{last}"
+                        );
                     }
                 }
             }
@@ -473,7 +384,8 @@ setuid32 =setuid
     /// The lines of docs/names.md: a name, the calls that it can stand for, and
     /// the functions on three architectures.
     fn documented() -> Vec<[Vec<&'static str>; 5]> {
-        let lines = include_str!("../docs/names.md").lines().filter(|line| line.starts_with("| `"));
+        let lines =
+            include_str!("../../docs/names.md").lines().filter(|line| line.starts_with("| `"));
         let cells = |line: &'static str| {
             let cells = line.strip_prefix("|").unwrap().split('|').take(5);
             cells.map(|cell| cell.split_whitespace().map(|word| word.trim_matches('`')).collect())

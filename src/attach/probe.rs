@@ -1,0 +1,175 @@
+//! Opening a perf event on a kernel symbol: by the kprobe PMU, or where the
+//! kernel has none by a tracepoint made in tracefs.
+//!
+//! The two, and the kernel's versions, say "no such symbol" and "no probe there"
+//! in different ways; this file is where that is made one.
+
+use errno::Errno;
+
+use crate::attachment::Attachment;
+use crate::kernel::pmu::Pmu;
+use crate::kernel::tracefs;
+use crate::refusal::Refusal;
+use crate::resolve::Symbol;
+use crate::sys;
+
+/// How far after a function's first instruction a probe goes where the kernel
+/// refuses that one.
+///
+/// On riscv64 the first two instructions, of 4 bytes each, are an ftrace site
+/// (arch/riscv/include/asm/ftrace.h, `MCOUNT_INSN_SIZE`), and Linux 6.12 has no
+/// kprobes on ftrace sites. The arguments are still in their registers after it.
+const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
+
+/// Opens an event on entry to the function `symbol`, or on its return. None if
+/// the kernel does not have the symbol.
+#[inline(never)]
+pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
+    let backend = Backend::find();
+    match backend.open(symbol, 0, retprobe) {
+        Ok(event) => Ok(Some(event)),
+        Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
+        Err(Refusal::Probe(errno)) => explain(backend, symbol, retprobe, errno),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+/// Finds out what EINVAL means, which says that the symbol is missing for a
+/// return probe up to Linux 5.10 and in tracefs since 6.11, and otherwise that
+/// there can be no probe.
+#[inline(never)]
+fn explain(
+    backend: Backend,
+    symbol: &Symbol,
+    retprobe: bool,
+    errno: Errno,
+) -> Result<Option<Attachment>, Refusal> {
+    if retprobe {
+        match backend.open(symbol, 0, false) {
+            Ok(_) => return Err(Refusal::Probe(errno)),
+            Err(Refusal::Probe(Errno(libc::EINVAL))) => {}
+            Err(Refusal::Probe(_)) => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    if let Some(offset) = AFTER_FTRACE_SITE {
+        match backend.open(symbol, offset, false) {
+            Ok(_) if retprobe => return Err(Refusal::NoReturnProbe),
+            Ok(event) => return Ok(Some(event)),
+            Err(Refusal::Probe(Errno(libc::ENOENT))) => return Ok(None),
+            Err(Refusal::Probe(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    match backend {
+        Backend::Pmu(_) => Err(Refusal::Probe(errno)),
+        Backend::Tracefs => Ok(None),
+    }
+}
+
+/// What makes the running kernel probe a symbol.
+#[derive(Clone, Copy)]
+enum Backend {
+    Pmu(Pmu),
+    Tracefs,
+}
+
+impl Backend {
+    fn find() -> Self {
+        Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
+    }
+
+    #[inline(never)]
+    fn open(self, symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Attachment, Refusal> {
+        match self {
+            Backend::Pmu(pmu) => {
+                let (kind, config) = (pmu.kind, pmu.config(retprobe));
+                match sys::perf_event_open_kprobe(kind, config, symbol.as_c_str(), offset) {
+                    Ok(fd) => Ok(Attachment { fd, entry: None }),
+                    Err(errno @ Errno(libc::ENOENT | libc::EINVAL)) => Err(Refusal::Probe(errno)),
+                    Err(errno) => Err(Refusal::Event(errno)),
+                }
+            }
+            Backend::Tracefs => {
+                let entry = tracefs::Entry::new(symbol, offset, retprobe)?;
+                Ok(Attachment { fd: entry.open()?, entry: Some(entry) })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::SyscallName;
+    use crate::resolve::conventions::CONVENTIONS;
+    use crate::resolve::table;
+    use crate::sys::fake::{Answer, Kernel, refused};
+
+    fn symbol() -> Symbol {
+        let name = SyscallName::new("openat").unwrap();
+        CONVENTIONS[0].symbol(&table::row(&name), 0).unwrap()
+    }
+
+    /// The fd, if there is an event, and the calls but for those that find the PMU.
+    fn open(
+        kprobe: fn(&str, bool, usize) -> Answer,
+        retprobe: bool,
+    ) -> (Result<Option<i32>, Refusal>, Vec<String>) {
+        let (opened, calls) = Kernel { kprobe, ..Kernel::new() }.run(|| {
+            let opened = super::open(&symbol(), retprobe);
+            opened.map(|event| event.map(|event| event.fd.into_raw()))
+        });
+        let is_probe =
+            |call: &String| !matches!(&call[..], "open" | "read" | "close 100" | "close 101");
+        (opened, calls.into_iter().filter(is_probe).collect())
+    }
+
+    #[test]
+    fn an_event_is_opened_by_one_call() {
+        let (opened, calls) = open(|_, _, _| Ok(10), false);
+        assert_eq!(opened.unwrap(), Some(10));
+        assert_eq!(calls, [format!("kprobe {} on 0", symbol())]);
+    }
+
+    #[test]
+    fn a_missing_symbol_is_none() {
+        for retprobe in [false, true] {
+            let (opened, calls) = open(|_, _, _| refused(libc::ENOENT), retprobe);
+            assert_eq!((opened.unwrap(), calls.len()), (None, 1));
+        }
+    }
+
+    /// Linux 5.10 says EINVAL of a return probe on a symbol that it does not have.
+    #[test]
+    fn a_return_probes_einval_is_looked_into() {
+        let missing =
+            |_: &str, is_return, _| refused(if is_return { libc::EINVAL } else { libc::ENOENT });
+        let (opened, calls) = open(missing, true);
+        assert_eq!((opened.unwrap(), calls.len()), (None, 2));
+        // The entry can be probed: that event is not left open.
+        let (opened, calls) =
+            open(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
+        assert!(matches!(opened, Err(Refusal::Probe(errno)) if errno.0 == libc::EINVAL));
+        assert_eq!(calls.last().unwrap(), "close 11");
+    }
+
+    #[test]
+    fn another_refusal_is_an_error() {
+        let (opened, calls) = open(|_, _, _| refused(libc::EPERM), true);
+        assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::EPERM));
+        assert_eq!(calls.len(), 1);
+    }
+
+    #[test]
+    fn where_cpu_0_is_offline_another_is_taken() {
+        let (opened, calls) =
+            open(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
+        assert_eq!(opened.unwrap(), Some(10));
+        assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
+        // And if none is any use, that is an error, and the end.
+        let (opened, calls) = open(|_, _, _| refused(libc::ENODEV), false);
+        assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::ENODEV));
+        assert_eq!(calls.len(), 3);
+    }
+}

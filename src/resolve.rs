@@ -1,0 +1,13 @@
+//! From a call's name to the kernel symbols that may serve it: pure, without a look at
+//! the running kernel.
+
+pub(crate) mod conventions;
+#[cfg(test)]
+mod encode;
+pub(crate) mod name;
+pub(crate) mod search;
+pub(crate) mod suggestions;
+pub(crate) mod table;
+
+pub use conventions::Symbol;
+pub use name::{MAX_NAME_LEN, SyscallName};

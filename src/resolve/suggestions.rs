@@ -1,0 +1,103 @@
+//! What may be meant by a name that no table has.
+
+use super::name::{MAX_NAME_LEN, SyscallName};
+use super::table::{TABLE, for_each_row};
+
+/// Calls `out` with the syscalls of this architecture whose names are nearest to
+/// `name`, up to three, nearest first.
+#[inline(never)]
+pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
+    nearest_in(TABLE, name.as_bytes(), out);
+}
+
+fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
+    let mut room = 3;
+    // A slip or two: beyond that two names have nothing in common.
+    for limit in 1..=1 + name.len() / 6 {
+        for_each_row(table, &mut |row| {
+            if row.is_served() && distance(name, row.name()) == limit {
+                out(row.name());
+                room -= 1;
+            }
+            room == 0
+        });
+        if room == 0 {
+            return;
+        }
+    }
+}
+
+/// How many letters must be put in, taken out or changed to make `b` of `a`
+/// (Levenshtein distance).
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut costs = [0_u8; MAX_NAME_LEN + 1];
+    let costs = costs.get_mut(..=b.len()).unwrap_or_default();
+    for (cost, i) in costs.iter_mut().zip(0..) {
+        *cost = i;
+    }
+    for (i, from) in (1..).zip(a) {
+        let mut diagonal = i - 1;
+        let mut left = i;
+        for (cost, to) in costs.iter_mut().zip(core::iter::once(None).chain(b.iter().map(Some))) {
+            let Some(to) = to else {
+                *cost = i;
+                continue;
+            };
+            let changed = diagonal + u8::from(from != to);
+            diagonal = *cost;
+            left = changed.min(left + 1).min(*cost + 1);
+            *cost = left;
+        }
+    }
+    costs.last().map_or(usize::MAX, |cost| usize::from(*cost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::encode::encode;
+    use crate::resolve::table::tests::{SMALL, TABLES};
+
+    fn nearest_in(table: &str, name: &str) -> Vec<String> {
+        let mut names = Vec::new();
+        super::nearest_in(&encode(table), name.as_bytes(), &mut |near| {
+            names.push(String::from_utf8(near.into()).unwrap());
+        });
+        names
+    }
+
+    #[test]
+    fn nearest_names_come_in_order() {
+        assert_eq!(nearest_in(SMALL, "opnat"), ["openat"]);
+        assert_eq!(nearest_in(SMALL, "sta"), ["stat"]);
+        assert_eq!(nearest_in(SMALL, "mbnd"), ["mbind"]);
+        assert!(nearest_in(SMALL, "completely_other").is_empty());
+        assert_eq!(nearest_in("abc\nabd\nabe\nab\n", "ab"), ["abc", "abd", "abe"]);
+    }
+
+    #[test]
+    fn a_slip_is_seen_and_a_far_name_is_not_offered() {
+        let (_, table) = TABLES.into_iter().find(|table| table.0 == "x86_64").unwrap();
+        for (slip, meant) in [
+            ("opnat", "openat"),
+            ("exeve", "execve"),
+            ("statt", "stat"),
+            ("getpd", "getpid"),
+            ("clock_getime", "clock_gettime"),
+            ("epol_wait", "epoll_wait"),
+            ("nanoslep", "nanosleep"),
+        ] {
+            assert!(nearest_in(table, slip).contains(&meant.to_owned()), "{slip}");
+        }
+        assert!(nearest_in(table, "frobnicate").is_empty());
+    }
+
+    #[test]
+    fn distance_is_levenshteins() {
+        for (a, b, expected) in
+            [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("stat", "stat", 0)]
+        {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+        }
+    }
+}

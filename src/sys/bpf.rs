@@ -1,0 +1,78 @@
+//! bpf(2).
+
+use core::ffi::c_int;
+
+use errno::Errno;
+
+use super::{Fd, call};
+
+/// # Safety
+/// The command writes nothing to `attr`, and pointers in it are what it takes.
+unsafe fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
+    let attr: *const T = attr;
+    // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`, and the caller's promise.
+    let result =
+        unsafe { call(libc::SYS_bpf, command as usize, attr as usize, size_of::<T>(), 0, 0) }?;
+    Ok(result as c_int)
+}
+
+/// `struct { } link_create` of `union bpf_attr` (include/uapi/linux/bpf.h).
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: c_int,
+    target_fd: c_int,
+    attach_type: u32,
+    flags: u32,
+    /// `perf_event.bpf_cookie`.
+    cookie: u64,
+}
+
+const BPF_LINK_CREATE: c_int = 28;
+const BPF_PERF_EVENT: u32 = 41;
+
+/// `BPF_LINK_CREATE` of a perf event (Linux 5.15): the link keeps the event open.
+pub(crate) fn bpf_link_create(program: c_int, event: c_int, cookie: u64) -> Result<Fd, Errno> {
+    let attr = LinkCreate {
+        prog_fd: program,
+        target_fd: event,
+        attach_type: BPF_PERF_EVENT,
+        flags: 0,
+        cookie,
+    };
+    // SAFETY: there are no pointers in it.
+    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
+}
+
+/// What the kernel says to `BPF_LINK_CREATE` with an attribute of kprobe.multi and no
+/// program: EINVAL if it does not know the attribute (before Linux 5.18), else EBADF.
+pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
+    #[repr(C)]
+    struct Attr {
+        start: LinkCreate,
+        /// `kprobe_multi.syms`, which shares no byte with what older kernels know...
+        syms: u64,
+        addrs: u64,
+        /// ... and its last field.
+        cookies: u64,
+    }
+    let start =
+        LinkCreate { prog_fd: -1, target_fd: -1, attach_type: BPF_PERF_EVENT, flags: 0, cookie: 0 };
+    let attr = Attr { start, syms: 0, addrs: 0, cookies: 1 };
+    // SAFETY: what are pointers there is not read, for there is no program.
+    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map_or_else(|errno| errno, |_| Errno(0))
+}
+
+/// `BPF_OBJ_PIN` of a link.
+#[cfg(feature = "std")]
+pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno> {
+    const BPF_OBJ_PIN: c_int = 6;
+    #[repr(C)]
+    struct Attr {
+        pathname: u64,
+        bpf_fd: c_int,
+        file_flags: u32,
+    }
+    let attr = Attr { pathname: path.as_ptr() as usize as u64, bpf_fd: fd, file_flags: 0 };
+    // SAFETY: `path` is a C string.
+    unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
+}

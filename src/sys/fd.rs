@@ -1,0 +1,73 @@
+//! An open file descriptor.
+
+use core::ffi::c_int;
+
+use errno::{Errno, errno};
+
+/// An open file descriptor, closed on drop.
+#[derive(Debug)]
+pub(crate) struct Fd(pub(super) c_int);
+
+impl Fd {
+    pub(crate) fn as_raw(&self) -> c_int {
+        self.0
+    }
+
+    /// Hands over the descriptor: the caller closes it.
+    pub(crate) fn into_raw(self) -> c_int {
+        core::mem::ManuallyDrop::new(self).0
+    }
+
+    /// Takes a descriptor over.
+    ///
+    /// # Safety
+    /// `fd` is open and nobody else closes it.
+    #[cfg(any(feature = "capi", test))]
+    pub(crate) unsafe fn from_raw(fd: c_int) -> Self {
+        Self(fd)
+    }
+
+    /// Closes it, and returns what the kernel did. It is closed in any case, so
+    /// this is not done again if a signal has interrupted it.
+    pub(crate) fn close(self) -> Result<(), Errno> {
+        // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
+        unsafe { close(self.into_raw()) }
+    }
+}
+
+/// close(2), which the C library's is not quite: there a thread that was told to end
+/// ends, without having closed anything.
+///
+/// # Safety
+/// The descriptor is the caller's, and not used again.
+unsafe fn close(fd: c_int) -> Result<(), Errno> {
+    #[cfg(test)]
+    if let Some(answer) = super::fake::answer(libc::SYS_close, [fd as usize, 0, 0, 0, 0]) {
+        return answer.map(drop);
+    }
+    // SAFETY: the caller's promise.
+    if unsafe { libc::syscall(libc::SYS_close, fd) } < 0 { Err(errno()) } else { Ok(()) }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        // SAFETY: the descriptor is ours and is not used again.
+        let _ = unsafe { close(self.0) };
+    }
+}
+
+#[cfg(feature = "std")]
+impl std::os::fd::AsFd for Fd {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        // SAFETY: the descriptor is open for as long as `self` lives.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.0) }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<Fd> for std::os::fd::OwnedFd {
+    fn from(fd: Fd) -> Self {
+        // SAFETY: the descriptor is open, and `into_raw` gives it away.
+        unsafe { std::os::fd::FromRawFd::from_raw_fd(fd.into_raw()) }
+    }
+}

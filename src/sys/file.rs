@@ -1,0 +1,112 @@
+//! Files, most of them the kernel's own.
+
+use core::ffi::{CStr, c_int};
+
+use errno::Errno;
+
+use super::{Fd, call};
+use crate::text::{Text, cut, number};
+
+/// How a file is opened.
+#[derive(Clone, Copy)]
+pub(crate) enum Mode {
+    Read,
+    Append,
+}
+
+/// Opens a file, close-on-exec.
+pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
+    let flags = libc::O_CLOEXEC
+        | match mode {
+            Mode::Read => libc::O_RDONLY,
+            Mode::Append => libc::O_WRONLY | libc::O_APPEND,
+        };
+    let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+    // SAFETY: `path` is a C string; no mode is needed without O_CREAT.
+    let fd = unsafe { call(libc::SYS_openat, folder, path, flags as usize, 0, 0) }?;
+    Ok(Fd(fd as c_int))
+}
+
+/// Whether there is a file.
+pub(crate) fn exists(path: &CStr) -> bool {
+    let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+    // SAFETY: `path` is a C string.
+    unsafe { call(libc::SYS_faccessat, folder, path, libc::F_OK as usize, 0, 0) }.is_ok()
+}
+
+/// Reads up to `buffer.len()` bytes; 0 is the end of the file.
+pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let start = buffer.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes at most `len` bytes of `buffer`.
+    unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
+}
+
+/// Writes all of `bytes` at once: tracefs takes one command a write.
+pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
+    let start = bytes.as_ptr() as usize;
+    // SAFETY: the kernel reads `len` bytes of `bytes`.
+    unsafe { call(libc::SYS_write, fd.0 as usize, start, bytes.len(), 0, 0) }.map(drop)
+}
+
+/// The number that the file at `path` begins with, after `label`.
+pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
+    let mut buffer = [0; 32];
+    let read = read(&open(path, Mode::Read)?, &mut buffer)?;
+    let digits = cut(buffer.get(..read).unwrap_or_default(), b'\n').0.strip_prefix(label);
+    digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
+}
+
+/// Calls `is_last` with every line of a file, of a very long one with its start,
+/// until it returns true.
+pub(crate) fn for_each_line(
+    file: &Fd,
+    is_last: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<(), Errno> {
+    let mut buffer = [0; 4096];
+    let mut line = Text::<512>::new();
+    loop {
+        let read = read(file, &mut buffer)?;
+        for byte in buffer.get(..read).unwrap_or_default() {
+            match byte {
+                b'\n' if is_last(line.as_bytes()) => return Ok(()),
+                b'\n' => line = Text::new(),
+                byte => line.push(*byte),
+            }
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_whole_and_long_ones_by_their_start() {
+        let path = std::env::temp_dir().join(format!("ksyscall-lines-{}", std::process::id()));
+        std::fs::write(&path, format!("one\n{}\n\nlast\nmore\n", "x".repeat(3000))).unwrap();
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let file = open(&name, Mode::Read).unwrap();
+        let mut lines = Vec::new();
+        for_each_line(&file, &mut |line| {
+            lines.push(line.to_owned());
+            line == b"last"
+        })
+        .unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(
+            (&lines[0][..], &lines[2][..], &lines[3][..]),
+            (&b"one"[..], &b""[..], &b"last"[..])
+        );
+        assert!(lines[1].len() > 256 && lines[1].iter().all(|byte| *byte == b'x'));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_end() {
+        let folder = open(c"/", Mode::Read).unwrap();
+        assert_eq!(for_each_line(&folder, &mut |_| false), Err(Errno(libc::EISDIR)));
+    }
+}
