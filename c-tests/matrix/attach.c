@@ -307,7 +307,8 @@ TEST(a_cut_list_of_symbols_is_no_list)
 	CHECK(write_file("/tmp/kallsyms", "c0112358 W sys_mbind\n"));
 	CHECK(mount("/tmp/kallsyms", "/proc/kallsyms", NULL, MS_BIND, NULL) == 0);
 	link = attach(entry, name, NULL);
-	CHECK(depends ? !link && errno == ENODATA : link != NULL);
+	int error = errno;
+	CHECK(depends ? !link && error == ENODATA : link != NULL);
 	CHECK(!link || bpf_link__destroy(link) == 0);
 	/* Nothing of it is remembered. */
 	CHECK(umount2("/proc/kallsyms", MNT_DETACH) == 0);

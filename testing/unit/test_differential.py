@@ -1,6 +1,6 @@
 import pytest
 
-from testing.differential import Difference, compare, differences, expectations, judge, with_table
+from testing.differential import HEAD, Difference, compare, differences, expectations, judge, with_table
 
 FILES = "library\t/t/libbpf.so.1\n", "library\t/t/libksyscall.so.1\n"
 
@@ -57,9 +57,10 @@ def test_judge_takes_the_first_expectation_that_fits_the_kernel():
 
 
 def test_the_table_of_a_page_is_replaced(table):
-    row = "| `other` | Another serves | `link`, but it `runs 0` times; or `ENOENT` | `link`, and it `runs 1` time | So it is |\n"
-    page = with_table("before\n| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n| old |\n\nafter\n", table)
-    assert page == f"before\n| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n{row}\nafter\n"
+    row = ("| `other` | Another serves | `link`, but it `runs 0` times; or `ENOENT` | `link`, and it `runs 1` time"
+           " | So it is |\n")
+    page = with_table(f"before\n{HEAD}| old |\n\nafter\n", table)
+    assert page == f"before\n{HEAD}{row}\nafter\n"
 
 
 def test_the_data_is_whole():

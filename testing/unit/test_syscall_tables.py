@@ -20,7 +20,8 @@ def tree(folder, version, files):
 @pytest.fixture
 def kernel(tmp_path):
     return tree(tmp_path / "6.12", "6.12", {
-        TBL64: "0 common read sys_read\n1 64 stat sys_newstat\n2 x32 old sys_old\n3 64 gone\n4 common mseal sys_mseal\n",
+        TBL64: "0 common read sys_read\n1 64 stat sys_newstat\n2 x32 old sys_old\n3 64 gone\n"
+               "4 common mseal sys_mseal\n",
         "fs/stat.c": "SYSCALL_DEFINE2(newstat, const char *, name)\nSYSCALL_DEFINE2(stat, const char *, name)\n",
         "fs/read_write.c": "SYSCALL_DEFINE3(read, int, fd)\n",
         "mm/mseal.c": "SYSCALL_DEFINE3(mseal, long, start)\n",
@@ -95,7 +96,8 @@ def test_assembly_is_a_list_in_the_order_of_the_numbers(tmp_path):
 
 
 def test_decorations_and_assembly_entries_lead_to_the_function(tmp_path):
-    kernel = tree(tmp_path, "4.15", {TBL64: "1 64 a __x64_sys_a\n2 64 b sys_b/ptregs\n3 64 c stub_c\n4 64 d sys_ni_syscall\n"})
+    kernel = tree(tmp_path, "4.15", {
+        TBL64: "1 64 a __x64_sys_a\n2 64 b sys_b/ptregs\n3 64 c stub_c\n4 64 d sys_ni_syscall\n"})
     assert served(kernel, "x86_64", "x86", [(tbl, TBL64, ("64",))]) == {"a": "sys_a", "b": "sys_b", "c": "sys_c"}
 
 
@@ -124,7 +126,8 @@ def test_a_table_that_is_wrong_is_told(kernel, line, problem):
 
 
 def test_the_first_entry_that_a_version_has_is_the_one_that_serves(tmp_path, kernel):
-    old = tree(tmp_path / "4.4", "4.4", {TBL64: "1 64 stat sys_oldstat\n", "fs/stat.c": "SYSCALL_DEFINE2(oldstat, x)\n"})
+    old = tree(tmp_path / "4.4", "4.4", {
+        TBL64: "1 64 stat sys_oldstat\n", "fs/stat.c": "SYSCALL_DEFINE2(oldstat, x)\n"})
     text = make("x86_64", {"4.4": old, "6.12": kernel})
     assert "\nstat sys_newstat sys_oldstat\n" in text
 

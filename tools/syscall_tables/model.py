@@ -145,7 +145,7 @@ def make(name, trees):
     lines.update((call, call + " -") for call in dead - calls)
     paths = [path for _, path, *_ in sources if any(path in t.files for t in trees.values())]
     head = (f"# {name}: Linux {', '.join(native.rows)}; {', '.join(paths)};"
-            " made by scripts/syscall-tables")
+            " made by tools/syscall_tables")
     return "\n".join([head] + [lines[call] for call in sorted(lines)]) + "\n"
 
 
