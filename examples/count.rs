@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut object = Ebpf::load_file("count.bpf.o")?;
     let program: &mut KProbe = object.program_mut("count").ok_or("no program")?.try_into()?;
     program.load()?;
-    let link = Ksyscall::new(name)?.attach(program.fd()?).map_err(|error| error.to_string())?;
+    let link = Ksyscall::new(name)?.attach(program.fd()?)?;
     std::process::Command::new("sh").args(["-c", command]).status()?;
     let hits: Array<_, u64> = object.map("hits").ok_or("no map")?.try_into()?;
     println!("{name}: {} calls of {}", hits.get(&0, 0)?, link.symbol());

@@ -5,11 +5,14 @@ use core::fmt;
 use errno::Errno;
 
 use crate::refusal::{Place, Refusal, message};
-use crate::resolve::Symbol;
-use crate::resolve::SyscallName;
+use crate::resolve::{Symbol, SyscallName};
 
 /// Why a program could not be attached, pinned or detached.
-#[derive(Clone, Debug, thiserror::Error)]
+///
+/// Its text says what failed, at which kernel function, what the kernel returned, and
+/// what that may mean. The `Debug` of it is the same, for a `main` that returns it.
+#[derive(Clone, thiserror::Error)]
+#[error("{}", Text(self))]
 #[non_exhaustive]
 pub enum Error {
     /// The name is no syscall's: see [`SyscallName`].
@@ -33,7 +36,7 @@ pub enum Error {
         /// Whether a return probe was asked for.
         retprobe: bool,
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 
     /// The kernel can probe the function, but not at its return: it refuses
@@ -51,7 +54,7 @@ pub enum Error {
         /// What was done.
         step: &'static str,
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 
     /// The kernel has the function, which may be a stub that all calls share that it
@@ -61,7 +64,7 @@ pub enum Error {
         /// The kernel function.
         symbol: Symbol,
         /// What the kernel returned; ENODATA if the list is not whole.
-        errno: Errno,
+        errno: i32,
     },
 
     /// `BPF_LINK_CREATE` refused the program.
@@ -70,7 +73,7 @@ pub enum Error {
         /// The kernel function.
         symbol: Symbol,
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 
     /// The kernel has no BPF links of perf events, and
@@ -80,7 +83,7 @@ pub enum Error {
         /// The kernel function.
         symbol: Symbol,
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 
     /// A cookie was given to a kernel that has none (before Linux 5.15).
@@ -90,48 +93,53 @@ pub enum Error {
     #[non_exhaustive]
     Pin {
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 
     /// The attachment was closed, but the kernel reported a failure.
     #[non_exhaustive]
     Close {
         /// What the kernel returned.
-        errno: Errno,
+        errno: i32,
     },
 }
 
 impl Error {
     /// The errno of the failure: positive, never 0, from errno(3).
     pub fn errno(&self) -> i32 {
-        match self {
-            Error::Pin { errno } => errno.0,
-            _ => self.refusal().0.errno().0,
-        }
+        self.refusal().0.errno().0
     }
 
     /// The error that a refusal is, there.
     pub(crate) fn new(refusal: Refusal, place: &Place) -> Self {
         let Place { name, symbol, retprobe, .. } = *place;
+        let errno = refusal.errno().0;
         match refusal {
             Refusal::InvalidName => Error::InvalidName,
             Refusal::NotFound => Error::NotFound { name, tried: place.tried.as_slice().to_vec() },
-            Refusal::Probe(errno) | Refusal::Event(errno) => {
-                Error::PerfEvent { symbol, retprobe, errno }
-            }
+            Refusal::Probe(_) | Refusal::Event(_) => Error::PerfEvent { symbol, retprobe, errno },
             Refusal::NoReturnProbe => Error::NoReturnProbe { symbol },
-            Refusal::Tracefs(step, errno) => Error::Tracefs { step, errno },
-            Refusal::KernelSymbols(errno) => Error::KernelSymbols { symbol, errno },
-            Refusal::LinkCreate(errno) => Error::LinkCreate { symbol, errno },
-            Refusal::SetBpf(errno) => Error::SetBpf { symbol, errno },
+            Refusal::Tracefs(step, _) => Error::Tracefs { step, errno },
+            Refusal::KernelSymbols(_) => Error::KernelSymbols { symbol, errno },
+            Refusal::LinkCreate(_) => Error::LinkCreate { symbol, errno },
+            Refusal::SetBpf(_) => Error::SetBpf { symbol, errno },
             Refusal::CookieUnsupported => Error::CookieUnsupported,
-            Refusal::Close(errno) => Error::Close { errno },
+            Refusal::Pin(_) => Error::Pin { errno },
+            Refusal::Close(_) => Error::Close { errno },
         }
     }
 
     /// What [`Error::new`] was given.
     fn refusal(&self) -> (Refusal, Place) {
         let mut place = Place::of(SyscallName::EMPTY, false);
+        if let Error::PerfEvent { symbol, .. }
+        | Error::NoReturnProbe { symbol }
+        | Error::KernelSymbols { symbol, .. }
+        | Error::LinkCreate { symbol, .. }
+        | Error::SetBpf { symbol, .. } = self
+        {
+            place.symbol = *symbol;
+        }
         let refusal = match *self {
             Error::InvalidName => Refusal::InvalidName,
             Error::NotFound { name, ref tried } => {
@@ -139,48 +147,41 @@ impl Error {
                 tried.iter().for_each(|symbol| _ = place.tried.add(symbol));
                 Refusal::NotFound
             }
-            Error::PerfEvent { symbol, retprobe, errno } => {
-                place = Place { symbol, retprobe, ..place };
-                Refusal::Event(errno)
+            Error::PerfEvent { retprobe, errno, .. } => {
+                place.retprobe = retprobe;
+                Refusal::Event(Errno(errno))
             }
-            Error::NoReturnProbe { symbol } => {
-                place.symbol = symbol;
-                Refusal::NoReturnProbe
-            }
-            Error::Tracefs { step, errno } => Refusal::Tracefs(step, errno),
-            Error::KernelSymbols { symbol, errno } => {
-                place.symbol = symbol;
-                Refusal::KernelSymbols(errno)
-            }
-            Error::LinkCreate { symbol, errno } => {
-                place.symbol = symbol;
-                Refusal::LinkCreate(errno)
-            }
-            Error::SetBpf { symbol, errno } => {
-                place.symbol = symbol;
-                Refusal::SetBpf(errno)
-            }
+            Error::NoReturnProbe { .. } => Refusal::NoReturnProbe,
+            Error::Tracefs { step, errno } => Refusal::Tracefs(step, Errno(errno)),
+            Error::KernelSymbols { errno, .. } => Refusal::KernelSymbols(Errno(errno)),
+            Error::LinkCreate { errno, .. } => Refusal::LinkCreate(Errno(errno)),
+            Error::SetBpf { errno, .. } => Refusal::SetBpf(Errno(errno)),
             Error::CookieUnsupported => Refusal::CookieUnsupported,
-            Error::Close { errno } | Error::Pin { errno } => Refusal::Close(errno),
+            Error::Pin { errno } => Refusal::Pin(Errno(errno)),
+            Error::Close { errno } => Refusal::Close(Errno(errno)),
         };
         (refusal, place)
     }
 }
 
-impl fmt::Display for Error {
+/// What is said of an error.
+struct Text<'a>(&'a Error);
+
+impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (refusal, place) = self.0.refusal();
         let mut result = Ok(());
-        let (refusal, place) = self.refusal();
-        let mut write = |part: &[u8]| {
-            let part = core::str::from_utf8(part).unwrap_or("?");
-            result = result.and_then(|()| f.write_str(part));
-        };
-        if let Error::Pin { errno } = self {
-            message::fill(b"bpf(BPF_OBJ_PIN): !", &place, *errno, b"", &mut write);
-        } else {
-            message::say(refusal, &place, &mut write);
-        }
+        message::say(refusal, &place, &mut |part| {
+            let part = String::from_utf8_lossy(part);
+            result = result.and_then(|()| f.write_str(&part));
+        });
         result
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -188,5 +189,18 @@ impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = std::io::Error::from_raw_os_error(error.errno()).kind();
         std::io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn main_prints_a_sentence() {
+        let error = Error::Pin { errno: libc::EEXIST };
+        assert_eq!(format!("{error:?}"), "bpf(BPF_OBJ_PIN): File exists");
+        assert_eq!(error.to_string(), format!("{error:?}"));
+        assert_eq!(error.errno(), libc::EEXIST);
     }
 }

@@ -63,7 +63,7 @@ impl Link {
         CString::new(path.as_ref().as_os_str().as_bytes())
             .map_err(|_| Errno(libc::EINVAL))
             .and_then(|path| sys::bpf_obj_pin(self.attachment.fd.as_raw(), &path))
-            .map_err(|errno| Error::Pin { errno })
+            .map_err(|errno| Error::Pin { errno: errno.0 })
     }
 
     /// Leaves the program attached for as long as this process lives.

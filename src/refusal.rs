@@ -32,6 +32,9 @@ pub(crate) enum Refusal {
     SetBpf(Errno),
     /// A cookie, on a kernel that has none.
     CookieUnsupported,
+    /// `BPF_OBJ_PIN`.
+    #[cfg(feature = "std")]
+    Pin(Errno),
     /// The attachment's close(2).
     Close(Errno),
 }
@@ -96,6 +99,8 @@ impl Refusal {
             | Refusal::LinkCreate(errno)
             | Refusal::SetBpf(errno)
             | Refusal::Close(errno) => errno,
+            #[cfg(feature = "std")]
+            Refusal::Pin(errno) => errno,
         }
     }
 }

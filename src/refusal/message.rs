@@ -42,6 +42,8 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
         Refusal::CookieUnsupported => {
             (b"a BPF cookie needs a kernel with BPF links of perf events (Linux 5.15)", b"")
         }
+        #[cfg(feature = "std")]
+        Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),
     };
     fill(sentence, place, refusal.errno(), hint, out);
