@@ -1,6 +1,8 @@
 """How pytest runs the tests: those of one kernel in one boot, one after the other, with a
 line for each test as it ends, and what all of them came to as the last."""
 
+import signal
+
 import pytest
 
 from testing import vm
@@ -25,7 +27,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.pluginmanager.register(Lines(config))
-    vm.end_by_signals()
+    # As by Ctrl-C, at which pytest ends.
+    vm.end_by_signals(signal.default_int_handler)
 
 
 def chosen_cells(config):

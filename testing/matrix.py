@@ -132,7 +132,7 @@ def run_cell(cell):
     packages.kernel(cell.suite, cell.kernel.name)
 
     def boot(side):
-        with Machine(cell.suite, cell.kernel.name) as machine:
+        with machines[side] as machine:
             for name in ("coverage", "coverage.bpf.o", "attach", "attach.bpf.o", "libksyscall.so.1"):
                 machine.put(folder / name, f"/m/{name}")
             machine.roots.append(sysroot)
@@ -140,8 +140,15 @@ def run_cell(cell):
     for side in SIDES:
         (folder / f"{cell.suite}.{side}").unlink(missing_ok=True)
     say(f"running on {cell.process}, the kernel of {cell.suite}")
+    machines = {side: Machine(cell.suite, cell.kernel.name) for side in SIDES}
     with ThreadPoolExecutor() as pool:
-        done = dict(zip(SIDES, pool.map(boot, SIDES), strict=True))
+        try:
+            done = dict(zip(SIDES, pool.map(boot, SIDES), strict=True))
+        except BaseException:
+            # Ctrl-C, or the other's failure: the pool waits for both.
+            for machine in machines.values():
+                machine.stop()
+            raise
     for side in SIDES:
         if done[side][0].status or any(outcome.is_bug for outcome in done[side]):
             raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in done[side]))

@@ -3,8 +3,6 @@ preloaded. `-k 'attach and trixie'` runs some of them."""
 
 from dataclasses import dataclass
 
-import pytest
-
 from testing import build, results
 from testing.guests import Job
 from testing.targets import KERNELS, LIBBPFS
@@ -23,17 +21,24 @@ class Program(Job):
         machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
 
 
-def programs():
+def programs(is_alone):
+    """All programs; or those that are preloaded into, without that: what libbpf's own
+    function makes of the tests."""
     for kernel in KERNELS:
         for suite in LIBBPFS:
             # With the last alone: some programs take minutes on each kernel.
             for program in build.c_programs(suite, suite == LIBBPFS[-1]):
-                preload = "LD_PRELOAD=/t/libksyscall.so.1 " * program.startswith("preloaded/")
-                yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{preload}/t/{suite}/{program}",
-                              limit=1800, suite=suite, program=program)
+                is_preloaded = program.startswith("preloaded/")
+                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else "LD_PRELOAD=/t/libksyscall.so.1 " * is_preloaded
+                if is_preloaded or not is_alone:
+                    yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
+                                  limit=1800, suite=suite, program=program)
 
 
-@pytest.mark.parametrize("job", programs(), ids=str)
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("job", programs(metafunc.config.getoption("libbpf_alone")), ids=str)
+
+
 def test_program(job, guest, judge):
     outcome = guest(job)
     judge(results.tap(outcome.output, outcome.status))

@@ -154,6 +154,7 @@ class Machine:
         self.cpus, self.memory, self.append = cpus, memory, append
         self.image, self.folders, self.roots = Image(), [], []
         self.child = self.folder = None
+        self.is_stopped = False
         self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
 
     def put(self, source, path):
@@ -170,6 +171,8 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self):
+        """Ends QEMU, whichever thread waits for it."""
+        self.is_stopped = True
         if self.child:
             self.child.kill()
             self.child.wait()
@@ -231,6 +234,8 @@ class Machine:
             # Should this process be killed outright, its QEMU goes too.
             self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu], stdin=subprocess.DEVNULL,
                                           stdout=log, stderr=log, start_new_session=True)
+        if self.is_stopped:
+            self.child.kill()
         complete, end = 0, time.monotonic() + limit
         with open(path, "rb") as file:
             while complete < count:
@@ -281,10 +286,10 @@ def kvm_works(suite, arch):
         return verdict.read_text() == "yes\n"
 
 
-def end_by_signals():
+def end_by_signals(handler=lambda number, frame: sys.exit(128 + number)):
     """So that what kills this process lets it clean up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: sys.exit(128 + number))
+        signal.signal(number, handler)
 
 
 def main():
