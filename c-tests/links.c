@@ -36,6 +36,38 @@ TEST(the_fd_is_a_links_where_there_are_links)
 	unload(&p);
 }
 
+/* Which function a perf event of this process is on, as bpftool asks; false if it is none. */
+static bool tells_its_function(int fd)
+{
+	char function[128] = "";
+	__u32 length = sizeof(function), prog_id, type;
+	__u64 offset, address;
+	return bpf_task_fd_query(getpid(), fd, 0, function, &length, &prog_id, &type, &offset, &address) == 0 &&
+	       strcmp(function, CALL_SYMBOL) == 0;
+}
+
+/* What `bpftool perf show` lists, where a link holds the event. */
+TEST(a_kept_event_tells_its_function)
+{
+	struct programs p = LOAD(count);
+	int fds = count_fds(), telling = 0;
+	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_EQ(count_fds(), fds + 2);
+	for (int fd = 0; fd < 64; fd++)
+		telling += tells_its_function(fd);
+	CHECK(telling >= 1);
+	CHECK(fires(&p, ON_ENTRY));
+	DESTROY(link);
+	CHECK(!fires(&p, ON_ENTRY));
+	CHECK_EQ(count_fds(), fds);
+	hide_the_pmu();
+	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
+	CHECK_EQ(count_fds(), fds);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+	unload(&p);
+}
+
 TEST(disconnect_leaves_the_program_attached)
 {
 	struct programs p = LOAD(count);

@@ -49,7 +49,8 @@ TEST(switched_off_kprobes_are_told_of)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* And what is attached now runs. */
+	/* And what is attached now runs; the child has had the map watch itself. */
+	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));
 	DESTROY(link);

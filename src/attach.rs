@@ -13,6 +13,7 @@ use crate::refusal::{Place, Refusal};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::table;
+use crate::sys::{self, Fd};
 #[cfg(feature = "std")]
 use crate::{Error, link::Link, resolve::SyscallName};
 
@@ -23,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) cookie: u64,
     /// Run at the call's return, not at its entry.
     pub(crate) retprobe: bool,
+    /// Keep a descriptor of the perf event open beside the link's.
+    pub(crate) keep_event: bool,
     /// Take a function of the call's name though no call reaches it.
     pub(crate) allow_unreached: bool,
 }
@@ -35,20 +38,30 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Attaches the loaded program whose fd is `program`.
+/// Attaches the loaded program.
 #[cfg(feature = "std")]
-pub(crate) fn attach(program: c_int, name: &SyscallName, options: Options) -> Result<Link, Error> {
+pub(crate) fn attach(
+    program_fd: c_int,
+    name: &SyscallName,
+    options: Options,
+) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);
     let target = open(&mut place, options);
     let attached = target.and_then(|Target { event, is_reached }| {
-        let attachment = perf_link::attach(program, event, options.cookie)?;
-        Ok(Link::new(attachment, place.symbol, is_reached))
+        let kept = kept_event(&event, options)?;
+        let attachment = perf_link::attach(program_fd, event, options.cookie)?;
+        Ok(Link::new(kept, attachment, place.symbol, is_reached))
     });
     attached.map_err(|refusal| Error::new(refusal, &place))
 }
 
+/// A second descriptor of the event, if it is to be kept.
+pub(crate) fn kept_event(event: &Attachment, options: Options) -> Result<Option<Fd>, Refusal> {
+    let wanted = Some(&event.fd).filter(|_| options.keep_event);
+    wanted.map(sys::dup).transpose().map_err(Refusal::Event)
+}
+
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
-#[inline(never)]
 pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();

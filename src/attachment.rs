@@ -15,7 +15,6 @@ pub(crate) struct Attachment {
 
 impl Attachment {
     /// Ends it, like dropping, and says what failed. It has ended in any case.
-    #[inline(never)]
     pub(crate) fn close(self) -> Result<(), Refusal> {
         let closed = self.fd.close().map_err(Refusal::Close);
         let removed = self.entry.map_or(Ok(()), Entry::remove);

@@ -1,6 +1,8 @@
 //! The running kernel: what it has, and what this process remembers of that.
 
 pub(crate) mod disarmed;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod stubs;

@@ -53,6 +53,16 @@ impl Ksyscall {
         self
     }
 
+    /// Whether the perf event's file descriptor stays open beside the link's.
+    ///
+    /// The link alone keeps the event alive. But what asks for the function by the
+    /// event's descriptor, such as `bpftool perf show` (`BPF_TASK_FD_QUERY` of bpf(2)),
+    /// finds it only so on Linux 5.15 and later.
+    pub const fn keep_event(mut self, keep: bool) -> Self {
+        self.options.keep_event = keep;
+        self
+    }
+
     /// Whether a function of the call's name is taken though no call reaches it, as
     /// libbpf takes it: `sys_uselib` on x86_64, of which the kernel has the function
     /// but no entry in its table. The program then never runs. By default this is

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use errno::Errno;
 
+use crate::Error;
 use crate::attachment::Attachment;
 use crate::refusal::Place;
 use crate::resolve::Symbol;
 use crate::resolve::SyscallName;
-use crate::{Error, sys};
+use crate::sys::{self, Fd};
 
 /// A program's attachment to a system call. Dropping it detaches the program.
 ///
@@ -22,14 +23,21 @@ use crate::{Error, sys};
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
 pub struct Link {
+    // Closed first, for a tracefs entry in use cannot be removed.
+    kept_event: Option<Fd>,
     attachment: Attachment,
     symbol: Symbol,
     is_reached: bool,
 }
 
 impl Link {
-    pub(crate) fn new(attachment: Attachment, symbol: Symbol, is_reached: bool) -> Self {
-        Self { attachment, symbol, is_reached }
+    pub(crate) fn new(
+        kept_event: Option<Fd>,
+        attachment: Attachment,
+        symbol: Symbol,
+        is_reached: bool,
+    ) -> Self {
+        Self { kept_event, attachment, symbol, is_reached }
     }
 
     /// The kernel function that the program is attached to.
@@ -48,6 +56,7 @@ impl Link {
     /// # Errors
     /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed in any case.
     pub fn detach(self) -> Result<(), Error> {
+        drop(self.kept_event);
         let place = Place { symbol: self.symbol, ..Place::of(SyscallName::EMPTY, false) };
         self.attachment.close().map_err(|refusal| Error::new(refusal, &place))
     }

@@ -5,6 +5,8 @@ pub(crate) mod conventions;
 #[cfg(test)]
 mod encode;
 pub(crate) mod name;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;

@@ -9,6 +9,8 @@ mod bpf;
 pub(crate) mod fake;
 mod fd;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 mod perf_event;
 mod process;
 
@@ -19,7 +21,7 @@ use errno::{Errno, errno};
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
-pub(crate) use fd::Fd;
+pub(crate) use fd::{Fd, dup};
 pub(crate) use file::{Mode, exists, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
@@ -33,7 +35,6 @@ pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
 ///
 /// # Safety
 /// The arguments are what the call takes.
-#[inline(never)]
 unsafe fn call(
     number: c_long,
     a: usize,

@@ -144,6 +144,10 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
     let fds = open_fds();
     let link = probe.attach("umount2", 8).unwrap();
     assert_eq!(open_fds(), fds + 1, "one descriptor a link");
+    let kept = Ksyscall::new("umount2").unwrap().keep_event(true).attach(&probe.program).unwrap();
+    assert_eq!(open_fds(), fds + 3, "and the event's, if it is to be kept");
+    kept.detach().unwrap();
+    assert_eq!(open_fds(), fds + 1);
     assert_eq!(link.as_raw_fd(), link.as_fd().as_raw_fd());
     link.forget();
     umount2(1);

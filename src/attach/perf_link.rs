@@ -10,14 +10,13 @@ use crate::sys;
 
 /// Attaches a program to an event, which then is the attachment's if it is not the
 /// attachment itself.
-#[inline(never)]
 pub(crate) fn attach(
-    program: c_int,
+    program_fd: c_int,
     event: Attachment,
     cookie: u64,
 ) -> Result<Attachment, Refusal> {
     // On failure the event is dropped whole, for its parts have an order.
-    match sys::bpf_link_create(program, event.fd.as_raw(), cookie) {
+    match sys::bpf_link_create(program_fd, event.fd.as_raw(), cookie) {
         // The link holds the event.
         Ok(fd) => return Ok(Attachment { fd, entry: event.entry }),
         Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
@@ -25,7 +24,7 @@ pub(crate) fn attach(
         }
         Err(_) => {}
     }
-    sys::perf_event_set_bpf(event.fd.as_raw(), program).map_err(Refusal::SetBpf)?;
+    sys::perf_event_set_bpf(event.fd.as_raw(), program_fd).map_err(Refusal::SetBpf)?;
     if cookie != 0 {
         return Err(Refusal::CookieUnsupported);
     }
@@ -39,14 +38,14 @@ mod tests {
     use crate::sys::Fd;
     use crate::sys::fake::{Kernel, refused};
 
-    const PROGRAM: c_int = 5;
+    const PROGRAM_FD: c_int = 5;
 
     /// Attaches to an event with fd 10. The errno is of what failed.
     fn attach(kernel: Kernel, cookie: u64) -> (Result<c_int, Refusal>, Vec<String>) {
         kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
             let event = Attachment { fd: unsafe { Fd::from_raw(10) }, entry: None };
-            super::attach(PROGRAM, event, cookie).map(|attached| attached.fd.into_raw())
+            super::attach(PROGRAM_FD, event, cookie).map(|attached| attached.fd.into_raw())
         })
     }
 
@@ -71,20 +70,17 @@ mod tests {
     fn the_ioctl_is_for_kernels_that_may_have_no_links() {
         // A kernel with kprobe.multi: the program is refused, and no other way tried.
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
-        let with_links =
-            |program| refused(if program == PROGRAM { libc::EINVAL } else { libc::EBADF });
+        let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
         let (attached, calls) = attach(Kernel { link_create: with_links, ..kernel() }, 0);
         assert!(matches!(attached, Err(Refusal::LinkCreate(errno)) if errno.0 == libc::EINVAL));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
         // What a filter answers is no evidence.
-        let filtered =
-            |program| refused(if program == PROGRAM { libc::EINVAL } else { libc::EPERM });
+        let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
         let (attached, calls) = attach(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
         // An old kernel: the event takes the program, and keeps no cookie.
-        let without =
-            |program| refused(if program == PROGRAM { libc::EINVAL } else { libc::E2BIG });
+        let without = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::E2BIG });
         let (attached, calls) = attach(Kernel { link_create: without, ..kernel() }, 0);
         assert_eq!(attached.unwrap(), 10);
         assert_eq!(calls, ["link 5", "link -1", "ioctl"]);

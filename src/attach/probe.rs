@@ -37,7 +37,6 @@ pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>
 /// Finds out what EINVAL means, which says that the symbol is missing for a
 /// return probe up to Linux 5.10 and in tracefs since 6.11, and otherwise that
 /// there can be no probe.
-#[inline(never)]
 fn explain(
     backend: Backend,
     symbol: &Symbol,
@@ -79,7 +78,6 @@ impl Backend {
         Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
     }
 
-    #[inline(never)]
     fn open(self, symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Attachment, Refusal> {
         match self {
             Backend::Pmu(pmu) => {

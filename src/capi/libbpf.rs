@@ -136,7 +136,6 @@ impl Libbpf {
     }
 
     /// libbpf's own function of a name that this library has too, or NULL.
-    #[inline(never)]
     pub(super) fn own(&self, name: &CStr) -> *mut c_void {
         let handle = if self.0 == libc::RTLD_DEFAULT { libc::RTLD_NEXT } else { self.0 };
         // SAFETY: the handle is open, or RTLD_NEXT: what is loaded after this library.

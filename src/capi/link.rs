@@ -35,18 +35,19 @@ struct Base {
 #[repr(C)]
 struct Object {
     base: Base,
+    kept_event: Option<Fd>,
     entry: Option<Entry>,
 }
 
 /// Attaches and makes a link of it.
 ///
 /// # Safety
-/// `prog` is a program of `libbpf`, and `program` its fd.
+/// `prog` is a program of `libbpf`, and `program_fd` its fd.
 #[inline(never)]
 pub(super) unsafe fn attach(
     libbpf: &Libbpf,
     prog: *const bpf_program,
-    program: c_int,
+    program_fd: c_int,
     place: &mut Place,
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
@@ -68,10 +69,12 @@ pub(super) unsafe fn attach(
         return Err(Failure::NoMemory);
     }
     let attached = open(place, options).and_then(|event| {
-        perf_link::attach(program, event, options.cookie).map_err(Failure::Attach)
+        let kept = attach::kept_event(&event, options).map_err(Failure::Attach)?;
+        let attached = perf_link::attach(program_fd, event, options.cookie);
+        Ok((kept, attached.map_err(Failure::Attach)?))
     });
     match attached {
-        Ok(Attachment { fd, entry }) => {
+        Ok((kept_event, Attachment { fd, entry })) => {
             let base = Base {
                 detach: Some(detach),
                 dealloc: None,
@@ -80,7 +83,7 @@ pub(super) unsafe fn attach(
                 disconnected: false,
             };
             // SAFETY: malloc gave room for an `Object`, aligned for anything.
-            unsafe { object.write(Object { base, entry }) };
+            unsafe { object.write(Object { base, kept_event, entry }) };
             Ok(object.cast::<bpf_link>())
         }
         Err(failure) => {
@@ -115,6 +118,8 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     let object = unsafe { &mut *link.cast::<Object>() };
     // SAFETY: the object owns the descriptor, and forgets it here.
     let fd = unsafe { Fd::from_raw(core::mem::replace(&mut object.base.fd, -1)) };
+    // First, for a tracefs entry in use cannot be removed.
+    drop(object.kept_event.take());
     match (Attachment { fd, entry: object.entry.take() }).close() {
         Ok(()) => 0,
         Err(refusal) => -refusal.errno().0,

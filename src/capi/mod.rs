@@ -12,12 +12,12 @@
 #![allow(unsafe_code)]
 
 mod auto;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
 mod header;
 mod libbpf;
 mod link;
 mod opts;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod oracle;
 mod print;
 mod warning;
 
@@ -32,6 +32,11 @@ use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 use libbpf::{Libbpf, Print};
 pub use opts::bpf_ksyscall_opts;
+
+unsafe extern "C" {
+    /// getenv(3), but for a process that has more privileges than who started it.
+    fn secure_getenv(name: *const c_char) -> *const c_char;
+}
 
 /// Why the function returns NULL.
 #[derive(Debug)]
@@ -124,7 +129,6 @@ unsafe extern "C" fn ksyscall_attach(
     }
 }
 
-#[inline(never)]
 unsafe fn attach(
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
@@ -133,7 +137,9 @@ unsafe fn attach(
     place: &mut Place,
 ) -> Result<*mut bpf_link, Failure> {
     // SAFETY: the caller's promise.
-    let options = unsafe { opts::read(opts) }?;
+    let mut options = unsafe { opts::read(opts) }?;
+    // SAFETY: the name is a C string.
+    options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
     place.name = unsafe { name(syscall_name) }?;
@@ -142,9 +148,9 @@ unsafe fn attach(
     }
     let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
     // SAFETY: the caller's promise.
-    let program = unsafe { libbpf.program_fd(prog) }?;
+    let program_fd = unsafe { libbpf.program_fd(prog) }?;
     // SAFETY: the caller's promise.
-    unsafe { link::attach(libbpf, prog, program, place, options) }
+    unsafe { link::attach(libbpf, prog, program_fd, place, options) }
 }
 
 /// # Safety

@@ -25,7 +25,7 @@ pub(super) unsafe fn write(
     syscall_name: *const c_char,
     (failure, place): (&Failure, &Place),
 ) {
-    let mut program = core::ptr::null();
+    let mut program_name = core::ptr::null();
     if let Some(libbpf) = libbpf {
         answer.print = libbpf.print_callback(hold);
         if answer.print.is_none() {
@@ -33,13 +33,13 @@ pub(super) unsafe fn write(
         }
         if let Some(name) = libbpf.bpf_program__name().filter(|_| !prog.is_null()) {
             // SAFETY: the caller's promise.
-            program = unsafe { name(prog) };
+            program_name = unsafe { name(prog) };
         }
     } else if !matches!(failure, Failure::NoLibbpf) {
         return;
     }
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
-    let (program, name) = unsafe { (Shown::new(program), Shown::new(syscall_name)) };
+    let (program, name) = unsafe { (Shown::new(program_name), Shown::new(syscall_name)) };
     let text = &mut answer.text;
     text.add(b"libksyscall: prog '");
     program.add_to(text);

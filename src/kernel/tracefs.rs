@@ -79,7 +79,6 @@ impl Entry {
     ///
     /// # Errors
     /// [`Refusal::Probe`] if it is the probe that the kernel does not take.
-    #[inline(never)]
     pub(crate) fn new(symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Self, Refusal> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         remove_entries_of_the_dead(&events);
@@ -132,7 +131,6 @@ impl Entry {
 }
 
 impl Drop for Entry {
-    #[inline(never)]
     fn drop(&mut self) {
         let _ = open_kprobe_events().and_then(|events| self.0.remove(&events));
     }

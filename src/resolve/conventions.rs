@@ -143,7 +143,6 @@ impl Convention {
     }
 
     /// The symbol to try after `before` others.
-    #[inline(never)]
     pub(crate) fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(before)?;
@@ -179,7 +178,6 @@ impl Symbol {
     /// That of no function.
     pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
 
-    #[inline(never)]
     pub(crate) fn new(prefix: &[u8], sys: &[u8], rest: &[u8]) -> Self {
         let mut symbol = Self::EMPTY;
         for part in [prefix, sys, rest] {

@@ -75,7 +75,6 @@ impl SyscallName {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    #[inline(never)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }

@@ -129,7 +129,6 @@ pub(crate) fn row(name: &SyscallName) -> Row {
     row_in(TABLE, name.as_bytes())
 }
 
-#[inline(never)]
 fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = find(table, name).or_else(|| find(table, bare));
@@ -137,7 +136,6 @@ fn row_in(table: &[u8], name: &[u8]) -> Row {
     row.spelled().and_then(|call| find(table, call)).unwrap_or(row)
 }
 
-#[inline(never)]
 fn find(table: &[u8], name: &[u8]) -> Option<Row> {
     let mut found = None;
     for_each_row(table, &mut |row| {
@@ -192,8 +190,8 @@ fn unpack(byte: u8, pairs: &[u8], row: &mut Row, is_last: &mut dyn FnMut(&Row) -
 pub(crate) mod tests {
     use super::*;
 
-    use crate::fuzzing::joined;
     use crate::resolve::encode::{encode, shortened};
+    use crate::resolve::oracle::joined;
 
     pub(crate) const SMALL: &str = "\
 # a small table

@@ -31,10 +31,14 @@ const BPF_LINK_CREATE: c_int = 28;
 const BPF_PERF_EVENT: u32 = 41;
 
 /// `BPF_LINK_CREATE` of a perf event (Linux 5.15): the link keeps the event open.
-pub(crate) fn bpf_link_create(program: c_int, event: c_int, cookie: u64) -> Result<Fd, Errno> {
+pub(crate) fn bpf_link_create(
+    program_fd: c_int,
+    event_fd: c_int,
+    cookie: u64,
+) -> Result<Fd, Errno> {
     let attr = LinkCreate {
-        prog_fd: program,
-        target_fd: event,
+        prog_fd: program_fd,
+        target_fd: event_fd,
         attach_type: BPF_PERF_EVENT,
         flags: 0,
         cookie,

@@ -4,6 +4,8 @@ use core::ffi::c_int;
 
 use errno::{Errno, errno};
 
+use super::call;
+
 /// An open file descriptor, closed on drop.
 #[derive(Debug)]
 pub(crate) struct Fd(pub(super) c_int);
@@ -47,6 +49,14 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
     }
     // SAFETY: the caller's promise.
     if unsafe { libc::syscall(libc::SYS_close, fd) } < 0 { Err(errno()) } else { Ok(()) }
+}
+
+/// A second descriptor of the same, close-on-exec.
+pub(crate) fn dup(fd: &Fd) -> Result<Fd, Errno> {
+    let command = libc::F_DUPFD_CLOEXEC as usize;
+    // SAFETY: the arguments are integers.
+    let second = unsafe { call(libc::SYS_fcntl, fd.0 as usize, command, 0, 0, 0) }?;
+    Ok(Fd(second as c_int))
 }
 
 impl Drop for Fd {

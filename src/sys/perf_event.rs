@@ -31,7 +31,6 @@ const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 ///
 /// # Safety
 /// If `kind` is the kprobe PMU's, `config1` is the address of a C string.
-#[inline(never)]
 unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
     const ALL_PROCESSES: usize = usize::MAX; // -1
@@ -92,7 +91,7 @@ pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
 }
 
 /// `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
-pub(crate) fn perf_event_set_bpf(event: c_int, program: c_int) -> Result<(), Errno> {
+pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(), Errno> {
     // _IOW('$', 8, __u32). On mips, POWER and sparc "write" is another bit.
     const WRITE: usize = if cfg!(any(
         target_arch = "mips",
@@ -107,7 +106,7 @@ pub(crate) fn perf_event_set_bpf(event: c_int, program: c_int) -> Result<(), Err
         1 << 30
     };
     const PERF_EVENT_IOC_SET_BPF: usize = WRITE | 4 << 16 | (b'$' as usize) << 8 | 8;
-    let (event, program) = (event as usize, program as usize);
+    let (event, program) = (event_fd as usize, program_fd as usize);
     // SAFETY: the arguments are integers; the kernel reads no memory of ours.
     unsafe { call(libc::SYS_ioctl, event, PERF_EVENT_IOC_SET_BPF, program, 0, 0) }.map(drop)
 }
