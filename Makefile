@@ -23,7 +23,7 @@ LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup
-C_SOURCES = $(shell git ls-files '*.c' '*.h' ':!include')
+C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include')
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:

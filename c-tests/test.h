@@ -39,14 +39,14 @@ struct test {
 
 static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
-#define TEST(id)                                                                        \
-	static void test_##id(void);                                                    \
-	__attribute__((constructor)) static void register_##id(void)                    \
-	{                                                                               \
-		static struct test test = { #id, test_##id, NULL };                     \
-		*tests_end = &test;                                                     \
-		tests_end = &test.next;                                                 \
-	}                                                                               \
+#define TEST(id)                                                     \
+	static void test_##id(void);                                 \
+	__attribute__((constructor)) static void register_##id(void) \
+	{                                                            \
+		static struct test test = { #id, test_##id, NULL };  \
+		*tests_end = &test;                                  \
+		tests_end = &test.next;                              \
+	}                                                            \
 	static void test_##id(void)
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
@@ -72,58 +72,57 @@ __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int statu
 #define FAIL(format, ...) end(FAILED, "%s:%d: " format, __FILE__, __LINE__, ##__VA_ARGS__)
 #define SKIP(...) end(SKIPPED, __VA_ARGS__)
 
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		errno = 0;                                                              \
-		if (!(condition))                                                       \
-			FAIL("%s (errno %d: %s)", #condition, errno, strerror(errno));  \
+#define CHECK(condition)                                                               \
+	do {                                                                           \
+		errno = 0;                                                             \
+		if (!(condition))                                                      \
+			FAIL("%s (errno %d: %s)", #condition, errno, strerror(errno)); \
 	} while (0)
 
-#define CHECK_EQ(is, should)                                                            \
-	do {                                                                            \
-		long long is_ = (long long)(is), should_ = (long long)(should);         \
-		if (is_ != should_)                                                     \
-			FAIL("%s is %lld, not %s = %lld", #is, is_, #should, should_);  \
+#define CHECK_EQ(is, should)                                                           \
+	do {                                                                           \
+		long long is_ = (long long)(is), should_ = (long long)(should);        \
+		if (is_ != should_)                                                    \
+			FAIL("%s is %lld, not %s = %lld", #is, is_, #should, should_); \
 	} while (0)
 
-#define CHECK_TEXT(is, should)                                                          \
-	do {                                                                            \
-		const char *is_ = (is), *should_ = (should);                            \
-		if (!is_ || strcmp(is_, should_) != 0)                                  \
+#define CHECK_TEXT(is, should)                                                            \
+	do {                                                                              \
+		const char *is_ = (is), *should_ = (should);                              \
+		if (!is_ || strcmp(is_, should_) != 0)                                    \
 			FAIL("%s is '%s', not '%s'", #is, is_ ? is_ : "(null)", should_); \
 	} while (0)
 
-#define CHECK_HAS(text, part)                                                           \
-	do {                                                                            \
-		const char *text_ = (text), *part_ = (part);                            \
-		if (!strstr(text_, part_))                                              \
-			FAIL("%s does not say '%s': '%s'", #text, part_, text_);        \
+#define CHECK_HAS(text, part)                                                    \
+	do {                                                                     \
+		const char *text_ = (text), *part_ = (part);                     \
+		if (!strstr(text_, part_))                                       \
+			FAIL("%s does not say '%s': '%s'", #text, part_, text_); \
 	} while (0)
 
 /* An attach that must answer NULL and this errno. */
-#define CHECK_FAILS(attach, error)                                                      \
-	do {                                                                            \
-		errno = 0;                                                              \
-		struct bpf_link *link_ = (attach);                                      \
-		int errno_ = errno;                                                     \
-		if (link_)                                                              \
-			FAIL("%s attached", #attach);                                   \
-		if (errno_ != (error))                                                  \
-			FAIL("%s: errno %d (%s), not " #error, #attach, errno_,         \
-			     strerror(errno_));                                         \
+#define CHECK_FAILS(attach, error)                                                                 \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		struct bpf_link *link_ = (attach);                                                 \
+		int errno_ = errno;                                                                \
+		if (link_)                                                                         \
+			FAIL("%s attached", #attach);                                              \
+		if (errno_ != (error))                                                             \
+			FAIL("%s: errno %d (%s), not " #error, #attach, errno_, strerror(errno_)); \
 	} while (0)
 
 /* Runs `body` in a child of the test, which has to end well. */
-#define IN_CHILD(body)                                                                  \
-	do {                                                                            \
-		pid_t child_ = fork();                                                  \
-		CHECK(child_ >= 0);                                                     \
-		if (child_ == 0) {                                                      \
-			alarm(TIME_LIMIT);                                              \
-			body;                                                           \
-			_exit(PASSED);                                                  \
-		}                                                                       \
-		ends_well(child_);                                                      \
+#define IN_CHILD(body)                     \
+	do {                               \
+		pid_t child_ = fork();     \
+		CHECK(child_ >= 0);        \
+		if (child_ == 0) {         \
+			alarm(TIME_LIMIT); \
+			body;              \
+			_exit(PASSED);     \
+		}                          \
+		ends_well(child_);         \
 	} while (0)
 
 /* Seconds after which a test counts as hung. */
@@ -228,7 +227,8 @@ static inline bool is_ours(void *function)
 static int results;
 
 /* Prints a result, and why it is none that passed. */
-__attribute__((format(printf, 3, 4))) static inline int say(int result, const char *name, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static inline int say(int result, const char *name, const char *format,
+							    ...)
 {
 	char reason[1100];
 	va_list arguments;
@@ -290,7 +290,8 @@ static inline int run_test(const struct test *test)
 	if (WEXITSTATUS(status) != PASSED)
 		return say(FAILED, test->name, "%s", text);
 	if (left != entries)
-		return say(FAILED, test->name, "kprobe_events has %d entries, before it had %d", left, entries);
+		return say(FAILED, test->name, "kprobe_events has %d entries, before it had %d", left,
+			   entries);
 	return say(PASSED, test->name, "%s", "");
 }
 

@@ -29,26 +29,26 @@
 #define did(format, ...) printf("did " format "\n", ##__VA_ARGS__)
 #define saw(format, ...) printf("saw " format "\n", ##__VA_ARGS__)
 
-#define DIE(what)                                                                       \
-	do {                                                                            \
+#define DIE(what)                                                                              \
+	do {                                                                                   \
 		fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, what, strerror(errno)); \
-		exit(1);                                                                \
+		exit(1);                                                                       \
 	} while (0)
 
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition))                                                       \
-			DIE(#condition);                                                \
+#define CHECK(condition)                 \
+	do {                             \
+		if (!(condition))        \
+			DIE(#condition); \
 	} while (0)
 
 /* A process that cannot exist. */
 enum { NOBODY = 0x7ffffff1 };
 
 /* What the kernel answers, as the BPF programs see it. */
-#define RESULT(call)                                                                    \
-	({                                                                              \
-		long result_ = (call);                                                  \
-		result_ < 0 ? -(long)errno : result_;                                   \
+#define RESULT(call)                                  \
+	({                                            \
+		long result_ = (call);                \
+		result_ < 0 ? -(long)errno : result_; \
 	})
 
 #endif

@@ -56,12 +56,12 @@ void ask(const struct question *q);
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
 /* Asks in a process of its own, which has not attached before. */
-#define IN_A_PROCESS(questions)                                                         \
-	IN_CHILD({                                                                      \
-		alarm(600);                                                             \
-		watch(loaded.probes.object);                                            \
-		questions;                                                              \
-		fflush(stdout);                                                         \
+#define IN_A_PROCESS(questions)              \
+	IN_CHILD({                           \
+		alarm(600);                  \
+		watch(loaded.probes.object); \
+		questions;                   \
+		fflush(stdout);              \
 	})
 
 /* Each in the file of its name. */

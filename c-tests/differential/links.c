@@ -7,10 +7,10 @@
 static const char PIN[] = "/sys/fs/bpf/ksyscall-differential";
 static const char OTHER_PIN[] = "/sys/fs/bpf/ksyscall-differential-2";
 
-#define SAY(name, call)                                                                 \
-	do {                                                                            \
-		errno = 0;                                                              \
-		part(name " %s", outcome(call));                                        \
+#define SAY(name, call)                          \
+	do {                                     \
+		errno = 0;                       \
+		part(name " %s", outcome(call)); \
 	} while (0)
 
 static void say_runs(void)
@@ -115,7 +115,8 @@ static void update(void)
 	SAY("unloaded", bpf_link__update_program(link, program_of(UNLOADED, false)));
 	SAY("socket", bpf_link__update_program(link, program_of(SOCKET, false)));
 	/* Not in every libbpf. */
-	int (*update_map)(struct bpf_link *, const struct bpf_map *) = dlsym(RTLD_DEFAULT, "bpf_link__update_map");
+	int (*update_map)(struct bpf_link *, const struct bpf_map *) = dlsym(RTLD_DEFAULT,
+									     "bpf_link__update_map");
 	if (update_map)
 		SAY("map", update_map(link, bpf_object__find_map_by_name(loaded.probes.object, "calls")));
 	say_runs();

@@ -110,7 +110,8 @@ static void ask_image(const unsigned char *bytes, size_t sz)
 	if (sz < sizeof(sz))
 		class = "short";
 	begin("options/%s/%zu-%d", class, sz, ++number);
-	ask_pretending(&(struct question){ .prog = probe(false), .name = CALL, .opts = (void *)place, .cookie = cookie });
+	ask_pretending(&(struct question){
+		.prog = probe(false), .name = CALL, .opts = (void *)place, .cookie = cookie });
 }
 
 /* All behind the size. */
@@ -136,7 +137,8 @@ void ask_options(void)
 		random_image(bytes, fields);
 		ask_image(bytes, sz);
 		if (sz > COOKIE_AT)
-			bytes[COOKIE_AT + random_bits() % (sz - COOKIE_AT)] = (unsigned char)(1 << random_bits() % 8);
+			bytes[COOKIE_AT + random_bits() % (sz - COOKIE_AT)] =
+				(unsigned char)(1 << random_bits() % 8);
 		ask_image(bytes, sz);
 		random_image(bytes, sz);
 		ask_image(bytes, sz);
@@ -154,8 +156,14 @@ void ask_options(void)
 		}
 	}
 	/* Sizes that promise more than there is, up to those that are negative as ssize_t. */
-	static const size_t too_large[] = { 25, PAGE, SSIZE_MAX, (size_t)SSIZE_MAX + 1, (size_t)SSIZE_MAX + 17,
-					    (size_t)SSIZE_MAX + 18, SIZE_MAX - 16, SIZE_MAX };
+	static const size_t too_large[] = { 25,
+					    PAGE,
+					    SSIZE_MAX,
+					    (size_t)SSIZE_MAX + 1,
+					    (size_t)SSIZE_MAX + 17,
+					    (size_t)SSIZE_MAX + 18,
+					    SIZE_MAX - 16,
+					    SIZE_MAX };
 	for (size_t i = 0; i < sizeof(too_large) / sizeof(too_large[0]); i++) {
 		for (int unknown = 0; unknown < 2; unknown++) {
 			struct bpf_ksyscall_opts *opts = (void *)(page_end - sizeof(*opts));
@@ -163,7 +171,8 @@ void ask_options(void)
 			opts->sz = too_large[i];
 			page_end[-1] = (unsigned char)unknown;
 			begin("options/beyond-%s/%zu", unknown ? "unknown" : "zero", too_large[i]);
-			in_peril(ask_pretending, &(struct question){ .prog = probe(false), .name = CALL, .opts = opts });
+			in_peril(ask_pretending,
+				 &(struct question){ .prog = probe(false), .name = CALL, .opts = opts });
 		}
 	}
 	pretence.plays = false;

@@ -12,10 +12,8 @@ void ask_sections(void)
 		__u32 slot;
 		long number;
 	} sections[] = {
-		{ "on_getpgid", 0, SYS_getpgid },
-		{ "on_getpgid_return", 1, SYS_getpgid },
-		{ "on_stat", 2, SYS_stat },
-		{ "on_uname", 3, SYS_uname },
+		{ "on_getpgid", 0, SYS_getpgid }, { "on_getpgid_return", 1, SYS_getpgid },
+		{ "on_stat", 2, SYS_stat },	  { "on_uname", 3, SYS_uname },
 		{ "on_unknown", 4, SYS_getpgid },
 	};
 	struct bpf_object *object = open_object(start_auto, end_auto);

@@ -70,7 +70,9 @@ static void ask_everything(const char *situation)
 					.retprobe = retprobe,
 				};
 				begin("%s/%s/%s/%s%s", situation, kinds[kind], names[name].label,
-				      !valid ? "invalid" : retprobe ? "return" : "entry",
+				      !valid	 ? "invalid"
+				      : retprobe ? "return"
+						 : "entry",
 				      cookie ? "-cookie" : "");
 				if (kind == NO_PROGRAM)
 					in_peril(ask, &q);

@@ -84,8 +84,8 @@ static struct bpf_program *program_for(int i, const char *path)
 		object = bpf_object__open_file(path, NULL);
 		if (!object)
 			die(path);
-		constants = (void *)bpf_map__initial_value(
-			bpf_object__find_map_by_name(object, ".rodata"), &size);
+		constants = (void *)bpf_map__initial_value(bpf_object__find_map_by_name(object, ".rodata"),
+							   &size);
 		if (!constants || size != sizeof(*constants))
 			die("the object's constants");
 		constants->is_own = !has_cookies;
@@ -125,8 +125,7 @@ struct kprobe_link_info {
 static const char *function_of(struct bpf_link *link)
 {
 	static char name[128];
-	struct kprobe_link_info info = { .func_name = (__u64)(unsigned long)name,
-					 .name_len = sizeof(name) };
+	struct kprobe_link_info info = { .func_name = (__u64)(unsigned long)name, .name_len = sizeof(name) };
 	__u32 size = sizeof(info);
 
 	strcpy(name, "-");
