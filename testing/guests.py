@@ -72,7 +72,7 @@ class Guests:
             machine.__exit__()
             return
         say(f"booting the kernel of {kernel} for {len(jobs)} job{'s'[:len(jobs) > 1]}")
-        results = machine.run([job.command for job in jobs], max(job.limit for job in jobs))
+        results = machine.run([job.command for job in jobs], [job.limit for job in jobs])
         self.running[kernel] = machine, jobs, results
 
     def _end(self, kernel):

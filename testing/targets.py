@@ -47,9 +47,14 @@ class Architecture:
     release: str = "bookworm"
     # Debian's folder for its libraries, where that is not GNU's name.
     multiarch: str = ""
+    # The older of the suites that have it, whose package list changes least: for busybox.
+    oldest: str = "bookworm"
+    # The machine that runs its guests by KVM, where that is another.
+    host: str = ""
 
     def __post_init__(self):
         object.__setattr__(self, "multiarch", self.multiarch or self.gnu)
+        object.__setattr__(self, "host", self.host or self.machine)
 
     @property
     def bpf(self):
@@ -68,7 +73,7 @@ ARCHITECTURES = {a.name: a for a in [
                  Registers(112, 80, 104), cpu="max,cx16=off", release="trixie"),
     Architecture("i386", "i686", (1, 1, 3), "i686-linux-gnu", "i686-unknown-linux-gnu", "x86",
                  "686-pae", "qemu-system-i386 -machine pc", "qemu-system-x86", "ttyS0",
-                 Registers(24, 24, 4, 32), cpu="max", multiarch="i386-linux-gnu"),
+                 Registers(24, 24, 4, 32), cpu="max", multiarch="i386-linux-gnu", host="x86_64"),
     Architecture("arm64", "aarch64", (2, 1, 183), "aarch64-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64",
                  "arm64", "qemu-system-aarch64 -machine virt", "qemu-system-arm", "ttyAMA0",
                  Registers(0, 0, 8), cpu="max,pauth-impdef=on"),
@@ -77,7 +82,7 @@ ARCHITECTURES = {a.name: a for a in [
                  Registers(None, 0, 4, 32), cpu="max"),
     Architecture("riscv64", "riscv64", (2, 1, 243), "riscv64-linux-gnu", "riscv64gc-unknown-linux-gnu", "riscv64",
                  "riscv64", "qemu-system-riscv64 -machine virt", "qemu-system-misc", "ttyS0",
-                 Registers(80, 80, 88), release="trixie"),
+                 Registers(80, 80, 88), release="trixie", oldest="trixie"),
     Architecture("s390x", "s390x", (2, 2, 22), "s390x-linux-gnu", "s390x-unknown-linux-gnu", "s390x",
                  "s390x", "qemu-system-s390x -machine s390-ccw-virtio", "qemu-system-misc", "ttysclp0",
                  Registers(40, 40, 48)),

@@ -21,22 +21,34 @@ def library():
     return ROOT / "build/libksyscall.so.1"
 
 
-@pytest.fixture(scope="module")
-def dynamic(library):
-    return run("readelf", "-dW", library)
-
-
-@pytest.fixture(scope="module")
-def segments(library):
-    return run("readelf", "-lW", library)
-
-
 def tags(dynamic, name):
     return re.findall(rf"\({name}\).*\[(.*)\]", dynamic)
 
 
 def functions(file):
     return re.findall(r" T (\S+)$", run("nm", "-D", "--defined-only", file), re.M)
+
+
+# Of what readelf says of the library's dynamic section, and of its segments.
+PROMISES = {
+    "its SONAME": lambda dynamic, _: tags(dynamic, "SONAME") == ["libksyscall.so.1"],
+    "it needs the C library alone": lambda dynamic, _: tags(dynamic, "NEEDED") == ["libc.so.6"],
+    "it is bound at load time and never unloaded": lambda dynamic, _: re.search("NOW.*NODELETE", dynamic),
+    "its stack is not executable": lambda _, segments: re.search(r"GNU_STACK.* RW +0x", segments),
+    "no segment is writable and executable": lambda _, segments: " RWE " not in segments,
+    "it has no text relocations": lambda dynamic, _: "TEXTREL" not in dynamic,
+    "nothing is run when it is loaded or the program ends":
+        lambda dynamic, _: not re.search(r"\((PREINIT|INIT|FINI)(_ARRAY)?\)", dynamic),
+    "it has no search path of its own": lambda dynamic, _: not re.search(r"\((RPATH|RUNPATH)\)", dynamic),
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promise(promise, library):
+    dynamic, segments = run("readelf", "-dW", library), run("readelf", "-lW", library)
+    assert "SONAME" in dynamic
+    assert "GNU_STACK" in segments
+    assert PROMISES[promise](dynamic, segments), dynamic + segments
 
 
 def test_exports_the_function_and_what_leads_to_it_and_nothing_else(library):
@@ -48,49 +60,18 @@ def test_each_export_is_in_libbpfs_version_node(library):
     assert set(functions(library)) <= set(functions(libbpf))
 
 
-def test_its_soname(dynamic):
-    assert tags(dynamic, "SONAME") == ["libksyscall.so.1"]
-
-
-def test_it_needs_the_c_library_alone(dynamic):
-    assert tags(dynamic, "NEEDED") == ["libc.so.6"]
-
-
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the promise is for x86-64")
 def test_it_has_at_most_32_kib(library):
     assert library.stat().st_size <= 32768
 
 
-def test_it_is_bound_at_load_time_and_never_unloaded(dynamic):
-    assert re.search("NOW.*NODELETE", dynamic)
-
-
-def test_what_is_relocated_is_read_only_afterwards(library, segments):
+def test_what_is_relocated_is_read_only_afterwards(library):
     """What the loader writes to lies in pages that it then makes read-only, whole ones."""
+    segments = run("readelf", "-lW", library)
     written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
     start, length = (int(n, 16) for n in re.search(r"GNU_RELRO +\S+ (\S+) \S+ \S+ (\S+)", segments).groups())
     assert written
     assert all(start <= address < (start + length) & -4096 for address in written)
-
-
-def test_its_stack_is_not_executable(segments):
-    assert re.search(r"GNU_STACK.* RW +0x", segments)
-
-
-def test_no_segment_is_writable_and_executable(segments):
-    assert " RWE " not in segments
-
-
-def test_it_has_no_text_relocations(dynamic):
-    assert "TEXTREL" not in dynamic
-
-
-def test_nothing_is_run_when_it_is_loaded_or_the_program_ends(dynamic):
-    assert not re.search(r"\((PREINIT|INIT|FINI)(_ARRAY)?\)", dynamic)
-
-
-def test_it_has_no_search_path_of_its_own(dynamic):
-    assert not re.search(r"\((RPATH|RUNPATH)\)", dynamic)
 
 
 def test_a_program_without_libbpf_says_the_same_under_ld_preload(library):

@@ -32,7 +32,7 @@ def programs(is_alone):
                 how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else "LD_PRELOAD=/t/libksyscall.so.1 " * is_preloaded
                 if is_preloaded or not is_alone:
                     yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
-                                  limit=1800, suite=suite, program=program)
+                                  limit=900, suite=suite, program=program)
 
 
 def pytest_generate_tests(metafunc):

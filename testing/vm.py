@@ -178,8 +178,9 @@ class Machine:
             self.child.wait()
 
     def run(self, commands, limit=300, pass_on=lambda data: None):
-        """Gives an Outcome for each command, as it ends. The limit is in seconds, for the
-        boot and a command together, and for each command after that."""
+        """Gives an Outcome for each command, as it ends. The limit is in seconds, for the boot
+        and a command together, and for each command after that; or a list, of each its own."""
+        limits = limit if isinstance(limit, list) else [limit] * len(commands)
         arch, nonce = self.arch, secrets.token_hex(16)
         for tool, package in ((arch.qemu.split()[0], arch.qemu_package), ("readelf", "binutils")):
             if not shutil.which(tool):
@@ -199,7 +200,7 @@ class Machine:
                 f" rdinit=/init {self.append}"]
         for boot in range(1, BOOTS + 1):
             console = Console(nonce)
-            ended = yield from self._follow(qemu, console, len(commands), limit, pass_on)
+            ended = yield from self._follow(qemu, console, limits, pass_on)
             if ended:
                 return
             if boot == BOOTS:
@@ -209,10 +210,8 @@ class Machine:
                 + console.last_lines())
 
     def _finish_image(self, nonce, commands):
-        # One busybox for all of an architecture's kernels, from the older suite that has
-        # the architecture, for an older suite's package list changes least.
-        suite = "trixie" if self.arch.name == "riscv64" else "bookworm"
-        busybox = packages.unpack(suite, self.arch.name, "busybox-static")
+        # One for all of an architecture's kernels.
+        busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image
         image.put(next(f for f in (busybox / "usr/bin/busybox", busybox / "bin/busybox") if f.exists()),
                   "/usr/bin/busybox")
@@ -226,7 +225,7 @@ class Machine:
         image.text("init", INIT, 0o755)
         image.write(self.folder / "initrd")
 
-    def _follow(self, qemu, console, count, limit, pass_on):
+    def _follow(self, qemu, console, limits, pass_on):
         """Boots once. False if the guest went down before any command ran."""
         path = self.folder / "console"
         path.write_bytes(b"")
@@ -236,7 +235,7 @@ class Machine:
                                           stdout=log, stderr=log, start_new_session=True)
         if self.is_stopped:
             self.child.kill()
-        complete, end = 0, time.monotonic() + limit
+        complete, count, end = 0, len(limits), time.monotonic() + limits[0]
         with open(path, "rb") as file:
             while complete < count:
                 # Asked first: what QEMU wrote before it ended is then seen below.
@@ -244,14 +243,15 @@ class Machine:
                 late = time.monotonic() > end
                 for outcome in console.feed(file.read(), pass_on):
                     complete += 1
-                    end = time.monotonic() + limit
                     yield outcome
                     if complete == count:
                         break
-                booted = complete or console.state != "booting"
+                    end = time.monotonic() + limits[complete]
+                booted = complete > 0 or console.state != "booting"
                 if complete < count and not alive:
                     if self.child.returncode:
-                        raise Failure(f"{qemu[0]} failed:\n" + (self.folder / "qemu.log").read_text(errors="replace"))
+                        said = (self.folder / "qemu.log").read_text(errors="replace")
+                        raise Failure(f"{qemu[0]} failed:\n{said}", is_booted=booted)
                     if not booted:
                         return False
                     raise Failure("the guest went down before the command's end; the console's last lines:"
@@ -259,7 +259,7 @@ class Machine:
                 if complete < count and late and time.monotonic() > end:
                     self.stop()
                     at = "" if booted else "; the guest has not come to the command yet"
-                    raise Failure(f"no result after {limit} s{at}; the console's last lines:"
+                    raise Failure(f"no result after {limits[complete]} s{at}; the console's last lines:"
                                   + console.last_lines(), 124, booted)
                 time.sleep(0.05)
         self.stop()
@@ -269,8 +269,7 @@ class Machine:
 def kvm_works(suite, arch):
     """KVM can be there and yet hang, so it is used only after a boot of the same kernel has
     shown that it works. The verdict holds until this machine reboots."""
-    machines = {"i386": ("x86_64",)}.get(arch.name, (arch.machine,))
-    if os.uname().machine not in machines or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = packages.CACHE / "kvm" / f"{boot}-{suite}-{arch.name}"
