@@ -30,7 +30,8 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 # links hold the address of their detach function.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
-	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code
+	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
+	-Wl,-Bsymbolic-functions
 # What the program's print callback throws passes through these files' frames.
 ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fexceptions -ffunction-sections -Wall -Wextra -Werror
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.

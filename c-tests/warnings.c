@@ -31,7 +31,23 @@ TEST(a_warning_says_why)
 	WARNS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL,
 	      "sz");
 	WARNS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL, CALL_SYMBOL,
-	      "BPF_PROG_TYPE_KPROBE");
+	      "BPF_PROG_TYPE_KPROBE", "not sleepable", "kprobe.multi");
+	unload(&p);
+}
+
+/* None of the kernels that are tested has it. */
+TEST(a_warning_of_a_call_that_is_too_new_says_since_when_it_exists)
+{
+	struct programs p = LOAD(count);
+	if (kernel_is_at_least(6, 13))
+		SKIP("this kernel has getxattrat()");
+	libbpf_set_print(keep_warning);
+	WARNS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "getxattrat", NULL), ENOENT,
+	      "__x64_sys_getxattrat", "it exists since Linux 6.13");
+	CHECK(!strstr(warned, "did you mean"));
+	WARNS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "frobnicate", NULL), ENOENT,
+	      "__x64_sys_frobnicate");
+	CHECK(!strstr(warned, "did you mean"));
 	unload(&p);
 }
 

@@ -15,7 +15,7 @@ use crate::resolve::{Symbol, SyscallName};
 #[error("{}", Text(self))]
 #[non_exhaustive]
 pub enum Error {
-    /// The name is no syscall's: see [`SyscallName`].
+    /// The name has not the form of a system call's: see [`SyscallName`].
     InvalidName,
 
     /// The running kernel has no function that serves the call: it does not
@@ -40,7 +40,7 @@ pub enum Error {
     },
 
     /// The kernel can probe the function, but not at its return: it refuses
-    /// probes on the first instruction (riscv64 since Linux 6.12, where that is
+    /// probes on the first instruction (riscv64, Linux 6.12, where that is
     /// an ftrace site and there are no kprobes on ftrace).
     #[non_exhaustive]
     NoReturnProbe {

@@ -39,7 +39,7 @@ impl Ksyscall {
     /// Whether the program runs at the call's return instead of its entry.
     ///
     /// The kernel keeps return addresses for a limited number of calls in progress
-    /// at a time, 10 or two for each CPU (`register_kretprobe()` in
+    /// at a time, 10, or two for each CPU if that is more (`register_kretprobe()` in
     /// kernel/kprobes.c): returns beyond that are not seen.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
@@ -78,6 +78,7 @@ impl Ksyscall {
     /// - [`Error::NotFound`]: the kernel does not have the call;
     /// - [`Error::PerfEvent`], [`Error::Tracefs`]: it allows no probe there, or
     ///   not to this process;
+    /// - [`Error::KernelSymbols`]: whether the function is the call's own could not be read;
     /// - [`Error::NoReturnProbe`]: it allows none at the function's return;
     /// - [`Error::LinkCreate`], [`Error::SetBpf`]: it does not take the program;
     /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15.

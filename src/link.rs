@@ -66,7 +66,7 @@ impl Link {
     ///
     /// # Errors
     /// [`Error::Pin`] with `EINVAL` before Linux 5.15, whose attachments
-    /// cannot be pinned; otherwise as bpf(2) says of `BPF_OBJ_PIN`: `EEXIST`,
+    /// cannot be pinned, and for a path with a NUL byte; otherwise as bpf(2) says of `BPF_OBJ_PIN`: `EEXIST`,
     /// `ENOENT`, `EPERM` for a path that is not in a BPF filesystem.
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         CString::new(path.as_ref().as_os_str().as_bytes())
@@ -76,7 +76,10 @@ impl Link {
     }
 
     /// Leaves the program attached for as long as this process lives.
-    pub fn forget(self) {
+    pub fn forget(mut self) {
+        if let Some(event) = self.kept_event.take() {
+            let _ = event.into_raw();
+        }
         std::mem::forget(OwnedFd::from(self));
     }
 }
@@ -93,7 +96,8 @@ impl AsRawFd for Link {
     }
 }
 
-/// The descriptor of the attachment; the program is detached when it is closed.
+/// The descriptor of the attachment; the program is detached when it is closed. One that
+/// was kept by [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) is closed now.
 ///
 /// On a kernel without a kprobe PMU (before Linux 4.17) an inert line then
 /// stays in tracefs's `kprobe_events`, which the next attach removes once

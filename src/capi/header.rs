@@ -38,10 +38,10 @@ unsafe extern "C" {
     ///    allows none;
     ///  - EPERM, EACCES: no permission;
     ///  - ELIBACC: no libbpf is loaded that could have made the program;
-    ///  - ENOMEM, EMFILE and what else perf_event_open(2), bpf(2) and reading
+    ///  - ENOMEM, EMFILE and whatever else perf_event_open(2), bpf(2) and reading
     ///    /proc/kallsyms fail with.
     ///
-    /// Test for NULL: `libbpf_get_error()` of a libbpf before 1.0 takes it for success.
+    /// Test for NULL: `libbpf_get_error()` of a libbpf before 1.0 takes NULL for success.
     ///
     /// As in libbpf, `prog` is NULL or a program of a loaded libbpf, `syscall_name`
     /// NULL or a C string, and `opts` NULL or readable for `opts->sz` bytes.

@@ -1,14 +1,14 @@
-//! The C boundary: `bpf_program__attach_ksyscall` with libbpf's ABI, and those of
-//! libbpf's functions that lead to it.
+//! The C boundary: `bpf_program__attach_ksyscall` with libbpf's ABI, and three of
+//! libbpf's functions that have to know of it.
 //!
 //! The functions themselves are in `entry.c`, for the program's print callback is
 //! called from there: what unwinds through it, a C++ exception or the end of a
 //! thread, would stop the process in a frame of Rust. Here their arguments are
-//! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads the options as libbpf does, `libbpf.rs`
-//! finds the libbpf that the program came from, `link.rs` makes the object that
-//! libbpf's `bpf_link__*` functions work on, `auto.rs` tells which programs attach by
-//! their section, `print.rs` has libbpf's print callback and `warning.rs` what it is
-//! told.
+//! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
+//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
+//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
+//! tells which programs attach by their section, `print.rs` has libbpf's print callback
+//! and `warning.rs` what it is told.
 #![allow(unsafe_code)]
 
 mod auto;

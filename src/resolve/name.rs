@@ -15,7 +15,8 @@ pub const MAX_NAME_LEN: usize = 64;
 /// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
 ///
 /// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted
-/// and stand for `openat`.
+/// and stand for `openat`; the prefix does not count. `sys_openat` stands for it too,
+/// unless a call has that very name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SyscallName {
     bytes: [u8; MAX_NAME_LEN],
