@@ -9,6 +9,9 @@ MANDIR ?= $(PREFIX)/share/man
 
 CARGO ?= cargo
 OBJCOPY ?= objcopy
+# The system's, for which Debian's pytest is made.
+PYTHON ?= /usr/bin/python3
+TESTS := $(PYTHON) -m pytest testing
 # Where the library is built, and for which Rust target (default: this machine's).
 BUILD ?= build
 TARGET ?=
@@ -19,7 +22,8 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS = $(shell grep -lsE '^\#!.*sh$$' .ci/run $(foreach folder,scripts tests c-tests c-tests/clients differential fuzz matrix vm,$(folder)/*))
+SCRIPTS := .ci/run scripts/setup
+C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include')
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
@@ -93,39 +97,42 @@ uninstall: ## remove what install put there
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
 	scripts/setup demo
-	scripts/demo
+	$(PYTHON) -m testing.demo
 
 .PHONY: test
 test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test
-	scripts/test
+	$(TESTS)
 
 .PHONY: sanitize
 sanitize: ## the test of many threads alone, under ThreadSanitizer
 	scripts/setup test
-	tests/sanitize
+	$(TESTS) -k test_sanitize
 
 .PHONY: test-matrix
 test-matrix: ## attach to every system call of every architecture; MATRIX="arm64:sid ..." for some
 	scripts/setup matrix
-	matrix/run $(MATRIX)
+	$(TESTS)/test_matrix.py --matrix '$(or $(MATRIX),all)'
 
 .PHONY: tables
-tables: ## make src/tables anew; TREES="..." are kernel sources, scripts/syscall-tables says which
-	scripts/syscall-tables $(TREES)
+tables: ## make src/tables anew; TREES="..." are the kernel sources that Debian does not have
+	$(PYTHON) -m tools.syscall_tables --fetch $(TREES)
 
 .PHONY: fuzz
 fuzz: ## fuzz the parsers; RUNS=1000000 for more inputs than 20000 a target
 	scripts/setup fuzz
-	fuzz/run
+	$(PYTHON) -m testing.fuzz
 
 .PHONY: lint
 lint: ## check the form of the code
+	scripts/setup lint
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps
 	shellcheck $(SCRIPTS)
+	build/lint/bin/ruff check testing tools
+	PYTHONPATH=build/lint build/lint/bin/clang-format --dry-run -Werror $(C_SOURCES)
 
 .PHONY: clean
 clean: ## remove what was built, but not downloaded kernels and packages

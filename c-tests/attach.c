@@ -128,7 +128,8 @@ TEST(the_cookie_is_read_back)
 	CHECK_EQ(counted(&p, BIG % SLOTS), 4);
 	CHECK_EQ(seen(&p, BIG % SLOTS).cookie, BIG);
 	DESTROY(link);
-	link = ATTACH(program(&p, "on_return_by_cookie"), CALL, OPTS(.bpf_cookie = BIG | 5, .retprobe = true));
+	link = ATTACH(program(&p, "on_return_by_cookie"), CALL,
+		      OPTS(.bpf_cookie = BIG | 5, .retprobe = true));
 	syscall(SYS_getpgid, NOBODY);
 	CHECK_EQ(counted(&p, (BIG | 5) % SLOTS), 1);
 	CHECK_EQ(seen(&p, (BIG | 5) % SLOTS).cookie, BIG | 5);

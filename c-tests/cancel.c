@@ -78,7 +78,9 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 	const struct work works[] = {
 		{ .prog = program(p, "on_entry"), .name = "no_such_call" },
 		{ .prog = program(p, "on_entry"), .name = "no such call" },
-		{ .prog = program(p, "on_entry"), .name = CALL, .opts = &(struct bpf_ksyscall_opts){ .sz = 3 } },
+		{ .prog = program(p, "on_entry"),
+		  .name = CALL,
+		  .opts = &(struct bpf_ksyscall_opts){ .sz = 3 } },
 		{ .prog = program(p, "on_packet"), .name = CALL },
 		{ .prog = program(p, "on_entry"), .name = "no_such_call", .opts = RETPROBE },
 		/* It would be attached, after the warning, which comes once. */
@@ -93,7 +95,8 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 		/* The others go on, and are told as before. */
 		CHECK(libbpf_set_print(keep_warning) == callback);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(p, "on_entry"), "no_such_call", NULL), ENOENT);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(p, "on_entry"), "no_such_call", NULL),
+			    ENOENT);
 		CHECK_EQ(warnings, 2);
 		struct bpf_link *link = ATTACH(program(p, "on_entry"), CALL, NULL);
 		CHECK(fires(p, ON_ENTRY));
@@ -129,7 +132,8 @@ static void is_done_first(const struct programs *p)
 	libbpf_set_print(keep_warning);
 	for (int i = 0; i < 2; i++) {
 		forget_warnings();
-		struct work work = work_of_a_thread((struct work){ .prog = program(p, "on_entry"), .name = CALL });
+		struct work work = work_of_a_thread(
+			(struct work){ .prog = program(p, "on_entry"), .name = CALL });
 		CHECK(work.is_done && work.link);
 		CHECK(fires(p, ON_ENTRY));
 		work = work_of_a_thread((struct work){ .to_destroy = work.link });
@@ -138,7 +142,8 @@ static void is_done_first(const struct programs *p)
 		CHECK(!fires(p, ON_ENTRY));
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 		CHECK_EQ(warnings, 0);
-		work = work_of_a_thread((struct work){ .prog = program(p, "on_entry"), .name = "no_such_call" });
+		work = work_of_a_thread(
+			(struct work){ .prog = program(p, "on_entry"), .name = "no_such_call" });
 		CHECK(work.is_done);
 		CHECK_EQ(work.error, ENOENT);
 		work = work_of_a_thread((struct work){ .prog = program(p, "on_packet"), .name = CALL });

@@ -19,8 +19,12 @@ static void note(struct trace *trace, int mark, long number)
 		long number;
 		const char *name;
 	} names[] = {
-		{ SYS_perf_event_open, "perf_event_open" }, { SYS_bpf, "bpf" }, { SYS_close, "close" },
-		{ SYS_ioctl, "ioctl" }, { SYS_openat, "openat" }, { SYS_read, "read" },
+		{ SYS_perf_event_open, "perf_event_open" },
+		{ SYS_bpf, "bpf" },
+		{ SYS_close, "close" },
+		{ SYS_ioctl, "ioctl" },
+		{ SYS_openat, "openat" },
+		{ SYS_read, "read" },
 	};
 	char unknown[16];
 	const char *name = unknown;
@@ -95,12 +99,12 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	 * sysfs, and learns what the kernel has from what it needs itself.
 	 */
 	CHECK_EQ(trace.opened[0], 1);
-	CHECK_TEXT(trace.text[0], has_perf_links() ?
-			FOUR_FILES "perf_event_open bpf close" :
-			FOUR_FILES "perf_event_open bpf bpf ioctl");
+	CHECK_TEXT(trace.text[0], has_perf_links() ? FOUR_FILES "perf_event_open bpf close"
+						   : FOUR_FILES "perf_event_open bpf bpf ioctl");
 	for (int i = 1; i < MARKS; i++)
-		CHECK_TEXT(trace.text[i], i % 2 ? "close" :
-				has_perf_links() ? "perf_event_open bpf close" : "perf_event_open bpf ioctl");
+		CHECK_TEXT(trace.text[i], i % 2		     ? "close"
+					  : has_perf_links() ? "perf_event_open bpf close"
+							     : "perf_event_open bpf ioctl");
 }
 
 TEST(an_attach_and_a_destroy)

@@ -10,33 +10,24 @@
 #include <errno.h>
 #include <stddef.h>
 
-static const int open_errors[] = {
-	EACCES, EBADF, EBUSY, EDQUOT, EEXIST, EFAULT, EFBIG, EINTR, EINVAL, EISDIR, ELOOP, EMFILE,
-	ENAMETOOLONG, ENFILE, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, ENXIO, EOPNOTSUPP, EOVERFLOW,
-	EPERM, EROFS, ETXTBSY, EWOULDBLOCK, ENOSYS, 0
-};
-static const int faccessat_errors[] = {
-	EACCES, EBADF, EFAULT, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS,
-	ETXTBSY, ENOSYS, 0
-};
-static const int readlinkat_errors[] = {
-	EACCES, EBADF, EFAULT, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, ENOSYS, 0
-};
-static const int read_errors[] = {
-	EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, EPERM, ENOSYS, 0
-};
-static const int write_errors[] = {
-	EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG, EINTR, EINVAL, EIO, ENOSPC, EPERM, EPIPE,
-	ENOSYS, 0
-};
+static const int open_errors[] = { EACCES,    EBADF,  EBUSY,  EDQUOT,  EEXIST,	    EFAULT,	  EFBIG,
+				   EINTR,     EINVAL, EISDIR, ELOOP,   EMFILE,	    ENAMETOOLONG, ENFILE,
+				   ENODEV,    ENOENT, ENOMEM, ENOSPC,  ENOTDIR,	    ENXIO,	  EOPNOTSUPP,
+				   EOVERFLOW, EPERM,  EROFS,  ETXTBSY, EWOULDBLOCK, ENOSYS,	  0 };
+static const int faccessat_errors[] = { EACCES, EBADF,	      EFAULT,  EINVAL, EIO,
+					ELOOP,	ENAMETOOLONG, ENOENT,  ENOMEM, ENOTDIR,
+					EPERM,	EROFS,	      ETXTBSY, ENOSYS, 0 };
+static const int readlinkat_errors[] = { EACCES, EBADF,	 EFAULT,  EINVAL, EIO,	  ELOOP, ENAMETOOLONG,
+					 ENOENT, ENOMEM, ENOTDIR, EPERM,  ENOSYS, 0 };
+static const int read_errors[] = { EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO, EISDIR, EPERM, ENOSYS, 0 };
+static const int write_errors[] = { EAGAIN, EBADF, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG,	 EINTR,
+				    EINVAL, EIO,   ENOSPC,	 EPERM,	 EPIPE,	 ENOSYS, 0 };
 static const int close_errors[] = { EBADF, EINTR, EIO, ENOSPC, EDQUOT, 0 };
-static const int perf_event_open_errors[] = {
-	E2BIG, EACCES, EBADF, EBUSY, EFAULT, EINTR, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC, ENOSYS,
-	EOPNOTSUPP, EOVERFLOW, EPERM, ESRCH, 0
-};
-static const int bpf_errors[] = {
-	E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS, 0
-};
+static const int perf_event_open_errors[] = { E2BIG,	  EACCES,    EBADF,  EBUSY,  EFAULT, EINTR,
+					      EINVAL,	  EMFILE,    ENODEV, ENOENT, ENOSPC, ENOSYS,
+					      EOPNOTSUPP, EOVERFLOW, EPERM,  ESRCH,  0 };
+static const int bpf_errors[] = { E2BIG,  EACCES, EBADF, EFAULT, EINTR, EINVAL,
+				  ENOENT, ENOMEM, EPERM, ENOSYS, 0 };
 static const int ioctl_errors[] = { EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS, 0 };
 /* ESRCH is no failure of it: then there is no such process. */
 static const int kill_errors[] = { EINVAL, EPERM, ENOSYS, 0 };
@@ -46,10 +37,17 @@ static const struct {
 	const char *call;
 	const int *errors;
 } man_pages[] = {
-	{ "openat", open_errors }, { "faccessat", faccessat_errors }, { "readlinkat", readlinkat_errors },
-	{ "read", read_errors }, { "write", write_errors }, { "close", close_errors },
-	{ "perf_event_open", perf_event_open_errors }, { "bpf", bpf_errors },
-	{ "ioctl", ioctl_errors }, { "kill", kill_errors }, { "getpid", no_errors },
+	{ "openat", open_errors },
+	{ "faccessat", faccessat_errors },
+	{ "readlinkat", readlinkat_errors },
+	{ "read", read_errors },
+	{ "write", write_errors },
+	{ "close", close_errors },
+	{ "perf_event_open", perf_event_open_errors },
+	{ "bpf", bpf_errors },
+	{ "ioctl", ioctl_errors },
+	{ "kill", kill_errors },
+	{ "getpid", no_errors },
 	{ "getcpu", no_errors },
 };
 

@@ -27,8 +27,9 @@ TEST(a_program_that_is_not_loaded)
 
 TEST(names_that_are_none)
 {
-	static char names[][260] = { "", "Getpgid", "get pgid", "getpgid\n", "../getpgid",
-				     "getpgid+0x10", "p:x/y sys_getpgid", "%s%n", "\xff\xfe", "getpgid;" };
+	static char names[][260] = { "",	   "Getpgid",	   "get pgid",		"getpgid\n",
+				     "../getpgid", "getpgid+0x10", "p:x/y sys_getpgid", "%s%n",
+				     "\xff\xfe",   "getpgid;" };
 	struct programs p = LOAD(count);
 	libbpf_set_print(NULL);
 	refuses(program(&p, "on_entry"), NULL, EINVAL);

@@ -159,7 +159,8 @@ TEST(cookies_go_by_tracefs_too)
 	if (!has_perf_links()) {
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(7)), EOPNOTSUPP);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(7)),
+			    EOPNOTSUPP);
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 		unload(&p);
 		return;

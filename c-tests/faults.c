@@ -321,8 +321,7 @@ static bool comes_again(const struct way *way, const struct trace *plain, int at
 	if (is_of_description(step) && strcmp(step->call, "close") != 0 && error != EINTR && !way->missing)
 		return true;
 	for (int i = 0; i <= at; i++)
-		if (i >= plain[1].length ||
-		    strcmp(plain[0].steps[i].call, plain[1].steps[i].call) != 0 ||
+		if (i >= plain[1].length || strcmp(plain[0].steps[i].call, plain[1].steps[i].call) != 0 ||
 		    strcmp(plain[0].steps[i].object, plain[1].steps[i].object) != 0)
 			return false;
 	return true;
@@ -370,7 +369,11 @@ static void inject_all(const struct way *way)
 	finish();
 }
 
-#define FAULTS(id, ...) TEST(id) { inject_all(&(struct way){ __VA_ARGS__ }); }
+#define FAULTS(id, ...)                                   \
+	TEST(id)                                          \
+	{                                                 \
+		inject_all(&(struct way){ __VA_ARGS__ }); \
+	}
 
 FAULTS(of_the_pmu, .few = false)
 FAULTS(of_asking_for_the_kernels_state, .first = true, .few = true)
@@ -452,7 +455,8 @@ TEST(an_entry_of_a_live_process_is_left_alone)
 TEST(an_entry_of_another_pid_namespace_is_left_alone)
 {
 	begin(&by_tracefs);
-	struct clone_args clone = { .exit_signal = SIGCHLD, .set_tid = (__u64)(uintptr_t)&dead,
+	struct clone_args clone = { .exit_signal = SIGCHLD,
+				    .set_tid = (__u64)(uintptr_t)&dead,
 				    .set_tid_size = 1 };
 	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	CHECK(own >= 0 && unshare(CLONE_NEWPID) == 0);

@@ -85,7 +85,8 @@ static inline const char *behind_last(const char *text, char separator)
 	return found ? found + 1 : text;
 }
 
-__attribute__((format(printf, 2, 3))) static inline void name_object(struct step *step, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static inline void name_object(struct step *step, const char *format,
+								     ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
@@ -183,9 +184,10 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 static inline void note(struct trace *trace, const struct step *step, const struct user_regs_struct *call)
 {
 	bool failed = (long)call->rax < 0, is_removal = step->object[0] == '-';
-	const char *result = strcmp(step->call, "openat") == 0 ? step->object :
-			     strcmp(step->call, "perf_event_open") == 0 ? "event" :
-			     strcmp(step->call, "bpf") == 0 ? "link" : NULL;
+	const char *result = strcmp(step->call, "openat") == 0		  ? step->object
+			     : strcmp(step->call, "perf_event_open") == 0 ? "event"
+			     : strcmp(step->call, "bpf") == 0		  ? "link"
+									  : NULL;
 	if (result && !failed)
 		snprintf(trace->objects[call->rax % MAX_FDS], sizeof(trace->objects[0]), "%s", result);
 	if (strcmp(step->call, "write") == 0 && !failed)
@@ -266,8 +268,9 @@ static inline bool follow(pid_t child, const struct injection *injection, struct
 			CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 			return false;
 		}
-		error = meant && injection->error ? injection->error :
-			injection->no_links && call.orig_rax == SYS_bpf ? EINVAL : 0;
+		error = meant && injection->error			  ? injection->error
+			: injection->no_links && call.orig_rax == SYS_bpf ? EINVAL
+									  : 0;
 		/* A close fails as Linux has it fail: the fd is closed all the same (close(2)). */
 		if (error && call.orig_rax != SYS_close) {
 			call.orig_rax = (unsigned long)-1;

@@ -29,7 +29,8 @@ TEST(the_fd_is_a_links_where_there_are_links)
 	int error = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size);
 	CHECK_EQ(error == 0, has_perf_links());
 	if (!error) {
-		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(program(&p, "on_entry")), &prog_info, &prog_size) == 0);
+		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(program(&p, "on_entry")), &prog_info,
+					     &prog_size) == 0);
 		CHECK_EQ(info.prog_id, prog_info.id);
 	}
 	DESTROY(link);
@@ -42,7 +43,8 @@ static bool tells_its_function(int fd)
 	char function[128] = "";
 	__u32 length = sizeof(function), prog_id, type;
 	__u64 offset, address;
-	return bpf_task_fd_query(getpid(), fd, 0, function, &length, &prog_id, &type, &offset, &address) == 0 &&
+	return bpf_task_fd_query(getpid(), fd, 0, function, &length, &prog_id, &type, &offset, &address) ==
+		       0 &&
 	       strcmp(function, CALL_SYMBOL) == 0;
 }
 

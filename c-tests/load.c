@@ -78,7 +78,8 @@ static void *attach_and_destroy(void *argument)
 		/* This is another call. */
 		call(numbers[!name], any_of(worker, MOST_CALLS));
 		if (round == worker->rounds - 1)
-			link = __atomic_exchange_n(&left_over[any_of(worker, THREADS)], link, __ATOMIC_SEQ_CST);
+			link = __atomic_exchange_n(&left_over[any_of(worker, THREADS)], link,
+						   __ATOMIC_SEQ_CST);
 		DESTROY(link);
 		if (round < worker->rounds - 1)
 			call(numbers[name], any_of(worker, MOST_CALLS));

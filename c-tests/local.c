@@ -30,8 +30,8 @@ static void *libbpf;
 typedef struct bpf_link *(*attach_fn)(const struct bpf_program *, const char *,
 				      const struct bpf_ksyscall_opts *);
 /* Without the preloading it is the libbpf's own. */
-#define bpf_program__attach_ksyscall                                                    \
-	((attach_fn)dlsym(getenv("KSYSCALL_TEST_ANY_LIBRARY") ? libbpf : RTLD_DEFAULT,  \
+#define bpf_program__attach_ksyscall                                                   \
+	((attach_fn)dlsym(getenv("KSYSCALL_TEST_ANY_LIBRARY") ? libbpf : RTLD_DEFAULT, \
 			  "bpf_program__attach_ksyscall"))
 #endif
 
@@ -167,8 +167,9 @@ static void use_all(const glob_t *found, int global)
 		/* Each has a callback of its own, which alone gets its programs' warnings. */
 		warnings = 0;
 		libbpf_set_print(count_warning);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&programs[i], "on_entry"), "no_such_call", NULL),
-			    ENOENT);
+		CHECK_FAILS(
+			bpf_program__attach_ksyscall(program(&programs[i], "on_entry"), "no_such_call", NULL),
+			ENOENT);
 		CHECK_EQ(warnings, 1);
 		libbpf_set_print(NULL);
 	}
@@ -220,7 +221,9 @@ TEST(without_libbpf_it_fails)
 	void *function = (void *)bpf_program__attach_ksyscall;
 	if (!function)
 		SKIP("without libbpf there is no function");
-	struct { char none; } program = { 0 };
+	struct {
+		char none;
+	} program = { 0 };
 	const struct bpf_program *prog = (const void *)&program;
 	/* There is no print callback to be told, so that stderr is. */
 	int error_output = dup(STDERR_FILENO), said[2];

@@ -19,8 +19,8 @@ static inline void forget_warnings(void)
 }
 
 /* For one thread. */
-__attribute__((format(printf, 2, 0))) static inline int
-keep_warning(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static inline int keep_warning(enum libbpf_print_level level,
+								     const char *format, va_list arguments)
 {
 	messages++;
 	if (level == LIBBPF_WARN) {

@@ -20,8 +20,8 @@ static unsigned char *options(size_t sz, __u64 cookie, unsigned char retprobe)
 	static char *page;
 	unsigned char whole[PAGE * PAGES] = { 0 };
 	if (!page) {
-		page = mmap(NULL, PAGE * (PAGES + 1), PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		page = mmap(NULL, PAGE * (PAGES + 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			    0);
 		CHECK(page != MAP_FAILED);
 		CHECK(munmap(page + PAGE * PAGES, PAGE) == 0);
 	}
@@ -142,10 +142,12 @@ TEST(a_set_byte_behind_the_fields_is_invalid)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		unsigned char *opts = options(sizes[i], 0, 0);
 		opts[17] = 1;
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, AS_OPTS(opts)), EINVAL);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, AS_OPTS(opts)),
+			    EINVAL);
 		opts[17] = 0;
 		opts[sizes[i] - 1] = 0x80;
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, AS_OPTS(opts)), EINVAL);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, AS_OPTS(opts)),
+			    EINVAL);
 	}
 	unload(&p);
 }

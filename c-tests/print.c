@@ -59,7 +59,9 @@ static int have_failed;
 static void *fail(void *prog)
 {
 	for (int i = 0; i < ROUNDS; i++)
-		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+		CHECK_FAILS(
+			bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
+			EINVAL);
 	__atomic_fetch_add(&have_failed, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -149,8 +151,8 @@ TEST(where_nothing_is_said_the_callback_is_left_alone)
 	stand_in_for_libbpfs(slow_set_print);
 	callback = count_warning;
 	for (int kind = 0; kind < 4; kind++) {
-		struct bpf_ksyscall_opts *opts =
-			OPTS(.retprobe = kind & 1, .bpf_cookie = kind & 2 && has_perf_links() ? 7 : 0);
+		struct bpf_ksyscall_opts *opts = OPTS(.retprobe = kind & 1,
+						      .bpf_cookie = kind & 2 && has_perf_links() ? 7 : 0);
 		DESTROY(ATTACH(program(&p, "on_entry"), kind & 2 ? "stat" : CALL, opts));
 	}
 	CHECK_EQ(callback_calls, 0);

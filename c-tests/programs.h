@@ -18,11 +18,11 @@
 #include "calls.h"
 
 /* Puts a file into this program, between start_NAME and end_NAME. */
-#define EMBED(name, path)                                                               \
-	__asm__(".section .rodata\n.balign 8\n"                                         \
-		"start_" #name ": .incbin \"" path "\"\n"                               \
-		"end_" #name ":\n.previous\n");                                         \
-	extern const char start_##name[] __attribute__((visibility("hidden")));         \
+#define EMBED(name, path)                                                       \
+	__asm__(".section .rodata\n.balign 8\n"                                 \
+		"start_" #name ": .incbin \"" path "\"\n"                       \
+		"end_" #name ":\n.previous\n");                                 \
+	extern const char start_##name[] __attribute__((visibility("hidden"))); \
 	extern const char end_##name[] __attribute__((visibility("hidden")))
 
 EMBED(count, BPF_FOLDER "/count.bpf.o");
@@ -87,13 +87,13 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 }
 
 /* Attaches, which must work. */
-#define ATTACH(prog, name, opts)                                                        \
-	({                                                                              \
-		errno = 0;                                                              \
+#define ATTACH(prog, name, opts)                                                             \
+	({                                                                                   \
+		errno = 0;                                                                   \
 		struct bpf_link *attached_ = bpf_program__attach_ksyscall(prog, name, opts); \
-		if (!attached_ || libbpf_get_error(attached_))                          \
-			FAIL("attach of %s: errno %d: %s", name, errno, strerror(errno)); \
-		attached_;                                                              \
+		if (!attached_ || libbpf_get_error(attached_))                               \
+			FAIL("attach of %s: errno %d: %s", name, errno, strerror(errno));    \
+		attached_;                                                                   \
 	})
 
 #define DESTROY(link) CHECK_EQ(bpf_link__destroy(link), 0)
@@ -167,10 +167,10 @@ static inline void hide_tracefs(void)
 	CHECK(umount2("/sys/kernel/debug", MNT_DETACH) == 0);
 }
 
-#define MAIN                                                                            \
-	int main(int argc, char **argv)                                                 \
-	{                                                                               \
-		return run_tests(argc, argv, (void *)bpf_program__attach_ksyscall);     \
+#define MAIN                                                                        \
+	int main(int argc, char **argv)                                             \
+	{                                                                           \
+		return run_tests(argc, argv, (void *)bpf_program__attach_ksyscall); \
 	}
 
 #endif

@@ -47,7 +47,8 @@ TEST(programs_of_all_sections_attach)
 {
 	struct programs p = LOAD(sections);
 	struct chosen chosen;
-	CHOOSE(&chosen, &p, "on_kprobe", "on_entry", "on_tracepoint", "on_return", "on_any", "on_any_return", "on_stat");
+	CHOOSE(&chosen, &p, "on_kprobe", "on_entry", "on_tracepoint", "on_return", "on_any", "on_any_return",
+	       "on_stat");
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 	CHECK(!chosen.links[4] && !chosen.links[5]);
 	__u64 stats = counted(&p, STAT), traced = counted(&p, TRACEPOINT);
@@ -64,8 +65,13 @@ TEST(programs_of_all_sections_attach)
 
 TEST(each_attaches_alone)
 {
-	static const struct { const char *name; int slot; } rows[] = {
-		{ "on_entry", ON_ENTRY }, { "on_return", ON_RETURN }, { "on_kprobe", KPROBE },
+	static const struct {
+		const char *name;
+		int slot;
+	} rows[] = {
+		{ "on_entry", ON_ENTRY },
+		{ "on_return", ON_RETURN },
+		{ "on_kprobe", KPROBE },
 	};
 	struct programs p = LOAD(sections);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -116,7 +122,8 @@ TEST(a_skeleton_passes_over_programs)
 	struct bpf_link *own = ATTACH(program(&p, "on_entry"), "newuname", NULL);
 	chosen.links[1] = own;
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
-	CHECK(!chosen.links[0] && chosen.links[1] == own && !chosen.links[2] && !chosen.links[3] && chosen.links[4]);
+	CHECK(!chosen.links[0] && chosen.links[1] == own && !chosen.links[2] && !chosen.links[3] &&
+	      chosen.links[4]);
 	make_calls(3);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
 	CHECK_EQ(counted(&p, KPROBE), 3);
@@ -205,7 +212,9 @@ static int fail_attach(const struct bpf_program *prog, long cookie, struct bpf_l
 /* The program's own handlers of a section, also of one that is libbpf's. */
 TEST(handlers_of_the_program_are_kept)
 {
-	struct libbpf_prog_handler_opts opts = { .sz = sizeof(opts), .cookie = 7, .prog_attach_fn = no_attach };
+	struct libbpf_prog_handler_opts opts = { .sz = sizeof(opts),
+						 .cookie = 7,
+						 .prog_attach_fn = no_attach };
 	struct libbpf_prog_handler_opts failing = { .sz = sizeof(opts), .prog_attach_fn = fail_attach };
 	libbpf_set_print(NULL);
 	CHECK(libbpf_register_prog_handler("mine+", BPF_PROG_TYPE_KPROBE, 0, &failing) > 0);

@@ -4,7 +4,8 @@
  * process of its own, so that a crash is a failure, nothing that a library
  * keeps is left from the test before, and what a test does to its mounts, its
  * limits or its user ends with it. Around each test the open fds, the BPF links
- * of the system and the entries of kprobe_events are compared.
+ * of the system and the entries of kprobe_events are compared. What is printed is
+ * TAP 13, which testing/results.py reads.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -38,14 +39,14 @@ struct test {
 
 static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
-#define TEST(id)                                                                        \
-	static void test_##id(void);                                                    \
-	__attribute__((constructor)) static void register_##id(void)                    \
-	{                                                                               \
-		static struct test test = { #id, test_##id, NULL };                     \
-		*tests_end = &test;                                                     \
-		tests_end = &test.next;                                                 \
-	}                                                                               \
+#define TEST(id)                                                     \
+	static void test_##id(void);                                 \
+	__attribute__((constructor)) static void register_##id(void) \
+	{                                                            \
+		static struct test test = { #id, test_##id, NULL };  \
+		*tests_end = &test;                                  \
+		tests_end = &test.next;                              \
+	}                                                            \
 	static void test_##id(void)
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
@@ -71,58 +72,57 @@ __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int statu
 #define FAIL(format, ...) end(FAILED, "%s:%d: " format, __FILE__, __LINE__, ##__VA_ARGS__)
 #define SKIP(...) end(SKIPPED, __VA_ARGS__)
 
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		errno = 0;                                                              \
-		if (!(condition))                                                       \
-			FAIL("%s (errno %d: %s)", #condition, errno, strerror(errno));  \
+#define CHECK(condition)                                                               \
+	do {                                                                           \
+		errno = 0;                                                             \
+		if (!(condition))                                                      \
+			FAIL("%s (errno %d: %s)", #condition, errno, strerror(errno)); \
 	} while (0)
 
-#define CHECK_EQ(is, should)                                                            \
-	do {                                                                            \
-		long long is_ = (long long)(is), should_ = (long long)(should);         \
-		if (is_ != should_)                                                     \
-			FAIL("%s is %lld, not %s = %lld", #is, is_, #should, should_);  \
+#define CHECK_EQ(is, should)                                                           \
+	do {                                                                           \
+		long long is_ = (long long)(is), should_ = (long long)(should);        \
+		if (is_ != should_)                                                    \
+			FAIL("%s is %lld, not %s = %lld", #is, is_, #should, should_); \
 	} while (0)
 
-#define CHECK_TEXT(is, should)                                                          \
-	do {                                                                            \
-		const char *is_ = (is), *should_ = (should);                            \
-		if (!is_ || strcmp(is_, should_) != 0)                                  \
+#define CHECK_TEXT(is, should)                                                            \
+	do {                                                                              \
+		const char *is_ = (is), *should_ = (should);                              \
+		if (!is_ || strcmp(is_, should_) != 0)                                    \
 			FAIL("%s is '%s', not '%s'", #is, is_ ? is_ : "(null)", should_); \
 	} while (0)
 
-#define CHECK_HAS(text, part)                                                           \
-	do {                                                                            \
-		const char *text_ = (text), *part_ = (part);                            \
-		if (!strstr(text_, part_))                                              \
-			FAIL("%s does not say '%s': '%s'", #text, part_, text_);        \
+#define CHECK_HAS(text, part)                                                    \
+	do {                                                                     \
+		const char *text_ = (text), *part_ = (part);                     \
+		if (!strstr(text_, part_))                                       \
+			FAIL("%s does not say '%s': '%s'", #text, part_, text_); \
 	} while (0)
 
 /* An attach that must answer NULL and this errno. */
-#define CHECK_FAILS(attach, error)                                                      \
-	do {                                                                            \
-		errno = 0;                                                              \
-		struct bpf_link *link_ = (attach);                                      \
-		int errno_ = errno;                                                     \
-		if (link_)                                                              \
-			FAIL("%s attached", #attach);                                   \
-		if (errno_ != (error))                                                  \
-			FAIL("%s: errno %d (%s), not " #error, #attach, errno_,         \
-			     strerror(errno_));                                         \
+#define CHECK_FAILS(attach, error)                                                                 \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		struct bpf_link *link_ = (attach);                                                 \
+		int errno_ = errno;                                                                \
+		if (link_)                                                                         \
+			FAIL("%s attached", #attach);                                              \
+		if (errno_ != (error))                                                             \
+			FAIL("%s: errno %d (%s), not " #error, #attach, errno_, strerror(errno_)); \
 	} while (0)
 
 /* Runs `body` in a child of the test, which has to end well. */
-#define IN_CHILD(body)                                                                  \
-	do {                                                                            \
-		pid_t child_ = fork();                                                  \
-		CHECK(child_ >= 0);                                                     \
-		if (child_ == 0) {                                                      \
-			alarm(TIME_LIMIT);                                              \
-			body;                                                           \
-			_exit(PASSED);                                                  \
-		}                                                                       \
-		ends_well(child_);                                                      \
+#define IN_CHILD(body)                     \
+	do {                               \
+		pid_t child_ = fork();     \
+		CHECK(child_ >= 0);        \
+		if (child_ == 0) {         \
+			alarm(TIME_LIMIT); \
+			body;              \
+			_exit(PASSED);     \
+		}                          \
+		ends_well(child_);         \
 	} while (0)
 
 /* Seconds after which a test counts as hung. */
@@ -224,6 +224,29 @@ static inline bool is_ours(void *function)
 }
 #endif
 
+static int results;
+
+/* Prints a result, and why it is none that passed. */
+__attribute__((format(printf, 3, 4))) static inline int say(int result, const char *name, const char *format,
+							    ...)
+{
+	char reason[1100];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	if (!results++)
+		puts("TAP version 13");
+	printf("%s %d - %s", result == FAILED ? "not ok" : "ok", results, name);
+	if (result == SKIPPED)
+		printf(" # SKIP %s", reason);
+	putchar('\n');
+	if (result == FAILED)
+		for (char *line = strtok(reason, "\n"); line; line = strtok(NULL, "\n"))
+			printf("# %s\n", line);
+	return result;
+}
+
 static inline int run_test(const struct test *test)
 {
 	int reason[2];
@@ -259,26 +282,17 @@ static inline int run_test(const struct test *test)
 	/* What one test left behind is not the next one's failure. */
 	if (left != entries)
 		clear_entries();
-	if (WIFSIGNALED(status)) {
-		printf("not ok %s: ended by signal %d%s\n", test->name, WTERMSIG(status),
-		       WTERMSIG(status) == SIGALRM ? " (hung)" : "");
-		return FAILED;
-	}
-	if (WEXITSTATUS(status) == SKIPPED) {
-		printf("skip %s: %s\n", test->name, text);
-		return SKIPPED;
-	}
-	if (WEXITSTATUS(status) != PASSED) {
-		printf("not ok %s: %s\n", test->name, text);
-		return FAILED;
-	}
-	if (left != entries) {
-		printf("not ok %s: kprobe_events has %d entries, before it had %d\n", test->name, left,
-		       entries);
-		return FAILED;
-	}
-	printf("ok %s\n", test->name);
-	return PASSED;
+	if (WIFSIGNALED(status))
+		return say(FAILED, test->name, "ended by signal %d%s", WTERMSIG(status),
+			   WTERMSIG(status) == SIGALRM ? " (hung)" : "");
+	if (WEXITSTATUS(status) == SKIPPED)
+		return say(SKIPPED, test->name, "%s", text);
+	if (WEXITSTATUS(status) != PASSED)
+		return say(FAILED, test->name, "%s", text);
+	if (left != entries)
+		return say(FAILED, test->name, "kprobe_events has %d entries, before it had %d", left,
+			   entries);
+	return say(PASSED, test->name, "%s", "");
 }
 
 /*
@@ -288,22 +302,19 @@ static inline int run_test(const struct test *test)
  */
 static inline int run_tests(int argc, char **argv, void *function)
 {
-	int result = PASSED;
-	if (!getenv("KSYSCALL_TEST_ANY_LIBRARY")) {
-		if (!is_ours(function)) {
-			printf("not ok this_library_answers: the function is in %s\n", file_of(function));
-			return FAILED;
-		}
-		printf("ok this_library_answers\n");
-	}
-	for (struct test *test = tests; test; test = test->next) {
+	bool failed = false;
+	if (!getenv("KSYSCALL_TEST_ANY_LIBRARY"))
+		failed = say(is_ours(function) ? PASSED : FAILED, "this_library_answers",
+			     "the function is in %s", file_of(function)) == FAILED;
+	for (struct test *test = failed ? NULL : tests; test; test = test->next) {
 		bool wanted = argc < 2;
 		for (int i = 1; i < argc; i++)
 			wanted |= strcmp(argv[i], test->name) == 0;
 		if (wanted && run_test(test) == FAILED)
-			result = FAILED;
+			failed = true;
 	}
-	return result;
+	printf("1..%d\n", results);
+	return failed;
 }
 
 #endif

@@ -50,7 +50,8 @@ static void answers_as_the_kernel(const struct programs *p, struct bpf_program *
 {
 	bool taken = kernel_takes(prog);
 	for (int kind = 0; kind < 4; kind++) {
-		struct bpf_ksyscall_opts *opts = OPTS(.retprobe = kind & 1, .bpf_cookie = kind & 2 ? slot : 0);
+		struct bpf_ksyscall_opts *opts = OPTS(.retprobe = kind & 1,
+						      .bpf_cookie = kind & 2 ? slot : 0);
 		if (opts->bpf_cookie && !has_perf_links()) {
 			CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, opts), EOPNOTSUPP);
 		} else if (taken) {
@@ -148,8 +149,8 @@ TEST(each_attach_type_at_first)
 			struct programs p;
 			if (load_for(&p, start_count, end_count, "on_entry", others[i])) {
 				bool taken = kernel_takes(program(&p, "on_entry"));
-				struct bpf_link *link =
-					bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL);
+				struct bpf_link *link = bpf_program__attach_ksyscall(program(&p, "on_entry"),
+										     CALL, NULL);
 				CHECK_EQ(link != NULL, taken);
 				CHECK_EQ(bpf_link__destroy(link), 0);
 				unload(&p);
@@ -171,7 +172,8 @@ TEST(every_attach_type)
 		struct bpf_link *link = bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL);
 		int error = link ? 0 : errno;
 		if (error != (taken ? 0 : EINVAL))
-			FAIL("attach type %d: errno %d; the kernel %s it", type, error, taken ? "takes" : "refuses");
+			FAIL("attach type %d: errno %d; the kernel %s it", type, error,
+			     taken ? "takes" : "refuses");
 		CHECK_EQ(fires(&p, ON_ENTRY), taken);
 		CHECK_EQ(bpf_link__destroy(link), 0);
 		unload(&p);

@@ -6,15 +6,15 @@
 #include <pthread.h>
 
 /* Fails with one warning, which has all the parts. */
-#define WARNS(attach, error, ...)                                                       \
-	do {                                                                            \
-		static const char *const parts[] = { __VA_ARGS__ };                     \
-		forget_warnings();                                                      \
-		CHECK_FAILS(attach, error);                                             \
-		CHECK_EQ(warnings, 1);                                                  \
-		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)           \
-			CHECK_HAS(warned, parts[i]);                                    \
-		CHECK_EQ(warned[strlen(warned) - 1], '\n');                             \
+#define WARNS(attach, error, ...)                                             \
+	do {                                                                  \
+		static const char *const parts[] = { __VA_ARGS__ };           \
+		forget_warnings();                                            \
+		CHECK_FAILS(attach, error);                                   \
+		CHECK_EQ(warnings, 1);                                        \
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) \
+			CHECK_HAS(warned, parts[i]);                          \
+		CHECK_EQ(warned[strlen(warned) - 1], '\n');                   \
 	} while (0)
 
 TEST(a_warning_says_why)
@@ -28,9 +28,10 @@ TEST(a_warning_says_why)
 	WARNS(bpf_program__attach_ksyscall(prog, "a\nb\xff", NULL), EINVAL, "'a?b?'");
 	WARNS(bpf_program__attach_ksyscall(prog, NULL, NULL), EINVAL, "(null)", "name");
 	WARNS(bpf_program__attach_ksyscall(NULL, CALL, NULL), EINVAL, "program");
-	WARNS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL, "sz");
-	WARNS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL,
-	      CALL_SYMBOL, "BPF_PROG_TYPE_KPROBE", "not sleepable", "kprobe.multi");
+	WARNS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL,
+	      "sz");
+	WARNS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL, CALL_SYMBOL,
+	      "BPF_PROG_TYPE_KPROBE", "not sleepable", "kprobe.multi");
 	unload(&p);
 }
 
@@ -100,7 +101,9 @@ enum { THREADS = 4, ROUNDS = 50 };
 static void *fail(void *prog)
 {
 	for (int i = 0; i < ROUNDS; i++)
-		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+		CHECK_FAILS(
+			bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
+			EINVAL);
 	return NULL;
 }
 

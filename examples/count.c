@@ -14,8 +14,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3 || !object || bpf_object__load(object))
 		return 2;
-	link = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, "count"),
-					    argv[1], NULL);
+	link = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, "count"), argv[1], NULL);
 	if (!link)
 		return perror(argv[1]), 1;
 	if (system(argv[2]) == 0 &&

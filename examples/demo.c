@@ -67,11 +67,8 @@ static const struct {
 #ifdef SYS_stat
 	{ "stat", call_stat },
 #endif
-	{ "uname", call_uname },
-	{ "sendfile", call_sendfile },
-	{ "umount2", call_umount2 },
-	{ "getpid", call_getpid },
-	{ "frobnicate", call_nothing },
+	{ "uname", call_uname },   { "sendfile", call_sendfile },  { "umount2", call_umount2 },
+	{ "getpid", call_getpid }, { "frobnicate", call_nothing },
 };
 
 /* The part of struct bpf_link_info that Linux 6.6 added for kprobes. */
@@ -86,8 +83,7 @@ struct kprobe_link_info {
 static const char *function_of(struct bpf_link *link)
 {
 	static char name[128];
-	struct kprobe_link_info info = { .func_name = (__u64)(unsigned long)name,
-					 .name_len = sizeof(name) };
+	struct kprobe_link_info info = { .func_name = (__u64)(unsigned long)name, .name_len = sizeof(name) };
 	__u32 size = sizeof(info);
 
 	strcpy(name, "(the kernel does not say)");
@@ -125,8 +121,8 @@ int main(int argc, char **argv)
 		for (int n = 0; n < CALLS; n++)
 			calls[i].call();
 		bpf_map_lookup_elem(hits_fd, &i, &hits);
-		printf("%s\t%s\t%llu of %d\n", calls[i].name, function_of(link),
-		       (unsigned long long)hits, CALLS);
+		printf("%s\t%s\t%llu of %d\n", calls[i].name, function_of(link), (unsigned long long)hits,
+		       CALLS);
 		bpf_link__destroy(link);
 	}
 	bpf_object__close(object);

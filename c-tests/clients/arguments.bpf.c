@@ -68,8 +68,7 @@ int BPF_KRETPROBE(on_return, long value)
 }
 
 SEC("ksyscall/prctl")
-int BPF_KSYSCALL(on_prctl, int option, unsigned long b, unsigned long c, unsigned long d,
-		 unsigned long e)
+int BPF_KSYSCALL(on_prctl, int option, unsigned long b, unsigned long c, unsigned long d, unsigned long e)
 {
 	if (!is_traced())
 		return 0;

@@ -55,13 +55,13 @@ int main(void)
 	CHECK(arguments_bpf__attach(skeleton) == 0);
 	CHECK(!skeleton->links.on_probe_read);
 	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = 0xc00c1e);
-	skeleton->links.on_probe_read =
-		bpf_program__attach_ksyscall(skeleton->progs.on_probe_read, "copy_file_range", &opts);
+	skeleton->links.on_probe_read = bpf_program__attach_ksyscall(skeleton->progs.on_probe_read,
+								     "copy_file_range", &opts);
 	CHECK(skeleton->links.on_probe_read);
 
 	/* The kernel looks at the flags first, and has none. */
-	long result = RESULT(syscall(SYS_copy_file_range, 101, 0x1111111122222222, 103,
-				     0x4444444433333333, 0x5555555566666666, 0x77777777));
+	long result = RESULT(syscall(SYS_copy_file_range, 101, 0x1111111122222222, 103, 0x4444444433333333,
+				     0x5555555566666666, 0x77777777));
 	static const char *const six = "0x65 0x1111111122222222 0x67 0x4444444433333333 "
 				       "0x5555555566666666 0x77777777";
 	did("ksyscall %s", six);

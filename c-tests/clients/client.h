@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What the clients share. Each prints a line "did ..." for what it did and should
- * be seen, and a line "saw ..." for what its BPF programs saw of it; in-guest
- * compares the two, and the whole with what is printed under the other library.
+ * be seen, and a line "saw ..." for what its BPF programs saw of it;
+ * testing/test_clients.py compares the two, and the whole with what is printed under the other library.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -29,26 +29,26 @@
 #define did(format, ...) printf("did " format "\n", ##__VA_ARGS__)
 #define saw(format, ...) printf("saw " format "\n", ##__VA_ARGS__)
 
-#define DIE(what)                                                                       \
-	do {                                                                            \
+#define DIE(what)                                                                              \
+	do {                                                                                   \
 		fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, what, strerror(errno)); \
-		exit(1);                                                                \
+		exit(1);                                                                       \
 	} while (0)
 
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition))                                                       \
-			DIE(#condition);                                                \
+#define CHECK(condition)                 \
+	do {                             \
+		if (!(condition))        \
+			DIE(#condition); \
 	} while (0)
 
 /* A process that cannot exist. */
 enum { NOBODY = 0x7ffffff1 };
 
 /* What the kernel answers, as the BPF programs see it. */
-#define RESULT(call)                                                                    \
-	({                                                                              \
-		long result_ = (call);                                                  \
-		result_ < 0 ? -(long)errno : result_;                                   \
+#define RESULT(call)                                  \
+	({                                            \
+		long result_ = (call);                \
+		result_ < 0 ? -(long)errno : result_; \
 	})
 
 #endif

@@ -30,8 +30,8 @@ static __always_inline int leave(void *ctx, long result)
 }
 
 SEC("ksyscall/mount")
-int BPF_KSYSCALL(on_mount, const char *source, const char *target, const char *type,
-		 unsigned long flags, const char *data)
+int BPF_KSYSCALL(on_mount, const char *source, const char *target, const char *type, unsigned long flags,
+		 const char *data)
 {
 	__u32 thread = (__u32)bpf_get_current_pid_tgid();
 	struct event event = { .flags = flags };

@@ -47,8 +47,8 @@ int main(void)
 	CHECK(skeleton);
 	skeleton->rodata->traced = getpid();
 	CHECK(mounts_bpf__load(skeleton) == 0);
-	struct perf_buffer *buffer = perf_buffer__new(bpf_map__fd(skeleton->maps.events), 16,
-						      on_event, on_lost, NULL, NULL);
+	struct perf_buffer *buffer = perf_buffer__new(bpf_map__fd(skeleton->maps.events), 16, on_event,
+						      on_lost, NULL, NULL);
 	CHECK(buffer);
 
 	struct bpf_link *links[4];

@@ -14,13 +14,20 @@
 
 #include "calls.skel.h"
 
-namespace {
+namespace
+{
 
 constexpr int nobody = 0x7ffffff1;
 
 struct Destroy {
-	void operator()(calls_bpf *skeleton) const { calls_bpf::destroy(skeleton); }
-	void operator()(bpf_link *link) const { bpf_link__destroy(link); }
+	void operator()(calls_bpf *skeleton) const
+	{
+		calls_bpf::destroy(skeleton);
+	}
+	void operator()(bpf_link *link) const
+	{
+		bpf_link__destroy(link);
+	}
 };
 using Skeleton = std::unique_ptr<calls_bpf, Destroy>;
 using Link = std::unique_ptr<bpf_link, Destroy>;
@@ -57,8 +64,8 @@ try {
 	call(3);
 	std::cout << "did entries 3 returns 3 argument " << nobody << " result " << -ESRCH << '\n';
 	std::cout << "saw entries " << skeleton->bss->entries << " returns " << skeleton->bss->returns
-		  << " argument " << skeleton->bss->last_argument << " result "
-		  << skeleton->bss->last_result << '\n';
+		  << " argument " << skeleton->bss->last_argument << " result " << skeleton->bss->last_result
+		  << '\n';
 
 	/* The same program several times, each link with a life of its own. */
 	std::map<std::string, Link> links;
@@ -75,8 +82,8 @@ try {
 		attach(skeleton->progs.on_other, "no_such_call");
 		std::cout << "saw no_such_call: attached\n";
 	} catch (const std::system_error &error) {
-		std::cout << "saw " << std::string(error.what()).substr(0, 12) << ": "
-			  << error.code().value() << '\n';
+		std::cout << "saw " << std::string(error.what()).substr(0, 12) << ": " << error.code().value()
+			  << '\n';
 	}
 	return 0;
 } catch (const std::exception &error) {

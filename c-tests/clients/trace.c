@@ -51,8 +51,8 @@ int main(void)
 	skeleton->rodata->traced = getpid();
 	CHECK(trace_bpf__load(skeleton) == 0);
 	bool started = false;
-	struct ring_buffer *ring =
-		ring_buffer__new(bpf_map__fd(skeleton->maps.events), on_event, &started, NULL);
+	struct ring_buffer *ring = ring_buffer__new(bpf_map__fd(skeleton->maps.events), on_event, &started,
+						    NULL);
 	CHECK(ring);
 	CHECK(trace_bpf__attach(skeleton) == 0);
 	/* What was opened in order to attach is the library's own affair. */

@@ -30,7 +30,7 @@ struct bpf_ksyscall_opts {
 	size_t sz;
 	unsigned long long bpf_cookie;
 	bool retprobe;
-	size_t :0;
+	size_t : 0;
 };
 
 /* libbpf_print_fn_t. */
@@ -213,7 +213,11 @@ print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 #ifdef __ARM_EABI__
 /* The unwinder has its own; the name is only there to link it in. */
 __attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void);
-void __aeabi_unwind_cpp_pr0(void) {}
+void __aeabi_unwind_cpp_pr0(void)
+{
+}
 __attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr1(void);
-void __aeabi_unwind_cpp_pr1(void) {}
+void __aeabi_unwind_cpp_pr1(void)
+{
+}
 #endif

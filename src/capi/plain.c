@@ -8,15 +8,12 @@ struct bpf_link;
 struct bpf_program;
 struct bpf_ksyscall_opts;
 
-struct bpf_link *__wrap_bpf_program__attach_ksyscall(const struct bpf_program *prog,
-						     const char *syscall_name,
+struct bpf_link *__wrap_bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 						     const struct bpf_ksyscall_opts *opts);
-struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
-					      const char *syscall_name,
+struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 					      const struct bpf_ksyscall_opts *opts);
 
-struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
-					      const char *syscall_name,
+struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 					      const struct bpf_ksyscall_opts *opts)
 {
 	return __wrap_bpf_program__attach_ksyscall(prog, syscall_name, opts);

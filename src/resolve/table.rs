@@ -1,7 +1,7 @@
 //! The system calls of the architecture this was compiled for: which names
 //! there are and which kernel functions serve them.
 //!
-//! The tables are data, `tables/ARCH.tbl`, made by `scripts/syscall-tables` from
+//! The tables are data, `tables/ARCH.tbl`, made by `tools/syscall_tables` from
 //! the kernel's own syscall tables. A line is a call's name, then the functions
 //! to try, the first that the kernel has being the one that serves the call:
 //!

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Images of the options, asked of a kernel that is pretended and takes everything:
+ * options/CLASS/SIZE-NUMBER, or options/beyond-BYTE/SIZE.
+ */
+#include "answers.h"
+
+#include <limits.h>
+#include <sys/mman.h>
+
+#include <linux/perf_event.h>
+
+/* The kernel. */
+
+/* While this is set, no probe is opened and no program attached, which is quick. */
+static struct {
+	bool plays;
+	__u64 config;
+	__u64 cookie;
+} pretence;
+
+/* libbpf and libksyscall both call the C library's syscall() and ioctl(). */
+long syscall(long number, ...)
+{
+	static long (*real)(long, ...);
+	va_list list;
+	long a[6];
+	va_start(list, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(list, long);
+	va_end(list);
+	if (pretence.plays && number == SYS_perf_event_open) {
+		pretence.config = ((const struct perf_event_attr *)a[0])->config;
+		return dup(0);
+	}
+	if (pretence.plays && number == SYS_bpf && a[0] == BPF_LINK_CREATE) {
+		pretence.cookie = ((const union bpf_attr *)a[1])->link_create.perf_event.bpf_cookie;
+		return dup(0);
+	}
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list list;
+	va_start(list, request);
+	long argument = va_arg(list, long);
+	va_end(list);
+	if (pretence.plays)
+		return 0;
+	return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+/* The images. */
+
+enum { PAGE = 4096, COOKIE_AT = 8, RETPROBE_AT = 16, END_OF_FIELDS = 17 };
+
+static unsigned char *page_end;
+
+static __u64 random_bits(void)
+{
+	static __u64 state = 88172645463325252;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+/* Like ask(), of the kernel that takes everything. */
+static void ask_pretending(const struct question *q)
+{
+	pretence.config = pretence.cookie = ~0ULL;
+	errno = 0;
+	struct bpf_link *link = bpf_program__attach_ksyscall(q->prog, q->name, q->opts);
+	if (link) {
+		part("link");
+		part("config %#llx", (unsigned long long)pretence.config);
+		if (loaded.cookies)
+			part(pretence.cookie == q->cookie ? "its cookie" : "another cookie");
+		say_destroy(link);
+	} else {
+		part("%s", errno_name(errno));
+	}
+	finish();
+}
+
+/*
+ * Asks with these `sz` bytes, which end where there is no more memory. The case
+ * is named by what libbpf.h says that they mean.
+ */
+static void ask_image(const unsigned char *bytes, size_t sz)
+{
+	static int number;
+	const char *class = "plain";
+	size_t room = sz < sizeof(sz) ? sizeof(sz) : sz;
+	unsigned char *place = page_end - room;
+	__u64 cookie = 0;
+	bool retprobe = sz > RETPROBE_AT && bytes[RETPROBE_AT];
+	memcpy(place, bytes, room);
+	memcpy(place, &sz, sizeof(sz));
+	if (sz >= COOKIE_AT + sizeof(cookie))
+		memcpy(&cookie, bytes + COOKIE_AT, sizeof(cookie));
+	if (cookie || retprobe)
+		class = !cookie ? "return" : !retprobe ? "cookie" : "cookie-return";
+	for (size_t i = END_OF_FIELDS; i < sz; i++)
+		if (bytes[i])
+			class = "unknown";
+	if (sz < sizeof(sz))
+		class = "short";
+	begin("options/%s/%zu-%d", class, sz, ++number);
+	ask_pretending(&(struct question){
+		.prog = probe(false), .name = CALL, .opts = (void *)place, .cookie = cookie });
+}
+
+/* All behind the size. */
+static void random_image(unsigned char *bytes, size_t sz)
+{
+	for (size_t i = COOKIE_AT; i < sz; i++)
+		bytes[i] = (unsigned char)random_bits();
+}
+
+void ask_options(void)
+{
+	static unsigned char bytes[PAGE];
+	page_end = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(page_end != MAP_FAILED);
+	page_end += PAGE;
+	CHECK(munmap(page_end, PAGE) == 0);
+	/* What is found out once is found out of the real kernel. */
+	DESTROY(ATTACH(probe(false), CALL, NULL));
+	pretence.plays = true;
+	for (size_t sz = 0; sz <= PAGE; sz++) {
+		size_t fields = sz < END_OF_FIELDS ? sz : END_OF_FIELDS;
+		memset(bytes, 0, sizeof(bytes));
+		random_image(bytes, fields);
+		ask_image(bytes, sz);
+		if (sz > COOKIE_AT)
+			bytes[COOKIE_AT + random_bits() % (sz - COOKIE_AT)] =
+				(unsigned char)(1 << random_bits() % 8);
+		ask_image(bytes, sz);
+		random_image(bytes, sz);
+		ask_image(bytes, sz);
+	}
+	for (size_t i = COOKIE_AT; i < PAGE; i++) {
+		memset(bytes, 0, sizeof(bytes));
+		bytes[i] = (unsigned char)(1 << i % 8);
+		ask_image(bytes, PAGE);
+	}
+	for (size_t sz = COOKIE_AT; sz <= 32; sz++) {
+		for (size_t bit = COOKIE_AT * 8; bit < sz * 8; bit++) {
+			memset(bytes, 0, sizeof(bytes));
+			bytes[bit / 8] = (unsigned char)(1 << bit % 8);
+			ask_image(bytes, sz);
+		}
+	}
+	/* Sizes that promise more than there is, up to those that are negative as ssize_t. */
+	static const size_t too_large[] = { 25,
+					    PAGE,
+					    SSIZE_MAX,
+					    (size_t)SSIZE_MAX + 1,
+					    (size_t)SSIZE_MAX + 17,
+					    (size_t)SSIZE_MAX + 18,
+					    SIZE_MAX - 16,
+					    SIZE_MAX };
+	for (size_t i = 0; i < sizeof(too_large) / sizeof(too_large[0]); i++) {
+		for (int unknown = 0; unknown < 2; unknown++) {
+			struct bpf_ksyscall_opts *opts = (void *)(page_end - sizeof(*opts));
+			memset(opts, 0, sizeof(*opts));
+			opts->sz = too_large[i];
+			page_end[-1] = (unsigned char)unknown;
+			begin("options/beyond-%s/%zu", unknown ? "unknown" : "zero", too_large[i]);
+			in_peril(ask_pretending,
+				 &(struct question){ .prog = probe(false), .name = CALL, .opts = opts });
+		}
+	}
+	pretence.plays = false;
+}

@@ -1,0 +1,162 @@
+"""What is built on this machine: the library, the C tests, the BPF and Rust programs."""
+
+import functools
+import json
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from testing import packages
+from testing.packages import say
+from testing.targets import BOUND_LIBBPFS, STATIC_LIBBPFS, SUITES
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+C_TESTS = ROOT / "c-tests"
+
+
+class BuildError(Exception):
+    """A command that builds something failed; the text is the command and what it said."""
+
+
+def run(*command, env=None, **options):
+    """Runs a command from the top folder and gives what it printed; a failure is a BuildError."""
+    command = [str(word) for word in command]
+    done = subprocess.run(command, cwd=options.pop("cwd", ROOT), env={**os.environ, **(env or {})}, text=True,
+                          stdin=options.pop("stdin", subprocess.DEVNULL), capture_output=True, **options)
+    if done.returncode:
+        raise BuildError(f"{shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@functools.cache
+def library():
+    """The folder of the library; LIBRARY is one of another build to test."""
+    if other := os.environ.get("LIBRARY"):
+        return Path(other).resolve()
+    say("building the library")
+    run("make", "-s", "all")
+    return BUILD
+
+
+@functools.cache
+def multiarch():
+    return run("cc", "-print-multiarch").strip()
+
+
+def bpf(source, out, *options):
+    """A BPF object of one source file."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    run("clang", "-O2", "-g", *(options or ("-target", "bpf", "-D__TARGET_ARCH_x86")),
+        "-idirafter", f"/usr/include/{multiarch()}", "-c", source, "-o", out)
+    return out
+
+
+@functools.cache
+def installed():
+    """The library as `make install` puts it under a folder, and the environment for
+    pkg-config to find it there."""
+    stage = BUILD / "install"
+    run("make", "-s", "install", f"DESTDIR={stage}", "PREFIX=/opt", "LIBDIR=/opt/lib")
+    return stage, {"PKG_CONFIG_PATH": str(stage / "opt/lib/pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(stage)}
+
+
+def linked(source, out):
+    """A C program linked to the installed library and this system's libbpf."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    flags = run("pkg-config", "--cflags", "--libs", "libksyscall", env=installed()[1]).split()
+    run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", out, *flags, "-lbpf")
+    return out
+
+
+def target_dir():
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+
+def rust_test(name):
+    """The program of one file of tests/."""
+    said = run("cargo", "test", "--locked", "--quiet", "--test", name, "--no-run", "--message-format=json")
+    found = [m["executable"] for m in map(json.loads, said.splitlines())
+             if m.get("executable") and m["target"]["name"] == name]
+    return Path(found[-1])
+
+
+def rust_example(name, *options):
+    run("cargo", "build", "--locked", "--quiet", "--example", name, *options)
+    return target_dir() / ("release" if "--release" in options else "debug") / "examples" / name
+
+
+# --- The C tests ----------------------------------------------------------------
+
+@functools.cache
+def libbpf(name):
+    """A folder with a libbpf and its headers, and its SONAME."""
+    if name in BOUND_LIBBPFS:
+        return bound_libbpf(name), "libbpf.so.1"
+    suite = SUITES[name]
+    return packages.unpack(name, "amd64", "libbpf-dev", suite.libbpf_package), suite.soname
+
+
+def bound_libbpf(name):
+    """Builds the newest of Debian, from its source package, as some distributions do."""
+    source = packages.unpack("sid", "source", "libbpf")
+    version = re.search(r"\((.*?)\)", (source / "debian/changelog").read_text())[1]
+    # Of this system, as its libelf and zlib are.
+    folder = packages.CACHE / "built" / f"libbpf-{version}-{name}-gcc{run('cc', '-dumpfullversion').strip()}"
+    if folder.is_dir():
+        return folder
+    say(f"building libbpf {version}, {name}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    cflags, ldflags = BOUND_LIBBPFS[name]
+    with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
+        tree = Path(work, "tree")
+        # None of the flags of who calls: they are what is tested.
+        run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "-j2", "-C", source / "src",
+            f"OBJDIR={work}/objects", f"DESTDIR={tree}", "PREFIX=/usr", f"LIBDIR=/usr/lib/{multiarch()}",
+            f"CFLAGS={cflags}", f"LDFLAGS={ldflags}", "install")
+        # Else the tests would tell nothing: it has the function, and does not call it by its name.
+        library = next(tree.glob("usr/lib/*/libbpf.so.1"))
+        if (" bpf_program__attach_ksyscall@" not in run("readelf", "-W", "--dyn-syms", library)
+                or re.search("JU?MP_SLO.*bpf_program__attach_ksyscall", run("readelf", "-rW", library))):
+            raise BuildError(f"libbpf {version} is not bound to itself by {ldflags}")
+        # Another run may have been quicker.
+        if not folder.is_dir():
+            tree.rename(folder)
+    return folder
+
+
+@functools.cache
+def static_flags():
+    """The linker's options for libksyscall.a; none with a LIBRARY of another build."""
+    if os.environ.get("LIBRARY"):
+        return ""
+    return run("pkg-config", "--libs", "libksyscall-static", env=installed()[1]).strip()
+
+
+@functools.cache
+def c_programs(name, once):
+    """The programs for a libbpf, as MODE/PROGRAM; `once` adds those that need no more than one."""
+    is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
+    soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
+    return run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}", f"ONCE={once or ''}",
+               f"STATIC={is_static or ''}").split()
+
+
+@functools.cache
+def c_tests(name, programs):
+    """Builds programs for a libbpf into a tree for the guest, and gives that tree."""
+    say(f"building for the libbpf of {name}")
+    out = BUILD / "c-tests/guest"
+    out.mkdir(parents=True, exist_ok=True)
+    folder, soname = libbpf(name)
+    libc = SUITES[SUITES[name].libc if name in SUITES else "trixie"]
+    headers, _ = libbpf("bookworm")
+    run("make", "-s", "-j2", "-C", C_TESTS, f"SUITE={name}", f"SONAME={soname}", f"OUT={out}",
+        "PROGRAMS=" + " ".join(f"{out}/{name}/{program}" for program in programs), f"LIBBPF={folder}",
+        f"LIBC={packages.unpack(libc.name, 'amd64', *libc.libraries, 'libgcc-s1', 'libstdc++6')}",
+        f"BPF_HEADERS={headers}", f"LIBRARY={library()}",
+        f"STATIC={static_flags() if name in STATIC_LIBBPFS else ''}")
+    return out

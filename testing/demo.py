@@ -1,0 +1,94 @@
+"""Shows libbpf and libksyscall side by side: attaches one BPF program to some system calls
+by name, makes the calls, and counts how often the program ran.
+
+    python3 -m testing.demo
+
+In a virtual machine with the kernel of trixie, or of SUITE; with NATIVE=1 on this one, as root.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from testing import build
+from testing.build import BUILD
+from testing.packages import Unavailable, say
+from testing.vm import Failure, Machine, end_by_signals
+
+OUT = BUILD / "demo"
+# The four runs, one column of the table each, in the folder of the programs.
+RUN = """#!/bin/sh
+uname -r
+cd "$(dirname "$0")" || exit 1
+echo "= libbpf" && ./demo demo.bpf.o &&
+    echo "= preloaded" && LD_PRELOAD=$PWD/libksyscall.so.1 ./demo demo.bpf.o &&
+    echo "= linked" && LD_LIBRARY_PATH=. ./demo-linked demo.bpf.o &&
+    echo "= rust" && ./demo-rust demo.bpf.o
+"""
+
+
+def programs():
+    say("building the BPF program, the C program twice and the Rust program")
+    (OUT / "run").write_text(RUN)
+    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-lbpf", "-o", OUT / "demo")
+    return {"run": OUT / "run", "demo": OUT / "demo",
+            "demo.bpf.o": build.bpf("examples/demo.bpf.c", OUT / "demo.bpf.o", "-target", "bpf"),
+            "demo-linked": build.linked("examples/demo.c", OUT / "demo-linked"),
+            "demo-rust": build.rust_example("demo", "--release"),
+            "libksyscall.so.1": build.library() / "libksyscall.so.1"}
+
+
+def native(files):
+    if not Path("/sys/bus/event_source/devices/kprobe").exists():
+        raise Unavailable(f"this machine's kernel {os.uname().release} has no kprobes;"
+                          " run `make demo` for one in a virtual machine")
+    for name, file in files.items():
+        if file != OUT / name:
+            (OUT / name).write_bytes(file.read_bytes())
+            (OUT / name).chmod(0o755)
+    return subprocess.run(["sh", OUT / "run"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def guest(files):
+    suite = os.environ.get("SUITE") or "trixie"
+    say(f"booting Debian {suite}'s kernel in a virtual machine (downloads it the first time)")
+    with Machine(suite) as machine:
+        for name, file in files.items():
+            machine.put(file, f"/demo/{name}")
+        machine.folders.append(OUT)
+        [outcome] = machine.run(["exec sh /demo/run"])
+    if outcome.status:
+        raise Failure(f"exit status {outcome.status}:\n{outcome.output}{outcome.trouble}")
+    return outcome.output
+
+
+def table(said):
+    kernel, *lines = said.splitlines()
+    runs = {}
+    for line in lines:
+        if line.startswith("= "):
+            runs[line[2:]] = rows = {}
+        elif len(cells := line.split("\t")) == 3:
+            rows[cells[0]] = cells[1:]
+    form = "{:<11}| {:<25} {:<7}| {:<27} {:<7}| {:<7}| {}"
+    yield f"\nLinux {kernel}, {os.uname().machine}: each call was made three times\n"
+    yield form.format("", "libbpf alone", "", "libksyscall preloaded", "", "linked", "Rust")
+    yield form.format("syscall", "attached to", "fired", "attached to", "fired", "fired", "fired")
+    for call in runs["libbpf"]:
+        yield form.format(call, *runs["libbpf"][call], *runs["preloaded"][call], runs["linked"][call][1],
+                          runs["rust"][call][1])
+
+
+def main():
+    end_by_signals()
+    OUT.mkdir(parents=True, exist_ok=True)
+    try:
+        said = (native if os.environ.get("NATIVE") == "1" else guest)(programs())
+    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
+        sys.exit(f"demo: {error}")
+    print("\n".join(table(said)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Compares the answers of libbpf with those of libksyscall. Each difference must be one of
+differences.toml, and each row and each answer of that be seen. libbpf 0.3 has no such
+function: there the answers must be those of expected.toml.
+
+    python3 -m testing.differential
+
+makes the table of docs/compatibility.md anew.
+"""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+from testing.results import Results
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs/compatibility.md"
+HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n"
+
+
+class Difference:
+    """A row of the table, and which of its answers were seen."""
+
+    def __init__(self, row):
+        self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
+        self.sides = {side: row[side] for side in ("libbpf", "libksyscall")}
+        self.count, self.seen = 0, set()
+
+    def markdown(self):
+        texts = [side.get("text", "{}").format(*(f"`{answer}`" for answer in side["answers"]))
+                 for side in self.sides.values()]
+        return f"| {' | '.join([f'`{self.id}`', self.situation, *texts, self.why])} |\n"
+
+    def is_about(self, case):
+        return any(re.search(pattern, case) for pattern in self.cases)
+
+    def explains(self, theirs, ours):
+        """Whether the row says that these answers differ so. Of an attach that one library
+        refused, the other's answer counts up to how often the program runs."""
+        their, our = theirs.split(", "), ours.split(", ")
+        is_same_kind = their[0] == our[0]
+        if not is_same_kind:
+            their, our = their[:2], our[:2]
+        used = set()
+        for i in range(max(len(their), len(our))):
+            pair = {"libbpf": their[i:i + 1], "libksyscall": our[i:i + 1]}
+            if pair["libbpf"] != pair["libksyscall"]:
+                used |= {(side, part[0]) for side, part in pair.items() if part}
+        if not all(answer in self.sides[side]["answers"] for side, answer in used):
+            return False
+        # `link, runs 0` against `link, runs 1`: both are links.
+        if is_same_kind:
+            used |= {(side, their[0]) for side in self.sides if their[0] in self.sides[side]["answers"]}
+        self.seen |= used
+        self.count += 1
+        return True
+
+    def unseen(self):
+        return [f"{side} never answered {answer}" for side, row in self.sides.items()
+                for answer in row["answers"] if (side, answer) not in self.seen]
+
+
+def differences():
+    return [Difference(row) for row in tomllib.loads((HERE / "differences.toml").read_text())["difference"]]
+
+
+def expectations():
+    return tomllib.loads((HERE / "expected.toml").read_text())["expected"]
+
+
+class Tally:
+    """Counts answers by group of questions. Those that are not as they should be are one
+    result for all of a kind."""
+
+    def __init__(self):
+        self.asked, self.told, self.wrong = Counter(), Counter(), {}
+
+    def complain(self, case, what):
+        self.wrong.setdefault(f"{case.partition('/')[0]}: {what}", []).append(case)
+
+    def results(self, how):
+        results = Results()
+        for group, count in self.asked.items():
+            results.add("passed", f"{group}: asked {count}, {self.told[group]} {how}")
+        for kind, cases in self.wrong.items():
+            results.add("failed", kind, f"{len(cases)} cases: {' '.join(cases[:3])}")
+        return results
+
+
+def answers(text):
+    """The library that answered, and (case, answer)s."""
+    lines = [line.partition("\t")[::2] for line in text.splitlines()]
+    return lines[0][1] if lines else "nothing", lines[1:]
+
+
+def compare(theirs, ours, table):
+    """What two libraries answered to the same questions."""
+    (their_file, their_lines), (our_file, our_lines) = answers(theirs), answers(ours)
+    tally = Tally()
+    for i in range(max(len(their_lines), len(our_lines))):
+        case, their = their_lines[i] if i < len(their_lines) else ("", "")
+        our_case, our = our_lines[i] if i < len(our_lines) else ("nothing", "")
+        if case != our_case:
+            tally.complain(case or our_case, f"libbpf was asked {case or 'nothing'}, libksyscall {our_case}")
+            break
+        group = case.partition("/")[0]
+        tally.asked[group] += 1
+        if their == our:
+            continue
+        if any(row.is_about(case) and row.explains(their, our) for row in table):
+            tally.told[group] += 1
+        else:
+            tally.complain(case, f"libbpf {their}; libksyscall {our}")
+    results = tally.results("differ as the table says")
+    good = their_file.endswith("/libbpf.so.1") and our_file.endswith("/libksyscall.so.1")
+    results.add("passed" if good else "failed", "each_library_answers", f"{their_file} and {our_file}")
+    return results
+
+
+def judge(ours, expected):
+    """What this library answered where there is none to compare it with."""
+    file, lines = answers(ours)
+    kernel = "link" if dict(lines[:1]).get("cookies") == "yes" else "event"
+    rows = [(re.compile(pattern), answer) for where, pattern, answer in expected if where in ("any", kernel)]
+    tally, used = Tally(), set()
+    for case, answer in lines[1:]:
+        group = case.partition("/")[0]
+        tally.asked[group] += 1
+        number = next((n for n, (pattern, _) in enumerate(rows) if pattern.search(case)), None)
+        used.add(number)
+        if number is None:
+            tally.complain(case, f"nothing is expected, it answers {answer}")
+        elif rows[number][1] != answer:
+            tally.complain(case, f"expected {rows[number][1]}; it answers {answer}")
+        else:
+            tally.told[group] += 1
+    results = tally.results("answered as expected")
+    for number in set(range(len(rows))) - used:
+        results.add("failed", "expected", f"no case is like {rows[number][0].pattern}")
+    results.add("passed" if file.endswith("/libksyscall.so.1") else "failed", "this_library_answers", file)
+    return results
+
+
+def with_table(page, table):
+    """The page, with the table in the place of the one that it has."""
+    before, _, rest = page.partition(HEAD)
+    return before + HEAD + "".join(row.markdown() for row in table) + re.sub(r"\A(\|.*\n)*", "", rest)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text(), differences()))

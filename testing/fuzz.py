@@ -1,0 +1,69 @@
+"""Fuzzes the parsers: `python3 -m testing.fuzz [TARGET...]`, by default all targets. Each gets
+the saved corpus and then as many new inputs as RUNS says (20000).
+
+It needs no cargo-fuzz and no nightly toolchain. AddressSanitizer is used where the
+toolchain has its runtime; Debian's has not.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from testing.build import BUILD, ROOT, run
+from testing.packages import say
+
+OUT = BUILD / "fuzz"
+# The flags of cargo-fuzz. -Zsanitizer is the only one that a stable compiler must be
+# talked into.
+FLAGS = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module" + "".join(
+    f" -Cllvm-args=-sanitizer-coverage-{option}"
+    for option in ("level=4", "inline-8bit-counters", "pc-table", "trace-compares"))
+
+
+def programs():
+    """Builds all targets; gives their folder."""
+    target = re.search("^host: (.*)", run("rustc", "-vV"), re.M)[1]
+    env = {"CARGO_TARGET_DIR": str(OUT), "RUSTFLAGS": FLAGS}
+    has_asan = any(Path(run("rustc", "--print", "target-libdir").strip()).glob("librustc*rt.asan.a"))
+    if has_asan:
+        env |= {"RUSTFLAGS": f"{FLAGS} -Zsanitizer=address", "RUSTC_BOOTSTRAP": "1"}
+    say("building, " + ("with AddressSanitizer" if has_asan else
+                        "without AddressSanitizer, which this toolchain lacks"))
+    run("cargo", "build", "--quiet", "--locked", "--release", "--target", target, "--manifest-path",
+        "fuzz/Cargo.toml", env=env)
+    return OUT / target / "release"
+
+
+def main():
+    known = sorted(file.stem for file in (ROOT / "fuzz/fuzz_targets").glob("*.rs"))
+    targets, runs = sys.argv[1:] or known, os.environ.get("RUNS") or "20000"
+    if unknown := set(targets) - set(known):
+        sys.exit(f"fuzz: no such target: {' '.join(unknown)}; there are: {' '.join(known)}")
+    if not re.fullmatch("[1-9][0-9]*", runs):
+        sys.exit(f"fuzz: RUNS is a number of inputs, not {runs}")
+    folder = programs()
+    (OUT / "failed").mkdir(exist_ok=True)
+    # In memory where there is such a folder: some targets write a file for each input.
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
+        for name in targets:
+            # What is found goes to the first folder, so the saved corpus stays as it is.
+            found = Path(work, name)
+            found.mkdir()
+            done = subprocess.run(
+                [folder / name, found, f"fuzz/corpus/{name}", f"-runs={runs}", "-max_len=4200", "-timeout=20",
+                 "-print_final_stats=1", f"-artifact_prefix={OUT}/failed/{name}-"],
+                cwd=ROOT, env={**os.environ, "TMPDIR": work}, capture_output=True)
+            said = (done.stdout + done.stderr).decode(errors="replace")
+            if done.returncode:
+                sys.exit(f"{said}\nfailed {name}: the input is in build/fuzz/failed; with its defect mended,"
+                         f" move it to fuzz/corpus/{name}")
+            inputs = re.search(r"number_of_executed_units: *(\d+)", said)[1]
+            print(f"passed {name}: {inputs} inputs, {len(list(found.iterdir()))} of them new ways through the code",
+                  flush=True)
+
+
+if __name__ == "__main__":
+    main()

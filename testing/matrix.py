@@ -1,0 +1,289 @@
+"""Attaches to every system call of an architecture by name and makes each call, on a real
+kernel: the build for other architectures, the runs, what they show, and docs/coverage.md.
+
+The programs of an architecture and what they printed are kept in build/matrix.
+"""
+
+import functools
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+from testing import build, packages, results
+from testing.build import BUILD, ROOT, run
+from testing.packages import CACHE, say
+from testing.results import Results
+from testing.targets import ARCHITECTURES, SUITES
+from testing.vm import Failure, Machine
+
+OUT = BUILD / "matrix"
+PAGE = ROOT / "docs/coverage.md"
+SIDES = "libbpf", "libksyscall"
+
+
+# --- Building ---------------------------------------------------------------------
+
+def cross_tree(release):
+    """A Debian tree with Rust and the release's cross compilers."""
+    tree = CACHE / "cross" / release
+    if tree.exists():
+        return tree
+    say(f"making a tree of {release} with cross compilers (some minutes, once)")
+    compilers = [f"gcc-{arch.tools}" for arch in ARCHITECTURES.values()
+                 if arch.release == release and arch.name != "amd64"]
+    new = tree.with_name(f"{release}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.parent.mkdir(parents=True, exist_ok=True)
+    include = ",".join([*SUITES[release].rust[:2], "gcc", "libc6-dev", "make", *compilers])
+    run("debootstrap", "--variant=minbase", f"--include={include}", release, new, packages.mirrors()[0])
+    return new.rename(tree)
+
+
+def copy_sources(tree, arch):
+    """The sources in the tree, which sees nothing of this system, with what they need."""
+    rustlib = tree / "usr/lib/rustlib" / arch.rust
+    if not (tree / "usr" / arch.gnu / "include/asm").exists():
+        # Of the C library, the cross compilers bring nothing.
+        libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
+                                                        for name in ("libc6", "libc6-dev", "linux-libc-dev")))
+        run("cp", "-a", f"{libc}/usr/.", tree / "usr")
+    if not rustlib.exists():
+        std = packages.unpack(arch.release, arch.name, SUITES[arch.release].rust[2])
+        shutil.copytree(std / "usr/lib/rustlib" / arch.rust, rustlib)
+    source = tree / "src/ksyscall"
+    for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
+        # One that was removed and is still in the index is not there.
+        if name and (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    run("cargo", "vendor", "--locked", "--quiet", source / "vendor")
+    (source / ".cargo").mkdir(exist_ok=True)
+    (source / ".cargo/config.toml").write_text('[source.crates-io]\nreplace-with = "vendored"\n'
+                                               '[source.vendored]\ndirectory = "vendor"\n')
+    return source
+
+
+@functools.cache
+def programs(cell):
+    """The library and the programs for a cell's processes, in a folder."""
+    arch, here = cell.architecture, f"build/matrix/{cell.process}"
+    out = ROOT / here
+    say(f"building for {cell.process}")
+    headers = packages.unpack("sid", arch.name, "linux-libc-dev") / "usr/include"
+    libbpf = packages.unpack(arch.release, arch.name, "libbpf-dev", "libbpf1") / "usr"
+    shutil.rmtree(out / "include", ignore_errors=True)
+    # asm/ has links to what is elsewhere in the package.
+    for name in ("linux", "asm-generic", arch.multiarch):
+        shutil.copytree(headers / name, out / "include/kernel" / name)
+    shutil.copytree(libbpf / "include", out / "include/libbpf")
+    shutil.copy(libbpf / "lib" / arch.multiarch / "libbpf.so.1", out)
+    (out / "unistd.c").write_text("#include <asm/unistd.h>\n")
+    for program in ("coverage", "attach"):
+        build.bpf(f"c-tests/matrix/{program}.bpf.c", out / f"{program}.bpf.o", "-Wall", "-Wextra", "-Werror",
+                  "-target", arch.bpf, *cell.registers.defines())
+    if arch.name == "amd64":
+        top, cc, library, tool = ROOT, "cc", "build", run
+        tool("make", "-s", "all")
+    else:
+        tree = cross_tree(arch.release)
+        top, cc, library = copy_sources(tree, arch), f"{arch.gnu}-gcc", f"build/{arch.name}"
+        shutil.rmtree(top / here, ignore_errors=True)
+        shutil.copytree(out, top / here)
+        tool = functools.partial(run, "chroot", tree, "sh", "-c", 'cd /src/ksyscall && exec "$@"', "-")
+        tool("make", "-s", "all", f"BUILD={library}", f"TARGET={arch.rust}", f"CC={cc}",
+             f"OBJCOPY={arch.gnu}-objcopy")
+    kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
+    # Of these headers and no others: the compiler's own may be older, and would leave out
+    # new calls without a word.
+    macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
+    (top / here / "calls.h").write_text(list_calls(macros))
+    shutil.copy(top / library / "libksyscall.so.1", top / here)
+    for program, libraries in (("coverage", []), ("attach", [f"{here}/libksyscall.so.1"])):
+        tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
+             "-Wl,--allow-shlib-undefined", f"-I{here}", "-Iinclude", "-isystem", f"{here}/include/libbpf", *kernel,
+             f"c-tests/matrix/{program}.c", "-o", f"{here}/{program}", *libraries, f"{here}/libbpf.so.1")
+    for name in ("coverage", "attach", "libksyscall.so.1"):
+        if top != ROOT:
+            shutil.copy(top / here / name, out)
+    return out
+
+
+def list_calls(macros):
+    """The calls that <asm/unistd.h> has, as initialisers."""
+    names = set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"}
+    return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in sorted(names))
+
+
+# --- Running ----------------------------------------------------------------------
+
+ATTACH = "/m/attach /m/attach.bpf.o"
+COMMANDS = {
+    "libbpf": ["uname -r; exec /m/coverage /m/coverage.bpf.o"],
+    "libksyscall": ["uname -r; LD_PRELOAD=/m/libksyscall.so.1 exec /m/coverage /m/coverage.bpf.o", ATTACH],
+}
+
+
+def run_cell(cell):
+    """Both runs, side by side; what they print is saved."""
+    folder, arch = programs(cell), cell.architecture
+    release = SUITES[arch.release]
+    sysroot = packages.unpack(release.name, arch.name, "libbpf1", *release.libraries)
+    # Whichever run comes first would fetch it while the other waits.
+    packages.kernel(cell.suite, cell.kernel.name)
+
+    def boot(side):
+        with machines[side] as machine:
+            for name in ("coverage", "coverage.bpf.o", "attach", "attach.bpf.o", "libksyscall.so.1"):
+                machine.put(folder / name, f"/m/{name}")
+            machine.roots.append(sysroot)
+            return list(machine.run(COMMANDS[side], 900))
+    for side in SIDES:
+        (folder / f"{cell.suite}.{side}").unlink(missing_ok=True)
+    say(f"running on {cell.process}, the kernel of {cell.suite}")
+    machines = {side: Machine(cell.suite, cell.kernel.name) for side in SIDES}
+    with ThreadPoolExecutor() as pool:
+        try:
+            done = dict(zip(SIDES, pool.map(boot, SIDES), strict=True))
+        except BaseException:
+            # Ctrl-C, or the other's failure: the pool waits for both.
+            for machine in machines.values():
+                machine.stop()
+            raise
+    for side in SIDES:
+        if done[side][0].status or any(outcome.is_bug for outcome in done[side]):
+            raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in done[side]))
+    # A program's exit status says nothing that its results do not.
+    (folder / f"{cell.suite}.attach").write_text(done["libksyscall"][1].output)
+    for side in SIDES:
+        (folder / f"{cell.suite}.{side}").write_text(done[side][0].output)
+
+
+# --- What a run shows --------------------------------------------------------------
+
+class Run:
+    """What one library did: `missed` calls and how, those that are `absent` or `idle`
+    (not implemented, and attached to as libbpf does it), and how many of `all` fired. The
+    run of the other tells which calls the kernel implements, too."""
+
+    def __init__(self, text, other):
+        self.kernel = text.partition("\n")[0]
+        rows, their_rows = self.rows(text), self.rows(other)
+        # Attached by libbpf, calls that a kernel was built without may be one function,
+        # which then runs the programs of all of them: the last column.
+        live = {row[0] for row in rows + their_rows
+                if row[5] != "ENOSYS" or (int(row[4]) > 0 and row[6] == "-")}
+        number = {row[0]: row[1] for row in rows}
+        self.missed, self.absent, self.fired, self.all = {}, [], 0, 0
+        vain, others = {}, {}
+        for call, _, attached, function, hits, _, ran in rows:
+            if call not in live:
+                if attached == "ENOENT":
+                    self.absent.append(call)
+                elif attached != "ok":
+                    self.missed[call] = f"not implemented, but the error is {attached}"
+                elif int(hits):
+                    self.missed[call] = f"not implemented, yet attached to {function}, which other calls run"
+                else:
+                    vain[call] = function
+                continue
+            self.all += 1
+            if hits == "1":
+                self.fired += 1
+            else:
+                refused = f"attach: {attached}" if attached != "ok" else f"attached to {function}, never ran"
+                self.missed[call] = f"ran {hits} times" if int(hits) else refused
+            if ran != "-":
+                others[call] = ran.split()
+        for call, names in others.items():
+            for name in names:
+                # The name of a call that is no longer there is another spelling of the one
+                # that took its place (sigaction of rt_sigaction).
+                if not vain.pop(name, None) and number[name] != number[call]:
+                    self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
+        # Where libbpf attaches to a function that no call reaches, so does this library.
+        self.idle = sorted(vain.keys() & {row[0] for row in their_rows if row[2] == "ok"})
+        for call, function in vain.items() - {(call, vain[call]) for call in self.idle}:
+            self.missed[call] = f"not implemented, yet attached to {function}, which never ran"
+
+    @staticmethod
+    def rows(text):
+        return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
+
+
+# Calls that no kprobe can reach or tell apart: ARCH:KERNEL:CALL:how it was missed, and the
+# reason that the kernel has.
+UNREACHABLE = [
+    # kernel/events/Makefile of that version takes -pg from core.c, and kprobe events are
+    # refused where a function has no ftrace site (within_notrace_func()).
+    (r"amd64:5\.10\..*:perf_event_open:attach:.*",
+     "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
+    (r"i386@amd64:.*:fcntl:.*of fcntl64 ran.*|i386@amd64:.*:fcntl64:.*of fcntl ran.*",
+     "one function, compat_sys_fcntl64, serves fcntl and fcntl64 (arch/x86/entry/syscalls/syscall_32.tbl)"),
+]
+
+
+class Shown:
+    """What the runs of a cell have shown: lines for the report, and results."""
+
+    def __init__(self, cell, folder=None):
+        texts = {suffix: ((folder or OUT / cell.process) / f"{cell.suite}.{suffix}").read_text()
+                 for suffix in (*SIDES, "attach")}
+        theirs, ours = (Run(texts[side], texts[other]) for side, other in (SIDES, SIDES[::-1]))
+        self.results, self.notes = Results(), []
+        where = f"- {cell.process}, {ours.kernel}:"
+        answered = re.search(r"^# ([^,]*)", texts["libksyscall"], re.M)
+        right = answered and answered[1].startswith("libksyscall.so") and ours.fired
+        self.results.add("passed" if right else "failed", "each call", f"{ours.fired} of {ours.all} fired")
+        for call, how in sorted(ours.missed.items()):
+            reason = next((reason for pattern, reason in UNREACHABLE
+                           if re.fullmatch(pattern, f"{cell.process}:{ours.kernel}:{call}:{how}")), None)
+            self.notes.append(f"{where} `{call}`: {reason or how}")
+            if not reason:
+                self.results.add("failed", call, how)
+        tests = results.tap(texts["attach"], 0)
+        self.results.points += tests.points
+        # The first says no more than that the right library was asked.
+        tests.points = [point for point in tests.points if point.name != "this_library_answers"]
+        for point in tests.points:
+            if point.outcome != "passed":
+                how = "skip" if point.outcome == "skipped" else "not ok"
+                self.notes.append(f"{where} attach test `{point.name}`: {point.reason} ({how})")
+        absent = [f" `{call}`" for call in sorted(ours.absent)] + [f" (`{call}`)" for call in ours.idle]
+        self.absent = where + ("".join(absent) or " none")
+        self.row = (f"| {cell.process} | {ours.kernel} | {theirs.fired} of {theirs.all} | {ours.fired} of {ours.all}"
+                    f" | {len(tests.of('passed'))} of {len(tests.points)} |")
+
+
+HEAD = """\
+# Which system calls can be attached to
+
+Made by `make test-matrix`. For every name in the architecture's `<asm/unistd.h>` a program is
+attached by that name, the call is made by its number, and the program must have run exactly
+once, and no other. A call that answers ENOSYS and runs no program of its own counts as not
+implemented. The attach tests (`c-tests/matrix/attach.c`) are of what differs between architectures:
+options, 64-bit cookies, arguments and results as the program sees them, spellings of names,
+pins, tracefs. libbpf is 1.5 on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with
+the 32-bit library, on a 64-bit kernel.
+
+| architecture | kernel | libbpf alone | libksyscall | attach tests |
+|---|---|---|---|---|
+"""
+ABSENT = """
+## Not implemented by the kernel
+
+Attaching to these fails with ENOENT. Of those in brackets the kernel has a function all the same,
+which no call reaches: attaching succeeds with a warning, as with libbpf, and the program never runs.
+The names are those of the newest kernel in sid.
+
+"""
+
+
+def report(shown, not_run):
+    """The page of cells that were run, and of {cell: why} those that were not."""
+    rows = [each.row for each in shown]
+    notes = [note for each in shown for note in each.notes]
+    for cell, why in not_run.items():
+        rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run |")
+        notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
+    lines = [*rows, "", "## What libksyscall does not reach", "", *(notes or ["- none"])]
+    return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown)

@@ -1,0 +1,263 @@
+"""Debian packages of any suite and architecture, unpacked into a cache, and kernels.
+
+An apt root of its own is used: the system's apt is only asked which mirror and proxy
+it uses, and is never changed. What was fetched stays until its folder is removed, so
+that a test's outcome does not change with the archive.
+
+    python3 -m testing.packages [--only PATH] SUITE ARCH PACKAGE...
+    python3 -m testing.packages --kernel SUITE ARCH
+
+prints the folder or the kernel image. KSYSCALL_CACHE is the cache (~/.cache/ksyscall),
+KSYSCALL_MIRROR a Debian mirror (the one that this system's apt uses).
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from testing.targets import ARCHITECTURES
+
+CACHE = Path(os.environ.get("KSYSCALL_CACHE")
+             or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ksyscall")
+# A package list is fetched again after so many seconds.
+FRESH = 12 * 3600
+
+
+class Unavailable(Exception):
+    """What cannot be had, and why."""
+
+
+def say(text):
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def locked(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def unpack(suite, arch, *packages, only=""):
+    """The folder with the unpacked packages, and nothing of their dependencies. With
+    `only`, just this path of each. Of the architecture "source": the one source package's
+    tree, with Debian's changes."""
+    for word in (suite, arch, *packages):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word):
+            raise ValueError(word)
+    folder = CACHE / "debs" / f"{suite}-{arch}" / folder_name(packages, only)
+    # It appears by one rename, when it is complete: a look suffices, without a lock.
+    if not folder.is_dir():
+        with Root(suite, arch) as root:
+            # Another run may have made it while this one waited for the lock.
+            if not folder.is_dir():
+                root.fetch(sorted(set(packages)), only, folder)
+    return folder
+
+
+def folder_name(packages, only=""):
+    name = "_".join(sorted(set(packages))) + (f"@{only.strip('/').replace('/', '-')}" if only else "")
+    # File names end at 255 bytes, and a sysroot of many packages has a longer one.
+    return name if len(name) <= 200 else hashlib.sha256(f"{name}\n".encode()).hexdigest()[:32]
+
+
+def kernel(suite, arch):
+    """The image of a suite's current kernel."""
+    folder = CACHE / "kernels" / f"{suite}-{arch}"
+    with locked(Path(f"{folder}.lock")):
+        if cached := next(folder.glob("vmlinuz-*"), None):
+            return cached
+        with Root(suite, arch) as root:
+            image = root.depends(f"linux-image-{ARCHITECTURES[arch].flavour}", "linux-image-")
+            if not image:
+                raise Unavailable(f"Debian {suite} has no kernel for {arch}")
+            # Since 7.0 the image package is a shell around one that holds the image alone.
+            binary = root.depends(image, "linux-binary-")
+        tree = unpack(suite, arch, binary) if binary else unpack(suite, arch, image, only="boot")
+        file = next((f for f in tree.rglob("vmlinu[xz]*") if f.is_file() and not f.is_symlink()), None)
+        if not file:
+            raise Unavailable(f"no kernel image in {binary or image} of {suite} {arch}")
+        folder.mkdir(parents=True, exist_ok=True)
+        # A rename, so that whoever looks meanwhile sees the whole image or none.
+        os.rename(file, folder / f"vmlinuz-{image.removeprefix('linux-image-')}")
+        shutil.rmtree(tree)
+        return next(folder.glob("vmlinuz-*"))
+
+
+class Root:
+    """A private apt root, locked while it is used."""
+
+    def __init__(self, suite, arch):
+        self.suite, self.arch, self.is_source = suite, arch, arch == "source"
+        self.folder = CACHE / "apt" / f"{suite}-{arch}"
+
+    def __enter__(self):
+        for tool in ("apt-get", "dpkg-deb", *["dpkg-source"] * self.is_source):
+            if not shutil.which(tool):
+                raise Unavailable(f"{tool} is missing: this needs a Debian system")
+        for folder in ("lists/partial", "archives/partial", "etc"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        self.lock = locked(self.folder / "lock")
+        self.lock.__enter__()
+        try:
+            stamp = self.folder / "updated"
+            self.just_updated = not stamp.exists() or time.time() - stamp.stat().st_mtime > FRESH
+            if self.just_updated:
+                self.update()
+        except BaseException:
+            self.lock.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *error):
+        self.lock.__exit__(*error)
+
+    def run(self, *command, **options):
+        """A command with this root's configuration; its words go to the log."""
+        with open(self.folder / "log", "w") as log:
+            return subprocess.run(command, env={**os.environ, "APT_CONFIG": str(self.folder / "etc/apt.conf")},
+                                  stdout=options.pop("stdout", log), stderr=log, text=True, **options)
+
+    def reason(self):
+        """apt's own words, in one line."""
+        log = (self.folder / "log").read_text(errors="replace")
+        found = re.search(r"^E: (.*)", log, re.M)
+        return found[1] if found else f"see {self.folder}/log"
+
+    def update(self):
+        say(f"fetching the package list of {self.suite} {self.arch}")
+        (self.folder / "etc/apt.conf").write_text(self.configuration())
+        (self.folder / "status").write_text("")
+        keys = next((k for suffix in ("gpg", "pgp")
+                     if (k := Path(f"/usr/share/keyrings/debian-archive-keyring.{suffix}")).exists()), None)
+        if not keys:
+            raise Unavailable("the archive's keys are missing: apt install debian-archive-keyring")
+        why = ""
+        for mirror in mirrors():
+            # An expired list is taken: a mirror that lags behind still has the kernels to
+            # test with. That the list is Debian's own is checked all the same.
+            (self.folder / "etc/sources.list").write_text(
+                f"deb{'-src' * self.is_source} [signed-by={keys} check-valid-until=no] {mirror} {self.suite} main\n")
+            if self.run("apt-get", "update", "--error-on=any").returncode == 0:
+                (self.folder / "updated").touch()
+                return
+            why = why or self.reason()
+        (self.folder / "updated").unlink(missing_ok=True)
+        raise Unavailable(f"no package list of {self.suite} {self.arch}: {why}"
+                          " (KSYSCALL_MIRROR can name another mirror)")
+
+    def configuration(self):
+        """The system's is left out, for its hooks and extra downloads would come along;
+        how it reaches the net (proxy, retries, logins) is kept."""
+        system = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
+        kept = re.findall(r"^Acquire::(?:http|https|ftp|Retries|ForceIPv).*\n", system, re.M)
+        arch = self.arch
+        if self.is_source:
+            arch = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True).stdout.strip()
+        own = {
+            "Dir::State": self.folder, "Dir::State::lists": self.folder / "lists",
+            "Dir::State::status": self.folder / "status", "Dir::Cache": self.folder,
+            "Dir::Etc::SourceList": self.folder / "etc/sources.list",
+            **dict.fromkeys(("Dir::Etc::SourceParts", "Dir::Etc::Preferences", "Dir::Etc::PreferencesParts",
+                             "Dir::Etc::Main", "Dir::Etc::Parts"), "/dev/null"),
+            "APT::Architecture": arch, "APT::Sandbox::User": "root", "Acquire::Languages": "none",
+            "Acquire::GzipIndexes": "true", "Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "",
+            "Acquire::Retries": "3",
+        }
+        return "".join([*kept, *(f'{key} "{value}";\n' for key, value in own.items()),
+                        f'APT::Architectures {{ "{arch}"; }};\n'])
+
+    def depends(self, package, prefix):
+        """A package's first dependency whose name starts so, or nothing."""
+        result = self.run("apt-cache", "depends", "--important", package, stdout=subprocess.PIPE)
+        if result.returncode:
+            raise Unavailable(f"{self.suite} {self.arch}: no package {package}")
+        return next(iter(re.findall(rf"^ *\|?(?:Pre)?Depends: ({prefix}.*)$", result.stdout, re.M)), "")
+
+    def fetch(self, packages, only, folder):
+        say(f"fetching {' '.join(packages)} of {self.suite} {self.arch}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        how = ["source", "-q", "--download-only", "--only-source"] if self.is_source else ["download", "-q"]
+        with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
+            debs, tree = Path(work, "debs"), Path(work, "tree")
+            debs.mkdir()
+
+            def download():
+                return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
+            if not download():
+                # In sid a file can be gone from the mirror though the list is hours old.
+                if not self.just_updated:
+                    self.update()
+                if self.just_updated or not download():
+                    raise Unavailable(f"{self.suite} {self.arch}: {self.reason()}")
+            for file in debs.glob("*.dsc" if self.is_source else "*.deb"):
+                self.unpack(file, tree, only.strip("/"))
+            tree.chmod(0o755)
+            os.rename(tree, folder)
+
+    def unpack(self, file, tree, only):
+        if self.is_source:
+            # The signer's key need not be here: apt has checked the files by the archive's list.
+            done = self.run("dpkg-source", "--no-check", "-x", file, tree)
+        elif only:
+            tree.mkdir(exist_ok=True)
+            with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", file], stdout=subprocess.PIPE) as files:
+                done = self.run("tar", "-x", "-C", tree, f"./{only}", stdin=files.stdout)
+        else:
+            done = self.run("dpkg-deb", "-x", file, tree)
+        if done.returncode:
+            raise Unavailable(f"{file.name} of {self.suite} {self.arch} cannot be unpacked"
+                              + (f", or has no {only}" if only else "") + f": see {self.folder}/log")
+
+
+def mirrors():
+    """Where Debian's archive is. A suite at the end of its life moves to a second one,
+    which many mirrors carry next to it."""
+    mirror = os.environ.get("KSYSCALL_MIRROR") or system_mirror()
+    if not mirror:
+        raise Unavailable("this system's apt has no Debian mirror; name one in KSYSCALL_MIRROR")
+    mirror = mirror.rstrip("/")
+    return [mirror, f"{mirror}-archive/debian"] if mirror.endswith("/debian") else [mirror]
+
+
+def system_mirror():
+    """The first source that holds Debian's own archive. A system whose lists were never
+    fetched knows no origins; there the path and the component must do."""
+    def ask(form, *options):
+        return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
+                              capture_output=True, text=True).stdout
+    found = (re.search(r"^Debian\|Debian\|main\|(.*)", ask("$(ORIGIN)|$(LABEL)|$(COMPONENT)|$(REPO_URI)"), re.M)
+             or re.search(r"^main\|(.*/debian(?:\.list)?)/?$",
+                          ask("$(COMPONENT)|$(REPO_URI)", "--no-release-info"), re.M))
+    return found and found[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="testing.packages", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="PATH", help="just this path of each package")
+    parser.add_argument("--kernel", action="store_true", help="the suite's kernel image")
+    parser.add_argument("suite")
+    parser.add_argument("arch", choices=[*ARCHITECTURES, "source"])
+    parser.add_argument("package", nargs="*")
+    arguments = parser.parse_args()
+    if arguments.kernel == bool(arguments.package):
+        parser.error("PACKAGEs are needed, or --kernel")
+    try:
+        print(kernel(arguments.suite, arguments.arch) if arguments.kernel
+              else unpack(arguments.suite, arguments.arch, *arguments.package, only=arguments.only))
+    except Unavailable as error:
+        sys.exit(f"testing.packages: {error}")
+
+
+if __name__ == "__main__":
+    main()

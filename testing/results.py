@@ -1,0 +1,68 @@
+"""What tests print: TAP 13 (the C programs), libtest's lines (the Rust ones)."""
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Point:
+    """One result: `passed`, `failed` or `skipped`, and why it is none that passed."""
+
+    outcome: str
+    name: str
+    reason: str = ""
+
+    def __str__(self):
+        return f"{self.outcome} {self.name}" + (f": {self.reason}" if self.reason else "")
+
+
+@dataclass
+class Results:
+    points: list[Point] = field(default_factory=list)
+
+    def add(self, outcome, name, reason=""):
+        self.points.append(Point(outcome, name, reason.strip()))
+
+    def of(self, outcome):
+        return [point for point in self.points if point.outcome == outcome]
+
+
+def tap(output, status):
+    """The results of a program that printed TAP 13. Anything else that was printed, a
+    number of results that was not planned and an end that no result tells of are failures."""
+    results, noise, planned = Results(), [], None
+    for line in output.splitlines():
+        if m := re.fullmatch(r"(ok|not ok) (\d+)(?: - (.*?))?(?: # SKIP ?(.*))?", line):
+            if int(m[2]) != len(results.points) + 1:
+                noise.append(line)
+            outcome = "failed" if m[1] == "not ok" else "passed" if m[4] is None else "skipped"
+            results.add(outcome, m[3] or m[2], m[4] or "")
+        elif m := re.fullmatch(r"1\.\.(\d+)", line):
+            planned = int(m[1])
+        elif line.startswith("# ") and results.points and results.points[-1].outcome == "failed":
+            point = results.points[-1]
+            point.reason = f"{point.reason}; {line[2:]}".removeprefix("; ")
+        elif line != "TAP version 13" and not line.startswith("#"):
+            noise.append(line)
+    said = len(results.points)
+    if noise:
+        results.add("failed", "is_quiet", "it printed what is no result:\n  | " + "\n  | ".join(noise))
+    if planned != said or not said:
+        results.add("failed", "runs", f"{said} results, planned: {planned}")
+    if status and not results.of("failed"):
+        results.add("failed", "ends_well", f"exit status {status}")
+    return results
+
+
+def libtest(output, status):
+    """The results of `cargo test` or of one test program. Ignored tests are no results."""
+    results = Results()
+    for name, outcome in re.findall(r"^test (.+?)(?: - should panic)? \.\.\. .*?(ok|FAILED)$", output, re.M | re.S):
+        said = re.search(rf"^---- {re.escape(name)} stdout ----\n(.*?)(?=^----|^failures:|\Z)", output, re.M | re.S)
+        results.add("passed" if outcome == "ok" else "failed", name, said[1] if said and outcome != "ok" else "")
+    counted = sum(map(int, re.findall(r"^test result: .*? (\d+) passed", output, re.M)))
+    if counted != len(results.of("passed")):
+        results.add("failed", "runs", f"{counted} tests passed by its own count:\n{output}")
+    if status and not results.of("failed"):
+        results.add("failed", "ends_well", f"exit status {status}:\n{output}")
+    return results

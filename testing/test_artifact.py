@@ -1,0 +1,253 @@
+"""The library as it is built and installed, and the header with each libbpf and without:
+exports, dependencies, size, hardening, pkg-config, C and C++, the man page."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from testing import build, packages
+from testing.build import ROOT, run
+from testing.targets import SUITES
+
+PAGE = "man/bpf_program__attach_ksyscall.3"
+EXPORTS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
+
+
+@pytest.fixture(scope="module")
+def library():
+    build.library()
+    return ROOT / "build/libksyscall.so.1"
+
+
+def tags(dynamic, name):
+    return re.findall(rf"\({name}\).*\[(.*)\]", dynamic)
+
+
+def functions(file):
+    return re.findall(r" T (\S+)$", run("nm", "-D", "--defined-only", file), re.M)
+
+
+# Of what readelf says of the library's dynamic section, and of its segments.
+PROMISES = {
+    "its SONAME": lambda dynamic, _: tags(dynamic, "SONAME") == ["libksyscall.so.1"],
+    "it needs the C library alone": lambda dynamic, _: tags(dynamic, "NEEDED") == ["libc.so.6"],
+    "it is bound at load time and never unloaded": lambda dynamic, _: re.search("NOW.*NODELETE", dynamic),
+    "its stack is not executable": lambda _, segments: re.search(r"GNU_STACK.* RW +0x", segments),
+    "no segment is writable and executable": lambda _, segments: " RWE " not in segments,
+    "it has no text relocations": lambda dynamic, _: "TEXTREL" not in dynamic,
+    "nothing is run when it is loaded or the program ends":
+        lambda dynamic, _: not re.search(r"\((PREINIT|INIT|FINI)(_ARRAY)?\)", dynamic),
+    "it has no search path of its own": lambda dynamic, _: not re.search(r"\((RPATH|RUNPATH)\)", dynamic),
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_promise(promise, library):
+    dynamic, segments = run("readelf", "-dW", library), run("readelf", "-lW", library)
+    assert "SONAME" in dynamic
+    assert "GNU_STACK" in segments
+    assert PROMISES[promise](dynamic, segments), dynamic + segments
+
+
+def test_exports_the_function_and_what_leads_to_it_and_nothing_else(library):
+    assert sorted(name.partition("@")[0] for name in functions(library)) == EXPORTS
+
+
+def test_each_export_is_in_libbpfs_version_node(library):
+    libbpf = next(packages.unpack("trixie", "amd64", "libbpf1").glob("usr/lib/*/libbpf.so.1"))
+    assert set(functions(library)) <= set(functions(libbpf))
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the promise is for x86-64")
+def test_it_has_at_most_32_kib(library):
+    assert library.stat().st_size <= 32768
+
+
+def test_what_is_relocated_is_read_only_afterwards(library):
+    """What the loader writes to lies in pages that it then makes read-only, whole ones."""
+    segments = run("readelf", "-lW", library)
+    written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
+    start, length = (int(n, 16) for n in re.search(r"GNU_RELRO +\S+ (\S+) \S+ \S+ (\S+)", segments).groups())
+    assert written
+    assert all(start <= address < (start + length) & -4096 for address in written)
+
+
+def test_a_program_without_libbpf_says_the_same_under_ld_preload(library):
+    command = "/bin/ls", "-l", "Cargo.toml"
+    assert run("env", f"LD_PRELOAD={library}", "sh", "-c", 'exec "$@" 2>&1', "-", *command) == run(*command)
+
+
+def test_the_preloaded_library_is_in_that_program_and_libbpf_is_not(library):
+    maps = run("env", f"LD_PRELOAD={library}", "cat", "/proc/self/maps")
+    assert "libksyscall.so" in maps
+    assert "libbpf" not in maps
+
+
+# --- Installing and removing -----------------------------------------------------
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    run("make", "-s", "install", f"DESTDIR={root}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    return root
+
+
+@pytest.fixture(scope="module")
+def pkg_config(root):
+    def pkg_config(*arguments):
+        return run("pkg-config", *arguments, env={"PKG_CONFIG_PATH": str(root / "opt/here/pkgconfig"),
+                                                  "PKG_CONFIG_SYSROOT_DIR": str(root)}).strip()
+    return pkg_config
+
+
+@pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
+                                  "include/ksyscall.h", "share/man/man3/bpf_program__attach_ksyscall.3"])
+def test_installs(root, file):
+    assert (root / "opt" / file).exists()
+
+
+def test_the_pc_files_are_valid(pkg_config):
+    pkg_config("--validate", "libksyscall", "libksyscall-static")
+
+
+def test_the_pc_files_version(pkg_config):
+    assert pkg_config("--modversion", "libksyscall") == re.search(
+        '^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+
+
+def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg_config, tmp_path):
+    (tmp_path / "use.c").write_text("#include <ksyscall.h>\n"
+                                    'int main(void) { return bpf_program__attach_ksyscall(0, "openat", 0) != 0; }\n')
+    run("cc", "-Wall", "-Wextra", "-Werror", tmp_path / "use.c", "-o", tmp_path / "use",
+        *pkg_config("--cflags", "--libs", "libksyscall").split())
+    run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
+
+
+# Linked with a static libbpf: what the program itself calls, and what a skeleton does.
+STATIC = {
+    "explicit": """#include <bpf/libbpf.h>
+#include <ksyscall.h>
+int main(void) { return bpf_program__attach_ksyscall(bpf_object__next_program(0, 0), "openat", 0) != 0; }
+""",
+    "section": """#include <bpf/libbpf.h>
+int main(void) { return bpf_object__attach_skeleton(0) || bpf_program__attach(bpf_object__next_program(0, 0)); }
+""",
+}
+
+
+@pytest.fixture
+def link_static(root, tmp_path):
+    def link_static(program, *options):
+        libbpf = packages.unpack("bookworm", "amd64", "libbpf-dev", "libbpf1") / "usr"
+        (tmp_path / "program.c").write_text(STATIC[program])
+        run("cc", "-Wall", "-Wextra", "-Werror", "-isystem", libbpf / "include", f"-I{root}/opt/include",
+            tmp_path / "program.c", "-o", tmp_path / "program", *options, next(libbpf.glob("lib/*/libbpf.a")),
+            *run("pkg-config", "--static", "--libs", "libelf", "zlib").split())
+        return tmp_path / "program"
+    return link_static
+
+
+@pytest.mark.parametrize("kind", [[], ["-static"]], ids=["dynamic", "static"])
+@pytest.mark.parametrize("program", STATIC)
+def test_a_program_with_a_static_libbpf_reaches_the_library(program, kind, link_static, pkg_config):
+    linked = link_static(program, *pkg_config("--libs", "libksyscall-static").split(), *kind)
+    assert " T __wrap_bpf_program__attach_ksyscall\n" in run("nm", linked)
+
+
+@pytest.mark.parametrize("program, error", [
+    ("explicit", "multiple definition of .bpf_program__attach_ksyscall"),
+    ("section", "undefined reference to .__real_bpf_")])
+def test_without_wrap_it_does_not_link(program, error, link_static, root):
+    with pytest.raises(build.BuildError, match=error):
+        link_static(program, f"-L{root}/opt/here", "-l:libksyscall.a")
+
+
+def test_the_static_library_shows_no_other_names(library):
+    names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
+    assert sorted(set(names)) == EXPORTS
+
+
+def test_uninstalling_leaves_nothing(tmp_path):
+    for target in ("install", "uninstall"):
+        run("make", "-s", target, f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == []
+
+
+def test_the_default_libdir_is_the_systems(tmp_path):
+    run("make", "-s", "install", f"DESTDIR={tmp_path}")
+    assert (tmp_path / "usr/local/lib" / build.multiarch() / "libksyscall.so.1").exists()
+
+
+# --- The header: alone, before and behind each libbpf.h, in C and C++ ---------------
+
+LAYOUT = """
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
+_Static_assert(offsetof(struct bpf_ksyscall_opts, sz) == 0, "sz");
+_Static_assert(offsetof(struct bpf_ksyscall_opts, bpf_cookie) == 8, "bpf_cookie");
+_Static_assert(offsetof(struct bpf_ksyscall_opts, bpf_ksyscall_opts__last_field) == 16, "retprobe");
+_Static_assert(sizeof(((struct bpf_ksyscall_opts *)0)->bpf_ksyscall_opts__last_field) == sizeof(bool), "retprobe");
+_Static_assert(sizeof(struct bpf_ksyscall_opts) == 24, "size");
+struct bpf_link *(*function)(const struct bpf_program *, const char *,
+    const struct bpf_ksyscall_opts *) = bpf_program__attach_ksyscall;
+"""
+OURS, THEIRS = "#include <ksyscall.h>\n", "#include <bpf/libbpf.h>\n"
+LANGUAGES = pytest.mark.parametrize("language, standard", [("c", "gnu11"), ("c++", "gnu++11")])
+
+
+def check_header(includes, language, standard, folder, *options):
+    file = folder / "header"
+    file.write_text(includes + LAYOUT)
+    run("g++", "-x", language, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Iinclude",
+        *options, file)
+
+
+@LANGUAGES
+def test_header_alone_with_no_libbpf_installed(language, standard, tmp_path):
+    # From a folder that has but the kernel's and the C library's.
+    none = tmp_path / "none"
+    none.mkdir()
+    for entry in os.listdir("/usr/include"):
+        if entry != "bpf":
+            (none / entry).symlink_to(f"/usr/include/{entry}")
+    check_header(OURS, language, standard, tmp_path, "-nostdinc", "-isystem",
+                 run("cc", "-print-file-name=include").strip(), "-isystem", none,
+                 "-isystem", f"/usr/include/{build.multiarch()}")
+
+
+@LANGUAGES
+@pytest.mark.parametrize("includes", [OURS, OURS + THEIRS, THEIRS + OURS], ids=["alone", "before", "behind"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_header_with_libbpf_of(suite, includes, language, standard, tmp_path):
+    folder = packages.unpack(suite, "amd64", "libbpf-dev")
+    check_header(includes, language, standard, tmp_path, "-isystem", folder / "usr/include")
+
+
+# --- The man page: its form, its example, and that it has each errno of the header --
+
+def test_mandoc_finds_no_fault_with_the_man_page():
+    run("mandoc", "-T", "lint", "-W", "warning", PAGE)
+
+
+def test_groff_finds_no_fault_with_the_man_page():
+    # A function's arguments do not break, so that a line of them cannot be filled.
+    done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", PAGE], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_man_pages_example_builds(library, tmp_path):
+    examples = re.search(r"^\.Sh EXAMPLES$(.*?)^\.Sh", (ROOT / PAGE).read_text(), re.M | re.S)[1]
+    (tmp_path / "example.c").write_text(re.search(r"^\.Bd.*?\n(.*?)^\.Ed", examples, re.M | re.S)[1])
+    run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Iinclude", tmp_path / "example.c",
+        "-o", tmp_path / "example", f"-L{library.parent}", "-lksyscall", "-lbpf")
+
+
+def test_the_man_page_has_the_errors_of_the_header():
+    errors = set(re.findall(r"\bE[A-Z]{3,}\b", (ROOT / "include/ksyscall.h").read_text()))
+    assert errors
+    listed = re.findall(r"^\.It Bq Er (.*)", (ROOT / PAGE).read_text(), re.M)
+    assert errors <= set(" ".join(listed).split())

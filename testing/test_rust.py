@@ -1,0 +1,59 @@
+"""The crate: its own tests, and tests/kernel.rs and the README's programs on real kernels."""
+
+import subprocess
+from dataclasses import dataclass
+
+import pytest
+
+from testing import build, results
+from testing.guests import Job
+from testing.targets import RUST_KERNELS
+
+
+def test_crate_without_a_kernel(judge):
+    done = subprocess.run(["cargo", "test", "--locked", "--quiet", "--features", "capi", "--", "--format=pretty"],
+                          cwd=build.ROOT, capture_output=True, text=True)
+    judge(results.libtest(done.stdout, done.returncode) if "test result" in done.stdout
+          else results.libtest(done.stdout + done.stderr, done.returncode or 1))
+
+
+class KernelTests(Job):
+    def prepare(self, machine, jobs):
+        machine.put(build.rust_test("kernel"), "/rust/kernel")
+        machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
+
+
+@pytest.mark.parametrize("job", [
+    KernelTests("api", kernel, "cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0"
+                " exec ./kernel --ignored --test-threads=1") for kernel in RUST_KERNELS], ids=str)
+def test_api(job, guest, judge):
+    outcome = guest(job)
+    judge(results.libtest(outcome.output, outcome.status))
+
+
+@dataclass(frozen=True, eq=False)
+class Example(Job):
+    program: str = ""
+
+    def prepare(self, machine, jobs):
+        out = build.BUILD / "tests"
+        machine.put(build.bpf("examples/count.bpf.c", out / "count.bpf.o"), "/count/count.bpf.o")
+        machine.put(build.rust_example("count") if self.program == "count-rust"
+                    else build.linked("examples/count.c", out / "count"), f"/count/{self.program}")
+        machine.folders.append(build.installed()[0] / "opt/lib")
+
+
+# Calls of umount2 by `umount`, which fail and are counted all the same.
+THREE = "for i in 1 2 3; do umount /nothing 2> /dev/null; done; true"
+
+
+@pytest.mark.parametrize("job", [
+    Example(f"readme-{program}", kernel, f"cd /count && exec ./{program} umount2 '{THREE}'", program=program)
+    for kernel in RUST_KERNELS for program in ("count", "count-rust")], ids=str)
+def test_readme(job, guest):
+    assert guest(job).output.startswith("umount2: 3 calls")
+
+
+@pytest.mark.parametrize("example", ["examples/count.c", "examples/count.rs"])
+def test_readme_has_the_example_as_it_is(example):
+    assert (build.ROOT / example).read_text() in (build.ROOT / "README.md").read_text()

@@ -1,0 +1,26 @@
+"""The syscall tables of every architecture against the sources of a real kernel."""
+
+import pytest
+
+from tools.syscall_tables.__main__ import fetch, tables
+from tools.syscall_tables.model import annotated, check
+from tools.syscall_tables.readers import ARCHES
+from tools.syscall_tables.sources import Tree
+
+VERSION = "6.12"
+
+
+@pytest.fixture(scope="module")
+def tree():
+    return Tree(fetch(VERSION))
+
+
+@pytest.mark.parametrize("name", ARCHES)
+def test_table(name, tree):
+    calls, problems = check(name, tables()[name], tree)
+    assert not problems
+    assert calls > 200
+
+
+def test_spellings_and_versions_are_in_the_tables():
+    assert annotated(tables()) == tables(), "python3 -m tools.syscall_tables --annotate"

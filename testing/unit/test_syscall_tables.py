@@ -1,0 +1,140 @@
+import pytest
+
+from tools.syscall_tables import model
+from tools.syscall_tables.model import annotated, check, make, served
+from tools.syscall_tables.readers import assembly, macros, preprocess, tbl
+from tools.syscall_tables.sources import Tree
+
+TBL64 = "arch/x86/entry/syscalls/syscall_64.tbl"
+MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\n"
+
+
+def tree(folder, version, files):
+    """A kernel source of these files."""
+    for name, text in {"Makefile": MAKEFILE.format(*version.split(".")), **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return Tree(str(folder))
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    return tree(tmp_path / "6.12", "6.12", {
+        TBL64: "0 common read sys_read\n1 64 stat sys_newstat\n2 x32 old sys_old\n3 64 gone\n"
+               "4 common mseal sys_mseal\n",
+        "fs/stat.c": "SYSCALL_DEFINE2(newstat, const char *, name)\nSYSCALL_DEFINE2(stat, const char *, name)\n",
+        "fs/read_write.c": "SYSCALL_DEFINE3(read, int, fd)\n",
+        "mm/mseal.c": "SYSCALL_DEFINE3(mseal, long, start)\n",
+        "kernel/sys_ni.c": "COND_SYSCALL(mseal);\n",
+        "arch/x86/kernel/x.c": "long sys_arch_only(void)\n{\n}\n",
+        "drivers/net/no.c": "SYSCALL_DEFINE1(nowhere, int, x)\n",
+    })
+
+
+def test_a_tree_has_the_functions_that_its_version_defines(kernel):
+    assert kernel.version == "6.12"
+    assert kernel.defined[""] == {"sys_newstat", "sys_stat", "sys_read", "sys_mseal"}
+    assert kernel.defined["x86"] == {"sys_arch_only"}
+    assert kernel.conditional == {"sys_mseal"}
+
+
+def test_what_is_no_source_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="not a kernel source"):
+        Tree(str(tmp_path))
+
+
+def test_tbl_takes_the_columns_of_its_abis(kernel):
+    assert tbl(kernel, TBL64, ("x86", "common", "64")) == {
+        "read": "sys_read", "stat": "sys_newstat", "gone": "-", "mseal": "sys_mseal"}
+    assert tbl(kernel, "none", ("x86",)) is None
+
+
+def test_tbl_has_the_compat_entry_where_there_is_one(tmp_path):
+    kernel = tree(tmp_path, "6.1", {"t.tbl/syscall.tbl": "1 i386 a sys_a compat_sys_a # why\n2 i386 b sys_b\n"})
+    assert tbl(kernel, "t.tbl/syscall.tbl", ("i386",), 1) == {"a": "compat_sys_a", "b": "sys_b"}
+
+
+def test_preprocess_leaves_in_what_holds(tmp_path):
+    kernel = tree(tmp_path, "5.4", {"a/unistd.h": """#define BITS 64
+#if BITS == 32 && !defined(X)
+no
+#elif BITS == 64 /* here */
+yes
+# ifdef X
+#  define Y
+x
+# else
+no
+# endif
+#else
+no
+#endif
+#ifndef Y
+no
+#endif
+"""})
+    lines = list(preprocess(kernel, "a/unistd.h", {"X": 1}))
+    assert [line for line in lines if not line.startswith("#")] == ["yes", "x"]
+
+
+def test_macros_join_names_and_entries_by_number(tmp_path):
+    kernel = tree(tmp_path, "6.1", {"a/unistd.h": """#define __NR_openat 56
+__SYSCALL(__NR_openat, sys_openat)
+#define __NR3264_lseek 62
+__SC_3264(__NR3264_lseek, sys_llseek, sys_lseek)
+#define __NR_lseek __NR3264_lseek
+"""})
+    assert macros(kernel, "a/unistd.h", {}) == {"openat": "sys_openat", "lseek": "sys_lseek"}
+
+
+def test_assembly_is_a_list_in_the_order_of_the_numbers(tmp_path):
+    kernel = tree(tmp_path, "4.4", {
+        "arch/arm/kernel/calls.S": "/* 0 */ CALL(sys_restart_syscall)\n CALL(sys_exit)\n CALL(OBSOLETE(sys_time))\n",
+        "a/unistd.h": "#define __NR_exit (__NR_SYSCALL_BASE+ 1)\n#define __NR_time 2\n#define __NR_later 9\n"})
+    assert assembly(kernel, "arch/arm/kernel/calls.S", r"CALL\((sys_\w+|OBSOLETE)", "a/unistd.h", {}) == {
+        "exit": "sys_exit", "time": "OBSOLETE"}
+
+
+def test_decorations_and_assembly_entries_lead_to_the_function(tmp_path):
+    kernel = tree(tmp_path, "4.15", {
+        TBL64: "1 64 a __x64_sys_a\n2 64 b sys_b/ptregs\n3 64 c stub_c\n4 64 d sys_ni_syscall\n"})
+    assert served(kernel, "x86_64", "x86", [(tbl, TBL64, ("64",))]) == {"a": "sys_a", "b": "sys_b", "c": "sys_c"}
+
+
+
+
+def test_a_table_has_a_line_for_each_call_and_for_dead_functions(kernel):
+    head, _, lines = make("x86_64", {"6.12": kernel}).partition("\n")
+    assert head.startswith(f"# x86_64: Linux 6.12; {TBL64}; made by ")
+    assert lines == "mseal?\nread\nstat sys_newstat\n"
+
+
+def test_a_table_that_is_right_has_no_problems(kernel):
+    assert check("x86_64", make("x86_64", {"6.12": kernel}), kernel) == (3, [])
+
+
+@pytest.mark.parametrize("line, problem", [
+    ("stat", "x86_64 native 6.12: stat: sys_newstat serves, sys_stat is found"),
+    ("mseal", "x86_64 6.12: mseal: can be left out, and has no '?'"),
+    ("more sys_read", "x86_64 native 6.12: more: there is no such call, sys_read is found"),
+])
+def test_a_table_that_is_wrong_is_told(kernel, line, problem):
+    rows = {row.split()[0].rstrip("?"): row for row in make("x86_64", {"6.12": kernel}).splitlines()[1:]}
+    rows[line.split()[0]] = line
+    _, problems = check("x86_64", "\n".join(["#", *rows.values()]) + "\n", kernel)
+    assert problem in problems
+
+
+def test_the_first_entry_that_a_version_has_is_the_one_that_serves(tmp_path, kernel):
+    old = tree(tmp_path / "4.4", "4.4", {
+        TBL64: "1 64 stat sys_oldstat\n", "fs/stat.c": "SYSCALL_DEFINE2(oldstat, x)\n"})
+    text = make("x86_64", {"4.4": old, "6.12": kernel})
+    assert "\nstat sys_newstat sys_oldstat\n" in text
+
+
+def test_spellings_and_versions_are_written_once(monkeypatch):
+    tables = {"a": "#\nexit_group\nmseal\nstat sys_newstat\n", "b": "#\nstat64\n"}
+    monkeypatch.setattr(model, "SPELLINGS", {"_exit": "exit_group"})
+    once = annotated(tables)
+    assert once["a"] == "#\n_exit =exit_group\nexit_group\nmseal@6.10\nnewstat =stat\nstat sys_newstat\nstat64 =stat\n"
+    assert annotated(once) == once

@@ -1,0 +1,141 @@
+import subprocess
+
+import pytest
+
+from testing import vm
+from testing.initramfs import Image, Missing, architecture, entry, needed
+from testing.vm import Console, Failure, Machine
+
+
+def feed(console, *chunks):
+    passed_on = []
+    return [o for chunk in chunks for o in console.feed(chunk, passed_on.append)], b"".join(passed_on)
+
+
+def test_output_is_what_is_between_the_marks():
+    outcomes, passed_on = feed(Console("n"), b"[ 0.1] boot\n@n begin@\nhello\n", b"bye\n@n end 3@\nOops: x\n@n done@\n")
+    assert [(o.output, o.status, o.trouble) for o in outcomes] == [("hello\nbye\n", 3, "Oops: x")]
+    assert passed_on == b"hello\nbye\n"
+    assert outcomes[0].is_bug
+
+
+def test_marks_are_found_however_the_console_is_cut():
+    text = b"x@n begin@\n@n begi" + b"." * 300 + b"@n end 0@\n@n done@\n@n begin@\nsecond\n@n end 1@\n@n done@\n"
+    console = Console("n")
+    outcomes, passed_on = feed(console, *(text[i:i + 1] for i in range(len(text))))
+    assert [o.output for o in outcomes] == ["@n begi" + "." * 300, "second\n"]
+    assert [o.status for o in outcomes] == [0, 1]
+    assert passed_on == b"@n begi" + b"." * 300 + b"second\n"
+    assert not any(o.trouble for o in outcomes)
+
+
+def test_a_warning_is_no_bug():
+    outcomes, _ = feed(Console("n"), b"@n begin@\n@n end 0@\nWARNING: x\n@n done@\n")
+    assert outcomes[0].trouble == "WARNING: x"
+    assert not outcomes[0].is_bug
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """One whose QEMU is a shell command, `console` being its console."""
+    monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
+    monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
+    monkeypatch.setattr(Machine, "_finish_image", lambda self, nonce, commands: None)
+    monkeypatch.setattr(vm.secrets, "token_hex", lambda size: "n")
+    popen = subprocess.Popen
+
+    def qemu(command, **options):
+        return popen(["sh", "-c", machine.script], cwd=machine.folder, **options)
+    monkeypatch.setattr(vm.subprocess, "Popen", qemu)
+    with Machine(accel="tcg") as machine:
+        yield machine
+
+
+def test_a_boot_that_ends_before_the_command_is_tried_again(machine):
+    machine.script = """echo x >> boots; [ $(wc -l < boots) = 3 ] || { echo panic > console; exit 0; }
+        echo '@n begin@' > console; echo out >> console; echo '@n end 0@' >> console; echo '@n done@' >> console"""
+    assert [o.output for o in machine.run(["true"])] == ["out\n"]
+
+
+def test_the_third_boot_is_the_last(machine):
+    machine.script = "echo x >> boots; echo panic > console"
+    with pytest.raises(Failure, match="3 times(?s:.*)panic") as failure:
+        list(machine.run(["true"]))
+    assert (machine.folder / "boots").read_text() == "x\n" * 3
+    assert not failure.value.is_booted
+
+
+def test_a_guest_that_goes_down_in_a_command_is_not_booted_again(machine):
+    machine.script = "echo x >> boots; echo '@n begin@' > console; echo so far >> console"
+    with pytest.raises(Failure, match="before the command's end(?s:.*)so far") as failure:
+        list(machine.run(["true"]))
+    assert (machine.folder / "boots").read_text() == "x\n"
+    assert failure.value.is_booted
+
+
+def test_a_failing_qemu_is_told(machine):
+    machine.script = "echo no such machine >&2; exit 1"
+    with pytest.raises(Failure, match="no such machine"):
+        list(machine.run(["true"]))
+
+
+def test_at_the_time_limit_qemu_is_ended(machine):
+    machine.script = "echo $$ > pid; exec sleep 1000"
+    with pytest.raises(Failure, match="no result after 1 s; the guest has not come") as failure:
+        list(machine.run(["true"], limit=1))
+    assert failure.value.status == 124
+    assert machine.child.returncode == -9
+
+
+def test_no_file_and_no_qemu_is_left(machine):
+    machine.script = "exec sleep 1000"
+    run = machine.run(["true"])
+    with pytest.raises(Failure):
+        machine.run(["true"], limit=1).__next__()
+    run.close()
+    machine.__exit__()
+    assert machine.child.returncode is not None
+    assert not machine.folder.exists()
+
+
+def test_what_is_put_through_a_link_lands_behind_it(tmp_path):
+    (tmp_path / "tree/a").mkdir(parents=True)
+    (tmp_path / "tree/a/file").write_text("x")
+    (tmp_path / "tree/link").symlink_to("../../../a")
+    image = Image()
+    image.put(tmp_path / "tree", "/t")
+    image.put(tmp_path / "tree/a/file", "/bin/tool")
+    image.put(tmp_path / "tree/a/file", "/t/link/inside")
+    assert "/usr/bin/tool" in image
+    # Above the guest's root there is nothing.
+    assert "/a/inside" in image
+    assert image.links["t/link"] == "../../../a"
+
+
+def test_what_is_not_there_is_missing(tmp_path):
+    with pytest.raises(Missing, match="no such file"):
+        Image().put(tmp_path / "none", "/t")
+    with pytest.raises(Missing, match="not an absolute path"):
+        Image().put(tmp_path, "t")
+
+
+def test_cpio_entries_are_aligned():
+    data = entry(1, "name", b"12345", 0o100644)
+    assert data.startswith(b"070701" + b"00000001" + b"000081A4")
+    assert len(data) % 4 == 0
+    assert data.endswith(b"12345\0\0\0")
+
+
+def test_a_program_brings_its_libraries():
+    image = Image()
+    image.put("/bin/ls", "/ls")
+    image.add_libraries()
+    arch = architecture("/bin/ls")
+    kinds = {kind: name for kind, name, _ in needed("/bin/ls")}
+    assert kinds["interpreter"] in image
+    assert f"/usr/lib/{arch.multiarch}/libc.so.6" in image
+
+
+def test_a_script_is_for_no_architecture(tmp_path):
+    (tmp_path / "script").write_text("#!/bin/sh\necho twenty bytes and more\n")
+    assert architecture(tmp_path / "script") is None

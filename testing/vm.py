@@ -1,0 +1,346 @@
+"""Runs commands in a stock Debian kernel under QEMU, as root, without root.
+
+The guest is an initramfs of busybox and the files that a test needs: no disk, no
+modules, no network. Each command's output, exit status and what the kernel complained
+about come back. It always ends: by the commands, the guest or a time limit.
+
+    python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
+
+runs one command and passes its output and exit status through; 124 is the time limit,
+125 says that QEMU, the guest's kernel or a download failed.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing import packages
+from testing.initramfs import Image, Missing
+from testing.packages import Unavailable, say
+from testing.targets import ARCHITECTURES, SUITES
+
+# A boot that ends before a command is tried again: under emulation about one in 100 ends
+# in a panic. No command has run by then, so this hides nothing of what is tested.
+BOOTS = 3
+BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
+
+INIT = r"""#!/bin/busybox sh
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root TERM=dumb
+/bin/busybox --install -s /usr/bin 2>/dev/null
+mount -t devtmpfs devtmpfs /dev
+exec </dev/null >/dev/console 2>&1
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t bpf bpffs /sys/fs/bpf
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+ln -sf /proc/self/fd /dev/fd
+ln -sf fd/0 /dev/stdin
+ln -sf fd/1 /dev/stdout
+ln -sf fd/2 /dev/stderr
+ip link set lo up
+# Before 5.11, BPF maps and programs count as locked memory.
+ulimit -l unlimited
+# The output must arrive byte for byte: no CR before a LF.
+stty -F /dev/console -opost
+read -r nonce </vm/nonce
+rm /vm/nonce
+for command in /vm/command.*; do
+    start="vm: $command starts"
+    echo "$start" >/dev/kmsg
+    echo "@$nonce begin@"
+    setsid sh "$command"
+    status=$?
+    # What the command left running would write between the marks.
+    kill -KILL -1
+    echo "@$nonce end $status@"
+    # The kernel's complaints since then; or all, if so many came that the mark is gone.
+    dmesg >/tmp/vm-log
+    grep -qF "$start" /tmp/vm-log && sed -i "1,\\@$start@d" /tmp/vm-log
+    grep -E -A 30 '\[#[0-9]+\]|\bBUG\b|Oops|WARNING:|INFO: ' /tmp/vm-log | head -n 200
+    rm -f /tmp/vm-log
+    echo "@$nonce done@"
+done
+poweroff -f
+"""
+
+
+class Failure(Exception):
+    """The guest gave no result. `status` is 124 at the time limit, else 125."""
+
+    def __init__(self, text, status=125, is_booted=False):
+        super().__init__(text)
+        self.status, self.is_booted = status, is_booted
+
+
+@dataclass
+class Outcome:
+    """What a command left: its output, its exit status, the kernel's complaints."""
+
+    output: str
+    status: int
+    trouble: str
+
+    @property
+    def is_bug(self):
+        return bool(BUG.search(self.trouble))
+
+
+class Console:
+    """The guest's console. Marks with a random word tell a command's output from
+    everything else there."""
+
+    def __init__(self, nonce):
+        self.nonce, self.text, self.state, self.status = nonce, b"", "booting", 0
+        self.output, self.passed_on = b"", 0
+
+    def feed(self, data, pass_on=lambda data: None):
+        """Takes what came; gives an Outcome for each command that is complete."""
+        self.text += data
+        while True:
+            if self.state != "running" and (found := self._cut("begin" if self.state == "booting" else "done")):
+                if self.state == "ended":
+                    # The rest of the line of the mark before.
+                    trouble = found[0].partition(b"\n")[2].replace(b"\0", b"").decode(errors="replace").strip("\n")
+                    yield Outcome(self.output.decode(errors="replace"), self.status, trouble)
+                    self.state = "booting"
+                else:
+                    self.text = self.text.removeprefix(b"\n")
+                    self.state, self.output = "running", b""
+            elif self.state == "running" and (found := self._cut(r"end ([0-9]+)")):
+                pass_on(found[0])
+                self.output += found[0]
+                self.state, self.status = "ended", int(found[1])
+            else:
+                break
+        # As many bytes are held back as a mark is long.
+        if self.state == "running" and len(self.text) > 128:
+            self.output += self.text[:-128]
+            pass_on(self.text[:-128])
+            self.text = self.text[-128:]
+
+    def _cut(self, mark):
+        """What is before the mark, and the mark's number; the text goes on behind it."""
+        ending = "\n" if mark == "begin" else ""
+        found = re.search(f"@{self.nonce} {mark}@{ending}".encode(), self.text)
+        if not found:
+            return None
+        before, self.text = self.text[:found.start()], self.text[found.end():]
+        return before, *found.groups()
+
+    def last_lines(self):
+        text = re.sub(r"[^\t\n -~]", "", (self.output + self.text).decode(errors="replace"))
+        lines = [line for line in text.splitlines() if not line.startswith(f"@{self.nonce}")]
+        return "".join(f"\n  | {line}" for line in lines[-40:])
+
+
+class Machine:
+    """A guest that runs commands, one after the other; a context manager, after which no
+    QEMU is left and no file."""
+
+    def __init__(self, suite="trixie", arch="amd64", accel=None, cpus=2, memory=2048, append=""):
+        self.suite, self.arch = suite, ARCHITECTURES[arch]
+        self.cpus, self.memory, self.append = cpus, memory, append
+        self.image, self.folders, self.roots = Image(), [], []
+        self.child = self.folder = None
+        self.is_stopped = False
+        self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
+
+    def put(self, source, path):
+        self.image.put(source, path)
+
+    def __enter__(self):
+        # What is killed cleans up, too.
+        self.folder = Path(tempfile.mkdtemp(prefix="ksyscall-vm."))
+        return self
+
+    def __exit__(self, *error):
+        """Also by hand, without arguments."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stop(self):
+        """Ends QEMU, whichever thread waits for it."""
+        self.is_stopped = True
+        if self.child:
+            self.child.kill()
+            self.child.wait()
+
+    def run(self, commands, limit=300, pass_on=lambda data: None):
+        """Gives an Outcome for each command, as it ends. The limit is in seconds, for the boot
+        and a command together, and for each command after that; or a list, of each its own."""
+        limits = limit if isinstance(limit, list) else [limit] * len(commands)
+        arch, nonce = self.arch, secrets.token_hex(16)
+        for tool, package in ((arch.qemu.split()[0], arch.qemu_package), ("readelf", "binutils")):
+            if not shutil.which(tool):
+                raise Unavailable(f"{tool} is missing: apt install {package}")
+        kernel = packages.kernel(self.suite, arch.name)
+        self._finish_image(nonce, commands)
+        accel = self.accel or ("kvm" if kvm_works(self.suite, arch) else "tcg")
+        cpu = "host" if accel == "kvm" else arch.cpu
+        # rcu_expedited makes detaching quick; nosoftlockup, for a busy host stalls the guest
+        # without any fault of its kernel; quiet and loglevel keep the kernel's messages off
+        # the console but those of a panic, which ends the guest.
+        qemu = [*arch.qemu.split(), "-accel", accel, *(["-cpu", cpu] if cpu else []),
+                "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-display", "none", "-no-reboot",
+                "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
+                "-initrd", f"{self.folder}/initrd", "-append",
+                f"console={arch.console} quiet loglevel=1 panic=-1 rcupdate.rcu_expedited=1 nosoftlockup"
+                f" rdinit=/init {self.append}"]
+        for boot in range(1, BOOTS + 1):
+            console = Console(nonce)
+            ended = yield from self._follow(qemu, console, limits, pass_on)
+            if ended:
+                return
+            if boot == BOOTS:
+                raise Failure(f"the guest went down before the command, {boot} times; the console's last lines:"
+                              + console.last_lines())
+            say("the guest went down before the command; booting it again. The console's last lines:"
+                + console.last_lines())
+
+    def _finish_image(self, nonce, commands):
+        # One for all of an architecture's kernels.
+        busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
+        image = self.image
+        image.put(next(f for f in (busybox / "usr/bin/busybox", busybox / "bin/busybox") if f.exists()),
+                  "/usr/bin/busybox")
+        image.text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
+        image.text("etc/group", "root:x:0:\n")
+        image.text("etc/hosts", "127.0.0.1 localhost\n")
+        image.add_libraries(self.folders, self.roots)
+        image.text("vm/nonce", f"{nonce}\n")
+        for number, command in enumerate(commands):
+            image.text(f"vm/command.{number:05}", command + "\n")
+        image.text("init", INIT, 0o755)
+        image.write(self.folder / "initrd")
+
+    def _follow(self, qemu, console, limits, pass_on):
+        """Boots once. False if the guest went down before any command ran."""
+        path = self.folder / "console"
+        path.write_bytes(b"")
+        with open(self.folder / "qemu.log", "wb") as log:
+            # Should this process be killed outright, its QEMU goes too.
+            self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu], stdin=subprocess.DEVNULL,
+                                          stdout=log, stderr=log, start_new_session=True)
+        if self.is_stopped:
+            self.child.kill()
+        complete, count, end = 0, len(limits), time.monotonic() + limits[0]
+        with open(path, "rb") as file:
+            while complete < count:
+                # Asked first: what QEMU wrote before it ended is then seen below.
+                alive = self.child.poll() is None
+                late = time.monotonic() > end
+                for outcome in console.feed(file.read(), pass_on):
+                    complete += 1
+                    yield outcome
+                    if complete == count:
+                        break
+                    end = time.monotonic() + limits[complete]
+                booted = complete > 0 or console.state != "booting"
+                if complete < count and not alive:
+                    if self.child.returncode:
+                        said = (self.folder / "qemu.log").read_text(errors="replace")
+                        raise Failure(f"{qemu[0]} failed:\n{said}", is_booted=booted)
+                    if not booted:
+                        return False
+                    raise Failure("the guest went down before the command's end; the console's last lines:"
+                                  + console.last_lines(), is_booted=True)
+                if complete < count and late and time.monotonic() > end:
+                    self.stop()
+                    at = "" if booted else "; the guest has not come to the command yet"
+                    raise Failure(f"no result after {limits[complete]} s{at}; the console's last lines:"
+                                  + console.last_lines(), 124, booted)
+                time.sleep(0.05)
+        self.stop()
+        return True
+
+
+def kvm_works(suite, arch):
+    """KVM can be there and yet hang, so it is used only after a boot of the same kernel has
+    shown that it works. The verdict holds until this machine reboots."""
+    if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    verdict = packages.CACHE / "kvm" / f"{boot}-{suite}-{arch.name}"
+    with packages.locked(Path(f"{verdict}.lock")):
+        if not verdict.exists() or not verdict.read_text():
+            say("trying whether KVM works here (once)")
+            try:
+                with Machine(suite, arch.name, accel="kvm") as machine:
+                    works = [outcome.status for outcome in machine.run(["exec true"], limit=10)] == [0]
+            except Failure:
+                works = False
+            verdict.write_text("yes\n" if works else "no\n")
+        return verdict.read_text() == "yes\n"
+
+
+def end_by_signals(handler=lambda number, frame: sys.exit(128 + number)):
+    """So that what kills this process lets it clean up."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
+def main():
+    def positive(text):
+        if not re.fullmatch("[1-9][0-9]{0,8}", text):
+            raise ValueError
+        return int(text)
+    parser = argparse.ArgumentParser(prog="testing.vm", description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", choices=SUITES, default="trixie", help="Debian's, of the kernel")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="amd64")
+    parser.add_argument("--file", action="append", default=[], metavar="SRC[:DEST]",
+                        help="a file or folder for the guest, with the shared libraries that it needs;"
+                        " DEST is SRC itself, or /<name> for a relative SRC")
+    parser.add_argument("--libdir", action="append", default=[], metavar="DIR",
+                        help="looked for shared libraries in, before all others")
+    parser.add_argument("--sysroot", action="append", default=[], metavar="DIR",
+                        help="a tree to look for shared libraries in, instead of this system")
+    parser.add_argument("--timeout", type=positive, default=300, metavar="SECONDS")
+    parser.add_argument("--append", action="append", default=[], metavar="ARGS", help="more kernel arguments")
+    parser.add_argument("--smp", type=positive, default=2, metavar="N", help="processors")
+    parser.add_argument("--mem", type=positive, default=2048, metavar="MB", help="memory")
+    parser.add_argument("command", nargs="+")
+    arguments = parser.parse_args()
+    end_by_signals()
+
+    def pass_on(data):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    try:
+        with Machine(arguments.suite, arguments.arch, cpus=arguments.smp, memory=arguments.mem,
+                     append=" ".join(arguments.append)) as machine:
+            machine.folders, machine.roots = arguments.libdir, arguments.sysroot
+            for file in arguments.file:
+                source, _, path = file.partition(":")
+                machine.put(source, path or (source if source.startswith("/") else f"/{Path(source).name}"))
+            command = "exec " + shlex.join(arguments.command)
+            [outcome] = machine.run([command], arguments.timeout, pass_on)
+    except KeyboardInterrupt:
+        return 130
+    except Missing as error:
+        print(f"testing.vm: {error}", file=sys.stderr)
+        return 2
+    except (Failure, Unavailable) as error:
+        print(f"testing.vm: {error}", file=sys.stderr)
+        return getattr(error, "status", 125)
+    if outcome.trouble:
+        say(f"the kernel complained while the command ran:\n{outcome.trouble}")
+    if outcome.is_bug:
+        say(f"that is a kernel bug; the command's own exit status was {outcome.status}")
+        return 125
+    return outcome.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

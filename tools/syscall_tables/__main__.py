@@ -1,0 +1,129 @@
+r"""Make src/tables/*.tbl: which kernel function serves which system call.
+
+    python3 -m tools.syscall_tables [--check] [--arch A]... [--fetch] TREE...
+
+A TREE is an unpacked kernel source or a tar file of one: Debian's or Ubuntu's
+linux-source-* packages, or kernel.org's. To make the tables one tree of each
+version in VERSIONS is needed, in any order, and the output depends on nothing
+else. A table that is found wrong for some version is not written, and says why.
+
+--sources names the versions and where each is to be had; --fetch brings those that
+Debian has, into the cache of the tests.
+--check writes nothing. It checks the tables of the repository against the trees
+that it is given, of whatever versions; one is enough (testing/test_tables.py). With
+all of VERSIONS it makes the tables anew too, and prints how they differ.
+--annotate takes no TREE. It writes the spellings and versions anew into the tables
+as they are; without it the same is done to tables that are made.
+`make tables TREES="TREE..."` does it with --fetch.
+
+A line of a table is
+
+    NAME                        served by sys_NAME
+    NAME ENTRY [ENTRY...]       served by the first of these that the kernel has
+    NAME ... | ENTRY [ENTRY...] as above; for 32-bit callers of a 64-bit kernel,
+                                served by the first of these
+    NAME -                      never served here, though a function sys_NAME
+                                can exist: a probe on it would never fire
+    NAME =CALL                  another spelling of CALL: what other architectures'
+                                tables or a man page call it (SAME, SPELLINGS)
+
+An ENTRY is the function's name without the architecture's prefix. '-' after
+the bar: never served to 32-bit callers of a 64-bit kernel. A '?' behind the
+NAME: the kernel may be built without the call, and then one of its ENTRYs can
+be another name of a function that all such calls share (kernel/sys_ni.c). '@6.5'
+behind that: the call exists since that version (SINCE_VERSION).
+
+The kernel's own table is half of the truth: a probe finds whatever function
+exists. So the sources are also scanned for the functions that they define, and
+each line is checked against each version: the first ENTRY that exists in a
+version must be the one that serves the call in that version. On a 32-bit kernel
+the ENTRYs behind the bar are tried before the others, and must not mislead.
+"""
+
+import argparse
+import concurrent.futures
+import difflib
+import sys
+from pathlib import Path
+
+from testing import packages
+from testing.targets import SUITES
+from tools.syscall_tables.exceptions import VERSIONS
+from tools.syscall_tables.model import annotated, check, make, number
+from tools.syscall_tables.readers import ARCHES
+from tools.syscall_tables.sources import Tree
+
+FOLDER = Path(__file__).parents[2] / "src/tables"
+# Which suites of Debian have a source package: of the newest only until there is a newer.
+DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}
+
+
+def fetch(version):
+    """The source of a version that Debian has."""
+    package = f"linux-source-{version}"
+    return packages.unpack(DEBIAN[version], "amd64", package, only="usr/src") / f"usr/src/{package}.tar.xz"
+
+
+def tables():
+    """The text of each table of the repository."""
+    return {name: (FOLDER / f"{name}.tbl").read_text() for name in ARCHES}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sources", action="store_true", help="name the versions that are needed")
+    parser.add_argument("--fetch", action="store_true", help="bring those that Debian has")
+    parser.add_argument("--check", action="store_true", help="compare, don't write")
+    parser.add_argument("--arch", action="append", choices=ARCHES, metavar="A")
+    parser.add_argument("--annotate", action="store_true", help="spellings and versions alone")
+    parser.add_argument("tree", nargs="*", metavar="TREE")
+    arguments = parser.parse_args()
+    if arguments.sources:
+        for version in VERSIONS:
+            print(f"Linux {version}: " + (f"linux-source-{version} of Debian {DEBIAN[version]}" if version in DEBIAN
+                                          else f"linux-{version}.tar.xz of kernel.org"))
+        return False
+    if bool(arguments.tree or arguments.fetch) == arguments.annotate:
+        parser.error("TREEs are needed, or --fetch, or --annotate")
+    old = tables()
+    if arguments.annotate:
+        for name, text in annotated(old).items():
+            (FOLDER / f"{name}.tbl").write_text(text)
+        return False
+    arguments.tree += [str(fetch(version)) for version in VERSIONS if arguments.fetch and version in DEBIAN]
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        trees = {tree.version: tree for tree in pool.map(Tree, arguments.tree)}
+    missing = [v for v in VERSIONS if v not in trees]
+    if missing and not arguments.check:
+        sys.exit(f"sources missing: {' '.join(missing)}; --sources says where they are")
+    failed = False
+    new = old
+    if not missing:
+        new = annotated({name: make(name, {v: trees[v] for v in VERSIONS}) for name in ARCHES})
+    elif annotated(old) != old:
+        print("not ok the spellings and versions: run tools.syscall_tables --annotate")
+        failed = True
+    for name in arguments.arch or ARCHES:
+        text = new[name]
+        wrong = False
+        for version in sorted(trees, key=number):
+            calls, problems = check(name, text, trees[version])
+            if calls or problems:
+                result = "not ok" if problems else "ok"
+                print(f"{result} {name}: the {calls} calls of Linux {version}")
+            print(*("    " + problem for problem in problems), sep="\n", end="\n" * bool(problems))
+            wrong |= bool(problems)
+        failed |= wrong
+        if arguments.check and not missing:
+            diff = list(difflib.unified_diff(old[name].splitlines(True), text.splitlines(True),
+                                             f"src/tables/{name}.tbl", "generated"))
+            print("not ok" if diff else "ok", f"{name}: generated anew")
+            sys.stdout.writelines(diff)
+            failed |= bool(diff)
+        elif not wrong and not arguments.check:
+            (FOLDER / f"{name}.tbl").write_text(text)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What no reader can know: names, versions and functions that the kernel treats in its own way.
+
+Data alone; each line says where the kernel, or a man page, says so.
+"""
+
+import re
+
+# One for each turn in the tables' history since 4.1: wrappers (4.17; arm's .tbl
+# in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit
+# machines (5.1), x86's sys_ia32_* (5.7), scripts/syscall.tbl (6.11).
+VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2"]
+
+# What is before or behind a function's name in a table's entry: the prefix of
+# wrapped calls (4.17 to 5.6), and x86's note that it needs pt_regs (4.6).
+DECORATION = re.compile(r"^__(x64|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
+
+# Entries that are assembly, and the C function that they jump to:
+# directory, entry, function, where the kernel says so.
+BEHIND = [
+    ("x86", r"stub(32)?_(\w+)", r"sys_\2",
+     "arch/x86/entry/entry_64.S, entry_64_compat.S, before 4.17"),
+    ("arm", r"sys_(\w+)_wrapper", r"sys_\1", "arch/arm/kernel/entry-common.S"),
+    ("arm", r"sys_mmap2", r"sys_mmap_pgoff", "arch/arm/kernel/entry-common.S"),
+    ("arm64", r"(compat_sys_(rt_sigreturn|sigreturn|f?statfs64))_wrapper", r"\1",
+     "arch/arm64/kernel/entry32.S, before 4.19"),
+    ("arm64", r"compat_sys_mmap2_wrapper", r"sys_mmap_pgoff",
+     "arch/arm64/kernel/entry32.S, before 4.19"),
+    # The functions behind the others have names that serve nothing, or another
+    # call, on a 32-bit kernel.
+    ("arm64", r"(?:compat_)?sys_(?!f?truncate64|fadvise64_64)(\w+)_wrapper", r"sys_\1",
+     "arch/arm64/kernel/entry.S, entry32.S, before 4.19"),
+    ("mips", r"__(sys_\w+)", r"\1", "arch/mips/include/asm/sim.h"),
+    ("powerpc", r"ppc(64)?_(fork|vfork|clone3?|swapcontext|switch_endian)",
+     r"sys_\2", "arch/powerpc/kernel/entry_32.S, entry_64.S, before 6.1"),
+    ("powerpc", r"ppc32_swapcontext", r"compat_sys_swapcontext",
+     "arch/powerpc/kernel/entry_64.S, before 5.8"),
+]
+
+# Files in which macros rename entries, for these tables.
+RENAMES = {
+    "aarch64": "arch/arm64/kernel/sys.c",
+    "powerpc": "arch/powerpc/include/asm/systbl.h",
+    "powerpc64": "arch/powerpc/include/asm/systbl.h",
+}
+
+# Second names that <asm/unistd.h> has for a call: table, name, second name.
+SECOND = [("arm", "arm_sync_file_range", "sync_file_range2")]
+
+# Functions that the sources define but no configuration of that version has:
+# tables, versions, functions, why. (Native ones only.)
+ABSENT = [
+    ("x86|arm|powerpc", "4.18|5.0", r"sys_\w+_time32",
+     "arch/Kconfig: COMPAT_32BIT_TIME is off on 32-bit machines before 5.1"),
+    ("x86|arm|powerpc", ".*", r"(compat_sys|sys32|ppc32|ppc64)_\w+",
+     "for 32-bit processes of a 64-bit kernel, or for 64-bit ones"),
+]
+
+# Lines that are wrong for some versions, whatever their order, since the other
+# function exists as well: tables, side, versions, calls, which function serves.
+# Most are of 32-bit processes on 64-bit kernels, and none of a newer version.
+WRONG = [
+    ("x86|arm|powerpc", "compat", "4.4|4.15|4.18|5.0|5.4",
+     "[gs]etsockopt|process_vm_(readv|writev)",
+     "compat_sys_* before 5.9 or 5.10, which left a weak stub of that name"),
+    ("x86|arm|powerpc", "compat", "5.4|5.10|6.1", "io_pgetevents_time64",
+     "sys_io_pgetevents, by mistake that stable versions corrected at different times"),
+    ("x86", "compat", "4.4|4.15|4.18|5.0", "rt_sigprocmask|rt_sigsuspend",
+     "sys_*, in these versions"),
+    ("x86|arm|powerpc", "native", "5.0", "recvmmsg",
+     "sys_recvmmsg; there is a weak stub of sys_recvmmsg_time32"),
+]
+
+# Calls that some versions lack although they have a function of the line, so that
+# a probe is possible and is not of the call: tables, versions, calls, why.
+LATER = [
+    ("x86|arm|powerpc", "4.4|4.15|4.18|5.0", r"\w+_time64|(clock|timer|timerfd)_\w+64",
+     "sys_* serves the call without 64, until 5.1 gives that a function of its own"),
+    ("x86|s390x|powerpc|powerpc64", "4.4|4.15|4.18|5.0", r"(msg|sem|shm)\w+",
+     "reached through ipc() alone before 5.1"),
+    ("x86|arm|aarch64|s390x|powerpc|powerpc64", "4.4|4.15|4.18|5.0",
+     r"kexec_file_load|migrate_pages|mlock2|pkey_\w+|io_pgetevents|rseq",
+     "younger on this architecture than on others, whose weak stub it has before"),
+    ("s390x|loongarch64", "6.1|6.12", "memfd_secret", "the same"),
+    ("x86", "4.4", "arch_prctl", "for 64-bit processes alone"),
+    ("powerpc", "4.4|4.15|4.18|5.0|5.4|5.10", "select",
+     "compat_sys_old_select is there for other architectures' 32-bit processes"),
+]
+
+# Calls are one if their names are equal without these: a kernel that gives a call
+# wider arguments changes its name so. This relates names that tables have; of no
+# other name anything is said.
+DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
+
+# And these are, for which that does not hold: mmap(2), lseek(2), select(2),
+# umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
+SAME = [
+    {"lseek", "_llseek", "llseek"},
+    {"mmap", "mmap2"},
+    {"umount", "umount2"},
+    {"getrlimit", "ugetrlimit"},
+    {"fadvise64", "fadvise64_64", "arm_fadvise64_64"},
+    {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
+]
+
+# What man pages and the C library call them, and no table: the first that an
+# architecture has. Each is the call that the C library makes.
+SPELLINGS = {
+    "_exit": "exit_group",                      # _exit(2)
+    "pread": "pread64",                         # pread(2)
+    "pwrite": "pwrite64",                       # pread(2)
+    "prlimit": "prlimit64",                     # getrlimit(2)
+    "getrlimit64": "prlimit64",                 # getrlimit(2), C library/kernel differences
+    "setrlimit64": "prlimit64",                 # the same
+    "fstatat": "newfstatat fstatat64",          # stat(2)
+    "pselect": "pselect6 pselect6_time64",      # select(2)
+    "posix_fadvise": "fadvise64 fadvise64_64 arm_fadvise64_64",     # posix_fadvise(2)
+    "mmap64": "mmap2 mmap",                     # mmap2(2)
+    "lseek64": "_llseek lseek",                 # lseek64(3)
+    "llseek": "_llseek lseek",                  # llseek(2)
+    "sysctl": "_sysctl",                        # sysctl(2)
+    "sigtimedwait": "rt_sigtimedwait rt_sigtimedwait_time64",       # sigwaitinfo(2)
+    "sigwaitinfo": "rt_sigtimedwait rt_sigtimedwait_time64",        # sigwaitinfo(2)
+    "sigqueue": "rt_sigqueueinfo",              # rt_sigqueueinfo(2)
+}
+
+# Since when calls exist that Linux 4.1 does not have: syscalls(2), for the newest the
+# kernel's own history. Some architectures got them later.
+SINCE_VERSION = {
+    "4.3": "userfaultfd membarrier",
+    "4.4": "mlock2",
+    "4.5": "copy_file_range",
+    "4.6": "preadv2 pwritev2",
+    "4.9": "pkey_alloc pkey_free pkey_mprotect",
+    "4.11": "statx",
+    "4.12": "s390_guarded_storage",
+    "4.15": "s390_sthyi",
+    "4.18": "io_pgetevents rseq",
+    "5.1": "io_uring_enter io_uring_register io_uring_setup pidfd_send_signal"
+           " clock_gettime64 clock_settime64 clock_adjtime64 clock_getres_time64"
+           " clock_nanosleep_time64 timer_gettime64 timer_settime64 timerfd_gettime64"
+           " timerfd_settime64 utimensat_time64 pselect6_time64 ppoll_time64"
+           " io_pgetevents_time64 recvmmsg_time64 mq_timedsend_time64"
+           " mq_timedreceive_time64 semtimedop_time64 rt_sigtimedwait_time64"
+           " futex_time64 sched_rr_get_interval_time64",
+    "5.2": "fsconfig fsmount fsopen fspick move_mount open_tree",
+    "5.3": "clone3 pidfd_open",
+    "5.6": "openat2 pidfd_getfd",
+    "5.8": "faccessat2",
+    "5.9": "close_range",
+    "5.10": "process_madvise",
+    "5.11": "epoll_pwait2",
+    "5.12": "mount_setattr",
+    "5.13": "landlock_add_rule landlock_create_ruleset landlock_restrict_self",
+    "5.14": "memfd_secret quotactl_fd",
+    "5.15": "process_mrelease",
+    "5.16": "futex_waitv",
+    "5.17": "set_mempolicy_home_node",
+    "6.5": "cachestat",
+    "6.6": "fchmodat2 map_shadow_stack",
+    "6.7": "futex_requeue futex_wait futex_wake",
+    "6.8": "listmount lsm_get_self_attr lsm_list_modules lsm_set_self_attr statmount",
+    "6.10": "mseal",
+    "6.11": "uretprobe",
+    "6.13": "getxattrat listxattrat removexattrat setxattrat",
+    "6.15": "open_tree_attr",
+    "6.17": "file_getattr file_setattr",
+    "6.18": "uprobe",
+    "6.19": "listns",
+}

@@ -1,0 +1,246 @@
+"""What the tables say: made of all versions, annotated, and checked against one."""
+
+import re
+
+from tools.syscall_tables.exceptions import (
+    ABSENT,
+    BEHIND,
+    DECORATION,
+    DECORATIONS,
+    LATER,
+    RENAMES,
+    SAME,
+    SECOND,
+    SINCE_VERSION,
+    SPELLINGS,
+    VERSIONS,
+    WRONG,
+)
+from tools.syscall_tables.readers import ARCHES, SINCE
+
+# What stands in a table where no function does.
+UNSERVED = ("sys_ni_syscall", "-", None, "OBSOLETE")
+
+
+def served(tree, name, directory, sources):
+    """{call: the function that serves it in this version}."""
+    for reader, *arguments in sources:
+        table = reader(tree, *arguments)
+        if table is not None:
+            break
+    else:
+        return None
+    renames = {DECORATION.sub("", a): DECORATION.sub("", b) for a, b in re.findall(
+        r"^#define\s+(\w*sys_\w+)\s+(\w*sys_\w+)\s*$",
+        tree.files.get(RENAMES.get(name), ""), re.M)}
+    for where, first, second in SECOND:
+        for one, other in ((first, second), (second, first)):
+            if name == where and one in table:
+                table.setdefault(other, table[one])
+    rows = {}
+    for call, entry in table.items():
+        entry = entry and DECORATION.sub("", entry)
+        entry = renames.get(entry, entry)
+        if entry in UNSERVED:
+            continue
+        for where, pattern, function, _ in BEHIND:
+            if where == directory and re.fullmatch(pattern, entry):
+                entry = re.sub(pattern, function, entry)
+                break
+        rows[call] = entry
+    return rows
+
+
+class Side:
+    """The native or the compat half of one table, in all versions."""
+
+    def __init__(self, table, side, trees, directory, sources):
+        self.table, self.side, self.trees, self.directory = table, side, trees, directory
+        rows = {v: served(tree, table, directory, sources) for v, tree in trees.items()}
+        self.rows = {v: r for v, r in rows.items() if r is not None}
+
+    def exists(self, version, function):
+        if self.side == "native" and any(
+                re.fullmatch(t, self.table) and re.fullmatch(v, version)
+                and re.fullmatch(f, function) for t, v, f, _ in ABSENT):
+            return False
+        return any(function in self.trees[version].defined.get(d, ())
+                   for d in ("", self.directory))
+
+    def calls(self, version):
+        """The functions that are made as system calls here."""
+        made = set().union(*(self.trees[version].calls.get(d, ()) for d in ("", self.directory)))
+        return {f for f in made if f.startswith("sys_")} - {"sys_ni_syscall"}
+
+    def checked(self, call):
+        """(version, function that serves) of the versions that can be right."""
+        for version, rows in self.rows.items():
+            if call in rows and not any(
+                    re.fullmatch(t, self.table) and self.side == s
+                    and re.fullmatch(v, version) and re.fullmatch(c, call)
+                    for t, s, v, c, _ in WRONG):
+                yield version, rows[call]
+
+    def found(self, version, functions):
+        """The function that a search in this order ends at."""
+        return next((f for f in functions if self.exists(version, f)), None)
+
+    def wrong(self, call, functions):
+        """The versions in which the first function that exists isn't the one."""
+        for version, right in self.checked(call):
+            if (first := self.found(version, functions)) != right:
+                yield (f"{self.table} {self.side} {version}: {call}: "
+                       f"{right} serves, {first} is found")
+
+    def stray(self, call, functions):
+        """The versions that lack the call, but not all of its functions."""
+        for version, rows in self.rows.items():
+            if call not in rows and (first := self.found(version, functions)) and not any(
+                    re.fullmatch(t, self.table) and re.fullmatch(v, version)
+                    and re.fullmatch(c, call) for t, v, c, _ in LATER):
+                yield (f"{self.table} {self.side} {version}: {call}: "
+                       f"there is no such call, {first} is found")
+
+    def order(self, call):
+        """All functions that serve a call, in the order to look for them."""
+        newest_first = [rows[call] for rows in reversed(self.rows.values()) if call in rows]
+        functions = list(dict.fromkeys(newest_first))
+        after = {f: set() for f in functions}
+        for version, right in self.checked(call):
+            for f in functions:
+                if f != right and self.exists(version, f):
+                    after[f].add(right)
+        ordered = []
+        while rest := [f for f in functions if f not in ordered]:
+            # If none can come next then no order is right, and wrong() will say so.
+            ordered.append(next((f for f in rest if after[f] <= set(ordered)), rest[0]))
+        return ordered
+
+
+def make(name, trees):
+    """One table, as text."""
+    directory, sources, *compat = ARCHES[name]
+    native = Side(name, "native", trees, directory, sources)
+    calls = {call for rows in native.rows.values() for call in rows}
+    if compat:
+        compat = Side(name, "compat", {v: trees[v] for v in native.rows}, *compat)
+        calls |= {call for rows in compat.rows.values() for call in rows}
+    conditional = set().union(*(tree.conditional for tree in trees.values()))
+    lines = {}
+    for call in calls:
+        functions = native.order(call)
+        others = compat.order(call) if compat else []
+        line = call + "?" * (not conditional.isdisjoint(functions + others))
+        if functions != ["sys_" + call]:
+            line += " " + (" ".join(functions) or "-")
+        if compat:
+            if not others:
+                line += " | -"
+            elif not functions or any(compat.wrong(call, functions)):
+                line += " | " + " ".join(others)
+        lines[call] = line
+    live = {function for rows in native.rows.values() for function in rows.values()}
+    made = {f for version in native.rows for f in native.calls(version)}
+    dead = {f.removeprefix("sys_") for f in made - live}
+    lines.update((call, call + " -") for call in dead - calls)
+    paths = [path for _, path, *_ in sources if any(path in t.files for t in trees.values())]
+    head = (f"# {name}: Linux {', '.join(native.rows)}; {', '.join(paths)};"
+            " made by tools/syscall_tables")
+    return "\n".join([head] + [lines[call] for call in sorted(lines)]) + "\n"
+
+
+def bare(text):
+    """The lines of a table without what annotated() adds, by name; those that served
+    a spelling alone are left out, and the others with it have a '-' again."""
+    rows = {}
+    for line in text.splitlines()[1:]:
+        name, _, functions = line.partition(" ")
+        name = name.partition("@")[0]
+        if not functions.startswith("="):
+            rows[name.rstrip("?")] = f"{name} {functions}".rstrip()
+        elif functions.endswith(" -"):
+            rows[name] = f"{name} -"
+    return rows
+
+
+def annotated(tables):
+    """Tables with the spellings and versions in them: the names of functions that serve a
+    call of another name, and what the call is called elsewhere. A spelling that is the
+    name of a function, too, has a '-' behind it."""
+    rows = {table: bare(text) for table, text in tables.items()}
+    known = set().union(*rows.values())
+    since = {call: version for version, calls in SINCE_VERSION.items() for call in calls.split()}
+    result = {}
+    for table, lines in rows.items():
+        served = {call for call, line in lines.items() if not re.fullmatch(r"\S+ -", line)}
+        found, own = {}, {}
+        for call in sorted(served):
+            for function in re.findall(r" sys_(\w+)", lines[call].partition("|")[0]):
+                own.setdefault(function, call)
+        for name in (known | own.keys() | SPELLINGS.keys()) - served:
+            if name in SPELLINGS:
+                calls = SPELLINGS[name].split()
+            elif name in own:
+                calls = [own[name]]
+            else:
+                stem = DECORATIONS.match(name)[1]
+                same = {other for group in SAME if name in group for other in group}
+                calls = sorted({call for call in known if DECORATIONS.match(call)[1] == stem} | same)
+            if call := next((call for call in calls if call in served), None):
+                found[name] = f"{name} ={call}" + " -" * (name in lines)
+        for call in served & since.keys():
+            name, space, functions = lines[call].partition(" ")
+            found[call] = f"{name}@{since[call]}{space}{functions}"
+        lines |= found
+        head = tables[table].splitlines()[0]
+        result[table] = "\n".join([head] + [lines[call] for call in sorted(lines)]) + "\n"
+    return result
+
+
+def parse(text):
+    """{call: (native functions, functions for 32-bit callers, is marked)} of a table."""
+    table = {}
+    for line in bare(text).values():
+        name, _, functions = line.partition(" ")
+        call = name.rstrip("?")
+        native, _, compat = functions.partition("|")
+        native = native.split() or ["sys_" + call]
+        table[call] = native, compat.split() or native, call != name
+    return table
+
+
+def check(name, text, tree):
+    """How many calls one version has, and what one table says wrong of them."""
+    directory, sources, *compat = ARCHES[name]
+    native = Side(name, "native", {tree.version: tree}, directory, sources)
+    if not native.rows:
+        expected = number(tree.version) >= number(SINCE.get(name, VERSIONS[0]))
+        return 0, [f"{name} {tree.version}: no table"] * expected
+    compat = compat and Side(name, "compat", {tree.version: tree}, *compat)
+    calls = native.rows[tree.version] | (compat.rows[tree.version] if compat else {})
+    table, problems = parse(text), []
+    for call in table.keys() | calls:
+        functions, others, is_marked = table.get(call, ([], [], True))
+        problems += native.wrong(call, functions)
+        problems += native.stray(call, functions)
+        if compat:
+            problems += compat.wrong(call, others)
+            problems += compat.stray(call, others)
+            # Until it knows which kernel it has, the library tries these first.
+            problems += native.wrong(call, others + functions)
+        if not is_marked and not tree.conditional.isdisjoint(functions + others):
+            problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
+    for version, newer in SINCE_VERSION.items():
+        if number(tree.version) < number(version):
+            problems += [f"{name} {tree.version}: {call}: exists, but SINCE_VERSION says {version}"
+                         for call in newer.split() if call in calls]
+    listed = {function for functions, *_ in table.values() for function in functions}
+    for function in native.calls(tree.version) - listed:
+        if function.removeprefix("sys_") not in table:
+            problems.append(f"{name} {tree.version}: {function}: no call reaches it,"
+                            " and no line says so")
+    return len(calls), sorted(set(problems))
+
+
+def number(version):
+    return tuple(map(int, version.split(".")))

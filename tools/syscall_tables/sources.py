@@ -1,0 +1,87 @@
+"""One kernel version: the files of its source that matter, and the functions that it defines."""
+
+import os
+import re
+import sys
+import tarfile
+
+# Where else than in arch/ a system call can be defined.
+CODE = re.compile(r"(block|drivers/(char|pci)|fs|init|io_uring|ipc|kernel|lib|mm"
+                  r"|net|security)/.*\.c$")
+
+# What the readers below need.
+TABLE = re.compile(r"Makefile$|.*/syscall\w*\.tbl$|arch/\w+/kernel/Makefile.syscalls$"
+                   r"|.*/unistd(32)?\.h$|arch/\w+/kernel/(calls|syscalls|scall64-64)\.S$"
+                   r"|arch/powerpc/include/asm/systbl\.h$|arch/arm64/kernel/sys\.c$")
+
+DEFINITIONS = [
+    # PPC32_SYSCALL_DEFINE and SYSCALL32_DEFINE make a native function on a
+    # 32-bit kernel and a compat one on a 64-bit kernel.
+    (re.compile(r"^(?:PPC32_)?SYSCALL(?:32)?_DEFINE\d\(\s*(\w+)", re.M), "sys_"),
+    (re.compile(r"^(?:PPC32_SYSCALL|COMPAT_SYSCALL|SYSCALL32)_DEFINE\d\(\s*(\w+)", re.M),
+     "compat_sys_"),
+]
+# A call that the configuration leaves out has a function all the same, which is
+# one for all of them where the kernel has no wrappers.
+CONDITIONAL = [
+    (re.compile(r"^(?:COND_SYSCALL|SYS_NI)\((\w+)\)", re.M), "sys_"),
+    (re.compile(r"^(?:COND_SYSCALL_COMPAT|COMPAT_SYS_NI)\((\w+)\)", re.M), "compat_sys_"),
+    (re.compile(r"^cond_syscall\((\w+)\)", re.M), ""),
+]
+IN_ARCH = [
+    # A C function with a body.
+    re.compile(r"^[a-z][\w \t*]*?\s\*?((?:\w*sysm?|ppc)\d*_\w+)\s*\([^;{}]*\)\s*\{", re.M),
+    # powerpc's signal_32.c has one function under two names.
+    re.compile(r"^#define\s+sys_\w+\s+(compat_sys_\w+)", re.M),
+    # An assembly function.
+    re.compile(r"^(?:ENTRY|NESTED|LEAF|_GLOBAL|SYM_\w*START\w*)\((\w*sys_\w+)", re.M),
+]
+
+
+class Tree:
+    """One kernel version: its tables, and the functions that it defines."""
+
+    def __init__(self, path):
+        self.files, self.defined, self.calls, self.conditional = {}, {}, {}, set()
+        for name, text in read(path):
+            if TABLE.match(name):
+                self.files[name] = text
+            where = name.split("/")[1] if name.startswith("arch/") else ""
+            conditional = matches(CONDITIONAL, text)
+            self.conditional |= conditional
+            found = matches(DEFINITIONS, text) | conditional
+            self.calls.setdefault(where, set()).update(found)
+            for pattern in IN_ARCH if where else ():
+                found.update(pattern.findall(text))
+            self.defined.setdefault(where, set()).update(found)
+        numbers = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$",
+                             self.files.get("Makefile", ""), re.M)
+        if len(numbers) != 2:
+            sys.exit(f"{path}: not a kernel source")
+        self.version = ".".join(numbers)
+
+
+def matches(patterns, text):
+    """The functions that a text defines, by patterns and what to put before a match."""
+    return {prefix + name for pattern, prefix in patterns for name in pattern.findall(text)}
+
+
+def read(path):
+    """The files of a source that matter here, as (name, text)."""
+    def wanted(name):
+        return (TABLE.match(name) or CODE.match(name)
+                or re.match(r"arch/(?!um/)\w+/.*\.[cS]$", name))
+    if os.path.isdir(path):
+        for directory, _, names in os.walk(path):
+            for name in names:
+                full = os.path.join(directory, name)
+                name = os.path.relpath(full, path)
+                if wanted(name) and not os.path.islink(full):
+                    with open(full, encoding="latin-1") as f:
+                        yield name, f.read()
+        return
+    with tarfile.open(path, "r|*") as tar:
+        for member in tar:
+            name = member.name.removeprefix("./").partition("/")[2]
+            if member.isfile() and wanted(name):
+                yield name, tar.extractfile(member).read().decode("latin-1")
