@@ -114,6 +114,7 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 		else
 			name_object(step, "kprobe_events%s", trace->has_entry ? ", to remove" : "");
 		return true;
+	case SYS_faccessat2:
 	case SYS_faccessat:
 		step->call = "faccessat";
 		read_text(child, call->rsi, text, sizeof(text));

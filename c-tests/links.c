@@ -55,10 +55,11 @@ TEST(a_kept_event_tells_its_function)
 	int fds = count_fds(), telling = 0;
 	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	CHECK_EQ(count_fds(), fds + 2);
+	/* Before Linux 5.15 the event is the link. */
+	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 2 : 1));
 	for (int fd = 0; fd < 64; fd++)
 		telling += tells_its_function(fd);
-	CHECK(telling >= 1);
+	CHECK_EQ(telling, 1);
 	CHECK(fires(&p, ON_ENTRY));
 	DESTROY(link);
 	CHECK(!fires(&p, ON_ENTRY));

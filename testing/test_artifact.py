@@ -55,6 +55,13 @@ def test_exports_the_function_and_what_leads_to_it_and_nothing_else(library):
     assert sorted(name.partition("@")[0] for name in functions(library)) == EXPORTS
 
 
+def test_its_own_calls_are_bound_to_itself(library):
+    """Else LD_DEBUG=bindings shows them, and any program seems to be reached."""
+    relocations = run("readelf", "-rW", library)
+    assert "JUMP_SLOT" in relocations
+    assert not [name for name in EXPORTS if f" {name}@" in relocations]
+
+
 def test_each_export_is_in_libbpfs_version_node(library):
     libbpf = next(packages.unpack("trixie", "amd64", "libbpf1").glob("usr/lib/*/libbpf.so.1"))
     assert set(functions(library)) <= set(functions(libbpf))

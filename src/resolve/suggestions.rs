@@ -42,8 +42,8 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
             diagonal = core::mem::replace(cost, left);
         }
     }
-    let last = costs.iter().zip(b).last();
-    last.map_or(a.len(), |(cost, _)| usize::from(*cost))
+    let last = b.len().checked_sub(1).and_then(|last| costs.get(last));
+    last.map_or(a.len(), |cost| usize::from(*cost))
 }
 
 #[cfg(test)]
