@@ -92,6 +92,17 @@ def test_the_preloaded_library_is_in_that_program_and_libbpf_is_not(library):
     assert "libbpf" not in maps
 
 
+def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path):
+    def cc(*words):
+        run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "c-tests/private.c", *words, f"-L{tmp_path}",
+            f"-Wl,-rpath,{tmp_path}")
+    cc("-shared", "-fPIC", "-DLIBBPF", "-o", tmp_path / "libprivate.so")
+    cc("-shared", "-fPIC", "-DPLUGIN", "-o", tmp_path / "plugin.so", "-lprivate")
+    cc("-o", tmp_path / "host")
+    for environment in ({}, {"LD_PRELOAD": str(library)}):
+        assert run(tmp_path / "host", tmp_path / "plugin.so", env=environment) == "both arrived\n"
+
+
 # --- Installing and removing -----------------------------------------------------
 
 @pytest.fixture(scope="module")
