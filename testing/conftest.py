@@ -26,6 +26,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A wrong name is said before anything is done.
+    chosen_cells(config)
     config.pluginmanager.register(Lines(config))
     # As by Ctrl-C, at which pytest ends.
     vm.end_by_signals(signal.default_int_handler)
