@@ -22,7 +22,7 @@ use errno::{Errno, errno};
 pub(crate) use bpf::bpf_obj_pin;
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
 pub(crate) use fd::Fd;
-pub(crate) use file::{Mode, exists, for_each_line, open, read_number, write};
+pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };

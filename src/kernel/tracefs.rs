@@ -179,7 +179,11 @@ fn find(file: &[u8]) -> Result<Line, Errno> {
         }
     }
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
-    find_mounted(&mounts, file)?.ok_or(Errno(libc::ENOENT))
+    match find_mounted(&mounts, file)? {
+        Some(path) => Ok(path),
+        // It is there, perhaps, and this user may not look.
+        None => Err(sys::access(c"/sys/kernel/tracing/.").err().unwrap_or(Errno(libc::ENOENT))),
+    }
 }
 
 /// Whether the kernel has a tracepoint for the entry to a call of this name
@@ -224,7 +228,7 @@ fn existing(mount: &[u8], inside: &[u8], file: &[u8]) -> Option<Line> {
     }
     path.add(inside);
     path.add(file);
-    (!path.is_cut() && sys::exists(path.as_c_str())).then_some(path)
+    (!path.is_cut() && sys::access(path.as_c_str()).is_ok()).then_some(path)
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Whether there is a file that this process can reach, with the privileges by which it
-/// would open it: without `AT_EACCESS` (Linux 5.8), the real user's would count.
-pub(crate) fn exists(path: &CStr) -> bool {
+/// Whether there is a file, for the user as whom it would be opened: without `AT_EACCESS`
+/// (Linux 5.8) the real user would count.
+pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
     let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     let (mode, flags) = (libc::F_OK as usize, libc::AT_EACCESS as usize);
     // SAFETY: `path` is a C string.
@@ -39,7 +39,7 @@ pub(crate) fn exists(path: &CStr) -> bool {
             found => found,
         }
     }
-    .is_ok()
+    .map(drop)
 }
 
 /// Reads up to `buffer.len()` bytes; 0 is the end of the file.
