@@ -10,8 +10,7 @@ use errno::Errno;
 use crate::Error;
 use crate::attachment::Attachment;
 use crate::refusal::Place;
-use crate::resolve::Symbol;
-use crate::resolve::SyscallName;
+use crate::resolve::{Symbol, SyscallName};
 use crate::sys::{self, Fd};
 
 /// A program's attachment to a system call. Dropping it detaches the program.

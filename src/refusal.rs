@@ -5,8 +5,7 @@ pub(crate) mod message;
 
 use errno::Errno;
 
-use crate::resolve::Symbol;
-use crate::resolve::SyscallName;
+use crate::resolve::{Symbol, SyscallName};
 
 /// What failed, with the errno that the kernel returned.
 #[derive(Clone, Copy, Debug)]
