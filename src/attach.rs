@@ -1,6 +1,10 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
+#[cfg(feature = "many")]
+pub(crate) mod many;
+#[cfg(feature = "many")]
+mod multi_link;
 pub(crate) mod perf_link;
 mod probe;
 
@@ -10,9 +14,10 @@ use core::ffi::c_int;
 use crate::attachment::Attachment;
 use crate::kernel::{LEARNT, stubs, tracefs};
 use crate::refusal::{Place, Refusal};
+use crate::resolve::Symbol;
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::table;
+use crate::resolve::table::{self, Row};
 #[cfg(feature = "std")]
 use crate::{Error, link::Link, resolve::SyscallName};
 
@@ -64,12 +69,17 @@ pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusa
         let Some(event) = probe::open(symbol, options.retprobe)? else {
             return Ok(None);
         };
-        let is_wrong = match doubt {
-            Doubt::None => false,
-            Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
-            Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
-        };
-        Ok((!is_wrong).then_some(event))
+        Ok((!is_right(doubt, symbol, &row)?).then_some(event))
     })?;
     Ok(Target { event, is_reached })
+}
+
+/// Whether a doubt about a symbol that the kernel has is right: then it does not serve
+/// the call of the row.
+fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
+    Ok(match doubt {
+        Doubt::None => false,
+        Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
+        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
+    })
 }

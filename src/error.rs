@@ -89,6 +89,41 @@ pub enum Error {
     /// A cookie was given to a kernel that has none (before Linux 5.15).
     CookieUnsupported,
 
+    /// `BPF_LINK_CREATE` refused a kprobe.multi link on the functions of a batch.
+    #[non_exhaustive]
+    MultiLink {
+        /// What the kernel returned.
+        errno: i32,
+    },
+
+    /// ftrace cannot trace the function, which a program for kprobe.multi needs.
+    #[non_exhaustive]
+    NotTraceable {
+        /// The kernel function.
+        symbol: Symbol,
+    },
+
+    /// The function serves an earlier call of the batch too, which has another cookie. It is
+    /// attached to once, so that the program does not run twice for one call.
+    #[non_exhaustive]
+    SameFunction {
+        /// The kernel function.
+        symbol: Symbol,
+    },
+
+    /// A batch takes more file descriptors than this process can open (`RLIMIT_NOFILE` of
+    /// getrlimit(2)). Nothing was attached.
+    #[non_exhaustive]
+    Descriptors {
+        /// How many it takes.
+        needed: usize,
+        /// How many can be opened.
+        free: usize,
+    },
+
+    /// There is no memory for a batch.
+    NoMemory,
+
     /// `BPF_OBJ_PIN` failed.
     #[non_exhaustive]
     Pin {
@@ -124,6 +159,11 @@ impl Error {
             Refusal::LinkCreate(_) => Error::LinkCreate { symbol, errno },
             Refusal::SetBpf(_) => Error::SetBpf { symbol, errno },
             Refusal::CookieUnsupported => Error::CookieUnsupported,
+            Refusal::MultiLink(_) => Error::MultiLink { errno },
+            Refusal::NotTraceable => Error::NotTraceable { symbol },
+            Refusal::SameFunction => Error::SameFunction { symbol },
+            Refusal::Descriptors { needed, free } => Error::Descriptors { needed, free },
+            Refusal::NoMemory => Error::NoMemory,
             Refusal::Pin(_) => Error::Pin { errno },
             Refusal::Close(_) => Error::Close { errno },
         }
@@ -136,7 +176,9 @@ impl Error {
         | Error::NoReturnProbe { symbol }
         | Error::KernelSymbols { symbol, .. }
         | Error::LinkCreate { symbol, .. }
-        | Error::SetBpf { symbol, .. } = self
+        | Error::SetBpf { symbol, .. }
+        | Error::NotTraceable { symbol }
+        | Error::SameFunction { symbol } = self
         {
             place.symbol = *symbol;
         }
@@ -157,6 +199,11 @@ impl Error {
             Error::LinkCreate { errno, .. } => Refusal::LinkCreate(Errno(errno)),
             Error::SetBpf { errno, .. } => Refusal::SetBpf(Errno(errno)),
             Error::CookieUnsupported => Refusal::CookieUnsupported,
+            Error::MultiLink { errno } => Refusal::MultiLink(Errno(errno)),
+            Error::NotTraceable { .. } => Refusal::NotTraceable,
+            Error::SameFunction { .. } => Refusal::SameFunction,
+            Error::Descriptors { needed, free } => Refusal::Descriptors { needed, free },
+            Error::NoMemory => Refusal::NoMemory,
             Error::Pin { errno } => Refusal::Pin(Errno(errno)),
             Error::Close { errno } => Refusal::Close(Errno(errno)),
         };

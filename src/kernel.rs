@@ -6,6 +6,8 @@ pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod stubs;
+#[cfg(feature = "many")]
+pub(crate) mod symbols;
 pub(crate) mod tracefs;
 
 use core::sync::atomic::{AtomicBool, AtomicU32};

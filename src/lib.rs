@@ -45,8 +45,15 @@
 #[cfg(not(any(feature = "std", feature = "capi")))]
 compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
+#[cfg(feature = "many")]
+extern crate alloc;
+
 mod attach;
 mod attachment;
+#[cfg(feature = "many")]
+mod attachments;
+#[cfg(feature = "std")]
+mod batch;
 #[cfg(feature = "capi")]
 pub mod capi;
 #[cfg(feature = "std")]
@@ -59,11 +66,15 @@ mod kernel;
 mod ksyscall;
 #[cfg(feature = "std")]
 mod link;
+#[cfg(feature = "std")]
+mod links;
 mod refusal;
 mod resolve;
 mod sys;
 mod text;
 
+#[cfg(feature = "std")]
+pub use batch::{Attaching, Batch};
 #[cfg(feature = "std")]
 pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
@@ -71,4 +82,6 @@ pub use kernel::disarmed::{Disarmed, disarmed};
 pub use ksyscall::Ksyscall;
 #[cfg(feature = "std")]
 pub use link::Link;
+#[cfg(feature = "std")]
+pub use links::{Failure, Links};
 pub use resolve::{MAX_NAME_LEN, Symbol, SyscallName};

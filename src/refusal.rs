@@ -31,6 +31,20 @@ pub(crate) enum Refusal {
     SetBpf(Errno),
     /// A cookie, on a kernel that has none.
     CookieUnsupported,
+    /// `BPF_LINK_CREATE` of a kprobe.multi link.
+    #[cfg(feature = "many")]
+    MultiLink(Errno),
+    /// A function that ftrace cannot trace, for a kprobe.multi link.
+    #[cfg(feature = "many")]
+    NotTraceable,
+    /// Another cookie for a function that another call of the list has.
+    #[cfg(feature = "many")]
+    SameFunction,
+    /// Fewer descriptors can be opened than it takes.
+    #[cfg(feature = "many")]
+    Descriptors { needed: usize, free: usize },
+    #[cfg(feature = "many")]
+    NoMemory,
     /// `BPF_OBJ_PIN`.
     #[cfg(feature = "std")]
     Pin(Errno),
@@ -98,6 +112,16 @@ impl Refusal {
             | Refusal::LinkCreate(errno)
             | Refusal::SetBpf(errno)
             | Refusal::Close(errno) => errno,
+            #[cfg(feature = "many")]
+            Refusal::MultiLink(errno) => errno,
+            #[cfg(feature = "many")]
+            Refusal::NotTraceable => Errno(libc::EOPNOTSUPP),
+            #[cfg(feature = "many")]
+            Refusal::SameFunction => Errno(libc::EEXIST),
+            #[cfg(feature = "many")]
+            Refusal::Descriptors { .. } => Errno(libc::EMFILE),
+            #[cfg(feature = "many")]
+            Refusal::NoMemory => Errno(libc::ENOMEM),
             #[cfg(feature = "std")]
             Refusal::Pin(errno) => errno,
         }

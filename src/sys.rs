@@ -13,6 +13,8 @@ mod file;
 pub(crate) mod oracle;
 mod perf_event;
 mod process;
+#[cfg(feature = "many")]
+mod thread;
 
 use core::ffi::{CStr, c_long};
 
@@ -20,8 +22,12 @@ use errno::{Errno, errno};
 
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
+#[cfg(feature = "many")]
+pub(crate) use bpf::{KprobeMulti, bpf_link_create_kprobe_multi, is_for_kprobe_multi};
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
 pub(crate) use fd::Fd;
+#[cfg(feature = "many")]
+pub(crate) use fd::{can_open, descriptor_limit};
 pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
@@ -29,6 +35,10 @@ pub(crate) use perf_event::{
 #[cfg(feature = "capi")]
 pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
+#[cfg(feature = "many")]
+pub(crate) use thread::consume_in_parallel;
+#[cfg(feature = "ext")]
+pub(crate) use thread::in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done
 /// nothing.

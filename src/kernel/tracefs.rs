@@ -195,6 +195,12 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     find(file.as_bytes()).is_ok()
 }
 
+/// The file that names the functions which ftrace can trace.
+#[cfg(feature = "many")]
+pub(crate) fn find_traceable() -> Result<Line, Errno> {
+    find(b"/available_filter_functions")
+}
+
 /// The path of a file in the first tracefs of a list of mounts that has it.
 pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;

@@ -40,6 +40,22 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
             (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
         }
         Refusal::CookieUnsupported => (b"a BPF cookie needs Linux 5.15", b""),
+        #[cfg(feature = "many")]
+        Refusal::MultiLink(errno) => {
+            (b"bpf(BPF_LINK_CREATE) of a kprobe.multi link: !", multi_hint(errno))
+        }
+        #[cfg(feature = "many")]
+        Refusal::NotTraceable => {
+            (b"$ cannot be traced by ftrace, which a program for kprobe.multi needs", b"")
+        }
+        #[cfg(feature = "many")]
+        Refusal::SameFunction => {
+            (b"$ serves an earlier call of the list too, which has another cookie", b"")
+        }
+        #[cfg(feature = "many")]
+        Refusal::Descriptors { needed, free } => return say_descriptors(needed, free, out),
+        #[cfg(feature = "many")]
+        Refusal::NoMemory => (b"no memory", b""),
         #[cfg(feature = "std")]
         Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),
@@ -98,6 +114,28 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
         end = b"?";
     });
     out(end);
+}
+
+#[cfg(feature = "many")]
+fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
+    let mut text = crate::text::Text::<256>::new();
+    text.add(b"it takes ");
+    text.add_number(needed as u64);
+    text.add(b" file descriptors, and this process can open ");
+    text.add_number(free as u64);
+    text.add(b" more (RLIMIT_NOFILE is ");
+    text.add_number(sys::descriptor_limit());
+    text.add(b"; a program loaded for kprobe.multi takes one for all)");
+    out(text.as_bytes());
+}
+
+#[cfg(feature = "many")]
+fn multi_hint(errno: Errno) -> &'static [u8] {
+    match errno.0 {
+        libc::ESRCH => b" (a function that ftrace cannot trace, or of which there are several)",
+        libc::EOPNOTSUPP => b" (the kernel was built without CONFIG_FPROBE, or has 32 bits)",
+        _ => perf_event_hint(errno),
+    }
 }
 
 /// What an errno of perf_event_open means for a probe.

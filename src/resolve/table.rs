@@ -129,6 +129,17 @@ pub(crate) fn row(name: &SyscallName) -> Row {
     row_in(TABLE, name.as_bytes())
 }
 
+/// Calls `each` with the name of every call of this architecture, in order.
+#[cfg(feature = "many")]
+pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
+    for_each_row(TABLE, &mut |row| {
+        if let Some(name) = SyscallName::checked(row.name()).filter(|_| row.is_served()) {
+            each(name);
+        }
+        false
+    });
+}
+
 fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = find(table, name).or_else(|| find(table, bare));

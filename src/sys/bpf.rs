@@ -66,6 +66,88 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map_or_else(|errno| errno, |_| Errno(0))
 }
 
+/// What a program can be loaded for that takes a kprobe.multi link: its
+/// `expected_attach_type`, `enum bpf_attach_type` of include/uapi/linux/bpf.h.
+#[cfg(feature = "many")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KprobeMulti {
+    /// Runs at entry or return (Linux 5.18).
+    Multi = 42,
+    /// Runs at both (Linux 6.10).
+    Session = 56,
+}
+
+/// `BPF_LINK_CREATE` of a program on many functions at once, with a cookie for each.
+#[cfg(feature = "many")]
+pub(crate) fn bpf_link_create_kprobe_multi<'a>(
+    program_fd: c_int,
+    kind: KprobeMulti,
+    retprobe: bool,
+    symbols: impl ExactSizeIterator<Item = &'a core::ffi::CStr>,
+    cookies: &[u64],
+) -> Result<Fd, Errno> {
+    let mut addresses = alloc::vec::Vec::new();
+    addresses.try_reserve_exact(symbols.len()).map_err(|_| Errno(libc::ENOMEM))?;
+    addresses.extend(symbols.map(|symbol| symbol.as_ptr() as usize));
+    if cookies.len() != addresses.len() {
+        return Err(Errno(libc::EINVAL));
+    }
+    // SAFETY: the addresses are those of C strings, which live until the call returns.
+    unsafe { kprobe_multi(program_fd, kind, retprobe, &addresses, cookies) }
+}
+
+/// Whether the program was loaded for such a link.
+///
+/// The kernel is asked for one on a function whose name cannot be read. It looks at the
+/// program first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so that
+/// EFAULT is for the right one, and nothing is ever attached.
+#[cfg(feature = "many")]
+pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
+    const NO_NAME: usize = size_of::<usize>();
+    // SAFETY: no process has anything at that address, so that the kernel reads nothing.
+    let made = unsafe { kprobe_multi(program_fd, kind, false, &[NO_NAME], &[]) };
+    made.is_err_and(|errno| errno.0 == libc::EFAULT)
+}
+
+/// # Safety
+/// `symbols` are addresses of C strings, or of nothing. There are as many cookies, or none.
+#[cfg(feature = "many")]
+unsafe fn kprobe_multi(
+    program_fd: c_int,
+    kind: KprobeMulti,
+    retprobe: bool,
+    symbols: &[usize],
+    cookies: &[u64],
+) -> Result<Fd, Errno> {
+    const BPF_F_KPROBE_MULTI_RETURN: u32 = 1;
+    #[repr(C)]
+    struct Attr {
+        prog_fd: c_int,
+        target_fd: c_int,
+        attach_type: u32,
+        flags: u32,
+        kprobe_multi_flags: u32,
+        cnt: u32,
+        syms: u64,
+        addrs: u64,
+        cookies: u64,
+    }
+    let cookies = if cookies.is_empty() { 0 } else { cookies.as_ptr() as usize as u64 };
+    let attr = Attr {
+        prog_fd: program_fd,
+        target_fd: 0,
+        attach_type: kind as u32,
+        flags: 0,
+        kprobe_multi_flags: if retprobe { BPF_F_KPROBE_MULTI_RETURN } else { 0 },
+        cnt: symbols.len() as u32,
+        syms: symbols.as_ptr() as usize as u64,
+        addrs: 0,
+        cookies,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
+}
+
 /// `BPF_OBJ_PIN` of a link.
 #[cfg(feature = "std")]
 pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno> {

@@ -49,6 +49,41 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
     if unsafe { libc::syscall(libc::SYS_close, fd) } < 0 { Err(errno()) } else { Ok(()) }
 }
 
+/// Whether the process can open as many descriptors more as there are places, which
+/// are for them meanwhile; if not, how many.
+///
+/// They are opened, as copies of `like`, and closed again: that counts what the kernel
+/// counts, and /proc need not be there.
+#[cfg(feature = "many")]
+pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
+    let mut result = Ok(());
+    for (index, place) in places.iter_mut().enumerate() {
+        let copy = libc::F_DUPFD_CLOEXEC as usize;
+        // SAFETY: the arguments are integers.
+        match unsafe { super::call(libc::SYS_fcntl, like as usize, copy, 0, 0, 0) } {
+            Ok(fd) => *place = Some(Fd(fd as c_int)),
+            Err(Errno(libc::EMFILE)) => {
+                result = Err(index);
+                break;
+            }
+            // It is no descriptor, which whoever uses it will say.
+            Err(_) => break,
+        }
+    }
+    places.fill_with(|| None);
+    result
+}
+
+/// How many descriptors this process may have: `RLIMIT_NOFILE` of getrlimit(2).
+#[cfg(feature = "many")]
+pub(crate) fn descriptor_limit() -> u64 {
+    let mut limit = [0_u64; 2];
+    let (this, kind) = (0, libc::RLIMIT_NOFILE as usize);
+    // SAFETY: the kernel writes two 64-bit numbers.
+    let _ = unsafe { super::call(libc::SYS_prlimit64, this, kind, 0, &raw mut limit as usize, 0) };
+    limit[0]
+}
+
 impl Drop for Fd {
     fn drop(&mut self) {
         // SAFETY: the descriptor is ours and is not used again.

@@ -1,0 +1,61 @@
+//! What has to be closed, many at once.
+//!
+//! The kernel ends a probe when no CPU can run it any more, for which it waits (RCU grace
+//! periods). Threads that close at the same time wait at the same time.
+
+use alloc::vec::Vec;
+
+use crate::attachment::Attachment;
+use crate::refusal::Refusal;
+use crate::sys;
+
+/// By how many threads attachments are closed, if nobody says.
+pub(crate) const THREADS: usize = 8;
+
+/// Attachments, which are closed concurrently.
+#[derive(Debug)]
+pub(crate) struct Attachments {
+    list: Vec<Attachment>,
+    pub(crate) threads: usize,
+}
+
+impl Attachments {
+    /// None, with room for so many.
+    pub(crate) fn with_room(count: usize) -> Option<Self> {
+        let mut list = Vec::new();
+        list.try_reserve_exact(count).ok()?;
+        Some(Self { list, threads: THREADS })
+    }
+
+    /// Adds one, for which there is room.
+    pub(crate) fn push(&mut self, attachment: Attachment) {
+        debug_assert!(self.list.len() < self.list.capacity());
+        self.list.push(attachment);
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Attachment] {
+        &self.list
+    }
+
+    /// Takes them out in order, so that they are not closed together.
+    #[cfg(feature = "ext")]
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
+        core::mem::take(&mut self.list).into_iter()
+    }
+
+    /// Ends all, and says of which by their number what failed. They have ended in any case.
+    pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Refusal) + Sync)) {
+        let list = core::mem::take(&mut self.list);
+        sys::consume_in_parallel(list, self.threads, &|index, attachment| {
+            if let Err(refusal) = attachment.close() {
+                failed(index, refusal);
+            }
+        });
+    }
+}
+
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        self.close(&|_, _| {});
+    }
+}

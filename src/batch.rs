@@ -1,0 +1,200 @@
+//! The safe Rust API for many calls: a builder, and the attachment in the making.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use crate::attach::many::{Call, Many};
+use crate::links::{Failure, Links};
+use crate::refusal::Place;
+use crate::resolve::table;
+use crate::{Error, Symbol, SyscallName};
+
+/// System calls to attach one program to, together.
+///
+/// ```no_run
+/// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+/// # let program = load();
+/// use ksyscall::Batch;
+///
+/// // All or nothing.
+/// let links = Batch::new(["openat", "close", "read"])?.attach(&program)?;
+/// links.detach()?;
+///
+/// // Every call that this kernel has, told apart by their cookies.
+/// let links = Batch::all().cookies(|index, _name| index as u64).attach_each(&program)?;
+/// for failure in links.failures() {
+///     eprintln!("{failure}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # How it attaches
+/// A program that was loaded for kprobe.multi (`expected_attach_type`
+/// `BPF_TRACE_KPROBE_MULTI`, Linux 5.18; `SEC("kprobe.multi")` of libbpf) or
+/// kprobe.session (6.10) is attached by one BPF link, which takes one file descriptor,
+/// and a fraction of a second. Any other is attached by a perf event for each call, one
+/// after the other, which takes the kernel some 10 to 100 ms each, and a descriptor each.
+///
+/// The functions are looked up in /proc/kallsyms first, so that a call that the kernel
+/// does not have fails before anything is attached. A function that serves several calls
+/// of the list is attached to once.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is attached before `attach`"]
+pub struct Batch {
+    calls: Vec<Call>,
+    retprobe: bool,
+    threads: Option<usize>,
+}
+
+impl Batch {
+    /// Names the calls, as [`Ksyscall::new`](crate::Ksyscall::new) does.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] for the first that is none.
+    pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
+        let call = |name: N| Ok(Call { name: SyscallName::new(name.as_ref())?, cookie: 0 });
+        names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
+    }
+
+    /// Every system call that this architecture has in any version of the kernel, in
+    /// alphabetical order. No kernel has them all, so this is for [`Batch::attach_each`].
+    pub fn all() -> Self {
+        let mut calls = Vec::new();
+        table::for_each_call(&mut |name| calls.push(Call { name, cookie: 0 }));
+        Self::of(calls)
+    }
+
+    fn of(calls: Vec<Call>) -> Self {
+        Self { calls, retprobe: false, threads: None }
+    }
+
+    /// The calls.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &SyscallName> {
+        self.calls.iter().map(|call| &call.name)
+    }
+
+    /// Whether the program runs at the calls' returns instead of their entries. One for
+    /// kprobe.session runs at both in any case.
+    pub const fn retprobe(mut self, retprobe: bool) -> Self {
+        self.retprobe = retprobe;
+        self
+    }
+
+    /// Gives each call a cookie, by its number and name. With perf events any other than 0
+    /// needs Linux 5.15.
+    pub fn cookies(mut self, mut cookie: impl FnMut(usize, &SyscallName) -> u64) -> Self {
+        for (index, call) in self.calls.iter_mut().enumerate() {
+            call.cookie = cookie(index, &call.name);
+        }
+        self
+    }
+
+    /// By how many threads at once perf events are closed: 1 to 64, 8 if never set. The
+    /// kernel waits for each until no CPU runs the program any more, so that more threads
+    /// wait for more at a time. They live only while something is closed.
+    pub const fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Attaches the program to all calls.
+    ///
+    /// # Errors
+    /// If it cannot be attached to one of them, with what [`Ksyscall::attach`] says of
+    /// that; or as [`Batch::attaching`] says. Nothing is left attached or open.
+    ///
+    /// [`Ksyscall::attach`]: crate::Ksyscall::attach
+    pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
+        let mut attaching = self.start(program, false)?;
+        for (_, result) in attaching.by_ref() {
+            result?;
+        }
+        Ok(attaching.finish())
+    }
+
+    /// Attaches the program to all calls that it can be attached to. What failed is in
+    /// [`Links::failures`].
+    ///
+    /// # Errors
+    /// As [`Batch::attaching`] says. It is none if no call could be attached to.
+    pub fn attach_each(&self, program: impl AsFd) -> Result<Links, Error> {
+        Ok(self.attaching(program)?.finish())
+    }
+
+    /// Begins to attach the program to all calls that it can be attached to: each item of
+    /// the iterator is one, attached, with the function, or an error. So a program can show
+    /// how far it is, and stop early: what is dropped is detached.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// let mut attaching = ksyscall::Batch::all().attaching(&program)?;
+    /// while let Some((name, result)) = attaching.next() {
+    ///     eprint!("\r{} left, {name}", attaching.len());
+    /// }
+    /// let links = attaching.finish();
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Error::Descriptors`]: it takes too many;
+    /// - [`Error::MultiLink`]: the kernel refuses a kprobe.multi link;
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, without which there can be none, cannot
+    ///   be read;
+    /// - [`Error::NoMemory`].
+    pub fn attaching(&self, program: impl AsFd) -> Result<Attaching, Error> {
+        self.start(program, true)
+    }
+
+    fn start(&self, program: impl AsFd, best_effort: bool) -> Result<Attaching, Error> {
+        let mut place = Place::of(SyscallName::EMPTY, self.retprobe);
+        let program_fd = program.as_fd().as_raw_fd();
+        let calls = self.calls.clone();
+        let many = Many::start(program_fd, self.retprobe, calls, best_effort, &mut place);
+        let mut many = many.map_err(|refusal| Error::new(refusal, &place))?;
+        if let Some(threads) = self.threads {
+            many.set_threads(threads);
+        }
+        Ok(Attaching { many, attached: Vec::new(), failures: Vec::new() })
+    }
+}
+
+/// An attachment to many calls in the making; see [`Batch::attaching`].
+#[derive(Debug)]
+#[must_use = "what was attached is detached when this is dropped"]
+pub struct Attaching {
+    many: Many,
+    attached: Vec<(SyscallName, Symbol)>,
+    failures: Vec<Failure>,
+}
+
+impl Attaching {
+    /// Attaches to the rest of the calls, and returns all.
+    pub fn finish(mut self) -> Links {
+        self.by_ref().for_each(drop);
+        let Self { many, attached, failures } = self;
+        Links::new(many.into_attachments(), attached, failures)
+    }
+}
+
+impl Iterator for Attaching {
+    type Item = (SyscallName, Result<Symbol, Error>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut place = Place::of(SyscallName::EMPTY, false);
+        let (_, result) = self.many.next(&mut place)?;
+        let Place { name, symbol, .. } = place;
+        let result = result.map(|()| symbol).map_err(|refusal| Error::new(refusal, &place));
+        match &result {
+            Ok(symbol) => self.attached.push((name, *symbol)),
+            Err(error) => self.failures.push(Failure { name, error: error.clone() }),
+        }
+        Some((name, result))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.many.left();
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Attaching {}
