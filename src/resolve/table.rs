@@ -320,16 +320,16 @@ setuid32 =setuid
     }
 
     pub(crate) const TABLES: [(&str, &str); 10] = [
-        ("aarch64", include_str!("../tables/aarch64.tbl")),
-        ("arm", include_str!("../tables/arm.tbl")),
-        ("loongarch64", include_str!("../tables/loongarch64.tbl")),
-        ("mips64", include_str!("../tables/mips64.tbl")),
-        ("powerpc", include_str!("../tables/powerpc.tbl")),
-        ("powerpc64", include_str!("../tables/powerpc64.tbl")),
-        ("riscv64", include_str!("../tables/riscv64.tbl")),
-        ("s390x", include_str!("../tables/s390x.tbl")),
-        ("x86", include_str!("../tables/x86.tbl")),
-        ("x86_64", include_str!("../tables/x86_64.tbl")),
+        ("aarch64", include_str!("tables/aarch64.tbl")),
+        ("arm", include_str!("tables/arm.tbl")),
+        ("loongarch64", include_str!("tables/loongarch64.tbl")),
+        ("mips64", include_str!("tables/mips64.tbl")),
+        ("powerpc", include_str!("tables/powerpc.tbl")),
+        ("powerpc64", include_str!("tables/powerpc64.tbl")),
+        ("riscv64", include_str!("tables/riscv64.tbl")),
+        ("s390x", include_str!("tables/s390x.tbl")),
+        ("x86", include_str!("tables/x86.tbl")),
+        ("x86_64", include_str!("tables/x86_64.tbl")),
     ];
 
     #[test]

@@ -1,4 +1,4 @@
-r"""Make src/tables/*.tbl: which kernel function serves which system call.
+r"""Make src/resolve/tables/*.tbl: which kernel function serves which system call.
 
     python3 -m tools.syscall_tables [--check] [--arch A]... [--fetch] TREE...
 
@@ -53,7 +53,7 @@ from tools.syscall_tables.model import annotated, check, make, number
 from tools.syscall_tables.readers import ARCHES
 from tools.syscall_tables.sources import Tree
 
-FOLDER = Path(__file__).parents[2] / "src/tables"
+FOLDER = Path(__file__).parents[2] / "src/resolve/tables"
 # Which suites of Debian have a source package: of the newest only until there is a newer.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}
 
@@ -116,7 +116,7 @@ def main():
         failed |= wrong
         if arguments.check and not missing:
             diff = list(difflib.unified_diff(old[name].splitlines(True), text.splitlines(True),
-                                             f"src/tables/{name}.tbl", "generated"))
+                                             f"src/resolve/tables/{name}.tbl", "generated"))
             print("not ok" if diff else "ok", f"{name}: generated anew")
             sys.stdout.writelines(diff)
             failed |= bool(diff)
