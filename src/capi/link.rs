@@ -7,9 +7,10 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::libbpf::Libbpf;
+use super::remembered::REMEMBERED;
 use super::{Failure, bpf_link, bpf_program, warning};
 use crate::attach::perf_link;
 use crate::attach::{self, Options, Target};
@@ -94,9 +95,7 @@ pub(super) unsafe fn attach(
 /// Opens an event for the call. If the kernel runs no probe, and the first time that it
 /// is on a function which no call reaches, that is to be said before anything is done.
 fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
-    // Once a process: this is said, or is not so.
-    static IS_KNOWN: AtomicBool = AtomicBool::new(false);
-    if !IS_KNOWN.swap(true, Ordering::Relaxed) {
+    if !REMEMBERED.state_is_known.swap(true, Ordering::Relaxed) {
         if let Some(state) = disarmed() {
             return Err(Failure::Disarmed(state));
         }
@@ -127,15 +126,13 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// link where they are in ours. `detach` and `dealloc` stand before them, and
 /// leave no room for anything else.
 fn has_our_layout(libbpf: &Libbpf) -> bool {
-    /// The libbpf for which that was so, by the address of a function.
-    static CHECKED: AtomicUsize = AtomicUsize::new(0);
-
     let (Some(link_fd), Some(pin_path), Some(disconnect)) =
         (libbpf.bpf_link__fd(), libbpf.bpf_link__pin_path(), libbpf.bpf_link__disconnect())
     else {
         return false;
     };
-    if CHECKED.load(Ordering::Relaxed) == link_fd as usize {
+    let checked = &REMEMBERED.libbpf_of_our_layout;
+    if checked.load(Ordering::Relaxed) == link_fd as usize {
         return true;
     }
     const FD: c_int = 0x5ca1_ab1e;
@@ -164,7 +161,7 @@ fn has_our_layout(libbpf: &Libbpf) -> bool {
     };
     let same = same && probe.base.disconnected && probe.room == [0; 32];
     if same {
-        CHECKED.store(link_fd as usize, Ordering::Relaxed);
+        checked.store(link_fd as usize, Ordering::Relaxed);
     }
     same
 }

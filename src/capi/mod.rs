@@ -7,8 +7,8 @@
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
 //! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
-//! tells which programs attach by their section, `print.rs` has libbpf's print callback
-//! and `warning.rs` what it is told.
+//! tells which programs attach by their section, `print.rs` has libbpf's print callback,
+//! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 #![allow(unsafe_code)]
 
 mod auto;
@@ -19,6 +19,7 @@ mod opts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
 mod print;
+mod remembered;
 mod warning;
 
 use core::ffi::{CStr, c_char, c_int};
