@@ -61,6 +61,9 @@ pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusa
         row.take_its_name();
     }
     let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
+        if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
+            return Ok(None);
+        }
         let Some(event) = probe::open(symbol, options.retprobe)? else {
             return Ok(None);
         };
@@ -72,4 +75,34 @@ pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusa
         Ok((!is_wrong).then_some(event))
     })?;
     Ok(Target { event, is_reached })
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::resolve::SyscallName;
+    use crate::sys::fake::{Kernel, PMU, refused};
+
+    /// In one test, for what is learnt of the kernel stays.
+    #[test]
+    fn a_stub_is_told_by_the_list_of_symbols_and_then_without_an_event() {
+        const SYMBOLS: &str = "c0100000 T sys_getpid\nc0112358 W sys_mbind\n";
+        let probed = || {
+            let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
+            let kprobe = |symbol: &str, _, _| {
+                if SYMBOLS.contains(&format!(" {symbol}\n")) {
+                    Ok(10)
+                } else {
+                    refused(libc::ENOENT)
+                }
+            };
+            let (opened, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
+                let mut place = Place::of(SyscallName::new("mbind").unwrap(), false);
+                open(&mut place, Options::default()).map(|_| ())
+            });
+            assert!(matches!(opened, Err(Refusal::NotFound)), "{opened:?}");
+            calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()
+        };
+        assert_eq!([probed(), probed()], [1, 0]);
+    }
 }

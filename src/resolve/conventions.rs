@@ -21,7 +21,7 @@ pub(crate) struct Convention {
     /// convention could be mistaken for its own.
     pub(crate) anchor: Option<&'static str>,
     /// Whether a probe on the stub of a call that the kernel was built without
-    /// fires for other calls: see `stub.rs`.
+    /// fires for other calls: see `stubs.rs`.
     pub(crate) shares_stubs: bool,
 }
 
@@ -93,7 +93,7 @@ const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
     None,
-    /// It may be a stub whose probe fires for other calls: see `stub.rs`.
+    /// It may be a stub whose probe fires for other calls: see `stubs.rs`.
     MayBeStub,
     /// It may be a function that is no system call's.
     MayBeNoCall,
