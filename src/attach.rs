@@ -45,16 +45,16 @@ pub(crate) fn attach(
     options: Options,
 ) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);
-    let target = open(&mut place, options);
+    let target = probe_call(&mut place, options);
     let attached = target.and_then(|Target { event, is_reached }| {
-        let (attachment, kept) = perf_link::attach(program_fd, event, options)?;
+        let (attachment, kept) = perf_link::join(program_fd, event, options)?;
         Ok(Link::new(kept, attachment, place.symbol, is_reached))
     });
     attached.map_err(|refusal| Error::new(refusal, &place))
 }
 
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
-pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
+pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();
     if options.allow_unreached {
@@ -64,7 +64,7 @@ pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusa
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
             return Ok(None);
         }
-        let Some(event) = probe::open(symbol, options.retprobe)? else {
+        let Some(event) = probe::probe_symbol(symbol, options.retprobe)? else {
             return Ok(None);
         };
         let is_wrong = match doubt {
@@ -96,11 +96,11 @@ mod tests {
                     refused(libc::ENOENT)
                 }
             };
-            let (opened, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
+            let (probed, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
                 let mut place = Place::of(SyscallName::new("mbind").unwrap(), false);
-                open(&mut place, Options::default()).map(|_| ())
+                probe_call(&mut place, Options::default()).map(|_| ())
             });
-            assert!(matches!(opened, Err(Refusal::NotFound)), "{opened:?}");
+            assert!(matches!(probed, Err(Refusal::NotFound)), "{probed:?}");
             calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()
         };
         assert_eq!([probed(), probed()], [1, 0]);

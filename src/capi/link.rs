@@ -40,12 +40,12 @@ struct Object {
     entry: Option<Entry>,
 }
 
-/// Attaches and makes a link of it.
+/// Attaches, and makes the object that stands for it.
 ///
 /// # Safety
 /// `prog` is a program of `libbpf`, and `program_fd` its fd.
 #[inline(never)]
-pub(super) unsafe fn attach(
+pub(super) unsafe fn make(
     libbpf: &Libbpf,
     prog: *const bpf_program,
     program_fd: c_int,
@@ -53,7 +53,7 @@ pub(super) unsafe fn attach(
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
-        let event = open(place, options)?;
+        let event = probe_or_warn(place, options)?;
         if event.entry.is_some() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
@@ -69,8 +69,8 @@ pub(super) unsafe fn attach(
     if object.is_null() {
         return Err(Failure::NoMemory);
     }
-    let attached = open(place, options)
-        .and_then(|event| perf_link::attach(program_fd, event, options).map_err(Failure::Attach));
+    let attached = probe_or_warn(place, options)
+        .and_then(|event| perf_link::join(program_fd, event, options).map_err(Failure::Attach));
     match attached {
         Ok((Attachment { fd, entry }, kept_event)) => {
             let base = Base {
@@ -94,13 +94,14 @@ pub(super) unsafe fn attach(
 
 /// Opens an event for the call. If the kernel runs no probe, and the first time that it
 /// is on a function which no call reaches, that is to be said before anything is done.
-fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
+fn probe_or_warn(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
     if !REMEMBERED.state_is_known.swap(true, Ordering::Relaxed) {
         if let Some(state) = disarmed() {
             return Err(Failure::Disarmed(state));
         }
     }
-    let Target { event, is_reached } = attach::open(place, options).map_err(Failure::Attach)?;
+    let Target { event, is_reached } =
+        attach::probe_call(place, options).map_err(Failure::Attach)?;
     if !is_reached && warning::is_first_of(&place.symbol) {
         return Err(Failure::Unreached);
     }
@@ -108,7 +109,7 @@ fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
 }
 
 /// # Safety
-/// `link` is from [`attach`], and this is called once: by `bpf_link__destroy`.
+/// `link` is from [`make`], and this is called once: by `bpf_link__destroy`.
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let object = unsafe { &mut *link.cast::<Object>() };

@@ -114,7 +114,7 @@ unsafe extern "C" fn ksyscall_attach(
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::of(prog) };
     // SAFETY: the caller's promise.
-    let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
+    let attached = unsafe { checked_attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
     // SAFETY: the caller's promise.
     let answer = unsafe { &mut *answer };
     let hold = answer.print.take();
@@ -130,7 +130,7 @@ unsafe extern "C" fn ksyscall_attach(
     }
 }
 
-unsafe fn attach(
+unsafe fn checked_attach(
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
     syscall_name: *const c_char,
@@ -151,7 +151,7 @@ unsafe fn attach(
     // SAFETY: the caller's promise.
     let program_fd = unsafe { libbpf.program_fd(prog) }?;
     // SAFETY: the caller's promise.
-    unsafe { link::attach(libbpf, prog, program_fd, place, options) }
+    unsafe { link::make(libbpf, prog, program_fd, place, options) }
 }
 
 /// # Safety
