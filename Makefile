@@ -115,7 +115,7 @@ test-matrix: ## attach to every system call of every architecture; MATRIX="arm64
 	$(TESTS)/test_matrix.py --matrix '$(or $(MATRIX),all)'
 
 .PHONY: tables
-tables: ## make src/tables anew; TREES="..." are the kernel sources that Debian does not have
+tables: ## make src/resolve/tables anew; TREES="..." are the kernel sources that Debian does not have
 	$(PYTHON) -m tools.syscall_tables --fetch $(TREES)
 
 .PHONY: fuzz

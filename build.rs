@@ -28,9 +28,9 @@ fn path(variable: &str) -> PathBuf {
 /// its function's.
 fn table() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
-    let source = path("CARGO_MANIFEST_DIR").join(format!("src/tables/{arch}.tbl"));
+    let source = path("CARGO_MANIFEST_DIR").join(format!("src/resolve/tables/{arch}.tbl"));
     println!("cargo::rerun-if-changed=src/resolve/encode.rs");
-    println!("cargo::rerun-if-changed=src/tables");
+    println!("cargo::rerun-if-changed=src/resolve/tables");
     let text = fs::read_to_string(source).unwrap_or_default();
     fs::write(path("OUT_DIR").join("table"), encode::encode(&text)).expect("the build's folder");
     fs::write(path("OUT_DIR").join("table.txt"), text).expect("the build's folder");

@@ -32,9 +32,9 @@ int bpf_program__fd(const void *prog)
 
 print_fn *libbpf_set_print(print_fn *print)
 {
-	print_fn *before = current;
+	print_fn *previous = current;
 	current = print;
-	return before;
+	return previous;
 }
 
 int bpf_object__attach_skeleton(struct skeleton *skeleton)

@@ -50,23 +50,26 @@ pub(crate) fn attach(
     options: Options,
 ) -> Result<Link, Error> {
     let mut place = Place::of(*name, options.retprobe);
-    let target = open(&mut place, options);
+    let target = probe_call(&mut place, options);
     let attached = target.and_then(|Target { event, is_reached }| {
-        let (attachment, kept) = perf_link::attach(program_fd, event, options)?;
+        let (attachment, kept) = perf_link::join(program_fd, event, options)?;
         Ok(Link::new(kept, attachment, place.symbol, is_reached))
     });
     attached.map_err(|refusal| Error::new(refusal, &place))
 }
 
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
-pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
+pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.take_its_name();
     }
     let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
-        let Some(event) = probe::open(symbol, options.retprobe)? else {
+        if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
+            return Ok(None);
+        }
+        let Some(event) = probe::probe_symbol(symbol, options.retprobe)? else {
             return Ok(None);
         };
         Ok((!is_right(doubt, symbol, &row)?).then_some(event))
@@ -82,4 +85,34 @@ fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
         Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
         Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
     })
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::resolve::SyscallName;
+    use crate::sys::fake::{Kernel, PMU, refused};
+
+    /// In one test, for what is learnt of the kernel stays.
+    #[test]
+    fn a_stub_is_told_by_the_list_of_symbols_and_then_without_an_event() {
+        const SYMBOLS: &str = "c0100000 T sys_getpid\nc0112358 W sys_mbind\n";
+        let probed = || {
+            let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
+            let kprobe = |symbol: &str, _, _| {
+                if SYMBOLS.contains(&format!(" {symbol}\n")) {
+                    Ok(10)
+                } else {
+                    refused(libc::ENOENT)
+                }
+            };
+            let (probed, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
+                let mut place = Place::of(SyscallName::new("mbind").unwrap(), false);
+                probe_call(&mut place, Options::default()).map(|_| ())
+            });
+            assert!(matches!(probed, Err(Refusal::NotFound)), "{probed:?}");
+            calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()
+        };
+        assert_eq!([probed(), probed()], [1, 0]);
+    }
 }

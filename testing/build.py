@@ -43,6 +43,14 @@ def library():
 
 
 @functools.cache
+def library_by_clang():
+    """The folder of the same with its C files compiled by clang, which leaves other things in
+    what the source says nothing of."""
+    run("make", "-s", "CC=clang", "BUILD=build/clang", "build/clang/libksyscall.so")
+    return BUILD / "clang"
+
+
+@functools.cache
 def multiarch():
     return run("cc", "-print-multiarch").strip()
 

@@ -10,6 +10,7 @@ makes the table of docs/compatibility.md anew.
 import re
 import tomllib
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 
 from testing.results import Results
@@ -43,10 +44,9 @@ class Difference:
         if not is_same_kind:
             their, our = their[:2], our[:2]
         used = set()
-        for i in range(max(len(their), len(our))):
-            pair = {"libbpf": their[i:i + 1], "libksyscall": our[i:i + 1]}
-            if pair["libbpf"] != pair["libksyscall"]:
-                used |= {(side, part[0]) for side, part in pair.items() if part}
+        for pair in zip_longest(their, our):
+            if pair[0] != pair[1]:
+                used |= {(side, part) for side, part in zip(self.sides, pair, strict=True) if part}
         if not all(answer in self.sides[side]["answers"] for side, answer in used):
             return False
         # `link, runs 0` against `link, runs 1`: both are links.
@@ -98,11 +98,9 @@ def compare(theirs, ours, table):
     """What two libraries answered to the same questions."""
     (their_file, their_lines), (our_file, our_lines) = answers(theirs), answers(ours)
     tally = Tally()
-    for i in range(max(len(their_lines), len(our_lines))):
-        case, their = their_lines[i] if i < len(their_lines) else ("", "")
-        our_case, our = our_lines[i] if i < len(our_lines) else ("nothing", "")
+    for (case, their), (our_case, our) in zip_longest(their_lines, our_lines, fillvalue=("nothing", "")):
         if case != our_case:
-            tally.complain(case or our_case, f"libbpf was asked {case or 'nothing'}, libksyscall {our_case}")
+            tally.complain(case, f"libbpf was asked {case}, libksyscall {our_case}")
             break
         group = case.partition("/")[0]
         tally.asked[group] += 1

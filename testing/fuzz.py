@@ -25,7 +25,7 @@ FLAGS = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-modu
 
 def programs():
     """Builds all targets; gives their folder."""
-    target = re.search("^host: (.*)", run("rustc", "-vV"), re.M)[1]
+    target = run("rustc", "--print", "host-tuple").strip()
     env = {"CARGO_TARGET_DIR": str(OUT), "RUSTFLAGS": FLAGS}
     has_asan = any(Path(run("rustc", "--print", "target-libdir").strip()).glob("librustc*rt.asan.a"))
     if has_asan:

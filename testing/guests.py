@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from testing.build import BuildError
 from testing.initramfs import Missing
 from testing.packages import Unavailable, say
 from testing.vm import Failure, Machine
@@ -28,58 +27,51 @@ class Guests:
     """Runs jobs, as their outcomes are asked for."""
 
     def __init__(self, jobs):
-        self.waiting, self.outcomes, self.running = {}, {}, {}
+        self.waiting, self.running, self.outcomes = {}, {}, {}
         for job in jobs:
             self.waiting.setdefault(job.kernel, []).append(job)
 
     def outcome(self, job):
         """What a job left. If it or its guest did not come to an end, that is raised."""
         while job not in self.outcomes:
-            self._advance(job.kernel)
+            running = self.running.setdefault(job.kernel, outcomes(self.waiting[job.kernel]))
+            done, self.outcomes[done] = next(running)
+            self.waiting[job.kernel].remove(done)
+            if not self.waiting[job.kernel]:
+                running.close()
         if isinstance(outcome := self.outcomes[job], Exception):
             raise outcome
         return outcome
 
-    def _advance(self, kernel):
-        if kernel not in self.running:
-            self._boot(kernel)
-            return
-        _, jobs, results = self.running[kernel]
-        job = jobs.pop(0)
-        try:
-            self.outcomes[job] = next(results)
-            if jobs:
-                return
-        except (Failure, Missing, Unavailable) as error:
-            self.outcomes[job] = error
-            # The jobs behind one that takes its guest down are run in another; but none
-            # would come further if the guest did not boot.
-            if not getattr(error, "is_booted", False):
-                self.outcomes.update(dict.fromkeys(jobs, error))
-        self._end(kernel)
-
-    def _boot(self, kernel):
-        machine = Machine(kernel)
-        machine.__enter__()
-        jobs = []
-        for job in [job for job in self.waiting[kernel] if job not in self.outcomes]:
-            try:
-                job.prepare(machine, self.waiting[kernel])
-                jobs.append(job)
-            except (BuildError, Missing, Unavailable) as error:
-                self.outcomes[job] = error
-        if not jobs:
-            machine.__exit__()
-            return
-        say(f"booting the kernel of {kernel} for {len(jobs)} job{'s'[:len(jobs) > 1]}")
-        results = machine.run([job.command for job in jobs], [job.limit for job in jobs])
-        self.running[kernel] = machine, jobs, results
-
-    def _end(self, kernel):
-        machine, _, results = self.running.pop(kernel)
-        results.close()
-        machine.__exit__()
-
     def end(self):
-        for kernel in list(self.running):
-            self._end(kernel)
+        for running in self.running.values():
+            running.close()
+
+
+def outcomes(jobs):
+    """(job, what it left or why it did not run) of all the jobs of a kernel."""
+    jobs = all_jobs = tuple(jobs)
+    while jobs:
+        with Machine(jobs[0].kernel) as machine:
+            ready = []
+            for job in jobs:
+                try:
+                    job.prepare(machine, all_jobs)
+                    ready.append(job)
+                except Exception as error:
+                    yield job, error
+            if not (jobs := ready):
+                return
+            say(f"booting the kernel of {jobs[0].kernel} for {len(jobs)} job{'s'[:len(jobs) > 1]}")
+            results = machine.run([job.command for job in jobs], [job.limit for job in jobs])
+            try:
+                while jobs:
+                    outcome = next(results)
+                    yield jobs.pop(0), outcome
+            except (Failure, Missing, Unavailable) as error:
+                # The jobs behind one that takes its guest down are run in another; but none
+                # would come further if the guest did not boot.
+                count = 1 if getattr(error, "is_booted", False) else len(jobs)
+                for job in jobs[:count]:
+                    yield job, error
+                jobs = jobs[count:]

@@ -4,10 +4,9 @@ An apt root of its own is used: the system's apt is only asked which mirror and 
 it uses, and is never changed. What was fetched stays until its folder is removed, so
 that a test's outcome does not change with the archive.
 
-    python3 -m testing.packages [--only PATH] SUITE ARCH PACKAGE...
-    python3 -m testing.packages --kernel SUITE ARCH
+    python3 -m testing.packages SUITE ARCH PACKAGE...
 
-prints the folder or the kernel image. KSYSCALL_CACHE is the cache (~/.cache/ksyscall),
+prints the folder. KSYSCALL_CACHE is the cache (~/.cache/ksyscall),
 KSYSCALL_MIRROR a Debian mirror (the one that this system's apt uses).
 """
 
@@ -58,7 +57,7 @@ def unpack(suite, arch, *packages, only=""):
     folder = CACHE / "debs" / f"{suite}-{arch}" / folder_name(packages, only)
     # It appears by one rename, when it is complete: a look suffices, without a lock.
     if not folder.is_dir():
-        with Root(suite, arch) as root:
+        with Root.locked(suite, arch) as root:
             # Another run may have made it while this one waited for the lock.
             if not folder.is_dir():
                 root.fetch(sorted(set(packages)), only, folder)
@@ -77,7 +76,7 @@ def kernel(suite, arch):
     with locked(Path(f"{folder}.lock")):
         if cached := next(folder.glob("vmlinuz-*"), None):
             return cached
-        with Root(suite, arch) as root:
+        with Root.locked(suite, arch) as root:
             image = root.depends(f"linux-image-{ARCHITECTURES[arch].flavour}", "linux-image-")
             if not image:
                 raise Unavailable(f"Debian {suite} has no kernel for {arch}")
@@ -97,30 +96,24 @@ def kernel(suite, arch):
 class Root:
     """A private apt root, locked while it is used."""
 
+    @classmethod
+    @contextlib.contextmanager
+    def locked(cls, suite, arch):
+        with locked(CACHE / "apt" / f"{suite}-{arch}" / "lock"):
+            yield cls(suite, arch)
+
     def __init__(self, suite, arch):
         self.suite, self.arch, self.is_source = suite, arch, arch == "source"
         self.folder = CACHE / "apt" / f"{suite}-{arch}"
-
-    def __enter__(self):
         for tool in ("apt-get", "dpkg-deb", *["dpkg-source"] * self.is_source):
             if not shutil.which(tool):
                 raise Unavailable(f"{tool} is missing: this needs a Debian system")
         for folder in ("lists/partial", "archives/partial", "etc"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        self.lock = locked(self.folder / "lock")
-        self.lock.__enter__()
-        try:
-            stamp = self.folder / "updated"
-            self.just_updated = not stamp.exists() or time.time() - stamp.stat().st_mtime > FRESH
-            if self.just_updated:
-                self.update()
-        except BaseException:
-            self.lock.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(self, *error):
-        self.lock.__exit__(*error)
+        stamp = self.folder / "updated"
+        self.just_updated = not stamp.exists() or time.time() - stamp.stat().st_mtime > FRESH
+        if self.just_updated:
+            self.update()
 
     def run(self, *command, **options):
         """A command with this root's configuration; its words go to the log."""
@@ -244,17 +237,12 @@ def system_mirror():
 
 def main():
     parser = argparse.ArgumentParser(prog="testing.packages", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="PATH", help="just this path of each package")
-    parser.add_argument("--kernel", action="store_true", help="the suite's kernel image")
     parser.add_argument("suite")
     parser.add_argument("arch", choices=[*ARCHITECTURES, "source"])
-    parser.add_argument("package", nargs="*")
+    parser.add_argument("package", nargs="+")
     arguments = parser.parse_args()
-    if arguments.kernel == bool(arguments.package):
-        parser.error("PACKAGEs are needed, or --kernel")
     try:
-        print(kernel(arguments.suite, arguments.arch) if arguments.kernel
-              else unpack(arguments.suite, arguments.arch, *arguments.package, only=arguments.only))
+        print(unpack(arguments.suite, arguments.arch, *arguments.package))
     except Unavailable as error:
         sys.exit(f"testing.packages: {error}")
 

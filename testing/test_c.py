@@ -1,11 +1,16 @@
 """The C tests on real kernels: with each libbpf, linked to the library and with the library
 preloaded. `-k 'attach and trixie'` runs some of them."""
 
+import os
 from dataclasses import dataclass
 
 from testing import build, results
 from testing.guests import Job
 from testing.targets import KERNELS, LIBBPFS
+
+# What is run, too, with a library whose C files clang has compiled.
+BY_CLANG = "print", "sections", "skeleton", "warnings"
+CLANGS = "/t/clang/libksyscall.so.1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +24,8 @@ class Program(Job):
         for path in (self.program, "lib"):
             machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
         machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
+        if CLANGS in self.command:
+            machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
 
 def programs(is_alone):
@@ -33,6 +40,9 @@ def programs(is_alone):
                 if is_preloaded or not is_alone:
                     yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
                                   limit=900, suite=suite, program=program)
+    for program in () if is_alone or os.environ.get("LIBRARY") else BY_CLANG:
+        yield Program(f"{suite}-clang-{program}", kernel, f"LD_PRELOAD={CLANGS} exec /t/{suite}/preloaded/{program}",
+                      suite=suite, program=f"preloaded/{program}")
 
 
 def pytest_generate_tests(metafunc):

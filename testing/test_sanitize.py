@@ -24,7 +24,7 @@ def flags():
 
 
 def target():
-    return next(line for line in run("rustc", "-vV").splitlines() if line.startswith("host: "))[len("host: "):]
+    return run("rustc", "--print", "host-tuple").strip()
 
 
 def missing():

@@ -6,8 +6,8 @@ about come back. It always ends: by the commands, the guest or a time limit.
 
     python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
 
-runs one command and passes its output and exit status through; 124 is the time limit,
-125 says that QEMU, the guest's kernel or a download failed.
+runs one command, prints what it printed, and has its exit status; 124 is the time limit,
+125 says that a file is missing, or QEMU, the guest's kernel or a download failed.
 """
 
 import argparse
@@ -102,45 +102,25 @@ class Console:
     everything else there."""
 
     def __init__(self, nonce):
-        self.nonce, self.text, self.state, self.status = nonce, b"", "booting", 0
-        self.output, self.passed_on = b"", 0
+        self.nonce, self.text = nonce, b""
+        self.begin, self.end, self.done = (f"@{nonce} {mark}".encode() for mark in ("begin@\n", "end ", "done@"))
 
-    def feed(self, data, pass_on=lambda data: None):
+    def feed(self, data):
         """Takes what came; gives an Outcome for each command that is complete."""
         self.text += data
-        while True:
-            if self.state != "running" and (found := self._cut("begin" if self.state == "booting" else "done")):
-                if self.state == "ended":
-                    # The rest of the line of the mark before.
-                    trouble = found[0].partition(b"\n")[2].replace(b"\0", b"").decode(errors="replace").strip("\n")
-                    yield Outcome(self.output.decode(errors="replace"), self.status, trouble)
-                    self.state = "booting"
-                else:
-                    self.text = self.text.removeprefix(b"\n")
-                    self.state, self.output = "running", b""
-            elif self.state == "running" and (found := self._cut(r"end ([0-9]+)")):
-                pass_on(found[0])
-                self.output += found[0]
-                self.state, self.status = "ended", int(found[1])
-            else:
-                break
-        # As many bytes are held back as a mark is long.
-        if self.state == "running" and len(self.text) > 128:
-            self.output += self.text[:-128]
-            pass_on(self.text[:-128])
-            self.text = self.text[-128:]
+        while self.done in self.text:
+            said, _, self.text = self.text.partition(self.done)
+            output, _, rest = said.partition(self.begin)[2].partition(self.end)
+            status, _, trouble = rest.partition(b"@\n")
+            yield Outcome(output.decode(errors="replace"), int(status),
+                          trouble.replace(b"\0", b"").decode(errors="replace").strip("\n"))
 
-    def _cut(self, mark):
-        """What is before the mark, and the mark's number; the text goes on behind it."""
-        ending = "\n" if mark == "begin" else ""
-        found = re.search(f"@{self.nonce} {mark}@{ending}".encode(), self.text)
-        if not found:
-            return None
-        before, self.text = self.text[:found.start()], self.text[found.end():]
-        return before, *found.groups()
+    @property
+    def has_begun(self):
+        return self.begin in self.text
 
     def last_lines(self):
-        text = re.sub(r"[^\t\n -~]", "", (self.output + self.text).decode(errors="replace"))
+        text = re.sub(r"[^\t\n -~]", "", self.text.decode(errors="replace"))
         lines = [line for line in text.splitlines() if not line.startswith(f"@{self.nonce}")]
         return "".join(f"\n  | {line}" for line in lines[-40:])
 
@@ -149,9 +129,8 @@ class Machine:
     """A guest that runs commands, one after the other; a context manager, after which no
     QEMU is left and no file."""
 
-    def __init__(self, suite="trixie", arch="amd64", accel=None, cpus=2, memory=2048, append=""):
-        self.suite, self.arch = suite, ARCHITECTURES[arch]
-        self.cpus, self.memory, self.append = cpus, memory, append
+    def __init__(self, suite="trixie", arch="amd64", accel=None, append=""):
+        self.suite, self.arch, self.append = suite, ARCHITECTURES[arch], append
         self.image, self.folders, self.roots = Image(), [], []
         self.child = self.folder = None
         self.is_stopped = False
@@ -177,7 +156,7 @@ class Machine:
             self.child.kill()
             self.child.wait()
 
-    def run(self, commands, limit=300, pass_on=lambda data: None):
+    def run(self, commands, limit=300):
         """Gives an Outcome for each command, as it ends. The limit is in seconds, for the boot
         and a command together, and for each command after that; or a list, of each its own."""
         limits = limit if isinstance(limit, list) else [limit] * len(commands)
@@ -193,14 +172,14 @@ class Machine:
         # without any fault of its kernel; quiet and loglevel keep the kernel's messages off
         # the console but those of a panic, which ends the guest.
         qemu = [*arch.qemu.split(), "-accel", accel, *(["-cpu", cpu] if cpu else []),
-                "-smp", str(self.cpus), "-m", str(self.memory), "-nodefaults", "-display", "none", "-no-reboot",
+                "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
                 "-initrd", f"{self.folder}/initrd", "-append",
                 f"console={arch.console} quiet loglevel=1 panic=-1 rcupdate.rcu_expedited=1 nosoftlockup"
                 f" rdinit=/init {self.append}"]
         for boot in range(1, BOOTS + 1):
             console = Console(nonce)
-            ended = yield from self._follow(qemu, console, limits, pass_on)
+            ended = yield from self._follow(qemu, console, limits)
             if ended:
                 return
             if boot == BOOTS:
@@ -225,7 +204,7 @@ class Machine:
         image.text("init", INIT, 0o755)
         image.write(self.folder / "initrd")
 
-    def _follow(self, qemu, console, limits, pass_on):
+    def _follow(self, qemu, console, limits):
         """Boots once. False if the guest went down before any command ran."""
         path = self.folder / "console"
         path.write_bytes(b"")
@@ -237,18 +216,19 @@ class Machine:
             self.child.kill()
         complete, count, end = 0, len(limits), time.monotonic() + limits[0]
         with open(path, "rb") as file:
-            while complete < count:
+            while True:
                 # Asked first: what QEMU wrote before it ended is then seen below.
                 alive = self.child.poll() is None
                 late = time.monotonic() > end
-                for outcome in console.feed(file.read(), pass_on):
+                for outcome in console.feed(file.read()):
                     complete += 1
                     yield outcome
                     if complete == count:
-                        break
+                        self.stop()
+                        return True
                     end = time.monotonic() + limits[complete]
-                booted = complete > 0 or console.state != "booting"
-                if complete < count and not alive:
+                booted = complete > 0 or console.has_begun
+                if not alive:
                     if self.child.returncode:
                         said = (self.folder / "qemu.log").read_text(errors="replace")
                         raise Failure(f"{qemu[0]} failed:\n{said}", is_booted=booted)
@@ -256,14 +236,12 @@ class Machine:
                         return False
                     raise Failure("the guest went down before the command's end; the console's last lines:"
                                   + console.last_lines(), is_booted=True)
-                if complete < count and late and time.monotonic() > end:
+                if late and time.monotonic() > end:
                     self.stop()
                     at = "" if booted else "; the guest has not come to the command yet"
                     raise Failure(f"no result after {limits[complete]} s{at}; the console's last lines:"
                                   + console.last_lines(), 124, booted)
                 time.sleep(0.05)
-        self.stop()
-        return True
 
 
 def kvm_works(suite, arch):
@@ -292,48 +270,29 @@ def end_by_signals(handler=lambda number, frame: sys.exit(128 + number)):
 
 
 def main():
-    def positive(text):
-        if not re.fullmatch("[1-9][0-9]{0,8}", text):
-            raise ValueError
-        return int(text)
     parser = argparse.ArgumentParser(prog="testing.vm", description=__doc__.splitlines()[0])
     parser.add_argument("--suite", choices=SUITES, default="trixie", help="Debian's, of the kernel")
     parser.add_argument("--arch", choices=ARCHITECTURES, default="amd64")
     parser.add_argument("--file", action="append", default=[], metavar="SRC[:DEST]",
                         help="a file or folder for the guest, with the shared libraries that it needs;"
                         " DEST is SRC itself, or /<name> for a relative SRC")
-    parser.add_argument("--libdir", action="append", default=[], metavar="DIR",
-                        help="looked for shared libraries in, before all others")
-    parser.add_argument("--sysroot", action="append", default=[], metavar="DIR",
-                        help="a tree to look for shared libraries in, instead of this system")
-    parser.add_argument("--timeout", type=positive, default=300, metavar="SECONDS")
-    parser.add_argument("--append", action="append", default=[], metavar="ARGS", help="more kernel arguments")
-    parser.add_argument("--smp", type=positive, default=2, metavar="N", help="processors")
-    parser.add_argument("--mem", type=positive, default=2048, metavar="MB", help="memory")
+    parser.add_argument("--timeout", type=int, default=300, metavar="SECONDS")
+    parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
     end_by_signals()
-
-    def pass_on(data):
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
     try:
-        with Machine(arguments.suite, arguments.arch, cpus=arguments.smp, memory=arguments.mem,
-                     append=" ".join(arguments.append)) as machine:
-            machine.folders, machine.roots = arguments.libdir, arguments.sysroot
+        with Machine(arguments.suite, arguments.arch, append=arguments.append) as machine:
             for file in arguments.file:
                 source, _, path = file.partition(":")
                 machine.put(source, path or (source if source.startswith("/") else f"/{Path(source).name}"))
-            command = "exec " + shlex.join(arguments.command)
-            [outcome] = machine.run([command], arguments.timeout, pass_on)
+            [outcome] = machine.run(["exec " + shlex.join(arguments.command)], arguments.timeout)
     except KeyboardInterrupt:
         return 130
-    except Missing as error:
-        print(f"testing.vm: {error}", file=sys.stderr)
-        return 2
-    except (Failure, Unavailable) as error:
+    except (Failure, Missing, Unavailable) as error:
         print(f"testing.vm: {error}", file=sys.stderr)
         return getattr(error, "status", 125)
+    print(outcome.output, end="", flush=True)
     if outcome.trouble:
         say(f"the kernel complained while the command ran:\n{outcome.trouble}")
     if outcome.is_bug:

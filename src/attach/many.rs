@@ -238,13 +238,13 @@ impl Many {
         if self.kind.is_some() {
             return Ok(());
         }
-        let event = probe::open(symbol, self.retprobe)?.ok_or(Refusal::NotFound)?;
+        let event = probe::probe_symbol(symbol, self.retprobe)?.ok_or(Refusal::NotFound)?;
         self.attach_to(index, event)
     }
 
     fn search_and_attach(&mut self, index: usize, place: &mut Place) -> Result<(), Refusal> {
         let options = Options { retprobe: self.retprobe, ..Options::default() };
-        let target = super::open(place, options)?;
+        let target = super::probe_call(place, options)?;
         let plan = self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol));
         if let Some(place) = self.plans.get_mut(index) {
             *place = plan;
@@ -259,7 +259,7 @@ impl Many {
     fn attach_to(&mut self, index: usize, event: Attachment) -> Result<(), Refusal> {
         let cookie = self.calls.get(index).map_or(0, |call| call.cookie);
         let options = Options { cookie, ..Options::default() };
-        let (attachment, _) = perf_link::attach(self.program_fd, event, options)?;
+        let (attachment, _) = perf_link::join(self.program_fd, event, options)?;
         self.attachments.push(attachment);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Attaching a program to a perf event: by a BPF link, or on kernels that have none of
+//! Joining a program and a perf event: by a BPF link, or on kernels that have none of
 //! perf events (before Linux 5.15) to the event itself.
 
 use core::ffi::c_int;
@@ -9,9 +9,9 @@ use crate::kernel::perf_links::always_has_links;
 use crate::refusal::Refusal;
 use crate::sys::{self, Fd};
 
-/// Attaches a program to an event, which is the attachment then or is held by it. In
+/// Joins a program and an event, which is the attachment then or is held by it. In
 /// that case its descriptor is returned as well, if it is to be kept.
-pub(crate) fn attach(
+pub(crate) fn join(
     program_fd: c_int,
     event: Attachment,
     options: Options,
@@ -42,20 +42,20 @@ mod tests {
 
     const PROGRAM_FD: c_int = 5;
 
-    /// Attaches to an event with fd 10. The errno is of what failed.
-    fn attach(kernel: Kernel, cookie: u64) -> (Result<c_int, Refusal>, Vec<String>) {
+    /// Joins the program and an event with fd 10. The errno is of what failed.
+    fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Refusal>, Vec<String>) {
         kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
             let event = Attachment { fd: unsafe { Fd::from_raw(10) }, entry: None };
             let options = Options { cookie, ..Options::default() };
-            super::attach(PROGRAM_FD, event, options).map(|(attached, _)| attached.fd.into_raw())
+            super::join(PROGRAM_FD, event, options).map(|(attached, _)| attached.fd.into_raw())
         })
     }
 
     #[test]
     fn a_link_takes_the_events_place() {
         let kernel = Kernel { link_create: |_| Ok(20), ..Kernel::new() };
-        let (attached, calls) = attach(kernel, 7);
+        let (attached, calls) = join(kernel, 7);
         assert_eq!(attached.unwrap(), 20);
         assert_eq!(calls, ["link 5", "close 10"]);
     }
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn what_has_no_permission_is_not_tried_otherwise() {
         let kernel = Kernel { link_create: |_| refused(libc::EPERM), ..Kernel::new() };
-        let (attached, calls) = attach(kernel, 0);
+        let (attached, calls) = join(kernel, 0);
         assert!(matches!(attached, Err(Refusal::LinkCreate(errno)) if errno.0 == libc::EPERM));
         assert_eq!(calls, ["link 5", "close 10"]);
     }
@@ -74,20 +74,20 @@ mod tests {
         // A kernel with kprobe.multi: the program is refused, and no other way tried.
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
         let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
-        let (attached, calls) = attach(Kernel { link_create: with_links, ..kernel() }, 0);
+        let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
         assert!(matches!(attached, Err(Refusal::LinkCreate(errno)) if errno.0 == libc::EINVAL));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
         // What a filter answers is no evidence.
         let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
-        let (attached, calls) = attach(Kernel { link_create: filtered, ..kernel() }, 0);
+        let (attached, calls) = join(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
         // An old kernel: the event takes the program, and keeps no cookie.
         let without = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::E2BIG });
-        let (attached, calls) = attach(Kernel { link_create: without, ..kernel() }, 0);
+        let (attached, calls) = join(Kernel { link_create: without, ..kernel() }, 0);
         assert_eq!(attached.unwrap(), 10);
         assert_eq!(calls, ["link 5", "link -1", "ioctl"]);
-        let (attached, calls) = attach(Kernel { link_create: without, ..kernel() }, 7);
+        let (attached, calls) = join(Kernel { link_create: without, ..kernel() }, 7);
         assert!(matches!(attached, Err(Refusal::CookieUnsupported)));
         assert_eq!(calls, ["link 5", "ioctl", "close 10"]);
     }

@@ -24,7 +24,7 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
 #[inline(never)]
-pub(crate) fn open(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
+pub(crate) fn probe_symbol(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
     let backend = Backend::find();
     match backend.open(symbol, 0, retprobe) {
         Ok(event) => Ok(Some(event)),
@@ -90,7 +90,7 @@ impl Backend {
             }
             Backend::Tracefs => {
                 let entry = tracefs::Entry::new(symbol, offset, retprobe)?;
-                Ok(Attachment { fd: entry.open()?, entry: Some(entry) })
+                Ok(Attachment { fd: entry.open_event()?, entry: Some(entry) })
             }
         }
     }
@@ -110,12 +110,12 @@ mod tests {
     }
 
     /// The fd, if there is an event, and the calls but for those that find the PMU.
-    fn open(
+    fn probe(
         kprobe: fn(&str, bool, usize) -> Answer,
         retprobe: bool,
     ) -> (Result<Option<i32>, Refusal>, Vec<String>) {
         let (opened, calls) = Kernel { kprobe, ..Kernel::new() }.run(|| {
-            let opened = super::open(&symbol(), retprobe);
+            let opened = super::probe_symbol(&symbol(), retprobe);
             opened.map(|event| event.map(|event| event.fd.into_raw()))
         });
         let is_probe =
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_event_is_opened_by_one_call() {
-        let (opened, calls) = open(|_, _, _| Ok(10), false);
+        let (opened, calls) = probe(|_, _, _| Ok(10), false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls, [format!("kprobe {} on 0", symbol())]);
     }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_missing_symbol_is_none() {
         for retprobe in [false, true] {
-            let (opened, calls) = open(|_, _, _| refused(libc::ENOENT), retprobe);
+            let (opened, calls) = probe(|_, _, _| refused(libc::ENOENT), retprobe);
             assert_eq!((opened.unwrap(), calls.len()), (None, 1));
         }
     }
@@ -143,18 +143,18 @@ mod tests {
     fn a_return_probes_einval_is_looked_into() {
         let missing =
             |_: &str, is_return, _| refused(if is_return { libc::EINVAL } else { libc::ENOENT });
-        let (opened, calls) = open(missing, true);
+        let (opened, calls) = probe(missing, true);
         assert_eq!((opened.unwrap(), calls.len()), (None, 2));
         // The entry can be probed: that event is not left open.
         let (opened, calls) =
-            open(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
+            probe(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
         assert!(matches!(opened, Err(Refusal::Probe(errno)) if errno.0 == libc::EINVAL));
         assert_eq!(calls.last().unwrap(), "close 11");
     }
 
     #[test]
     fn another_refusal_is_an_error() {
-        let (opened, calls) = open(|_, _, _| refused(libc::EPERM), true);
+        let (opened, calls) = probe(|_, _, _| refused(libc::EPERM), true);
         assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::EPERM));
         assert_eq!(calls.len(), 1);
     }
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn where_cpu_0_is_offline_another_is_taken() {
         let (opened, calls) =
-            open(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
+            probe(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
         // And if none is any use, that is an error, and the end.
-        let (opened, calls) = open(|_, _, _| refused(libc::ENODEV), false);
+        let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
         assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::ENODEV));
         assert_eq!(calls.len(), 3);
     }

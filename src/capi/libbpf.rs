@@ -105,7 +105,7 @@ impl Libbpf {
             };
             // Symbols bound to another's functions in its place, if any, are kept.
             let usual = Self::usual().filter(has_it);
-            found = Some(usual.or_else(|| Self::open(object.dli_fname).filter(has_it)));
+            found = Some(usual.or_else(|| Self::loaded(object.dli_fname).filter(has_it)));
             if matches!(found, Some(Some(_))) {
                 break;
             }
@@ -116,7 +116,7 @@ impl Libbpf {
     /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
     /// can have one of its own, which no other file finds.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
-        let file = object_at(caller).and_then(|file| Self::open(file.dli_fname));
+        let file = object_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(|file| file.bpf_program__fd().is_some()).or_else(Self::usual)
     }
 
@@ -127,11 +127,11 @@ impl Libbpf {
     }
 
     fn by_name() -> Option<Self> {
-        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::open(name.as_ptr()))
+        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
     }
 
     /// A library that is loaded already; `name` is a C string.
-    fn open(name: *const c_char) -> Option<Self> {
+    fn loaded(name: *const c_char) -> Option<Self> {
         // SAFETY: RTLD_NOLOAD runs no code of the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
         (!handle.is_null()).then_some(Self(handle))

@@ -7,9 +7,10 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::libbpf::Libbpf;
+use super::remembered::REMEMBERED;
 use super::{Failure, bpf_link, bpf_program, warning};
 use crate::attach::perf_link;
 use crate::attach::{self, Options, Target};
@@ -39,12 +40,12 @@ struct Object {
     entry: Option<Entry>,
 }
 
-/// Attaches and makes a link of it.
+/// Attaches, and makes the object that stands for it.
 ///
 /// # Safety
 /// `prog` is a program of `libbpf`, and `program_fd` its fd.
 #[inline(never)]
-pub(super) unsafe fn attach(
+pub(super) unsafe fn make(
     libbpf: &Libbpf,
     prog: *const bpf_program,
     program_fd: c_int,
@@ -52,7 +53,7 @@ pub(super) unsafe fn attach(
     options: Options,
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
-        let event = open(place, options)?;
+        let event = probe_or_warn(place, options)?;
         if event.entry.is_some() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
@@ -68,8 +69,8 @@ pub(super) unsafe fn attach(
     if object.is_null() {
         return Err(Failure::NoMemory);
     }
-    let attached = open(place, options)
-        .and_then(|event| perf_link::attach(program_fd, event, options).map_err(Failure::Attach));
+    let attached = probe_or_warn(place, options)
+        .and_then(|event| perf_link::join(program_fd, event, options).map_err(Failure::Attach));
     match attached {
         Ok((Attachment { fd, entry }, kept_event)) => {
             let base = Base {
@@ -93,15 +94,14 @@ pub(super) unsafe fn attach(
 
 /// Opens an event for the call. If the kernel runs no probe, and the first time that it
 /// is on a function which no call reaches, that is to be said before anything is done.
-fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
-    // Once a process: this is said, or is not so.
-    static IS_KNOWN: AtomicBool = AtomicBool::new(false);
-    if !IS_KNOWN.swap(true, Ordering::Relaxed) {
+fn probe_or_warn(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
+    if !REMEMBERED.state_is_known.swap(true, Ordering::Relaxed) {
         if let Some(state) = disarmed() {
             return Err(Failure::Disarmed(state));
         }
     }
-    let Target { event, is_reached } = attach::open(place, options).map_err(Failure::Attach)?;
+    let Target { event, is_reached } =
+        attach::probe_call(place, options).map_err(Failure::Attach)?;
     if !is_reached && warning::is_first_of(&place.symbol) {
         return Err(Failure::Unreached);
     }
@@ -109,7 +109,7 @@ fn open(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
 }
 
 /// # Safety
-/// `link` is from [`attach`], and this is called once: by `bpf_link__destroy`.
+/// `link` is from [`make`], and this is called once: by `bpf_link__destroy`.
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let object = unsafe { &mut *link.cast::<Object>() };
@@ -127,15 +127,13 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// link where they are in ours. `detach` and `dealloc` stand before them, and
 /// leave no room for anything else.
 fn has_our_layout(libbpf: &Libbpf) -> bool {
-    /// The libbpf for which that was so, by the address of a function.
-    static CHECKED: AtomicUsize = AtomicUsize::new(0);
-
     let (Some(link_fd), Some(pin_path), Some(disconnect)) =
         (libbpf.bpf_link__fd(), libbpf.bpf_link__pin_path(), libbpf.bpf_link__disconnect())
     else {
         return false;
     };
-    if CHECKED.load(Ordering::Relaxed) == link_fd as usize {
+    let checked = &REMEMBERED.libbpf_of_our_layout;
+    if checked.load(Ordering::Relaxed) == link_fd as usize {
         return true;
     }
     const FD: c_int = 0x5ca1_ab1e;
@@ -164,7 +162,7 @@ fn has_our_layout(libbpf: &Libbpf) -> bool {
     };
     let same = same && probe.base.disconnected && probe.room == [0; 32];
     if same {
-        CHECKED.store(link_fd as usize, Ordering::Relaxed);
+        checked.store(link_fd as usize, Ordering::Relaxed);
     }
     same
 }

@@ -7,8 +7,8 @@
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
 //! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
-//! tells which programs attach by their section, `print.rs` has libbpf's print callback
-//! and `warning.rs` what it is told.
+//! tells which programs attach by their section, `print.rs` has libbpf's print callback,
+//! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 #![allow(unsafe_code)]
 
 mod auto;
@@ -19,6 +19,7 @@ mod opts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
 mod print;
+mod remembered;
 mod warning;
 
 use core::ffi::{CStr, c_char, c_int};
@@ -113,7 +114,7 @@ unsafe extern "C" fn ksyscall_attach(
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::of(prog) };
     // SAFETY: the caller's promise.
-    let attached = unsafe { attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
+    let attached = unsafe { checked_attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
     // SAFETY: the caller's promise.
     let answer = unsafe { &mut *answer };
     let hold = answer.print.take();
@@ -129,7 +130,7 @@ unsafe extern "C" fn ksyscall_attach(
     }
 }
 
-unsafe fn attach(
+unsafe fn checked_attach(
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
     syscall_name: *const c_char,
@@ -150,7 +151,7 @@ unsafe fn attach(
     // SAFETY: the caller's promise.
     let program_fd = unsafe { libbpf.program_fd(prog) }?;
     // SAFETY: the caller's promise.
-    unsafe { link::attach(libbpf, prog, program_fd, place, options) }
+    unsafe { link::make(libbpf, prog, program_fd, place, options) }
 }
 
 /// # Safety

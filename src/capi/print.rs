@@ -6,26 +6,22 @@
 //! likewise, and hands libbpf's message on.
 
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::libbpf::{Libbpf, Print};
+use super::remembered::REMEMBERED;
 use crate::sys;
-
-/// The process of the thread that has the callback out, or 0. Another's, copied by
-/// fork(2), does not put it back.
-static OUT: AtomicU32 = AtomicU32::new(0);
-/// The callback as it was found last.
-static FOUND: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Runs `action` while no other thread of this process changes the callback.
 fn alone<T>(action: impl Fn() -> T) -> T {
     /// As if for ever: then it is a signal handler that interrupted the one it waits for.
     const LONG: u32 = 100_000;
     let own = sys::process_id() as u32;
+    let out = &REMEMBERED.print_is_out_in;
     for _ in 0..LONG {
-        if OUT.swap(own, Ordering::Acquire) != own {
+        if out.swap(own, Ordering::Acquire) != own {
             let result = action();
-            OUT.store(0, Ordering::Release);
+            out.store(0, Ordering::Release);
             return result;
         }
         sys::yield_now();
@@ -42,7 +38,7 @@ impl Libbpf {
             // SAFETY: of what libbpf takes here the first is our own, and the others it has had.
             unsafe {
                 let found = replaced(set_print(hold), hold);
-                FOUND.store(as_pointer(found), Ordering::Relaxed);
+                REMEMBERED.print.store(as_pointer(found), Ordering::Relaxed);
                 let (mut taken, mut put) = (hold, found);
                 loop {
                     // Who has asked for libbpf's own function can have set another meanwhile.
@@ -86,7 +82,7 @@ fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
 
 fn found() -> Option<Print> {
     // SAFETY: it is NULL, which is None, or was a callback.
-    unsafe { core::mem::transmute(FOUND.load(Ordering::Relaxed)) }
+    unsafe { core::mem::transmute(REMEMBERED.print.load(Ordering::Relaxed)) }
 }
 
 fn as_pointer(callback: Option<Print>) -> *mut c_void {

@@ -2,9 +2,10 @@
 //! function.
 
 use core::ffi::{CStr, c_char};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::libbpf::{Libbpf, Print};
+use super::remembered::REMEMBERED;
 use super::{Answer, Failure, MAX_SHOWN, bpf_program};
 use crate::Symbol;
 use crate::kernel::stubs::hash;
@@ -52,11 +53,8 @@ pub(super) unsafe fn write(
 
 /// Whether this is asked for a symbol for the first time in this process.
 pub(super) fn is_first_of(symbol: &Symbol) -> bool {
-    /// More than there are such functions on any architecture.
-    const ROOM: usize = 256;
-    static SAID: [AtomicUsize; ROOM] = [const { AtomicUsize::new(0) }; ROOM];
     let sought = hash(symbol.as_bytes());
-    for said in &SAID {
+    for said in &REMEMBERED.unreached {
         match said.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(hash) if hash == sought => return false,

@@ -34,6 +34,11 @@ pub(crate) struct Stubs {
     end: AtomicUsize,
 }
 
+/// Whether `symbol` is known to be a stub, without asking the kernel.
+pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
+    LEARNT.stubs.contains(symbol.as_bytes())
+}
+
 /// Whether the kernel has `symbol`, which it surely has, as a stub.
 ///
 /// The first time this reads /proc/kallsyms twice, some 100,000 lines.
@@ -45,7 +50,7 @@ pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     if !LEARNT.stubs.are_read() {
         LEARNT.stubs.read(c"/proc/kallsyms", symbol.as_bytes())?;
     }
-    Ok(LEARNT.stubs.contains(symbol.as_bytes()))
+    Ok(is_known_stub(symbol))
 }
 
 impl Stubs {

@@ -109,7 +109,7 @@ impl Entry {
     }
 
     /// Opens a perf event on the entry's tracepoint.
-    pub(crate) fn open(&self) -> Result<Fd, Refusal> {
+    pub(crate) fn open_event(&self) -> Result<Fd, Refusal> {
         let mut file = Line::new();
         file.add(b"/events/");
         self.0.add_to(&mut file);

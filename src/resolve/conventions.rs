@@ -21,7 +21,7 @@ pub(crate) struct Convention {
     /// convention could be mistaken for its own.
     pub(crate) anchor: Option<&'static str>,
     /// Whether a probe on the stub of a call that the kernel was built without
-    /// fires for other calls: see `stub.rs`.
+    /// fires for other calls: see `stubs.rs`.
     pub(crate) shares_stubs: bool,
 }
 
@@ -93,7 +93,7 @@ const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
     None,
-    /// It may be a stub whose probe fires for other calls: see `stub.rs`.
+    /// It may be a stub whose probe fires for other calls: see `stubs.rs`.
     MayBeStub,
     /// It may be a function that is no system call's.
     MayBeNoCall,
@@ -139,16 +139,16 @@ impl Convention {
     /// The symbols that may serve the call of the row in a kernel of this
     /// convention, most likely first.
     pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {
-        (0..).map_while(|before| self.symbol(row, before))
+        (0..).map_while(|rank| self.symbol(row, rank))
     }
 
-    /// The symbol to try after `before` others.
-    pub(crate) fn symbol(&self, row: &Row, before: usize) -> Option<Symbol> {
+    /// The symbol of that rank: 0 is the most likely.
+    pub(crate) fn symbol(&self, row: &Row, rank: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
-            let start = *PLAIN_STARTS.get(before)?;
+            let start = *PLAIN_STARTS.get(rank)?;
             return Some(Symbol::new(start, row.name(), b""));
         }
-        let (sys, rest) = row.function(self.column, before)?;
+        let (sys, rest) = row.function(self.column, rank)?;
         Some(Symbol::new(self.prefix.as_bytes(), sys, rest))
     }
 

@@ -24,12 +24,12 @@ pub(crate) fn shortened(line: &str) -> String {
 /// Packs the lines of a table, without its comments.
 pub(crate) fn encode(table: &str) -> Vec<u8> {
     let mut text = Vec::new();
-    let mut before = String::new();
+    let mut previous = String::new();
     for line in table.lines().filter(|line| !line.starts_with('#')).map(shortened) {
-        let same = line.bytes().zip(before.bytes()).take_while(|(a, b)| a == b).count().min(31);
+        let same = line.bytes().zip(previous.bytes()).take_while(|(a, b)| a == b).count().min(31);
         text.push(same as u8);
         text.extend(&line.as_bytes()[same..]);
-        before = line;
+        previous = line;
     }
     let mut pairs = Vec::new();
     for new in 128..=u8::MAX {

@@ -81,7 +81,7 @@ pub fn name(bytes: &[u8]) {
 
     let row = table::row(&name);
     for column in [Column::Native, Column::Compat] {
-        let functions = (0..).map_while(|before| row.function(column, before));
+        let functions = (0..).map_while(|rank| row.function(column, rank));
         let functions: Vec<_> = functions.map(joined).collect();
         assert_eq!(functions, expected_functions(expected, column), "{name}");
     }

@@ -50,14 +50,12 @@ pub(crate) fn search<T>(
     place: &mut Place,
     mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
-    let mut left = learnt.get();
+    let mut possible = learnt.get();
     for (index, convention) in CONVENTIONS.iter().enumerate() {
-        if !left.contains(index) {
+        if !possible.contains(index) {
             continue;
         }
-        let mut before = 0;
-        while let Some(symbol) = convention.symbol(row, before) {
-            before += 1;
+        for symbol in convention.symbols(row) {
             place.symbol = symbol;
             // Two conventions can have the same one.
             if !place.tried.add(&place.symbol) {
@@ -65,19 +63,19 @@ pub(crate) fn search<T>(
             }
             let doubt = convention.doubt(&place.symbol, row);
             if let Some(found) = probe(&place.symbol, doubt)? {
-                learnt.keep(left.that_have(&place.symbol, row));
+                learnt.keep(possible.that_have(&place.symbol, row));
                 return Ok(found);
             }
         }
-        let Some(anchor) = convention.anchor.filter(|_| !left.without(index).is_empty()) else {
+        let Some(anchor) = convention.anchor.filter(|_| !possible.without(index).is_empty()) else {
             continue;
         };
         place.symbol = Symbol::new(anchor.as_bytes(), b"", b"");
         if probe(&place.symbol, Doubt::None)?.is_some() {
-            left = left.only(|convention| convention.anchor == Some(anchor));
-            learnt.keep(left);
+            possible = possible.only(|convention| convention.anchor == Some(anchor));
+            learnt.keep(possible);
         } else {
-            left = left.without(index);
+            possible = possible.without(index);
         }
     }
     Err(Refusal::NotFound)

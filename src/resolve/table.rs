@@ -102,9 +102,9 @@ impl Row {
         }
     }
 
-    /// The function that is to be tried after `before` others, in the two parts
-    /// that its name is put together from.
-    pub(crate) fn function(&self, column: Column, before: usize) -> Option<(&'static [u8], &[u8])> {
+    /// The function of that rank, 0 being the most likely, in the two parts that its name is
+    /// put together from.
+    pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static [u8], &[u8])> {
         let (native, compat) = cut(self.cut().1, b'|');
         let listed = match column {
             Column::Compat if !compat.is_empty() => compat,
@@ -112,9 +112,9 @@ impl Row {
         };
         let mut listed = parts(listed, b' ').peekable();
         match listed.peek() {
-            None => (before == 0).then_some((b"sys_", self.name())),
+            None => (rank == 0).then_some((b"sys_", self.name())),
             Some(&b"-") => None,
-            Some(_) => listed.nth(before).map(|function| (&b""[..], function)),
+            Some(_) => listed.nth(rank).map(|function| (&b""[..], function)),
         }
     }
 }
@@ -259,7 +259,7 @@ setuid32 =setuid
 
     fn functions(name: &str, column: Column) -> Vec<String> {
         let row = small(name);
-        let functions = (0..).map_while(|before| row.function(column, before));
+        let functions = (0..).map_while(|rank| row.function(column, rank));
         functions.map(joined).collect()
     }
 
@@ -331,16 +331,16 @@ setuid32 =setuid
     }
 
     pub(crate) const TABLES: [(&str, &str); 10] = [
-        ("aarch64", include_str!("../tables/aarch64.tbl")),
-        ("arm", include_str!("../tables/arm.tbl")),
-        ("loongarch64", include_str!("../tables/loongarch64.tbl")),
-        ("mips64", include_str!("../tables/mips64.tbl")),
-        ("powerpc", include_str!("../tables/powerpc.tbl")),
-        ("powerpc64", include_str!("../tables/powerpc64.tbl")),
-        ("riscv64", include_str!("../tables/riscv64.tbl")),
-        ("s390x", include_str!("../tables/s390x.tbl")),
-        ("x86", include_str!("../tables/x86.tbl")),
-        ("x86_64", include_str!("../tables/x86_64.tbl")),
+        ("aarch64", include_str!("tables/aarch64.tbl")),
+        ("arm", include_str!("tables/arm.tbl")),
+        ("loongarch64", include_str!("tables/loongarch64.tbl")),
+        ("mips64", include_str!("tables/mips64.tbl")),
+        ("powerpc", include_str!("tables/powerpc.tbl")),
+        ("powerpc64", include_str!("tables/powerpc64.tbl")),
+        ("riscv64", include_str!("tables/riscv64.tbl")),
+        ("s390x", include_str!("tables/s390x.tbl")),
+        ("x86", include_str!("tables/x86.tbl")),
+        ("x86_64", include_str!("tables/x86_64.tbl")),
     ];
 
     #[test]
@@ -361,7 +361,7 @@ setuid32 =setuid
                     continue;
                 }
                 for column in [Column::Native, Column::Compat] {
-                    for (sys, rest) in (0..).map_while(|before| row.function(column, before)) {
+                    for (sys, rest) in (0..).map_while(|rank| row.function(column, rank)) {
                         let function = joined((sys, rest));
                         let starts = ["sys", "compat_sys_", "ppc"];
                         assert!(starts.iter().any(|start| function.starts_with(start)), "{last}");
@@ -405,7 +405,7 @@ setuid32 =setuid
     /// What a name stands for: its row, and the functions as docs/names.md has them.
     fn resolved(table: &[u8], name: &SyscallName) -> (Row, Vec<String>) {
         let row = row_in(table, name.as_bytes());
-        let functions = (0..).map_while(|before| row.function(Column::Native, before));
+        let functions = (0..).map_while(|rank| row.function(Column::Native, rank));
         let functions = functions.map(joined).collect();
         (row, functions)
     }

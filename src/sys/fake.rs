@@ -8,7 +8,7 @@ use errno::Errno;
 /// What a call is answered with.
 pub(crate) type Answer = Result<usize, Errno>;
 
-/// Files of sysfs, and answers to the calls of an attach. Each call is recorded.
+/// The kernel's files, and answers to the calls of an attach. Each call is recorded.
 pub(crate) struct Kernel {
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU.
@@ -18,6 +18,8 @@ pub(crate) struct Kernel {
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
     pub(crate) calls: Vec<String>,
+    /// How much of the file that was opened last has been read.
+    pub(crate) position: usize,
 }
 
 /// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
@@ -38,6 +40,7 @@ impl Kernel {
             link_create: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
             calls: Vec::new(),
+            position: 0,
         }
     }
 
@@ -56,12 +59,14 @@ impl Kernel {
         let (call, answer) = match number {
             libc::SYS_openat => {
                 let found = self.files.iter().position(|file| file.0 == text(b));
+                self.position = 0;
                 let fd = found.map(|index| 100 + index).ok_or(Errno(libc::ENOENT));
                 ("open".to_owned(), fd)
             }
             libc::SYS_read => {
-                let content = self.files[a - 100].1;
-                let bytes = &content.as_bytes()[..content.len().min(c)];
+                let rest = &self.files[a - 100].1.as_bytes()[self.position..];
+                let bytes = &rest[..rest.len().min(c)];
+                self.position += bytes.len();
                 // SAFETY: the library gives room for `c` bytes.
                 unsafe {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())

@@ -106,4 +106,4 @@ def test_an_architecture_stands_for_all_of_its_kernels():
 
 
 def test_every_architecture_has_a_table():
-    assert all((ROOT / f"src/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())
+    assert all((ROOT / f"src/resolve/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())

@@ -1,1 +1,1 @@
-"""Makes src/tables: `python3 -m tools.syscall_tables --help`."""
+"""Makes src/resolve/tables: `python3 -m tools.syscall_tables --help`."""

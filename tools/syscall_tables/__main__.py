@@ -1,17 +1,16 @@
-r"""Make src/tables/*.tbl: which kernel function serves which system call.
+r"""Make src/resolve/tables/*.tbl: which kernel function serves which system call.
 
-    python3 -m tools.syscall_tables [--check] [--arch A]... [--fetch] TREE...
+    python3 -m tools.syscall_tables [--check] [--fetch] TREE...
 
 A TREE is an unpacked kernel source or a tar file of one: Debian's or Ubuntu's
 linux-source-* packages, or kernel.org's. To make the tables one tree of each
 version in VERSIONS is needed, in any order, and the output depends on nothing
-else. A table that is found wrong for some version is not written, and says why.
+else. Then each is checked against each version.
 
 --sources names the versions and where each is to be had; --fetch brings those that
 Debian has, into the cache of the tests.
 --check writes nothing. It checks the tables of the repository against the trees
-that it is given, of whatever versions; one is enough (testing/test_tables.py). With
-all of VERSIONS it makes the tables anew too, and prints how they differ.
+that it is given, of whatever versions; one is enough (testing/test_tables.py).
 --annotate takes no TREE. It writes the spellings and versions anew into the tables
 as they are; without it the same is done to tables that are made.
 `make tables TREES="TREE..."` does it with --fetch.
@@ -42,7 +41,6 @@ the ENTRYs behind the bar are tried before the others, and must not mislead.
 
 import argparse
 import concurrent.futures
-import difflib
 import sys
 from pathlib import Path
 
@@ -53,7 +51,7 @@ from tools.syscall_tables.model import annotated, check, make, number
 from tools.syscall_tables.readers import ARCHES
 from tools.syscall_tables.sources import Tree
 
-FOLDER = Path(__file__).parents[2] / "src/tables"
+FOLDER = Path(__file__).parents[2] / "src/resolve/tables"
 # Which suites of Debian have a source package: of the newest only until there is a newer.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}
 
@@ -69,12 +67,17 @@ def tables():
     return {name: (FOLDER / f"{name}.tbl").read_text() for name in ARCHES}
 
 
+def write(tables):
+    """Writes them with the spellings and versions in them."""
+    for name, text in annotated(tables).items():
+        (FOLDER / f"{name}.tbl").write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sources", action="store_true", help="name the versions that are needed")
     parser.add_argument("--fetch", action="store_true", help="bring those that Debian has")
-    parser.add_argument("--check", action="store_true", help="compare, don't write")
-    parser.add_argument("--arch", action="append", choices=ARCHES, metavar="A")
+    parser.add_argument("--check", action="store_true", help="check, don't write")
     parser.add_argument("--annotate", action="store_true", help="spellings and versions alone")
     parser.add_argument("tree", nargs="*", metavar="TREE")
     arguments = parser.parse_args()
@@ -85,43 +88,24 @@ def main():
         return False
     if bool(arguments.tree or arguments.fetch) == arguments.annotate:
         parser.error("TREEs are needed, or --fetch, or --annotate")
-    old = tables()
     if arguments.annotate:
-        for name, text in annotated(old).items():
-            (FOLDER / f"{name}.tbl").write_text(text)
+        write(tables())
         return False
     arguments.tree += [str(fetch(version)) for version in VERSIONS if arguments.fetch and version in DEBIAN]
     with concurrent.futures.ProcessPoolExecutor() as pool:
         trees = {tree.version: tree for tree in pool.map(Tree, arguments.tree)}
-    missing = [v for v in VERSIONS if v not in trees]
-    if missing and not arguments.check:
-        sys.exit(f"sources missing: {' '.join(missing)}; --sources says where they are")
+    if not arguments.check:
+        if missing := [version for version in VERSIONS if version not in trees]:
+            sys.exit(f"sources missing: {' '.join(missing)}; --sources says where they are")
+        write({name: make(name, {version: trees[version] for version in VERSIONS}) for name in ARCHES})
     failed = False
-    new = old
-    if not missing:
-        new = annotated({name: make(name, {v: trees[v] for v in VERSIONS}) for name in ARCHES})
-    elif annotated(old) != old:
-        print("not ok the spellings and versions: run tools.syscall_tables --annotate")
-        failed = True
-    for name in arguments.arch or ARCHES:
-        text = new[name]
-        wrong = False
+    for name, text in tables().items():
         for version in sorted(trees, key=number):
             calls, problems = check(name, text, trees[version])
             if calls or problems:
-                result = "not ok" if problems else "ok"
-                print(f"{result} {name}: the {calls} calls of Linux {version}")
+                print(f"{'not ok' if problems else 'ok'} {name}: the {calls} calls of Linux {version}")
             print(*("    " + problem for problem in problems), sep="\n", end="\n" * bool(problems))
-            wrong |= bool(problems)
-        failed |= wrong
-        if arguments.check and not missing:
-            diff = list(difflib.unified_diff(old[name].splitlines(True), text.splitlines(True),
-                                             f"src/tables/{name}.tbl", "generated"))
-            print("not ok" if diff else "ok", f"{name}: generated anew")
-            sys.stdout.writelines(diff)
-            failed |= bool(diff)
-        elif not wrong and not arguments.check:
-            (FOLDER / f"{name}.tbl").write_text(text)
+            failed |= bool(problems)
     return failed
 
 

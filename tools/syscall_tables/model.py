@@ -51,6 +51,11 @@ def served(tree, name, directory, sources):
     return rows
 
 
+def is_listed(exceptions, *values):
+    """Whether the patterns of one of the exceptions fit; why it is one stands behind them."""
+    return any(all(map(re.fullmatch, patterns, values)) for patterns in exceptions)
+
+
 class Side:
     """The native or the compat half of one table, in all versions."""
 
@@ -60,9 +65,7 @@ class Side:
         self.rows = {v: r for v, r in rows.items() if r is not None}
 
     def exists(self, version, function):
-        if self.side == "native" and any(
-                re.fullmatch(t, self.table) and re.fullmatch(v, version)
-                and re.fullmatch(f, function) for t, v, f, _ in ABSENT):
+        if self.side == "native" and is_listed(ABSENT, self.table, version, function):
             return False
         return any(function in self.trees[version].defined.get(d, ())
                    for d in ("", self.directory))
@@ -75,10 +78,7 @@ class Side:
     def checked(self, call):
         """(version, function that serves) of the versions that can be right."""
         for version, rows in self.rows.items():
-            if call in rows and not any(
-                    re.fullmatch(t, self.table) and self.side == s
-                    and re.fullmatch(v, version) and re.fullmatch(c, call)
-                    for t, s, v, c, _ in WRONG):
+            if call in rows and not is_listed(WRONG, self.table, self.side, version, call):
                 yield version, rows[call]
 
     def found(self, version, functions):
@@ -95,9 +95,8 @@ class Side:
     def stray(self, call, functions):
         """The versions that lack the call, but not all of its functions."""
         for version, rows in self.rows.items():
-            if call not in rows and (first := self.found(version, functions)) and not any(
-                    re.fullmatch(t, self.table) and re.fullmatch(v, version)
-                    and re.fullmatch(c, call) for t, v, c, _ in LATER):
+            first = self.found(version, functions)
+            if call not in rows and first and not is_listed(LATER, self.table, version, call):
                 yield (f"{self.table} {self.side} {version}: {call}: "
                        f"there is no such call, {first} is found")
 
