@@ -37,10 +37,10 @@
  * saved these registers on the stack that it runs on, a few frames above the function's.
  * So a first argument that points to less than a page above the stack pointer is it. No
  * caller knows that address, and on a kernel that passes a pointer the caller has no say in
- * it at all. (libbpf asks /proc/kallsyms at load time and says so by a virtual symbol,
- * LINUX_HAS_SYSCALL_WRAPPER: no other loader has it; POWER and, before libbpf 1.2, riscv are
- * taken to have no wrappers; and one object cannot be told by it apart from another
- * kernel's. A constant set by the loader would be right, but each loader would have to.)
+ * it at all. (libbpf tries, when a program is loaded, whether __<arch>_sys_bpf can be probed, and
+ * says so by LINUX_HAS_SYSCALL_WRAPPER: no other loader has that; POWER's functions have no such
+ * prefix, and in a 32-bit process it asks for the wrong one. A constant that the loader sets would be
+ * right, if every loader knew of it.)
  *
  * Where the registers are is from arch/<arch>/include/asm/ptrace.h, which has not changed
  * since Linux 4.1 in what is used here, and which of them are the arguments from
@@ -65,8 +65,9 @@ struct pt_regs;
  *	KSYSCALL_ALL	both; the program asks KSYSCALL_IS_COMPAT() each time
  *
  * KSYSCALL_CALLERS may be defined before this header, or anew before each program. By default
- * it is KSYSCALL_ALL on x86-64, arm64 and riscv, where that can be asked; on x86-64 this
- * needs a kernel with BTF. Elsewhere it is KSYSCALL_NATIVE.
+ * it is KSYSCALL_ALL on x86-64, arm64 and riscv, where that can be asked. On x86-64 this takes a
+ * kernel with BTF, and a loader that reads it (libbpf 0.3 does not that of Linux 6.1 and later);
+ * without, say KSYSCALL_NATIVE. Elsewhere it is KSYSCALL_NATIVE.
  */
 #define KSYSCALL_NATIVE 0
 #define KSYSCALL_COMPAT 1
@@ -250,6 +251,7 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_truncate	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_ftruncate	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_msgrcv		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, S, W, W))
+#define KSYSCALL_LAYOUT_ipc		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, W, W, S))
 #define KSYSCALL_LAYOUT_ptrace		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(S, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_io_submit	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_io_getevents	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, S, W, W, W))
@@ -362,15 +364,17 @@ struct pt_regs;
 
 /* --- Reading --- */
 
-/* A call as a program sees it. Of `regs`, 0 says that the function gets the arguments themselves. */
+/*
+ * A call as a program sees it. Its words are at places behind `from`: of the caller's registers
+ * (has_regs), or of the program's context. That is read by the helper, too: a load would have to
+ * have its place in the instruction, and the compiler makes a variable of what two branches differ in.
+ */
 struct ksyscall_ {
-	const void *ctx;
-	__u64 regs;
-	int is_compat;
+	__u64 from, stack;
+	int has_regs, is_compat;
 };
 
-/* The context may be read at constant places only, which these are once it is compiled. */
-#define KSYSCALL_CONTEXT_(ctx, place) (*(const volatile KSYSCALL_WORD_ *)((const char *)(ctx) + (place)))
+#define KSYSCALL_CONTEXT_(ctx, place) (*(const KSYSCALL_WORD_ *)((const char *)(ctx) + (place)))
 
 KSYSCALL_INLINE_ KSYSCALL_WORD_ ksyscall_read_(__u64 address)
 {
@@ -380,7 +384,7 @@ KSYSCALL_INLINE_ KSYSCALL_WORD_ ksyscall_read_(__u64 address)
 	return word;
 }
 
-/* The caller's registers, if the function gets a pointer to them. */
+/* The caller's registers, if the function gets a pointer to them, else 0. */
 KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
 {
 #ifdef KSYSCALL_FIRST_
@@ -428,30 +432,32 @@ KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 
 KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
 {
-	struct ksyscall_ call = { .ctx = ctx, .regs = ksyscall_regs_(ctx) };
+	__u64 regs = ksyscall_regs_(ctx);
+	struct ksyscall_ call = { .from = regs, .has_regs = regs != 0 };
 
-	call.is_compat = callers == KSYSCALL_ALL ? ksyscall_is_compat_(call.regs) : callers;
+	if (!regs)
+		call.from = (unsigned long)ctx;
+#ifdef KSYSCALL_ON_STACK_
+	call.stack = KSYSCALL_CONTEXT_(ctx, KSYSCALL_SP_);
+#endif
+	call.is_compat = callers == KSYSCALL_ALL ? ksyscall_is_compat_(regs) : callers;
 	return call;
 }
 
 /* The nth word from 0 on, which `narrow` says to have 32 bits. */
 KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
 {
-	__u64 word;
+	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
 
-#ifdef KSYSCALL_FIRST_
-	if (call->regs) {
-		word = ksyscall_read_(call->regs + (narrow && KSYSCALL_BITS == 64 ? KSYSCALL_SAVED_COMPAT_(n) :
-										    KSYSCALL_SAVED_(n)));
-		return narrow ? (__u32)word : word;
-	}
-#endif
 #ifdef KSYSCALL_ON_STACK_
 	if (KSYSCALL_DIRECT_(n) < 0)
-		word = ksyscall_read_(KSYSCALL_CONTEXT_(call->ctx, KSYSCALL_SP_) + KSYSCALL_ON_STACK_(n));
-	else
+		from = call->stack + KSYSCALL_ON_STACK_(n);
 #endif
-		word = KSYSCALL_CONTEXT_(call->ctx, KSYSCALL_DIRECT_(n));
+#ifdef KSYSCALL_FIRST_
+	if (call->has_regs)
+		from = call->from + (narrow && KSYSCALL_BITS == 64 ? KSYSCALL_SAVED_COMPAT_(n) : KSYSCALL_SAVED_(n));
+#endif
+	word = ksyscall_read_(from);
 	return narrow ? (__u32)word : word;
 }
 

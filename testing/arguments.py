@@ -72,8 +72,8 @@ def prototypes(text):
     found = {}
     for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
         found.setdefault(event, []).append(kind.strip())
-    # Each has five fields that are not the call's.
-    return {event: kinds[5:] for event, kinds in found.items()}
+    # Each has five fields that are not the call's, and since Linux 6.19 behind them what some point to.
+    return {event: [kind for kind in kinds[5:] if "__data_loc" not in kind] for event, kinds in found.items()}
 
 
 def functions(table):
@@ -99,29 +99,44 @@ class Shown:
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
+        # Of the functions that a kernel has for 32-bit callers alone it has no prototype, but a
+        # 32-bit one has.
+        file = matrix.OUT / cell.architecture.name / f"{cell.suite}.events"
+        if file.exists():
+            self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
         self.has_32_bits = cell.architecture.registers.bits == 32
         ours, theirs = calls(texts["ours"]), calls(texts["theirs"])
         self.results, self.unknown, self.calls, self.all = Results(), [], 0, 0
-        self.right = {"ours": 0, "theirs": 0}
+        self.right, missed = {"ours": 0, "theirs": 0}, []
         for name, call in ours.items():
             if call.attached != "ok" or not call.hits:
                 continue
             kinds = self.kinds(call)
-            wanted = [self.word(kind, word) for kind, word in zip(kinds, call.made, strict=False)]
-            wrong = self.wrong(call, cell, wanted)
-            self.results.add("failed" if wrong else "passed", name, wrong)
-            if not wanted:
-                continue
-            self.calls += 1
-            self.all += len(wanted)
-            self.right["ours"] += self.count(call, wanted)
-            self.right["theirs"] += self.count(theirs.get(name), wanted)
+            wrong = self.wrong(kinds, call, cell)
+            self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
+            self.calls += bool(kinds)
+            self.all += len(kinds)
+            self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
+            if (their := theirs.get(name)) and their.hits:
+                wrong = self.wrong_arguments(kinds, their)
+                self.right["theirs"] += len(kinds) - len(wrong)
+                missed += [name] * bool(wrong)
         if len(self.results.points) < 200 or "# end" not in texts["ours"]:
             self.results.add("failed", "each call", f"{len(self.results.points)} calls were made\n{texts['ours'][:500]}")
-        self.unread = (re.search("^# does not load.*", texts["theirs"], re.M) or [""])[0]
-        self.row = (f"| {cell.process} | {self.kernel} | {self.all} of {self.calls} | {self.right['theirs']}"
+        unread = re.search("^# does not load: (.*)", texts["theirs"], re.M)
+        self.row = (f"| {cell.process} | {self.kernel} | {self.calls} | {self.all} | {self.right['theirs']}"
                     f" | {self.right['ours']} |")
+        where = f"- {cell.process}, {self.kernel}:"
+        self.notes = [f"{where} `{point.name}`: {point.reason}" for point in self.results.of("failed")]
+        if unread:
+            self.notes.append(f"{where} BPF_KSYSCALL: no program loads: {unread[1]}")
+        elif missed:
+            self.notes.append(f"{where} BPF_KSYSCALL: " + (f"{len(missed)} calls" if len(missed) > 20 else
+                                                           " ".join(f"`{name}`" for name in missed)))
+        if self.unknown:
+            self.notes.append(f"{where} not counted, for the kernel has no prototype: "
+                              + " ".join(f"`{name}`" for name in self.unknown))
 
     def kinds(self, call):
         """The types of the call's arguments; of those that the program knows by itself, none."""
@@ -135,22 +150,76 @@ class Shown:
             self.unknown.append(call.name)
         return []
 
-    def word(self, kind, word):
-        """What the caller's word is as the parameter."""
-        if self.has_32_bits and kind in SIGNED and word >> 31:
-            return word | 0xffffffff << 32
-        return word
+    def wrong_arguments(self, kinds, call):
+        """Of the arguments that a program saw those that are not as they were made."""
+        wrong = []
+        for n, (kind, seen, word) in enumerate(zip(kinds, call.seen, call.made, strict=False), 1):
+            if self.has_32_bits and kind in SIGNED and word >> 31:
+                word |= 0xffffffff << 32
+            # An int, of which a function may have made a register.
+            if seen != word and (kind != "__s32" or (seen ^ word) & 0xffffffff):
+                wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
+        return wrong
 
-    @staticmethod
-    def count(call, wanted):
-        return sum(seen == word for seen, word in zip(call.seen, wanted, strict=False)) if call and call.hits else 0
-
-    @staticmethod
-    def wrong(call, cell, wanted):
-        wrong = [f"argument {n + 1} is {seen:#x}, not {word:#x}"
-                 for n, (seen, word) in enumerate(zip(call.seen, wanted, strict=False)) if seen != word]
+    def wrong(self, kinds, call, cell):
+        wrong = self.wrong_arguments(kinds, call)
         if call.seen_number != call.number:
             wrong.append(f"the number is {call.seen_number}, not {call.number}")
         if call.is_compat != ("@" in cell.process):
             wrong.append(f"is_compat is {call.is_compat}")
-        return "; ".join(wrong)
+        return wrong
+
+
+HEAD = """\
+# The arguments of a call in a BPF program
+
+`ksyscall.bpf.h` is a header for BPF programs, which `make install` puts beside `ksyscall.h`:
+
+```c
+#include <linux/bpf.h>            /* or vmlinux.h */
+#include <bpf/bpf_helpers.h>
+#include <ksyscall.bpf.h>
+
+SEC("ksyscall/pread64")
+int KSYSCALL_PROG(on_pread, pread64, int fd, void *buf, size_t count, loff_t offset)
+```
+
+    clang -target bpf -O2 -g -D__TARGET_ARCH_x86 -c pread.bpf.c $(pkg-config --cflags libksyscall)
+
+The parameters are those of the man page, in its order and of its types. One object reads them right
+on kernels whose functions get a pointer to the caller's registers and on those whose functions
+get the arguments, and for 32-bit callers, too: 64-bit values that come in two words are put
+together, signs are extended, and where the kernel's function has another order (`clone`, `sync_file_range`,
+`posix_fadvise`), other units (`mmap` and `mmap2`) or a pointer to all of them (`mmap` of s390 and
+i386, `select` of i386) it is the man page's all the same. `KSYSCALL_ARG(ctx, call, n)` gives one
+argument, `KSYSCALL_SLOT(ctx, n)` a word as it was passed, `KSYSCALL_NR(ctx)` the call's number,
+`KSYSCALL_IS_COMPAT(ctx)` whether a 32-bit process made it on a 64-bit kernel. The header says what
+each of them promises and how it is known; libbpf's `bpf_tracing.h` is not needed.
+
+What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
+it takes POWER and 32-bit arm, whose functions have no prefix, for what they are not in half of the
+cases; and it passes registers on as they are.
+
+## Measured
+
+Made by `make test-matrix` (`testing/test_arguments.py`). For every call of the architecture's
+`<asm/unistd.h>` a program is attached by this library, the call is made with six words none of which
+is like another, and what the program saw must be that: of 64-bit values, and where the order
+is another, the call is made by the C library, which knows its architecture. How many arguments a call
+has is said by the kernel (`/sys/kernel/tracing/events/syscalls`). Number and kind of the caller
+must be right, too. The same programs were built with libbpf's `BPF_KSYSCALL` (1.7) and attached by
+this library as well; they are loaded by libbpf 1.5 on amd64 and riscv64, else by 1.1. i386@amd64 is a
+32-bit process, with the 32-bit libraries, on a 64-bit kernel.
+
+| callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG |
+|---|---|---|---|---|---|
+"""
+
+
+def report(shown, not_run):
+    """The page of cells that were run, and of {cell: why} those that were not."""
+    rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
+    for cell, why in not_run.items():
+        rows.append(f"| {cell.process} | of {cell.suite} | not run | | | |")
+        notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
+    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"])]) + "\n"

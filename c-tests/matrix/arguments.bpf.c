@@ -17,7 +17,7 @@ struct pt_regs {
 } __attribute__((preserve_access_index));
 #elif defined(__TARGET_ARCH_powerpc)
 struct pt_regs {
-	unsigned long gpr[32], nip, link;
+	unsigned long gpr[32], nip, orig_gpr3, link;
 } __attribute__((preserve_access_index));
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
@@ -25,7 +25,12 @@ struct user_pt_regs {
 } __attribute__((preserve_access_index));
 #elif defined(__TARGET_ARCH_s390)
 typedef struct {
-	unsigned long args[1], psw[2], gprs[16];
+	unsigned long addr;
+} __attribute__((preserve_access_index)) psw_t;
+typedef struct {
+	unsigned long args[1];
+	psw_t psw;
+	unsigned long gprs[16];
 } __attribute__((preserve_access_index)) user_pt_regs;
 #elif defined(__TARGET_ARCH_riscv)
 struct user_regs_struct {

@@ -169,10 +169,10 @@ static void mmap_(void)
 	MADE(WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
 #ifdef __i386__
 	/* The C library makes mmap2. */
-	unsigned long words[] = { WORD(0), WORD(1), THIRD, FOURTH, FD, (unsigned long)IN_FILE };
+	unsigned long six[] = { WORD(0), WORD(1), THIRD, FOURTH, FD, (unsigned long)IN_FILE };
 
-	made->arguments[5] = words[5];
-	syscall(__NR_mmap, words);
+	made->arguments[5] = six[5];
+	syscall(__NR_mmap, six);
 #else
 	mmap64((void *)WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
 #endif
@@ -342,7 +342,7 @@ int main(int argc, char **argv)
 	if (!object)
 		die(argv[1]);
 	if (bpf_object__load(object)) {
-		printf("# does not load: %s\n", strerror(errno));
+		printf("# does not load: %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : strerror(errno));
 		return 0;
 	}
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -358,6 +358,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < CALLS; i++) {
 		memset((void *)made, 0, sizeof(*made));
+		/* It may have run for another name of the call. */
+		memset((void *)&seen->calls[i], 0, sizeof(seen->calls[i]));
 		if (links[i])
 			run_child(make_call, i, &seen->armed, &is_blocked);
 		print(i, links[i] ? "ok" : strerrorname_np(failed[i]) ?: "E?");
