@@ -4,7 +4,7 @@
 #ifdef NATIVE_ONLY
 /* Without CO-RE. */
 #define KSYSCALL_CALLERS KSYSCALL_NATIVE
-#define IS_COMPAT(ctx)	 0
+#define IS_COMPAT(ctx) 0
 #else
 #define IS_COMPAT KSYSCALL_IS_COMPAT
 #endif

@@ -16,8 +16,8 @@
  *
  * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (arm, arm64, loongarch, mips,
  * powerpc, riscv, s390), as for libbpf's bpf_tracing.h, which is not needed. A 32-bit kernel
- * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do; of the
- * kernel's types nothing is used but what is said below, so any loader will, too.
+ * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do, and any other
+ * loader of such objects.
  *
  *	KSYSCALL_PROG(name, call, args...)	a program with the call's arguments
  *	KSYSCALL_ARG(ctx, call, n)		its nth argument
@@ -42,9 +42,9 @@
  * prefix, and in a 32-bit process it asks for the wrong one. A constant that the loader sets would be
  * right, if every loader knew of it.)
  *
- * Where the registers are is from arch/<arch>/include/asm/ptrace.h, which has not changed
- * since Linux 4.1 in what is used here, and which of them are the arguments from
- * asm/syscall_wrapper.h; there is no CO-RE in that.
+ * Where the registers are is from arch/<arch>/include/asm/ptrace.h (the part of it that is used is
+ * the same from Linux 5.10 to 7.2), and which of them are the arguments from asm/syscall_wrapper.h and
+ * from what calls the function; no types of the kernel's are needed for that, and no CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -71,7 +71,7 @@ struct pt_regs;
  */
 #define KSYSCALL_NATIVE 0
 #define KSYSCALL_COMPAT 1
-#define KSYSCALL_ALL	2
+#define KSYSCALL_ALL 2
 
 /*
  * Reads the kernel's memory: KSYSCALL_READ(to, size, from). For kernels before Linux 5.5 it can be
@@ -100,50 +100,50 @@ struct pt_regs;
 #define KSYSCALL_BITS 32
 #endif
 #if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
-#define KSYSCALL_SP_	      60 /* sp */
-#define KSYSCALL_FIRST_	      24 /* ax */
-#define KSYSCALL_DIRECT_(n)   (-1)
+#define KSYSCALL_SP_ 60 /* sp */
+#define KSYSCALL_FIRST_ 24 /* ax */
+#define KSYSCALL_DIRECT_(n) (-1)
 #define KSYSCALL_ON_STACK_(n) (4 + 4 * (n))
-#define KSYSCALL_SAVED_(n)    (4 * (n)) /* bx cx dx si di bp */
-#define KSYSCALL_SAVED_NR_    44 /* orig_ax */
+#define KSYSCALL_SAVED_(n) (4 * (n)) /* bx cx dx si di bp */
+#define KSYSCALL_SAVED_NR_ 44 /* orig_ax */
 #else
-#define KSYSCALL_SP_	       152 /* sp */
-#define KSYSCALL_FIRST_	       112 /* di */
-#define KSYSCALL_DIRECT_(n)    ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 88 : 104 - 8 * (n)) /* di si dx cx r8 r9 */
-#define KSYSCALL_SAVED_(n)     ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 56 : 104 - 8 * (n)) /* di si dx r10 r8 r9 */
-#define KSYSCALL_SAVED_NR_     120 /* orig_ax */
+#define KSYSCALL_SP_ 152 /* sp */
+#define KSYSCALL_FIRST_ 112 /* di */
+#define KSYSCALL_DIRECT_(n) ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 88 : 104 - 8 * (n)) /* di si dx cx r8 r9 */
+#define KSYSCALL_SAVED_(n) ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 56 : 104 - 8 * (n)) /* di si dx r10 r8 r9 */
+#define KSYSCALL_SAVED_NR_ 120 /* orig_ax */
 #define KSYSCALL_SAVED_COMPAT_(n) \
 	((n) == 0 ? 40 : (n) == 1 ? 88 : (n) == 5 ? 32 : 80 + 8 * (n)) /* bx cx dx si di bp */
 #endif
 
 #elif defined(__TARGET_ARCH_arm64)
-#define KSYSCALL_SP_	    248
-#define KSYSCALL_FIRST_	    0
+#define KSYSCALL_SP_ 248
+#define KSYSCALL_FIRST_ 0
 #define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], of 32-bit callers as well */
-#define KSYSCALL_SAVED_(n)  (8 * (n))
-#define KSYSCALL_SAVED_NR_  280 /* syscallno */
+#define KSYSCALL_SAVED_(n) (8 * (n))
+#define KSYSCALL_SAVED_NR_ 280 /* syscallno */
 /* pstate & PSR_MODE32_BIT, which only the processor sets: compat_user_mode(). */
-#define KSYSCALL_SAVED_MODE_	 264
+#define KSYSCALL_SAVED_MODE_ 264
 #define KSYSCALL_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
 
 #elif defined(__TARGET_ARCH_riscv)
-#define KSYSCALL_SP_	    16
-#define KSYSCALL_FIRST_	    80
+#define KSYSCALL_SP_ 16
+#define KSYSCALL_FIRST_ 80
 #define KSYSCALL_DIRECT_(n) (80 + 8 * (n)) /* a0 to a5 */
-#define KSYSCALL_SAVED_(n)  ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 has the result by then */
-#define KSYSCALL_SAVED_NR_  136 /* a7 */
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 has the result by then */
+#define KSYSCALL_SAVED_NR_ 136 /* a7 */
 /* status & SR_UXL, the width of user mode. */
-#define KSYSCALL_SAVED_MODE_	 256
+#define KSYSCALL_SAVED_MODE_ 256
 #define KSYSCALL_IS_COMPAT_(mode) (((mode) >> 32 & 3) == 1)
 
 #elif defined(__TARGET_ARCH_s390)
-#define KSYSCALL_SP_	      144 /* gprs[15] */
-#define KSYSCALL_FIRST_	      40
-#define KSYSCALL_DIRECT_(n)   ((n) < 5 ? 40 + 8 * (n) : -1) /* gprs[2] to gprs[6] */
+#define KSYSCALL_SP_ 144 /* gprs[15] */
+#define KSYSCALL_FIRST_ 40
+#define KSYSCALL_DIRECT_(n) ((n) < 5 ? 40 + 8 * (n) : -1) /* gprs[2] to gprs[6] */
 #define KSYSCALL_ON_STACK_(n) (160 + 8 * ((n) - 5))
-#define KSYSCALL_SAVED_(n)    ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
-#define KSYSCALL_SAVED_NR_    160 /* int_code */
-#define KSYSCALL_NR_MASK_     0xffff /* above it is the length of the instruction */
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
+#define KSYSCALL_SAVED_NR_ 160 /* int_code */
+#define KSYSCALL_NR_MASK_ 0xffff /* above it is the length of the instruction */
 
 #elif defined(__TARGET_ARCH_powerpc)
 #if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
@@ -151,19 +151,19 @@ struct pt_regs;
 #else
 #define KSYSCALL_WORD_SIZE_ 8
 #endif
-#define KSYSCALL_SP_	    KSYSCALL_WORD_SIZE_ /* gpr[1] */
-#define KSYSCALL_FIRST_	    (3 * KSYSCALL_WORD_SIZE_)
+#define KSYSCALL_SP_ KSYSCALL_WORD_SIZE_ /* gpr[1] */
+#define KSYSCALL_FIRST_ (3 * KSYSCALL_WORD_SIZE_)
 #define KSYSCALL_DIRECT_(n) ((3 + (n)) * KSYSCALL_WORD_SIZE_) /* gpr[3] to gpr[8] */
-#define KSYSCALL_SAVED_(n)  ((3 + (n)) * KSYSCALL_WORD_SIZE_)
-#define KSYSCALL_SAVED_NR_  0 /* gpr[0] */
+#define KSYSCALL_SAVED_(n) ((3 + (n)) * KSYSCALL_WORD_SIZE_)
+#define KSYSCALL_SAVED_NR_ 0 /* gpr[0] */
 
 #elif defined(__TARGET_ARCH_arm)
-#define KSYSCALL_BITS	      32
-#define KSYSCALL_SP_	      52
-#define KSYSCALL_DIRECT_(n)   ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
+#define KSYSCALL_BITS 32
+#define KSYSCALL_SP_ 52
+#define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
 #define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
 /* Above the two words there, the caller's registers are: r7. entry-common.S, vector_swi. */
-#define KSYSCALL_STACK_NR_    (8 + 4 * 7)
+#define KSYSCALL_STACK_NR_ (8 + 4 * 7)
 
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
 #define KSYSCALL_DIRECT_(n) (32 + 8 * (n)) /* regs[4] to regs[11] */
@@ -218,7 +218,7 @@ struct pt_regs;
 	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
 #define KSYSCALL_PLAIN_ 0ULL
 /* Of the man page's arguments 1 to 6 their numbers in the function. */
-#define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                 \
+#define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
 /* The words are in the caller's memory, where the only word that it passes points. */
@@ -247,54 +247,54 @@ struct pt_regs;
 #define KSYSCALL_BOTH_(layout) ~, layout, layout
 
 /* A signed long. */
-#define KSYSCALL_LAYOUT_lseek		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
-#define KSYSCALL_LAYOUT_truncate	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
-#define KSYSCALL_LAYOUT_ftruncate	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
-#define KSYSCALL_LAYOUT_msgrcv		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, S, W, W))
-#define KSYSCALL_LAYOUT_ipc		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, W, W, S))
-#define KSYSCALL_LAYOUT_ptrace		      KSYSCALL_BOTH_(KSYSCALL_KINDS_(S, S, W, W, W, W))
-#define KSYSCALL_LAYOUT_io_submit	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
-#define KSYSCALL_LAYOUT_io_getevents	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, S, W, W, W))
-#define KSYSCALL_LAYOUT_io_pgetevents	      KSYSCALL_LAYOUT_io_getevents
-#define KSYSCALL_LAYOUT_io_pgetevents_time64  KSYSCALL_LAYOUT_io_getevents
+#define KSYSCALL_LAYOUT_lseek KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_truncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_ftruncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_msgrcv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, S, W, W))
+#define KSYSCALL_LAYOUT_ipc KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, W, W, S))
+#define KSYSCALL_LAYOUT_ptrace KSYSCALL_BOTH_(KSYSCALL_KINDS_(S, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_io_submit KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_io_getevents KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, S, W, W, W))
+#define KSYSCALL_LAYOUT_io_pgetevents KSYSCALL_LAYOUT_io_getevents
+#define KSYSCALL_LAYOUT_io_pgetevents_time64 KSYSCALL_LAYOUT_io_getevents
 
 /* 64 bits. */
-#define KSYSCALL_LAYOUT_pread64	      KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, L, W, W))
-#define KSYSCALL_LAYOUT_pread	      KSYSCALL_LAYOUT_pread64
-#define KSYSCALL_LAYOUT_pwrite64      KSYSCALL_LAYOUT_pread64
-#define KSYSCALL_LAYOUT_pwrite	      KSYSCALL_LAYOUT_pread64
-#define KSYSCALL_LAYOUT_truncate64    KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, L, W, W, W, W))
-#define KSYSCALL_LAYOUT_ftruncate64   KSYSCALL_LAYOUT_truncate64
-#define KSYSCALL_LAYOUT_readahead     KSYSCALL_LAYOUT_truncate64
-#define KSYSCALL_LAYOUT_fallocate     KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, L, W, W))
+#define KSYSCALL_LAYOUT_pread64 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, L, W, W))
+#define KSYSCALL_LAYOUT_pread KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_pwrite64 KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_pwrite KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_truncate64 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, L, W, W, W, W))
+#define KSYSCALL_LAYOUT_ftruncate64 KSYSCALL_LAYOUT_truncate64
+#define KSYSCALL_LAYOUT_readahead KSYSCALL_LAYOUT_truncate64
+#define KSYSCALL_LAYOUT_fallocate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, L, W, W))
 #define KSYSCALL_LAYOUT_lookup_dcookie KSYSCALL_BOTH_(KSYSCALL_KINDS_(L, W, W, W, W, W))
 #define KSYSCALL_LAYOUT_fanotify_mark KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, W, W, W))
 
 /* One argument of the man page, and pos_l and pos_h of the kernel. */
-#define KSYSCALL_LAYOUT_preadv	 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, P, W, W))
-#define KSYSCALL_LAYOUT_pwritev	 KSYSCALL_LAYOUT_preadv
-#define KSYSCALL_LAYOUT_preadv2	 KSYSCALL_LAYOUT_preadv
+#define KSYSCALL_LAYOUT_preadv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, P, W, W))
+#define KSYSCALL_LAYOUT_pwritev KSYSCALL_LAYOUT_preadv
+#define KSYSCALL_LAYOUT_preadv2 KSYSCALL_LAYOUT_preadv
 #define KSYSCALL_LAYOUT_pwritev2 KSYSCALL_LAYOUT_preadv
 
 /*
  * fd, offset, nbytes, flags; arm and POWER have but the function of sync_file_range2, whose
  * order is fd, flags, offset, nbytes. Both names go for what there is.
  */
-#define KSYSCALL_FLAGS_LAST_	KSYSCALL_KINDS_(W, L, L, W, W, W)
-#define KSYSCALL_FLAGS_SECOND_	KSYSCALL_KINDS_(W, W, L, L, W, W)
-#define KSYSCALL_MADE_LAST_	(KSYSCALL_FLAGS_SECOND_ | KSYSCALL_ORDER_(1, 3, 4, 2, 5, 6))
-#define KSYSCALL_MADE_SECOND_	(KSYSCALL_FLAGS_LAST_ | KSYSCALL_ORDER_(1, 4, 2, 3, 5, 6))
+#define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
+#define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
+#define KSYSCALL_MADE_LAST_ (KSYSCALL_FLAGS_SECOND_ | KSYSCALL_ORDER_(1, 3, 4, 2, 5, 6))
+#define KSYSCALL_MADE_SECOND_ (KSYSCALL_FLAGS_LAST_ | KSYSCALL_ORDER_(1, 4, 2, 3, 5, 6))
 #if defined(__TARGET_ARCH_powerpc) || defined(__TARGET_ARCH_arm)
-#define KSYSCALL_LAYOUT_sync_file_range	 KSYSCALL_BOTH_(KSYSCALL_MADE_LAST_)
+#define KSYSCALL_LAYOUT_sync_file_range KSYSCALL_BOTH_(KSYSCALL_MADE_LAST_)
 #define KSYSCALL_LAYOUT_sync_file_range2 KSYSCALL_BOTH_(KSYSCALL_FLAGS_SECOND_)
 #elif defined(__TARGET_ARCH_arm64)
-#define KSYSCALL_LAYOUT_sync_file_range	 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_sync_file_range ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
 #define KSYSCALL_LAYOUT_sync_file_range2 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
 #else
-#define KSYSCALL_LAYOUT_sync_file_range	 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#define KSYSCALL_LAYOUT_sync_file_range KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
 #define KSYSCALL_LAYOUT_sync_file_range2 KSYSCALL_BOTH_(KSYSCALL_MADE_SECOND_)
 #endif
-#define KSYSCALL_LAYOUT_arm_sync_file_range  KSYSCALL_LAYOUT_sync_file_range2
+#define KSYSCALL_LAYOUT_arm_sync_file_range KSYSCALL_LAYOUT_sync_file_range2
 #define KSYSCALL_LAYOUT_ppc_sync_file_range2 KSYSCALL_LAYOUT_sync_file_range2
 
 /*
@@ -303,18 +303,18 @@ struct pt_regs;
  */
 #define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
-#define KSYSCALL_LAYOUT_fadvise64	 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
-#define KSYSCALL_LAYOUT_fadvise64_64	 KSYSCALL_LAYOUT_fadvise64
+#define KSYSCALL_LAYOUT_fadvise64 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_LAYOUT_fadvise64
 #define KSYSCALL_LAYOUT_arm_fadvise64_64 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
 #elif defined(__TARGET_ARCH_powerpc)
-#define KSYSCALL_LAYOUT_fadvise64	 KSYSCALL_BOTH_(KSYSCALL_SHORT_)
-#define KSYSCALL_LAYOUT_fadvise64_64	 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_SHORT_)
+#define KSYSCALL_LAYOUT_fadvise64_64 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
 #define KSYSCALL_LAYOUT_ppc_fadvise64_64 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_riscv)
-#define KSYSCALL_LAYOUT_fadvise64    KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
 #define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
 #else
-#define KSYSCALL_LAYOUT_fadvise64    KSYSCALL_BOTH_(KSYSCALL_SHORT_)
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_SHORT_)
 #define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
 #endif
 #define KSYSCALL_LAYOUT_posix_fadvise KSYSCALL_LAYOUT_fadvise64
@@ -338,15 +338,15 @@ struct pt_regs;
  * a struct in the caller's memory with the six.
  */
 #if defined(__TARGET_ARCH_x86)
-#define KSYSCALL_LAYOUT_mmap  ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
+#define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
 #define KSYSCALL_LAYOUT_old_mmap KSYSCALL_LAYOUT_mmap
 #elif defined(__TARGET_ARCH_s390)
-#define KSYSCALL_LAYOUT_mmap  KSYSCALL_BOTH_(KSYSCALL_POINTED_)
+#define KSYSCALL_LAYOUT_mmap KSYSCALL_BOTH_(KSYSCALL_POINTED_)
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_POINTED_ | KSYSCALL_IN_BYTES_, KSYSCALL_POINTED_
 #define KSYSCALL_LAYOUT_old_mmap KSYSCALL_LAYOUT_mmap
 #elif defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
-#define KSYSCALL_LAYOUT_mmap  ~, KSYSCALL_PLAIN_, KSYSCALL_IN_PAGES_
+#define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_IN_PAGES_
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
 #else
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
@@ -455,7 +455,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, 
 #endif
 #ifdef KSYSCALL_FIRST_
 	if (call->has_regs)
-		from = call->from + (narrow && KSYSCALL_BITS == 64 ? KSYSCALL_SAVED_COMPAT_(n) : KSYSCALL_SAVED_(n));
+		from = call->from +
+		       (narrow && KSYSCALL_BITS == 64 ? KSYSCALL_SAVED_COMPAT_(n) : KSYSCALL_SAVED_(n));
 #endif
 	word = ksyscall_read_(from);
 	return narrow ? (__u32)word : word;
@@ -476,7 +477,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 l
 			KSYSCALL_READ_USER(&half, sizeof(half), (const void *)(unsigned long)(from + 4 * n));
 			value = half;
 		} else {
-			KSYSCALL_READ_USER(&value, sizeof(value), (const void *)(unsigned long)(from + 8 * n));
+			KSYSCALL_READ_USER(&value, sizeof(value),
+					   (const void *)(unsigned long)(from + 8 * n));
 		}
 	} else {
 #pragma unroll
@@ -516,9 +518,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	return ksyscall_by_layout_(&call, wide, 0, n - 1);
 }
 
-#define KSYSCALL_LAYOUTS_(...)		       KSYSCALL_SECOND_AND_THIRD_(__VA_ARGS__)
+#define KSYSCALL_LAYOUTS_(...) KSYSCALL_SECOND_AND_THIRD_(__VA_ARGS__)
 #define KSYSCALL_SECOND_AND_THIRD_(_, a, b, ...) a, b
-#define KSYSCALL_LAYOUTS_OF_(call)	       KSYSCALL_LAYOUTS_(KSYSCALL_LAYOUT_##call, KSYSCALL_PLAIN_, KSYSCALL_PLAIN_, ~)
+#define KSYSCALL_LAYOUTS_OF_(call) \
+	KSYSCALL_LAYOUTS_(KSYSCALL_LAYOUT_##call, KSYSCALL_PLAIN_, KSYSCALL_PLAIN_, ~)
 
 /* --- For programs --- */
 
@@ -529,9 +532,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
  * function and not of the call (pselect6's sixth) is the call's here, but for preadv2(2) and
  * pwritev2(2), whose fifth is the flags. An int of a 64-bit caller may have any upper half.
  */
-#define KSYSCALL_ARG(ctx, call, n)                                                       \
-	({                                                                               \
-		_Static_assert((n) >= 1 && (n) <= 6, "arguments are 1 to 6");            \
+#define KSYSCALL_ARG(ctx, call, n)                                                                 \
+	({                                                                                         \
+		_Static_assert((n) >= 1 && (n) <= 6, "arguments are 1 to 6");                      \
 		ksyscall_arg_(ksyscall_of_(ctx, KSYSCALL_CALLERS), KSYSCALL_LAYOUTS_OF_(call), n); \
 	})
 
@@ -539,9 +542,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
  * The nth word that the caller passed, from 1 on: register by register, for a program that
  * is attached to many calls. 32 bits of a 32-bit caller, the upper half then zeros.
  */
-#define KSYSCALL_SLOT(ctx, n)                                                            \
-	({                                                                               \
-		_Static_assert((n) >= 1 && (n) <= 6, "words are 1 to 6");                \
+#define KSYSCALL_SLOT(ctx, n)                                                                            \
+	({                                                                                               \
+		_Static_assert((n) >= 1 && (n) <= 6, "words are 1 to 6");                                \
 		ksyscall_arg_(ksyscall_of_(ctx, KSYSCALL_CALLERS), KSYSCALL_PLAIN_, KSYSCALL_PLAIN_, n); \
 	})
 
@@ -570,7 +573,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #if defined(__TARGET_ARCH_powerpc)
 		number = (int)ksyscall_read_(regs + KSYSCALL_SAVED_NR_);
 #else
-		KSYSCALL_READ(&number, sizeof(number), (const void *)(unsigned long)(regs + KSYSCALL_SAVED_NR_));
+		KSYSCALL_READ(&number, sizeof(number),
+			      (const void *)(unsigned long)(regs + KSYSCALL_SAVED_NR_));
 #endif
 	return regs ? (int)(number & KSYSCALL_NR_MASK_) : -1;
 #else
@@ -588,25 +592,26 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *
  * What an argument is says KSYSCALL_ARG(); it is converted to the parameter's type.
  */
-#define KSYSCALL_PROG(name, call, args...)                                                            \
-	name(struct pt_regs *ctx);                                                                    \
-	KSYSCALL_INLINE_ __typeof__(name(0)) ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args);    \
-	__typeof__(name(0)) name(struct pt_regs *ctx)                                                 \
-	{                                                                                             \
-		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                         \
-                                                                                                      \
-		(void)call_;                                                                          \
-		_Pragma("clang diagnostic push")                                                      \
-		_Pragma("clang diagnostic ignored \"-Wint-conversion\"")                              \
-		return ksyscall_##name##_(ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call))); \
-		_Pragma("clang diagnostic pop")                                                       \
-	}                                                                                             \
+#define KSYSCALL_PROG(name, call, args...)                                                                  \
+	name(struct pt_regs *ctx);                                                                          \
+	KSYSCALL_INLINE_ __typeof__(name(0)) ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx,       \
+								##args);                                    \
+	__typeof__(name(0)) name(struct pt_regs *ctx)                                                       \
+	{                                                                                                   \
+		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                               \
+                                                                                                            \
+		(void)call_;                                                                                \
+		_Pragma("clang diagnostic push")                                                            \
+			_Pragma("clang diagnostic ignored \"-Wint-conversion\"") return ksyscall_##name##_( \
+				ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call)));     \
+		_Pragma("clang diagnostic pop")                                                             \
+	}                                                                                                   \
 	KSYSCALL_INLINE_ __typeof__(name(0)) ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args)
 
-#define KSYSCALL_COUNT_(args...)			       KSYSCALL_SEVENTH_(0, ##args, 6, 5, 4, 3, 2, 1, 0, ~)
+#define KSYSCALL_COUNT_(args...) KSYSCALL_SEVENTH_(0, ##args, 6, 5, 4, 3, 2, 1, 0, ~)
 #define KSYSCALL_SEVENTH_(_0, _1, _2, _3, _4, _5, _6, n, ...) n
-#define KSYSCALL_PASS_(count)				       KSYSCALL_PASTE_(KSYSCALL_PASS_, count)
-#define KSYSCALL_PASTE_(a, b)				       a##b
+#define KSYSCALL_PASS_(count) KSYSCALL_PASTE_(KSYSCALL_PASS_, count)
+#define KSYSCALL_PASTE_(a, b) a##b
 #define KSYSCALL_PASS_0(layouts...)
 #define KSYSCALL_PASS_1(layouts...) , ksyscall_arg_(call_, layouts, 1)
 #define KSYSCALL_PASS_2(layouts...) KSYSCALL_PASS_1(layouts), ksyscall_arg_(call_, layouts, 2)

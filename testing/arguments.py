@@ -123,7 +123,8 @@ class Shown:
                 self.right["theirs"] += len(kinds) - len(wrong)
                 missed += [name] * bool(wrong)
         if len(self.results.points) < 200 or "# end" not in texts["ours"]:
-            self.results.add("failed", "each call", f"{len(self.results.points)} calls were made\n{texts['ours'][:500]}")
+            text = f"{len(self.results.points)} calls were made\n{texts['ours'][:500]}"
+            self.results.add("failed", "each call", text)
         unread = re.search("^# does not load: (.*)", texts["theirs"], re.M)
         self.row = (f"| {cell.process} | {self.kernel} | {self.calls} | {self.all} | {self.right['theirs']}"
                     f" | {self.right['ours']} |")
@@ -197,8 +198,8 @@ argument, `KSYSCALL_SLOT(ctx, n)` a word as it was passed, `KSYSCALL_NR(ctx)` th
 each of them promises and how it is known; libbpf's `bpf_tracing.h` is not needed.
 
 What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
-it takes POWER and 32-bit arm, whose functions have no prefix, for what they are not in half of the
-cases; and it passes registers on as they are.
+on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
+callers only; and it passes words on as they came.
 
 ## Measured
 

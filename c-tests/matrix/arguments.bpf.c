@@ -67,30 +67,30 @@ static __always_inline struct seen *seen_by(__u32 index)
 	return &arguments->calls[index];
 }
 
-#define CALL(index, call)                                                                        \
-	SEC("kprobe")                                                                            \
-	int PROGRAM(on_##call, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f)       \
-	{                                                                                        \
-		struct seen *seen = seen_by(index);                                              \
-                                                                                                 \
-		if (!seen)                                                                       \
-			return 0;                                                                \
-		seen->arguments[0] = a;                                                          \
-		seen->arguments[1] = b;                                                          \
-		seen->arguments[2] = c;                                                          \
-		seen->arguments[3] = d;                                                          \
-		seen->arguments[4] = e;                                                          \
-		seen->arguments[5] = f;                                                          \
-		NOTE(seen, ctx);                                                                 \
-		return 0;                                                                        \
+#define CALL(index, call)                                                                  \
+	SEC("kprobe")                                                                      \
+	int PROGRAM(on_##call, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f) \
+	{                                                                                  \
+		struct seen *seen = seen_by(index);                                        \
+                                                                                           \
+		if (!seen)                                                                 \
+			return 0;                                                          \
+		seen->arguments[0] = a;                                                    \
+		seen->arguments[1] = b;                                                    \
+		seen->arguments[2] = c;                                                    \
+		seen->arguments[3] = d;                                                    \
+		seen->arguments[4] = e;                                                    \
+		seen->arguments[5] = f;                                                    \
+		NOTE(seen, ctx);                                                           \
+		return 0;                                                                  \
 	}
 
 #ifdef LIBBPF
 #define NOTE(seen, ctx) (void)(ctx)
 #else
-#define NOTE(seen, ctx)                                  \
-	do {                                             \
-		seen->number = KSYSCALL_NR(ctx);         \
+#define NOTE(seen, ctx)                                    \
+	do {                                               \
+		seen->number = KSYSCALL_NR(ctx);           \
 		seen->is_compat = KSYSCALL_IS_COMPAT(ctx); \
 	} while (0)
 #endif

@@ -60,15 +60,15 @@ static volatile struct {
 } *made;
 
 /* Says what is passed, in the order of the man page. */
-#define MADE(...)                                                                   \
-	do {                                                                        \
-		const __u64 made_[] = { __VA_ARGS__ };                              \
-		made->count = sizeof(made_) / sizeof(made_[0]);                     \
-		memcpy((void *)made->arguments, made_, sizeof(made_));              \
+#define MADE(...)                                                      \
+	do {                                                           \
+		const __u64 made_[] = { __VA_ARGS__ };                 \
+		made->count = sizeof(made_) / sizeof(made_[0]);        \
+		memcpy((void *)made->arguments, made_, sizeof(made_)); \
 	} while (0)
 
 #define BUFFER ((void *)WORD(1))
-#define SIZE   (WORD(2) >> 1) /* no object is larger */
+#define SIZE (WORD(2) >> 1) /* no object is larger */
 
 static void pread_(void)
 {
@@ -312,8 +312,8 @@ static void print(int i, const char *attached)
 	/* A stack is right anywhere in its memory. */
 	if (made->slack && call->arguments[1] - made->arguments[1] <= made->slack)
 		made->arguments[1] = call->arguments[1];
-	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, call->hits, call->number,
-	       call->is_compat, made->count);
+	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, call->hits,
+	       call->number, call->is_compat, made->count);
 	for (int n = 0; n < 6; n++)
 		printf("\t%llx", (unsigned long long)call->arguments[n]);
 	for (int n = 0; n < 6; n++)
@@ -342,7 +342,8 @@ int main(int argc, char **argv)
 	if (!object)
 		die(argv[1]);
 	if (bpf_object__load(object)) {
-		printf("# does not load: %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : strerror(errno));
+		printf("# does not load: %s\n",
+		       access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : strerror(errno));
 		return 0;
 	}
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -352,8 +353,8 @@ int main(int argc, char **argv)
 		die("mmap");
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(name, sizeof(name), "on_%s", calls[i].name);
-		links[i] = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, name), calls[i].name,
-							NULL);
+		links[i] = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, name),
+							calls[i].name, NULL);
 		failed[i] = links[i] ? 0 : errno;
 	}
 	for (int i = 0; i < CALLS; i++) {
