@@ -35,12 +35,13 @@
  * registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
  * on arm, mips and loongarch. A program sees which by that pointer: the kernel has just
  * saved these registers on the stack that it runs on, a few frames above the function's.
- * So a first argument that points to less than a page above the stack pointer is it. No
- * caller knows that address, and on a kernel that passes a pointer the caller has no say in
- * it at all. (libbpf tries, when a program is loaded, whether __<arch>_sys_bpf can be probed, and
- * says so by LINUX_HAS_SYSCALL_WRAPPER: no other loader has that; POWER's functions have no such
- * prefix, and in a 32-bit process it asks for the wrong one. A constant that the loader sets would be
- * right, if every loader knew of it.)
+ * So a first argument that points to less than a page above the stack pointer is it. On a
+ * kernel that passes a pointer the caller has no say in it, and on another a caller would
+ * have to know where its kernel stack is. (libbpf tries, when a program is loaded, whether
+ * __<arch>_sys_bpf can be probed, and says so by LINUX_HAS_SYSCALL_WRAPPER. No other loader has
+ * that; POWER's functions have no such prefix, and 32-bit arm's libbpf looks for one that a
+ * 64-bit kernel does not have. A constant that the loader sets would be right, if every loader
+ * knew of it; CONFIG_ARCH_HAS_SYSCALL_WRAPPER takes a file that need not be there.)
  *
  * Where the registers are is from arch/<arch>/include/asm/ptrace.h (the part of it that is used is
  * the same from Linux 5.10 to 7.2), and which of them are the arguments from asm/syscall_wrapper.h and
@@ -66,8 +67,8 @@ struct pt_regs;
  *
  * KSYSCALL_CALLERS may be defined before this header, or anew before each program. By default
  * it is KSYSCALL_ALL on x86-64, arm64 and riscv, where that can be asked. On x86-64 this takes a
- * kernel with BTF, and a loader that reads it (libbpf 0.3 does not that of Linux 6.1 and later);
- * without, say KSYSCALL_NATIVE. Elsewhere it is KSYSCALL_NATIVE.
+ * kernel with BTF, and a loader that can read it (libbpf 0.3 cannot that of Linux 6.12); without,
+ * say KSYSCALL_NATIVE. Elsewhere it is KSYSCALL_NATIVE.
  */
 #define KSYSCALL_NATIVE 0
 #define KSYSCALL_COMPAT 1
@@ -124,7 +125,7 @@ struct pt_regs;
 #define KSYSCALL_SAVED_NR_ 280 /* syscallno */
 /* pstate & PSR_MODE32_BIT, which only the processor sets: compat_user_mode(). */
 #define KSYSCALL_SAVED_MODE_ 264
-#define KSYSCALL_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
+#define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
 
 #elif defined(__TARGET_ARCH_riscv)
 #define KSYSCALL_SP_ 16
@@ -134,7 +135,7 @@ struct pt_regs;
 #define KSYSCALL_SAVED_NR_ 136 /* a7 */
 /* status & SR_UXL, the width of user mode. */
 #define KSYSCALL_SAVED_MODE_ 256
-#define KSYSCALL_IS_COMPAT_(mode) (((mode) >> 32 & 3) == 1)
+#define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) >> 32 & 3) == 1)
 
 #elif defined(__TARGET_ARCH_s390)
 #define KSYSCALL_SP_ 144 /* gprs[15] */
@@ -188,7 +189,7 @@ struct pt_regs;
 #define KSYSCALL_NR_MASK_ 0xffffffff
 #endif
 
-#if KSYSCALL_BITS == 64 && (defined(__TARGET_ARCH_x86) || defined(KSYSCALL_IS_COMPAT_))
+#if KSYSCALL_BITS == 64 && (defined(__TARGET_ARCH_x86) || defined(KSYSCALL_MODE_IS_COMPAT_))
 #define KSYSCALL_CAN_ASK_ 1
 #else
 #define KSYSCALL_CAN_ASK_ 0
@@ -423,7 +424,7 @@ KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 	KSYSCALL_READ(&status, sizeof(status), &task->thread_info.status);
 	return (status & 2) != 0;
 #elif KSYSCALL_CAN_ASK_
-	return regs && KSYSCALL_IS_COMPAT_(ksyscall_read_(regs + KSYSCALL_SAVED_MODE_));
+	return regs && KSYSCALL_MODE_IS_COMPAT_(ksyscall_read_(regs + KSYSCALL_SAVED_MODE_));
 #else
 	(void)regs;
 	return 0;
@@ -550,8 +551,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * 1 if the caller is a 32-bit one on a 64-bit kernel, i.e. if the number and the arguments are of
- * that table, else 0. x32 counts as 64 bits. Always 0 on loongarch, mips, POWER and s390, and on
- * arm64 and riscv where the function gets no pointer: attach a program of its own there.
+ * that table, else 0. x32 counts as 64 bits (its preadv2 and pwritev2 have the flags in another
+ * word, which is not taken into account). Always 0 on loongarch, mips, POWER and s390, and on
+ * arm64 and riscv where the function gets no pointer: there, 32-bit callers get a
+ * program of their own, with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
@@ -592,21 +595,25 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *
  * What an argument is says KSYSCALL_ARG(); it is converted to the parameter's type.
  */
-#define KSYSCALL_PROG(name, call, args...)                                                                  \
-	name(struct pt_regs *ctx);                                                                          \
-	KSYSCALL_INLINE_ __typeof__(name(0)) ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx,       \
-								##args);                                    \
-	__typeof__(name(0)) name(struct pt_regs *ctx)                                                       \
-	{                                                                                                   \
-		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                               \
-                                                                                                            \
-		(void)call_;                                                                                \
-		_Pragma("clang diagnostic push")                                                            \
-			_Pragma("clang diagnostic ignored \"-Wint-conversion\"") return ksyscall_##name##_( \
-				ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call)));     \
-		_Pragma("clang diagnostic pop")                                                             \
-	}                                                                                                   \
-	KSYSCALL_INLINE_ __typeof__(name(0)) ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args)
+/* clang-format off */
+#define KSYSCALL_PROG(name, call, args...)                                                      \
+	name(struct pt_regs *ctx);                                                              \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args);                       \
+	__typeof__(name(0)) name(struct pt_regs *ctx)                                           \
+	{                                                                                       \
+		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                   \
+                                                                                                \
+		(void)call_;                                                                    \
+		_Pragma("clang diagnostic push")                                                \
+		_Pragma("clang diagnostic ignored \"-Wint-conversion\"")                        \
+		return ksyscall_##name##_(                                                      \
+			ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call))); \
+		_Pragma("clang diagnostic pop")                                                 \
+	}                                                                                       \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args)
+/* clang-format on */
 
 #define KSYSCALL_COUNT_(args...) KSYSCALL_SEVENTH_(0, ##args, 6, 5, 4, 3, 2, 1, 0, ~)
 #define KSYSCALL_SEVENTH_(_0, _1, _2, _3, _4, _5, _6, n, ...) n

@@ -94,14 +94,14 @@ NOT_COUNTED = re.compile(r"fork|vfork|(rt_)?sigreturn")
 class Shown:
     """What the runs of a cell have shown: lines for the report, and results."""
 
-    def __init__(self, cell):
-        folder = matrix.OUT / cell.process
+    def __init__(self, cell, out=matrix.OUT):
+        folder = out / cell.process
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
         # Of the functions that a kernel has for 32-bit callers alone it has no prototype, but a
         # 32-bit one has.
-        file = matrix.OUT / cell.architecture.name / f"{cell.suite}.events"
+        file = out / cell.architecture.name / f"{cell.suite}.events"
         if file.exists():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
@@ -203,14 +203,17 @@ callers only; and it passes words on as they came.
 
 ## Measured
 
-Made by `make test-matrix` (`testing/test_arguments.py`). For every call of the architecture's
+Made by `make test-matrix` (`testing/test_arguments.py`). To every call of the architecture's
 `<asm/unistd.h>` a program is attached by this library, the call is made with six words none of which
-is like another, and what the program saw must be that: of 64-bit values, and where the order
-is another, the call is made by the C library, which knows its architecture. How many arguments a call
-has is said by the kernel (`/sys/kernel/tracing/events/syscalls`). Number and kind of the caller
-must be right, too. The same programs were built with libbpf's `BPF_KSYSCALL` (1.7) and attached by
-this library as well; they are loaded by libbpf 1.5 on amd64 and riscv64, else by 1.1. i386@amd64 is a
-32-bit process, with the 32-bit libraries, on a 64-bit kernel.
+is like another, and what the program sees must be that. Where an argument has 64 bits or is elsewhere
+than on x86-64, the C library makes the call, which knows its architecture. How many arguments a call
+has is what the kernel says (`/sys/kernel/tracing/events/syscalls`). The call's number, and whether the
+caller is a 32-bit one, must be right, too.
+
+The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were attached by this library as well.
+libbpf 1.5 loaded them on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with the 32-bit
+libraries, on a 64-bit kernel; in armhf@arm64 libbpf takes the kernel for one that passes the arguments
+themselves.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG |
 |---|---|---|---|---|---|

@@ -96,9 +96,8 @@ def programs(cell):
     # Of these headers and no others: the compiler's own may be older, and would leave out
     # new calls without a word.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
-    calls = names_of_calls(macros)
-    (top / here / "calls.h").write_text("".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in calls))
-    programs_of_arguments(cell, out, calls)
+    (top / here / "calls.h").write_text(list_calls(macros))
+    programs_of_arguments(cell, out, names_of_calls(macros))
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     for program, libraries in (("coverage", []), ("arguments", []), ("attach", [f"{here}/libksyscall.so.1"])):
         tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
@@ -113,6 +112,11 @@ def programs(cell):
 def names_of_calls(macros):
     """The calls that <asm/unistd.h> has."""
     return sorted(set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"})
+
+
+def list_calls(macros):
+    """The same, as initialisers."""
+    return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
 def programs_of_arguments(cell, out, calls):
