@@ -8,9 +8,9 @@
  *	#include <ksyscall.bpf.h>
  *
  *	SEC("ksyscall/pread64")
- *	int KSYSCALL_PROG(on_pread, pread64, int fd, void *buf, size_t count, loff_t offset)
+ *	int KSYSCALL_PROG(on_pread, pread64, int fd, void *buf, unsigned long count, long long offset)
  *	{
- *		bpf_printk("%d %llx", fd, offset);
+ *		bpf_printk("%d: %lu bytes at %lld", fd, count, offset);
  *		return 0;
  *	}
  *

@@ -124,7 +124,8 @@ def programs_of_arguments(cell, out, calls):
     that of the newest libbpf."""
     (out / "calls.bpf.h").write_text("".join(f"CALL({i}, {name})\n" for i, name in enumerate(calls)))
     newest = packages.unpack("sid", "amd64", "libbpf-dev") / "usr/include"
-    for name, options in (("ours", []), ("theirs", ["-DLIBBPF", "-isystem", newest])):
+    theirs = ["-DLIBBPF", "-isystem", newest, *["-DWRAPPED"] * ("@" in cell.process)]
+    for name, options in (("ours", []), ("theirs", theirs)):
         build.bpf("c-tests/matrix/arguments.bpf.c", out / f"{name}.bpf.o", "-Wall", "-Wextra", "-Werror",
                   "-target", cell.architecture.bpf, f"-D__TARGET_ARCH_{cell.kernel.bpf_target}",
                   *["-D__i386__"] * (cell.kernel.name == "i386"), "-Iinclude", f"-I{out}", *options)

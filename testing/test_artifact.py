@@ -305,6 +305,11 @@ def test_bpf_header(suite, target, tmp_path):
     compile_bpf(behind + header, tmp_path, suite, target, "-DKSYSCALL_CALLERS=KSYSCALL_NATIVE")
 
 
+def test_the_pages_program_builds(tmp_path):
+    program = re.search(r"^```c\n(.*?)^```", (ROOT / "docs/arguments.md").read_text(), re.M | re.S)[1]
+    compile_bpf(program, tmp_path, "bookworm", "x86")
+
+
 @pytest.mark.parametrize("program, error", [
     ("int p(struct pt_regs *ctx) { return KSYSCALL_ARG(ctx, openat, 0); }", "arguments are 1 to 6"),
     ("int p(struct pt_regs *ctx) { return KSYSCALL_SLOT(ctx, 7); }", "words are 1 to 6")])

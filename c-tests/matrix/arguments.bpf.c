@@ -41,6 +41,12 @@ struct user_regs_struct {
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #define PROGRAM(name, call, args...) BPF_KSYSCALL(name, args)
+#ifdef WRAPPED
+/* As a 64-bit process's libbpf finds out; that of a 32-bit one looks for other names. */
+#undef __kconfig
+#define __kconfig
+_Bool LINUX_HAS_SYSCALL_WRAPPER = 1;
+#endif
 #else
 #include <ksyscall.bpf.h>
 #define PROGRAM KSYSCALL_PROG

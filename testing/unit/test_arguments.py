@@ -84,7 +84,18 @@ def test_a_run_that_ends_early_fails(shown, tmp_path):
 
 def test_what_did_not_run_is_in_the_report(shown):
     text = report([shown(line("stat", 4, [3], [3]), "# does not load: the kernel has no BTF\n")],
-                  {Cell("riscv64", "sid"): "no mirror"})
+                  {Cell("riscv64", "sid"): "no package list of sid riscv64: 404 of a mirror"})
     assert "| riscv64 | of sid | not run | | | |" in text
+    assert "| amd64 | 6.1.0 | 1 | 1 | - | 1 |" in text
     assert "- amd64, 6.1.0: BPF_KSYSCALL: no program loads: the kernel has no BTF" in text
+    assert "- riscv64, the kernel of sid: not run: no package list of sid riscv64\n" in text
     assert text.startswith(arguments.HEAD)
+
+
+def test_32_bit_kernels_have_the_prototypes_of_32_bit_functions(shown, tmp_path):
+    shown("", process="i386")
+    text = "".join(event for event in EVENTS.splitlines(True) if "lseek" not in event)
+    (tmp_path / "i386@amd64").mkdir()
+    for name, content in (("ours", line("lseek", 19, [1, 2], [1, 2], is_compat=1)), ("theirs", ""), ("events", text)):
+        (tmp_path / f"i386@amd64/trixie.{name}").write_text(content)
+    assert Shown(Cell("i386@amd64", "trixie"), tmp_path).all == 2
