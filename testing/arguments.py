@@ -133,7 +133,7 @@ class Shown:
         if unread:
             self.notes.append(f"{where} BPF_KSYSCALL: no program loads: {unread[1]}")
         elif missed:
-            self.notes.append(f"{where} BPF_KSYSCALL: " + (f"{len(missed)} calls" if len(missed) > 20 else
+            self.notes.append(f"{where} BPF_KSYSCALL: " + (f"{len(missed)} calls" if len(missed) > 40 else
                                                            " ".join(f"`{name}`" for name in missed)))
         if self.unknown:
             self.notes.append(f"{where} not counted, for the kernel has no prototype: "
