@@ -23,7 +23,7 @@ LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup
-C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include')
+C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
@@ -86,13 +86,13 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(EXPORTS:%=-Wl,--wrap=%)|' $$name.pc.in > $$file && \
 		chmod 644 $$file || exit 1; \
 	done
-	install -m 644 include/ksyscall.h $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 man/bpf_program__attach_ksyscall.3 $(DESTDIR)$(MANDIR)/man3
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
-	rm -f $(DESTDIR)$(INCLUDEDIR)/ksyscall.h $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
 
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
@@ -110,9 +110,9 @@ sanitize: ## the test of many threads alone, under ThreadSanitizer
 	$(TESTS) -k test_sanitize
 
 .PHONY: test-matrix
-test-matrix: ## attach to every system call of every architecture; MATRIX="arm64:sid ..." for some
+test-matrix: ## every system call of every architecture, and its arguments; MATRIX="arm64:sid ..." for some
 	scripts/setup matrix
-	$(TESTS)/test_matrix.py --matrix '$(or $(MATRIX),all)'
+	$(TESTS)/test_matrix.py testing/test_arguments.py --matrix '$(or $(MATRIX),all)'
 
 .PHONY: tables
 tables: ## make src/resolve/tables anew; TREES="..." are the kernel sources that Debian does not have

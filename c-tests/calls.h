@@ -11,6 +11,13 @@ struct calls {
 	__u64 cookie;
 };
 
+/* What ksyscall.bpf.h said of a call. */
+struct passed {
+	__s64 arguments[6];
+	__s64 number;
+	__s64 is_compat;
+};
+
 /* Slots of the map. An attachment with a cookie counts in the slot `cookie % SLOTS`. */
 enum { ON_ENTRY, ON_RETURN, SLOTS = 8 };
 

@@ -97,21 +97,38 @@ def programs(cell):
     # new calls without a word.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
     (top / here / "calls.h").write_text(list_calls(macros))
+    programs_of_arguments(cell, out, names_of_calls(macros))
     shutil.copy(top / library / "libksyscall.so.1", top / here)
-    for program, libraries in (("coverage", []), ("attach", [f"{here}/libksyscall.so.1"])):
+    for program, libraries in (("coverage", []), ("arguments", []), ("attach", [f"{here}/libksyscall.so.1"])):
         tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
              "-Wl,--allow-shlib-undefined", f"-I{here}", "-Iinclude", "-isystem", f"{here}/include/libbpf", *kernel,
              f"c-tests/matrix/{program}.c", "-o", f"{here}/{program}", *libraries, f"{here}/libbpf.so.1")
-    for name in ("coverage", "attach", "libksyscall.so.1"):
+    for name in ("coverage", "arguments", "attach", "libksyscall.so.1"):
         if top != ROOT:
             shutil.copy(top / here / name, out)
     return out
 
 
+def names_of_calls(macros):
+    """The calls that <asm/unistd.h> has."""
+    return sorted(set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"})
+
+
 def list_calls(macros):
-    """The calls that <asm/unistd.h> has, as initialisers."""
-    names = set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"}
-    return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in sorted(names))
+    """The same, as initialisers."""
+    return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
+
+
+def programs_of_arguments(cell, out, calls):
+    """The BPF programs that read the arguments of each call, by this library's macro and by
+    that of the newest libbpf."""
+    (out / "calls.bpf.h").write_text("".join(f"CALL({i}, {name})\n" for i, name in enumerate(calls)))
+    newest = packages.unpack("sid", "amd64", "libbpf-dev") / "usr/include"
+    theirs = ["-DLIBBPF", "-isystem", newest, *["-DWRAPPED"] * ("@" in cell.process)]
+    for name, options in (("ours", []), ("theirs", theirs)):
+        build.bpf("c-tests/matrix/arguments.bpf.c", out / f"{name}.bpf.o", "-Wall", "-Wextra", "-Werror",
+                  "-target", cell.architecture.bpf, f"-D__TARGET_ARCH_{cell.kernel.bpf_target}",
+                  *["-D__i386__"] * (cell.kernel.name == "i386"), "-Iinclude", f"-I{out}", *options)
 
 
 # --- Running ----------------------------------------------------------------------

@@ -41,6 +41,8 @@ class Architecture:
     qemu_package: str
     console: str
     registers: Registers
+    # What __TARGET_ARCH_ is for its BPF programs.
+    bpf_target: str
     cpu: str = ""
     # The Debian release that builds for it and whose libraries the guest has: the oldest
     # with both it and a Rust that is new enough, for old package lists change least.
@@ -70,25 +72,25 @@ ARCHITECTURES = {a.name: a for a in [
     # cx16=off: QEMU 7.2 emulates cmpxchg16b with wrong flags, and one boot in four crashed.
     Architecture("amd64", "x86_64", (2, 1, 62), "x86_64-linux-gnu", "x86_64-unknown-linux-gnu", "x86_64",
                  "cloud-amd64", "qemu-system-x86_64 -machine pc", "qemu-system-x86", "ttyS0",
-                 Registers(112, 80, 104), cpu="max,cx16=off", release="trixie"),
+                 Registers(112, 80, 104), "x86", cpu="max,cx16=off", release="trixie"),
     Architecture("i386", "i686", (1, 1, 3), "i686-linux-gnu", "i686-unknown-linux-gnu", "x86",
                  "686-pae", "qemu-system-i386 -machine pc", "qemu-system-x86", "ttyS0",
-                 Registers(24, 24, 4, 32), cpu="max", multiarch="i386-linux-gnu", host="x86_64"),
+                 Registers(24, 24, 4, 32), "x86", cpu="max", multiarch="i386-linux-gnu", host="x86_64"),
     Architecture("arm64", "aarch64", (2, 1, 183), "aarch64-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64",
                  "arm64", "qemu-system-aarch64 -machine virt", "qemu-system-arm", "ttyAMA0",
-                 Registers(0, 0, 8), cpu="max,pauth-impdef=on"),
+                 Registers(0, 0, 8), "arm64", cpu="max,pauth-impdef=on"),
     Architecture("armhf", "armv7l", (1, 1, 40), "arm-linux-gnueabihf", "armv7-unknown-linux-gnueabihf", "arm",
                  "armmp", "qemu-system-arm -machine virt", "qemu-system-arm", "ttyAMA0",
-                 Registers(None, 0, 4, 32), cpu="max"),
+                 Registers(None, 0, 4, 32), "arm", cpu="max"),
     Architecture("riscv64", "riscv64", (2, 1, 243), "riscv64-linux-gnu", "riscv64gc-unknown-linux-gnu", "riscv64",
                  "riscv64", "qemu-system-riscv64 -machine virt", "qemu-system-misc", "ttyS0",
-                 Registers(80, 80, 88), release="trixie", oldest="trixie"),
+                 Registers(80, 80, 88), "riscv", release="trixie", oldest="trixie"),
     Architecture("s390x", "s390x", (2, 2, 22), "s390x-linux-gnu", "s390x-unknown-linux-gnu", "s390x",
                  "s390x", "qemu-system-s390x -machine s390-ccw-virtio", "qemu-system-misc", "ttysclp0",
-                 Registers(40, 40, 48)),
+                 Registers(40, 40, 48), "s390"),
     Architecture("ppc64el", "ppc64le", (2, 1, 21), "powerpc64le-linux-gnu", "powerpc64le-unknown-linux-gnu",
                  "powerpc64", "powerpc64le", "qemu-system-ppc64 -machine pseries", "qemu-system-ppc", "hvc0",
-                 Registers(24, 24, 32)),
+                 Registers(24, 24, 32), "powerpc"),
 ]}
 
 # Of a 32-bit process on a 64-bit kernel the registers are the kernel's, laid out so.

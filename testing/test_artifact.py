@@ -121,7 +121,8 @@ def pkg_config(root):
 
 
 @pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
-                                  "include/ksyscall.h", "share/man/man3/bpf_program__attach_ksyscall.3"])
+                                  "include/ksyscall.h", "include/ksyscall.bpf.h",
+                                  "share/man/man3/bpf_program__attach_ksyscall.3"])
 def test_installs(root, file):
     assert (root / "opt" / file).exists()
 
@@ -244,6 +245,82 @@ def test_header_alone_with_no_libbpf_installed(language, standard, tmp_path):
 def test_header_with_libbpf_of(suite, includes, language, standard, tmp_path):
     folder = packages.unpack(suite, "amd64", "libbpf-dev")
     check_header(includes, language, standard, tmp_path, "-isystem", folder / "usr/include")
+
+
+# --- The header for BPF programs: each architecture, with each libbpf, with and without vmlinux.h --
+
+BPF = """
+SEC("kprobe") int KSYSCALL_PROG(none, getpid) { return KSYSCALL_NR(ctx) + KSYSCALL_IS_COMPAT(ctx); }
+SEC("kprobe") int KSYSCALL_PROG(one, close, int fd) { return fd; }
+SEC("kprobe") int KSYSCALL_PROG(two, creat, const char *path, unsigned short mode) { return path && mode; }
+SEC("kprobe") int KSYSCALL_PROG(pairs, fallocate, int fd, int mode, long long offset, long long len)
+{
+	return fd == mode && offset == len;
+}
+SEC("kprobe") int KSYSCALL_PROG(six, mmap, void *a, unsigned long b, int c, int d, int e, long long f)
+{
+	return a && b + c + d + e + f;
+}
+SEC("kprobe") int one_by_one(struct pt_regs *ctx)
+{
+	return KSYSCALL_ARG(ctx, sync_file_range, 4) + KSYSCALL_ARG(ctx, clone, 5) + KSYSCALL_SLOT(ctx, 6);
+}
+"""
+# As the kernel's has them, of what libbpf's bpf_helpers.h takes from it.
+VMLINUX = """
+#define __VMLINUX_H__
+typedef unsigned char __u8;
+typedef unsigned short __u16, __be16;
+typedef unsigned int __u32, __be32, __wsum;
+typedef unsigned long long __u64;
+typedef signed char __s8;
+typedef short __s16;
+typedef int __s32;
+typedef long long __s64;
+enum bpf_map_type { BPF_MAP_TYPE_ARRAY = 2 };
+"""
+BPF_TARGETS = {
+    "x86": "bpfel", "x86 -DKSYSCALL_BITS=32": "bpfel", "x86 -D__i386__": "bpfel", "arm64": "bpfel", "arm": "bpfel",
+    "riscv": "bpfel", "loongarch": "bpfel", "mips": "bpfel", "s390": "bpfeb", "powerpc": "bpfel",
+    "powerpc -DKSYSCALL_BITS=32": "bpfeb",
+}
+
+
+def compile_bpf(source, folder, suite, target, *options):
+    (folder / "program.bpf.c").write_text(source)
+    libbpf = packages.unpack(suite, "amd64", "libbpf-dev") / "usr/include"
+    run("clang", "-target", BPF_TARGETS.get(target, "bpf"), "-O2", "-g", "-Wall", "-Wextra", "-Werror",
+        *f"-D__TARGET_ARCH_{target}".split(), *options, "-Iinclude", "-isystem", libbpf,
+        "-idirafter", f"/usr/include/{build.multiarch()}", "-c", folder / "program.bpf.c", "-o", folder / "program.o")
+
+
+@pytest.mark.parametrize("target", BPF_TARGETS)
+@pytest.mark.parametrize("suite", [next(iter(SUITES)), list(SUITES)[-1]])
+def test_bpf_header(suite, target, tmp_path):
+    """The oldest libbpf's and the newest's; bpf_tracing.h needs the kernel's registers."""
+    header = "#include <ksyscall.bpf.h>\n" + BPF
+    behind = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
+    compile_bpf(header, tmp_path, suite, target)
+    compile_bpf(VMLINUX + header, tmp_path, suite, target, "-DKSYSCALL_CALLERS=KSYSCALL_COMPAT")
+    compile_bpf(behind + header, tmp_path, suite, target, "-DKSYSCALL_CALLERS=KSYSCALL_NATIVE")
+
+
+def test_the_pages_program_builds(tmp_path):
+    program = re.search(r"^```c\n(.*?)^```", (ROOT / "docs/arguments.md").read_text(), re.M | re.S)[1]
+    compile_bpf(program, tmp_path, "bookworm", "x86", "-Wno-unused-parameter")
+
+
+@pytest.mark.parametrize("program, error", [
+    ("int p(struct pt_regs *ctx) { return KSYSCALL_ARG(ctx, openat, 0); }", "arguments are 1 to 6"),
+    ("int p(struct pt_regs *ctx) { return KSYSCALL_SLOT(ctx, 7); }", "words are 1 to 6")])
+def test_bpf_header_refuses(program, error, tmp_path):
+    with pytest.raises(build.BuildError, match=error):
+        compile_bpf(f"#include <ksyscall.bpf.h>\n{program}\n", tmp_path, "bookworm", "x86")
+
+
+def test_bpf_header_refuses_an_unknown_architecture(tmp_path):
+    with pytest.raises(build.BuildError, match="define __TARGET_ARCH_x86"):
+        compile_bpf("#include <ksyscall.bpf.h>\n", tmp_path, "bookworm", "vax")
 
 
 # --- The man page: its form, its example, and that it has each errno of the header --

@@ -15,21 +15,13 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 #include <asm/unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "child.h"
 #include "coverage.h"
 
 static const struct {
@@ -60,12 +52,6 @@ static volatile struct {
 	bool returned;
 	long result;
 } *outcome;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "coverage: %s: %s\n", what, strerror(errno));
-	exit(2);
-}
 
 static bool has_cookies;
 
@@ -164,34 +150,17 @@ static void make_call(int i)
 static const char *try_call(int i)
 {
 	static char text[64];
-	static const struct timespec patience = { .tv_sec = 1 };
-	sigset_t chld;
-	pid_t child;
+	bool is_blocked;
 	int status;
-	bool blocked = false;
 
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
 	memset((void *)coverage, 0, sizeof(*coverage));
 	outcome->returned = false;
-	fflush(stdout);
-	child = fork();
-	if (child < 0)
-		die("fork");
-	if (!child)
-		make_call(i);
-	/* A call that waits for ever (pause) is ended; one not made yet is not. */
-	while (waitpid(child, &status, WNOHANG) == 0)
-		if (sigtimedwait(&chld, NULL, &patience) < 0 && errno == EAGAIN && coverage->armed) {
-			blocked = true;
-			kill(child, SIGKILL);
-		}
-	coverage->armed = 0;
+	status = run_child(make_call, i, &coverage->armed, &is_blocked);
 	if (outcome->returned && outcome->result < 0)
 		snprintf(text, sizeof(text), "%s", strerrorname_np(-outcome->result) ?: "E?");
 	else if (outcome->returned)
 		snprintf(text, sizeof(text), "returned");
-	else if (blocked)
+	else if (is_blocked)
 		snprintf(text, sizeof(text), "waits");
 	else if (WIFSIGNALED(status))
 		snprintf(text, sizeof(text), "SIG%s", sigabbrev_np(WTERMSIG(status)));
@@ -206,16 +175,12 @@ int main(int argc, char **argv)
 	static int failed[MAX_CALLS];
 	/* Each call takes some. */
 	struct rlimit files = { 16 * MAX_CALLS, 16 * MAX_CALLS };
-	sigset_t chld;
 	Dl_info library;
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: coverage OBJECT\n");
 		return 2;
 	}
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
 	libbpf_set_print(NULL);
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		die("setrlimit");

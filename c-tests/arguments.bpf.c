@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What ksyscall.bpf.h reads, stored for the thread that is watched. */
+#include "record.bpf.h"
+#ifdef NATIVE_ONLY
+/* Without CO-RE. */
+#define KSYSCALL_CALLERS KSYSCALL_NATIVE
+#define IS_COMPAT(ctx) 0
+#else
+#define IS_COMPAT KSYSCALL_IS_COMPAT
+#endif
+#include <ksyscall.bpf.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct passed);
+} passed SEC(".maps");
+
+static __always_inline struct passed *watched_call(void)
+{
+	__u32 zero = 0;
+
+	return record(ON_ENTRY) ? bpf_map_lookup_elem(&passed, &zero) : 0;
+}
+
+SEC("kprobe/typed")
+int KSYSCALL_PROG(typed, pread64, int fd, const char *buffer, unsigned long count, long long offset)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = fd;
+		seen->arguments[1] = (unsigned long)buffer;
+		seen->arguments[2] = count;
+		seen->arguments[3] = offset;
+		seen->number = KSYSCALL_NR(ctx);
+	}
+	return 0;
+}
+
+SEC("kprobe/narrow")
+int KSYSCALL_PROG(narrow, fchmod, int fd, unsigned short mode)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = fd;
+		seen->arguments[1] = mode;
+	}
+	return 0;
+}
+
+SEC("kprobe/none")
+int KSYSCALL_PROG(none, getppid)
+{
+	struct passed *seen = watched_call();
+
+	if (seen)
+		seen->number = KSYSCALL_NR(ctx);
+	return 0;
+}
+
+/* For any call. */
+SEC("kprobe/words")
+int words(struct pt_regs *ctx)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = KSYSCALL_SLOT(ctx, 1);
+		seen->arguments[1] = KSYSCALL_SLOT(ctx, 2);
+		seen->arguments[2] = KSYSCALL_SLOT(ctx, 3);
+		seen->arguments[3] = KSYSCALL_SLOT(ctx, 4);
+		seen->arguments[4] = KSYSCALL_SLOT(ctx, 5);
+		seen->arguments[5] = KSYSCALL_SLOT(ctx, 6);
+		seen->number = KSYSCALL_NR(ctx);
+		seen->is_compat = IS_COMPAT(ctx);
+	}
+	return 0;
+}
+
+/* The same without a look at who calls. */
+#undef KSYSCALL_CALLERS
+#define KSYSCALL_CALLERS KSYSCALL_NATIVE
+SEC("kprobe/native_words")
+int native_words(struct pt_regs *ctx)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = KSYSCALL_SLOT(ctx, 1);
+		seen->arguments[1] = KSYSCALL_SLOT(ctx, 2);
+		seen->arguments[5] = KSYSCALL_ARG(ctx, mmap, 6);
+	}
+	return 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The macros of ksyscall.bpf.h on x86-64, with programs of each libbpf. That every argument of
+ * every call is right is tested by matrix/arguments.c.
+ */
+#include "programs.h"
+
+EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
+
+/* The first one could be a pointer. */
+static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d6e7f8091,
+			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
+#define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]
+
+static struct passed passed(const struct programs *p)
+{
+	struct passed passed;
+	__u32 zero = 0;
+
+	CHECK_EQ(counted(p, ON_ENTRY), 1);
+	CHECK(bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(p->object, "passed"), &zero, &passed) == 0);
+	return passed;
+}
+
+TEST(arguments_have_their_types)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = ATTACH(program(&p, "typed"), "pread64", NULL);
+
+	/* An int's upper half may be anything. */
+	syscall(SYS_pread64, WORDS[0], WORDS[1], WORDS[2], WORDS[3]);
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.arguments[0], (int)WORDS[0]);
+	CHECK_EQ(seen.arguments[1], WORDS[1]);
+	CHECK_EQ(seen.arguments[2], WORDS[2]);
+	CHECK_EQ(seen.arguments[3], WORDS[3]);
+	CHECK_EQ(seen.number, SYS_pread64);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(arguments_may_be_narrower)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = ATTACH(program(&p, "narrow"), "fchmod", NULL);
+
+	syscall(SYS_fchmod, -2, WORDS[1]);
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.arguments[0], -2);
+	CHECK_EQ(seen.arguments[1], (unsigned short)WORDS[1]);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(a_call_may_have_no_arguments)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = ATTACH(program(&p, "none"), "getppid", NULL);
+
+	syscall(SYS_getppid);
+	CHECK_EQ(passed(&p).number, SYS_getppid);
+	DESTROY(link);
+	unload(&p);
+}
+
+static void six_words_are_seen(const struct programs *p)
+{
+	syscall(SYS_getpgid, SIX);
+	struct passed seen = passed(p);
+
+	for (int n = 0; n < 6; n++)
+		CHECK_EQ(seen.arguments[n], WORDS[n]);
+	CHECK_EQ(seen.number, SYS_getpgid);
+	CHECK_EQ(seen.is_compat, 0);
+}
+
+TEST(words_are_as_they_were_passed)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = ATTACH(program(&p, "words"), CALL, NULL);
+
+	six_words_are_seen(&p);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(who_calls_need_not_be_asked)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = ATTACH(program(&p, "native_words"), CALL, NULL);
+
+	syscall(SYS_getpgid, SIX);
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.arguments[0], WORDS[0]);
+	CHECK_EQ(seen.arguments[1], WORDS[1]);
+	CHECK_EQ(seen.arguments[5], WORDS[5]);
+	DESTROY(link);
+	unload(&p);
+}
+
+/*
+ * As where the kernel has no wrappers, which on x86-64 was before Linux 4.17: this function
+ * is no call's, but gets the same arguments, one by one.
+ */
+TEST(a_function_may_get_the_arguments_themselves)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = bpf_program__attach_kprobe(program(&p, "words"), false, "__sys_sendto");
+
+	CHECK(link && !libbpf_get_error(link));
+	syscall(SYS_sendto, SIX);
+	struct passed seen = passed(&p);
+
+	/* The first, fourth and sixth are ints. */
+	CHECK_EQ((int)seen.arguments[0], (int)WORDS[0]);
+	CHECK_EQ(seen.arguments[1], WORDS[1]);
+	CHECK_EQ(seen.arguments[2], WORDS[2]);
+	CHECK_EQ((int)seen.arguments[3], (int)WORDS[3]);
+	CHECK_EQ(seen.arguments[4], WORDS[4]);
+	CHECK_EQ((int)seen.arguments[5], (int)WORDS[5]);
+	/* Where the caller's registers are is not known then. */
+	CHECK_EQ(seen.number, -1);
+	DESTROY(link);
+	unload(&p);
+}
+
+#ifndef NATIVE_ONLY
+/*
+ * A 64-bit program may make a 32-bit call: its code segment does not tell. The number is that
+ * of the other table.
+ */
+TEST(int_0x80_of_64_bit_code_is_compat)
+{
+	enum { GETPGID_OF_32_BITS = 132 };
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = bpf_program__attach_kprobe(program(&p, "words"), false, "__ia32_sys_getpgid");
+	long result = GETPGID_OF_32_BITS;
+
+	CHECK(link && !libbpf_get_error(link));
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"(WORDS[0]), "c"(WORDS[1]), "d"(WORDS[2]), "S"(WORDS[3]), "D"(WORDS[4])
+			 : "r8", "r9", "r10", "r11", "memory");
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.is_compat, 1);
+	CHECK_EQ(seen.number, GETPGID_OF_32_BITS);
+	for (int n = 0; n < 5; n++)
+		CHECK_EQ(seen.arguments[n], (unsigned int)WORDS[n]);
+	DESTROY(link);
+	unload(&p);
+}
+
+#endif
+
+/* The registers of such a program are saved by other code of the kernel. */
+TEST(a_program_of_kprobe_multi_sees_the_same)
+{
+	enum { KPROBE_MULTI = 42 };
+	struct programs p = { open_object(start_arguments, end_arguments), -1 };
+	const char *symbol = CALL_SYMBOL;
+	union bpf_attr attr = { .link_create = { .attach_type = KPROBE_MULTI } };
+
+	libbpf_set_print(NULL);
+	bpf_program__set_expected_attach_type(program(&p, "words"), (enum bpf_attach_type)KPROBE_MULTI);
+	CHECK(bpf_object__load(p.object) == 0);
+	p.calls = watch(p.object);
+	attr.link_create.prog_fd = (__u32)bpf_program__fd(program(&p, "words"));
+	attr.link_create.kprobe_multi.syms = (__u64)(unsigned long)&symbol;
+	attr.link_create.kprobe_multi.cnt = 1;
+	int link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)), error = errno;
+
+	if (link < 0 && !kernel_is_at_least(6, 12)) {
+		/* Linux 5.10 has none, and Debian's 6.1 is without CONFIG_FPROBE. */
+		CHECK_EQ(error, kernel_is_at_least(5, 18) ? EOPNOTSUPP : EINVAL);
+		unload(&p);
+		return;
+	}
+	CHECK(link >= 0);
+	six_words_are_seen(&p);
+	close(link);
+	unload(&p);
+}
+
+MAIN

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A program for each call of calls.bpf.h, which stores the six arguments that it gets: by
+ * KSYSCALL_PROG(), or with -DLIBBPF by libbpf's BPF_KSYSCALL().
+ */
+#ifdef LIBBPF
+/* What vmlinux.h has of the registers, by the names that CO-RE looks for. */
+#include <linux/bpf.h>
+#define __VMLINUX_H__
+#ifdef __TARGET_ARCH_x86
+struct pt_regs {
+	unsigned long r10, r9, r8, ax, cx, dx, si, di, ip, sp, bp;
+} __attribute__((preserve_access_index));
+#elif defined(__TARGET_ARCH_arm)
+struct pt_regs {
+	unsigned long uregs[18];
+} __attribute__((preserve_access_index));
+#elif defined(__TARGET_ARCH_powerpc)
+struct pt_regs {
+	unsigned long gpr[32], nip, orig_gpr3, link;
+} __attribute__((preserve_access_index));
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31], sp, pc;
+} __attribute__((preserve_access_index));
+#elif defined(__TARGET_ARCH_s390)
+typedef struct {
+	unsigned long addr;
+} __attribute__((preserve_access_index)) psw_t;
+typedef struct {
+	unsigned long args[1];
+	psw_t psw;
+	unsigned long gprs[16];
+} __attribute__((preserve_access_index)) user_pt_regs;
+#elif defined(__TARGET_ARCH_riscv)
+struct user_regs_struct {
+	unsigned long pc, ra, sp, gp, tp, t0, t1, t2, s0, s1, a0, a1, a2, a3, a4, a5, a6, a7;
+} __attribute__((preserve_access_index));
+#endif
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#define PROGRAM(name, call, args...) BPF_KSYSCALL(name, args)
+#ifdef WRAPPED
+/* As a 64-bit process's libbpf finds out; that of a 32-bit one looks for other names. */
+#undef __kconfig
+#define __kconfig
+_Bool LINUX_HAS_SYSCALL_WRAPPER = 1;
+#endif
+#else
+#include <ksyscall.bpf.h>
+#define PROGRAM KSYSCALL_PROG
+#endif
+#include "arguments.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct arguments);
+} state SEC(".maps");
+
+/* Where to store what the call of this index gets; NULL if it is not the one that is made. */
+static __always_inline struct seen *seen_by(__u32 index)
+{
+	__u32 zero = 0;
+	struct arguments *arguments = bpf_map_lookup_elem(&state, &zero);
+
+	if (!arguments || arguments->armed != (__u32)bpf_get_current_pid_tgid() ||
+	    arguments->calls[index].hits++)
+		return 0;
+	return &arguments->calls[index];
+}
+
+#define CALL(index, call)                                                                  \
+	SEC("kprobe")                                                                      \
+	int PROGRAM(on_##call, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f) \
+	{                                                                                  \
+		struct seen *seen = seen_by(index);                                        \
+                                                                                           \
+		if (!seen)                                                                 \
+			return 0;                                                          \
+		seen->arguments[0] = a;                                                    \
+		seen->arguments[1] = b;                                                    \
+		seen->arguments[2] = c;                                                    \
+		seen->arguments[3] = d;                                                    \
+		seen->arguments[4] = e;                                                    \
+		seen->arguments[5] = f;                                                    \
+		NOTE(seen, ctx);                                                           \
+		return 0;                                                                  \
+	}
+
+#ifdef LIBBPF
+#define NOTE(seen, ctx) (void)(ctx)
+#else
+#define NOTE(seen, ctx)                                    \
+	do {                                               \
+		seen->number = KSYSCALL_NR(ctx);           \
+		seen->is_compat = KSYSCALL_IS_COMPAT(ctx); \
+	} while (0)
+#endif
+
+#include "calls.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

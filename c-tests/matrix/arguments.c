@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Attaches the program on_CALL of an object to each system call of <asm/unistd.h>. Then makes
+ * each call by its number, in a child, with six words that no other has, or by the C library
+ * where that knows how the architecture passes an argument. Prints a line for each:
+ *
+ *	name  number  attached  hits  number  is_compat  count  SEEN*6  MADE*6
+ *
+ * attached is `ok` or the errno; hits, and the number and is_compat behind it, are what the
+ * program saw; count is how many arguments the man page has, or 0 where this program does
+ * not know; SEEN are the arguments that the program saw, MADE what the call was made with.
+ *
+ * A plain libbpf program: nothing in it knows of libksyscall.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/fanotify.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <asm/unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include "arguments.h"
+#include "child.h"
+
+static const struct {
+	const char *name;
+	long number;
+} calls[] = {
+#include "calls.h"
+};
+
+#define CALLS ((int)(sizeof(calls) / sizeof(calls[0])))
+_Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
+
+/*
+ * Each half is another, and negative as an int: no descriptor, no process, no address. Of
+ * flags, CLONE_FS and CLONE_NEWNS together are refused by every call that makes a task.
+ */
+static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7c3b2d32e05,
+				0xb3e6c8d4c8e7d607, 0xc4f7b9e5dc9f8e09, 0xd508aaf6e7a3fe0b };
+#define WORD(n) ((unsigned long)words[n])
+
+/* For the C library: numbers that are the same as ints and as words, and 64 bits. */
+enum { FD = 0x5a01, SECOND = 0x5a02, THIRD = 0x5a03, FOURTH = 0x5a04, FIFTH = 0x5a05 };
+static const __u64 OFFSET = 0x71a2b3c4d5e6f708, LENGTH = 0x6192a3b4c5d6e7f9;
+/* In whole pages of any size, of which mmap2 can pass the number. */
+static const __u64 IN_FILE = 0xabcde120000;
+
+/* In memory that children share. */
+static volatile struct arguments *seen;
+static volatile struct {
+	int count;
+	__u64 arguments[6];
+	/* How much the second may be above what was given: a stack, on which things are put. */
+	__u64 slack;
+} *made;
+
+/* Says what is passed, in the order of the man page. */
+#define MADE(...)                                                      \
+	do {                                                           \
+		const __u64 made_[] = { __VA_ARGS__ };                 \
+		made->count = sizeof(made_) / sizeof(made_[0]);        \
+		memcpy((void *)made->arguments, made_, sizeof(made_)); \
+	} while (0)
+
+#define BUFFER ((void *)WORD(1))
+#define SIZE (WORD(2) >> 1) /* no object is larger */
+
+static void pread_(void)
+{
+	MADE(FD, WORD(1), SIZE, OFFSET);
+	(void)!pread64(FD, BUFFER, SIZE, OFFSET);
+}
+
+static void pwrite_(void)
+{
+	MADE(FD, WORD(1), SIZE, OFFSET);
+	(void)!pwrite64(FD, BUFFER, SIZE, OFFSET);
+}
+
+static void truncate_(void)
+{
+	MADE(WORD(0), OFFSET);
+	(void)!truncate64((char *)WORD(0), OFFSET);
+}
+
+static void ftruncate_(void)
+{
+	MADE(FD, OFFSET);
+	(void)!ftruncate64(FD, OFFSET);
+}
+
+static void readahead_(void)
+{
+	MADE(FD, OFFSET, SIZE);
+	readahead(FD, OFFSET, SIZE);
+}
+
+static void fallocate_(void)
+{
+	MADE(FD, SECOND, OFFSET, LENGTH);
+	fallocate64(FD, SECOND, OFFSET, LENGTH);
+}
+
+static void fadvise(void)
+{
+	MADE(FD, OFFSET, LENGTH, FOURTH);
+	posix_fadvise64(FD, OFFSET, LENGTH, FOURTH);
+}
+
+static void sync_range(void)
+{
+	MADE(FD, OFFSET, LENGTH, FOURTH);
+	sync_file_range(FD, OFFSET, LENGTH, FOURTH);
+}
+
+static void fanotify(void)
+{
+	MADE(FD, SECOND, OFFSET, FOURTH, WORD(4));
+	fanotify_mark(FD, SECOND, OFFSET, FOURTH, (char *)WORD(4));
+}
+
+static void preadv_(void)
+{
+	MADE(FD, WORD(1), THIRD, OFFSET);
+	(void)!preadv64(FD, BUFFER, THIRD, OFFSET);
+}
+
+static void pwritev_(void)
+{
+	MADE(FD, WORD(1), THIRD, OFFSET);
+	(void)!pwritev64(FD, BUFFER, THIRD, OFFSET);
+}
+
+static void preadv2_(void)
+{
+	MADE(FD, WORD(1), THIRD, OFFSET, FIFTH);
+	(void)!preadv64v2(FD, BUFFER, THIRD, OFFSET, FIFTH);
+}
+
+static void pwritev2_(void)
+{
+	MADE(FD, WORD(1), THIRD, OFFSET, FIFTH);
+	(void)!pwritev64v2(FD, BUFFER, THIRD, OFFSET, FIFTH);
+}
+
+static int nothing(void *argument)
+{
+	(void)argument;
+	return 0;
+}
+
+static void clone_(void)
+{
+	static char stack[4096] __attribute__((aligned(64)));
+	const int flags = CLONE_FS | CLONE_NEWNS | 0x5a000000;
+
+	MADE(flags, (unsigned long)stack, WORD(2), WORD(3), WORD(4));
+	made->slack = sizeof(stack);
+	clone(nothing, stack + sizeof(stack), flags, NULL, (void *)WORD(2), (void *)WORD(4), (void *)WORD(3));
+}
+
+static void mmap_(void)
+{
+	MADE(WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
+#ifdef __i386__
+	/* The C library makes mmap2. */
+	unsigned long six[] = { WORD(0), WORD(1), THIRD, FOURTH, FD, (unsigned long)IN_FILE };
+
+	made->arguments[5] = six[5];
+	syscall(__NR_mmap, six);
+#else
+	mmap64((void *)WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
+#endif
+}
+
+static void mmap2_(void)
+{
+	MADE(WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE / 4096);
+	mmap64((void *)WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
+}
+
+#if defined(__arm__) || defined(__i386__)
+/* CONFIG_OLD_SIGSUSPEND3 of kernel/signal.c. */
+static void sigsuspend_(void)
+{
+	MADE(WORD(2));
+	syscall(__NR_sigsuspend, WORD(0), WORD(1), WORD(2));
+}
+#endif
+
+#if __SIZEOF_LONG__ == 4 && defined(__NR_lookup_dcookie)
+static void lookup_dcookie(void)
+{
+	MADE(OFFSET, WORD(2), SIZE);
+	syscall(__NR_lookup_dcookie, __LONG_LONG_PAIR((__u32)(OFFSET >> 32), (__u32)OFFSET), WORD(2), SIZE);
+}
+#endif
+
+#ifdef __i386__
+/* Calls that the C library does not make: sys_ia32_fadvise64() of arch/x86/kernel/sys_ia32.c, and
+ * sys_old_select() of fs/select.c. */
+static void fadvise64(void)
+{
+	MADE(FD, OFFSET, SIZE, FIFTH);
+	syscall(__NR_fadvise64, FD, (__u32)OFFSET, (__u32)(OFFSET >> 32), SIZE, FIFTH);
+}
+
+static void old_select(void)
+{
+	unsigned long five[] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4) };
+
+	MADE(WORD(0), WORD(1), WORD(2), WORD(3), WORD(4));
+	syscall(__NR_select, five);
+}
+#endif
+
+/* fd, flags, offset, nbytes. */
+static void sync_range2(void)
+{
+	sync_range();
+	MADE(FD, FOURTH, OFFSET, LENGTH);
+}
+
+static void arm_fadvise(void)
+{
+	fadvise();
+	MADE(FD, FOURTH, OFFSET, LENGTH);
+}
+
+/* Nothing is to be seen of calls that have no arguments, and these would come back twice or
+ * nowhere. */
+static void not_made(void)
+{
+}
+
+static const struct {
+	const char *name;
+	void (*make)(void);
+} special[] = {
+	{ "pread64", pread_ },
+	{ "pwrite64", pwrite_ },
+#if __SIZEOF_LONG__ == 4
+	{ "truncate64", truncate_ },
+	{ "ftruncate64", ftruncate_ },
+#else
+	{ "truncate", truncate_ },
+	{ "ftruncate", ftruncate_ },
+#endif
+	{ "readahead", readahead_ },
+	{ "fallocate", fallocate_ },
+#ifdef __i386__
+	{ "fadvise64", fadvise64 },
+	{ "select", old_select },
+#else
+	{ "fadvise64", fadvise },
+#endif
+	{ "fadvise64_64", fadvise },
+	{ "arm_fadvise64_64", arm_fadvise },
+	{ "sync_file_range", sync_range },
+	{ "sync_file_range2", sync_range2 },
+	{ "arm_sync_file_range", sync_range2 },
+	{ "fanotify_mark", fanotify },
+	{ "preadv", preadv_ },
+	{ "pwritev", pwritev_ },
+	{ "preadv2", preadv2_ },
+	{ "pwritev2", pwritev2_ },
+	{ "clone", clone_ },
+	{ "mmap", mmap_ },
+	{ "mmap2", mmap2_ },
+#if defined(__arm__) || defined(__i386__)
+	{ "sigsuspend", sigsuspend_ },
+#endif
+#if __SIZEOF_LONG__ == 4 && defined(__NR_lookup_dcookie)
+	{ "lookup_dcookie", lookup_dcookie },
+#endif
+	{ "fork", not_made },
+	{ "vfork", not_made },
+	{ "sigreturn", not_made },
+	{ "rt_sigreturn", not_made },
+};
+
+static void make_call(int i)
+{
+	void (*make)(void) = NULL;
+	pid_t self = getpid();
+
+	for (size_t s = 0; s < sizeof(special) / sizeof(special[0]); s++)
+		if (!strcmp(calls[i].name, special[s].name))
+			make = special[s].make;
+	for (int n = 0; n < 6; n++)
+		made->arguments[n] = WORD(n);
+	/* So that no terminal is there to hang up. */
+	setsid();
+	seen->armed = self;
+	if (make)
+		make();
+	else
+		syscall(calls[i].number, WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5));
+	seen->armed = 0;
+	_exit(0);
+}
+
+static void print(int i, const char *attached)
+{
+	volatile struct seen *call = &seen->calls[i];
+
+	/* A stack is right anywhere in its memory. */
+	if (made->slack && call->arguments[1] - made->arguments[1] <= made->slack)
+		made->arguments[1] = call->arguments[1];
+	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, call->hits,
+	       call->number, call->is_compat, made->count);
+	for (int n = 0; n < 6; n++)
+		printf("\t%llx", (unsigned long long)call->arguments[n]);
+	for (int n = 0; n < 6; n++)
+		printf("\t%llx", (unsigned long long)made->arguments[n]);
+	putchar('\n');
+}
+
+int main(int argc, char **argv)
+{
+	static struct bpf_link *links[MAX_CALLS];
+	static int failed[MAX_CALLS];
+	/* Each call takes some. */
+	struct rlimit files = { 16 * MAX_CALLS, 16 * MAX_CALLS };
+	struct bpf_object *object;
+	char name[64];
+	bool is_blocked;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: arguments OBJECT\n");
+		return 2;
+	}
+	libbpf_set_print(NULL);
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		die("setrlimit");
+	object = bpf_object__open_file(argv[1], NULL);
+	if (!object)
+		die(argv[1]);
+	if (bpf_object__load(object)) {
+		printf("# does not load: %s\n",
+		       access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : strerror(errno));
+		return 0;
+	}
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    bpf_object__find_map_fd_by_name(object, "state"), 0);
+	made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seen == MAP_FAILED || made == MAP_FAILED)
+		die("mmap");
+	for (int i = 0; i < CALLS; i++) {
+		snprintf(name, sizeof(name), "on_%s", calls[i].name);
+		links[i] = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, name),
+							calls[i].name, NULL);
+		failed[i] = links[i] ? 0 : errno;
+	}
+	for (int i = 0; i < CALLS; i++) {
+		memset((void *)made, 0, sizeof(*made));
+		/* It may have run for another name of the call. */
+		memset((void *)&seen->calls[i], 0, sizeof(seen->calls[i]));
+		if (links[i])
+			run_child(make_call, i, &seen->armed, &is_blocked);
+		print(i, links[i] ? "ok" : strerrorname_np(failed[i]) ?: "E?");
+	}
+	printf("# end\n");
+	fflush(stdout);
+	/* The kernel takes the probes away. */
+	_exit(0);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Makes a call in a child, which may end by it, and ends it if the call waits for ever. */
+#ifndef CHILD_H
+#define CHILD_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+__attribute__((noreturn)) static inline void die(const char *what)
+{
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
+	exit(2);
+}
+
+/* What run_child() waits for. */
+static inline void block_sigchld(sigset_t *chld)
+{
+	sigemptyset(chld);
+	sigaddset(chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, chld, NULL);
+}
+
+/*
+ * The child's status after `make(i)`, which never returns, and sets *armed while the call is
+ * made. A call that waits for ever (pause) is ended; one not made yet is not.
+ */
+static inline int run_child(void (*make)(int), int i, volatile __u32 *armed, bool *is_blocked)
+{
+	static const struct timespec patience = { .tv_sec = 1 };
+	sigset_t chld;
+	pid_t child;
+	int status;
+
+	block_sigchld(&chld);
+	*is_blocked = false;
+	fflush(stdout);
+	child = fork();
+	if (child < 0)
+		die("fork");
+	if (!child)
+		make(i);
+	while (waitpid(child, &status, WNOHANG) == 0)
+		if (sigtimedwait(&chld, NULL, &patience) < 0 && errno == EAGAIN && *armed) {
+			*is_blocked = true;
+			kill(child, SIGKILL);
+		}
+	*armed = 0;
+	return status;
+}
+
+#endif

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * For BPF programs that are attached to a system call: its arguments, in the order of the
+ * man page, whatever the kernel's function gets and whoever calls.
+ *
+ *	#include "vmlinux.h"			// or <linux/bpf.h>, or nothing
+ *	#include <bpf/bpf_helpers.h>
+ *	#include <ksyscall.bpf.h>
+ *
+ *	SEC("ksyscall/pread64")
+ *	int KSYSCALL_PROG(on_pread, pread64, int fd, void *buf, unsigned long count, long long offset)
+ *	{
+ *		bpf_printk("%d: %lu bytes at %lld", fd, count, offset);
+ *		return 0;
+ *	}
+ *
+ * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (arm, arm64, loongarch, mips,
+ * powerpc, riscv, s390), as for libbpf's bpf_tracing.h, which is not needed. A 32-bit kernel
+ * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do, and any other
+ * loader of such objects.
+ *
+ *	KSYSCALL_PROG(name, call, args...)	a program with the call's arguments
+ *	KSYSCALL_ARG(ctx, call, n)		its nth argument
+ *	KSYSCALL_SLOT(ctx, n)			the nth word that the caller passed
+ *	KSYSCALL_NR(ctx)			the call's number
+ *	KSYSCALL_IS_COMPAT(ctx)			whether the caller is a 32-bit one on a 64-bit kernel
+ *
+ * They hold at the entry of the function that serves the call, in a program of type kprobe
+ * (kprobe, kprobe.multi); at its return the arguments are gone. Where a word cannot be read
+ * the answer is 0. All of them need a program with a GPL-compatible licence, as
+ * bpf_probe_read_kernel() does.
+ *
+ * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.4
+ * (s390), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv) it gets one pointer to the caller's
+ * registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
+ * on arm, mips and loongarch. A program sees which by that pointer: the kernel has just
+ * saved these registers on the stack that it runs on, a few frames above the function's.
+ * So a first argument that points to less than a page above the stack pointer is it. On a
+ * kernel that passes a pointer the caller has no say in it, and on another a caller would
+ * have to know where its kernel stack is. (libbpf tries, when a program is loaded, whether
+ * __<arch>_sys_bpf can be probed, and says so by LINUX_HAS_SYSCALL_WRAPPER. No other loader has
+ * that; POWER's functions have no such prefix, and 32-bit arm's libbpf looks for one that a
+ * 64-bit kernel does not have. A constant that the loader sets would be right, if every loader
+ * knew of it; CONFIG_ARCH_HAS_SYSCALL_WRAPPER takes a file that need not be there.)
+ *
+ * Where the registers are is from arch/<arch>/include/asm/ptrace.h (the part of it that is used is
+ * the same from Linux 5.10 to 7.2), and which of them are the arguments from asm/syscall_wrapper.h and
+ * from what calls the function; no types of the kernel's are needed for that, and no CO-RE.
+ */
+#ifndef KSYSCALL_BPF_H
+#define KSYSCALL_BPF_H
+
+#ifndef __VMLINUX_H__
+#include <linux/bpf.h>
+#endif
+#include <bpf/bpf_helpers.h>
+
+struct pt_regs;
+
+/*
+ * Whose calls the program sees. A 32-bit caller on a 64-bit kernel enters by other functions,
+ * and has other registers, words of 32 bits and pairs of them for 64-bit values.
+ *
+ *	KSYSCALL_NATIVE	those of the kernel's own word size
+ *	KSYSCALL_COMPAT	32-bit ones on a 64-bit kernel
+ *	KSYSCALL_ALL	both; the program asks KSYSCALL_IS_COMPAT() each time
+ *
+ * KSYSCALL_CALLERS may be defined before this header, or anew before each program. By default
+ * it is KSYSCALL_ALL on x86-64, arm64 and riscv, where that can be asked. On x86-64 this takes a
+ * kernel with BTF, and a loader that can read it (libbpf 0.3 cannot that of Linux 6.12); without,
+ * say KSYSCALL_NATIVE. Elsewhere it is KSYSCALL_NATIVE.
+ */
+#define KSYSCALL_NATIVE 0
+#define KSYSCALL_COMPAT 1
+#define KSYSCALL_ALL 2
+
+/*
+ * Reads the kernel's memory: KSYSCALL_READ(to, size, from). For kernels before Linux 5.5 it can be
+ * defined as bpf_probe_read before this header, and KSYSCALL_READ_USER too.
+ */
+#ifndef KSYSCALL_READ
+#define KSYSCALL_READ bpf_probe_read_kernel
+#endif
+#ifndef KSYSCALL_READ_USER
+#define KSYSCALL_READ_USER bpf_probe_read_user
+#endif
+
+#define KSYSCALL_UNUSED_ __attribute__((unused))
+#define KSYSCALL_INLINE_ static inline __attribute__((always_inline, unused))
+
+/* --- Architectures --- */
+
+/*
+ * Of each: the kernel's word size; of the program's context, where the stack pointer is and
+ * what the function gets first; where the nth argument is (n from 0) if it gets the arguments
+ * themselves: in the context, or if -1 on its stack; and where the caller's registers
+ * have the nth word of the call. Some have the number of the call, and whose call it is.
+ */
+#if defined(__TARGET_ARCH_x86)
+#if defined(__i386__) && !defined(KSYSCALL_BITS)
+#define KSYSCALL_BITS 32
+#endif
+#if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
+#define KSYSCALL_SP_ 60 /* sp */
+#define KSYSCALL_FIRST_ 24 /* ax */
+#define KSYSCALL_DIRECT_(n) (-1)
+#define KSYSCALL_ON_STACK_(n) (4 + 4 * (n))
+#define KSYSCALL_SAVED_(n) (4 * (n)) /* bx cx dx si di bp */
+#define KSYSCALL_SAVED_NR_ 44 /* orig_ax */
+#else
+#define KSYSCALL_SP_ 152 /* sp */
+#define KSYSCALL_FIRST_ 112 /* di */
+#define KSYSCALL_DIRECT_(n) ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 88 : 104 - 8 * (n)) /* di si dx cx r8 r9 */
+#define KSYSCALL_SAVED_(n) ((n) < 3 ? 112 - 8 * (n) : (n) == 3 ? 56 : 104 - 8 * (n)) /* di si dx r10 r8 r9 */
+#define KSYSCALL_SAVED_NR_ 120 /* orig_ax */
+#define KSYSCALL_SAVED_COMPAT_(n) \
+	((n) == 0 ? 40 : (n) == 1 ? 88 : (n) == 5 ? 32 : 80 + 8 * (n)) /* bx cx dx si di bp */
+#endif
+
+#elif defined(__TARGET_ARCH_arm64)
+#define KSYSCALL_SP_ 248
+#define KSYSCALL_FIRST_ 0
+#define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], of 32-bit callers as well */
+#define KSYSCALL_SAVED_(n) (8 * (n))
+#define KSYSCALL_SAVED_NR_ 280 /* syscallno */
+/* pstate & PSR_MODE32_BIT, which only the processor sets: compat_user_mode(). */
+#define KSYSCALL_SAVED_MODE_ 264
+#define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
+
+#elif defined(__TARGET_ARCH_riscv)
+#define KSYSCALL_SP_ 16
+#define KSYSCALL_FIRST_ 80
+#define KSYSCALL_DIRECT_(n) (80 + 8 * (n)) /* a0 to a5 */
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 has the result by then */
+#define KSYSCALL_SAVED_NR_ 136 /* a7 */
+/* status & SR_UXL, the width of user mode. */
+#define KSYSCALL_SAVED_MODE_ 256
+#define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) >> 32 & 3) == 1)
+
+#elif defined(__TARGET_ARCH_s390)
+#define KSYSCALL_SP_ 144 /* gprs[15] */
+#define KSYSCALL_FIRST_ 40
+#define KSYSCALL_DIRECT_(n) ((n) < 5 ? 40 + 8 * (n) : -1) /* gprs[2] to gprs[6] */
+#define KSYSCALL_ON_STACK_(n) (160 + 8 * ((n) - 5))
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
+#define KSYSCALL_SAVED_NR_ 160 /* int_code */
+#define KSYSCALL_NR_MASK_ 0xffff /* above it is the length of the instruction */
+
+#elif defined(__TARGET_ARCH_powerpc)
+#if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
+#define KSYSCALL_WORD_SIZE_ 4
+#else
+#define KSYSCALL_WORD_SIZE_ 8
+#endif
+#define KSYSCALL_SP_ KSYSCALL_WORD_SIZE_ /* gpr[1] */
+#define KSYSCALL_FIRST_ (3 * KSYSCALL_WORD_SIZE_)
+#define KSYSCALL_DIRECT_(n) ((3 + (n)) * KSYSCALL_WORD_SIZE_) /* gpr[3] to gpr[8] */
+#define KSYSCALL_SAVED_(n) ((3 + (n)) * KSYSCALL_WORD_SIZE_)
+#define KSYSCALL_SAVED_NR_ 0 /* gpr[0] */
+
+#elif defined(__TARGET_ARCH_arm)
+#define KSYSCALL_BITS 32
+#define KSYSCALL_SP_ 52
+#define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
+#define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
+/* Above the two words there, the caller's registers are: r7. entry-common.S, vector_swi. */
+#define KSYSCALL_STACK_NR_ (8 + 4 * 7)
+
+#elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
+#define KSYSCALL_DIRECT_(n) (32 + 8 * (n)) /* regs[4] to regs[11] */
+
+#else
+#error ksyscall.bpf.h: define __TARGET_ARCH_x86, _arm, _arm64, _loongarch, _mips, _powerpc, _riscv or _s390
+#endif
+
+#ifndef KSYSCALL_BITS
+#define KSYSCALL_BITS 64
+#endif
+#if KSYSCALL_BITS == 32
+#define KSYSCALL_WORD_ __u32
+#else
+#define KSYSCALL_WORD_ __u64
+#endif
+
+#ifndef KSYSCALL_SAVED_COMPAT_
+#define KSYSCALL_SAVED_COMPAT_ KSYSCALL_SAVED_
+#endif
+#ifndef KSYSCALL_NR_MASK_
+#define KSYSCALL_NR_MASK_ 0xffffffff
+#endif
+
+#if KSYSCALL_BITS == 64 && (defined(__TARGET_ARCH_x86) || defined(KSYSCALL_MODE_IS_COMPAT_))
+#define KSYSCALL_CAN_ASK_ 1
+#else
+#define KSYSCALL_CAN_ASK_ 0
+#endif
+#ifndef KSYSCALL_CALLERS
+#define KSYSCALL_CALLERS (KSYSCALL_CAN_ASK_ ? KSYSCALL_ALL : KSYSCALL_NATIVE)
+#endif
+
+/* --- What 64-bit values take of 32-bit words, and who has another order --- */
+
+/*
+ * A layout says of each argument that the function gets of what kind it is, and of each
+ * argument of the man page which of those it is.
+ *
+ *	W	a word: an int, a pointer, an unsigned long
+ *	S	a signed word, a long: the sign goes on into the upper half of the answer
+ *	L	64 bits. Of a 32-bit caller two words, in the order of memory, and on arm, mips
+ *		and POWER the first of an even number
+ *	P	two words everywhere, the lower first; a 64-bit caller has all of it in that
+ */
+#define KSYSCALL_W_ 0ULL
+#define KSYSCALL_S_ 1ULL
+#define KSYSCALL_L_ 2ULL
+#define KSYSCALL_P_ 3ULL
+#define KSYSCALL_KINDS_(a, b, c, d, e, f)                                                       \
+	(KSYSCALL_##a##_ | KSYSCALL_##b##_ << 2 | KSYSCALL_##c##_ << 4 | KSYSCALL_##d##_ << 6 | \
+	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
+#define KSYSCALL_PLAIN_ 0ULL
+/* Of the man page's arguments 1 to 6 their numbers in the function. */
+#define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
+	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
+	 (f ^ 6ULL) << 27)
+/* The words are in the caller's memory, where the only word that it passes points. */
+#define KSYSCALL_POINTED_ (1ULL << 32)
+/* The sixth is in pages of 4,096 bytes for the function, and in bytes in the man page; or
+ * the other way around. */
+#define KSYSCALL_IN_PAGES_ (1ULL << 33)
+#define KSYSCALL_IN_BYTES_ (1ULL << 34)
+
+/* Where a pair's first word has an even number. */
+#if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64) || defined(__TARGET_ARCH_mips) || \
+	defined(__TARGET_ARCH_powerpc)
+#define KSYSCALL_ALIGNS_ 1
+#else
+#define KSYSCALL_ALIGNS_ 0
+#endif
+
+/*
+ * KSYSCALL_LAYOUT_<call>: `~`, the layout for 64-bit callers, that for 32-bit callers. A call
+ * that has none is plain: each argument is one word. The calls are those of the table
+ * that the caller's architecture has, and other spellings of their names (docs/names.md).
+ *
+ * From include/linux/syscalls.h and compat.h, and arch/: x86/kernel/sys_ia32.c, arm64/kernel/sys32.c,
+ * powerpc/kernel/sys_ppc32.c, s390/kernel/compat_linux.c, mips/kernel/linux32.c of Linux 6.12.
+ */
+#define KSYSCALL_BOTH_(layout) ~, layout, layout
+
+/* A signed long. */
+#define KSYSCALL_LAYOUT_lseek KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_truncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_ftruncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_msgrcv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, S, W, W))
+#define KSYSCALL_LAYOUT_ipc KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, W, W, S))
+#define KSYSCALL_LAYOUT_ptrace KSYSCALL_BOTH_(KSYSCALL_KINDS_(S, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_io_submit KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
+#define KSYSCALL_LAYOUT_io_getevents KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, S, W, W, W))
+#define KSYSCALL_LAYOUT_io_pgetevents KSYSCALL_LAYOUT_io_getevents
+#define KSYSCALL_LAYOUT_io_pgetevents_time64 KSYSCALL_LAYOUT_io_getevents
+
+/* 64 bits. */
+#define KSYSCALL_LAYOUT_pread64 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, L, W, W))
+#define KSYSCALL_LAYOUT_pread KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_pwrite64 KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_pwrite KSYSCALL_LAYOUT_pread64
+#define KSYSCALL_LAYOUT_truncate64 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, L, W, W, W, W))
+#define KSYSCALL_LAYOUT_ftruncate64 KSYSCALL_LAYOUT_truncate64
+#define KSYSCALL_LAYOUT_readahead KSYSCALL_LAYOUT_truncate64
+#define KSYSCALL_LAYOUT_fallocate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, L, W, W))
+#define KSYSCALL_LAYOUT_lookup_dcookie KSYSCALL_BOTH_(KSYSCALL_KINDS_(L, W, W, W, W, W))
+#define KSYSCALL_LAYOUT_fanotify_mark KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, W, W, W))
+
+/* One argument of the man page, and pos_l and pos_h of the kernel. */
+#define KSYSCALL_LAYOUT_preadv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, P, W, W))
+#define KSYSCALL_LAYOUT_pwritev KSYSCALL_LAYOUT_preadv
+#define KSYSCALL_LAYOUT_preadv2 KSYSCALL_LAYOUT_preadv
+#define KSYSCALL_LAYOUT_pwritev2 KSYSCALL_LAYOUT_preadv
+
+/*
+ * fd, offset, nbytes, flags; arm and POWER have but the function of sync_file_range2, whose
+ * order is fd, flags, offset, nbytes. Both names go for what there is.
+ */
+#define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
+#define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
+#define KSYSCALL_MADE_LAST_ (KSYSCALL_FLAGS_SECOND_ | KSYSCALL_ORDER_(1, 3, 4, 2, 5, 6))
+#define KSYSCALL_MADE_SECOND_ (KSYSCALL_FLAGS_LAST_ | KSYSCALL_ORDER_(1, 4, 2, 3, 5, 6))
+#if defined(__TARGET_ARCH_powerpc) || defined(__TARGET_ARCH_arm)
+#define KSYSCALL_LAYOUT_sync_file_range KSYSCALL_BOTH_(KSYSCALL_MADE_LAST_)
+#define KSYSCALL_LAYOUT_sync_file_range2 KSYSCALL_BOTH_(KSYSCALL_FLAGS_SECOND_)
+#elif defined(__TARGET_ARCH_arm64)
+#define KSYSCALL_LAYOUT_sync_file_range ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_sync_file_range2 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
+#else
+#define KSYSCALL_LAYOUT_sync_file_range KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#define KSYSCALL_LAYOUT_sync_file_range2 KSYSCALL_BOTH_(KSYSCALL_MADE_SECOND_)
+#endif
+#define KSYSCALL_LAYOUT_arm_sync_file_range KSYSCALL_LAYOUT_sync_file_range2
+#define KSYSCALL_LAYOUT_ppc_sync_file_range2 KSYSCALL_LAYOUT_sync_file_range2
+
+/*
+ * fd, offset, len, advice, of which fadvise64's len is a word; 32-bit arm and the 64-bit one of
+ * 32-bit POWER have fd, advice, offset, len.
+ */
+#define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
+#if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
+#define KSYSCALL_LAYOUT_fadvise64 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_LAYOUT_fadvise64
+#define KSYSCALL_LAYOUT_arm_fadvise64_64 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
+#elif defined(__TARGET_ARCH_powerpc)
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_SHORT_)
+#define KSYSCALL_LAYOUT_fadvise64_64 ~, KSYSCALL_FLAGS_LAST_, KSYSCALL_MADE_LAST_
+#define KSYSCALL_LAYOUT_ppc_fadvise64_64 ~, KSYSCALL_MADE_SECOND_, KSYSCALL_FLAGS_SECOND_
+#elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_riscv)
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#else
+#define KSYSCALL_LAYOUT_fadvise64 KSYSCALL_BOTH_(KSYSCALL_SHORT_)
+#define KSYSCALL_LAYOUT_fadvise64_64 KSYSCALL_BOTH_(KSYSCALL_FLAGS_LAST_)
+#endif
+#define KSYSCALL_LAYOUT_posix_fadvise KSYSCALL_LAYOUT_fadvise64
+
+/*
+ * flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS has the last two the other way
+ * around, CONFIG_CLONE_BACKWARDS2 the first two: arch/<arch>/Kconfig.
+ */
+#define KSYSCALL_TLS_FOURTH_ KSYSCALL_ORDER_(1, 2, 3, 5, 4, 6)
+#if defined(__TARGET_ARCH_s390)
+#define KSYSCALL_LAYOUT_clone KSYSCALL_BOTH_(KSYSCALL_ORDER_(2, 1, 3, 4, 5, 6))
+#elif defined(__TARGET_ARCH_x86)
+#define KSYSCALL_LAYOUT_clone ~, KSYSCALL_PLAIN_, KSYSCALL_TLS_FOURTH_
+#elif !defined(__TARGET_ARCH_loongarch)
+#define KSYSCALL_LAYOUT_clone KSYSCALL_BOTH_(KSYSCALL_TLS_FOURTH_)
+#endif
+
+/*
+ * The last one of mmap counts bytes and that of mmap2 pages of 4,096, whichever of them there is:
+ * mmap2 on arm, mmap on all 64-bit ones. s390's functions and that of mmap on i386 get a pointer to
+ * a struct in the caller's memory with the six.
+ */
+#if defined(__TARGET_ARCH_x86)
+#define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
+#define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
+#define KSYSCALL_LAYOUT_old_mmap KSYSCALL_LAYOUT_mmap
+#elif defined(__TARGET_ARCH_s390)
+#define KSYSCALL_LAYOUT_mmap KSYSCALL_BOTH_(KSYSCALL_POINTED_)
+#define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_POINTED_ | KSYSCALL_IN_BYTES_, KSYSCALL_POINTED_
+#define KSYSCALL_LAYOUT_old_mmap KSYSCALL_LAYOUT_mmap
+#elif defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
+#define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_IN_PAGES_
+#define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
+#else
+#define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
+#endif
+
+/* That of i386, and of POWER since Linux 6.1, gets a pointer to the five; _newselect does not. */
+#if defined(__TARGET_ARCH_x86) || defined(__TARGET_ARCH_powerpc)
+#define KSYSCALL_LAYOUT_select ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
+#endif
+
+/* The mask is the third of three: CONFIG_OLD_SIGSUSPEND3. */
+#if !defined(__TARGET_ARCH_powerpc) && !defined(__TARGET_ARCH_mips)
+#define KSYSCALL_LAYOUT_sigsuspend ~, KSYSCALL_PLAIN_, KSYSCALL_ORDER_(3, 2, 1, 4, 5, 6)
+#endif
+
+/* --- Reading --- */
+
+/*
+ * A call as a program sees it. Its words are at places behind `from`: of the caller's registers
+ * (has_regs), or of the program's context. That is read by the helper, too: a load would have to
+ * have its place in the instruction, and the compiler makes a variable of what two branches differ in.
+ */
+struct ksyscall_ {
+	__u64 from, stack;
+	int has_regs, is_compat;
+};
+
+#define KSYSCALL_CONTEXT_(ctx, place) (*(const KSYSCALL_WORD_ *)((const char *)(ctx) + (place)))
+
+KSYSCALL_INLINE_ KSYSCALL_WORD_ ksyscall_read_(__u64 address)
+{
+	KSYSCALL_WORD_ word = 0;
+
+	KSYSCALL_READ(&word, sizeof(word), (const void *)(unsigned long)address);
+	return word;
+}
+
+/* The caller's registers, if the function gets a pointer to them, else 0. */
+KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
+{
+#ifdef KSYSCALL_FIRST_
+	KSYSCALL_WORD_ first = KSYSCALL_CONTEXT_(ctx, KSYSCALL_FIRST_);
+	KSYSCALL_WORD_ above = first - KSYSCALL_CONTEXT_(ctx, KSYSCALL_SP_);
+
+	if (above < 4096 && first % sizeof(first) == 0)
+		return first;
+#endif
+	(void)ctx;
+	return 0;
+}
+
+#if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
+/* The field has moved between versions, so that libbpf has to say where it is. */
+struct thread_info___ksyscall {
+	__u32 status;
+} __attribute__((preserve_access_index));
+
+struct task_struct___ksyscall {
+	struct thread_info___ksyscall thread_info;
+} __attribute__((preserve_access_index));
+#endif
+
+/*
+ * On x86-64 the segment would not do: 64-bit code that makes a call by `int $0x80` enters as 32-bit
+ * code does. TS_COMPAT of arch/x86/include/asm/thread_info.h tells.
+ */
+KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
+{
+#if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
+	struct task_struct___ksyscall *task = (void *)bpf_get_current_task();
+	__u32 status = 0;
+
+	(void)regs;
+	KSYSCALL_READ(&status, sizeof(status), &task->thread_info.status);
+	return (status & 2) != 0;
+#elif KSYSCALL_CAN_ASK_
+	return regs && KSYSCALL_MODE_IS_COMPAT_(ksyscall_read_(regs + KSYSCALL_SAVED_MODE_));
+#else
+	(void)regs;
+	return 0;
+#endif
+}
+
+KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
+{
+	__u64 regs = ksyscall_regs_(ctx);
+	struct ksyscall_ call = { .from = regs, .has_regs = regs != 0 };
+
+	if (!regs)
+		call.from = (unsigned long)ctx;
+#ifdef KSYSCALL_ON_STACK_
+	call.stack = KSYSCALL_CONTEXT_(ctx, KSYSCALL_SP_);
+#endif
+	call.is_compat = callers == KSYSCALL_ALL ? ksyscall_is_compat_(regs) : callers;
+	return call;
+}
+
+/* The nth word from 0 on, which `narrow` says to have 32 bits. */
+KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
+{
+	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
+
+#ifdef KSYSCALL_ON_STACK_
+	if (KSYSCALL_DIRECT_(n) < 0)
+		from = call->stack + KSYSCALL_ON_STACK_(n);
+#endif
+#ifdef KSYSCALL_FIRST_
+	if (call->has_regs)
+		from = call->from +
+		       (narrow && KSYSCALL_BITS == 64 ? KSYSCALL_SAVED_COMPAT_(n) : KSYSCALL_SAVED_(n));
+#endif
+	word = ksyscall_read_(from);
+	return narrow ? (__u32)word : word;
+}
+
+/* The nth argument of the man page from 0 on. All but `call` are constants. */
+KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
+{
+	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0;
+	__u64 kind = layout >> 2 * place & 3, value = 0;
+
+	if (layout & KSYSCALL_POINTED_) {
+		__u64 from = ksyscall_word_(call, narrow, 0);
+
+		if (narrow) {
+			__u32 half = 0;
+
+			KSYSCALL_READ_USER(&half, sizeof(half), (const void *)(unsigned long)(from + 4 * n));
+			value = half;
+		} else {
+			KSYSCALL_READ_USER(&value, sizeof(value),
+					   (const void *)(unsigned long)(from + 8 * n));
+		}
+	} else {
+#pragma unroll
+		for (int before = 0; before < 6; before++) {
+			__u64 other = layout >> 2 * before & 3;
+
+			if (before > place)
+				continue;
+			if (KSYSCALL_ALIGNS_ && narrow && other == KSYSCALL_L_)
+				word += word & 1;
+			if (before < place)
+				word += other == KSYSCALL_P_ || (narrow && other == KSYSCALL_L_) ? 2 : 1;
+		}
+		value = ksyscall_word_(call, narrow, word);
+		if (narrow && kind >= KSYSCALL_L_) {
+			__u64 second = ksyscall_word_(call, narrow, word + 1);
+
+			if (kind == KSYSCALL_L_ && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+				value = value << 32 | second;
+			else
+				value |= second << 32;
+		}
+		if (narrow && kind == KSYSCALL_S_)
+			value = (__u64)(__s32)value;
+	}
+	if (n == 5 && layout & KSYSCALL_IN_PAGES_)
+		value <<= 12;
+	if (n == 5 && layout & KSYSCALL_IN_BYTES_)
+		value >>= 12;
+	return value;
+}
+
+KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 narrow, int n)
+{
+	if (KSYSCALL_BITS == 32 || call.is_compat)
+		return ksyscall_by_layout_(&call, narrow, 1, n - 1);
+	return ksyscall_by_layout_(&call, wide, 0, n - 1);
+}
+
+#define KSYSCALL_LAYOUTS_(...) KSYSCALL_SECOND_AND_THIRD_(__VA_ARGS__)
+#define KSYSCALL_SECOND_AND_THIRD_(_, a, b, ...) a, b
+#define KSYSCALL_LAYOUTS_OF_(call) \
+	KSYSCALL_LAYOUTS_(KSYSCALL_LAYOUT_##call, KSYSCALL_PLAIN_, KSYSCALL_PLAIN_, ~)
+
+/* --- For programs --- */
+
+/*
+ * The nth argument, from 1 on, of the call of that name (a bare word, as it was attached
+ * to), as a __u64: cast it to the type that the man page has. A pointer is an address in the
+ * caller's memory, for bpf_probe_read_user(). What the man page says of the C library's
+ * function and not of the call (pselect6's sixth) is the call's here, but for preadv2(2) and
+ * pwritev2(2), whose fifth is the flags. An int of a 64-bit caller may have any upper half.
+ */
+#define KSYSCALL_ARG(ctx, call, n)                                                                 \
+	({                                                                                         \
+		_Static_assert((n) >= 1 && (n) <= 6, "arguments are 1 to 6");                      \
+		ksyscall_arg_(ksyscall_of_(ctx, KSYSCALL_CALLERS), KSYSCALL_LAYOUTS_OF_(call), n); \
+	})
+
+/*
+ * The nth word that the caller passed, from 1 on: register by register, for a program that
+ * is attached to many calls. 32 bits of a 32-bit caller, the upper half then zeros.
+ */
+#define KSYSCALL_SLOT(ctx, n)                                                                            \
+	({                                                                                               \
+		_Static_assert((n) >= 1 && (n) <= 6, "words are 1 to 6");                                \
+		ksyscall_arg_(ksyscall_of_(ctx, KSYSCALL_CALLERS), KSYSCALL_PLAIN_, KSYSCALL_PLAIN_, n); \
+	})
+
+/*
+ * 1 if the caller is a 32-bit one on a 64-bit kernel, i.e. if the number and the arguments are of
+ * that table, else 0. x32 counts as 64 bits (its preadv2 and pwritev2 have the flags in another
+ * word, which is not taken into account). Always 0 on loongarch, mips, POWER and s390, and on
+ * arm64 and riscv where the function gets no pointer: there, 32-bit callers get a
+ * program of their own, with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
+ */
+#define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
+
+/*
+ * The number of the call, in the caller's table (__NR_*; that of x32 has bit 30 set); -1 where the
+ * function gets the arguments themselves, but for arm.
+ */
+#define KSYSCALL_NR(ctx) ksyscall_nr_(ctx)
+
+KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
+{
+#if defined(KSYSCALL_STACK_NR_)
+	return (int)ksyscall_read_(KSYSCALL_CONTEXT_(ctx, KSYSCALL_SP_) + KSYSCALL_STACK_NR_);
+#elif defined(KSYSCALL_SAVED_NR_)
+	__u64 regs = ksyscall_regs_(ctx);
+	__s32 number = -1;
+
+	if (regs)
+#if defined(__TARGET_ARCH_powerpc)
+		number = (int)ksyscall_read_(regs + KSYSCALL_SAVED_NR_);
+#else
+		KSYSCALL_READ(&number, sizeof(number),
+			      (const void *)(unsigned long)(regs + KSYSCALL_SAVED_NR_));
+#endif
+	return regs ? (int)(number & KSYSCALL_NR_MASK_) : -1;
+#else
+	(void)ctx;
+	return -1;
+#endif
+}
+
+/*
+ * Defines the program `name` for the call of that name (a bare word), with up to six parameters
+ * of the man page's types and a hidden one, `ctx`:
+ *
+ *	SEC("ksyscall/openat")
+ *	int KSYSCALL_PROG(on_openat, openat, int dirfd, const char *path, int flags)
+ *
+ * What an argument is says KSYSCALL_ARG(); it is converted to the parameter's type.
+ */
+/* clang-format off */
+#define KSYSCALL_PROG(name, call, args...)                                                      \
+	name(struct pt_regs *ctx);                                                              \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args);                       \
+	__typeof__(name(0)) name(struct pt_regs *ctx)                                           \
+	{                                                                                       \
+		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                   \
+                                                                                                \
+		(void)call_;                                                                    \
+		_Pragma("clang diagnostic push")                                                \
+		_Pragma("clang diagnostic ignored \"-Wint-conversion\"")                        \
+		return ksyscall_##name##_(                                                      \
+			ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call))); \
+		_Pragma("clang diagnostic pop")                                                 \
+	}                                                                                       \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args)
+/* clang-format on */
+
+#define KSYSCALL_COUNT_(args...) KSYSCALL_SEVENTH_(0, ##args, 6, 5, 4, 3, 2, 1, 0, ~)
+#define KSYSCALL_SEVENTH_(_0, _1, _2, _3, _4, _5, _6, n, ...) n
+#define KSYSCALL_PASS_(count) KSYSCALL_PASTE_(KSYSCALL_PASS_, count)
+#define KSYSCALL_PASTE_(a, b) a##b
+#define KSYSCALL_PASS_0(layouts...)
+#define KSYSCALL_PASS_1(layouts...) , ksyscall_arg_(call_, layouts, 1)
+#define KSYSCALL_PASS_2(layouts...) KSYSCALL_PASS_1(layouts), ksyscall_arg_(call_, layouts, 2)
+#define KSYSCALL_PASS_3(layouts...) KSYSCALL_PASS_2(layouts), ksyscall_arg_(call_, layouts, 3)
+#define KSYSCALL_PASS_4(layouts...) KSYSCALL_PASS_3(layouts), ksyscall_arg_(call_, layouts, 4)
+#define KSYSCALL_PASS_5(layouts...) KSYSCALL_PASS_4(layouts), ksyscall_arg_(call_, layouts, 5)
+#define KSYSCALL_PASS_6(layouts...) KSYSCALL_PASS_5(layouts), ksyscall_arg_(call_, layouts, 6)
+
+#endif

@@ -1,0 +1,241 @@
+"""Reads the arguments of each system call in a BPF program, on a real kernel, by this library's
+KSYSCALL_PROG() and by libbpf's BPF_KSYSCALL(): the runs, what they show, and docs/arguments.md.
+
+How many arguments a call has, and which are signed, is what the running kernel says of its
+function (/sys/kernel/tracing/events/syscalls/sys_enter_*/format), which it has of the
+function's own definition.
+"""
+
+import re
+from dataclasses import dataclass
+
+from testing import matrix, packages
+from testing.build import ROOT
+from testing.packages import say
+from testing.results import Results
+from testing.targets import SUITES
+from testing.vm import Failure, Machine
+
+PAGE = ROOT / "docs/arguments.md"
+SIDES = "ours", "theirs"
+EVENTS = "/sys/kernel/tracing/events/syscalls"
+
+
+def run_cell(cell):
+    """Both programs, one after the other; what they print is saved."""
+    folder, arch = matrix.programs(cell), cell.architecture
+    release = SUITES[arch.release]
+    say(f"reading arguments on {cell.process}, the kernel of {cell.suite}")
+    with Machine(cell.suite, cell.kernel.name) as machine:
+        for name in ("arguments", "ours.bpf.o", "theirs.bpf.o", "libksyscall.so.1"):
+            machine.put(folder / name, f"/m/{name}")
+        machine.roots.append(packages.unpack(release.name, arch.name, "libbpf1", *release.libraries))
+        commands = [f"LD_PRELOAD=/m/libksyscall.so.1 exec /m/arguments /m/{side}.bpf.o" for side in SIDES]
+        outcomes = list(machine.run([*commands, f"uname -r; cd {EVENTS}; grep field: sys_enter_*/format"], 900))
+    if any(outcome.status or outcome.is_bug for outcome in outcomes):
+        raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in outcomes))
+    for name, outcome in zip((*SIDES, "events"), outcomes, strict=True):
+        (folder / f"{cell.suite}.{name}").write_text(outcome.output)
+
+
+# --- What a run shows --------------------------------------------------------------
+
+@dataclass
+class Call:
+    """A line of the program: see c-tests/matrix/arguments.c."""
+
+    name: str
+    number: int
+    attached: str
+    hits: int
+    seen_number: int
+    is_compat: bool
+    count: int
+    seen: list[int]
+    made: list[int]
+
+
+def calls(text):
+    found = {}
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 19:
+            name, number, attached, hits, seen_number, is_compat, count, *words = fields
+            words = [int(word, 16) for word in words]
+            found[name] = Call(name, int(number), attached, int(hits), int(seen_number), is_compat == "1",
+                               int(count), words[:6], words[6:])
+    return found
+
+
+def prototypes(text):
+    """{function: the types of its parameters}, without `sys_`. A function that has none has no field."""
+    found = {}
+    for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
+        found.setdefault(event, []).append(kind.strip())
+    # Each has five fields that are not the call's, and since Linux 6.19 behind them what some point to.
+    return {event: [kind for kind in kinds[5:] if "__data_loc" not in kind] for event, kinds in found.items()}
+
+
+def functions(table):
+    """{call: the functions that may serve it}, by src/resolve/tables."""
+    found = {}
+    for line in (ROOT / f"src/resolve/tables/{table}.tbl").read_text().splitlines():
+        name, _, rest = re.sub(r"@[0-9.]+", "", line).partition(" ")
+        if not name.startswith("#") and not rest.startswith("="):
+            own = [word for word in rest.replace("|", " ").split() if word != "-"]
+            found[name.rstrip("?")] = [*own, f"sys_{name.rstrip('?')}"]
+    return found
+
+
+SIGNED = {"long", "off_t"}
+NOT_COUNTED = re.compile(r"fork|vfork|(rt_)?sigreturn")
+
+
+class Shown:
+    """What the runs of a cell have shown: lines for the report, and results."""
+
+    def __init__(self, cell, out=matrix.OUT):
+        folder = out / cell.process
+        texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
+        self.kernel = texts["events"].partition("\n")[0]
+        self.types = prototypes(texts["events"])
+        # Of the functions that a kernel has for 32-bit callers alone it has no prototype, but
+        # 32-bit kernels have, of whichever suite.
+        for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
+            self.types = prototypes(file.read_text()) | self.types
+        self.functions = functions(cell.architecture.table)
+        self.has_32_bits = cell.architecture.registers.bits == 32
+        ours, theirs = calls(texts["ours"]), calls(texts["theirs"])
+        self.results, self.unknown, self.calls, self.all = Results(), [], 0, 0
+        self.right, missed = {"ours": 0, "theirs": 0}, []
+        for name, call in ours.items():
+            if call.attached != "ok" or not call.hits:
+                continue
+            kinds = self.kinds(call)
+            wrong = self.wrong(kinds, call, cell)
+            self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
+            self.calls += bool(kinds)
+            self.all += len(kinds)
+            self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
+            if (their := theirs.get(name)) and their.hits:
+                wrong = self.wrong_arguments(kinds, their)
+                self.right["theirs"] += len(kinds) - len(wrong)
+                missed += [name] * bool(wrong)
+        if len(self.results.points) < 200 or "# end" not in texts["ours"]:
+            text = f"{len(self.results.points)} calls were made\n{texts['ours'][:500]}"
+            self.results.add("failed", "each call", text)
+        unread = re.search("^# does not load: (.*)", texts["theirs"], re.M)
+        right = "-" if unread else self.right["theirs"]
+        self.row = (f"| {cell.process} | {self.kernel} | {self.calls} | {self.all} | {right}"
+                    f" | {self.right['ours']} |")
+        where = f"- {cell.process}, {self.kernel}:"
+        self.notes = [f"{where} `{point.name}`: {point.reason}" for point in self.results.of("failed")]
+        if unread:
+            self.notes.append(f"{where} BPF_KSYSCALL: no program loads: {unread[1]}")
+        elif missed:
+            self.notes.append(f"{where} BPF_KSYSCALL: " + (f"{len(missed)} calls" if len(missed) > 40 else
+                                                           " ".join(f"`{name}`" for name in missed)))
+        if self.unknown:
+            self.notes.append(f"{where} not counted, for the kernel has no prototype: "
+                              + " ".join(f"`{name}`" for name in self.unknown))
+
+    def kinds(self, call):
+        """The types of the call's arguments; of those that the program knows by itself, none."""
+        if call.count:
+            return [""] * call.count
+        for function in self.functions.get(call.name, [f"sys_{call.name}"]):
+            kinds = self.types.get(re.sub("^(compat_)?sys_", "", function))
+            if kinds is not None:
+                return kinds
+        if not NOT_COUNTED.fullmatch(call.name):
+            self.unknown.append(call.name)
+        return []
+
+    def wrong_arguments(self, kinds, call):
+        """Of the arguments that a program saw those that are not as they were made."""
+        wrong = []
+        for n, (kind, seen, word) in enumerate(zip(kinds, call.seen, call.made, strict=False), 1):
+            if self.has_32_bits and kind in SIGNED and word >> 31:
+                word |= 0xffffffff << 32
+            # An int, of which a function may have made a register.
+            if seen != word and (kind != "__s32" or (seen ^ word) & 0xffffffff):
+                wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
+        return wrong
+
+    def wrong(self, kinds, call, cell):
+        wrong = self.wrong_arguments(kinds, call)
+        if call.seen_number != call.number:
+            wrong.append(f"the number is {call.seen_number}, not {call.number}")
+        if call.is_compat != ("@" in cell.process):
+            wrong.append(f"is_compat is {call.is_compat}")
+        return wrong
+
+
+HEAD = """\
+# The arguments of a call in a BPF program
+
+`ksyscall.bpf.h` is a header for BPF programs, which `make install` puts beside `ksyscall.h`:
+
+```c
+#include <linux/bpf.h>            /* or vmlinux.h */
+#include <bpf/bpf_helpers.h>
+#include <ksyscall.bpf.h>
+
+SEC("ksyscall/pread64")
+int KSYSCALL_PROG(on_pread, pread64, int fd, void *buf, unsigned long count, long long offset)
+{
+	bpf_printk("%d: %lu bytes at %lld", fd, count, offset);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+```
+
+    clang -target bpf -O2 -g -D__TARGET_ARCH_x86 -idirafter /usr/include/x86_64-linux-gnu \\
+        $(pkg-config --cflags libksyscall) -c pread.bpf.c
+
+The parameters are those of the man page, in its order and of its types. One object reads them right
+on kernels whose functions get a pointer to the caller's registers and on those whose functions
+get the arguments, and for 32-bit callers, too: 64-bit values that come in two words are put
+together, signs are extended, and where the kernel's function has another order (`clone`, `sync_file_range`,
+`posix_fadvise`), other units (`mmap` and `mmap2`) or a pointer to all of them (`mmap` of s390 and
+i386, `select` of i386) it is the man page's all the same. `KSYSCALL_ARG(ctx, call, n)` gives one
+argument, `KSYSCALL_SLOT(ctx, n)` a word as it was passed, `KSYSCALL_NR(ctx)` the call's number,
+`KSYSCALL_IS_COMPAT(ctx)` whether a 32-bit process made it on a 64-bit kernel. The header says what
+each of them promises and how it is known; libbpf's `bpf_tracing.h` is not needed.
+
+On x86-64 the look at who calls takes a kernel with BTF and a loader that can read it; where only native
+callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
+aya too; for programs that are written in Rust there is no such module yet.
+
+What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
+on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
+callers only; and it passes words on as they came.
+
+## Measured
+
+Made by `make test-matrix` (`testing/test_arguments.py`). To every call of the architecture's
+`<asm/unistd.h>` a program is attached by this library, the call is made with six words none of which
+is like another, and what the program sees must be that. Where an argument has 64 bits or is elsewhere
+than on x86-64, the C library makes the call, which knows its architecture. How many arguments a call
+has is what the kernel says (`/sys/kernel/tracing/events/syscalls`). The call's number, and whether the
+caller is a 32-bit one, must be right, too.
+
+The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were attached by this library as well.
+libbpf 1.5 loaded them on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with the 32-bit
+libraries, on a 64-bit kernel; there `BPF_KSYSCALL` was told by the test that the functions get a pointer,
+as libbpf finds out in a 64-bit process.
+
+| callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG |
+|---|---|---|---|---|---|
+"""
+
+
+def report(shown, not_run):
+    """The page of cells that were run, and of {cell: why} those that were not."""
+    rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
+    for cell, why in not_run.items():
+        rows.append(f"| {cell.process} | of {cell.suite} | not run | | | |")
+        # Without what a mirror said of it today.
+        notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
+    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"])]) + "\n"
