@@ -114,6 +114,11 @@ test-matrix: ## attach to every system call of every architecture; MATRIX="arm64
 	scripts/setup matrix
 	$(TESTS)/test_matrix.py --matrix '$(or $(MATRIX),all)'
 
+.PHONY: measure-returns
+measure-returns: ## how many returns each way to probe them sees, into docs/returns.md
+	scripts/setup test
+	$(PYTHON) -m testing.returns
+
 .PHONY: tables
 tables: ## make src/tables anew; TREES="..." are the kernel sources that Debian does not have
 	$(PYTHON) -m tools.syscall_tables --fetch $(TREES)
