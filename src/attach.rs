@@ -8,7 +8,7 @@ mod probe;
 use core::ffi::c_int;
 
 use crate::attachment::Attachment;
-use crate::kernel::{LEARNT, stubs, tracefs};
+use crate::kernel::{Kind, LEARNT, stubs, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
@@ -27,6 +27,30 @@ pub(crate) struct Options {
     pub(crate) keep_event: bool,
     /// Take a function of the call's name though no call reaches it.
     pub(crate) allow_unreached: bool,
+    /// How many calls a return probe watches at a time; 0 is the kernel's default.
+    #[cfg(any(feature = "std", feature = "ext"))]
+    pub(crate) max_active: u32,
+}
+
+impl Options {
+    fn kind(&self) -> Kind {
+        Kind {
+            retprobe: self.retprobe,
+            #[cfg(any(feature = "std", feature = "ext"))]
+            max_active: self.max_active,
+        }
+    }
+
+    #[cfg(any(feature = "std", feature = "ext"))]
+    fn check(&self) -> Result<(), Refusal> {
+        /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
+        const MOST: u32 = 4096;
+        match self.max_active {
+            0 => Ok(()),
+            1..=MOST if self.retprobe => Ok(()),
+            _ => Err(Refusal::MaxActive),
+        }
+    }
 }
 
 /// An event on the function that serves a call.
@@ -55,13 +79,15 @@ pub(crate) fn attach(
 
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
 pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusal> {
+    #[cfg(any(feature = "std", feature = "ext"))]
+    options.check()?;
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.take_its_name();
     }
     let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
-        let Some(event) = probe::open(symbol, options.retprobe)? else {
+        let Some(event) = probe::open(symbol, options.kind())? else {
             return Ok(None);
         };
         let is_wrong = match doubt {
@@ -72,4 +98,23 @@ pub(crate) fn open(place: &mut Place, options: Options) -> Result<Target, Refusa
         Ok((!is_wrong).then_some(event))
     })?;
     Ok(Target { event, is_reached })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_calls_is_of_return_probes_and_within_the_kernels_limits() {
+        let check = |retprobe, max_active| {
+            let options = Options { retprobe, max_active, ..Options::default() };
+            options.check().map_err(|refusal| refusal.errno().0)
+        };
+        for (retprobe, max_active) in [(false, 0), (true, 0), (true, 1), (true, 4096)] {
+            assert_eq!(check(retprobe, max_active), Ok(()), "{retprobe} {max_active}");
+        }
+        for (retprobe, max_active) in [(true, 4097), (true, u32::MAX), (false, 1), (false, 4097)] {
+            assert_eq!(check(retprobe, max_active), Err(libc::EINVAL), "{retprobe} {max_active}");
+        }
+    }
 }

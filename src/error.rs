@@ -89,6 +89,14 @@ pub enum Error {
     /// A cookie was given to a kernel that has none (before Linux 5.15).
     CookieUnsupported,
 
+    /// A number that [`Ksyscall::max_active`](crate::Ksyscall::max_active) does not take,
+    /// or one for a probe that is no return probe.
+    MaxActive,
+
+    /// A number of active calls was given to a kernel that may not know of it (before Linux
+    /// 4.17, or sysfs is not mounted).
+    MaxActiveUnsupported,
+
     /// `BPF_OBJ_PIN` failed.
     #[non_exhaustive]
     Pin {
@@ -124,6 +132,8 @@ impl Error {
             Refusal::LinkCreate(_) => Error::LinkCreate { symbol, errno },
             Refusal::SetBpf(_) => Error::SetBpf { symbol, errno },
             Refusal::CookieUnsupported => Error::CookieUnsupported,
+            Refusal::MaxActive => Error::MaxActive,
+            Refusal::MaxActiveUnsupported => Error::MaxActiveUnsupported,
             Refusal::Pin(_) => Error::Pin { errno },
             Refusal::Close(_) => Error::Close { errno },
         }
@@ -157,6 +167,8 @@ impl Error {
             Error::LinkCreate { errno, .. } => Refusal::LinkCreate(Errno(errno)),
             Error::SetBpf { errno, .. } => Refusal::SetBpf(Errno(errno)),
             Error::CookieUnsupported => Refusal::CookieUnsupported,
+            Error::MaxActive => Refusal::MaxActive,
+            Error::MaxActiveUnsupported => Refusal::MaxActiveUnsupported,
             Error::Pin { errno } => Refusal::Pin(Errno(errno)),
             Error::Close { errno } => Refusal::Close(Errno(errno)),
         };

@@ -31,6 +31,12 @@ pub(crate) enum Refusal {
     SetBpf(Errno),
     /// A cookie, on a kernel that has none.
     CookieUnsupported,
+    /// A number of calls to watch that no probe takes.
+    #[cfg(any(feature = "std", feature = "ext"))]
+    MaxActive,
+    /// A number of calls to watch, on a kernel that may not know of it.
+    #[cfg(any(feature = "std", feature = "ext"))]
+    MaxActiveUnsupported,
     /// `BPF_OBJ_PIN`.
     #[cfg(feature = "std")]
     Pin(Errno),
@@ -98,6 +104,10 @@ impl Refusal {
             | Refusal::LinkCreate(errno)
             | Refusal::SetBpf(errno)
             | Refusal::Close(errno) => errno,
+            #[cfg(any(feature = "std", feature = "ext"))]
+            Refusal::MaxActive => Errno(libc::EINVAL),
+            #[cfg(any(feature = "std", feature = "ext"))]
+            Refusal::MaxActiveUnsupported => Errno(libc::EOPNOTSUPP),
             #[cfg(feature = "std")]
             Refusal::Pin(errno) => errno,
         }

@@ -18,6 +18,8 @@ use core::ffi::{CStr, c_long};
 
 use errno::{Errno, errno};
 
+#[cfg(any(feature = "std", feature = "ext"))]
+pub(crate) use bpf::bpf_link_missed;
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};

@@ -40,6 +40,12 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
             (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
         }
         Refusal::CookieUnsupported => (b"a BPF cookie needs Linux 5.15", b""),
+        #[cfg(any(feature = "std", feature = "ext"))]
+        Refusal::MaxActive => (b"max_active is 1 to 4096, and for return probes only", b""),
+        #[cfg(any(feature = "std", feature = "ext"))]
+        Refusal::MaxActiveUnsupported => {
+            (b"max_active needs Linux 4.17, and sysfs: there is no kprobe PMU", b"")
+        }
         #[cfg(feature = "std")]
         Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),

@@ -80,3 +80,47 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     // SAFETY: `path` is a C string.
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
 }
+
+/// How often the kernel missed the entry or return that a link's program is attached to;
+/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+#[cfg(any(feature = "std", feature = "ext"))]
+pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+    const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
+    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+    const BPF_PERF_EVENT_KPROBE: u32 = 3;
+    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
+    /// `struct { } info` of `union bpf_attr`.
+    #[repr(C)]
+    struct Attr {
+        bpf_fd: c_int,
+        info_len: u32,
+        info: u64,
+    }
+    /// `struct bpf_link_info` up to `perf_event.kprobe.missed`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        kind: u32,
+        id: u32,
+        program_id: u32,
+        padding: u32,
+        event_kind: u32,
+        event_padding: u32,
+        function: u64,
+        function_len: u32,
+        offset: u32,
+        address: u64,
+        missed: u64,
+    }
+    const _: () = assert!(size_of::<Attr>() == 16 && size_of::<Info>() == 56);
+    let mut info = Info::default();
+    let len = size_of::<Info>() as u32;
+    let mut attr = Attr { bpf_fd: fd, info_len: len, info: &raw mut info as usize as u64 };
+    let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
+    // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`.
+    unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
+    let is_probe = info.kind == BPF_LINK_TYPE_PERF_EVENT
+        && matches!(info.event_kind, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE);
+    // An older kernel says of how much it has.
+    (is_probe && attr.info_len == len).then_some(info.missed)
+}
