@@ -31,9 +31,9 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
-	-Wl,-Bsymbolic-functions
+	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
 # What the program's print callback throws passes through these files' frames.
-ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fexceptions -ffunction-sections -Wall -Wextra -Werror
+ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 
