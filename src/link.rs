@@ -58,7 +58,8 @@ impl Link {
     /// (crate::Ksyscall::retprobe)), an entry if another probe's handler makes the call. The
     /// kernel counts without a lock, so a few may be missing in the number. Not in it are
     /// runs that the kernel leaves out because another BPF program runs on the same CPU
-    /// (`recursion_misses` of `struct bpf_prog_info`).
+    /// (`recursion_misses` of `struct bpf_prog_info`); nor, where `kprobe_profile` of an old
+    /// kernel tells, returns (Debian's 5.10 and 6.1 count them there).
     ///
     /// Source: `bpf_link_info.perf_event.kprobe.missed` of include/uapi/linux/bpf.h, and
     /// tracefs's `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
