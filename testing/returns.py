@@ -16,7 +16,7 @@ from testing.vm import Failure, Machine, end_by_signals
 
 PAGE = ROOT / "docs/returns.md"
 KERNELS = ["bookworm", "trixie", "sid"]
-TASKS, ROUNDS, COPIES = 1000, 11, 32
+TASKS, ROUNDS, COPIES = 1000, 31, 32
 HEAD = """\
 | way | returns | cookie | result | lost: link | lost: profile | first, kB | each more, kB | attach | detach |
 |---|---|---|---|---|---|---|---|---|---|
