@@ -31,9 +31,9 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
-	-Wl,-Bsymbolic-functions
+	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
 # What the program's print callback throws passes through these files' frames.
-ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fexceptions -ffunction-sections -Wall -Wextra -Werror
+ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 
@@ -113,6 +113,11 @@ sanitize: ## the test of many threads alone, under ThreadSanitizer
 test-matrix: ## every system call of every architecture, and its arguments; MATRIX="arm64:sid ..." for some
 	scripts/setup matrix
 	$(TESTS)/test_matrix.py testing/test_arguments.py --matrix '$(or $(MATRIX),all)'
+
+.PHONY: measure-returns
+measure-returns: ## how many returns each way to probe them sees, into docs/returns.md
+	scripts/setup test
+	$(PYTHON) -m testing.returns
 
 .PHONY: tables
 tables: ## make src/resolve/tables anew; TREES="..." are the kernel sources that Debian does not have

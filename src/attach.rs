@@ -1,9 +1,9 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) mod many;
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 mod multi_link;
 pub(crate) mod perf_link;
 mod probe;
@@ -12,7 +12,7 @@ mod probe;
 use core::ffi::c_int;
 
 use crate::attachment::Attachment;
-use crate::kernel::{LEARNT, stubs, tracefs};
+use crate::kernel::{Kind, LEARNT, stubs, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::Symbol;
 use crate::resolve::conventions::Doubt;
@@ -32,6 +32,30 @@ pub(crate) struct Options {
     pub(crate) keep_event: bool,
     /// Take a function of the call's name though no call reaches it.
     pub(crate) allow_unreached: bool,
+    /// How many calls a return probe watches at a time; 0 is the kernel's default.
+    #[cfg(feature = "more")]
+    pub(crate) max_active: u32,
+}
+
+impl Options {
+    fn kind(&self) -> Kind {
+        Kind {
+            retprobe: self.retprobe,
+            #[cfg(feature = "more")]
+            max_active: self.max_active,
+        }
+    }
+
+    #[cfg(feature = "more")]
+    fn check(&self) -> Result<(), Refusal> {
+        /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
+        const MOST: u32 = 4096;
+        match self.max_active {
+            0 => Ok(()),
+            1..=MOST if self.retprobe => Ok(()),
+            _ => Err(Refusal::MaxActive),
+        }
+    }
 }
 
 /// An event on the function that serves a call.
@@ -60,6 +84,8 @@ pub(crate) fn attach(
 
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
 pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
+    #[cfg(feature = "more")]
+    options.check()?;
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();
     if options.allow_unreached {
@@ -69,7 +95,7 @@ pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, 
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
             return Ok(None);
         }
-        let Some(event) = probe::probe_symbol(symbol, options.retprobe)? else {
+        let Some(event) = probe::probe_symbol(symbol, options.kind())? else {
             return Ok(None);
         };
         Ok((!is_right(doubt, symbol, &row)?).then_some(event))
@@ -87,12 +113,13 @@ fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
     })
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::resolve::SyscallName;
     use crate::sys::fake::{Kernel, PMU, refused};
 
+    #[cfg(target_arch = "x86_64")]
     /// In one test, for what is learnt of the kernel stays.
     #[test]
     fn a_stub_is_told_by_the_list_of_symbols_and_then_without_an_event() {
@@ -114,5 +141,19 @@ mod tests {
             calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()
         };
         assert_eq!([probed(), probed()], [1, 0]);
+    }
+
+    #[test]
+    fn a_number_of_calls_is_of_return_probes_and_within_the_kernels_limits() {
+        let check = |retprobe, max_active| {
+            let options = Options { retprobe, max_active, ..Options::default() };
+            options.check().map_err(|refusal| refusal.errno().0)
+        };
+        for (retprobe, max_active) in [(false, 0), (true, 0), (true, 1), (true, 4096)] {
+            assert_eq!(check(retprobe, max_active), Ok(()), "{retprobe} {max_active}");
+        }
+        for (retprobe, max_active) in [(true, 4097), (true, u32::MAX), (false, 1), (false, 4097)] {
+            assert_eq!(check(retprobe, max_active), Err(libc::EINVAL), "{retprobe} {max_active}");
+        }
     }
 }

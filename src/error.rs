@@ -123,6 +123,13 @@ pub enum Error {
 
     /// There is no memory for a batch.
     NoMemory,
+    /// A number that [`Ksyscall::max_active`](crate::Ksyscall::max_active) does not take,
+    /// or one for a probe that is no return probe.
+    MaxActive,
+
+    /// A number of active calls was given to a kernel that may not know of it (before Linux
+    /// 4.17, or sysfs is not mounted).
+    MaxActiveUnsupported,
 
     /// `BPF_OBJ_PIN` failed.
     #[non_exhaustive]
@@ -164,6 +171,8 @@ impl Error {
             Refusal::SameFunction => Error::SameFunction { symbol },
             Refusal::Descriptors { needed, free } => Error::Descriptors { needed, free },
             Refusal::NoMemory => Error::NoMemory,
+            Refusal::MaxActive => Error::MaxActive,
+            Refusal::MaxActiveUnsupported => Error::MaxActiveUnsupported,
             Refusal::Pin(_) => Error::Pin { errno },
             Refusal::Close(_) => Error::Close { errno },
         }
@@ -204,6 +213,8 @@ impl Error {
             Error::SameFunction { .. } => Refusal::SameFunction,
             Error::Descriptors { needed, free } => Refusal::Descriptors { needed, free },
             Error::NoMemory => Refusal::NoMemory,
+            Error::MaxActive => Refusal::MaxActive,
+            Error::MaxActiveUnsupported => Refusal::MaxActiveUnsupported,
             Error::Pin { errno } => Refusal::Pin(Errno(errno)),
             Error::Close { errno } => Refusal::Close(Errno(errno)),
         };

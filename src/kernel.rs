@@ -6,14 +6,46 @@ pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod stubs;
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) mod symbols;
 pub(crate) mod tracefs;
 
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
+use tracefs::Line;
+
 use crate::resolve::search::RuledOut;
 use stubs::Stubs;
+
+/// Which kind of probe is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// At a function's return, not at its entry.
+    pub(crate) retprobe: bool,
+    /// How many calls a return probe watches at a time; 0 is the kernel's default.
+    #[cfg(feature = "more")]
+    pub(crate) max_active: u32,
+}
+
+impl Kind {
+    pub(crate) const ENTRY: Self = Self {
+        retprobe: false,
+        #[cfg(feature = "more")]
+        max_active: 0,
+    };
+
+    /// Adds what a line of `kprobe_events` begins with.
+    fn add_to(self, line: &mut Line) {
+        #[cfg(feature = "more")]
+        if self.max_active != 0 {
+            line.add(b"r");
+            line.add_number(self.max_active.into());
+            line.add(b":");
+            return;
+        }
+        line.add(if self.retprobe { b"r:" } else { b"p:" });
+    }
+}
 
 /// What the process remembers of the kernel.
 ///

@@ -40,9 +40,25 @@ impl Ksyscall {
     ///
     /// The kernel keeps return addresses for a limited number of calls in progress
     /// at a time, 10, or two for each CPU if that is more (`register_kretprobe()` in
-    /// kernel/kprobes.c): returns beyond that are not seen.
+    /// kernel/kprobes.c): returns beyond that are not seen. [`Ksyscall::max_active`] makes
+    /// it more, and [`Link::missed`] counts them.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
+        self
+    }
+
+    /// How many calls in progress at a time a return probe watches: 1 to 4096
+    /// (`KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c), or 0 for the kernel's own
+    /// number, which is the default.
+    ///
+    /// Each takes 64 bytes of kernel memory on x86_64 for as long as the program is attached
+    /// (docs/returns.md). Such a probe can only be had from tracefs, of Linux 4.17 and later,
+    /// which takes root in most systems. An entry of `kprobe_events` goes with it: dropping or
+    /// detaching the link removes it; of a link that was pinned, forgotten or turned into a
+    /// descriptor it is removed by the next such attach once this process has ended and
+    /// nothing is attached to it any more.
+    pub const fn max_active(mut self, calls: u32) -> Self {
+        self.options.max_active = calls;
         self
     }
 
@@ -81,7 +97,9 @@ impl Ksyscall {
     /// - [`Error::KernelSymbols`]: whether the function is the call's own could not be read;
     /// - [`Error::NoReturnProbe`]: it allows none at the function's return;
     /// - [`Error::LinkCreate`], [`Error::SetBpf`]: it does not take the program;
-    /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15.
+    /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15;
+    /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: a number that
+    ///   [`Ksyscall::max_active`] does not take, or not there.
     ///
     /// Nothing is left attached or open.
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {

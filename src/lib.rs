@@ -45,12 +45,12 @@
 #[cfg(not(any(feature = "std", feature = "capi")))]
 compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 extern crate alloc;
 
 mod attach;
 mod attachment;
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 mod attachments;
 #[cfg(feature = "std")]
 mod batch;

@@ -50,6 +50,23 @@ impl Link {
         self.is_reached
     }
 
+    /// How many of the function's entries, or returns, the kernel missed since the program
+    /// was attached. None if it does not say so: before Linux 6.7 it does only with
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and to who may read tracefs.
+    ///
+    /// A return is missed if too many calls are in progress (see
+    /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), an entry if another probe's handler
+    /// makes the call. The kernel counts without a lock, so a few may be missing in the
+    /// number. Not in it are runs that the kernel leaves out because another BPF program
+    /// runs on the same CPU (`recursion_misses` of `struct bpf_prog_info`), nor returns where
+    /// an old kernel's `kprobe_profile` tells (Debian's 5.10 and 6.1 have them there).
+    ///
+    /// Source: `bpf_link_info.perf_event.kprobe.missed` of include/uapi/linux/bpf.h, and
+    /// tracefs's `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
+    pub fn missed(&self) -> Option<u64> {
+        self.attachment.missed()
+    }
+
     /// Detaches the program, like dropping, and says whether that went well.
     ///
     /// # Errors

@@ -32,19 +32,25 @@ pub(crate) enum Refusal {
     /// A cookie, on a kernel that has none.
     CookieUnsupported,
     /// `BPF_LINK_CREATE` of a kprobe.multi link.
-    #[cfg(feature = "many")]
+    #[cfg(feature = "more")]
     MultiLink(Errno),
     /// A function that ftrace cannot trace, for a kprobe.multi link.
-    #[cfg(feature = "many")]
+    #[cfg(feature = "more")]
     NotTraceable,
     /// Another cookie for a function that another call of the list has.
-    #[cfg(feature = "many")]
+    #[cfg(feature = "more")]
     SameFunction,
     /// Fewer descriptors can be opened than it takes.
-    #[cfg(feature = "many")]
+    #[cfg(feature = "more")]
     Descriptors { needed: usize, free: usize },
-    #[cfg(feature = "many")]
+    #[cfg(feature = "more")]
     NoMemory,
+    /// A number of calls to watch that no probe takes.
+    #[cfg(feature = "more")]
+    MaxActive,
+    /// A number of calls to watch, on a kernel that may not know of it.
+    #[cfg(feature = "more")]
+    MaxActiveUnsupported,
     /// `BPF_OBJ_PIN`.
     #[cfg(feature = "std")]
     Pin(Errno),
@@ -112,16 +118,20 @@ impl Refusal {
             | Refusal::LinkCreate(errno)
             | Refusal::SetBpf(errno)
             | Refusal::Close(errno) => errno,
-            #[cfg(feature = "many")]
+            #[cfg(feature = "more")]
             Refusal::MultiLink(errno) => errno,
-            #[cfg(feature = "many")]
+            #[cfg(feature = "more")]
             Refusal::NotTraceable => Errno(libc::EOPNOTSUPP),
-            #[cfg(feature = "many")]
+            #[cfg(feature = "more")]
             Refusal::SameFunction => Errno(libc::EEXIST),
-            #[cfg(feature = "many")]
+            #[cfg(feature = "more")]
             Refusal::Descriptors { .. } => Errno(libc::EMFILE),
-            #[cfg(feature = "many")]
+            #[cfg(feature = "more")]
             Refusal::NoMemory => Errno(libc::ENOMEM),
+            #[cfg(feature = "more")]
+            Refusal::MaxActive => Errno(libc::EINVAL),
+            #[cfg(feature = "more")]
+            Refusal::MaxActiveUnsupported => Errno(libc::EOPNOTSUPP),
             #[cfg(feature = "std")]
             Refusal::Pin(errno) => errno,
         }

@@ -181,7 +181,7 @@ STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 # and its libbpfs, and that of the thread sanitizer.
 KERNELS = ["bullseye", "bookworm", "trixie"]
 LIBBPFS = ["bullseye", "bookworm", "lto", "bound", "trixie"]
-RUST_KERNELS = ["bookworm", "trixie"]
+RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]

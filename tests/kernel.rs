@@ -9,8 +9,11 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use aya::Ebpf;
 use aya::maps::Array;
@@ -59,6 +62,59 @@ fn umount2(times: usize) {
     }
 }
 
+/// Threads that sleep in one call, ppoll(2), which nothing else here makes.
+struct Sleepers {
+    threads: Vec<thread::JoinHandle<libc::c_long>>,
+    waker: UnixStream,
+}
+
+impl Sleepers {
+    /// Returns when all of them are blocked in the call.
+    fn asleep(count: usize) -> Self {
+        let (socket, waker) = UnixStream::pair().unwrap();
+        let socket = Arc::new(socket);
+        let (sender, receiver) = mpsc::channel();
+        let start = |_| {
+            let (socket, sender) = (socket.clone(), sender.clone());
+            let sleep = move || {
+                // SAFETY: it has no arguments.
+                sender.send(unsafe { libc::gettid() }).unwrap();
+                let mut file =
+                    libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+                let (files, forever) = (&raw mut file, std::ptr::null::<libc::timespec>());
+                // SAFETY: the kernel writes to `file`, and there are no times and no signals.
+                unsafe { libc::syscall(libc::SYS_ppoll, files, 1, forever, forever, 8) }
+            };
+            thread::Builder::new().stack_size(32 << 10).spawn(sleep).unwrap()
+        };
+        let threads: Vec<_> = (0..count).map(start).collect();
+        for id in receiver.iter().take(count) {
+            // The call of a task that does not run (proc_pid_syscall(5)).
+            let path = format!("/proc/self/task/{id}/syscall");
+            let call = format!("{} ", libc::SYS_ppoll);
+            while !fs::read_to_string(&path).unwrap().starts_with(&call) {
+                thread::yield_now();
+            }
+        }
+        Self { threads, waker }
+    }
+
+    /// Ends their call, and waits until it has returned, with 1.
+    fn wake(mut self) {
+        io::Write::write_all(&mut self.waker, b"!").unwrap();
+        for thread in self.threads {
+            assert_eq!(thread.join().unwrap(), 1);
+        }
+    }
+}
+
+/// Linux 6.7 says of a link how many runs of its probe were missed.
+fn links_tell_what_was_missed() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(7))
+}
+
 fn open_fds() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
@@ -100,6 +156,103 @@ fn kernel_runs_a_return_probe_with_the_result() {
     assert_eq!(probe.hits(3), 2);
     assert_eq!(probe.returned(3), -i64::from(libc::ENOENT));
     link.detach().unwrap();
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_returns_of_1000_sleepers_are_all_seen() {
+    let probe = Probe::load();
+    let ppoll = Ksyscall::new("ppoll").unwrap().retprobe(true);
+    drop(ppoll.attach(&probe.program).unwrap());
+    let (fds, events) = (open_fds(), kprobe_events());
+    for (cookie, max_active) in [(9, 1000), (10, 4096)] {
+        let call = ppoll.cookie(cookie.into()).max_active(max_active);
+        let link = call.attach(&probe.program).unwrap();
+        assert!(kprobe_events().contains(&format!("r{max_active}:ksyscall/p")));
+        Sleepers::asleep(1000).wake();
+        assert_eq!(probe.hits(cookie), 1000);
+        assert_eq!(probe.returned(cookie), 1);
+        assert_eq!(link.missed(), Some(0));
+        link.detach().unwrap();
+        assert_eq!((open_fds(), kprobe_events()), (fds, events.clone()));
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_tells_how_many_returns_it_missed() {
+    let probe = Probe::load();
+    let ppoll = Ksyscall::new("ppoll").unwrap().retprobe(true);
+    let few = ppoll.cookie(11).attach(&probe.program).unwrap();
+    let more = ppoll.cookie(12).max_active(100).attach(&probe.program).unwrap();
+    let entries = Ksyscall::new("ppoll").unwrap().cookie(13).attach(&probe.program).unwrap();
+    Sleepers::asleep(1000).wake();
+    assert_eq!(probe.hits(12), 100);
+    assert_eq!(probe.hits(13), 1000);
+    assert!((1..100).contains(&probe.hits(11)), "{}", probe.hits(11));
+    // The kernel counts without a lock: two CPUs at a time may count one.
+    let missed = more.missed().unwrap();
+    assert!((800..=900).contains(&missed), "{missed} of 900");
+    if links_tell_what_was_missed() {
+        let (missed, most) = (few.missed().unwrap(), 1000 - probe.hits(11));
+        assert!((most - 100..=most).contains(&missed), "{missed} of {most}");
+        assert_eq!(entries.missed(), Some(0));
+    } else {
+        assert_eq!((few.missed(), entries.missed()), (None, None));
+    }
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_numbers_of_calls_to_watch_that_are_none_are_told() {
+    let probe = Probe::load();
+    drop(probe.attach("umount2", 1).unwrap());
+    let (fds, events) = (open_fds(), kprobe_events());
+    let entry = Ksyscall::new("umount2").unwrap();
+    let exit = entry.retprobe(true);
+    for wrong in [entry.max_active(1), exit.max_active(4097), exit.max_active(u32::MAX)] {
+        let error = wrong.attach(&probe.program).unwrap_err();
+        assert!(matches!(error, Error::MaxActive), "{error}");
+        assert_eq!(error.errno(), libc::EINVAL);
+        assert!(error.to_string().contains("1 to 4096"), "{error}");
+    }
+    // The kernel's own number is no number, and of an entry, too.
+    drop(entry.max_active(0).attach(&probe.program).unwrap());
+    let unknown = Ksyscall::new("frobnicate").unwrap().retprobe(true).max_active(100);
+    let error = unknown.attach(&probe.program).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    let no_program = fs::File::open("/dev/null").unwrap();
+    assert!(exit.max_active(100).attach(&no_program).is_err());
+    drop(no_program);
+    assert_eq!((open_fds(), kprobe_events()), (fds, events));
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_entries_of_watched_calls_go_when_nothing_holds_them() {
+    let probe = Probe::load();
+    let before = kprobe_events();
+    let path = format!("/sys/fs/bpf/ksyscall-watched-{}", std::process::id());
+    let call = Ksyscall::new("umount2").unwrap().retprobe(true).cookie(14).max_active(20);
+    let link = call.attach(&probe.program).unwrap();
+    link.pin(&path).unwrap();
+    link.detach().unwrap();
+    umount2(1);
+    assert_eq!(probe.hits(14), 1, "the pin holds it");
+    assert!(kprobe_events().contains(":ksyscall/p"));
+    fs::remove_file(path).unwrap();
+    // The kernel frees an unlinked pin later; nothing tells when it has. This process lives,
+    // so that its entry is not cleaned up.
+    let mut calls = 1;
+    while probe.hits(14) == calls {
+        umount2(1);
+        calls += 1;
+        assert!(calls < 1_000_000, "still attached");
+    }
+    while kprobe_events() != before {
+        // Removes what is not in use; until the event is gone too, that is refused (EBUSY).
+        _ = fs::write("/sys/kernel/tracing/kprobe_events", "");
+    }
 }
 
 #[test]
@@ -395,6 +548,10 @@ fn kernel_without_a_pmu_is_probed_by_tracefs() {
     }
     let no_program = fs::File::open("/dev/null").unwrap();
     assert!(Ksyscall::new("umount2").unwrap().attach(&no_program).is_err());
+    let many = Ksyscall::new("umount2").unwrap().retprobe(true).max_active(100);
+    let error = many.attach(&probe.program).unwrap_err();
+    assert!(matches!(error, Error::MaxActiveUnsupported), "{error}");
+    assert_eq!(error.errno(), libc::EOPNOTSUPP);
     assert_eq!(kprobe_events(), before);
 }
 

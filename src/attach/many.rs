@@ -11,7 +11,7 @@ use super::{Options, is_right, multi_link, perf_link, probe};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::kernel::symbols::Symbols;
-use crate::kernel::{LEARNT, tracefs};
+use crate::kernel::{Kind, LEARNT, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
@@ -238,7 +238,8 @@ impl Many {
         if self.kind.is_some() {
             return Ok(());
         }
-        let event = probe::probe_symbol(symbol, self.retprobe)?.ok_or(Refusal::NotFound)?;
+        let event = probe::probe_symbol(symbol, Kind { retprobe: self.retprobe, ..Kind::ENTRY })?
+            .ok_or(Refusal::NotFound)?;
         self.attach_to(index, event)
     }
 

@@ -8,7 +8,7 @@ use errno::Errno;
 
 use crate::attachment::Attachment;
 use crate::kernel::pmu::Pmu;
-use crate::kernel::tracefs;
+use crate::kernel::{Kind, tracefs};
 use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys;
@@ -24,12 +24,14 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
 #[inline(never)]
-pub(crate) fn probe_symbol(symbol: &Symbol, retprobe: bool) -> Result<Option<Attachment>, Refusal> {
+pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Refusal> {
     let backend = Backend::find();
-    match backend.open(symbol, 0, retprobe) {
+    #[cfg(feature = "more")]
+    let backend = backend.that_has(kind)?;
+    match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),
         Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
-        Err(Refusal::Probe(errno)) => explain(backend, symbol, retprobe, errno),
+        Err(Refusal::Probe(errno)) => explain(backend, symbol, kind, errno),
         Err(refusal) => Err(refusal),
     }
 }
@@ -40,11 +42,11 @@ pub(crate) fn probe_symbol(symbol: &Symbol, retprobe: bool) -> Result<Option<Att
 fn explain(
     backend: Backend,
     symbol: &Symbol,
-    retprobe: bool,
+    kind: Kind,
     errno: Errno,
 ) -> Result<Option<Attachment>, Refusal> {
-    if retprobe {
-        match backend.open(symbol, 0, false) {
+    if kind.retprobe {
+        match backend.open(symbol, 0, Kind::ENTRY) {
             Ok(_) => return Err(Refusal::Probe(errno)),
             Err(Refusal::Probe(Errno(libc::EINVAL))) => {}
             Err(Refusal::Probe(_)) => return Ok(None),
@@ -52,8 +54,8 @@ fn explain(
         }
     }
     if let Some(offset) = AFTER_FTRACE_SITE {
-        match backend.open(symbol, offset, false) {
-            Ok(_) if retprobe => return Err(Refusal::NoReturnProbe),
+        match backend.open(symbol, offset, Kind::ENTRY) {
+            Ok(_) if kind.retprobe => return Err(Refusal::NoReturnProbe),
             Ok(event) => return Ok(Some(event)),
             Err(Refusal::Probe(Errno(libc::ENOENT))) => return Ok(None),
             Err(Refusal::Probe(_)) => {}
@@ -78,18 +80,29 @@ impl Backend {
         Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
     }
 
-    fn open(self, symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Attachment, Refusal> {
+    /// Only tracefs lets say how many calls a return probe watches, since Linux 4.12. Before,
+    /// it makes another entry of such a line; kernels with a PMU (4.17) are newer.
+    #[cfg(feature = "more")]
+    fn that_has(self, kind: Kind) -> Result<Self, Refusal> {
+        match self {
+            _ if kind.max_active == 0 => Ok(self),
+            Backend::Pmu(_) => Ok(Backend::Tracefs),
+            Backend::Tracefs => Err(Refusal::MaxActiveUnsupported),
+        }
+    }
+
+    fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Attachment, Refusal> {
         match self {
             Backend::Pmu(pmu) => {
-                let (kind, config) = (pmu.kind, pmu.config(retprobe));
-                match sys::perf_event_open_kprobe(kind, config, symbol.as_c_str(), offset) {
+                let config = pmu.config(kind.retprobe);
+                match sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset) {
                     Ok(fd) => Ok(Attachment { fd, entry: None }),
                     Err(errno @ Errno(libc::ENOENT | libc::EINVAL)) => Err(Refusal::Probe(errno)),
                     Err(errno) => Err(Refusal::Event(errno)),
                 }
             }
             Backend::Tracefs => {
-                let entry = tracefs::Entry::new(symbol, offset, retprobe)?;
+                let entry = tracefs::Entry::new(symbol, offset, kind)?;
                 Ok(Attachment { fd: entry.open_event()?, entry: Some(entry) })
             }
         }
@@ -102,7 +115,7 @@ mod tests {
     use crate::resolve::SyscallName;
     use crate::resolve::conventions::CONVENTIONS;
     use crate::resolve::table;
-    use crate::sys::fake::{Answer, Kernel, refused};
+    use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     fn symbol() -> Symbol {
         let name = SyscallName::new("openat").unwrap();
@@ -115,7 +128,7 @@ mod tests {
         retprobe: bool,
     ) -> (Result<Option<i32>, Refusal>, Vec<String>) {
         let (opened, calls) = Kernel { kprobe, ..Kernel::new() }.run(|| {
-            let opened = super::probe_symbol(&symbol(), retprobe);
+            let opened = super::probe_symbol(&symbol(), Kind { retprobe, ..Kind::ENTRY });
             opened.map(|event| event.map(|event| event.fd.into_raw()))
         });
         let is_probe =
@@ -169,5 +182,32 @@ mod tests {
         let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
         assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::ENODEV));
         assert_eq!(calls.len(), 3);
+    }
+
+    const MANY: Kind = Kind { retprobe: true, max_active: 100 };
+
+    #[test]
+    fn many_returns_are_watched_by_tracefs() {
+        const FILES: &[(&str, &str)] =
+            &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
+        let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }.run(|| {
+            let Attachment { fd, entry } = super::probe_symbol(&symbol(), MANY).unwrap().unwrap();
+            entry.unwrap().leave();
+            fd.into_raw()
+        });
+        assert_eq!(opened, 10);
+        let line = calls.iter().find(|call| call.starts_with("write ")).unwrap();
+        assert!(line.starts_with("write r100:ksyscall/p"), "{line}");
+        assert!(line.ends_with(&format!(" {}\n", symbol())), "{line}");
+        assert_eq!(calls.iter().filter(|call| call.starts_with("tracepoint ")).count(), 1);
+        assert!(!calls.iter().any(|call| call.starts_with("kretprobe ")), "{calls:?}");
+    }
+
+    /// An old kernel would make an entry of another name.
+    #[test]
+    fn many_returns_are_not_asked_of_a_kernel_that_may_not_know_it() {
+        let refused = Backend::Tracefs.that_has(MANY);
+        assert!(matches!(refused, Err(Refusal::MaxActiveUnsupported)));
+        assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 }

@@ -1,5 +1,6 @@
-//! Probes on kernels without a kprobe PMU (before Linux 4.17): a line written to
-//! tracefs's `kprobe_events` makes a tracepoint, which a perf event is opened on.
+//! Probes on kernels without a kprobe PMU (before Linux 4.17), and return probes that watch
+//! a number of calls at a time: a line written to tracefs's `kprobe_events` makes a
+//! tracepoint, which a perf event is opened on.
 //!
 //! An entry outlives its process if that is killed, so its name tells whose it
 //! is, and whoever adds an entry first removes those of dead processes. The
@@ -12,9 +13,12 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use errno::Errno;
 
+use super::Kind;
 use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
+#[cfg(feature = "more")]
+use crate::text::parts;
 use crate::text::{Text, cut, number};
 
 /// A path in tracefs, or a line for `kprobe_events`.
@@ -82,13 +86,13 @@ impl Entry {
     ///
     /// # Errors
     /// [`Refusal::Probe`] if it is the probe that the kernel does not take.
-    pub(crate) fn new(symbol: &Symbol, offset: u64, retprobe: bool) -> Result<Self, Refusal> {
+    pub(crate) fn new(symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Refusal> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         remove_entries_of_the_dead(&events);
         loop {
             let name = EntryName::next();
             let mut line = Line::new();
-            line.add(if retprobe { b"r:" } else { b"p:" });
+            kind.add_to(&mut line);
             name.add_to(&mut line);
             line.add(b" ");
             line.add(symbol.as_bytes());
@@ -108,6 +112,11 @@ impl Entry {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(name: EntryName) -> Self {
+        Self(name)
+    }
+
     /// Opens a perf event on the entry's tracepoint.
     pub(crate) fn open_event(&self) -> Result<Fd, Refusal> {
         let mut file = Line::new();
@@ -118,6 +127,26 @@ impl Entry {
             .and_then(|id| sys::read_number(id.as_c_str(), b""))
             .map_err(failed("read the event's id"))?;
         sys::perf_event_open_tracepoint(id).map_err(failed("perf_event_open of the event"))
+    }
+
+    /// How often the kernel missed the function's entry or return: the last column of the
+    /// entry's line in `kprobe_profile`.
+    #[cfg(feature = "more")]
+    pub(crate) fn missed(&self) -> Option<u64> {
+        let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
+        let mut name = Line::new();
+        self.0.add_to(&mut name);
+        let (_, name) = cut(name.as_bytes(), b'/');
+        let mut missed = None;
+        sys::for_each_line(&file, &mut |line| {
+            let mut columns = parts(line, b' ');
+            if columns.next() == Some(name) {
+                missed = columns.nth(1).and_then(|column| number(column, 10));
+            }
+            missed.is_some()
+        })
+        .ok()?;
+        missed
     }
 
     /// Leaves the entry in the kernel; it goes when this process is dead and
@@ -196,7 +225,7 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
 }
 
 /// The file that names the functions which ftrace can trace.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) fn find_traceable() -> Result<Line, Errno> {
     find(b"/available_filter_functions")
 }

@@ -40,22 +40,28 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
             (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
         }
         Refusal::CookieUnsupported => (b"a BPF cookie needs Linux 5.15", b""),
-        #[cfg(feature = "many")]
+        #[cfg(feature = "more")]
         Refusal::MultiLink(errno) => {
             (b"bpf(BPF_LINK_CREATE) of a kprobe.multi link: !", multi_hint(errno))
         }
-        #[cfg(feature = "many")]
+        #[cfg(feature = "more")]
         Refusal::NotTraceable => {
             (b"$ cannot be traced by ftrace, which a program for kprobe.multi needs", b"")
         }
-        #[cfg(feature = "many")]
+        #[cfg(feature = "more")]
         Refusal::SameFunction => {
             (b"$ serves an earlier call of the list too, which has another cookie", b"")
         }
-        #[cfg(feature = "many")]
+        #[cfg(feature = "more")]
         Refusal::Descriptors { needed, free } => return say_descriptors(needed, free, out),
-        #[cfg(feature = "many")]
+        #[cfg(feature = "more")]
         Refusal::NoMemory => (b"no memory", b""),
+        #[cfg(feature = "more")]
+        Refusal::MaxActive => (b"max_active is 1 to 4096, and for return probes only", b""),
+        #[cfg(feature = "more")]
+        Refusal::MaxActiveUnsupported => {
+            (b"max_active needs Linux 4.17, and sysfs: there is no kprobe PMU", b"")
+        }
         #[cfg(feature = "std")]
         Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),
@@ -116,7 +122,7 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
     out(end);
 }
 
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     let mut text = crate::text::Text::<256>::new();
     text.add(b"it takes ");
@@ -129,7 +135,7 @@ fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     out(text.as_bytes());
 }
 
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 fn multi_hint(errno: Errno) -> &'static [u8] {
     match errno.0 {
         libc::ESRCH => b" (a function that ftrace cannot trace, or of which there are several)",

@@ -130,7 +130,7 @@ pub(crate) fn row(name: &SyscallName) -> Row {
 }
 
 /// Calls `each` with the name of every call of this architecture, in order.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     for_each_row(TABLE, &mut |row| {
         if let Some(name) = SyscallName::checked(row.name()).filter(|_| row.is_served()) {

@@ -68,7 +68,7 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
 
 /// What a program can be loaded for that takes a kprobe.multi link: its
 /// `expected_attach_type`, `enum bpf_attach_type` of include/uapi/linux/bpf.h.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KprobeMulti {
     /// Runs at entry or return (Linux 5.18).
@@ -78,7 +78,7 @@ pub(crate) enum KprobeMulti {
 }
 
 /// `BPF_LINK_CREATE` of a program on many functions at once, with a cookie for each.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -101,7 +101,7 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
 /// The kernel is asked for one on a function whose name cannot be read. It looks at the
 /// program first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so that
 /// EFAULT is for the right one, and nothing is ever attached.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
     const NO_NAME: usize = size_of::<usize>();
     // SAFETY: no process has anything at that address, so that the kernel reads nothing.
@@ -111,7 +111,7 @@ pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool 
 
 /// # Safety
 /// `symbols` are addresses of C strings, or of nothing. There are as many cookies, or none.
-#[cfg(feature = "many")]
+#[cfg(feature = "more")]
 unsafe fn kprobe_multi(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -161,4 +161,48 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     let attr = Attr { pathname: path.as_ptr() as usize as u64, bpf_fd: fd, file_flags: 0 };
     // SAFETY: `path` is a C string.
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
+}
+
+/// How often the kernel missed the entry or return that a link's program is attached to;
+/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+#[cfg(feature = "more")]
+pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+    const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
+    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+    const BPF_PERF_EVENT_KPROBE: u32 = 3;
+    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
+    /// `struct { } info` of `union bpf_attr`.
+    #[repr(C)]
+    struct Attr {
+        bpf_fd: c_int,
+        info_len: u32,
+        info: u64,
+    }
+    /// `struct bpf_link_info` up to `perf_event.kprobe.missed`.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Info {
+        kind: u32,
+        id: u32,
+        program_id: u32,
+        padding: u32,
+        event_kind: u32,
+        event_padding: u32,
+        function: u64,
+        function_len: u32,
+        offset: u32,
+        address: u64,
+        missed: u64,
+    }
+    const _: () = assert!(size_of::<Attr>() == 16 && size_of::<Info>() == 56);
+    let mut info = Info::default();
+    let len = size_of::<Info>() as u32;
+    let mut attr = Attr { bpf_fd: fd, info_len: len, info: &raw mut info as usize as u64 };
+    let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
+    // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`.
+    unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
+    let is_probe = info.kind == BPF_LINK_TYPE_PERF_EVENT
+        && matches!(info.event_kind, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE);
+    // An older kernel says of how much it has.
+    (is_probe && attr.info_len == len).then_some(info.missed)
 }

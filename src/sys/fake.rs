@@ -8,8 +8,9 @@ use errno::Errno;
 /// What a call is answered with.
 pub(crate) type Answer = Result<usize, Errno>;
 
-/// The kernel's files, and answers to the calls of an attach. Each call is recorded.
+/// Files of sysfs, and answers to the calls of an attach. Each call is recorded.
 pub(crate) struct Kernel {
+    /// Name and content; a name that begins with `*` is the end of one.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
@@ -17,9 +18,11 @@ pub(crate) struct Kernel {
     pub(crate) link_create: fn(i32) -> Answer,
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
+    /// `BPF_OBJ_GET_INFO_BY_FD`: the 64-bit words of the link's, as many as the kernel has.
+    pub(crate) link_info: &'static [u64],
     pub(crate) calls: Vec<String>,
-    /// How much of the file that was opened last has been read.
-    pub(crate) position: usize,
+    /// How much of the file has been read that was opened last.
+    pub(crate) offset: usize,
 }
 
 /// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
@@ -39,8 +42,9 @@ impl Kernel {
             kprobe: |_, _, _| refused(libc::ENOENT),
             link_create: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
+            link_info: &[],
             calls: Vec::new(),
-            position: 0,
+            offset: 0,
         }
     }
 
@@ -51,6 +55,14 @@ impl Kernel {
         (result, KERNEL.take().unwrap().calls)
     }
 
+    fn file(&self, name: &str) -> Answer {
+        let is_it = |known: &str| match known.strip_prefix('*') {
+            Some(end) => name.ends_with(end),
+            None => name == known,
+        };
+        self.files.iter().position(|file| is_it(file.0)).ok_or(Errno(libc::ENOENT))
+    }
+
     fn answer(&mut self, number: c_long, [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
             // SAFETY: where the kernel takes a C string the library gives it one.
@@ -58,15 +70,19 @@ impl Kernel {
         };
         let (call, answer) = match number {
             libc::SYS_openat => {
-                let found = self.files.iter().position(|file| file.0 == text(b));
-                self.position = 0;
-                let fd = found.map(|index| 100 + index).ok_or(Errno(libc::ENOENT));
-                ("open".to_owned(), fd)
+                self.offset = 0;
+                ("open".to_owned(), self.file(text(b)).map(|index| 100 + index))
+            }
+            libc::SYS_faccessat2 => ("access".to_owned(), self.file(text(b))),
+            libc::SYS_write => {
+                // SAFETY: the library has `c` bytes there.
+                let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
+                (format!("write {}", String::from_utf8_lossy(line)), Ok(c))
             }
             libc::SYS_read => {
-                let rest = &self.files[a - 100].1.as_bytes()[self.position..];
-                let bytes = &rest[..rest.len().min(c)];
-                self.position += bytes.len();
+                let content = &self.files[a - 100].1.as_bytes()[self.offset..];
+                let bytes = &content[..content.len().min(c)];
+                self.offset += bytes.len();
                 // SAFETY: the library gives room for `c` bytes.
                 unsafe {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())
@@ -79,6 +95,13 @@ impl Kernel {
                 unsafe { (a as *mut u32).write(1) };
                 ("getcpu".to_owned(), Ok(0))
             }
+            // Only a tracepoint's type is this number.
+            // SAFETY: a `perf_event_attr` begins with it.
+            libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
+                // SAFETY: `config` is its third field.
+                let id = unsafe { *(a as *const u64).add(1) };
+                (format!("tracepoint {id}"), Ok(10))
+            }
             libc::SYS_perf_event_open => {
                 // SAFETY: it is a `perf_event_attr`: `config` is its third field's, `config1`
                 // stands after seven more numbers.
@@ -89,6 +112,18 @@ impl Kernel {
                 let (symbol, is_return) = (text(symbol as usize), config & 1 != 0);
                 let kind = if is_return { "kretprobe" } else { "kprobe" };
                 (format!("{kind} {symbol} on {c}"), (self.kprobe)(symbol, is_return, c))
+            }
+            // BPF_OBJ_GET_INFO_BY_FD
+            libc::SYS_bpf if a == 15 => {
+                let known = self.link_info;
+                // SAFETY: `info` begins with the fd, the length, and where it goes.
+                unsafe {
+                    let (len, info) = ((b as *mut u32).add(1), *(b as *const u64).add(1));
+                    *len = (*len).min(8 * known.len() as u32);
+                    let count = *len as usize / 8;
+                    core::ptr::copy_nonoverlapping(known.as_ptr(), info as *mut u64, count);
+                }
+                ("info".to_owned(), if known.is_empty() { refused(libc::EINVAL) } else { Ok(0) })
             }
             libc::SYS_bpf => {
                 // SAFETY: `link_create` begins with the program's fd.

@@ -1,0 +1,101 @@
+"""Measures how many of a call's returns each way to probe them sees while 1,000 threads sleep
+in it, on three kernels, and makes the tables of docs/returns.md.
+
+    python3 -m testing.returns [SUITE]...
+
+SUITEs are those of which the tables are made anew; the page keeps the others.
+"""
+
+import sys
+
+from testing import build
+from testing.build import BUILD, ROOT
+from testing.packages import Unavailable, say
+from testing.targets import SUITES
+from testing.vm import Failure, Machine, end_by_signals
+
+PAGE = ROOT / "docs/returns.md"
+KERNELS = ["bookworm", "trixie", "sid"]
+TASKS, ROUNDS, COPIES = 1000, 31, 32
+HEAD = """\
+| way | returns | cookie | result | lost: link | lost: profile | first, kB | each more, kB | attach | detach |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+NAMES = {22: "EINVAL", 95: "EOPNOTSUPP"}
+# What the program prints of each way.
+FIELDS = ["way", "error", "refused", "returns", "cookies", "results", "missed_link", "missed_profile",
+          "first", "each", "attach", "detach"]
+
+
+def programs():
+    say("building the programs that measure")
+    out = BUILD / "benches"
+    out.mkdir(parents=True, exist_ok=True)
+    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "benches/returns.c",
+              "-o", out / "returns", "-lbpf")
+    return out / "returns", build.bpf("benches/returns.bpf.c", out / "returns.bpf.o")
+
+
+def measure(suite):
+    """What the program prints on that kernel."""
+    with Machine(suite) as machine:
+        for file in programs():
+            machine.put(file, f"/{file.name}")
+        say(f"measuring on the kernel of {suite}")
+        [outcome] = machine.run([f"exec /returns /returns.bpf.o {TASKS} {ROUNDS} {COPIES}"], limit=1800)
+    if outcome.status or outcome.trouble:
+        raise Failure(f"{suite}: exit status {outcome.status}:\n{outcome.output}{outcome.trouble}")
+    return outcome.output
+
+
+def known(number):
+    return "-" if int(number) < 0 else f"{int(number):,}"
+
+
+def named(number):
+    return NAMES.get(int(number), f"errno {number}")
+
+
+def cells(row, first):
+    """A line of the table; `first` is the row whose times all others' are multiples of."""
+    if int(row["error"]):
+        return [row["way"], f"none: {named(row['error'])}", *["-"] * 8]
+    seen = [f"program refused: {named(row['refused'])}", "-"]
+    if not int(row["refused"]):
+        seen = [known(row["cookies"]), known(row["results"])]
+    return [row["way"], known(row["returns"]), *seen, known(row["missed_link"]), known(row["missed_profile"]),
+            *(f"{max(0, int(row[field])):,}" for field in ("first", "each")),
+            *(f"{float(row[field]) / float(first[field]):.1f}" for field in ("attach", "detach"))]
+
+
+def table(said):
+    (kernel, *_), *rows = (line.split("\t") for line in said.splitlines())
+    rows = [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    lines = ["| " + " | ".join(cells(row, rows[0])) + " |\n" for row in rows]
+    return f"Linux {kernel}:\n\n{HEAD}{''.join(lines)}"
+
+
+def with_table(page, suite, text):
+    """The page, with the table between the suite's marks."""
+    marks = f"<!-- {suite} -->\n", f"<!-- end of {suite} -->\n"
+    before, _, rest = page.partition(marks[0])
+    _, found, after = rest.partition(marks[1])
+    if not found:
+        raise ValueError(f"{PAGE}: no place for {suite}")
+    return before + marks[0] + text + marks[1] + after
+
+
+def main():
+    suites = sys.argv[1:] or KERNELS
+    if unknown := [suite for suite in suites if suite not in SUITES or suite not in KERNELS]:
+        sys.exit(f"returns: no such kernel: {' '.join(unknown)}; there are {' '.join(KERNELS)}")
+    end_by_signals()
+    try:
+        for suite in suites:
+            PAGE.write_text(with_table(PAGE.read_text(), suite, table(measure(suite))))
+    except (build.BuildError, Failure, Unavailable) as error:
+        sys.exit(f"returns: {error}")
+
+
+if __name__ == "__main__":
+    main()
