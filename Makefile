@@ -99,6 +99,11 @@ demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual mach
 	scripts/setup demo
 	$(PYTHON) -m testing.demo
 
+.PHONY: bench
+bench: ## measure attaching beside libbpf and others; makes docs/performance.md
+	scripts/setup bench
+	$(PYTHON) -m testing.bench
+
 .PHONY: test
 test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test
@@ -132,6 +137,7 @@ fuzz: ## fuzz the parsers; RUNS=1000000 for more inputs than 20000 a target
 lint: ## check the form of the code
 	scripts/setup lint
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps

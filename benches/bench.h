@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What every contestant does: it loads a program for a kprobe, attaches it to
+ * system calls and destroys the links. A contestant has load(), attach() and
+ * destroy(); those in Rust have the same in rust/src/lib.rs.
+ *
+ *   CONTESTANT kprobe|kretprobe time MORE     the first attach, its destroy, and MORE attaches
+ *   CONTESTANT kprobe|kretprobe count         each once, for `count` to follow
+ *   CONTESTANT kprobe|kretprobe many COUNT    to the first COUNT calls of a list on its input, and
+ *                                             destroys them, one after the other
+ *
+ * The BPF object is in the current folder. One line is printed for each sample:
+ *
+ *   sample contestant=raw probe=kprobe operation=attach unit=ns value=17000000
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "marks.h"
+
+/* What a program is attached to: a call, and the function that serves it. */
+struct target {
+	char call[64], symbol[80];
+};
+
+/* Nothing in the C library makes this call. */
+static const struct target target = { "getpgid", "__x64_sys_getpgid" };
+
+/* Inline, so that as little as can be is counted that is not meant. */
+static inline void mark(enum mark mark)
+{
+	long result;
+	__asm__ volatile("syscall" : "=a"(result) : "a"((long)mark) : "rcx", "r11", "memory");
+}
+
+static inline void die(const char *what)
+{
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
+	exit(1);
+}
+
+static inline long long nanoseconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static inline long page_faults(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+static inline int open_fds(void)
+{
+	int count = 0;
+	DIR *folder = opendir("/proc/self/fd");
+	if (!folder)
+		die("/proc/self/fd");
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* What a contestant has. Each fails by die(). */
+struct link;
+static void load(bool is_return);
+static struct link *attach(const struct target *target, bool is_return);
+static void destroy(struct link *link);
+
+static inline void sample(const char *probe, const char *operation, const char *unit, long long value)
+{
+	printf("sample contestant=%s probe=%s operation=%s unit=%s value=%lld\n",
+	       program_invocation_short_name, probe, operation, unit, value);
+}
+
+/*
+ * RCU's grace periods, for which a destroy waits, are hurried where it is not measured:
+ * there is time for more attaches then.
+ */
+static inline void hurry(bool on)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = open("/sys/kernel/rcu_expedited", O_WRONLY | O_CLOEXEC);
+	if (pwrite(fd, on ? "1" : "0", 1, 0) != 1)
+		die("/sys/kernel/rcu_expedited");
+}
+
+static inline void measure(const char *probe, bool is_return, int count)
+{
+	struct {
+		long long time;
+		long faults;
+	} attaches[count + 1];
+	long long first_destroy = 0;
+
+	/* The pages, the clock and getrusage() are not what is measured. */
+	memset(attaches, 1, sizeof(attaches));
+	hurry(false);
+	nanoseconds();
+	page_faults();
+	for (int i = 0; i <= count; i++) {
+		long faults = page_faults();
+		long long start = nanoseconds();
+		struct link *link = attach(&target, is_return);
+		attaches[i].time = nanoseconds() - start;
+		attaches[i].faults = page_faults() - faults;
+		hurry(i > 0);
+		start = nanoseconds();
+		destroy(link);
+		first_destroy = i ? first_destroy : nanoseconds() - start;
+		hurry(false);
+	}
+	for (int i = 0; i <= count; i++) {
+		sample(probe, i ? "attach" : "first_attach", "ns", attaches[i].time);
+		sample(probe, i ? "attach" : "first_attach", "faults", attaches[i].faults);
+	}
+	sample(probe, "destroy", "ns", first_destroy);
+}
+
+static inline void be_followed(const char *probe, bool is_return)
+{
+	struct link *link;
+	int fds;
+
+	mark(EMPTY);
+	mark(END);
+	mark(FIRST_ATTACH);
+	link = attach(&target, is_return);
+	mark(END);
+	destroy(link);
+	fds = open_fds();
+	mark(ATTACH);
+	link = attach(&target, is_return);
+	mark(END);
+	sample(probe, "attach", "fds", open_fds() - fds);
+	mark(DESTROY);
+	destroy(link);
+	mark(END);
+}
+
+static inline void sample_many(const char *probe, const char *operation, int names, long long value)
+{
+	printf("sample contestant=%s probe=%s operation=%s names=%d unit=ns value=%lld\n",
+	       program_invocation_short_name, probe, operation, names, value);
+}
+
+static inline void measure_many(const char *probe, bool is_return, int count)
+{
+	struct target *targets = calloc((size_t)count, sizeof(*targets));
+	struct link **links = calloc((size_t)count, sizeof(*links));
+	/* libbpf holds two for each link. */
+	const struct rlimit fds = { 2 * (rlim_t)count + 64, 2 * (rlim_t)count + 64 };
+	long long start;
+
+	if (!targets || !links || setrlimit(RLIMIT_NOFILE, &fds))
+		die("memory or descriptors");
+	for (int i = 0; i < count; i++) {
+		if (scanf("%63s", targets[i].call) != 1)
+			die("too few calls on the input");
+		snprintf(targets[i].symbol, sizeof(targets[i].symbol), "__x64_sys_%s", targets[i].call);
+	}
+	start = nanoseconds();
+	for (int i = 0; i < count; i++)
+		links[i] = attach(&targets[i], is_return);
+	sample_many(probe, "attach_many", count, nanoseconds() - start);
+	start = nanoseconds();
+	for (int i = 0; i < count; i++)
+		destroy(links[i]);
+	sample_many(probe, "destroy_many", count, nanoseconds() - start);
+	free(links);
+	free(targets);
+}
+
+int main(int argc, char **argv)
+{
+	bool is_return = argc > 1 && strcmp(argv[1], "kretprobe") == 0;
+
+	if (argc == 4 && strcmp(argv[2], "time") == 0) {
+		load(is_return);
+		measure(argv[1], is_return, atoi(argv[3]));
+	} else if (argc == 3 && strcmp(argv[2], "count") == 0) {
+		load(is_return);
+		be_followed(argv[1], is_return);
+	} else if (argc == 4 && strcmp(argv[2], "many") == 0) {
+		load(is_return);
+		measure_many(argv[1], is_return, atoi(argv[3]));
+	} else {
+		fprintf(stderr, "usage: %s kprobe|kretprobe time MORE | count | many COUNT\n", argv[0]);
+		return 2;
+	}
+	return 0;
+}
+
+#endif

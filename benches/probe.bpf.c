@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the contestants attach. It does nothing, for it is the attaching that is measured. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("kprobe")
+int on_entry(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}
+
+SEC("kretprobe")
+int on_return(void *ctx)
+{
+	(void)ctx;
+	return 0;
+}

@@ -1,0 +1,155 @@
+//! What every contestant does: the counterpart of ../../bench.h, which says what for.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::time::Instant;
+
+use aya::Ebpf;
+use aya::programs::KProbe;
+
+/// The call of each attach, and the function that serves it.
+pub const CALL: &str = "getpgid";
+pub const SYMBOL: &str = "__x64_sys_getpgid";
+
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// What a contestant has.
+pub trait Contestant {
+    type Link;
+    fn attach(&mut self) -> Result<Self::Link>;
+    fn destroy(&mut self, link: Self::Link) -> Result<()>;
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Probe {
+    Kprobe,
+    Kretprobe,
+}
+
+impl Probe {
+    pub fn is_return(self) -> bool {
+        self == Self::Kretprobe
+    }
+
+    /// The program in the BPF object.
+    pub fn program(self) -> &'static str {
+        if self.is_return() { "on_return" } else { "on_entry" }
+    }
+}
+
+/// The object in the current folder.
+pub const OBJECT: &str = "probe.bpf.o";
+
+/// Loads the program with aya; for those that do.
+pub fn load_with_aya(probe: Probe) -> Result<Ebpf> {
+    let mut object = Ebpf::load_file(OBJECT)?;
+    program(&mut object, probe)?.load()?;
+    Ok(object)
+}
+
+pub fn program(object: &mut Ebpf, probe: Probe) -> Result<&mut KProbe> {
+    Ok(object.program_mut(probe.program()).ok_or("no program")?.try_into()?)
+}
+
+#[derive(Clone, Copy)]
+#[repr(i64)]
+enum Mark {
+    End = 100_000,
+    Empty,
+    FirstAttach,
+    Attach,
+    Destroy,
+}
+
+fn mark(mark: Mark) {
+    // SAFETY: there is no system call of that number.
+    unsafe { libc::syscall(mark as libc::c_long) };
+}
+
+fn page_faults() -> i64 {
+    // SAFETY: all zeros is a valid value, which getrusage fills.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    usage.ru_minflt + usage.ru_majflt
+}
+
+fn open_fds() -> Result<i64> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count().try_into()?)
+}
+
+fn sample(name: &str, probe: &str, operation: &str, unit: &str, value: impl std::fmt::Display) {
+    println!(
+        "sample contestant={name} probe={probe} operation={operation} unit={unit} value={value}"
+    );
+}
+
+/// Hurries what a destroy waits for, where that is not measured.
+fn hurry(on: bool) -> Result<()> {
+    Ok(std::fs::write("/sys/kernel/rcu_expedited", if on { "1" } else { "0" })?)
+}
+
+fn measure(contestant: &mut impl Contestant, name: &str, probe: &str, count: usize) -> Result<()> {
+    // The pages, the clock and getrusage() are not what is measured.
+    let mut attaches = black_box(vec![(1, 1); count + 1]);
+    let mut first_destroy = 0;
+    hurry(false)?;
+    black_box((Instant::now().elapsed(), page_faults()));
+    for (i, (time, faults)) in attaches.iter_mut().enumerate() {
+        let before = page_faults();
+        let start = Instant::now();
+        let link = contestant.attach()?;
+        *time = start.elapsed().as_nanos();
+        *faults = page_faults() - before;
+        hurry(i > 0)?;
+        let start = Instant::now();
+        contestant.destroy(link)?;
+        if i == 0 {
+            first_destroy = start.elapsed().as_nanos();
+        }
+        hurry(false)?;
+    }
+    for (i, (time, faults)) in attaches.iter().enumerate() {
+        let operation = if i == 0 { "first_attach" } else { "attach" };
+        sample(name, probe, operation, "ns", time);
+        sample(name, probe, operation, "faults", faults);
+    }
+    sample(name, probe, "destroy", "ns", first_destroy);
+    Ok(())
+}
+
+fn be_followed(contestant: &mut impl Contestant, name: &str, probe: &str) -> Result<()> {
+    mark(Mark::Empty);
+    mark(Mark::End);
+    mark(Mark::FirstAttach);
+    let link = contestant.attach()?;
+    mark(Mark::End);
+    contestant.destroy(link)?;
+    let fds = open_fds()?;
+    mark(Mark::Attach);
+    let link = contestant.attach()?;
+    mark(Mark::End);
+    sample(name, probe, "attach", "fds", open_fds()? - fds);
+    mark(Mark::Destroy);
+    contestant.destroy(link)?;
+    mark(Mark::End);
+    Ok(())
+}
+
+/// The `main` of a contestant, which `load` makes.
+pub fn run<C: Contestant>(name: &str, load: impl FnOnce(Probe) -> Result<C>) -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let probe = match arguments.first() {
+        Some(&"kprobe") => Probe::Kprobe,
+        Some(&"kretprobe") => Probe::Kretprobe,
+        _ => return Err("usage: kprobe|kretprobe time MORE | count".into()),
+    };
+    match arguments[1..] {
+        ["time", more] => measure(&mut load(probe)?, name, arguments[0], more.parse()?),
+        ["count"] => be_followed(&mut load(probe)?, name, arguments[0]),
+        _ => Err("usage: kprobe|kretprobe time MORE | count".into()),
+    }
+}

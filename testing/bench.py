@@ -1,0 +1,226 @@
+"""Measures attaching and destroying, this library's beside libbpf's and others', and makes
+docs/performance.md of it: `make bench`.
+
+    python3 -m testing.bench [--seconds N] [--report]
+
+The contestants (benches/) take turns in one guest, so that whatever slows the machine slows
+them all. What they printed is kept in build/bench/run.json; --report makes the page of that.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from testing import build, packages
+from testing.build import BUILD, ROOT
+from testing.packages import Unavailable, say
+from testing.targets import ARCHITECTURES, SUITES
+from testing.vm import Failure, Machine, end_by_signals, kvm_works
+
+OUT = BUILD / "bench"
+KERNELS = ["bookworm", "trixie", "sid"]
+# On one alone, for single steps are slow, and a library does the same on each.
+STEPPED_ON = "sid"
+LIBBPF = "sid"
+LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
+# The first is the floor.
+CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
+PROBES = ["kprobe", "kretprobe"]
+# Of each contestant and probe, in each round: the first attach, its destroy, and so many
+# attaches more.
+MORE = 10
+LEAST_ROUNDS, MOST_ROUNDS = 5, 50
+STARTS = 60
+# The guests of testing/vm.py hurry RCU; the last one of a parameter holds, and 0 is the default.
+DEFAULT_RCU = "rcupdate.rcu_expedited=0"
+
+
+# --- What is printed, and what it comes to ---------------------------------------------
+
+def samples(text):
+    """The lines of the contestants: each sample as a dict, its value an int."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("sample "):
+            sample = dict(word.split("=", 1) for word in line.split()[1:])
+            found.append({**sample, "value": int(sample["value"])})
+    return found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median and the quartiles."""
+
+    low: float
+    median: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values):
+        if not values:
+            raise ValueError("no samples")
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0], 1)
+        return cls(*statistics.quantiles(values, n=4, method="inclusive"), len(values))
+
+    def __truediv__(self, number):
+        return Spread(self.low / number, self.median / number, self.high / number, self.count)
+
+
+class Run:
+    """What a run has shown: `about` the machine, and the samples of each kernel."""
+
+    def __init__(self, about, kernels):
+        # The kernels by the version that they say they have.
+        self.about, self.kernels = about, kernels
+
+    def values(self, kernel, **wanted):
+        return [sample["value"] for sample in self.kernels[kernel]
+                if all(sample.get(key) == value for key, value in wanted.items())]
+
+    def spread(self, kernel, **wanted):
+        values = self.values(kernel, **wanted)
+        if not values:
+            raise ValueError(f"no samples on {kernel} of {wanted}")
+        return Spread.of(values)
+
+    def contestants(self):
+        return [name for name in CONTESTANTS
+                if any(sample["contestant"] == name for found in self.kernels.values() for sample in found)]
+
+    def save(self, path):
+        path.write_text(json.dumps({"about": self.about, "kernels": self.kernels}))
+
+    @classmethod
+    def load(cls, path):
+        return cls(**json.loads(path.read_text()))
+
+
+# --- Building and running ------------------------------------------------------------------
+
+def programs():
+    """The guest's files, by their place."""
+    library = build.library()
+    say("building the contestants")
+    OUT.mkdir(parents=True, exist_ok=True)
+    build.run("make", "-s", "-C", "benches", f"OUT={OUT}", f"LIBRARY={library}", f"LIBBPF={build.libbpf(LIBBPF)[0]}")
+    return {**{f"/bench/{name}": OUT / name for name in (*CONTESTANTS, "count", "start", "probe.bpf.o")},
+            # That of the guest is busybox, which loads no library.
+            "/bench/true": Path("/bin/true"), LIBRARY: library / "libksyscall.so.1"}
+
+
+def in_turn(command, contestants=CONTESTANTS):
+    """A command of the guest that is run for every contestant and probe."""
+    return (f"cd /bench || exit; for contestant in {' '.join(contestants)}; do for probe in {' '.join(PROBES)}; do"
+            f" {command} || exit; done; done")
+
+
+def commands(suite):
+    """(what it is, command, whether what it prints counts) in the guest, the rounds last."""
+    yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
+    yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
+    if suite == STEPPED_ON:
+        yield "counting instructions", in_turn("./count steps ./$contestant $probe"), True
+        yield "counting those of a start", (
+            "cd /bench && ./count start plain ./true &&"
+            f" exec ./count start preloaded ./true LD_PRELOAD={LIBRARY}"), True
+    # What the emulator has translated once is quicker.
+    yield "warming up", in_turn("./$contestant $probe time 1"), False
+    for number in range(MOST_ROUNDS):
+        # Each is the first once, and comes behind every other.
+        turn = number % len(CONTESTANTS)
+        yield f"round {number + 1}", in_turn(f"./$contestant $probe time {MORE}",
+                                             CONTESTANTS[turn:] + CONTESTANTS[:turn]), True
+
+
+def measure(suite, files, accel, seconds):
+    """The kernel's version and the samples. The rounds end after so many seconds."""
+    release = SUITES[LIBBPF]
+    steps = list(commands(suite))
+    text, rounds, end = "", 0, 0
+    with Machine(suite, accel=accel, append=DEFAULT_RCU) as machine:
+        for place, file in files.items():
+            machine.put(file, place)
+        machine.roots = [build.libbpf(LIBBPF)[0],
+                         packages.unpack(LIBBPF, "amd64", *release.libraries, "libgcc-s1", "libstdc++6")]
+        say(f"booting the kernel of {suite}")
+        with contextlib.closing(machine.run([command for _, command, _ in steps], 600)) as outcomes:
+            for (what, _, counts), outcome in zip(steps, outcomes, strict=False):
+                if outcome.status or outcome.is_bug:
+                    raise Failure(f"{suite}, {what}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
+                text += outcome.output if counts else ""
+                say(f"{suite}: {what}")
+                if not counts:
+                    end = time.monotonic() + seconds
+                elif end:
+                    rounds += 1
+                    if rounds >= LEAST_ROUNDS and time.monotonic() > end:
+                        break
+    return text.partition("\n")[0], samples(text)
+
+
+# --- What is known without running ---------------------------------------------------------
+
+def about_machine(accel):
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
+    qemu = re.search(r"version ([0-9.]+)", build.run("qemu-system-x86_64", "--version"))[1]
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "accel": accel, "qemu": qemu,
+            "cpu": ARCHITECTURES["amd64"].cpu if accel == "tcg" else "host",
+            "model": model[1] if model else os.uname().machine}
+
+
+def about_libraries(files):
+    """Their sizes in bytes, and how many relocations the loader has to make in each."""
+    libbpf = next(build.libbpf(LIBBPF)[0].glob("usr/lib/*/libbpf.so.1")).resolve()
+    ours = files[LIBRARY].resolve()
+    return {file.name: {"bytes": file.stat().st_size, "relocations": relocations(file)} for file in (ours, libbpf)}
+
+
+def relocations(file):
+    # A line each, which begins with the address.
+    return len(re.findall(r"^[0-9a-f]{8,}", build.run("readelf", "-rW", file), re.M))
+
+
+def about_versions():
+    lock = (ROOT / "benches/rust/Cargo.lock").read_text()
+    crates = {name: re.search(rf'name = "{name}"\nversion = "(.*)"', lock)[1] for name in ("aya", "libbpf-rs")}
+    libbpf = next(build.libbpf(LIBBPF)[0].glob("usr/lib/*/libbpf.so.1")).resolve().name.removeprefix("libbpf.so.")
+    return {**crates, "libbpf": libbpf}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="testing.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=110, help="how long the contestants take turns on a kernel")
+    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
+    arguments = parser.parse_args()
+    end_by_signals()
+    # Imported here, for the tests of this module need no plotting package.
+    from testing import bench_plot, bench_report
+    try:
+        if not arguments.report:
+            files = programs()
+            accel = os.environ.get("KSYSCALL_ACCEL") or (
+                "kvm" if all(kvm_works(suite, ARCHITECTURES["amd64"]) for suite in KERNELS) else "tcg")
+            about = {**about_machine(accel), "libraries": about_libraries(files), "versions": about_versions()}
+            kernels = dict(measure(suite, files, accel, arguments.seconds) for suite in KERNELS)
+            Run(about, kernels).save(OUT / "run.json")
+        run = Run.load(OUT / "run.json")
+        bench_report.PAGE.write_text(bench_report.page(run))
+        bench_plot.draw(run, bench_report.PLOT)
+    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
+        sys.exit(f"bench: {error}")
+    say(f"wrote {bench_report.PAGE.relative_to(ROOT)} and {bench_report.PLOT.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The page of a benchmark's run: docs/performance.md."""
+
+from testing.build import ROOT
+
+PAGE = ROOT / "docs/performance.md"
+PLOT = ROOT / "docs/performance.svg"
+
+TIMED = ["first_attach", "attach", "destroy"]
+OPERATIONS = {"first_attach": "first attach", "attach": "attach", "destroy": "destroy"}
+TITLES = {"raw": "system calls alone", "ksyscall-c": "libksyscall, C", "ksyscall-rust": "ksyscall, Rust",
+          "libbpf": "libbpf", "libbpf-rs": "libbpf-rs", "aya": "aya"}
+PROBES = ["kprobe", "kretprobe"]
+
+
+def row(*cells):
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def table(head, rows):
+    return row(*head) + "|" + "---|" * len(head) + "\n" + "".join(row(*cells) for cells in rows)
+
+
+def milliseconds(spread):
+    return f"{spread.median / 1e6:.1f} ({spread.low / 1e6:.1f} to {spread.high / 1e6:.1f})"
+
+
+def times(run, cell):
+    """A row for each kernel, operation and probe."""
+    for kernel in run.kernels:
+        for operation in TIMED:
+            for probe in PROBES:
+                spreads = {name: run.spread(kernel, contestant=name, probe=probe, operation=operation, unit="ns")
+                           for name in run.contestants()}
+                yield [short(kernel), f"{OPERATIONS[operation]}, {probe}",
+                       *(cell(spread, spreads["raw"]) for spread in spreads.values())]
+
+
+def short(kernel):
+    """The two numbers of a kernel's version by which it is known."""
+    return ".".join(kernel.split(".")[:2])
+
+
+def number(value):
+    return f"{value:,.0f}"
+
+
+def alike(values):
+    """One number if all kernels have it, else that of each."""
+    found = [number(value) for value in values]
+    return found[0] if len(set(found)) == 1 else " / ".join(found)
+
+
+def counts(run):
+    stepped = [kernel for kernel in run.kernels if run.values(kernel, unit="instructions")]
+    for name in run.contestants():
+        for probe in PROBES:
+            def of(unit, operation, kernels=tuple(run.kernels), name=name, probe=probe):
+                return alike([run.spread(kernel, contestant=name, probe=probe, operation=operation, unit=unit).median
+                              for kernel in kernels])
+            yield [TITLES[name], probe,
+                   *(of("syscalls", operation) for operation in TIMED),
+                   *(of("instructions", operation, stepped) for operation in TIMED),
+                   *(of("faults", operation) for operation in TIMED[:2]),
+                   of("fds", "attach")]
+
+
+def starts(run):
+    for kernel in run.kernels:
+        plain, preloaded = (run.spread(kernel, contestant=name, operation="start", unit="ns")
+                            for name in ("plain", "preloaded"))
+        yield [short(kernel), "ms", milliseconds(plain), milliseconds(preloaded),
+               f"{(preloaded.median - plain.median) / 1e6:+.1f}"]
+    for unit, title in {"syscalls": "system calls", "instructions": "instructions in user space",
+                        "faults": "page faults"}.items():
+        kernels = [kernel for kernel in run.kernels if run.values(kernel, contestant="plain", unit=unit)]
+        plain, preloaded = ([run.spread(kernel, contestant=name, operation="start", unit=unit).median
+                             for kernel in kernels] for name in ("plain", "preloaded"))
+        yield [" / ".join(map(short, kernels)), title, alike(plain), alike(preloaded),
+               alike([b - a for a, b in zip(plain, preloaded, strict=True)])]
+
+
+def machine(about):
+    if about["accel"] == "tcg":
+        return (f"QEMU {about['qemu']} emulating (TCG) two processors `{about['cpu']}` on {about['model']}.\n"
+                "An emulated machine is many times slower than a real one, and not evenly so:"
+                " **only ratios mean anything.**")
+    return f"QEMU {about['qemu']} with KVM, two processors, {about['model']}."
+
+
+# The words of the page, without what a run shows.
+PAGE_TEXT = """\
+# Performance
+
+Made by `make bench` on {date}: Linux {kernels};
+{machine}
+
+Each contestant loads a program, attaches it to `getpgid` and destroys the link: in C by the three
+system calls that cannot be done without (the floor: the symbol is known, nothing is looked up), by
+libksyscall and by libbpf {libbpf}; in Rust by the crate ksyscall, by libbpf-rs {libbpf_rs}, and by aya {aya},
+which is told the symbol. They take turns on one kernel, a process at a time, each round beginning
+with another; the kernel's parameters are its defaults. A *first attach* is that of a fresh process
+({firsts} of each contestant and probe on these kernels), as is the destroy; the other attaches
+come after it ({others}). Loading the program is not measured. Of numbers whose quartiles overlap
+widely none is better than the other. The programs are in `benches/`.
+
+## Time
+
+Medians as multiples of the floor's on the same kernel; in the plot the lines are the quartiles.
+
+![Time to attach and to destroy, as multiples of the floor's](performance.svg)
+
+{ratios}
+In milliseconds, with the quartiles:
+
+{milliseconds}
+## What an attach and a destroy are made of
+
+Numbers of a first attach, a later one, and a destroy; where kernels differ, in the order {order}.
+System calls are counted by ptrace. Instructions are those in user space, counted by single steps
+(`benches/count.c`), on {stepped} alone; those of a first attach are with what the dynamic loader does
+where a function is bound at its first call. Page faults are counted by getrusage, as medians.
+Descriptors are those that stay open while attached.
+
+{counts}
+## The library's file
+
+{files}
+What preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from its spawn to its end:
+
+{starts}"""
+
+
+def page(run):
+    about, versions, names = run.about, run.about["versions"], run.contestants()
+    head = ["Linux", "", *(TITLES[name] for name in names)]
+    stepped = [short(kernel) for kernel in run.kernels if run.values(kernel, unit="instructions")]
+
+    def samples(operation):
+        return " / ".join(str(len(run.values(kernel, contestant="raw", probe="kprobe", operation=operation, unit="ns")))
+                          for kernel in run.kernels)
+    return PAGE_TEXT.format(
+        date=about["date"], kernels=", ".join(run.kernels), machine=machine(about),
+        libbpf=versions["libbpf"], libbpf_rs=versions["libbpf-rs"], aya=versions["aya"],
+        firsts=samples("first_attach"), others=samples("attach"),
+        order=" / ".join(map(short, run.kernels)), stepped=" and ".join(stepped),
+        ratios=table(head, times(run, lambda spread, floor: f"{spread.median / floor.median:.2f}")),
+        milliseconds=table(head, times(run, lambda spread, floor: milliseconds(spread))),
+        counts=table(["", "", *(f"{what}, {OPERATIONS[operation]}" for what in ("system calls", "instructions")
+                                for operation in TIMED),
+                      *(f"page faults, {OPERATIONS[operation]}" for operation in TIMED[:2]), "descriptors"],
+                     counts(run)),
+        files=table(["", "bytes", "relocations"],
+                    ([f"`{name}`", number(file["bytes"]), number(file["relocations"])]
+                     for name, file in about["libraries"].items())),
+        starts=table(["Linux", "", "alone", "preloaded", "added"], starts(run)))
