@@ -6,6 +6,9 @@
 //! ```
 #![allow(unsafe_code)]
 
+#[path = "kernel/batch.rs"]
+mod batch;
+
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -343,6 +346,14 @@ fn kernel_refusals_are_told_and_leave_nothing() {
 /// Loads `return 0` as a kprobe program for an attach type, which aya cannot say. It
 /// reads its cookie first, if that is asked for. None if the kernel refuses to load it.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
+    const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
+    const RETURN_0: [u64; 2] = [0xb7, 0x95];
+    let call = [CALL_GET_ATTACH_COOKIE; 1];
+    load_instructions(attach_type, &[&call[..usize::from(reads_cookie)], &RETURN_0].concat())
+}
+
+/// Loads a program for an attach type; None if the kernel does not know that.
+fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     /// The start of `struct { } prog_load` of `union bpf_attr`.
     #[repr(C)]
     #[derive(Default)]
@@ -362,10 +373,6 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     }
     const BPF_PROG_LOAD: libc::c_int = 5;
     const BPF_PROG_TYPE_KPROBE: u32 = 2;
-    const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
-    const RETURN_0: [u64; 2] = [0xb7, 0x95];
-    let call = [CALL_GET_ATTACH_COOKIE; 1];
-    let insns = [&call[..usize::from(reads_cookie)], &RETURN_0].concat();
     let attr = Load {
         prog_type: BPF_PROG_TYPE_KPROBE,
         insn_cnt: insns.len() as u32,
