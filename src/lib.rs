@@ -18,6 +18,9 @@
 //! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
 //! crate knows the tables and learns the prefix.
 //!
+//! [`Batch`] attaches a program to many calls at once, by one BPF link where the program
+//! was loaded for kprobe.multi.
+//!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. Where the kernel
 //! has syscall wrappers the function's first argument points to the caller's

@@ -1,5 +1,6 @@
 """The crate: its own tests, and tests/kernel.rs and the README's programs on real kernels."""
 
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -38,8 +39,8 @@ class Example(Job):
     def prepare(self, machine, jobs):
         out = build.BUILD / "tests"
         machine.put(build.bpf("examples/count.bpf.c", out / "count.bpf.o"), "/count/count.bpf.o")
-        machine.put(build.rust_example("count") if self.program == "count-rust"
-                    else build.linked("examples/count.c", out / "count"), f"/count/{self.program}")
+        machine.put(build.linked("examples/count.c", out / "count") if self.program == "count"
+                    else build.rust_example(self.program.removesuffix("-rust")), f"/count/{self.program}")
         machine.folders.append(build.installed()[0] / "opt/lib")
 
 
@@ -52,6 +53,17 @@ THREE = "for i in 1 2 3; do umount /nothing 2> /dev/null; done; true"
     for kernel in RUST_KERNELS for program in ("count", "count-rust")], ids=str)
 def test_readme(job, guest):
     assert guest(job).output.startswith("umount2: 3 calls")
+
+
+ALL = Example("all-calls", "trixie", "cd /count && exec ./all true", program="all")
+
+
+@pytest.mark.parametrize("job", [ALL], ids=str)
+def test_all_calls_are_attached_to_and_counted(job, guest):
+    output = guest(job).output
+    attached, counted = re.search(r"attached to (\d+) calls", output), re.search(r"(\d+) calls\r?\ndetaching", output)
+    assert attached and int(attached[1]) > 300, output
+    assert counted and int(counted[1]) > 0, output
 
 
 @pytest.mark.parametrize("example", ["examples/count.c", "examples/count.rs"])
