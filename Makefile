@@ -104,6 +104,11 @@ bench: ## measure attaching beside libbpf and others; makes docs/performance.md
 	scripts/setup bench
 	$(PYTHON) -m testing.bench
 
+.PHONY: bench-many
+bench-many: ## measure attaching to many calls at once; makes docs/performance-many.md
+	scripts/setup bench
+	$(PYTHON) -m testing.bench_many
+
 .PHONY: test
 test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test

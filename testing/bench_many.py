@@ -1,0 +1,177 @@
+"""Measures attaching one program to many system calls, and detaching it: `make bench-many`, which
+makes docs/performance-many.md and its plot.
+
+    python3 -m testing.bench_many [--report]
+
+What was printed is kept in build/bench/many.json; --report makes the page of that.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+
+from testing import bench, build, packages
+from testing.bench import KERNELS, LIBBPF, OUT, Run
+from testing.build import ROOT
+from testing.packages import Unavailable, say
+from testing.targets import ARCHITECTURES, SUITES
+from testing.vm import Failure, Machine, end_by_signals, kvm_works
+
+PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
+NAMES = [1, 10, 100, 300]
+# How often each is done: the long ones once.
+ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
+THREADS = [1, 2, 4, 8, 16]
+# All of them with so many names; else one, and what a batch has if nobody says.
+THREADS_WITH = 100
+DEFAULT_THREADS = 8
+LISTED = "cd /bench && ./batch list > names && uname -r"
+WAYS = {"libbpf": "libbpf, one after the other", "events": "Batch, perf events", "multi": "Batch, kprobe.multi"}
+
+
+def threads_of(names):
+    return THREADS if names == THREADS_WITH else [1, DEFAULT_THREADS]
+
+
+def commands():
+    """(what it is, command) in the guest; the ways take turns."""
+    yield "listing the calls", LISTED
+    for names in NAMES:
+        ways = [f"./libbpf kprobe many {names}", f"./batch multi 1 {names}",
+                *(f"./batch events {threads} {names}" for threads in threads_of(names))]
+        for number in range(ROUNDS[names]):
+            for way in ways[number % len(ways):] + ways[:number % len(ways)]:
+                yield f"{way}, round {number + 1}", f"cd /bench && {way} < names"
+
+
+def measure(suite, files, accel):
+    """The kernel's version and the samples."""
+    text, steps = "", list(commands())
+    with Machine(suite, accel=accel, append=bench.DEFAULT_RCU) as machine:
+        for place, file in files.items():
+            machine.put(file, place)
+        machine.roots = [build.libbpf(LIBBPF)[0], packages.unpack(LIBBPF, "amd64", *SUITES[LIBBPF].libraries,
+                                                                  "libgcc-s1", "libstdc++6")]
+        say(f"booting the kernel of {suite}")
+        with contextlib.closing(machine.run([command for _, command in steps], 600)) as outcomes:
+            for (what, _), outcome in zip(steps, outcomes, strict=True):
+                if outcome.status or outcome.is_bug:
+                    raise Failure(f"{suite}, {what}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
+                text += outcome.output
+                say(f"{suite}: {what}")
+    return text.partition("\n")[0], bench.samples(text)
+
+
+# --- The page ------------------------------------------------------------------------------
+
+def milliseconds(run, kernel, way, operation, names, threads=None):
+    """The median, or None if the kernel does not have that way."""
+    wanted = {"contestant": way, "operation": f"{operation}_many", "names": str(names)}
+    if threads:
+        wanted["threads"] = str(threads)
+    return run.spread(kernel, **wanted).median / 1e6 if run.values(kernel, **wanted) else None
+
+
+def cell(value, libbpf):
+    if value is None:
+        return "-"
+    return f"{value:,.0f} ({libbpf / value:,.1f} times)" if libbpf else f"{value:,.0f}"
+
+
+def short(kernel):
+    return ".".join(kernel.split(".")[:2])
+
+
+def table_of_names(run, operation):
+    yield f"| Linux | names | {' | '.join(WAYS.values())} |"
+    yield "|---|---|---|---|---|"
+    for kernel in run.kernels:
+        for names in NAMES:
+            libbpf = milliseconds(run, kernel, "libbpf", operation, names)
+            cells = [cell(libbpf, None),
+                     cell(milliseconds(run, kernel, "events", operation, names, DEFAULT_THREADS), libbpf),
+                     cell(milliseconds(run, kernel, "multi", operation, names), libbpf)]
+            yield f"| {short(kernel)} | {names} | {' | '.join(cells)} |"
+
+
+def table_of_threads(run):
+    yield f"| Linux | {' | '.join(map(str, THREADS))} |"
+    yield "|---" * (len(THREADS) + 1) + "|"
+    for kernel in run.kernels:
+        one = milliseconds(run, kernel, "events", "destroy", THREADS_WITH, 1)
+        cells = [cell(milliseconds(run, kernel, "events", "destroy", THREADS_WITH, threads), one)
+                 for threads in THREADS]
+        yield f"| {short(kernel)} | {' | '.join(cells)} |"
+
+
+def page(run):
+    about = run.about
+    machine = (f"emulating (TCG) two processors `{about['cpu']}` on" if about["accel"] == "tcg"
+               else "with two processors (KVM) of")
+    made = (f"Made by `make bench-many` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
+            f" {machine} {about['model']}. An emulated machine is many times slower than a real one: **only ratios"
+            " mean anything.**")
+    how = (f"One program is attached to so many calls, and detached: by libbpf {about['versions']['libbpf']} in a"
+           f" loop, and by this crate's `Batch`, once with a program for perf events and {DEFAULT_THREADS} threads"
+           " that detach, once with one for kprobe.multi, which Debian's 6.1 has no links for (it is built without"
+           " `CONFIG_FPROBE`). Times are in milliseconds, in brackets as how often they go into libbpf's. The ways"
+           f" take turns on one kernel, each in a process of its own; of one name it is the median of {ROUNDS[1]}, of"
+           f" ten of {ROUNDS[10]}, else it was done once.")
+    return "\n".join([
+        "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
+        "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
+        *table_of_names(run, "attach"), "",
+        "## Detaching", "", *table_of_names(run, "destroy"), "",
+        f"{THREADS_WITH} perf events by so many threads, in brackets against one:", "",
+        *table_of_threads(run), ""])
+
+
+def draw(run, path):
+    from matplotlib.figure import Figure
+
+    # For its style.
+    from testing import bench_plot  # noqa: F401
+    figure = Figure(figsize=(10, 2.6 * len(run.kernels)), layout="constrained")
+    grid = figure.subplots(len(run.kernels), 2, squeeze=False, sharex=True, sharey=True)
+    for axes, kernel in zip(grid, run.kernels, strict=True):
+        for axis, operation in zip(axes, ["attach", "destroy"], strict=True):
+            for way, title in WAYS.items():
+                threads = DEFAULT_THREADS if way == "events" else None
+                times = [milliseconds(run, kernel, way, operation, names, threads) for names in NAMES]
+                if None not in times:
+                    axis.plot(NAMES, times, marker="o", markersize=3, label=title)
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.set_title(f"{operation}, Linux {short(kernel)}")
+        axes[0].set_ylabel("milliseconds")
+    for axis in grid[-1]:
+        axis.set_xlabel("system calls")
+    grid[0][0].legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None, "Creator": "make bench-many"})
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="testing.bench_many", description=__doc__.splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
+    arguments = parser.parse_args()
+    end_by_signals()
+    try:
+        if not arguments.report:
+            files = {**bench.programs(), "/bench/batch": OUT / "batch"}
+            accel = os.environ.get("KSYSCALL_ACCEL") or (
+                "kvm" if all(kvm_works(suite, ARCHITECTURES["amd64"]) for suite in KERNELS) else "tcg")
+            about = {**bench.about_machine(accel), "versions": bench.about_versions()}
+            Run(about, dict(measure(suite, files, accel) for suite in KERNELS)).save(OUT / "many.json")
+        run = Run.load(OUT / "many.json")
+        PAGE.write_text(page(run))
+        draw(run, PLOT)
+    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
+        sys.exit(f"bench: {error}")
+    say(f"wrote {PAGE.relative_to(ROOT)} and {PLOT.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
