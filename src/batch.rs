@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
+use crate::attach::Options;
 use crate::attach::many::{Call, Many};
 use crate::links::{Failure, Links};
 use crate::refusal::Place;
@@ -41,7 +42,7 @@ use crate::{Error, Symbol, SyscallName};
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
     calls: Vec<Call>,
-    retprobe: bool,
+    options: Options,
     threads: Option<usize>,
 }
 
@@ -64,7 +65,7 @@ impl Batch {
     }
 
     fn of(calls: Vec<Call>) -> Self {
-        Self { calls, retprobe: false, threads: None }
+        Self { calls, options: Options::default(), threads: None }
     }
 
     /// The calls.
@@ -75,7 +76,15 @@ impl Batch {
     /// Whether the program runs at the calls' returns instead of their entries. One for
     /// kprobe.session runs at both in any case.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
-        self.retprobe = retprobe;
+        self.options.retprobe = retprobe;
+        self
+    }
+
+    /// How many calls in progress at a time each return probe watches; see
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active). It is for perf events: a
+    /// kprobe.multi link has no such number.
+    pub const fn max_active(mut self, calls: u32) -> Self {
+        self.options.max_active = calls;
         self
     }
 
@@ -140,16 +149,18 @@ impl Batch {
     /// - [`Error::MultiLink`]: the kernel refuses a kprobe.multi link;
     /// - [`Error::KernelSymbols`]: /proc/kallsyms, without which there can be none, cannot
     ///   be read;
+    /// - [`Error::MaxActive`]: a number that [`Batch::max_active`] does not take, or one for
+    ///   a program for kprobe.multi;
     /// - [`Error::NoMemory`].
     pub fn attaching(&self, program: impl AsFd) -> Result<Attaching, Error> {
         self.start(program, true)
     }
 
     fn start(&self, program: impl AsFd, best_effort: bool) -> Result<Attaching, Error> {
-        let mut place = Place::of(SyscallName::EMPTY, self.retprobe);
+        let mut place = Place::of(SyscallName::EMPTY, self.options.retprobe);
         let program_fd = program.as_fd().as_raw_fd();
         let calls = self.calls.clone();
-        let many = Many::start(program_fd, self.retprobe, calls, best_effort, &mut place);
+        let many = Many::start(program_fd, self.options, calls, best_effort, &mut place);
         let mut many = many.map_err(|refusal| Error::new(refusal, &place))?;
         if let Some(threads) = self.threads {
             many.set_threads(threads);

@@ -11,7 +11,7 @@ use super::{Options, is_right, multi_link, perf_link, probe};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::kernel::symbols::Symbols;
-use crate::kernel::{Kind, LEARNT, tracefs};
+use crate::kernel::{LEARNT, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
@@ -41,7 +41,7 @@ enum Plan {
 #[derive(Debug)]
 pub(crate) struct Many {
     program_fd: c_int,
-    retprobe: bool,
+    options: Options,
     calls: Vec<Call>,
     plans: Vec<Plan>,
     symbols: Option<Symbols>,
@@ -61,12 +61,16 @@ impl Many {
     /// be found.
     pub(crate) fn start(
         program_fd: c_int,
-        retprobe: bool,
+        options: Options,
         calls: Vec<Call>,
         best_effort: bool,
         place: &mut Place,
     ) -> Result<Self, Refusal> {
+        options.check()?;
         let kind = multi_link::kind_of(program_fd);
+        if kind.is_some() && options.max_active != 0 {
+            return Err(Refusal::MaxActive);
+        }
         let symbols = match (kind, Symbols::read()) {
             (_, Ok(symbols)) => Some(symbols),
             (Some(_), Err(errno)) => return Err(Refusal::KernelSymbols(errno)),
@@ -76,7 +80,7 @@ impl Many {
         let mut plans = Vec::new();
         plans.try_reserve_exact(calls.len()).map_err(|_| Refusal::NoMemory)?;
         let mut many =
-            Self { program_fd, retprobe, calls, plans, symbols, kind, attachments, done: 0 };
+            Self { program_fd, options, calls, plans, symbols, kind, attachments, done: 0 };
         for index in 0..many.calls.len() {
             let plan = many.plan(index, &mut many.place(index));
             many.plans.push(plan);
@@ -94,7 +98,7 @@ impl Many {
     /// Of the call with this number, before any symbol was tried.
     fn place(&self, index: usize) -> Place {
         let name = self.calls.get(index).map_or(SyscallName::EMPTY, |call| call.name);
-        Place::of(name, self.retprobe)
+        Place::of(name, self.options.retprobe)
     }
 
     fn plan(&self, index: usize, place: &mut Place) -> Plan {
@@ -174,7 +178,13 @@ impl Many {
             if functions.is_empty() {
                 return Ok(());
             }
-            match multi_link::attach(self.program_fd, kind, self.retprobe, &functions, &cookies) {
+            match multi_link::attach(
+                self.program_fd,
+                kind,
+                self.options.retprobe,
+                &functions,
+                &cookies,
+            ) {
                 Ok(fd) => {
                     self.attachments.push(Attachment { fd, entry: None });
                     return Ok(());
@@ -238,14 +248,12 @@ impl Many {
         if self.kind.is_some() {
             return Ok(());
         }
-        let event = probe::probe_symbol(symbol, Kind { retprobe: self.retprobe, ..Kind::ENTRY })?
-            .ok_or(Refusal::NotFound)?;
+        let event = probe::probe_symbol(symbol, self.options.kind())?.ok_or(Refusal::NotFound)?;
         self.attach_to(index, event)
     }
 
     fn search_and_attach(&mut self, index: usize, place: &mut Place) -> Result<(), Refusal> {
-        let options = Options { retprobe: self.retprobe, ..Options::default() };
-        let target = super::probe_call(place, options)?;
+        let target = super::probe_call(place, self.options)?;
         let plan = self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol));
         if let Some(place) = self.plans.get_mut(index) {
             *place = plan;
@@ -259,7 +267,7 @@ impl Many {
 
     fn attach_to(&mut self, index: usize, event: Attachment) -> Result<(), Refusal> {
         let cookie = self.calls.get(index).map_or(0, |call| call.cookie);
-        let options = Options { cookie, ..Options::default() };
+        let options = Options { cookie, ..self.options };
         let (attachment, _) = perf_link::join(self.program_fd, event, options)?;
         self.attachments.push(attachment);
         Ok(())

@@ -57,7 +57,9 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
         #[cfg(feature = "more")]
         Refusal::NoMemory => (b"no memory", b""),
         #[cfg(feature = "more")]
-        Refusal::MaxActive => (b"max_active is 1 to 4096, and for return probes only", b""),
+        Refusal::MaxActive => {
+            (b"max_active is 1 to 4096, and for return probes by perf events only", b"")
+        }
         #[cfg(feature = "more")]
         Refusal::MaxActiveUnsupported => {
             (b"max_active needs Linux 4.17, and sysfs: there is no kprobe PMU", b"")

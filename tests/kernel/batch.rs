@@ -67,9 +67,10 @@ fn kernel_attaches_a_batch_by_a_perf_event_each() {
     links.detach().unwrap();
     umount2(1);
     assert_eq!((probe.hits(1), open_fds()), (3, fds));
-    let returns = batch.retprobe(true).threads(2).attach(&probe.program).unwrap();
+    let returns = batch.clone().retprobe(true).threads(2).attach(&probe.program).unwrap();
     umount2(1);
     assert_eq!((probe.hits(1), probe.returned(1)), (4, -i64::from(libc::ENOENT)));
+    assert!(matches!(batch.max_active(20).attach(&probe.program), Err(Error::MaxActive)));
     drop(returns);
     umount2(1);
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
@@ -182,6 +183,12 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
         let error = Batch::new(NAMES).unwrap().attach(&multi).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
+    let few = Batch::new(NAMES).unwrap().retprobe(true).max_active(20);
+    let links = few.attach(&probe.program).unwrap();
+    assert_eq!(super::kprobe_events().matches("r20:ksyscall/p").count(), NAMES.len());
+    drop(links);
+    assert!(!super::kprobe_events().contains("ksyscall"));
+    assert!(matches!(few.attach(&multi), Err(Error::MaxActive)));
     fails_whole_or_by_each(&probe, &multi, true);
     attaches_once_to_a_function(&probe, &multi);
     let fds = open_fds();
