@@ -39,8 +39,6 @@ pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
 #[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
-#[cfg(feature = "ext")]
-pub(crate) use thread::in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done
 /// nothing.

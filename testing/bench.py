@@ -129,7 +129,7 @@ def in_turn(command, contestants=CONTESTANTS):
 
 
 def commands(suite):
-    """(what it is, command, whether what it prints counts) in the guest, the rounds last."""
+    """What there is to measure, the rounds last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
     yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
     if suite == STEPPED_ON:
@@ -146,9 +146,10 @@ def commands(suite):
                                              CONTESTANTS[turn:] + CONTESTANTS[:turn]), True
 
 
-def measure(suite, files):
-    """The kernel's version and the samples."""
-    steps, text = list(commands(suite)), ""
+def measure(suite, files, steps):
+    """The kernel's version, which the first step prints, and the samples. The steps are
+    (what it is, command, whether what it prints counts)."""
+    steps, text = list(steps), ""
     with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
         for place, file in files.items():
             machine.put(file, place)
@@ -166,10 +167,9 @@ def measure(suite, files):
 
 # --- What is known without running ---------------------------------------------------------
 
-def about_machine(accel="tcg"):
+def about_machine():
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
-    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "accel": accel,
-            "cpu": ARCHITECTURES["amd64"].cpu if accel == "tcg" else "host",
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "cpu": ARCHITECTURES["amd64"].cpu,
             "qemu": re.search(r"version ([0-9.]+)", build.run("qemu-system-x86_64", "--version"))[1],
             "model": model[1] if model else os.uname().machine}
 
@@ -204,7 +204,7 @@ def main():
         if not arguments.report:
             files = programs()
             about = {**about_machine(), "libraries": about_libraries(files), "versions": about_versions()}
-            kernels = dict(measure(suite, files) for suite in KERNELS)
+            kernels = dict(measure(suite, files, commands(suite)) for suite in KERNELS)
             Run(about, kernels).save(OUT / "run.json")
         run = Run.load(OUT / "run.json")
         bench_report.PAGE.write_text(bench_report.page(run))

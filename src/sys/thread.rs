@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most that are used at once.
-pub(crate) const MAX_THREADS: usize = 64;
+const MAX_THREADS: usize = 64;
 
 unsafe extern "C" {
     /// pthread_setcancelstate(3).
@@ -44,7 +44,7 @@ extern "C" fn run(work: *mut c_void) -> *mut c_void {
 /// the calling one is one. If there can be no others it does all of it.
 ///
 /// The others take no signals: the program's handlers run in its own threads.
-pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
+fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let work = Work { next: AtomicUsize::new(0), count, work };
     let others = threads.min(count).clamp(1, MAX_THREADS) - 1;
     if others == 0 {
