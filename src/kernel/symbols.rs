@@ -66,7 +66,7 @@ impl Symbols {
 }
 
 /// The symbol, if that of a call can be so called.
-fn of_a_call(name: &[u8]) -> Option<Symbol> {
+pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
     let symbol = Symbol::new(name, b"", b"");
     let is_whole = symbol.as_bytes() == name;
     let has_a_part = name.windows(3).any(|part| matches!(part, b"sys" | b"SyS" | b"ppc"));
