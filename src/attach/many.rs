@@ -180,7 +180,13 @@ impl Many {
         let cookie =
             |many: &Self, number| many.calls.get(many.part(number).call).map(|it| it.cookie);
         for earlier in 0..number {
-            let Plan::Function(other) = self.part(earlier).plan else { continue };
+            let Some(Part { plan: Plan::Function(other), .. }) = self.parts.get(earlier) else {
+                continue;
+            };
+            if !may_be_one(other, symbol) {
+                continue;
+            }
+            let other = *other;
             match self.are_one(&other, symbol) {
                 Ok(false) => {}
                 Ok(true) if cookie(self, earlier) == cookie(self, number) => {
@@ -194,8 +200,8 @@ impl Many {
     }
 
     fn are_one(&mut self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
-        if one == other || !may_be_one(one, other) {
-            return Ok(one == other);
+        if one == other {
+            return Ok(true);
         }
         let addresses = self.addresses.get_or_insert_with(Addresses::read);
         addresses.as_ref().map_err(|errno| *errno)?.are_one(one, other)

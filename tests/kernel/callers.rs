@@ -222,11 +222,16 @@ fn kernel_attachments_of_several_functions_are_one_link() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
     let probe = Probe::load();
-    let Some(program) = load_counting(&probe, MULTI).filter(|_| has_fprobe()) else {
-        panic!("this kernel has no kprobe.multi links");
-    };
-    let fds = open_fds();
     let call = |name| Ksyscall::new(name).unwrap().callers(Callers::All);
+    let Some(program) = load_counting(&probe, MULTI) else {
+        return assert!(!has_fprobe());
+    };
+    if !has_fprobe() {
+        // Debian's 6.1: then it is not attached, and that is said.
+        let error = call("umount2").attach(&program).unwrap_err();
+        return assert!(error.to_string().contains("kprobe.multi"), "{error}");
+    }
+    let fds = open_fds();
     let link = call("umount2").cookie(10).attach(&program).unwrap();
     assert_eq!(names(&link), ["__x64_sys_umount", "__ia32_sys_umount"]);
     assert_eq!(open_fds(), fds + 1);
@@ -279,7 +284,9 @@ fn kernel_batches_are_for_every_caller_too() {
     let probe = Probe::load();
     let program = probe.program.as_fd().try_clone_to_owned().unwrap();
     batch_sees_every_caller(&probe, &program, 5);
-    let program = load_counting(&probe, MULTI).expect("kprobe.multi");
+    let Some(program) = load_counting(&probe, MULTI).filter(|_| has_fprobe()) else {
+        return assert!(!has_fprobe());
+    };
     batch_sees_every_caller(&probe, &program, 1);
     // All that there is, at once.
     let cookie = |_, name: &ksyscall::SyscallName| u64::from(name.as_str() == "umount2") * 15;
