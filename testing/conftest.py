@@ -10,7 +10,7 @@ from testing.build import BuildError
 from testing.guests import Guests
 from testing.initramfs import Missing
 from testing.packages import Unavailable
-from testing.targets import CELLS, MATRIX, SUITES
+from testing.targets import CELLS, MATRIX, SUITES, Cell
 
 # What says by itself why a test failed, and needs no traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
@@ -46,6 +46,9 @@ def chosen_cells(config):
 def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", chosen_cells(metafunc.config), ids=str)
+    if "compat_cell" in metafunc.fixturenames:
+        cells = [cell for cell in chosen_cells(metafunc.config) if "@" in cell.process]
+        metafunc.parametrize("compat_cell", cells, ids=str)
 
 
 def job_of(item):
@@ -55,6 +58,9 @@ def job_of(item):
 def pytest_collection_modifyitems(items):
     """Tests without a kernel first, then kernel by kernel."""
     kernels = [None, *SUITES, "matrix"]
+    # Of the tests of 32-bit callers there are none without such a cell.
+    items[:] = [item for item in items if getattr(item, "callspec", None) is None
+                or isinstance(item.callspec.params.get("compat_cell", Cell("", "")), Cell)]
 
     def kernel(item):
         if job := job_of(item):

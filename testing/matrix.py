@@ -215,7 +215,7 @@ class Run:
             for name in names:
                 # The name of a call that is no longer there is another spelling of the one
                 # that took its place (sigaction of rt_sigaction).
-                if not vain.pop(name, None) and number[name] != number[call]:
+                if not vain.pop(name, None) and number.get(name) != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
         # Where libbpf attaches to a function that no call reaches, so does this library.
         self.idle = sorted(vain.keys() & {row[0] for row in their_rows if row[2] == "ok"})
@@ -303,7 +303,10 @@ def report(shown, not_run):
         rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run |")
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
     lines = [*rows, "", "## What libksyscall does not reach", "", *(notes or ["- none"])]
-    return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown)
+    # That builds on this module.
+    from testing import callers
+    return (HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown)
+            + callers.section(CELLS))
 
 
 def reported(config, page):

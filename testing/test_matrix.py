@@ -6,7 +6,7 @@ results that earlier runs left in build/matrix.
 
 import pytest
 
-from testing import matrix
+from testing import callers, matrix
 from testing.packages import Unavailable
 
 
@@ -25,3 +25,9 @@ def test_every_call(cell, shown, judge):
         raise
     shown[cell] = matrix.Shown(cell)
     judge(shown[cell].results)
+
+
+@pytest.mark.kernel("matrix")
+def test_every_caller(compat_cell, judge, shown):
+    callers.run_cell(compat_cell)
+    judge(callers.Shown(compat_cell).results)

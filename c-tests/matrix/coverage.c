@@ -12,6 +12,13 @@
  * this one was made.
  *
  * A plain libbpf program: nothing in it knows of libksyscall.
+ *
+ * With --names it prints the names. With --traced FD another process has attached, and this
+ * one makes the calls: the map is FD, and at the standard input is a line for each cookie,
+ *
+ *	name  errno  function
+ *
+ * of which there may be more than of its own calls; see tracer.rs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -54,6 +61,14 @@ static volatile struct {
 } *outcome;
 
 static bool has_cookies;
+
+/* What is attached, by cookie. */
+static struct {
+	const char *name;
+	int failed;
+	const char *function;
+} traced[MAX_CALLS];
+static int traced_count;
 
 /* The program that is attached to call `i`. */
 static struct bpf_program *program_for(int i, const char *path)
@@ -169,51 +184,99 @@ static const char *try_call(int i)
 	return text;
 }
 
-int main(int argc, char **argv)
+static void *shared(size_t size, int flags, int fd)
 {
-	static struct bpf_link *links[MAX_CALLS];
-	static int failed[MAX_CALLS];
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	return memory;
+}
+
+/* Attaches to all calls; call `i` has the cookie `i`. */
+static void attach_all(const char *path)
+{
 	/* Each call takes some. */
 	struct rlimit files = { 16 * MAX_CALLS, 16 * MAX_CALLS };
 	Dl_info library;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: coverage OBJECT\n");
-		return 2;
-	}
 	libbpf_set_print(NULL);
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		die("setrlimit");
-	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (outcome == MAP_FAILED)
-		die("mmap");
-
 	has_cookies = true;
 	for (int i = 0; i < CALLS; i++) {
-		struct bpf_program *program = program_for(i, argv[1]);
+		struct bpf_program *program = program_for(i, path);
 		LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = has_cookies ? i : 0);
+		struct bpf_link *link = bpf_program__attach_ksyscall(program, calls[i].name, &opts);
 
-		links[i] = bpf_program__attach_ksyscall(program, calls[i].name, &opts);
-		failed[i] = links[i] ? 0 : errno;
+		traced[i].failed = link ? 0 : errno;
+		traced[i].name = calls[i].name;
+		traced[i].function = link ? strdup(function_of(link)) : "-";
 	}
+	traced_count = CALLS;
 	if (!dladdr(dlsym(RTLD_DEFAULT, "bpf_program__attach_ksyscall"), &library))
 		die("dladdr");
 	printf("# %s, %s\n", strrchr(library.dli_fname, '/') + 1,
 	       has_cookies ? "by cookies" : "by a program for each call");
+}
 
-	for (int i = 0; i < CALLS; i++) {
-		const char *result = try_call(i), *separator = "";
+/* Reads what another process has attached to. */
+static void read_traced(int fd)
+{
+	char *line = NULL;
+	size_t size = 0;
 
-		printf("%s\t%ld\t%s\t%s\t%u\t%s\t", calls[i].name, calls[i].number,
-		       links[i] ? "ok" : strerrorname_np(failed[i]) ?: "E?",
-		       links[i] ? function_of(links[i]) : "-", coverage->hits[i], result);
-		for (int other = 0; other < CALLS; other++)
-			if (other != i && coverage->hits[other]) {
-				printf("%s%s", separator, calls[other].name);
-				separator = " ";
-			}
-		printf("%s\n", *separator ? "" : "-");
+	coverage = shared(sizeof(*coverage), 0, fd);
+	while (traced_count < MAX_CALLS && getline(&line, &size, stdin) > 0) {
+		char *rest = strdup(line), *name = strsep(&rest, "\t"), *failed = strsep(&rest, "\t");
+
+		if (!name || !failed || !rest)
+			die("a line that is none");
+		traced[traced_count].name = name;
+		traced[traced_count].failed = atoi(failed);
+		traced[traced_count++].function = strsep(&rest, "\n");
 	}
+	free(line);
+}
+
+static void report(int i)
+{
+	const char *result = try_call(i), *separator = "";
+	int own = 0;
+
+	while (own < traced_count && strcmp(traced[own].name, calls[i].name))
+		own++;
+	if (own == traced_count)
+		die(calls[i].name);
+	printf("%s\t%ld\t%s\t%s\t%u\t%s\t", calls[i].name, calls[i].number,
+	       traced[own].failed ? strerrorname_np(traced[own].failed) ?: "E?" : "ok", traced[own].function,
+	       coverage->hits[own], result);
+	for (int other = 0; other < traced_count; other++)
+		if (other != own && coverage->hits[other]) {
+			printf("%s%s", separator, traced[other].name);
+			separator = " ";
+		}
+	printf("%s\n", *separator ? "" : "-");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--names")) {
+		for (int i = 0; i < CALLS; i++)
+			puts(calls[i].name);
+		return 0;
+	}
+	outcome = shared(sizeof(*outcome), MAP_ANONYMOUS, -1);
+	if (argc == 3 && !strcmp(argv[1], "--traced")) {
+		read_traced(atoi(argv[2]));
+	} else if (argc == 2) {
+		attach_all(argv[1]);
+	} else {
+		fprintf(stderr, "usage: coverage OBJECT | --names | --traced FD\n");
+		return 2;
+	}
+	for (int i = 0; i < CALLS; i++)
+		report(i);
 	printf("# end\n");
 	fflush(stdout);
 	/* The kernel takes the probes away. */

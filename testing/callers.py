@@ -1,0 +1,115 @@
+"""Attaches a 64-bit tracer to every system call for 32-bit callers, and for all, and lets
+processes of both architectures make each call: the runs, what they show, and their section of
+docs/coverage.md.
+"""
+
+import functools
+import re
+import shutil
+
+from testing import build, matrix, packages
+from testing.matrix import OUT, Run
+from testing.packages import say
+from testing.results import Results
+from testing.targets import SUITES, Cell
+from testing.vm import Failure, Machine
+
+
+@functools.cache
+def tracer(arch):
+    """The tracer of a 64-bit architecture."""
+    if arch.name == "amd64":
+        return build.rust_example("tracer", "--release")
+    tree = matrix.cross_tree(arch.release)
+    source = matrix.copy_sources(tree, arch)
+    linker = f"CARGO_TARGET_{arch.rust.upper().replace('-', '_')}_LINKER={arch.gnu}-gcc"
+    build.run("chroot", tree, "sh", "-c", 'cd /src/ksyscall && exec "$@"', "-", "env", linker,
+              "cargo", "build", "--locked", "--quiet", "--release", "--example", "tracer", "--target", arch.rust)
+    return shutil.copy(source / f"target/{arch.rust}/release/examples/tracer", OUT / arch.name)
+
+
+def file_of(cell):
+    return OUT / cell.process / f"{cell.suite}.callers"
+
+
+def run_cell(cell):
+    """Runs it for the processes of a cell, which are 32-bit ones on a 64-bit kernel; what is
+    printed is saved."""
+    file_of(cell).unlink(missing_ok=True)
+    kernel = cell.kernel
+    folders = {"32": matrix.programs(cell), "64": matrix.programs(Cell(kernel.name, cell.suite))}
+    with Machine(cell.suite, kernel.name) as machine:
+        machine.put(tracer(kernel), "/m/tracer")
+        machine.put(folders["64"] / "coverage.bpf.o", "/m/coverage.bpf.o")
+        for bits, folder in folders.items():
+            machine.put(folder / "coverage", f"/m/coverage-{bits}")
+            machine.folders.append(folder)
+        for arch in (cell.architecture, kernel):
+            release = SUITES[arch.release]
+            machine.roots.append(packages.unpack(release.name, arch.name, *release.libraries, "libgcc-s1"))
+        say(f"running the tracer of {cell.process}, the kernel of {cell.suite}")
+        outcomes = list(machine.run(["uname -r; exec /m/tracer /m/coverage.bpf.o compat /m/coverage-32",
+                                     "exec /m/tracer /m/coverage.bpf.o all /m/coverage-32 /m/coverage-64"], 1800))
+    if any(outcome.status or outcome.is_bug for outcome in outcomes):
+        raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in outcomes))
+    file_of(cell).write_text("".join(outcome.output for outcome in outcomes))
+
+
+# --- What a run shows --------------------------------------------------------------
+
+def addresses(functions):
+    return set(re.findall("@([0-9a-f]+)", functions))
+
+
+def without_shared(*texts):
+    """The rows of clients, each without the calls whose programs ran for another, too, where one
+    function of the kernel serves both: `fcntl` and `fcntl64` of i386."""
+    clients = [Run.rows(text) for text in texts]
+    serves = {row[0]: addresses(row[3]) for rows in clients for row in rows}
+
+    def told(row):
+        others = [name for name in row[6].split() if not serves[row[0]] & serves.get(name, set())]
+        return "\t".join([*row[:6], " ".join(others) or "-"])
+    return ["\n".join(map(told, rows)) for rows in clients]
+
+
+class Shown:
+    """What the runs of a cell have shown: a row, notes and results."""
+
+    def __init__(self, cell, text=None):
+        text = file_of(cell).read_text() if text is None else text
+        self.kernel = text.partition("\n")[0]
+        compat, all_32, all_64 = re.split("^# client .*\n", text, flags=re.M)[1:]
+        self.results, self.notes, counts = Results(), [], []
+        clients = *without_shared(compat), *without_shared(all_32, all_64)
+        for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit"), clients, strict=True):
+            # For all, a call that one side alone has is attached to, and fires for that one.
+            run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
+            counts.append(f"{run.fired} of {run.all}")
+            self.results.add("passed" if run.fired else "failed", f"each call, {what}", counts[-1])
+            for call, how in sorted(run.missed.items()):
+                self.notes.append(f"- {cell.process}, {self.kernel}, {what}: `{call}`: {how}")
+                self.results.add("failed", f"{call}, {what}", how)
+        self.row = f"| {cell.process} | {self.kernel} | " + " | ".join(counts) + " |"
+
+
+HEAD = """
+## 32-bit callers, seen by a 64-bit tracer
+
+Of a 64-bit process that uses the Rust API. It attaches for `Callers::Compat` to every name of the
+32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls; then for `Callers::All` to every name of
+both architectures', and a process of each makes its own. The program must have run exactly once for
+the call, and that of no other call, but where the kernel has one function for two (`fcntl` and
+`fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
+
+| architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
+|---|---|---|---|---|
+"""
+
+
+def section(cells):
+    """Of the page, for the cells of which there are results; "" if there are none."""
+    shown = [Shown(cell) for cell in cells if "@" in cell.process and file_of(cell).exists()]
+    rows = [each.row for each in shown]
+    notes = [note for each in shown for note in each.notes]
+    return HEAD + "\n".join([*rows, *([""] if notes else []), *notes]) + "\n" if shown else ""
