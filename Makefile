@@ -20,6 +20,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
+# The functions that libbpf does not have: see src/capi/ext.rs.
+EXTENSION := $(BUILD)/libksyscall-ext.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup
@@ -28,7 +30,7 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
-LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
+LINK = -shared -nostartfiles -static-libgcc -Wl,-soname,$(1).so.$(MAJOR) -Wl,--version-script=src/capi/$(1).map \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
 	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
@@ -38,21 +40,32 @@ ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 
 .PHONY: all
-all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
+all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a $(BUILD)/libksyscall-ext.so
 
 $(BUILD)/libksyscall.so: $(LIBRARY)
 	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/core.a: $(SOURCES) Makefile
+$(BUILD)/libksyscall-ext.so: $(EXTENSION)
+	ln -sf libksyscall-ext.so.$(VERSION) $(BUILD)/libksyscall-ext.so.$(MAJOR)
+	ln -sf libksyscall-ext.so.$(MAJOR) $@
+
+# Both are the same file of cargo's, so one after the other.
+$(BUILD)/ext.a: feature := ext
+$(BUILD)/core.a: feature := capi
+$(BUILD)/ext.a: | $(BUILD)/core.a
+$(BUILD)/core.a $(BUILD)/ext.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
+		--no-default-features --features $(feature) $(if $(TARGET),--target $(TARGET))
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-$(LIBRARY): $(BUILD)/core.a src/capi/entry.c
-	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
+$(EXTENSION): $(BUILD)/ext.a src/capi/ext.c src/capi/say.h
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall-ext) $(LDFLAGS) -pthread -s -o $@ src/capi/ext.c $(BUILD)/ext.a
+
+$(LIBRARY): $(BUILD)/core.a src/capi/entry.c src/capi/say.h
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
 
 # The same for programs that are linked with a static libbpf: of one object, which
 # shows no more than its own functions; see src/capi/static.c.
@@ -79,6 +92,9 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
+	install -m 755 $(EXTENSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libksyscall-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so.$(MAJOR)
+	ln -sf libksyscall-ext.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so
 	install -m 644 $(BUILD)/libksyscall.a $(DESTDIR)$(LIBDIR)
 	for name in libksyscall libksyscall-static; do \
 		file=$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
@@ -91,7 +107,7 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall-ext.so libksyscall-ext.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
 
 .PHONY: demo

@@ -36,8 +36,9 @@ use crate::{Error, Symbol, SyscallName};
 /// after the other, which takes the kernel some 10 to 100 ms each, and a descriptor each.
 ///
 /// The functions are looked up in /proc/kallsyms first, so that a call that the kernel
-/// does not have fails before anything is attached. A function that serves several calls
-/// of the list is attached to once.
+/// does not have fails before anything is attached; not for up to 32 perf events, which
+/// take less time than that. A function that serves several calls of the list is attached
+/// to once.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {

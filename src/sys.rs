@@ -20,7 +20,7 @@ use core::ffi::{CStr, c_long};
 
 use errno::{Errno, errno};
 
-#[cfg(feature = "more")]
+#[cfg(feature = "std")]
 pub(crate) use bpf::bpf_link_missed;
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
@@ -30,6 +30,8 @@ pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
 pub(crate) use fd::Fd;
 #[cfg(feature = "more")]
 pub(crate) use fd::{can_open, descriptor_limit};
+#[cfg(feature = "more")]
+pub(crate) use file::read;
 pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,

@@ -23,7 +23,8 @@ class Program(Job):
         tree = build.c_tests(self.suite, tuple(sorted(wanted)))
         for path in (self.program, "lib"):
             machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
-        machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
+        for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
+            machine.put(build.library() / library, f"/t/{library}")
         if CLANGS in self.command:
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 

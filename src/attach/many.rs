@@ -1,6 +1,7 @@
-//! The way of many calls: the functions that serve them are looked up in the kernel's
-//! list of symbols, then the program is attached to all by one kprobe.multi link, if it
-//! was loaded for that, or else to one after the other by perf events.
+//! The way of many calls: the program is attached to all by one kprobe.multi link, if it
+//! was loaded for that, or else to one after the other by perf events. The functions that
+//! serve them are looked up before in the kernel's list of symbols, but for a few perf
+//! events, which are opened in less time than that takes.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
@@ -17,6 +18,9 @@ use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
 use crate::sys::{self, KprobeMulti};
 
+/// How many calls can be probed for while the list of symbols is read, or fewer.
+const FEW: usize = 32;
+
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
@@ -31,7 +35,7 @@ enum Plan {
     Function(Symbol),
     /// Nothing: an earlier call of that number has the same function.
     SameAs(usize),
-    /// To search for the function, because there is no list of symbols.
+    /// To search for the function when its turn comes, without a list of symbols.
     Search,
     /// Nothing: it cannot be attached to.
     Refused(Refusal),
@@ -71,10 +75,11 @@ impl Many {
         if kind.is_some() && options.max_active != 0 {
             return Err(Refusal::MaxActive);
         }
-        let symbols = match (kind, Symbols::read()) {
-            (_, Ok(symbols)) => Some(symbols),
-            (Some(_), Err(errno)) => return Err(Refusal::KernelSymbols(errno)),
-            (None, Err(_)) => None,
+        let symbols = match kind {
+            Some(_) => Some(Symbols::read().map_err(Refusal::KernelSymbols)?),
+            // Else each is searched for when its turn comes.
+            None if calls.len() > FEW => Symbols::read().ok(),
+            None => None,
         };
         let attachments = Attachments::with_room(calls.len()).ok_or(Refusal::NoMemory)?;
         let mut plans = Vec::new();
@@ -274,6 +279,7 @@ impl Many {
     }
 
     /// How many calls are not done with.
+    #[cfg(feature = "std")]
     pub(crate) fn left(&self) -> usize {
         self.calls.len() - self.done
     }

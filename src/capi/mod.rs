@@ -6,15 +6,19 @@
 //! thread, would stop the process in a frame of Rust. Here their arguments are
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
 //! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
-//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
-//! tells which programs attach by their section, `print.rs` has libbpf's print callback,
+//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `ext.rs`
+//! is behind the functions of this library's own, `auto.rs` tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 #![allow(unsafe_code)]
 
 mod auto;
+#[cfg(feature = "ext")]
+mod ext;
 mod header;
 mod libbpf;
 mod link;
+#[cfg(feature = "ext")]
+mod links_opts;
 mod opts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -31,7 +35,11 @@ use crate::refusal::{Place, Refusal};
 use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
+#[cfg(feature = "ext")]
+pub use header::{ksyscall__name, ksyscall_links__attach, ksyscall_links__destroy};
 use libbpf::{Libbpf, Print};
+#[cfg(feature = "ext")]
+pub use links_opts::ksyscall_links_opts;
 pub use opts::bpf_ksyscall_opts;
 
 unsafe extern "C" {
@@ -52,6 +60,12 @@ enum Failure {
     /// No libbpf is loaded that could have made the program.
     NoLibbpf,
     NoMemory,
+    /// Names or links are NULL.
+    #[cfg(feature = "ext")]
+    NoList,
+    /// The progress function has said so.
+    #[cfg(feature = "ext")]
+    Stopped,
     /// libbpf's links are not laid out as they have been, and it cannot make one
     /// for this attachment.
     NoLink,
@@ -74,6 +88,10 @@ impl Failure {
             | Failure::NoName => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::NoMemory => libc::ENOMEM,
+            #[cfg(feature = "ext")]
+            Failure::NoList => libc::EINVAL,
+            #[cfg(feature = "ext")]
+            Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
             Failure::Libbpf(errno) => errno.0,
             Failure::Attach(refusal) => refusal.errno().0,

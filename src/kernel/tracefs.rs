@@ -17,7 +17,7 @@ use super::Kind;
 use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
-#[cfg(feature = "more")]
+#[cfg(feature = "std")]
 use crate::text::parts;
 use crate::text::{Text, cut, number};
 
@@ -131,7 +131,7 @@ impl Entry {
 
     /// How often the kernel missed the function's entry or return: the last column of the
     /// entry's line in `kprobe_profile`.
-    #[cfg(feature = "more")]
+    #[cfg(feature = "std")]
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();

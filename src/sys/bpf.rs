@@ -165,7 +165,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
 
 /// How often the kernel missed the entry or return that a link's program is attached to;
 /// None if it does not say so of that descriptor (before Linux 6.7, or no link).
-#[cfg(feature = "more")]
+#[cfg(feature = "std")]
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
