@@ -4,7 +4,7 @@
  * system calls and destroys the links. A contestant has load(), attach() and
  * destroy(); those in Rust have the same in rust/src/lib.rs.
  *
- *   CONTESTANT kprobe|kretprobe time MORE     the first attach, its destroy, and MORE attaches
+ *   CONTESTANT kprobe|kretprobe time MORE     the first attach and destroy, and MORE
  *   CONTESTANT kprobe|kretprobe count         each once, for `count` to follow
  *   CONTESTANT kprobe|kretprobe many COUNT    to the first COUNT calls of a list on its input, and
  *                                             destroys them, one after the other
@@ -18,7 +18,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,50 +88,32 @@ static inline void sample(const char *probe, const char *operation, const char *
 	       program_invocation_short_name, probe, operation, unit, value);
 }
 
-/*
- * RCU's grace periods, for which a destroy waits, are hurried where it is not measured:
- * there is time for more attaches then.
- */
-static inline void hurry(bool on)
-{
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = open("/sys/kernel/rcu_expedited", O_WRONLY | O_CLOEXEC);
-	if (pwrite(fd, on ? "1" : "0", 1, 0) != 1)
-		die("/sys/kernel/rcu_expedited");
-}
-
 static inline void measure(const char *probe, bool is_return, int count)
 {
 	struct {
-		long long time;
+		long long attach, destroy;
 		long faults;
-	} attaches[count + 1];
-	long long first_destroy = 0;
+	} rounds[count + 1];
 
 	/* The pages, the clock and getrusage() are not what is measured. */
-	memset(attaches, 1, sizeof(attaches));
-	hurry(false);
+	memset(rounds, 1, sizeof(rounds));
 	nanoseconds();
 	page_faults();
 	for (int i = 0; i <= count; i++) {
 		long faults = page_faults();
 		long long start = nanoseconds();
 		struct link *link = attach(&target, is_return);
-		attaches[i].time = nanoseconds() - start;
-		attaches[i].faults = page_faults() - faults;
-		hurry(i > 0);
+		rounds[i].attach = nanoseconds() - start;
+		rounds[i].faults = page_faults() - faults;
 		start = nanoseconds();
 		destroy(link);
-		first_destroy = i ? first_destroy : nanoseconds() - start;
-		hurry(false);
+		rounds[i].destroy = nanoseconds() - start;
 	}
 	for (int i = 0; i <= count; i++) {
-		sample(probe, i ? "attach" : "first_attach", "ns", attaches[i].time);
-		sample(probe, i ? "attach" : "first_attach", "faults", attaches[i].faults);
+		sample(probe, i ? "attach" : "first_attach", "ns", rounds[i].attach);
+		sample(probe, i ? "attach" : "first_attach", "faults", rounds[i].faults);
+		sample(probe, "destroy", "ns", rounds[i].destroy);
 	}
-	sample(probe, "destroy", "ns", first_destroy);
 }
 
 static inline void be_followed(const char *probe, bool is_return)

@@ -271,6 +271,64 @@ TEST(a_program_for_kprobe_session_runs_at_entry_and_return)
 	unload(&p);
 }
 
+TEST(a_return_probe_has_as_many_instances_as_asked_for)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *links[2];
+	libbpf_set_print(NULL);
+	CHECK_EQ(attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2, links,
+			MANY(.retprobe = true, .max_active = 20)),
+		 2);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
+	CHECK(fires(&p, ON_RETURN));
+	destroy(links, 2);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/p"), 0);
+	CHECK_EQ(attach(program(&p, "on_return"), NAMES(CALL), 1, links,
+			MANY(.retprobe = true, .max_active = 4097)),
+		 -EINVAL);
+	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, MANY(.max_active = 20)), -EINVAL);
+	unload(&p);
+}
+
+TEST(returns_that_were_missed_are_told)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *link;
+	pid_t sleepers[2];
+	__u64 missed = 9;
+	CHECK_EQ(attach(program(&p, "on_return"), NAMES("pause"), 1, &link,
+			MANY(.retprobe = true, .max_active = 1)),
+		 1);
+	CHECK_EQ(ksyscall_link__missed(link, &missed), 0);
+	CHECK_EQ(missed, 0);
+	for (int i = 0; i < 2; i++) {
+		sleepers[i] = fork();
+		CHECK(sleepers[i] >= 0);
+		while (sleepers[i] == 0)
+			syscall(SYS_pause);
+	}
+	/* The harness ends a test that takes too long. */
+	while (missed == 0) {
+		sched_yield();
+		CHECK_EQ(ksyscall_link__missed(link, &missed), 0);
+	}
+	CHECK_EQ(missed, 1);
+	for (int i = 0; i < 2; i++)
+		CHECK(kill(sleepers[i], SIGKILL) == 0 && waitpid(sleepers[i], NULL, 0) == sleepers[i]);
+	destroy(&link, 1);
+
+	errno = 0;
+	CHECK_EQ(ksyscall_link__missed(NULL, &missed), -EINVAL);
+	CHECK_EQ(errno, EINVAL);
+	link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_EQ(ksyscall_link__missed(link, NULL), -EINVAL);
+	/* Of a perf event's link the kernel says it or does not, and no other is asked. */
+	int result = ksyscall_link__missed(link, &missed);
+	CHECK(result == 0 ? missed == 0 : result == -EOPNOTSUPP);
+	DESTROY(link);
+	unload(&p);
+}
+
 TEST(the_calls_have_names)
 {
 	size_t count = 0;

@@ -119,8 +119,8 @@ mod tests {
     use crate::resolve::SyscallName;
     use crate::sys::fake::{Kernel, PMU, refused};
 
-    #[cfg(target_arch = "x86_64")]
     /// In one test, for what is learnt of the kernel stays.
+    #[cfg(target_arch = "x86_64")]
     #[test]
     fn a_stub_is_told_by_the_list_of_symbols_and_then_without_an_event() {
         const SYMBOLS: &str = "c0100000 T sys_getpid\nc0112358 W sys_mbind\n";

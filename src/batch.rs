@@ -153,6 +153,9 @@ impl Batch {
     /// - [`Error::MaxActive`]: a number that [`Batch::max_active`] does not take, or one for
     ///   a program for kprobe.multi;
     /// - [`Error::NoMemory`].
+    ///
+    /// That of one call is what [`Ksyscall::attach`](crate::Ksyscall::attach) says,
+    /// [`Error::SameFunction`] or [`Error::NotTraceable`].
     pub fn attaching(&self, program: impl AsFd) -> Result<Attaching, Error> {
         self.start(program, true)
     }

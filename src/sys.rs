@@ -20,7 +20,7 @@ use core::ffi::{CStr, c_long};
 
 use errno::{Errno, errno};
 
-#[cfg(feature = "std")]
+#[cfg(feature = "more")]
 pub(crate) use bpf::bpf_link_missed;
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;

@@ -1,21 +1,20 @@
 """Measures attaching and destroying, this library's beside libbpf's and others', and makes
 docs/performance.md of it: `make bench`.
 
-    python3 -m testing.bench [--seconds N] [--report]
+    python3 -m testing.bench [--report]
 
-The contestants (benches/) take turns in one guest, so that whatever slows the machine slows
-them all. What they printed is kept in build/bench/run.json; --report makes the page of that.
+The contestants (benches/) take turns in one guest, whose clock counts instructions: how busy this
+machine is does not matter. What they printed is kept in build/bench/run.json; --report makes the
+page of that.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import re
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from testing import build, packages
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
-from testing.vm import Failure, Machine, end_by_signals, kvm_works
+from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "bench"
 KERNELS = ["bookworm", "trixie", "sid"]
@@ -35,11 +34,15 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
 # The first is the floor.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# Of each contestant and probe, in each round: the first attach, its destroy, and so many
-# attaches more.
-MORE = 10
-LEAST_ROUNDS, MOST_ROUNDS = 5, 50
-STARTS = 60
+# Of each contestant and probe, in each round: the first attach and destroy, and so many more.
+MORE = 5
+ROUNDS = 12
+STARTS = 40
+# Each instruction, of whichever processor, moves the guest's clock on by 2^0 ns, and when they all
+# sleep it jumps to the next timer. QEMU can do that in its emulation alone.
+CLOCK = ["-icount", "shift=0,sleep=off"]
+# With that clock 6.1 does not come to its second processor (QEMU 7.2).
+PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
 # The guests of testing/vm.py hurry RCU; the last one of a parameter holds, and 0 is the default.
 DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 
@@ -126,7 +129,7 @@ def in_turn(command, contestants=CONTESTANTS):
 
 
 def commands(suite):
-    """(what it is, command, whether what it prints counts) in the guest, the rounds last."""
+    """What there is to measure, the rounds last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
     yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
     if suite == STEPPED_ON:
@@ -134,48 +137,40 @@ def commands(suite):
         yield "counting those of a start", (
             "cd /bench && ./count start plain ./true &&"
             f" exec ./count start preloaded ./true LD_PRELOAD={LIBRARY}"), True
-    # What the emulator has translated once is quicker.
-    yield "warming up", in_turn("./$contestant $probe time 1"), False
-    for number in range(MOST_ROUNDS):
+    # What the kernel does once comes here, to whoever is the first.
+    yield "warming up", in_turn(f"./$contestant $probe time {MORE}"), False
+    for number in range(ROUNDS):
         # Each is the first once, and comes behind every other.
         turn = number % len(CONTESTANTS)
         yield f"round {number + 1}", in_turn(f"./$contestant $probe time {MORE}",
                                              CONTESTANTS[turn:] + CONTESTANTS[:turn]), True
 
 
-def measure(suite, files, accel, seconds):
-    """The kernel's version and the samples. The rounds end after so many seconds."""
-    release = SUITES[LIBBPF]
-    steps = list(commands(suite))
-    text, rounds, end = "", 0, 0
-    with Machine(suite, accel=accel, append=DEFAULT_RCU) as machine:
+def measure(suite, files, steps):
+    """The kernel's version, which the first step prints, and the samples. The steps are
+    (what it is, command, whether what it prints counts)."""
+    steps, text = list(steps), ""
+    with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
         for place, file in files.items():
             machine.put(file, place)
         machine.roots = [build.libbpf(LIBBPF)[0],
-                         packages.unpack(LIBBPF, "amd64", *release.libraries, "libgcc-s1", "libstdc++6")]
+                         packages.unpack(LIBBPF, "amd64", *SUITES[LIBBPF].libraries, "libgcc-s1", "libstdc++6")]
         say(f"booting the kernel of {suite}")
-        with contextlib.closing(machine.run([command for _, command, _ in steps], 600)) as outcomes:
-            for (what, _, counts), outcome in zip(steps, outcomes, strict=False):
-                if outcome.status or outcome.is_bug:
-                    raise Failure(f"{suite}, {what}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
-                text += outcome.output if counts else ""
-                say(f"{suite}: {what}")
-                if not counts:
-                    end = time.monotonic() + seconds
-                elif end:
-                    rounds += 1
-                    if rounds >= LEAST_ROUNDS and time.monotonic() > end:
-                        break
+        outcomes = machine.run([command for _, command, _ in steps], 600)
+        for (what, _, counts), outcome in zip(steps, outcomes, strict=True):
+            if outcome.status or outcome.is_bug:
+                raise Failure(f"{suite}, {what}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
+            text += outcome.output if counts else ""
+            say(f"{suite}: {what}")
     return text.partition("\n")[0], samples(text)
 
 
 # --- What is known without running ---------------------------------------------------------
 
-def about_machine(accel):
+def about_machine():
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
-    qemu = re.search(r"version ([0-9.]+)", build.run("qemu-system-x86_64", "--version"))[1]
-    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "accel": accel, "qemu": qemu,
-            "cpu": ARCHITECTURES["amd64"].cpu if accel == "tcg" else "host",
+    return {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "cpu": ARCHITECTURES["amd64"].cpu,
+            "qemu": re.search(r"version ([0-9.]+)", build.run("qemu-system-x86_64", "--version"))[1],
             "model": model[1] if model else os.uname().machine}
 
 
@@ -200,7 +195,6 @@ def about_versions():
 
 def main():
     parser = argparse.ArgumentParser(prog="testing.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=110, help="how long the contestants take turns on a kernel")
     parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
     arguments = parser.parse_args()
     end_by_signals()
@@ -209,10 +203,8 @@ def main():
     try:
         if not arguments.report:
             files = programs()
-            accel = os.environ.get("KSYSCALL_ACCEL") or (
-                "kvm" if all(kvm_works(suite, ARCHITECTURES["amd64"]) for suite in KERNELS) else "tcg")
-            about = {**about_machine(accel), "libraries": about_libraries(files), "versions": about_versions()}
-            kernels = dict(measure(suite, files, accel, arguments.seconds) for suite in KERNELS)
+            about = {**about_machine(), "libraries": about_libraries(files), "versions": about_versions()}
+            kernels = dict(measure(suite, files, commands(suite)) for suite in KERNELS)
             Run(about, kernels).save(OUT / "run.json")
         run = Run.load(OUT / "run.json")
         bench_report.PAGE.write_text(bench_report.page(run))

@@ -7,18 +7,15 @@ What was printed is kept in build/bench/many.json; --report makes the page of th
 """
 
 import argparse
-import contextlib
-import os
 import subprocess
 import sys
 import textwrap
 
-from testing import bench, build, packages
-from testing.bench import KERNELS, LIBBPF, OUT, Run
+from testing import bench, build
+from testing.bench import KERNELS, OUT, Run
 from testing.build import ROOT
 from testing.packages import Unavailable, say
-from testing.targets import ARCHITECTURES, SUITES
-from testing.vm import Failure, Machine, end_by_signals, kvm_works
+from testing.vm import Failure, end_by_signals
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
@@ -37,32 +34,14 @@ def threads_of(names):
 
 
 def commands():
-    """(what it is, command) in the guest; the ways take turns."""
-    yield "listing the calls", LISTED
+    """What there is to measure; the ways take turns."""
+    yield "listing the calls", LISTED, True
     for names in NAMES:
         ways = [f"./libbpf kprobe many {names}", f"./batch multi 1 {names}",
                 *(f"./batch events {threads} {names}" for threads in threads_of(names))]
         for number in range(ROUNDS[names]):
             for way in ways[number % len(ways):] + ways[:number % len(ways)]:
-                yield f"{way}, round {number + 1}", f"cd /bench && {way} < names"
-
-
-def measure(suite, files, accel):
-    """The kernel's version and the samples."""
-    text, steps = "", list(commands())
-    with Machine(suite, accel=accel, append=bench.DEFAULT_RCU) as machine:
-        for place, file in files.items():
-            machine.put(file, place)
-        machine.roots = [build.libbpf(LIBBPF)[0], packages.unpack(LIBBPF, "amd64", *SUITES[LIBBPF].libraries,
-                                                                  "libgcc-s1", "libstdc++6")]
-        say(f"booting the kernel of {suite}")
-        with contextlib.closing(machine.run([command for _, command in steps], 600)) as outcomes:
-            for (what, _), outcome in zip(steps, outcomes, strict=True):
-                if outcome.status or outcome.is_bug:
-                    raise Failure(f"{suite}, {what}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
-                text += outcome.output
-                say(f"{suite}: {what}")
-    return text.partition("\n")[0], bench.samples(text)
+                yield f"{way}, round {number + 1}", f"cd /bench && {way} < names", True
 
 
 # --- The page ------------------------------------------------------------------------------
@@ -109,11 +88,9 @@ def table_of_threads(run):
 
 def page(run):
     about = run.about
-    machine = (f"emulating (TCG) two processors `{about['cpu']}` on" if about["accel"] == "tcg"
-               else "with two processors (KVM) of")
     made = (f"Made by `make bench-many` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
-            f" {machine} {about['model']}. An emulated machine is many times slower than a real one: **only ratios"
-            " mean anything.**")
+            f" emulating two processors `{about['cpu']}`, for 6.1 one, on {about['model']}. The clock counts"
+            " instructions, as [performance.md](performance.md) says: **only ratios mean anything.**")
     how = (f"One program is attached to so many calls, and detached: by libbpf {about['versions']['libbpf']} in a"
            f" loop, and by this crate's `Batch`, once with a program for perf events and {DEFAULT_THREADS} threads"
            " that detach, once with one for kprobe.multi, which Debian's 6.1 has no links for (it is built without"
@@ -160,11 +137,9 @@ def main():
     end_by_signals()
     try:
         if not arguments.report:
-            files = {**bench.programs(), "/bench/batch": OUT / "batch"}
-            accel = os.environ.get("KSYSCALL_ACCEL") or (
-                "kvm" if all(kvm_works(suite, ARCHITECTURES["amd64"]) for suite in KERNELS) else "tcg")
-            about = {**bench.about_machine(accel), "versions": bench.about_versions()}
-            Run(about, dict(measure(suite, files, accel) for suite in KERNELS)).save(OUT / "many.json")
+            files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi.bpf.o")}}
+            about = {**bench.about_machine(), "versions": bench.about_versions()}
+            Run(about, dict(bench.measure(suite, files, commands()) for suite in KERNELS)).save(OUT / "many.json")
         run = Run.load(OUT / "many.json")
         PAGE.write_text(page(run))
         draw(run, PLOT)

@@ -21,7 +21,7 @@ def table(head, rows):
 
 
 def milliseconds(spread):
-    return f"{spread.median / 1e6:.1f} ({spread.low / 1e6:.1f} to {spread.high / 1e6:.1f})"
+    return f"{spread.median / 1e6:.2f} ({spread.low / 1e6:.2f} to {spread.high / 1e6:.2f})"
 
 
 def times(run, cell):
@@ -69,7 +69,7 @@ def starts(run):
         plain, preloaded = (run.spread(kernel, contestant=name, operation="start", unit="ns")
                             for name in ("plain", "preloaded"))
         yield [short(kernel), "ms", milliseconds(plain), milliseconds(preloaded),
-               f"{(preloaded.median - plain.median) / 1e6:+.1f}"]
+               f"{(preloaded.median - plain.median) / 1e6:+.2f}"]
     for unit, title in {"syscalls": "system calls", "instructions": "instructions in user space",
                         "faults": "page faults"}.items():
         kernels = [kernel for kernel in run.kernels if run.values(kernel, contestant="plain", unit=unit)]
@@ -79,29 +79,27 @@ def starts(run):
                alike([b - a for a, b in zip(plain, preloaded, strict=True)])]
 
 
-def machine(about):
-    if about["accel"] == "tcg":
-        return (f"QEMU {about['qemu']} emulating (TCG) two processors `{about['cpu']}` on {about['model']}.\n"
-                "An emulated machine is many times slower than a real one, and not evenly so:"
-                " **only ratios mean anything.**")
-    return f"QEMU {about['qemu']} with KVM, two processors, {about['model']}."
-
-
 # The words of the page, without what a run shows.
 PAGE_TEXT = """\
 # Performance
 
-Made by `make bench` on {date}: Linux {kernels};
-{machine}
+Made by `make bench` on {date}, on Linux {kernels}.
+
+The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`, of which 6.1
+uses one. Its clock moves on by one nanosecond with each instruction that a processor executes, and
+jumps when none does (`-icount shift=0,sleep=off`): what else runs on the machine around it does not
+matter, and a second run gives nearly the same. A real processor takes times of its own for its
+instructions, its caches and its interrupts: **only the ratios mean anything.**
 
 Each contestant loads a program, attaches it to `getpgid` and destroys the link: in C by the three
 system calls that cannot be done without (the floor: the symbol is known, nothing is looked up), by
 libksyscall and by libbpf {libbpf}; in Rust by the crate ksyscall, by libbpf-rs {libbpf_rs}, and by aya {aya},
 which is told the symbol. They take turns on one kernel, a process at a time, each round beginning
 with another; the kernel's parameters are its defaults. A *first attach* is that of a fresh process
-({firsts} of each contestant and probe on these kernels), as is the destroy; the other attaches
-come after it ({others}). Loading the program is not measured. Of numbers whose quartiles overlap
-widely none is better than the other. The programs are in `benches/`.
+({firsts} of each contestant and probe), the others come after it ({others}). Loading the program is not
+measured. A destroy waits for RCU, and so does libbpf's first attach, which removes a probe that it
+made to learn the kernel's convention: how long depends on when in a tick (4 ms) it begins, and such
+numbers differ from run to run. The programs are in `benches/`.
 
 ## Time
 
@@ -136,11 +134,11 @@ def page(run):
     stepped = [short(kernel) for kernel in run.kernels if run.values(kernel, unit="instructions")]
 
     def samples(operation):
-        return " / ".join(str(len(run.values(kernel, contestant="raw", probe="kprobe", operation=operation, unit="ns")))
-                          for kernel in run.kernels)
+        return alike([len(run.values(kernel, contestant="raw", probe="kprobe", operation=operation, unit="ns"))
+                      for kernel in run.kernels])
     return PAGE_TEXT.format(
-        date=about["date"], kernels=", ".join(run.kernels), machine=machine(about),
-        libbpf=versions["libbpf"], libbpf_rs=versions["libbpf-rs"], aya=versions["aya"],
+        date=about["date"], kernels=", ".join(run.kernels), cpu=about["cpu"], qemu=about["qemu"],
+        model=about["model"],         libbpf=versions["libbpf"], libbpf_rs=versions["libbpf-rs"], aya=versions["aya"],
         firsts=samples("first_attach"), others=samples("attach"),
         order=" / ".join(map(short, run.kernels)), stepped=" and ".join(stepped),
         ratios=table(head, times(run, lambda spread, floor: f"{spread.median / floor.median:.2f}")),

@@ -13,7 +13,7 @@ from testing import build, packages, results
 from testing.build import BUILD, ROOT, run
 from testing.packages import CACHE, say
 from testing.results import Results
-from testing.targets import ARCHITECTURES, SUITES
+from testing.targets import ARCHITECTURES, CELLS, SUITES
 from testing.vm import Failure, Machine
 
 OUT = BUILD / "matrix"
@@ -304,3 +304,21 @@ def report(shown, not_run):
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
     lines = [*rows, "", "## What libksyscall does not reach", "", *(notes or ["- none"])]
     return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown)
+
+
+def reported(config, page):
+    """{cell: what it has shown, or why it was not run}, to be filled; then the page is made of
+    it: a module that has PAGE, Shown, report() and SIDES."""
+    shown = {}
+    yield shown
+    keep = config.getoption("keep")
+    for cell in CELLS if keep else ():
+        if cell not in shown and (OUT / cell.process / f"{cell.suite}.{page.SIDES[-1]}").exists():
+            shown[cell] = page.Shown(cell)
+    ran = [shown[cell] for cell in CELLS if isinstance(shown.get(cell), page.Shown)]
+    text = page.report(ran, {cell: why for cell, why in shown.items() if isinstance(why, str)})
+    if config.getoption("matrix"):
+        print(f"\n{text}")
+    is_good = not any(each.results.of("failed") for each in ran)
+    if is_good and (len(ran) == len(CELLS) or (ran and keep)):
+        page.PAGE.write_text(text)

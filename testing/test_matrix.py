@@ -8,25 +8,11 @@ import pytest
 
 from testing import matrix
 from testing.packages import Unavailable
-from testing.targets import CELLS
 
 
 @pytest.fixture(scope="module")
 def shown(request):
-    """{cell: what it has shown, or why it was not run}, reported when all have run."""
-    shown = {}
-    yield shown
-    if request.config.getoption("keep"):
-        for cell in CELLS:
-            if cell not in shown and (matrix.OUT / cell.process / f"{cell.suite}.libksyscall").exists():
-                shown[cell] = matrix.Shown(cell)
-    ran = [shown[cell] for cell in CELLS if isinstance(shown.get(cell), matrix.Shown)]
-    text = matrix.report(ran, {cell: why for cell, why in shown.items() if isinstance(why, str)})
-    if request.config.getoption("matrix"):
-        print(f"\n{text}")
-    is_good = not any(each.results.of("failed") for each in ran)
-    if is_good and (len(ran) == len(CELLS) or (ran and request.config.getoption("keep"))):
-        matrix.PAGE.write_text(text)
+    yield from matrix.reported(request.config, matrix)
 
 
 @pytest.mark.kernel("matrix")

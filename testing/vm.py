@@ -129,8 +129,9 @@ class Machine:
     """A guest that runs commands, one after the other; a context manager, after which no
     QEMU is left and no file."""
 
-    def __init__(self, suite="trixie", arch="amd64", accel=None, append=""):
-        self.suite, self.arch, self.append = suite, ARCHITECTURES[arch], append
+    def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=()):
+        # `append` is for the kernel, `options` are QEMU's.
+        self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
         self.image, self.folders, self.roots = Image(), [], []
         self.child = self.folder = None
         self.is_stopped = False
@@ -176,7 +177,7 @@ class Machine:
                 "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
                 "-initrd", f"{self.folder}/initrd", "-append",
                 f"console={arch.console} quiet loglevel=1 panic=-1 rcupdate.rcu_expedited=1 nosoftlockup"
-                f" rdinit=/init {self.append}"]
+                f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
             console = Console(nonce)
             ended = yield from self._follow(qemu, console, limits)

@@ -1,7 +1,7 @@
 //! The way of many calls: the program is attached to all by one kprobe.multi link, if it
 //! was loaded for that, or else to one after the other by perf events. The functions that
 //! serve them are looked up before in the kernel's list of symbols, but for a few perf
-//! events, which are opened in less time than that takes.
+//! events.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
@@ -11,14 +11,15 @@ use errno::Errno;
 use super::{Options, is_right, multi_link, perf_link, probe};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
+use crate::kernel::LEARNT;
 use crate::kernel::symbols::Symbols;
-use crate::kernel::{LEARNT, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
 use crate::sys::{self, KprobeMulti};
 
-/// How many calls can be probed for while the list of symbols is read, or fewer.
+/// How many perf events are opened in less time than reading the list takes
+/// (docs/performance-many.md).
 const FEW: usize = 32;
 
 /// One of the calls.
@@ -56,7 +57,7 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// Looks up all functions, and sees to it that they can be attached to.
+    /// Looks up the functions, if there is a list, and sees to it that they can be attached to.
     ///
     /// A program for kprobe.multi is attached now; for any other, [`Many::next`] does it.
     ///
@@ -77,7 +78,6 @@ impl Many {
         }
         let symbols = match kind {
             Some(_) => Some(Symbols::read().map_err(Refusal::KernelSymbols)?),
-            // Else each is searched for when its turn comes.
             None if calls.len() > FEW => Symbols::read().ok(),
             None => None,
         };
@@ -209,10 +209,7 @@ impl Many {
     }
 
     fn refuse_untraceable(&mut self) {
-        let list = tracefs::find_traceable();
-        let Ok(traceable) = list.and_then(|path| Symbols::read_traceable(path.as_c_str())) else {
-            return;
-        };
+        let Ok(traceable) = Symbols::read_traceable() else { return };
         for plan in &mut self.plans {
             if matches!(plan, Plan::Function(symbol) if !traceable.contains(symbol)) {
                 *plan = Plan::Refused(Refusal::NotTraceable);
@@ -291,5 +288,92 @@ impl Many {
     /// What was attached, of which fewer may be open than calls are attached to.
     pub(crate) fn into_attachments(self) -> Attachments {
         self.attachments
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::sys::fake::{Answer, Kernel, PMU, refused};
+
+    /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
+    const SYMBOLS: &str = "\
+c01 T sys_getpid
+c02 T sys_openat
+c03 T sys_close
+";
+    const FILES: &[(&str, &str)] = &[
+        PMU[0],
+        PMU[1],
+        ("/proc/kallsyms", SYMBOLS),
+        ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
+    ];
+
+    /// The program is for kprobe.multi, and ftrace cannot trace close(2)'s function.
+    fn multi(names: &[&str]) -> Answer {
+        match names {
+            [] => refused(libc::EFAULT),
+            names if names.contains(&"sys_close") => refused(libc::ESRCH),
+            _ => Ok(20),
+        }
+    }
+
+    /// What became of each call, or where all failed; and the links that were asked for.
+    fn attach(
+        names: &[&str],
+        best_effort: bool,
+        kernel: Kernel,
+    ) -> (Result<Vec<Option<i32>>, String>, Vec<String>) {
+        let call = |name: &&str| Call { name: SyscallName::new(name).unwrap(), cookie: 0 };
+        let calls = names.iter().map(call).collect();
+        let (results, calls) = kernel.run(|| {
+            let mut place = Place::of(SyscallName::EMPTY, false);
+            let many = Many::start(3, Options::default(), calls, best_effort, &mut place);
+            let mut many = many.map_err(|refusal| format!("{refusal:?} {}", place.symbol))?;
+            let mut results = Vec::new();
+            while let Some((_, result)) = many.next(&mut place) {
+                results.push(result.err().map(|refusal| refusal.errno().0));
+            }
+            Ok(results)
+        });
+        let is_of_a_link =
+            |call: &String| ["multi s", "link"].iter().any(|it| call.starts_with(it));
+        (results, calls.into_iter().filter(is_of_a_link).collect())
+    }
+
+    #[test]
+    fn what_ftrace_cannot_trace_is_left_out_of_a_multi_link_or_fails_it() {
+        let kernel = || Kernel { files: FILES, multi, ..Kernel::new() };
+        let (results, links) = attach(&["openat", "close"], true, kernel());
+        assert_eq!(results, Ok(vec![None, Some(libc::EOPNOTSUPP)]));
+        assert_eq!(links, ["multi sys_openat sys_close", "multi sys_openat"]);
+        let (results, links) = attach(&["openat", "close"], false, kernel());
+        assert_eq!(results, Err("NotTraceable sys_close".to_owned()));
+        assert_eq!(links.len(), 1);
+        // The list does not say which: then it is the kernel's answer.
+        let silent =
+            |names: &[&str]| refused(if names.is_empty() { libc::EFAULT } else { libc::ESRCH });
+        let (results, links) = attach(&["openat"], true, Kernel { multi: silent, ..kernel() });
+        assert!(results.unwrap_err().starts_with("MultiLink"));
+        assert_eq!(links.len(), 2);
+    }
+
+    #[test]
+    fn perf_events_of_a_list_and_of_a_few_names_are_the_same() {
+        let kprobe = |symbol: &str, _, _| {
+            if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
+        };
+        let kernel = || Kernel { files: FILES, kprobe, link_create: |_| Ok(20), ..Kernel::new() };
+        let few = ["openat", "frobnicate", "sys_openat"];
+        let many = [&few[..], &["close"; FEW]].concat();
+        let expected = [None, Some(libc::ENOENT), None];
+        for names in [&few[..], &many] {
+            let (results, links) = attach(names, true, kernel());
+            assert_eq!(results.unwrap()[..3], expected);
+            assert_eq!(links.len(), if names.len() > FEW { 2 } else { 1 }, "once a function");
+        }
+        let (results, links) = attach(&many, false, kernel());
+        assert!(results.unwrap_err().starts_with("NotFound"));
+        assert!(links.is_empty(), "nothing was attached to before it was found out");
     }
 }

@@ -243,6 +243,22 @@ unsafe fn destroy(link: *mut bpf_link) -> c_int {
     destroy.map_or(-libc::ELIBACC, |destroy| unsafe { destroy(link) })
 }
 
+/// `ksyscall_link__missed()` but for errno.
+///
+/// # Safety
+/// `link` is NULL or a link, and `missed` NULL or writable.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u64) -> c_int {
+    if link.is_null() || missed.is_null() {
+        return -libc::EINVAL;
+    }
+    // SAFETY: the caller's promise.
+    let Some(count) = (unsafe { link::missed(link) }) else { return -libc::EOPNOTSUPP };
+    // SAFETY: the caller's promise.
+    unsafe { missed.write(count) };
+    0
+}
+
 /// Writes the names of this architecture's calls to an array of C strings, which is zeroes.
 ///
 /// # Safety

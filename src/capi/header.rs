@@ -1,11 +1,18 @@
 //! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
 //! cbindgen reads these files. The functions themselves are in `entry.c` and `ext.c`.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::c_char;
+#[cfg(feature = "ext")]
+use core::ffi::c_int;
 
 use super::bpf_ksyscall_opts;
 #[cfg(feature = "ext")]
 use super::ksyscall_links_opts;
+
+/// The kernel's name of the type.
+#[cfg(feature = "ext")]
+#[allow(non_camel_case_types)]
+type __u64 = u64;
 
 /// A BPF program of libbpf's; see libbpf.h.
 #[allow(non_camel_case_types)]
@@ -92,6 +99,20 @@ unsafe extern "C" {
     /// in errno too; all are destroyed in any case
     #[cfg(feature = "ext")]
     pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
+
+    /// How many entries or returns of the call the kernel missed since the program was
+    /// attached; in libksyscall-ext. A return is missed when too many calls are inside at
+    /// once, see `max_active`.
+    ///
+    /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+    /// kprobe.multi
+    /// @param missed where the number is put
+    /// @return 0, or a negative errno, which is in errno too:
+    ///  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
+    ///    before of one with `max_active`;
+    ///  - EINVAL: an argument is NULL.
+    #[cfg(feature = "ext")]
+    pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
     /// The name of a system call of this architecture, in alphabetical order. In
     /// libksyscall-ext.

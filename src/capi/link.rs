@@ -20,11 +20,13 @@ use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
 use crate::sys::Fd;
 
+type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
+
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]
 struct Base {
     /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
-    detach: Option<unsafe extern "C" fn(*mut bpf_link) -> c_int>,
+    detach: Option<Detach>,
     /// Frees the object. Without one every release calls free() for it.
     dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
     /// Freed with free().
@@ -81,6 +83,22 @@ pub(super) unsafe fn make_all(
         unsafe { (*links.add(index)).cast::<Object>().write(Object::of(attachment, None)) };
     }
     Ok(())
+}
+
+/// How many entries or returns the kernel missed, if it says so.
+///
+/// # Safety
+/// `link` is one of libbpf's or of this library's.
+#[cfg(feature = "ext")]
+pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
+    // SAFETY: every link begins with the base.
+    let base = unsafe { &*link.cast::<Base>() };
+    crate::sys::bpf_link_missed(base.fd).or_else(|| {
+        let is_ours = base.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach));
+        // SAFETY: it has our function.
+        let object = is_ours.then(|| unsafe { &*link.cast::<Object>() });
+        object?.entry.as_ref()?.missed()
+    })
 }
 
 /// Attaches, and makes the object that stands for it.

@@ -32,6 +32,10 @@ pub struct ksyscall_links_opts {
     /// By how many threads to detach again what was attached, if not to all: 1 to 64, or 0
     /// for 8.
     pub threads: c_uint,
+    /// How many calls may be inside at once whose returns are seen; needs `retprobe` and
+    /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
+    /// as many as there are CPUs. Not for kprobe.multi.
+    pub max_active: c_uint,
     /// Run at the calls' return instead of their entry.
     pub retprobe: bool,
     /// Whether a name that cannot be attached to does not fail the others.
@@ -87,6 +91,9 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
         Ok(Options {
             attach: attach::Options {
                 retprobe: *field(offset_of!(ksyscall_links_opts, retprobe)) != 0,
+                max_active: field(offset_of!(ksyscall_links_opts, max_active))
+                    .cast::<c_uint>()
+                    .read_unaligned(),
                 ..attach::Options::default()
             },
             best_effort: *field(offset_of!(ksyscall_links_opts, best_effort)) != 0,
@@ -112,7 +119,7 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
 }
 
 /// Where each field ends, and its size.
-const FIELDS: [(usize, usize); 7] = {
+const FIELDS: [(usize, usize); 8] = {
     macro_rules! field {
         ($name:ident, $type:ty) => {
             (offset_of!(ksyscall_links_opts, $name) + size_of::<$type>(), size_of::<$type>())
@@ -124,6 +131,7 @@ const FIELDS: [(usize, usize); 7] = {
         field!(progress, usize),
         field!(ctx, usize),
         field!(threads, c_uint),
+        field!(max_active, c_uint),
         field!(retprobe, bool),
         field!(best_effort, bool),
     ]

@@ -6,9 +6,10 @@
 //! thread, would stop the process in a frame of Rust. Here their arguments are
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
 //! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
-//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `ext.rs`
-//! is behind the functions of this library's own, `auto.rs` tells which programs attach by their section, `print.rs` has libbpf's print callback,
+//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
+//! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
+//! `ext.rs` and `ext.c` are the functions of libksyscall-ext, and `links_opts.rs` their options.
 #![allow(unsafe_code)]
 
 mod auto;
@@ -36,7 +37,9 @@ use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 #[cfg(feature = "ext")]
-pub use header::{ksyscall__name, ksyscall_links__attach, ksyscall_links__destroy};
+pub use header::{
+    ksyscall__name, ksyscall_link__missed, ksyscall_links__attach, ksyscall_links__destroy,
+};
 use libbpf::{Libbpf, Print};
 #[cfg(feature = "ext")]
 pub use links_opts::ksyscall_links_opts;

@@ -6,6 +6,7 @@ use core::ffi::CStr;
 
 use errno::Errno;
 
+use super::tracefs;
 use crate::resolve::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::parts;
@@ -23,12 +24,19 @@ impl Symbols {
     /// # Errors
     /// What reading /proc/kallsyms fails with; ENODATA if there are none in it; ENOMEM.
     pub(crate) fn read() -> Result<Self, Errno> {
-        Self::of(c"/proc/kallsyms", |line| parts(line, b' ').nth(2))
+        Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Those that ftrace can trace, which is what kprobe.multi needs: by a file of tracefs,
-    /// `available_filter_functions`.
-    pub(crate) fn read_traceable(path: &CStr) -> Result<Self, Errno> {
+    /// Those of them that ftrace can trace, which kprobe.multi needs.
+    pub(crate) fn read_traceable() -> Result<Self, Errno> {
+        Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
+    }
+
+    fn of_kallsyms(path: &CStr) -> Result<Self, Errno> {
+        Self::of(path, |line| parts(line, b' ').nth(2))
+    }
+
+    fn of_ftrace(path: &CStr) -> Result<Self, Errno> {
         Self::of(path, |line| parts(line, b' ').next())
     }
 
@@ -94,11 +102,16 @@ fn of_a_call(name: &[u8]) -> Option<Symbol> {
 mod tests {
     use super::*;
 
-    fn list(text: &str, name: &str) -> std::ffi::CString {
-        let file = format!("ksyscall-symbols-{name}-{}", std::process::id());
+    /// What is read of a file with that text, as /proc/kallsyms or as tracefs's list.
+    fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
+        let file = format!("ksyscall-symbols-{test}-{}", std::process::id());
         let path = std::env::temp_dir().join(file);
         std::fs::write(&path, text).unwrap();
-        std::ffi::CString::new(path.to_str().unwrap()).unwrap()
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let read =
+            if is_kallsyms { Symbols::of_kallsyms(&name) } else { Symbols::of_ftrace(&name) };
+        std::fs::remove_file(path).unwrap();
+        read
     }
 
     fn has(symbols: &Symbols, name: &[u8]) -> bool {
@@ -112,8 +125,7 @@ mod tests {
              c04 t ppc_rtas\nbf0 t sys_of_a_module\t[module]\n",
             "x".repeat(100)
         );
-        let path = list(&text, "kallsyms");
-        let symbols = Symbols::of(&path, |line| parts(line, b' ').nth(2)).unwrap();
+        let symbols = read(&text, "kallsyms", true).unwrap();
         for name in [&b"__x64_sys_openat"[..], b"sys_mbind"] {
             assert!(has(&symbols, name));
         }
@@ -125,8 +137,7 @@ mod tests {
 
     #[test]
     fn functions_that_ftrace_can_trace_are_one_a_line() {
-        let path = list("__x64_sys_openat\nsys_fillrect [fb]\n", "ftrace");
-        let symbols = Symbols::read_traceable(&path).unwrap();
+        let symbols = read("__x64_sys_openat\nsys_fillrect [fb]\n", "ftrace", false).unwrap();
         assert!(has(&symbols, b"__x64_sys_openat") && !has(&symbols, b"sys_fillrect"));
     }
 
@@ -135,19 +146,18 @@ mod tests {
         let line = |n: usize| format!("{n:x} T sys_{n}\n");
         let text: String = (0..20_000).map(line).collect();
         assert!(text.len() > 4 * BUFFER);
-        let symbols = Symbols::of(&list(&text, "long"), |line| parts(line, b' ').nth(2)).unwrap();
+        let symbols = read(&text, "long", true).unwrap();
         assert_eq!(symbols.0.len(), 20_000);
         assert!((0..20_000).all(|n| has(&symbols, format!("sys_{n}").as_bytes())));
         let text = format!("1 T {}\n2 T sys_last\n", "x".repeat(3 * BUFFER));
-        let symbols = Symbols::of(&list(&text, "wide"), |line| parts(line, b' ').nth(2)).unwrap();
+        let symbols = read(&text, "wide", true).unwrap();
         assert!(has(&symbols, b"sys_last"));
     }
 
     #[test]
     fn a_list_without_any_is_an_error() {
-        let path = list("c02 T do_exit\n", "none");
-        let of = |path: &CStr| Symbols::of(path, |line| parts(line, b' ').nth(2)).map(drop);
-        assert_eq!(of(&path), Err(Errno(libc::ENODATA)));
-        assert_eq!(of(c"/none"), Err(Errno(libc::ENOENT)));
+        let none = read("c02 T do_exit\n", "none", true);
+        assert_eq!(none.map(drop), Err(Errno(libc::ENODATA)));
+        assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
     }
 }

@@ -17,7 +17,7 @@ use super::Kind;
 use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
-#[cfg(feature = "std")]
+#[cfg(feature = "more")]
 use crate::text::parts;
 use crate::text::{Text, cut, number};
 
@@ -131,7 +131,7 @@ impl Entry {
 
     /// How often the kernel missed the function's entry or return: the last column of the
     /// entry's line in `kprobe_profile`.
-    #[cfg(feature = "std")]
+    #[cfg(feature = "more")]
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -201,7 +201,7 @@ fn remove_entries_of_the_dead(events: &Fd) {
 }
 
 /// The path of a file in tracefs, wherever that is mounted.
-fn find(file: &[u8]) -> Result<Line, Errno> {
+pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     for root in [&b"/sys/kernel/tracing"[..], b"/sys/kernel/debug/tracing"] {
         if let Some(path) = existing(root, b"", file) {
             return Ok(path);
@@ -222,12 +222,6 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     file.add(b"/events/syscalls/sys_enter_");
     file.add(name);
     find(file.as_bytes()).is_ok()
-}
-
-/// The file that names the functions which ftrace can trace.
-#[cfg(feature = "more")]
-pub(crate) fn find_traceable() -> Result<Line, Errno> {
-    find(b"/available_filter_functions")
 }
 
 /// The path of a file in the first tracefs of a list of mounts that has it.

@@ -16,6 +16,9 @@ pub(crate) struct Kernel {
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
     /// `BPF_LINK_CREATE` of the program with that fd.
     pub(crate) link_create: fn(i32) -> Answer,
+    /// `BPF_LINK_CREATE` of a program for kprobe.multi on functions of these names; of none
+    /// if they cannot be read.
+    pub(crate) multi: fn(&[&str]) -> Answer,
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
     /// `BPF_OBJ_GET_INFO_BY_FD`: the 64-bit words of the link's, as many as the kernel has.
@@ -41,6 +44,7 @@ impl Kernel {
             files: PMU,
             kprobe: |_, _, _| refused(libc::ENOENT),
             link_create: |_| refused(libc::EINVAL),
+            multi: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
             link_info: &[],
             calls: Vec::new(),
@@ -124,6 +128,18 @@ impl Kernel {
                     core::ptr::copy_nonoverlapping(known.as_ptr(), info as *mut u64, count);
                 }
                 ("info".to_owned(), if known.is_empty() { refused(libc::EINVAL) } else { Ok(0) })
+            }
+            // BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION
+            // SAFETY: the third number of `link_create` is the attach type.
+            libc::SYS_bpf if matches!(unsafe { *(b as *const u32).add(2) }, 42 | 56) => {
+                // SAFETY: the sixth is how many names there are, whose addresses come next.
+                let names = unsafe {
+                    let (count, names) = (*(b as *const u32).add(5), *(b as *const u64).add(3));
+                    core::slice::from_raw_parts(names as usize as *const usize, count as usize)
+                };
+                let readable = names.iter().filter(|address| **address > 4096);
+                let names: Vec<_> = readable.map(|address| text(*address)).collect();
+                (format!("multi {}", names.join(" ")), (self.multi)(&names))
             }
             libc::SYS_bpf => {
                 // SAFETY: `link_create` begins with the program's fd.

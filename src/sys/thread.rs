@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// The most that are used at once.
-pub(crate) const MAX_THREADS: usize = 64;
+const MAX_THREADS: usize = 64;
 
 unsafe extern "C" {
     /// pthread_setcancelstate(3).

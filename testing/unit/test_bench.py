@@ -37,7 +37,7 @@ def made_up(scale):
 
 
 def run(kernels):
-    about = {"date": "2026-01-02", "accel": "tcg", "qemu": "7.2", "cpu": "max", "model": "A Processor",
+    about = {"date": "2026-01-02", "qemu": "7.2", "cpu": "max", "model": "A Processor",
              "libraries": {"libksyscall.so.1.0.0": {"bytes": 30000, "relocations": 40}},
              "versions": {"libbpf": "1.7.0", "libbpf-rs": "0.27.0", "aya": "0.13.0"}}
     return Run(about, kernels)
@@ -55,7 +55,7 @@ def test_the_page_has_ratios_to_the_floor_of_the_same_kernel():
     lines = bench_report.page(run({"6.1.0-50-cloud": made_up(1), "6.12.9-cloud": made_up(10)})).splitlines()
     assert "| 6.1 | destroy, kprobe | 1.00 | 2.00 | 3.00 | 4.00 | 5.00 | 6.00 |" in lines
     assert "| 6.12 | destroy, kprobe | 1.00 | 2.00 | 3.00 | 4.00 | 5.00 | 6.00 |" in lines
-    assert any(line.startswith("| 6.12 | attach, kretprobe | 10.0 (10.0 to 10.0) | 20.0 (") for line in lines)
+    assert any(line.startswith("| 6.12 | attach, kretprobe | 10.00 (10.00 to 10.00) | 20.00 (") for line in lines)
     assert any("2026-01-02" in line and "6.12.9-cloud" in line for line in lines)
 
 

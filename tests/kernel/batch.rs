@@ -14,29 +14,42 @@ const SESSION: u32 = 56;
 /// Calls that nobody else makes here, but for the last three.
 const NAMES: [&str; 5] = ["umount2", "acct", "getpgid", "openat", "read"];
 
-/// A program that counts as `count` of kernel.bpf.c does, for an attach type.
+fn map_fd(probe: &Probe, name: &str) -> u64 {
+    let Some(Map::Array(map)) = probe.object.map(name) else { panic!("no map {name}") };
+    let map: &MapData = map;
+    map.fd().as_fd().as_raw_fd() as u64
+}
+
+/// A program that does what `count` of kernel.bpf.c does, for an attach type.
 fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
-    let Some(Map::Array(hits)) = probe.object.map("hits") else { panic!("no map") };
-    let hits: &MapData = hits;
-    let (map, pid) = (hits.fd().as_fd().as_raw_fd() as u64, u64::from(std::process::id()));
+    let (hits, returned) = (map_fd(probe, "hits"), map_fd(probe, "returned"));
+    let pid = u64::from(std::process::id());
     load_instructions(
         attach_type,
         &[
-            0x0000_0000_0000_16bf,             // r6 = r1
-            0x0000_000e_0000_0085,             // r0 = bpf_get_current_pid_tgid()
-            0x0000_0020_0000_0077,             // r0 >>= 32
-            0x0000_0000_000b_0055 | pid << 32, // if r0 != pid goto end
-            0x0000_0000_0000_61bf,             // r1 = r6
-            0x0000_00ae_0000_0085,             // r0 = bpf_get_attach_cookie(r1)
-            0x0000_0000_fffc_0a63,             // *(u32 *)(r10 - 4) = r0
-            0x0000_0000_0000_a2bf,             // r2 = r10
-            0xffff_fffc_0000_0207,             // r2 += -4
-            0x0000_0000_0000_1118 | map << 32, // r1 = the map
+            0x0000_0000_0000_16bf,              // r6 = r1
+            0x0000_000e_0000_0085,              // r0 = bpf_get_current_pid_tgid()
+            0x0000_0020_0000_0077,              // r0 >>= 32
+            0x0000_0000_0013_0055 | pid << 32,  // if r0 != pid goto end
+            0x0000_0000_0000_61bf,              // r1 = r6
+            0x0000_00ae_0000_0085,              // r0 = bpf_get_attach_cookie(r1)
+            0x0000_0000_fffc_0a63,              // *(u32 *)(r10 - 4) = r0
+            0x0000_0000_0000_a2bf,              // r2 = r10
+            0xffff_fffc_0000_0207,              // r2 += -4
+            0x0000_0000_0000_1118 | hits << 32, // r1 = hits
+            0x0000_0000_0000_0000,
+            0x0000_0001_0000_0085, // r0 = bpf_map_lookup_elem(r1, r2)
+            0x0000_0000_000a_0015, // if r0 == 0 goto end
+            0x0000_0001_0000_01b7, // r1 = 1
+            0x0000_0000_0000_10db, // lock *(u64 *)r0 += r1
+            0x0000_0000_0000_a2bf, // r2 = r10
+            0xffff_fffc_0000_0207, // r2 += -4
+            0x0000_0000_0000_1118 | returned << 32, // r1 = returned
             0x0000_0000_0000_0000,
             0x0000_0001_0000_0085, // r0 = bpf_map_lookup_elem(r1, r2)
             0x0000_0000_0002_0015, // if r0 == 0 goto end
-            0x0000_0001_0000_01b7, // r1 = 1
-            0x0000_0000_0000_10db, // lock *(u64 *)r0 += r1
+            0x0000_0000_0050_6179, // r1 = *(u64 *)(r6 + 80), which is rax
+            0x0000_0000_0000_107b, // *(u64 *)r0 = r1
             0x0000_0000_0000_00b7, // end: r0 = 0
             0x0000_0000_0000_0095, // return
         ],
@@ -201,6 +214,7 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
         // SAFETY: it has no pointers.
         unsafe { libc::getpgid(0) };
         assert_eq!((probe.hits(1), probe.hits(3)), (hits.0 + 3, hits.1 + 1));
+        assert_eq!(probe.returned(1) == -i64::from(libc::ENOENT), retprobe);
         links.detach().unwrap();
         umount2(1);
         assert_eq!((probe.hits(1), open_fds()), (hits.0 + 3, fds));

@@ -86,37 +86,26 @@ fn sample(name: &str, probe: &str, operation: &str, unit: &str, value: impl std:
     );
 }
 
-/// Hurries what a destroy waits for, where that is not measured.
-fn hurry(on: bool) -> Result<()> {
-    Ok(std::fs::write("/sys/kernel/rcu_expedited", if on { "1" } else { "0" })?)
-}
-
 fn measure(contestant: &mut impl Contestant, name: &str, probe: &str, count: usize) -> Result<()> {
     // The pages, the clock and getrusage() are not what is measured.
-    let mut attaches = black_box(vec![(1, 1); count + 1]);
-    let mut first_destroy = 0;
-    hurry(false)?;
+    let mut rounds = black_box(vec![(1, 1, 1); count + 1]);
     black_box((Instant::now().elapsed(), page_faults()));
-    for (i, (time, faults)) in attaches.iter_mut().enumerate() {
+    for (attach, destroy, faults) in &mut rounds {
         let before = page_faults();
         let start = Instant::now();
         let link = contestant.attach()?;
-        *time = start.elapsed().as_nanos();
+        *attach = start.elapsed().as_nanos();
         *faults = page_faults() - before;
-        hurry(i > 0)?;
         let start = Instant::now();
         contestant.destroy(link)?;
-        if i == 0 {
-            first_destroy = start.elapsed().as_nanos();
-        }
-        hurry(false)?;
+        *destroy = start.elapsed().as_nanos();
     }
-    for (i, (time, faults)) in attaches.iter().enumerate() {
+    for (i, (attach, destroy, faults)) in rounds.iter().enumerate() {
         let operation = if i == 0 { "first_attach" } else { "attach" };
-        sample(name, probe, operation, "ns", time);
+        sample(name, probe, operation, "ns", attach);
         sample(name, probe, operation, "faults", faults);
+        sample(name, probe, "destroy", "ns", destroy);
     }
-    sample(name, probe, "destroy", "ns", first_destroy);
     Ok(())
 }
 

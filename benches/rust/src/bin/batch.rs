@@ -3,61 +3,22 @@
 //! ```text
 //! batch list                            the calls that this kernel has under their own names
 //! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on the
-//!                                       input, and detaches by so many threads
+//!                                       input, and detaches by so many threads; nothing is
+//!                                       done if the kernel has no kprobe.multi links
 //! ```
 
 use std::io::BufRead;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use contestants::{Probe, Result, load_with_aya, program};
 use ksyscall::Batch;
+use libbpf_rs::ObjectBuilder;
 
-/// A program that returns 0, loaded for kprobe.multi. None where the kernel has no links
-/// for it.
-fn load_for_multi() -> Result<Option<OwnedFd>> {
-    /// The start of `struct { } prog_load` of `union bpf_attr`.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Load {
-        prog_type: u32,
-        insn_cnt: u32,
-        insns: u64,
-        license: u64,
-        log_level: u32,
-        log_size: u32,
-        log_buf: u64,
-        kern_version: u32,
-        prog_flags: u32,
-        prog_name: [u8; 16],
-        prog_ifindex: u32,
-        expected_attach_type: u32,
-    }
-    const BPF_PROG_LOAD: libc::c_int = 5;
-    const BPF_PROG_TYPE_KPROBE: u32 = 2;
-    const BPF_TRACE_KPROBE_MULTI: u32 = 42;
-    const RETURN_0: [u64; 2] = [0xb7, 0x95];
+/// Whether the kernel has what kprobe.multi links are made of (`CONFIG_FPROBE`).
+fn has_multi_links() -> Result<bool> {
     let symbols = std::fs::read_to_string("/proc/kallsyms")?;
-    if !symbols.lines().any(|line| line.ends_with(" T register_fprobe_ips")) {
-        return Ok(None);
-    }
-    let attr = Load {
-        prog_type: BPF_PROG_TYPE_KPROBE,
-        insn_cnt: RETURN_0.len() as u32,
-        insns: RETURN_0.as_ptr() as u64,
-        license: c"GPL".as_ptr() as u64,
-        expected_attach_type: BPF_TRACE_KPROBE_MULTI,
-        ..Load::default()
-    };
-    // SAFETY: the kernel reads `attr`, the instructions and the C string, which all live; the
-    // descriptor is new.
-    unsafe {
-        let size = size_of::<Load>();
-        match libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size) {
-            fd @ 0.. => Ok(Some(OwnedFd::from_raw_fd(fd as i32))),
-            _ => Err(std::io::Error::last_os_error().into()),
-        }
-    }
+    Ok(symbols.lines().any(|line| line.ends_with(" T register_fprobe_ips")))
 }
 
 fn list() -> Result<()> {
@@ -99,10 +60,13 @@ fn main() -> Result<()> {
             let program = program(&mut object, Probe::Kprobe)?;
             measure("events", program.fd()?, threads.parse()?, count.parse()?)
         }
-        ["multi", threads, count] => match load_for_multi()? {
-            Some(program) => measure("multi", program, threads.parse()?, count.parse()?),
-            None => Ok(()),
-        },
+        ["multi", ..] if !has_multi_links()? => Ok(()),
+        // aya does not load programs for that.
+        ["multi", threads, count] => {
+            let object = ObjectBuilder::default().open_file("multi.bpf.o")?.load()?;
+            let program = object.progs().next().ok_or("no program")?;
+            measure("multi", program, threads.parse()?, count.parse()?)
+        }
         _ => Err("usage: list | events|multi THREADS COUNT".into()),
     }
 }
