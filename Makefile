@@ -38,6 +38,9 @@ LINK = -shared -nostartfiles -static-libgcc -Wl,-soname,$(1).so.$(MAJOR) -Wl,--v
 ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
+EXT_EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall-ext.map)
+
+PAGES := man/bpf_program__attach_ksyscall.3 man/ksyscall_links__attach.3
 
 .PHONY: all
 all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a $(BUILD)/libksyscall-ext.so
@@ -67,15 +70,21 @@ $(EXTENSION): $(BUILD)/ext.a src/capi/ext.c src/capi/say.h
 $(LIBRARY): $(BUILD)/core.a src/capi/entry.c src/capi/say.h
 	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
 
-# The same for programs that are linked with a static libbpf: of one object, which
-# shows no more than its own functions; see src/capi/static.c.
-$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c)
-	$(foreach file,entry static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
-	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/core.a $(BUILD)/static.a
-	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(BUILD)/entry.o $(BUILD)/static.o $(BUILD)/static.a
-	$(OBJCOPY) $(EXPORTS:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
+# The same for programs that are linked with a static libbpf: of one object for each of
+# the two, which shows no more than its own functions; see src/capi/static.c.
+$(BUILD)/libksyscall.a: $(BUILD)/core.a $(BUILD)/ext.a $(wildcard src/capi/*.c src/capi/*.h)
+	$(foreach file,entry ext static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
+	$(call WHOLE,entry,core.a,$(EXPORTS:%=__wrap_%))
+	$(call WHOLE,ext,ext.a,$(EXT_EXPORTS))
 	rm -f $@
-	$(AR) rcs $@ $(BUILD)/whole.o $(BUILD)/plain.o $(BUILD)/unwrapped.o
+	$(AR) rcs $@ $(foreach file,entry-whole ext-whole plain unwrapped,$(BUILD)/$(file).o)
+
+# One object of $(1).o, Rust's archive $(2) and static.o; only $(3) are seen from without.
+define WHOLE
+$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/$(2) $(BUILD)/static-$(2)
+$(CC) -r -nostdlib -o $(BUILD)/$(1)-whole.o $(BUILD)/$(1).o $(BUILD)/static.o $(BUILD)/static-$(2)
+$(OBJCOPY) $(3:%=--keep-global-symbol=%) $(BUILD)/$(1)-whole.o
+endef
 
 .PHONY: help
 help:
@@ -83,7 +92,7 @@ help:
 
 .PHONY: header
 header: ## make include/ksyscall.h anew
-	$(CARGO) build --locked --features capi
+	$(CARGO) build --locked --features ext
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
 .PHONY: install
@@ -103,12 +112,15 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 		chmod 644 $$file || exit 1; \
 	done
 	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 man/bpf_program__attach_ksyscall.3 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
+	for name in $(filter-out ksyscall_links__attach,$(EXT_EXPORTS)); do \
+		ln -sf ksyscall_links__attach.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
+	done
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall-ext.so libksyscall-ext.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(EXT_EXPORTS:%=$(DESTDIR)$(MANDIR)/man3/%.3)
 
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
@@ -161,6 +173,7 @@ lint: ## check the form of the code
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps
 	shellcheck $(SCRIPTS)
 	build/lint/bin/ruff check testing tools

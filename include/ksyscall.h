@@ -78,6 +78,12 @@ struct ksyscall_links_opts {
      */
     unsigned int threads;
     /**
+     * How many calls may be inside at once whose returns are seen; needs `retprobe` and
+     * tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
+     * as many as there are CPUs. Not for kprobe.multi.
+     */
+    unsigned int max_active;
+    /**
      * Run at the calls' return instead of their entry.
      */
     bool retprobe;
@@ -162,6 +168,21 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
  * in errno too; all are destroyed in any case
  */
 extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
+
+/**
+ * How many entries or returns of the call the kernel missed since the program was
+ * attached; in libksyscall-ext. A return is missed when too many calls are inside at
+ * once, see `max_active`.
+ *
+ * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+ * kprobe.multi
+ * @param missed where the number is put
+ * @return 0, or a negative errno, which is in errno too:
+ *  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
+ *    before of one with `max_active`;
+ *  - EINVAL: an argument is NULL.
+ */
+extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 
 /**
  * The name of a system call of this architecture, in alphabetical order. In

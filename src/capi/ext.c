@@ -5,6 +5,7 @@
  */
 #include "say.h"
 
+#include <linux/types.h>
 #include <pthread.h>
 
 struct ksyscall_links_opts;
