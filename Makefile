@@ -64,8 +64,10 @@ $(BUILD)/core.a $(BUILD)/ext.a: $(SOURCES) Makefile
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-$(EXTENSION): $(BUILD)/ext.a src/capi/ext.c src/capi/say.h
-	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall-ext) $(LDFLAGS) -pthread -s -o $@ src/capi/ext.c $(BUILD)/ext.a
+# All that the drop-in has, and more: it can be preloaded in its place.
+$(EXTENSION): $(BUILD)/ext.a src/capi/entry.c src/capi/ext.c src/capi/say.h src/capi/libksyscall.map
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall-ext) $(LDFLAGS) -Wl,--version-script=src/capi/libksyscall.map \
+		-pthread -s -o $@ src/capi/entry.c src/capi/ext.c $(BUILD)/ext.a
 
 $(LIBRARY): $(BUILD)/core.a src/capi/entry.c src/capi/say.h
 	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a

@@ -158,7 +158,7 @@ TEST(wrong_arguments_are_refused)
 	longer.opts.sz = 1;
 	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, &longer.opts), -EINVAL);
 	/* Of a size that covers no field, none counts. */
-	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .retprobe = true };
+	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
 	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, &longer.opts), 1);
 	CHECK(fires(&p, ON_ENTRY));
 	destroy(links, 1);
@@ -235,6 +235,21 @@ TEST(links_of_any_kind_are_destroyed_together)
 	CHECK_EQ(count_fds(), fds);
 	make_calls(1);
 	CHECK_EQ(counted(&p, ON_ENTRY), 10);
+	unload(&p);
+}
+
+TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
+{
+	struct programs p = LOAD(count);
+	struct bpf_link *links[FIVE];
+	CHECK_EQ(attach(program(&p, "on_entry"), five, FIVE, links, NULL), FIVE);
+	CHECK(close(bpf_link__fd(links[3])) == 0);
+	errno = 0;
+	CHECK_EQ(ksyscall_links__destroy(links, FIVE), -EBADF);
+	CHECK_EQ(errno, EBADF);
+	for (int i = 0; i < FIVE; i++)
+		CHECK(!links[i]);
+	CHECK(!fires(&p, ON_ENTRY));
 	unload(&p);
 }
 

@@ -9,10 +9,13 @@
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
-//! `ext.rs` and `ext.c` are the functions of libksyscall-ext, and `links_opts.rs` their options.
+//! `ext.rs` and `ext.c` are what libksyscall-ext has beside all this, `links_opts.rs` its
+//! options and `environment.rs` its variables.
 #![allow(unsafe_code)]
 
 mod auto;
+#[cfg(feature = "ext")]
+mod environment;
 #[cfg(feature = "ext")]
 mod ext;
 mod header;
@@ -63,6 +66,9 @@ enum Failure {
     /// No libbpf is loaded that could have made the program.
     NoLibbpf,
     NoMemory,
+    /// A variable of the environment says what cannot be.
+    #[cfg(feature = "ext")]
+    Environment,
     /// Names or links are NULL.
     #[cfg(feature = "ext")]
     NoList,
@@ -92,7 +98,7 @@ impl Failure {
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::NoMemory => libc::ENOMEM,
             #[cfg(feature = "ext")]
-            Failure::NoList => libc::EINVAL,
+            Failure::NoList | Failure::Environment => libc::EINVAL,
             #[cfg(feature = "ext")]
             Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
@@ -162,6 +168,8 @@ unsafe fn checked_attach(
     let mut options = unsafe { opts::read(opts) }?;
     // SAFETY: the name is a C string.
     options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
+    #[cfg(feature = "ext")]
+    environment::apply(&mut options)?;
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
     place.name = unsafe { name(syscall_name) }?;

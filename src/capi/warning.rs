@@ -78,6 +78,8 @@ impl Failure {
             }
             Failure::NoMemory => b"no memory",
             #[cfg(feature = "ext")]
+            Failure::Environment => b"KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096",
+            #[cfg(feature = "ext")]
             Failure::NoList => b"the array of names or of links is NULL",
             #[cfg(feature = "ext")]
             Failure::Stopped => b"stopped by the progress function",
