@@ -135,8 +135,7 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
  * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
  * attached by one link, which is `links[0]`; any other by one for each call, in the
  * order of the names. The other places are NULL. A function that serves several of the
- * calls is attached to once. The functions are looked up in /proc/kallsyms first, but
- * for up to 32 perf events.
+ * calls is attached to once.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
  * @param names the calls' names

@@ -35,10 +35,10 @@ use crate::{Error, Symbol, SyscallName};
 /// and a fraction of a second. Any other is attached by a perf event for each call, one
 /// after the other, which takes the kernel some 10 to 100 ms each, and a descriptor each.
 ///
-/// The functions are looked up in /proc/kallsyms first, so that a call that the kernel
-/// does not have fails before anything is attached; not for up to 32 perf events, which
-/// take less time than that. A function that serves several calls of the list is attached
-/// to once.
+/// Of a kprobe.multi link the functions are known before: those of a kernel that has all of
+/// the calls are tried, and if it has not, what it has is looked up in /proc/kallsyms, which
+/// takes longer than the link itself. A function that serves several calls of the list is
+/// attached to once.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
