@@ -53,7 +53,11 @@ impl Batch {
     /// # Errors
     /// [`Error::InvalidName`] for the first that is none.
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
-        let call = |name: N| Ok(Call { name: SyscallName::new(name.as_ref())?, cookie: 0 });
+        let call = |name: N| {
+            let name = name.as_ref();
+            let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
+            Ok(Call { name, cookie: 0 })
+        };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
 
