@@ -89,7 +89,7 @@ impl Symbols {
 }
 
 /// The symbol, if that of a call can be so called.
-fn of_a_call(name: &[u8]) -> Option<Symbol> {
+pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
     if !name.windows(3).any(|part| matches!(part, b"sys" | b"SyS" | b"ppc")) {
         return None;
     }

@@ -89,6 +89,12 @@ impl Row {
         !matches!(self.cut().1, [b'-' | b'=', ..])
     }
 
+    /// Whether there is such a call in that column, not by another spelling.
+    #[cfg(feature = "more")]
+    pub(super) fn is_in(&self, column: Column) -> bool {
+        self.spelled().is_none() && self.function(column, 0).is_some()
+    }
+
     /// The call that this is another spelling of.
     fn spelled(&self) -> Option<&[u8]> {
         match self.cut().1 {
@@ -140,7 +146,7 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     });
 }
 
-fn row_in(table: &[u8], name: &[u8]) -> Row {
+pub(super) fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = find(table, name).or_else(|| find(table, bare));
     let row = exact.unwrap_or_else(|| Row::of_function(bare));
