@@ -38,7 +38,7 @@ impl Attachments {
     }
 
     /// Takes them out in order, so that they are not closed together.
-    #[cfg(feature = "std")]
+    #[cfg(any(feature = "std", feature = "ext"))]
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
         core::mem::take(&mut self.list).into_iter()
     }

@@ -36,7 +36,7 @@ impl Ksyscall {
     /// [`Error::InvalidName`]. Whether there is such a call shows in
     /// [`Ksyscall::attach`].
     pub fn new(name: &str) -> Result<Self, Error> {
-        let name = SyscallName::new(name)?;
+        let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
         Ok(Self { name, options: Options::default(), callers: Callers::Native })
     }
 

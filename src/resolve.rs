@@ -13,7 +13,8 @@ pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;
 
-#[cfg(feature = "std")]
+#[cfg(feature = "more")]
+#[cfg_attr(not(feature = "std"), allow(unreachable_pub))]
 pub use callers::Callers;
 pub use conventions::Symbol;
 pub use name::{MAX_NAME_LEN, SyscallName};
