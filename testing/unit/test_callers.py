@@ -1,0 +1,62 @@
+import pytest
+
+from testing.callers import Shown, section
+from testing.targets import CELLS, Cell
+
+CELL = Cell("i386@amd64", "sid")
+
+# As the tracer prints it: of 32-bit callers alone, then of all, 32-bit and 64-bit.
+COMPAT = """6.1.0
+# client /m/coverage-32
+fcntl\t55\tok\tcompat_sys_fcntl64@a1\t1\tEBADF\tfcntl64
+fcntl64\t221\tok\tcompat_sys_fcntl64@a1\t1\tEBADF\tfcntl
+getuid32\t199\tok\t__ia32_sys_getuid@b0\t1\treturned\t-
+mseal\t462\tENOENT\t-\t0\tENOSYS\t-
+# end
+"""
+ALL = """# client /m/coverage-32
+fcntl\t55\tok\t__x64_sys_fcntl@a0 compat_sys_fcntl64@a1\t1\tEBADF\tfcntl64
+fcntl64\t221\tok\tcompat_sys_fcntl64@a1\t1\tEBADF\tfcntl
+getuid32\t199\tok\t__ia32_sys_getuid@b0\t1\treturned\tgetuid
+# end
+# client /m/coverage-64
+fcntl\t72\tok\t__x64_sys_fcntl@a0 compat_sys_fcntl64@a1\t1\tEBADF\t-
+getuid\t102\tok\t__x64_sys_getuid@b0 __ia32_sys_getuid16@b1\t1\treturned\tgetuid32
+old\t7\tok\t__ia32_sys_old@c1\t0\tENOSYS\t-
+# end
+# end of all
+"""
+
+
+def failures(compat=COMPAT, rest=ALL):
+    return [str(point) for point in Shown(CELL, compat + rest).results.of("failed")]
+
+
+def test_each_call_fires_once_by_its_own_program():
+    shown = Shown(CELL, COMPAT + ALL)
+    assert shown.row == "| i386@amd64 | 6.1.0 | 3 of 3 | 3 of 3 | 2 of 2 |"
+    assert failures() == shown.notes == []
+
+
+@pytest.mark.parametrize("compat, rest, how", [
+    # They are two functions, of which each runs the program of the other, too.
+    (("fcntl64@a1\t1\tEBADF\tfcntl\n", "fcntl64@a2\t1\tEBADF\tfcntl\n"), ("", ""), "the program of fcntl ran"),
+    (("getuid@b0\t1", "getuid@b0\t2"), ("", ""), "ran 2 times"),
+    (("getuid@b0\t1", "getuid@b0\t0"), ("", ""), "never ran"),
+    (("", ""), ("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t2"), "ran 2 times"),
+    (("", ""), ("__ia32_sys_getuid16@b1\t1", "__ia32_sys_getuid16@b1\t0"), "never ran"),
+    (("", ""), ("@b1\t1\treturned\tgetuid32", "@b1\t1\treturned\tfcntl"), "the program of fcntl ran"),
+    # For all it is attached to the other side's function; for one side it is not.
+    (("mseal\t462\tENOENT\t-", "mseal\t462\tok\t__ia32_sys_mseal@d0"), ("", ""), "which never ran"),
+])
+def test_what_is_missed_fails(compat, rest, how):
+    texts = COMPAT.replace(*compat) if compat[0] else COMPAT, ALL.replace(*rest) if rest[0] else ALL
+    assert how in failures(*texts)[-1]
+
+
+def test_the_section_is_of_cells_with_results(monkeypatch, tmp_path):
+    monkeypatch.setattr("testing.callers.OUT", tmp_path)
+    assert section(CELLS) == ""
+    (tmp_path / CELL.process).mkdir()
+    (tmp_path / CELL.process / "sid.callers").write_text(COMPAT + ALL)
+    assert section(CELLS).endswith("|---|\n| i386@amd64 | 6.1.0 | 3 of 3 | 3 of 3 | 2 of 2 |\n")
