@@ -49,14 +49,6 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// That of a function of which no table knows.
-    fn of_function(name: &[u8]) -> Self {
-        let mut line = Text::new();
-        line.add(name);
-        line.add(b"?");
-        Row { line, is_known: false }
-    }
-
     /// Becomes that of the call `name`, if the table has it.
     fn become_that_of(&mut self, table: &[u8], name: &[u8]) -> bool {
         let mut is_there = false;
@@ -82,7 +74,10 @@ impl Row {
     /// Becomes the row of a function of the call's name, if no call reaches one.
     pub(crate) fn take_its_name(&mut self) {
         if !self.is_served() {
-            *self = Row::of_function(self.name());
+            let name = self.name().len();
+            self.line.truncate(name);
+            self.line.push(b'?');
+            self.is_known = false;
         }
     }
 
@@ -155,10 +150,12 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
 }
 
 fn row_in(table: &[u8], name: &[u8]) -> Row {
-    let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
-    let mut row = Row::of_function(bare);
-    if !row.become_that_of(table, name) {
-        row.become_that_of(table, bare);
+    let bare =
+        if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
+    let mut row = Row { line: Text::new(), is_known: false };
+    if !row.become_that_of(table, name) && !row.become_that_of(table, bare) {
+        row.line.add(bare);
+        row.line.push(b'?');
     }
     let spelling = row;
     if let Some(call) = spelling.spelled() {
@@ -246,7 +243,7 @@ setuid32 =setuid
     }
 
     fn find(table: &[u8], name: &str) -> Option<Row> {
-        let mut row = Row::of_function(b"");
+        let mut row = Row { line: Text::new(), is_known: false };
         row.become_that_of(table, name.as_bytes()).then_some(row)
     }
 
