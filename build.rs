@@ -1,4 +1,4 @@
-//! Packs the syscall table of the architecture that is built for, and makes the C
+//! Packs the syscall tables of the architecture that is built for, and makes the C
 //! header, where the C boundary is built.
 //!
 //! The header goes to the build's own folder; `make header` copies it to include/, and
@@ -28,12 +28,28 @@ fn path(variable: &str) -> PathBuf {
 /// its function's.
 fn table() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
-    let source = path("CARGO_MANIFEST_DIR").join(format!("src/resolve/tables/{arch}.tbl"));
     println!("cargo::rerun-if-changed=src/resolve/encode.rs");
     println!("cargo::rerun-if-changed=src/resolve/tables");
-    let text = fs::read_to_string(source).unwrap_or_default();
-    fs::write(path("OUT_DIR").join("table"), encode::encode(&text)).expect("the build's folder");
+    let text = pack(&arch, "table");
     fs::write(path("OUT_DIR").join("table.txt"), text).expect("the build's folder");
+    // Of the 32-bit processes that a kernel of that architecture serves.
+    pack(
+        match arch.as_str() {
+            "x86_64" => "x86",
+            "aarch64" => "arm",
+            "powerpc64" => "powerpc",
+            _ => "none",
+        },
+        "compat_table",
+    );
+}
+
+/// Packs an architecture's table into a file of the build's folder; returns its text.
+fn pack(arch: &str, file: &str) -> String {
+    let source = path("CARGO_MANIFEST_DIR").join(format!("src/resolve/tables/{arch}.tbl"));
+    let text = fs::read_to_string(source).unwrap_or_default();
+    fs::write(path("OUT_DIR").join(file), encode::encode(&text)).expect("the build's folder");
+    text
 }
 
 #[cfg(feature = "capi")]

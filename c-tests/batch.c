@@ -307,6 +307,37 @@ TEST(a_return_probe_has_as_many_instances_as_asked_for)
 	unload(&p);
 }
 
+TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
+{
+	static const struct {
+		unsigned int callers;
+		int links;
+		__u64 native, compat;
+	} cases[] = {
+		{ KSYSCALL_CALLERS_NATIVE, 1, 1, 0 },
+		{ KSYSCALL_CALLERS_COMPAT, 1, 0, 1 },
+		{ KSYSCALL_CALLERS_ALL, 2, 1, 1 },
+	};
+	struct programs p = LOAD(count);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bpf_link *links[2] = { NULL };
+		CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links,
+				MANY(.callers = cases[i].callers)),
+			 1);
+		CHECK_EQ(!!links[0] + !!links[1], cases[i].links);
+		__u64 before = counted(&p, ON_ENTRY);
+		make_calls(1);
+		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native);
+		make_compat_call();
+		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native + cases[i].compat);
+		destroy(links, 2);
+	}
+	struct bpf_link *links[2];
+	libbpf_set_print(NULL);
+	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, MANY(.callers = 3)), -EINVAL);
+	unload(&p);
+}
+
 TEST(returns_that_were_missed_are_told)
 {
 	struct programs p = LOAD(count);

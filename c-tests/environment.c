@@ -4,6 +4,7 @@
 #include "programs.h"
 
 #define VARIABLE "KSYSCALL_MAX_ACTIVE"
+#define CALLERS "KSYSCALL_CALLERS"
 
 static struct bpf_link *attach_return(const struct programs *p)
 {
@@ -43,6 +44,66 @@ TEST(what_is_no_number_of_instances_is_refused)
 		CHECK_HAS(warned, VARIABLE " is not a number of 1 to 4096");
 		DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	}
+	unload(&p);
+}
+
+TEST(a_tool_sees_32_bit_callers_by_one_link)
+{
+	struct programs p = LOAD(count);
+	CHECK(setenv(CALLERS, "all", 1) == 0);
+	int fds = count_fds();
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK_EQ(count_fds(), fds + 2);
+	make_calls(1);
+	make_compat_call();
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	/* There is no descriptor for both, so that none is pinned. */
+	CHECK_EQ(bpf_link__fd(link), -1);
+	CHECK(bpf_link__pin(link, "/sys/fs/bpf/both") < 0);
+	CHECK(access("/sys/fs/bpf/both", F_OK) < 0);
+	DESTROY(link);
+	CHECK_EQ(count_fds(), fds);
+	make_compat_call();
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+
+	CHECK(setenv(CALLERS, "compat", 1) == 0);
+	link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	make_calls(1);
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	make_compat_call();
+	CHECK_EQ(counted(&p, ON_ENTRY), 3);
+	CHECK(bpf_link__fd(link) >= 0);
+	DESTROY(link);
+	unload(&p);
+}
+
+TEST(what_are_no_callers_is_refused)
+{
+	static const char *const wrong[] = { "", "All", "native,compat", "2" };
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep_warning);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		forget_warnings();
+		CHECK(setenv(CALLERS, wrong[i], 1) == 0);
+		errno = 0;
+		CHECK(!bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL));
+		CHECK_EQ(errno, EINVAL);
+		CHECK_HAS(warned, CALLERS " is not native, compat or all");
+	}
+	CHECK(setenv(CALLERS, "native", 1) == 0);
+	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
+	unload(&p);
+}
+
+TEST(a_call_that_32_bit_callers_lack_is_told)
+{
+	struct programs p = LOAD(count);
+	libbpf_set_print(keep_warning);
+	CHECK(setenv(CALLERS, "compat", 1) == 0);
+	errno = 0;
+	CHECK(!bpf_program__attach_ksyscall(program(&p, "on_entry"), "uretprobe", NULL));
+	CHECK_EQ(errno, ENOENT);
+	CHECK_HAS(warned, "32-bit callers");
 	unload(&p);
 }
 

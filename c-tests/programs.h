@@ -116,6 +116,14 @@ static inline void make_calls(int count)
 		syscall(SYS_getpgid, 0);
 }
 
+/* As a 32-bit process makes it: its number of arch/x86/entry/syscalls/syscall_32.tbl. */
+static inline void make_compat_call(void)
+{
+	long result = 132;
+	__asm__ volatile("int $0x80" : "+a"(result) : "b"(0L) : "r8", "r9", "r10", "r11", "memory");
+	CHECK(result > 0);
+}
+
 /* Calls that functions of other names serve. */
 
 static inline void call_stat(void)

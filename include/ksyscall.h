@@ -24,6 +24,25 @@
 struct bpf_program;
 struct bpf_link;
 
+/**
+ * Whose calls a program is to see, on a 64-bit kernel.
+ */
+enum ksyscall_callers {
+    /**
+     * Those of processes of this program's architecture.
+     */
+    KSYSCALL_CALLERS_NATIVE,
+    /**
+     * Those of 32-bit processes, and by `int $0x80` on x86-64; as the 32-bit architecture
+     * names them. A function that serves both is seen for both.
+     */
+    KSYSCALL_CALLERS_COMPAT,
+    /**
+     * Both.
+     */
+    KSYSCALL_CALLERS_ALL,
+};
+
 #if !defined(bpf_ksyscall_opts__last_field)
 /**
  * How to attach. Zero-initialise it and set `sz` to its size, or use libbpf's
@@ -84,6 +103,10 @@ struct ksyscall_links_opts {
      */
     unsigned int max_active;
     /**
+     * Whose calls, of `enum ksyscall_callers`.
+     */
+    unsigned int callers;
+    /**
      * Run at the calls' return instead of their entry.
      */
     bool retprobe;
@@ -135,12 +158,13 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
  * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
  * attached by one link, which is `links[0]`; any other by one for each call, in the
  * order of the names. The other places are NULL. A function that serves several of the
- * calls is attached to once.
+ * calls is attached to once. Of `KSYSCALL_CALLERS_ALL` there are up to two links for each
+ * call, and they stand in the order in which they were made.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
  * @param names the calls' names
  * @param n how many there are
- * @param links room for as many links
+ * @param links room for as many links, and for twice as many with `KSYSCALL_CALLERS_ALL`
  * @param opts cookies, results, return probes, progress; or NULL
  * @return to how many names the program is attached; or a negative errno, which is in
  * errno too, and nothing is attached:

@@ -2,6 +2,8 @@
 //! attached to the first that the kernel has.
 
 #[cfg(feature = "more")]
+pub(crate) mod callers;
+#[cfg(feature = "more")]
 pub(crate) mod many;
 #[cfg(feature = "more")]
 mod multi_link;

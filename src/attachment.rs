@@ -2,7 +2,7 @@
 
 use crate::kernel::tracefs::Entry;
 use crate::refusal::Refusal;
-#[cfg(feature = "std")]
+#[cfg(feature = "more")]
 use crate::sys;
 use crate::sys::Fd;
 
@@ -17,7 +17,7 @@ pub(crate) struct Attachment {
 
 impl Attachment {
     /// How often the kernel missed the function's entry or return, if it says so.
-    #[cfg(feature = "std")]
+    #[cfg(feature = "more")]
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)

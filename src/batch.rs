@@ -6,8 +6,8 @@ use crate::attach::Options;
 use crate::attach::many::{Call, Many};
 use crate::links::{Failure, Links};
 use crate::refusal::Place;
-use crate::resolve::table;
-use crate::{Error, Symbol, SyscallName};
+use crate::resolve::callers;
+use crate::{Callers, Error, Symbol, SyscallName};
 
 /// System calls to attach one program to, together.
 ///
@@ -56,7 +56,7 @@ impl Batch {
         let call = |name: N| {
             let name = name.as_ref();
             let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
-            Ok(Call { name, cookie: 0 })
+            Ok(Call { name, cookie: 0, callers: Callers::Native })
         };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
@@ -64,9 +64,24 @@ impl Batch {
     /// Every system call that this architecture has in any version of the kernel, in
     /// alphabetical order. No kernel has them all, so this is for [`Batch::attach_each`].
     pub fn all() -> Self {
-        let mut calls = Vec::new();
-        table::for_each_call(&mut |name| calls.push(Call { name, cookie: 0 }));
-        Self::of(calls)
+        Self::all_of(Callers::Native)
+    }
+
+    /// Every system call that these callers have in any version of the kernel, in
+    /// alphabetical order, each for those of them that have it under that name.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// use ksyscall::{Batch, Callers};
+    ///
+    /// // No system call unseen, whoever makes it.
+    /// let links = Batch::all_of(Callers::All).attach_each(&program)?;
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
+    pub fn all_of(callers: Callers) -> Self {
+        let calls = callers::calls(callers).into_iter();
+        Self::of(calls.map(|(name, callers)| Call { name, cookie: 0, callers }).collect())
     }
 
     fn of(calls: Vec<Call>) -> Self {
@@ -76,6 +91,13 @@ impl Batch {
     /// The calls.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &SyscallName> {
         self.calls.iter().map(|call| &call.name)
+    }
+
+    /// Whose calls the program runs for, of every call of the batch; native ones, if never
+    /// set. See [`Ksyscall::callers`](crate::Ksyscall::callers).
+    pub fn callers(mut self, callers: Callers) -> Self {
+        self.calls.iter_mut().for_each(|call| call.callers = callers);
+        self
     }
 
     /// Whether the program runs at the calls' returns instead of their entries. One for
@@ -126,7 +148,8 @@ impl Batch {
     }
 
     /// Attaches the program to all calls that it can be attached to. What failed is in
-    /// [`Links::failures`].
+    /// [`Links::failures`]. A call of which one function failed is there, though it is attached
+    /// to for other [`Callers`].
     ///
     /// # Errors
     /// As [`Batch::attaching`] says. It is none if no call could be attached to.
@@ -135,8 +158,9 @@ impl Batch {
     }
 
     /// Begins to attach the program to all calls that it can be attached to: each item of
-    /// the iterator is one, attached, with the function, or an error. So a program can show
-    /// how far it is, and stop early: what is dropped is detached.
+    /// the iterator is one, attached, with the function (of several for its [`Callers`] the
+    /// first), or an error. So a program can show how far it is, and stop early: what is
+    /// dropped is detached.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -200,12 +224,12 @@ impl Iterator for Attaching {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut place = Place::of(SyscallName::EMPTY, false);
-        let (_, result) = self.many.next(&mut place)?;
+        let (index, result) = self.many.next(&mut place)?;
         let Place { name, symbol, .. } = place;
         let result = result.map(|()| symbol).map_err(|refusal| Error::new(refusal, &place));
-        match &result {
-            Ok(symbol) => self.attached.push((name, *symbol)),
-            Err(error) => self.failures.push(Failure { name, error: error.clone() }),
+        self.attached.extend(self.many.functions(index).map(|symbol| (name, symbol)));
+        if let Err(error) = &result {
+            self.failures.push(Failure { name, error: error.clone() });
         }
         Some((name, result))
     }

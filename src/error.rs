@@ -136,6 +136,46 @@ pub enum Error {
     /// 4.17, or sysfs is not mounted).
     MaxActiveUnsupported,
 
+    /// Functions serve the call to native and to 32-bit callers which may be one under two
+    /// names, and /proc/kallsyms, which tells, could not be read or shows no addresses. It
+    /// takes `CAP_SYSLOG`.
+    #[non_exhaustive]
+    Addresses {
+        /// One of the names.
+        symbol: Symbol,
+        /// What the kernel returned; EPERM if there are no addresses.
+        errno: i32,
+    },
+
+    /// Other [`Callers`](crate::Callers) than native ones were asked for, and which functions
+    /// serve them is not known for this architecture.
+    CallersUnknown,
+
+    /// The running kernel serves no 32-bit callers.
+    #[non_exhaustive]
+    NoCompatCallers {
+        /// The function that a kernel which does would have.
+        symbol: Symbol,
+        /// Whether it was booted so (`ia32_emulation=0`), as opposed to built (without
+        /// `CONFIG_IA32_EMULATION`, `CONFIG_COMPAT`).
+        is_off: bool,
+    },
+
+    /// 32-bit callers have no such call: their table does not lead to it.
+    #[non_exhaustive]
+    NoCompatCall {
+        /// The call.
+        name: SyscallName,
+    },
+
+    /// What takes one descriptor was asked of a [`Link`](crate::Link) that has several, one
+    /// for each of the functions that serve the call to its callers.
+    #[non_exhaustive]
+    Several {
+        /// How many it has.
+        count: usize,
+    },
+
     /// `BPF_OBJ_PIN` failed.
     #[non_exhaustive]
     Pin {
@@ -186,6 +226,11 @@ impl Error {
             Refusal::NoMemory => Error::NoMemory,
             Refusal::MaxActive => Error::MaxActive,
             Refusal::MaxActiveUnsupported => Error::MaxActiveUnsupported,
+            Refusal::Addresses(_) => Error::Addresses { symbol, errno },
+            Refusal::CallersUnknown => Error::CallersUnknown,
+            Refusal::NoCompatCallers { is_off } => Error::NoCompatCallers { symbol, is_off },
+            Refusal::NoCompatCall => Error::NoCompatCall { name },
+            Refusal::Several { count } => Error::Several { count },
             Refusal::Pin(_) => Error::Pin { errno },
             Refusal::Close(_) => Error::Close { errno },
         }
@@ -200,6 +245,8 @@ impl Error {
         | Error::LinkCreate { symbol, .. }
         | Error::SetBpf { symbol, .. }
         | Error::NotTraceable { symbol }
+        | Error::Addresses { symbol, .. }
+        | Error::NoCompatCallers { symbol, .. }
         | Error::SameFunction { symbol } = self
         {
             place.symbol = *symbol;
@@ -228,6 +275,14 @@ impl Error {
             Error::NoMemory => Refusal::NoMemory,
             Error::MaxActive => Refusal::MaxActive,
             Error::MaxActiveUnsupported => Refusal::MaxActiveUnsupported,
+            Error::Addresses { errno, .. } => Refusal::Addresses(Errno(errno)),
+            Error::CallersUnknown => Refusal::CallersUnknown,
+            Error::NoCompatCallers { is_off, .. } => Refusal::NoCompatCallers { is_off },
+            Error::NoCompatCall { name } => {
+                place.name = name;
+                Refusal::NoCompatCall
+            }
+            Error::Several { count } => Refusal::Several { count },
             Error::Pin { errno } => Refusal::Pin(Errno(errno)),
             Error::Close { errno } => Refusal::Close(Errno(errno)),
         };

@@ -1,5 +1,9 @@
 //! The running kernel: what it has, and what this process remembers of that.
 
+#[cfg(feature = "more")]
+pub(crate) mod addresses;
+#[cfg(feature = "more")]
+pub(crate) mod compat;
 pub(crate) mod disarmed;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -14,6 +18,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use tracefs::Line;
 
+#[cfg(feature = "more")]
+use crate::resolve::callers::CompatConvention;
 use crate::resolve::search::RuledOut;
 use stubs::Stubs;
 
@@ -55,6 +61,9 @@ impl Kind {
 pub(crate) struct Learnt {
     /// The conventions that it does not name the functions of its calls by.
     pub(crate) conventions: RuledOut,
+    /// That by which it names those of its 32-bit processes' calls.
+    #[cfg(feature = "more")]
+    pub(crate) compat: CompatConvention,
     /// The kprobe PMU, as `pmu.rs` packs it; 0 if it has not been found.
     pmu: AtomicU32,
     /// That it may have no BPF links of perf events.
@@ -64,6 +73,8 @@ pub(crate) struct Learnt {
 
 pub(crate) static LEARNT: Learnt = Learnt {
     conventions: RuledOut::nothing(),
+    #[cfg(feature = "more")]
+    compat: CompatConvention::unknown(),
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
     stubs: Stubs::unread(),

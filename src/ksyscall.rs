@@ -2,8 +2,10 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
+use crate::attach::callers;
+use crate::attach::many::Call;
 use crate::attach::{self, Options};
-use crate::{Error, Link, SyscallName};
+use crate::{Callers, Error, Link, SyscallName};
 
 /// A system call to attach programs to, and how.
 ///
@@ -23,6 +25,7 @@ use crate::{Error, Link, SyscallName};
 pub struct Ksyscall {
     name: SyscallName,
     options: Options,
+    callers: Callers,
 }
 
 impl Ksyscall {
@@ -34,7 +37,7 @@ impl Ksyscall {
     /// [`Ksyscall::attach`].
     pub fn new(name: &str) -> Result<Self, Error> {
         let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
-        Ok(Self { name, options: Options::default() })
+        Ok(Self { name, options: Options::default(), callers: Callers::Native })
     }
 
     /// Whether the program runs at the call's return instead of its entry.
@@ -83,9 +86,35 @@ impl Ksyscall {
     /// Whether a function of the call's name is taken though no call reaches it, as
     /// libbpf takes it: `sys_uselib` on x86_64, of which the kernel has the function
     /// but no entry in its table. The program then never runs. By default this is
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]. It is for native callers alone.
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
+        self
+    }
+
+    /// Whose calls the program runs for; native ones, if never set.
+    ///
+    /// With others the program is attached to each function that serves the call to one of
+    /// them, once: by one BPF link if it was loaded for kprobe.multi (see
+    /// [`Batch`](crate::Batch)), else by a perf event each, which are one [`Link`] all the
+    /// same, but one that cannot be pinned. Callers that do not have the call are passed
+    /// over, unless none has it.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// use ksyscall::{Callers, Ksyscall};
+    ///
+    /// // Also of 32-bit processes, and by `int $0x80`.
+    /// let link = Ksyscall::new("execve")?.callers(Callers::All).attach(&program)?;
+    /// // ["__x64_sys_execve", "__ia32_compat_sys_execve"]
+    /// println!("{:?}", link.symbols());
+    /// // Of 32-bit processes alone: 64-bit ones have no such call.
+    /// let link = Ksyscall::new("socketcall")?.callers(Callers::Compat).attach(&program)?;
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
+    pub const fn callers(mut self, callers: Callers) -> Self {
+        self.callers = callers;
         self
     }
 
@@ -102,8 +131,21 @@ impl Ksyscall {
     /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: a number that
     ///   [`Ksyscall::max_active`] does not take, or not there.
     ///
+    /// With other callers than native ones also:
+    /// - [`Error::NoCompatCall`]: 32-bit ones do not have the call, and no others were asked
+    ///   for;
+    /// - [`Error::NoCompatCallers`]: the kernel serves no 32-bit ones, and the same;
+    /// - [`Error::CallersUnknown`]: which functions serve them is not known here;
+    /// - [`Error::Addresses`]: whether two functions are one could not be read;
+    /// - what [`Batch::attaching`](crate::Batch::attaching) says.
+    ///
     /// Nothing is left attached or open.
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
-        attach::attach(program.as_fd().as_raw_fd(), &self.name, self.options)
+        let program_fd = program.as_fd().as_raw_fd();
+        let Self { name, options, callers } = *self;
+        if callers == Callers::Native {
+            return attach::attach(program_fd, &name, options);
+        }
+        callers::attach(program_fd, Call { name, cookie: options.cookie, callers }, options)
     }
 }

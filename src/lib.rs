@@ -12,8 +12,8 @@
 //! ```
 //!
 //! The program is of type `BPF_PROG_TYPE_KPROBE`. It runs each time the call is
-//! made, by any process of this architecture, or [`Ksyscall::attach`] fails with
-//! an [`Error`] that says why. The kernel function that serves a call often has
+//! made, by any process of this architecture ([`Callers`]: or by 32-bit ones, too), or
+//! [`Ksyscall::attach`] fails with an [`Error`] that says why. The kernel function that serves a call often has
 //! another name than the call (`stat` is served by `sys_newstat` on x86_64) and
 //! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
 //! crate knows the tables and learns the prefix.
@@ -87,4 +87,6 @@ pub use ksyscall::Ksyscall;
 pub use link::Link;
 #[cfg(feature = "std")]
 pub use links::{Failure, Links};
+#[cfg(feature = "std")]
+pub use resolve::Callers;
 pub use resolve::{MAX_NAME_LEN, Symbol, SyscallName};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Mutex;
 
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
@@ -29,7 +28,8 @@ impl Links {
     }
 
     /// The calls that are attached to, in the order of their names in the batch, each with
-    /// the kernel function that serves it.
+    /// the kernel function that serves it; more than once, if several serve it to its
+    /// [`Callers`](crate::Callers).
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
@@ -56,17 +56,8 @@ impl Links {
     /// # Errors
     /// The first [`Error::Close`] or [`Error::Tracefs`]. All have ended in any case.
     pub fn detach(mut self) -> Result<(), Error> {
-        let first = Mutex::new(None);
-        self.attachments.close(&|index, refusal| {
-            let mut first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if first.is_none_or(|(earlier, _)| index < earlier) {
-                *first = Some((index, refusal));
-            }
-        });
-        match first.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()) {
-            None => Ok(()),
-            Some((_, refusal)) => Err(Error::new(refusal, &Place::of(SyscallName::EMPTY, false))),
-        }
+        let place = Place::of(SyscallName::EMPTY, false);
+        self.attachments.close_all().map_err(|refusal| Error::new(refusal, &place))
     }
 }
 

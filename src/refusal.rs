@@ -51,6 +51,22 @@ pub(crate) enum Refusal {
     /// A number of calls to watch, on a kernel that may not know of it.
     #[cfg(feature = "more")]
     MaxActiveUnsupported,
+    /// Callers other than native ones, on an architecture of which their functions are not known.
+    #[cfg(feature = "more")]
+    CallersUnknown,
+    /// Reading addresses of /proc/kallsyms, on which it depended whether two symbols are of one
+    /// function.
+    #[cfg(feature = "more")]
+    Addresses(Errno),
+    /// The kernel serves no 32-bit callers: it was built without, or booted with that off.
+    #[cfg(feature = "more")]
+    NoCompatCallers { is_off: bool },
+    /// 32-bit callers have no such call.
+    #[cfg(feature = "more")]
+    NoCompatCall,
+    /// It takes one descriptor, and the attachment has several.
+    #[cfg(feature = "std")]
+    Several { count: usize },
     /// `BPF_OBJ_PIN`.
     #[cfg(feature = "std")]
     Pin(Errno),
@@ -119,7 +135,7 @@ impl Refusal {
             | Refusal::SetBpf(errno)
             | Refusal::Close(errno) => errno,
             #[cfg(feature = "more")]
-            Refusal::MultiLink(errno) => errno,
+            Refusal::MultiLink(errno) | Refusal::Addresses(errno) => errno,
             #[cfg(feature = "more")]
             Refusal::NotTraceable => Errno(libc::EOPNOTSUPP),
             #[cfg(feature = "more")]
@@ -132,8 +148,21 @@ impl Refusal {
             Refusal::MaxActive => Errno(libc::EINVAL),
             #[cfg(feature = "more")]
             Refusal::MaxActiveUnsupported => Errno(libc::EOPNOTSUPP),
+            #[cfg(feature = "more")]
+            Refusal::CallersUnknown | Refusal::NoCompatCallers { .. } => Errno(libc::EOPNOTSUPP),
+            #[cfg(feature = "more")]
+            Refusal::NoCompatCall => Errno(libc::ENOENT),
+            #[cfg(feature = "std")]
+            Refusal::Several { .. } => Errno(libc::EOPNOTSUPP),
             #[cfg(feature = "std")]
             Refusal::Pin(errno) => errno,
         }
+    }
+
+    /// Whether it says that there is nothing to attach to, which is no failure as long as
+    /// other callers have the call.
+    #[cfg(feature = "more")]
+    pub(crate) fn is_absence(self) -> bool {
+        matches!(self, Refusal::NotFound | Refusal::NoCompatCallers { .. } | Refusal::NoCompatCall)
     }
 }

@@ -80,6 +80,14 @@ def linked(source, out):
     return out
 
 
+def i386(source, out):
+    """A program of 32 bits that needs no C library."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    run("clang", "-m32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector",
+        "-fno-pic", "-static", "-nostdlib", source, "-o", out)
+    return out
+
+
 def target_dir():
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 

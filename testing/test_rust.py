@@ -9,6 +9,7 @@ import pytest
 from testing import build, results
 from testing.guests import Job
 from testing.targets import RUST_KERNELS
+from testing.vm import Machine
 
 
 def test_crate_without_a_kernel(judge):
@@ -22,13 +23,25 @@ class KernelTests(Job):
     def prepare(self, machine, jobs):
         machine.put(build.rust_test("kernel"), "/rust/kernel")
         machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
+        machine.put(build.i386("tests/kernel/compat.c", build.BUILD / "tests/compat"), "/rust/compat")
+
+
+API = "cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0 exec ./kernel --ignored --test-threads=1"
 
 
 @pytest.mark.parametrize("job", [
-    KernelTests("api", kernel, "cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0"
-                " exec ./kernel --ignored --test-threads=1") for kernel in RUST_KERNELS], ids=str)
+    KernelTests("api", kernel, API, 900) for kernel in RUST_KERNELS], ids=str)
 def test_api(job, guest, judge):
     outcome = guest(job)
+    judge(results.libtest(outcome.output, outcome.status))
+
+
+@pytest.mark.kernel("trixie")
+def test_api_without_32_bit_calls(judge):
+    job = KernelTests("no-32-bit-calls", "trixie", f"{API} --exact callers::kernel_without_32_bit_calls_says_so")
+    with Machine(job.kernel, append="ia32_emulation=0") as machine:
+        job.prepare(machine, [job])
+        outcome, = machine.run([job.command])
     judge(results.libtest(outcome.output, outcome.status))
 
 

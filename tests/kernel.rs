@@ -8,10 +8,12 @@
 
 #[path = "kernel/batch.rs"]
 mod batch;
+#[path = "kernel/callers.rs"]
+mod callers;
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -296,7 +298,7 @@ fn kernel_keeps_a_pinned_attachment_until_it_is_unlinked() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
     let probe = Probe::load();
-    let fd: OwnedFd = probe.attach("umount2", 7).unwrap().into();
+    let fd = OwnedFd::try_from(probe.attach("umount2", 7).unwrap()).unwrap();
     let fds = open_fds();
     let link = probe.attach("umount2", 8).unwrap();
     assert_eq!(open_fds(), fds + 1, "one descriptor a link");
@@ -304,7 +306,7 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
     assert_eq!(open_fds(), fds + 3, "and the event's, if it is to be kept");
     kept.detach().unwrap();
     assert_eq!(open_fds(), fds + 1);
-    assert_eq!(link.as_raw_fd(), link.as_fd().as_raw_fd());
+    assert_eq!(link.fd().unwrap().as_raw_fd(), link.fds().next().unwrap().as_raw_fd());
     link.forget();
     umount2(1);
     assert_eq!((probe.hits(7), probe.hits(8)), (1, 1));

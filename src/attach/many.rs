@@ -10,30 +10,43 @@ use core::ffi::c_int;
 
 use errno::Errno;
 
-use super::{Options, is_right, multi_link, perf_link};
+use super::callers::search_on;
+use super::{Options, multi_link, perf_link, probe};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::kernel::LEARNT;
+use crate::kernel::addresses::{Addresses, may_be_one};
 use crate::kernel::symbols::Symbols;
 use crate::refusal::{Place, Refusal};
+use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
-use crate::sys::{self, KprobeMulti};
+use crate::sys::{self, Fd, KprobeMulti};
 
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
+    pub(crate) callers: Callers,
 }
 
-/// What is to be done for a call, or was.
+/// A call as it is made from one side, by a function of its own.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The call's number.
+    call: usize,
+    side: Side,
+    plan: Plan,
+}
+
+/// What is to be done for a part, or was.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     /// The function that serves it is attached to, or will be by the kprobe.multi link.
     Function(Symbol),
-    /// Nothing: an earlier call of that number has the same function.
+    /// Nothing: the earlier part of that number has the same function.
     SameAs(usize),
     /// To search for the function by perf events, when its turn comes.
     Search,
@@ -47,11 +60,17 @@ pub(crate) struct Many {
     program_fd: c_int,
     options: Options,
     calls: Vec<Call>,
-    plans: Vec<Plan>,
+    /// Those of a call stand together, in the order of the calls.
+    parts: Vec<Part>,
     symbols: Option<Symbols>,
+    /// Read when it is first asked whether two symbols are of one function.
+    addresses: Option<Result<Addresses, Errno>>,
     attachments: Attachments,
-    /// How many calls are done with.
+    /// The perf events' descriptors that are to be kept.
+    kept: Vec<Fd>,
+    /// How many calls are done with, and how many parts.
     done: usize,
+    parts_done: usize,
 }
 
 impl Many {
@@ -72,28 +91,40 @@ impl Many {
         if kind.is_some() && options.max_active != 0 {
             return Err(Refusal::MaxActive);
         }
-        let attachments = Attachments::with_room(calls.len()).ok_or(Refusal::NoMemory)?;
-        let mut plans = Vec::new();
-        plans.try_reserve_exact(calls.len()).map_err(|_| Refusal::NoMemory)?;
-        let mut many =
-            Self { program_fd, options, calls, plans, symbols: None, attachments, done: 0 };
+        let count = calls.iter().map(|call| call.callers.sides().len()).sum();
+        let attachments = Attachments::with_room(count).ok_or(Refusal::NoMemory)?;
+        let mut parts = Vec::new();
+        parts.try_reserve_exact(count).map_err(|_| Refusal::NoMemory)?;
+        for (index, call) in calls.iter().enumerate() {
+            let part = |side: &Side| Part { call: index, side: *side, plan: Plan::Search };
+            parts.extend(call.callers.sides().iter().map(part));
+        }
+        let mut many = Self {
+            program_fd,
+            options,
+            calls,
+            parts,
+            symbols: None,
+            addresses: None,
+            attachments,
+            kept: Vec::new(),
+            done: 0,
+            parts_done: 0,
+        };
         match kind {
             Some(kind) if many.attach_guessed(kind)? => {}
             Some(kind) => {
                 many.symbols = Some(Symbols::read().map_err(Refusal::KernelSymbols)?);
-                many.plans.clear();
-                for index in 0..many.calls.len() {
-                    many.plans.push(many.plan(index));
+                for number in 0..count {
+                    let plan = many.plan(number);
+                    many.set_plan(number, plan);
                 }
                 if !best_effort {
                     many.none_is_refused(place)?;
                 }
                 many.attach_multi(kind, best_effort, place)?;
             }
-            None => {
-                many.plans.resize(many.calls.len(), Plan::Search);
-                many.has_descriptors()?;
-            }
+            None => many.has_descriptors()?,
         }
         Ok(many)
     }
@@ -104,64 +135,116 @@ impl Many {
         Place::of(name, self.options.retprobe)
     }
 
-    /// Makes one link on the functions that a kernel has in which nothing is missing. False
-    /// if this kernel is none, and nothing is attached then.
+    /// The part of that number, or one of no call.
+    fn part(&self, number: usize) -> Part {
+        let none = Part { call: usize::MAX, side: Side::Native, plan: Plan::Search };
+        self.parts.get(number).copied().unwrap_or(none)
+    }
+
+    fn set_plan(&mut self, number: usize, plan: Plan) {
+        if let Some(part) = self.parts.get_mut(number) {
+            part.plan = plan;
+        }
+    }
+
+    /// Makes one link on the functions that native callers have in a kernel in which nothing
+    /// is missing. False if this kernel is none, or others are meant, too; then nothing is
+    /// attached.
     fn attach_guessed(&mut self, kind: KprobeMulti) -> Result<bool, Refusal> {
         // Of a guess nothing is learnt.
         let learnt = LEARNT.conventions.copy();
-        for index in 0..self.calls.len() {
-            let mut place = self.place(index);
+        for number in 0..self.parts.len() {
+            let part = self.part(number);
+            if part.side != Side::Native || !self.is_alone(part) {
+                return Ok(false);
+            }
+            let mut place = self.place(part.call);
             let row = table::row(&place.name);
             let first = search(&row, &learnt, &mut place, |_, doubt| match doubt {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Refusal::NotFound),
             });
-            match (first, self.same_as(index, &place.symbol)) {
-                (Ok(()), None) => self.plans.push(Plan::Function(place.symbol)),
-                (Ok(()), Some(plan @ Plan::SameAs(_))) => self.plans.push(plan),
+            match first.map(|()| self.function(number, &place.symbol)) {
+                Ok(plan @ (Plan::Function(_) | Plan::SameAs(_))) => self.set_plan(number, plan),
                 _ => return Ok(false),
             }
         }
         Ok(self.link_functions(kind)?.is_ok())
     }
 
-    fn plan(&self, index: usize) -> Plan {
-        let mut place = self.place(index);
-        match self.find(&mut place) {
-            Ok(()) => self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol)),
+    fn plan(&mut self, number: usize) -> Plan {
+        let part = self.part(number);
+        let mut place = self.place(part.call);
+        match self.find(part, &mut place) {
+            Ok(()) => self.function(number, &place.symbol),
             Err(refusal) => Plan::Refused(refusal),
         }
     }
 
-    /// Finds the function of the call in the list of symbols.
-    fn find(&self, place: &mut Place) -> Result<(), Refusal> {
-        let row = table::row(&place.name);
-        search(&row, &LEARNT.conventions, place, |symbol, doubt| {
+    /// Finds the function of the part in the list of symbols.
+    fn find(&self, part: Part, place: &mut Place) -> Result<(), Refusal> {
+        search_on(part.side, self.is_alone(part), place, |symbol| {
             let is_there = self.symbols.as_ref().is_some_and(|symbols| symbols.contains(symbol));
-            Ok((is_there && !is_right(doubt, symbol, &row)?).then_some(()))
+            Ok(is_there.then_some(()))
         })
     }
 
-    /// What is to be done for a call whose function an earlier one has: it is attached to
-    /// once, so there can be but one cookie.
-    fn same_as(&self, index: usize, symbol: &Symbol) -> Option<Plan> {
-        let has_it = |plan: &Plan| matches!(plan, Plan::Function(other) if other == symbol);
-        let earlier = self.plans.iter().take(index).position(has_it)?;
-        let cookie = |index| self.calls.get(index).map(|call: &Call| call.cookie);
-        Some(if cookie(earlier) == cookie(index) {
-            Plan::SameAs(earlier)
-        } else {
-            Plan::Refused(Refusal::SameFunction)
-        })
+    /// Whether the call has no other part.
+    fn is_alone(&self, part: Part) -> bool {
+        self.calls.get(part.call).is_none_or(|call| call.callers.sides().len() == 1)
     }
 
-    fn none_is_refused(&self, place: &mut Place) -> Result<(), Refusal> {
-        for (index, plan) in self.plans.iter().enumerate() {
-            if let Plan::Refused(refusal) = plan {
-                *place = self.place(index);
-                let _ = self.find(place);
-                return Err(*refusal);
+    /// What is to be done for a part with that function. If an earlier one has it, too, it is
+    /// attached to once, so there can be but one cookie.
+    fn function(&mut self, number: usize, symbol: &Symbol) -> Plan {
+        let cookie =
+            |many: &Self, number| many.calls.get(many.part(number).call).map(|it| it.cookie);
+        for earlier in 0..number {
+            let Some(Part { plan: Plan::Function(other), .. }) = self.parts.get(earlier) else {
+                continue;
+            };
+            if !may_be_one(other, symbol) {
+                continue;
             }
+            let other = *other;
+            match self.are_one(&other, symbol) {
+                Ok(false) => {}
+                Ok(true) if cookie(self, earlier) == cookie(self, number) => {
+                    return Plan::SameAs(earlier);
+                }
+                Ok(true) => return Plan::Refused(Refusal::SameFunction),
+                Err(errno) => return Plan::Refused(Refusal::Addresses(errno)),
+            }
+        }
+        Plan::Function(*symbol)
+    }
+
+    fn are_one(&mut self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
+        if one == other {
+            return Ok(true);
+        }
+        let addresses = self.addresses.get_or_insert_with(Addresses::read);
+        addresses.as_ref().map_err(|errno| *errno)?.are_one(one, other)
+    }
+
+    /// Fails with what keeps a call from being attached to; the place is then that.
+    fn none_is_refused(&self, place: &mut Place) -> Result<(), Refusal> {
+        let mut number = 0;
+        for (index, call) in self.calls.iter().enumerate() {
+            let mut outcome = Outcome::of(self.place(index));
+            for _ in call.callers.sides() {
+                let part = self.part(number);
+                number += 1;
+                let result = match part.plan {
+                    Plan::Refused(refusal) => {
+                        let _ = self.find(part, &mut outcome.place);
+                        Err(refusal)
+                    }
+                    _ => Ok(()),
+                };
+                outcome.add(result);
+            }
+            outcome.into_result(place)?;
         }
         Ok(())
     }
@@ -169,7 +252,8 @@ impl Many {
     /// Whether there are as many descriptors as perf events and links will take: a link's
     /// for each call, and an event's for a moment.
     fn has_descriptors(&self) -> Result<(), Refusal> {
-        let needed = self.calls.len() + 1;
+        let kept = if self.options.keep_event { 2 } else { 1 };
+        let needed = kept * self.parts.len() + 1;
         let mut places = Vec::new();
         places.try_reserve_exact(needed).map_err(|_| Refusal::NoMemory)?;
         places.resize_with(needed, || None);
@@ -201,12 +285,12 @@ impl Many {
     fn link_functions(&mut self, kind: KprobeMulti) -> Result<Result<(), Errno>, Refusal> {
         let no_memory = |_| Refusal::NoMemory;
         let (mut functions, mut cookies) = (Vec::new(), Vec::new());
-        functions.try_reserve_exact(self.calls.len()).map_err(no_memory)?;
-        cookies.try_reserve_exact(self.calls.len()).map_err(no_memory)?;
-        for (plan, call) in self.plans.iter().zip(&self.calls) {
-            if let Plan::Function(symbol) = plan {
-                functions.push(*symbol);
-                cookies.push(call.cookie);
+        functions.try_reserve_exact(self.parts.len()).map_err(no_memory)?;
+        cookies.try_reserve_exact(self.parts.len()).map_err(no_memory)?;
+        for part in &self.parts {
+            if let Plan::Function(symbol) = part.plan {
+                functions.push(symbol);
+                cookies.push(self.calls.get(part.call).map_or(0, |call| call.cookie));
             }
         }
         if functions.is_empty() {
@@ -219,7 +303,7 @@ impl Many {
 
     fn refuse_untraceable(&mut self) {
         let Ok(traceable) = Symbols::read_traceable() else { return };
-        for plan in &mut self.plans {
+        for Part { plan, .. } in &mut self.parts {
             if matches!(plan, Plan::Function(symbol) if !traceable.contains(symbol)) {
                 *plan = Plan::Refused(Refusal::NotTraceable);
             }
@@ -228,49 +312,82 @@ impl Many {
 
     /// Attaches to the next call; returns its number and what became of it. None if that
     /// was all.
+    ///
+    /// Of a call with several functions, those that can be attached to are, whatever becomes
+    /// of the others.
     pub(crate) fn next(&mut self, place: &mut Place) -> Option<(usize, Result<(), Refusal>)> {
         let index = self.done;
-        let plan = *self.plans.get(index)?;
+        let sides = self.calls.get(index)?.callers.sides().len();
         self.done += 1;
-        *place = self.place(index);
-        let same = match plan {
-            Plan::SameAs(earlier) => *self.plans.get(earlier)?,
+        let mut outcome = Outcome::of(self.place(index));
+        for _ in 0..sides {
+            let number = self.parts_done;
+            self.parts_done += 1;
+            let result = self.attach_part(number, &mut outcome.place);
+            if let Err(refusal) = result {
+                self.set_plan(number, Plan::Refused(refusal));
+            }
+            outcome.add(result);
+        }
+        Some((index, outcome.into_result(place)))
+    }
+
+    fn attach_part(&mut self, number: usize, place: &mut Place) -> Result<(), Refusal> {
+        let part = self.part(number);
+        let plan = match part.plan {
+            Plan::SameAs(earlier) => self.part(earlier).plan,
             plan => plan,
         };
-        let result = match same {
-            Plan::Search => self.search_and_attach(index, place),
+        match plan {
+            Plan::Search => self.search_and_attach(number, place),
             Plan::Function(symbol) => {
                 place.symbol = symbol;
                 Ok(())
             }
             Plan::Refused(refusal) => {
                 // For the place alone.
-                let _ = self.find(place);
+                let _ = self.find(part, place);
                 Err(refusal)
             }
             Plan::SameAs(_) => Ok(()),
-        };
-        Some((index, result))
+        }
     }
 
-    /// Opens a perf event on the function of the call, and attaches the program to it.
-    fn search_and_attach(&mut self, index: usize, place: &mut Place) -> Result<(), Refusal> {
-        let target = super::probe_call(place, self.options)?;
-        let plan = self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol));
+    /// Opens a perf event on the function of the part, and attaches the program to it.
+    fn search_and_attach(&mut self, number: usize, place: &mut Place) -> Result<(), Refusal> {
+        let part = self.part(number);
+        let kind = self.options.kind();
+        let probe = |symbol: &Symbol| probe::probe_symbol(symbol, kind);
+        let event = search_on(part.side, self.is_alone(part), place, probe)?;
+        let plan = self.function(number, &place.symbol);
         match plan {
             Plan::Function(_) => {
-                let cookie = self.calls.get(index).map_or(0, |call| call.cookie);
+                let cookie = self.calls.get(part.call).map_or(0, |call| call.cookie);
                 let options = Options { cookie, ..self.options };
-                let (attachment, _) = perf_link::join(self.program_fd, target.event, options)?;
+                let (attachment, kept) = perf_link::join(self.program_fd, event, options)?;
                 self.attachments.push(attachment);
+                self.kept.extend(kept);
             }
             Plan::Refused(refusal) => return Err(refusal),
-            _ => {}
+            Plan::SameAs(_) | Plan::Search => {}
         }
-        if let Some(place) = self.plans.get_mut(index) {
-            *place = plan;
-        }
+        self.set_plan(number, plan);
         Ok(())
+    }
+
+    /// The functions that the program is attached to for the call of that number.
+    #[cfg(feature = "std")]
+    pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
+        let parts = self.parts.iter().filter(move |part| part.call == index);
+        parts.filter_map(move |part| match part.plan {
+            Plan::Function(symbol) => Some(symbol),
+            Plan::SameAs(earlier) => match self.part(earlier) {
+                // Another call's, and so not one of these.
+                Part { call, plan: Plan::Function(symbol), .. } if call != index => Some(symbol),
+                _ => None,
+            },
+            Plan::Search | Plan::Refused(_) => None,
+        })
     }
 
     /// How many calls are not done with.
@@ -286,6 +403,47 @@ impl Many {
     /// What was attached, of which fewer may be open than calls are attached to.
     pub(crate) fn into_attachments(self) -> Attachments {
         self.attachments
+    }
+
+    /// The same, and the perf events' descriptors that are kept.
+    pub(crate) fn into_all(self) -> (Attachments, Vec<Fd>) {
+        (self.attachments, self.kept)
+    }
+}
+
+/// What becomes of a call, of which there are parts: it is attached to if one of them is, and
+/// no other has a function that could not be.
+struct Outcome {
+    /// Where the next part is tried.
+    place: Place,
+    /// The place of the first that was attached to, or that failed.
+    decided: Option<(Result<(), Refusal>, Place)>,
+    absent: Option<Refusal>,
+}
+
+impl Outcome {
+    fn of(place: Place) -> Self {
+        Self { place, decided: None, absent: None }
+    }
+
+    /// Adds what became of a part.
+    fn add(&mut self, result: Result<(), Refusal>) {
+        match result {
+            Err(refusal) if refusal.is_absence() => self.absent = self.absent.or(Some(refusal)),
+            Ok(()) if self.decided.is_some() => {}
+            Err(_) if matches!(self.decided, Some((Err(_), _))) => {}
+            result => self.decided = Some((result, self.place)),
+        }
+    }
+
+    fn into_result(self, place: &mut Place) -> Result<(), Refusal> {
+        let (result, at) = match (self.decided, self.absent) {
+            (Some(decided), _) => decided,
+            (None, Some(refusal)) => (Err(refusal), self.place),
+            (None, None) => (Ok(()), self.place),
+        };
+        *place = at;
+        result
     }
 }
 
@@ -322,7 +480,11 @@ c03 T sys_close
         best_effort: bool,
         kernel: Kernel,
     ) -> (Result<Vec<Option<i32>>, String>, Vec<String>) {
-        let call = |name: &&str| Call { name: SyscallName::new(name).unwrap(), cookie: 0 };
+        let call = |name: &&str| Call {
+            name: SyscallName::new(name).unwrap(),
+            cookie: 0,
+            callers: Callers::Native,
+        };
         let calls = names.iter().map(call).collect();
         let (results, calls) = kernel.run(|| {
             let mut place = Place::of(SyscallName::EMPTY, false);

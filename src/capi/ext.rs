@@ -14,7 +14,7 @@ use crate::attach::many::{Call, Many};
 use crate::attachments::THREADS;
 use crate::kernel::disarmed::disarmed;
 use crate::refusal::{Place, Refusal};
-use crate::resolve::{SyscallName, table};
+use crate::resolve::{Callers, SyscallName, table};
 use crate::sys;
 
 /// C's allocator, for what is as long as a list of the caller's. Every vector is made by
@@ -108,14 +108,16 @@ impl Wanted {
         libbpf: Option<&Libbpf>,
         opts: *const ksyscall_links_opts,
     ) -> Result<usize, Failure> {
-        // SAFETY: the caller's promise.
-        let options = unsafe { read(opts) }?;
         if self.n > 0 && (self.names.is_null() || self.links.is_null()) {
             return Err(Failure::NoList);
         }
-        for index in 0..self.n {
-            // SAFETY: there are `n` places.
-            unsafe { self.links.add(index).write(ptr::null_mut()) };
+        // SAFETY: there are at least so many.
+        unsafe { self.clear_links(0, self.n) };
+        // SAFETY: the caller's promise.
+        let options = unsafe { read(opts) }?;
+        if options.callers == Callers::All {
+            // SAFETY: there are twice as many then.
+            unsafe { self.clear_links(self.n, 2 * self.n) };
         }
         // SAFETY: the caller's promise.
         let calls = unsafe { self.calls(&options) }?;
@@ -156,9 +158,18 @@ impl Wanted {
                 }
             }
         }
-        // SAFETY: there are `n` places, and no more attachments than calls.
+        // SAFETY: there is a place for each side of each call.
         unsafe { link::make_all(many.into_attachments(), self.links) }?;
         Ok(attached)
+    }
+
+    /// # Safety
+    /// There are so many places.
+    unsafe fn clear_links(&mut self, from: usize, to: usize) {
+        for index in from..to {
+            // SAFETY: the caller's promise.
+            unsafe { self.links.add(index).write(ptr::null_mut()) };
+        }
     }
 
     /// The names with their cookies.
@@ -175,7 +186,7 @@ impl Wanted {
             self.shown = text;
             // SAFETY: the caller's promise.
             let name = unsafe { name(text) }?;
-            calls.push(Call { name, cookie });
+            calls.push(Call { name, cookie, callers: options.callers });
         }
         self.shown = c"(all)".as_ptr();
         Ok(calls)

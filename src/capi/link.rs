@@ -20,11 +20,11 @@ use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
 use crate::sys::Fd;
 
-type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
+pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]
-struct Base {
+pub(super) struct Base {
     /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
     detach: Option<Detach>,
     /// Frees the object. Without one every release calls free() for it.
@@ -35,23 +35,33 @@ struct Base {
     disconnected: bool,
 }
 
+impl Base {
+    pub(super) fn of(detach: Detach, fd: c_int) -> Self {
+        Self {
+            detach: Some(detach),
+            dealloc: None,
+            pin_path: ptr::null_mut(),
+            fd,
+            disconnected: false,
+        }
+    }
+
+    #[cfg(feature = "ext")]
+    pub(super) fn is_ended_by(&self, detach: Detach) -> bool {
+        self.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach))
+    }
+}
+
 #[repr(C)]
-struct Object {
+pub(super) struct Object {
     base: Base,
     kept_event: Option<Fd>,
     entry: Option<Entry>,
 }
 
 impl Object {
-    fn of(Attachment { fd, entry }: Attachment, kept_event: Option<Fd>) -> Self {
-        let base = Base {
-            detach: Some(detach),
-            dealloc: None,
-            pin_path: ptr::null_mut(),
-            fd: fd.into_raw(),
-            disconnected: false,
-        };
-        Self { base, kept_event, entry }
+    pub(super) fn of(Attachment { fd, entry }: Attachment, kept_event: Option<Fd>) -> Self {
+        Self { base: Base::of(detach, fd.into_raw()), kept_event, entry }
     }
 }
 
@@ -93,12 +103,14 @@ pub(super) unsafe fn make_all(
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: every link begins with the base.
     let base = unsafe { &*link.cast::<Base>() };
-    crate::sys::bpf_link_missed(base.fd).or_else(|| {
-        let is_ours = base.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach));
+    let of_entry = || {
         // SAFETY: it has our function.
-        let object = is_ours.then(|| unsafe { &*link.cast::<Object>() });
+        let object = base.is_ended_by(detach).then(|| unsafe { &*link.cast::<Object>() });
         object?.entry.as_ref()?.missed()
-    })
+    };
+    // SAFETY: the caller's promise.
+    let of_pair = || unsafe { super::callers::missed(link) };
+    crate::sys::bpf_link_missed(base.fd).or_else(of_entry).or_else(of_pair)
 }
 
 /// Attaches, and makes the object that stands for it.

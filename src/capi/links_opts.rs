@@ -8,10 +8,24 @@ use core::ptr;
 use super::Failure;
 use crate::attach;
 use crate::attachments::THREADS;
+use crate::resolve::Callers;
 
 /// The kernel's name of the type.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
+
+/// Whose calls a program is to see, on a 64-bit kernel.
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+#[repr(C)]
+pub enum ksyscall_callers {
+    /// Those of processes of this program's architecture.
+    KSYSCALL_CALLERS_NATIVE,
+    /// Those of 32-bit processes, and by `int $0x80` on x86-64; as the 32-bit architecture
+    /// names them. A function that serves both is seen for both.
+    KSYSCALL_CALLERS_COMPAT,
+    /// Both.
+    KSYSCALL_CALLERS_ALL,
+}
 
 /// How to attach to many system calls. Zero-initialise it and set `sz` to its size, or use
 /// libbpf's `LIBBPF_OPTS`.
@@ -36,6 +50,8 @@ pub struct ksyscall_links_opts {
     /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
     /// as many as there are CPUs. Not for kprobe.multi.
     pub max_active: c_uint,
+    /// Whose calls, of `enum ksyscall_callers`.
+    pub callers: c_uint,
     /// Run at the calls' return instead of their entry.
     pub retprobe: bool,
     /// Whether a name that cannot be attached to does not fail the others.
@@ -51,6 +67,7 @@ pub(super) struct Options {
     pub(super) ctx: *mut c_void,
     pub(super) threads: usize,
     pub(super) best_effort: bool,
+    pub(super) callers: Callers,
 }
 
 const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool>();
@@ -96,6 +113,9 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
                     .read_unaligned(),
                 ..attach::Options::default()
             },
+            callers: callers(
+                field(offset_of!(ksyscall_links_opts, callers)).cast::<c_uint>().read_unaligned(),
+            )?,
             best_effort: *field(offset_of!(ksyscall_links_opts, best_effort)) != 0,
             cookies: field(offset_of!(ksyscall_links_opts, cookies))
                 .cast::<*const u64>()
@@ -118,8 +138,23 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
     }
 }
 
+fn callers(number: c_uint) -> Result<Callers, Failure> {
+    use ksyscall_callers::{
+        KSYSCALL_CALLERS_ALL, KSYSCALL_CALLERS_COMPAT, KSYSCALL_CALLERS_NATIVE,
+    };
+    const NATIVE: c_uint = KSYSCALL_CALLERS_NATIVE as c_uint;
+    const COMPAT: c_uint = KSYSCALL_CALLERS_COMPAT as c_uint;
+    const ALL: c_uint = KSYSCALL_CALLERS_ALL as c_uint;
+    match number {
+        NATIVE => Ok(Callers::Native),
+        COMPAT => Ok(Callers::Compat),
+        ALL => Ok(Callers::All),
+        _ => Err(Failure::NoCallers),
+    }
+}
+
 /// Where each field ends, and its size.
-const FIELDS: [(usize, usize); 8] = {
+const FIELDS: [(usize, usize); 9] = {
     macro_rules! field {
         ($name:ident, $type:ty) => {
             (offset_of!(ksyscall_links_opts, $name) + size_of::<$type>(), size_of::<$type>())
@@ -132,6 +167,7 @@ const FIELDS: [(usize, usize); 8] = {
         field!(ctx, usize),
         field!(threads, c_uint),
         field!(max_active, c_uint),
+        field!(callers, c_uint),
         field!(retprobe, bool),
         field!(best_effort, bool),
     ]

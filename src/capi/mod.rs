@@ -10,10 +10,12 @@
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 //! `ext.rs` and `ext.c` are what libksyscall-ext has beside all this, `links_opts.rs` its
-//! options and `environment.rs` its variables.
+//! options, `environment.rs` its variables and `callers.rs` the link that one of them takes.
 #![allow(unsafe_code)]
 
 mod auto;
+#[cfg(feature = "ext")]
+mod callers;
 #[cfg(feature = "ext")]
 mod environment;
 #[cfg(feature = "ext")]
@@ -36,6 +38,8 @@ use errno::Errno;
 
 use crate::Disarmed;
 use crate::refusal::{Place, Refusal};
+#[cfg(feature = "ext")]
+use crate::resolve::Callers;
 use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
@@ -45,7 +49,7 @@ pub use header::{
 };
 use libbpf::{Libbpf, Print};
 #[cfg(feature = "ext")]
-pub use links_opts::ksyscall_links_opts;
+pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
 unsafe extern "C" {
@@ -68,10 +72,13 @@ enum Failure {
     NoMemory,
     /// A variable of the environment says what cannot be.
     #[cfg(feature = "ext")]
-    Environment,
+    Environment(&'static [u8]),
     /// Names or links are NULL.
     #[cfg(feature = "ext")]
     NoList,
+    /// `callers` is none of `enum ksyscall_callers`.
+    #[cfg(feature = "ext")]
+    NoCallers,
     /// The progress function has said so.
     #[cfg(feature = "ext")]
     Stopped,
@@ -98,7 +105,7 @@ impl Failure {
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::NoMemory => libc::ENOMEM,
             #[cfg(feature = "ext")]
-            Failure::NoList | Failure::Environment => libc::EINVAL,
+            Failure::NoList | Failure::NoCallers | Failure::Environment(_) => libc::EINVAL,
             #[cfg(feature = "ext")]
             Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
@@ -169,7 +176,7 @@ unsafe fn checked_attach(
     // SAFETY: the name is a C string.
     options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
     #[cfg(feature = "ext")]
-    environment::apply(&mut options)?;
+    environment::max_active(&mut options)?;
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
     place.name = unsafe { name(syscall_name) }?;
@@ -179,6 +186,11 @@ unsafe fn checked_attach(
     let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
     // SAFETY: the caller's promise.
     let program_fd = unsafe { libbpf.program_fd(prog) }?;
+    #[cfg(feature = "ext")]
+    match environment::callers()? {
+        Callers::Native => {}
+        callers => return callers::make(libbpf, program_fd, place, options, callers),
+    }
     // SAFETY: the caller's promise.
     unsafe { link::make(libbpf, prog, program_fd, place, options) }
 }

@@ -78,7 +78,9 @@ impl Failure {
             }
             Failure::NoMemory => b"no memory",
             #[cfg(feature = "ext")]
-            Failure::Environment => b"KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096",
+            Failure::Environment(text) => text,
+            #[cfg(feature = "ext")]
+            Failure::NoCallers => b"ksyscall_links_opts: callers is not of enum ksyscall_callers",
             #[cfg(feature = "ext")]
             Failure::NoList => b"the array of names or of links is NULL",
             #[cfg(feature = "ext")]

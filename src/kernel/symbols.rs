@@ -122,7 +122,8 @@ fn mark(text: &[u8]) -> Option<usize> {
 }
 
 /// The symbol, if that of a call can be so called.
-fn of_a_call(name: &[u8]) -> Option<Symbol> {
+pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
+    mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
     // One that is longer than a call's has been cut.
     (symbol.as_bytes() == name).then_some(symbol)

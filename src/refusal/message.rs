@@ -64,6 +64,27 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
         Refusal::MaxActiveUnsupported => {
             (b"max_active needs Linux 4.17, and sysfs: there is no kprobe PMU", b"")
         }
+        #[cfg(feature = "more")]
+        Refusal::Addresses(errno) => (
+            b"whether $ is another callers' function, too, is not known: /proc/kallsyms: !",
+            addresses_hint(errno),
+        ),
+        #[cfg(feature = "more")]
+        Refusal::CallersUnknown => {
+            (b"which functions serve other callers than native ones is not known here", b"")
+        }
+        #[cfg(feature = "more")]
+        Refusal::NoCompatCallers { is_off: false } => {
+            (b"this kernel was built without 32-bit system calls: it has no $", b"")
+        }
+        #[cfg(feature = "more")]
+        Refusal::NoCompatCallers { is_off: true } => {
+            (b"this kernel was booted without 32-bit system calls (ia32_emulation=0)", b"")
+        }
+        #[cfg(feature = "more")]
+        Refusal::NoCompatCall => return say_no_compat_call(place, out),
+        #[cfg(feature = "std")]
+        Refusal::Several { count } => return say_several(count, out),
         #[cfg(feature = "std")]
         Refusal::Pin(_) => (b"bpf(BPF_OBJ_PIN): !", b""),
         Refusal::Close(_) => (b"close of the attachment: !", b""),
@@ -125,6 +146,23 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
 }
 
 #[cfg(feature = "more")]
+fn say_no_compat_call(place: &Place, out: &mut dyn FnMut(&[u8])) {
+    out(b"no system call ");
+    out(place.name.as_bytes());
+    out(b" of 32-bit callers: their system call table does not lead to it");
+}
+
+#[cfg(feature = "std")]
+fn say_several(count: usize, out: &mut dyn FnMut(&[u8])) {
+    let mut text = crate::text::Text::<256>::new();
+    text.add(b"the attachment has ");
+    text.add_number(count as u64);
+    text.add(b" descriptors, one for each function, and this takes one (a program loaded for ");
+    text.add(b"kprobe.multi has one for all)");
+    out(text.as_bytes());
+}
+
+#[cfg(feature = "more")]
 fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     let mut text = crate::text::Text::<256>::new();
     text.add(b"it takes ");
@@ -135,6 +173,14 @@ fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     text.add_number(sys::descriptor_limit());
     text.add(b"; a program loaded for kprobe.multi takes one for all)");
     out(text.as_bytes());
+}
+
+#[cfg(feature = "more")]
+fn addresses_hint(errno: Errno) -> &'static [u8] {
+    match errno.0 {
+        libc::EPERM => b" (the kernel shows no addresses: it takes CAP_SYSLOG, or root)",
+        _ => b"",
+    }
 }
 
 #[cfg(feature = "more")]

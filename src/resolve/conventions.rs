@@ -17,9 +17,8 @@ pub(crate) struct Convention {
     column: Column,
     /// A symbol that every kernel of this convention has, and no kernel of those
     /// further down the list. Where it exists, a missing symbol is missing for
-    /// good. None: a kernel of this convention has no symbol by which a later
-    /// convention could be mistaken for its own.
-    pub(crate) anchor: Option<&'static str>,
+    /// good.
+    pub(crate) anchor: &'static str,
     /// Whether a probe on the stub of a call that the kernel was built without
     /// fires for other calls: see `stubs.rs`.
     pub(crate) shares_stubs: bool,
@@ -32,18 +31,53 @@ pub(crate) struct Convention {
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, anchor: &'static str) -> Convention {
     let shares_stubs = cfg!(target_arch = "s390x");
-    Convention { prefix, column: Column::Native, anchor: Some(anchor), shares_stubs }
+    Convention { prefix, column: Column::Native, anchor, shares_stubs }
 }
 
 /// Functions under their plain names. Where a call takes arguments
 /// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
 /// `sys_openat` is there in every version and for every call.
-const PLAIN: Convention = Convention {
+const PLAIN: Convention =
+    Convention { prefix: "", column: Column::Native, anchor: "sys_getpid", shares_stubs: true };
+
+/// Those of a 64-bit x86 kernel that serve its 32-bit processes (4.17).
+#[allow(dead_code, reason = "other architectures")]
+const WRAPPED_IA32: Convention = Convention {
+    prefix: "__ia32_",
+    column: Column::Compat,
+    anchor: "__ia32_compat_sys_ioctl",
+    shares_stubs: false,
+};
+
+/// The same of arm64 (4.19).
+#[allow(dead_code, reason = "other architectures")]
+const WRAPPED_ARM: Convention = Convention {
+    prefix: "__arm64_",
+    column: Column::Compat,
+    anchor: "__arm64_compat_sys_ioctl",
+    shares_stubs: false,
+};
+
+/// The same of 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
+#[allow(dead_code, reason = "other architectures")]
+const PLAIN_COMPAT: Convention = Convention {
     prefix: "",
-    column: Column::Native,
-    anchor: Some("sys_getpid"),
+    column: Column::Compat,
+    anchor: "compat_sys_ioctl",
     shares_stubs: true,
 };
+
+/// By which this architecture's kernel may name the functions that serve its 32-bit
+/// processes. It has the anchor of one, or no such processes.
+#[cfg(feature = "more")]
+pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
+    #[cfg(target_arch = "x86_64")]
+    WRAPPED_IA32,
+    #[cfg(target_arch = "aarch64")]
+    WRAPPED_ARM,
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "powerpc64"))]
+    PLAIN_COMPAT,
+];
 
 /// The conventions of this architecture, in the order to try them.
 ///
@@ -62,26 +96,15 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     // A 64-bit kernel has `__ia32_sys_openat` too and may serve 32-bit processes
     // by another function, so its own names come first.
     #[cfg(target_arch = "x86")]
-    Convention {
-        prefix: "__ia32_",
-        column: Column::Compat,
-        anchor: Some("__ia32_compat_sys_ioctl"),
-        shares_stubs: false,
-    },
+    WRAPPED_IA32,
     #[cfg(target_arch = "x86")]
     wrapped("__ia32_", "__ia32_sys_getpid"),
-    // 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
-    Convention {
-        prefix: "",
-        column: Column::Compat,
-        anchor: Some("compat_sys_ioctl"),
-        shares_stubs: true,
-    },
+    PLAIN_COMPAT,
     PLAIN,
     // Behind the plain names, for no arm64 kernel has both.
     #[cfg(target_arch = "arm")]
-    Convention { prefix: "__arm64_", column: Column::Compat, anchor: None, shares_stubs: false },
+    WRAPPED_ARM,
 ];
 
 /// What plain names begin with, for a name that no table knows. Only a call's function

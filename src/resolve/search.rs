@@ -73,12 +73,13 @@ pub(crate) fn search<T>(
                 return Ok(found);
             }
         }
-        let Some(anchor) = convention.anchor.filter(|_| !possible.without(index).is_empty()) else {
+        if possible.without(index).is_empty() {
             continue;
-        };
+        }
+        let anchor = convention.anchor;
         place.symbol = Symbol::new(anchor.as_bytes(), b"", b"");
         if probe(&place.symbol, Doubt::None)?.is_some() {
-            possible = possible.only(|convention| convention.anchor == Some(anchor));
+            possible = possible.only(|convention| convention.anchor == anchor);
             learnt.keep(possible);
         } else {
             possible = possible.without(index);

@@ -98,6 +98,12 @@ impl Row {
         !matches!(self.cut().1, [b'-' | b'=', ..])
     }
 
+    /// Whether there is such a call in that column, not by another spelling.
+    #[cfg(feature = "more")]
+    pub(super) fn is_in(&self, column: Column) -> bool {
+        self.spelled().is_none() && self.function(column, 0).is_some()
+    }
+
     /// The call that this is another spelling of.
     fn spelled(&self) -> Option<&[u8]> {
         match self.cut().1 {
@@ -149,7 +155,7 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     });
 }
 
-fn row_in(table: &[u8], name: &[u8]) -> Row {
+pub(super) fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare =
         if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
     let mut row = Row { line: Text::new(), is_known: false };

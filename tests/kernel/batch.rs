@@ -8,7 +8,7 @@ use ksyscall::{Batch, Error};
 use super::{Probe, load_instructions, open_fds, umount2};
 
 /// `BPF_TRACE_KPROBE_MULTI` and `BPF_TRACE_KPROBE_SESSION`.
-const MULTI: u32 = 42;
+pub(super) const MULTI: u32 = 42;
 const SESSION: u32 = 56;
 
 /// Calls that nobody else makes here, but for the last three.
@@ -21,7 +21,7 @@ fn map_fd(probe: &Probe, name: &str) -> u64 {
 }
 
 /// A program that does what `count` of kernel.bpf.c does, for an attach type.
-fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
+pub(super) fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
     let (hits, returned) = (map_fd(probe, "hits"), map_fd(probe, "returned"));
     let pid = u64::from(std::process::id());
     load_instructions(
@@ -57,7 +57,7 @@ fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
 }
 
 /// Whether the kernel has what kprobe.multi links are made of (`CONFIG_FPROBE`).
-fn has_fprobe() -> bool {
+pub(super) fn has_fprobe() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
     symbols.lines().any(|line| line.ends_with(" T register_fprobe_ips"))
 }

@@ -1,0 +1,77 @@
+//! Whether the kernel was booted without its 32-bit system calls.
+
+use core::ffi::CStr;
+
+use crate::sys::{self, Mode};
+use crate::text::{cut, number, parts};
+
+/// Whether an x86-64 kernel that has 32-bit system calls was told not to take them: by
+/// `ia32_emulation=0` of its command line, which Linux 6.7 knows
+/// (Documentation/admin-guide/kernel-parameters.txt). What cannot be read is taken for no.
+///
+/// One that was built so (`CONFIG_IA32_EMULATION_DEFAULT_DISABLED`) does not say it.
+pub(crate) fn is_off() -> bool {
+    cfg!(target_arch = "x86_64") && is_asked_for() && is_known()
+}
+
+fn is_asked_for() -> bool {
+    let mut is_off = false;
+    first_line(c"/proc/cmdline", &mut |line| {
+        for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
+            // `kstrtobool()` of lib/kstrtox.c; what it does not know changes nothing.
+            is_off = match value {
+                [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
+                [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,
+                _ => is_off,
+            };
+        }
+    });
+    is_off
+}
+
+fn is_known() -> bool {
+    let mut is_known = false;
+    first_line(c"/proc/sys/kernel/osrelease", &mut |release| {
+        let (major, rest) = cut(release, b'.');
+        let minor = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let minor = rest.get(..minor).unwrap_or_default();
+        is_known = (number(major, 10), number(minor, 10)) >= (Some(6), Some(7));
+    });
+    is_known
+}
+
+fn first_line(path: &CStr, read: &mut dyn FnMut(&[u8])) {
+    if let Ok(file) = sys::open(path, Mode::Read) {
+        _ = sys::for_each_line(&file, &mut |line| {
+            read(line);
+            true
+        });
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use crate::sys::fake::Kernel;
+
+    fn is_off(command_line: &str, release: &'static str) -> bool {
+        let line = format!("{command_line}\n").leak();
+        let files = vec![("/proc/cmdline", &*line), ("/proc/sys/kernel/osrelease", release)];
+        Kernel { files: files.leak(), ..Kernel::new() }.run(super::is_off).0
+    }
+
+    #[test]
+    fn the_last_word_of_a_kernel_that_knows_it_counts() {
+        for off in
+            ["ia32_emulation=0", "quiet ia32_emulation=off", "ia32_emulation=1 ia32_emulation=n"]
+        {
+            assert!(is_off(off, "6.12.1-amd64\n"), "{off}");
+            assert!(is_off(off, "7.0\n"), "{off}");
+            assert!(!is_off(off, "6.6.9\n"), "{off}");
+        }
+        for on in ["", "ia32_emulation", "ia32_emulation=0 ia32_emulation=on", "xia32_emulation=0"]
+        {
+            assert!(!is_off(on, "6.12.1-amd64\n"), "{on}");
+        }
+        assert!(!Kernel::new().run(super::is_off).0, "without /proc");
+    }
+}

@@ -1,0 +1,268 @@
+//! Whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions
+//! than its own, which the 32-bit architecture's table has.
+
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol};
+use super::name::SyscallName;
+use super::table::{self, Column, Row};
+use crate::refusal::{Place, Refusal};
+
+/// The table of the 32-bit processes, packed; empty where none is known.
+const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/compat_table"));
+
+/// Whose calls a program is to see.
+///
+/// On a 64-bit kernel 32-bit processes enter by other kernel functions than 64-bit ones, and
+/// so does a 64-bit process by `int $0x80` on x86_64. Their table of calls is that of the
+/// 32-bit architecture: `mmap2` and `socketcall` are calls there only, and `stat` is
+/// another one than in 64 bits. A name is taken as such a process means it.
+///
+/// Known are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER, which is not tested.
+/// x32 on x86_64, which few kernels have (not Debian's), shares the functions of 64-bit
+/// processes, so that [`Callers::Native`] sees it; but some of its calls from number 512 on
+/// have functions of their own, which nothing here attaches to
+/// (arch/x86/entry/syscalls/syscall_64.tbl).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[cfg_attr(not(feature = "std"), allow(dead_code, unreachable_pub))]
+pub enum Callers {
+    /// Those of this process's architecture.
+    #[default]
+    Native,
+    /// 32-bit ones. Where one function serves both, as it does every call without arguments
+    /// on x86_64 (`getpid`), the program runs for native ones, too: `KSYSCALL_IS_COMPAT` of
+    /// ksyscall.bpf.h tells in the program who calls.
+    Compat,
+    /// Both.
+    All,
+}
+
+/// A side from which calls come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Native,
+    Compat,
+}
+
+impl Callers {
+    pub(crate) fn sides(self) -> &'static [Side] {
+        match self {
+            Callers::Native => &[Side::Native],
+            Callers::Compat => &[Side::Compat],
+            Callers::All => &[Side::Native, Side::Compat],
+        }
+    }
+}
+
+/// The row of the call `name`, as native callers mean it when others are meant, too.
+pub(crate) fn native_row(name: &SyscallName) -> Result<Row, Refusal> {
+    native_row_in(table::row(name), TABLE, name)
+}
+
+/// The row of the call `name`, as 32-bit callers mean it.
+///
+/// # Errors
+/// [`Refusal::NoCompatCall`] if they have none; [`Refusal::CallersUnknown`].
+pub(crate) fn compat_row(name: &SyscallName) -> Result<Row, Refusal> {
+    if COMPAT_CONVENTIONS.is_empty() {
+        return Err(Refusal::CallersUnknown);
+    }
+    compat_row_in(TABLE, &table::row(name), name)
+}
+
+/// A name that no table knows may be a new call's; but not one that the other table knows.
+fn native_row_in(row: Row, compat: &[u8], name: &SyscallName) -> Result<Row, Refusal> {
+    let is_foreign = !row.is_known && table::row_in(compat, name.as_bytes()).is_known;
+    if is_foreign { Err(Refusal::NotFound) } else { Ok(row) }
+}
+
+fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row, Refusal> {
+    let row = table::row_in(compat, name.as_bytes());
+    let is_foreign = !row.is_known && native.is_known;
+    if is_foreign || !row.is_in(Column::Compat) { Err(Refusal::NoCompatCall) } else { Ok(row) }
+}
+
+/// Every call that these callers have in any version of the kernel, in alphabetical order,
+/// with those of them that have it.
+#[cfg(feature = "std")]
+pub(crate) fn calls(callers: Callers) -> Vec<(SyscallName, Callers)> {
+    let mut calls = Vec::new();
+    if callers != Callers::Compat {
+        table::for_each_call(&mut |name| calls.push((name, Callers::Native)));
+    }
+    if callers != Callers::Native {
+        table::for_each_row(TABLE, &mut |row| {
+            let name = SyscallName::checked(row.name()).filter(|_| row.is_in(Column::Compat));
+            calls.extend(name.map(|name| (name, Callers::Compat)));
+            false
+        });
+    }
+    calls.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+    calls.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            earlier.1 = Callers::All;
+        }
+        is_same
+    });
+    calls
+}
+
+/// Which of [`COMPAT_CONVENTIONS`] the running kernel has.
+pub(crate) struct CompatConvention(AtomicUsize);
+
+impl CompatConvention {
+    pub(crate) const fn unknown() -> Self {
+        Self(AtomicUsize::new(usize::MAX))
+    }
+
+    /// That of the kernel, by its anchor, which it is asked for until it has been found.
+    fn find<T>(
+        &self,
+        place: &mut Place,
+        probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
+    ) -> Result<&'static Convention, Refusal> {
+        if let Some(known) = COMPAT_CONVENTIONS.get(self.0.load(Ordering::Relaxed)) {
+            return Ok(known);
+        }
+        for (index, convention) in COMPAT_CONVENTIONS.iter().enumerate() {
+            place.symbol = Symbol::new(convention.anchor.as_bytes(), b"", b"");
+            if probe(&place.symbol, Doubt::None)?.is_some() {
+                self.0.store(index, Ordering::Relaxed);
+                return Ok(convention);
+            }
+        }
+        Err(Refusal::NoCompatCallers { is_off: false })
+    }
+}
+
+/// Tries the symbols that may serve the call of the row to 32-bit callers, as
+/// [`search`](super::search::search) does for native ones.
+///
+/// # Errors
+/// [`Refusal::NotFound`] if the kernel has none of them, [`Refusal::NoCompatCallers`] if it
+/// serves none at all, and what `probe` fails with.
+pub(crate) fn search<T>(
+    row: &Row,
+    learnt: &CompatConvention,
+    place: &mut Place,
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
+) -> Result<T, Refusal> {
+    let convention = learnt.find(place, &mut probe)?;
+    for symbol in convention.symbols(row) {
+        place.symbol = symbol;
+        place.tried.add(&symbol);
+        if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
+            return Ok(found);
+        }
+    }
+    Err(Refusal::NotFound)
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::resolve::oracle::joined;
+
+    fn name(name: &str) -> SyscallName {
+        SyscallName::new(name).unwrap()
+    }
+
+    /// The functions of 32-bit callers.
+    fn compat(call: &str) -> Result<Vec<String>, Refusal> {
+        let row = compat_row(&name(call))?;
+        let functions = (0..).map_while(|rank| row.function(Column::Compat, rank));
+        Ok(functions.map(joined).collect())
+    }
+
+    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 6.12: its last columns.
+    #[test]
+    fn names_are_those_of_the_32_bit_table() {
+        for (call, function) in [
+            ("stat", "compat_sys_newstat"),
+            ("oldstat", "sys_stat"),
+            ("stat64", "compat_sys_ia32_stat64"),
+            ("mmap", "compat_sys_ia32_mmap"),
+            ("mmap2", "sys_mmap_pgoff"),
+            ("select", "compat_sys_old_select"),
+            ("_newselect", "compat_sys_select"),
+            ("socketcall", "compat_sys_socketcall"),
+            ("_llseek", "sys_llseek"),
+            ("getuid", "sys_getuid16"),
+            ("getuid32", "sys_getuid"),
+            ("execve", "compat_sys_execve"),
+            ("openat", "compat_sys_openat"),
+            ("read", "sys_read"),
+        ] {
+            assert!(compat(call).unwrap().contains(&function.to_owned()), "{call}");
+        }
+    }
+
+    #[test]
+    fn what_one_table_alone_has_is_no_call_of_the_others_callers() {
+        // A 64-bit kernel does not have it.
+        assert!(matches!(compat("vm86"), Err(Refusal::NoCompatCall)));
+        // It is new in both.
+        assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
+        assert!(native_row(&name("brand_new")).is_ok());
+        // Of 32 bits alone, and not of the 64-bit table.
+        assert!(matches!(native_row(&name("readdir")), Err(Refusal::NotFound)));
+        assert!(compat("readdir").is_ok());
+        assert!(!native_row(&name("socketcall")).unwrap().is_served());
+    }
+
+    #[test]
+    fn all_calls_are_those_of_both_tables_and_each_once() {
+        let all = calls(Callers::All);
+        let of = |callers| all.iter().filter(move |call| call.1 == callers).map(|call| call.0);
+        let names = |calls: Vec<(SyscallName, Callers)>| calls.into_iter().map(|call| call.0);
+        let mut native: Vec<_> = of(Callers::Native).chain(of(Callers::All)).collect();
+        let mut compat: Vec<_> = of(Callers::Compat).chain(of(Callers::All)).collect();
+        native.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        compat.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        assert!(names(calls(Callers::Native)).eq(native));
+        assert!(names(calls(Callers::Compat)).eq(compat));
+        let has = |call: &str, callers| all.contains(&(name(call), callers));
+        assert!(has("openat", Callers::All) && has("socketcall", Callers::Compat));
+        // As other spellings 64-bit callers have these, too; but that is another call.
+        assert!(has("_llseek", Callers::Compat) && has("umount", Callers::Compat));
+        assert!(!all.iter().any(|call| call.0 == name("vm86")));
+    }
+
+    /// The symbols of `openat` that are asked for on a kernel with those.
+    fn search_for_openat(
+        learnt: &CompatConvention,
+        symbols: &[&str],
+    ) -> (Result<String, Refusal>, Vec<String>) {
+        let mut asked = Vec::new();
+        let openat = name("openat");
+        let mut place = Place::of(openat, false);
+        let row = compat_row(&openat).unwrap();
+        let found = search(&row, learnt, &mut place, |symbol, _| {
+            asked.push(symbol.to_string());
+            Ok(symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
+        });
+        (found, asked)
+    }
+
+    #[test]
+    fn the_kernels_convention_is_asked_for_until_it_is_known() {
+        const WRAPPED: &[&str] = &["__ia32_compat_sys_ioctl", "__ia32_compat_sys_openat"];
+        let learnt = CompatConvention::unknown();
+        // The kernel has none of that: no symbol of native callers is taken in its place.
+        let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
+        assert!(matches!(found, Err(Refusal::NoCompatCallers { is_off: false })));
+        assert_eq!(asked, ["__ia32_compat_sys_ioctl", "compat_sys_ioctl"]);
+        let (found, asked) = search_for_openat(&learnt, WRAPPED);
+        assert_eq!((found.unwrap().as_str(), asked.len()), ("__ia32_compat_sys_openat", 2));
+        let (_, asked) = search_for_openat(&learnt, WRAPPED);
+        assert_eq!(asked, ["__ia32_compat_sys_openat"]);
+        let (found, asked) = search_for_openat(&learnt, &["compat_sys_openat"]);
+        assert!(matches!(found, Err(Refusal::NotFound)), "{asked:?}");
+        let plain = ["compat_sys_ioctl", "compat_sys_openat", "sys_openat"];
+        let (found, _) = search_for_openat(&CompatConvention::unknown(), &plain);
+        assert_eq!(found.unwrap(), "compat_sys_openat");
+    }
+}

@@ -1,0 +1,323 @@
+//! Native and 32-bit callers, on a real kernel.
+
+use std::arch::asm;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use aya::maps::Array;
+use ksyscall::{Batch, Callers, Error, Ksyscall, Link};
+
+use super::batch::{MULTI, has_fprobe, load_counting};
+use super::{Probe, open_fds, umount2};
+
+/// Numbers of arch/x86/entry/syscalls/syscall_32.tbl.
+const UMOUNT2: u32 = 52;
+const GETPID: u32 = 20;
+
+/// Makes a 32-bit system call in this 64-bit process.
+fn int80(number: u32, arguments: [u32; 3]) -> i32 {
+    let [first, second, third] = arguments.map(u64::from);
+    let result: u64;
+    // SAFETY: the calls that are made here take no pointers, or refuse them.
+    unsafe {
+        asm!(
+            "xchg rbx, {first}",
+            "int 0x80",
+            "xchg rbx, {first}",
+            first = inout(reg) first => _,
+            inlateout("rax") u64::from(number) => result,
+            in("rcx") second,
+            in("rdx") third,
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+        );
+    }
+    result as i32
+}
+
+/// The 32-bit process of compat.c.
+struct Compat(Child);
+
+impl Compat {
+    fn start() -> Self {
+        let mut command = Command::new("./compat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self(command.spawn().expect("compat, of compat.c"))
+    }
+
+    /// What the call with these arguments returns there; the others are 0.
+    fn call(&mut self, number: u32, arguments: &[u32]) -> i32 {
+        let mut request = [0_u8; 24];
+        let words = [&[number], arguments].concat();
+        for (bytes, word) in request.chunks_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
+        self.0.stdin.as_mut().unwrap().write_all(&request).unwrap();
+        let mut result = [0; 4];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut result).unwrap();
+        i32::from_ne_bytes(result)
+    }
+}
+
+impl Drop for Compat {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+impl Probe {
+    /// Counts for that process, and no more for this one.
+    fn watch(&mut self, process: u32) {
+        let mut watched: Array<_, u32> =
+            self.object.map_mut("process").unwrap().try_into().unwrap();
+        watched.set(0, process, 0).unwrap();
+    }
+
+    fn attach_to(&self, name: &str, callers: Callers, cookie: u64) -> Result<Link, Error> {
+        Ksyscall::new(name)?.callers(callers).cookie(cookie).attach(&self.program)
+    }
+}
+
+fn names(link: &Link) -> Vec<&str> {
+    link.symbols().iter().map(|symbol| symbol.as_str()).collect()
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_calls_of_every_caller_are_seen_once() {
+    let mut probe = Probe::load();
+    let fds = open_fds();
+    let native = probe.attach_to("umount2", Callers::Native, 1).unwrap();
+    let compat = probe.attach_to("umount2", Callers::Compat, 2).unwrap();
+    let all = probe.attach_to("umount2", Callers::All, 3).unwrap();
+    assert_eq!(names(&native), ["__x64_sys_umount"]);
+    assert_eq!(names(&compat), ["__ia32_sys_umount"]);
+    assert_eq!(names(&all), ["__x64_sys_umount", "__ia32_sys_umount"]);
+    assert_eq!((all.symbol().as_str(), all.fds().len()), ("__x64_sys_umount", 2));
+    assert_eq!(open_fds(), fds + 4);
+    let hits = |probe: &Probe| [1, 2, 3].map(|cookie| probe.hits(cookie));
+    umount2(2);
+    assert_eq!(hits(&probe), [2, 0, 2]);
+    for _ in 0..3 {
+        assert_eq!(int80(UMOUNT2, [0; 3]), -libc::EFAULT);
+    }
+    assert_eq!(hits(&probe), [2, 3, 5], "int $0x80 of a 64-bit process");
+    let mut process = Compat::start();
+    probe.watch(process.0.id());
+    for _ in 0..4 {
+        assert_eq!(process.call(UMOUNT2, &[]), -libc::EFAULT);
+    }
+    assert_eq!(hits(&probe), [2, 7, 9], "a 32-bit process");
+    drop(all);
+    compat.detach().unwrap();
+    process.call(UMOUNT2, &[]);
+    assert_eq!(hits(&probe), [2, 7, 9]);
+    drop((native, process));
+    assert_eq!(open_fds(), fds);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_functions_with_two_names_are_attached_to_once() {
+    let mut probe = Probe::load();
+    let all = probe.attach_to("getpid", Callers::All, 4).unwrap();
+    assert_eq!(names(&all), ["__x64_sys_getpid"], "it is __ia32_sys_getpid, too");
+    let hits = probe.hits(4);
+    // SAFETY: it has no arguments.
+    unsafe { libc::getpid() };
+    assert_eq!(probe.hits(4), hits + 1);
+    int80(GETPID, [0; 3]);
+    assert_eq!(probe.hits(4), hits + 2);
+    let mut process = Compat::start();
+    probe.watch(process.0.id());
+    process.call(GETPID, &[]);
+    assert_eq!(probe.hits(4), hits + 3);
+    // 64-bit callers share it.
+    let compat = probe.attach_to("getpid", Callers::Compat, 5).unwrap();
+    assert_eq!(names(&compat), ["__ia32_sys_getpid"]);
+    process.call(GETPID, &[]);
+    assert_eq!((probe.hits(4), probe.hits(5)), (hits + 4, 1));
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_calls_of_32_bit_processes_go_by_their_own_names() {
+    let mut probe = Probe::load();
+    let mut process = Compat::start();
+    probe.watch(process.0.id());
+    for (name, number, functions) in [
+        ("oldstat", 18, &["__ia32_sys_stat"][..]),
+        ("getuid", 24, &["__x64_sys_getuid", "__ia32_sys_getuid16"]),
+        ("select", 82, &["__x64_sys_select", "__ia32_compat_sys_old_select"]),
+        ("mmap", 90, &["__x64_sys_mmap", "__ia32_compat_sys_ia32_mmap"]),
+        ("socketcall", 102, &["__ia32_compat_sys_socketcall"]),
+        ("stat", 106, &["__x64_sys_newstat", "__ia32_compat_sys_newstat"]),
+        ("_llseek", 140, &["__x64_sys_lseek", "__ia32_sys_llseek"]),
+        ("mmap2", 192, &["__x64_sys_mmap", "__ia32_sys_mmap_pgoff"]),
+    ] {
+        let hits = probe.hits(6);
+        for callers in [Callers::Compat, Callers::All] {
+            let link = probe.attach_to(name, callers, 6).unwrap();
+            let expected =
+                if callers == Callers::All { functions } else { &functions[functions.len() - 1..] };
+            assert_eq!(names(&link), expected, "{name}");
+            process.call(number, &[u32::MAX; 5]);
+        }
+        assert_eq!(probe.hits(6), hits + 2, "{name}");
+    }
+    // No call of 64-bit processes, but for another that is so spelled.
+    let error = probe.attach_to("socketcall", Callers::Native, 0).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_calls_that_callers_do_not_have_are_told() {
+    let probe = Probe::load();
+    drop(probe.attach_to("umount2", Callers::All, 0).unwrap());
+    let fds = open_fds();
+    // A 32-bit process calls socketcall or accept4 in its place.
+    let error = probe.attach_to("accept", Callers::Compat, 0).unwrap_err();
+    assert!(matches!(&error, Error::NoCompatCall { name, .. } if name.as_str() == "accept"));
+    assert_eq!(error.errno(), libc::ENOENT);
+    assert!(error.to_string().contains("accept of 32-bit callers"), "{error}");
+    assert_eq!(names(&probe.attach_to("accept", Callers::All, 0).unwrap()), ["__x64_sys_accept"]);
+    for callers in [Callers::Compat, Callers::All] {
+        let error = probe.attach_to("frobnicate", callers, 0).unwrap_err();
+        assert!(matches!(error, Error::NotFound { .. }), "{error}");
+        assert!(error.to_string().contains("__ia32_sys_frobnicate"), "{error}");
+    }
+    assert_eq!(open_fds(), fds);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_attachments_of_several_functions_are_one_link() {
+    let probe = Probe::load();
+    let fds = open_fds();
+    let call = Ksyscall::new("umount2").unwrap().callers(Callers::All).cookie(7).keep_event(true);
+    let link = call.attach(&probe.program).unwrap();
+    assert_eq!(open_fds(), fds + 4, "two links and two events");
+    let path = format!("/sys/fs/bpf/ksyscall-several-{}", std::process::id());
+    let error = link.pin(&path).unwrap_err();
+    assert!(matches!(error, Error::Several { count: 2, .. }), "{error}");
+    assert!(!std::fs::exists(&path).unwrap(), "no half of it is pinned");
+    assert!(matches!(link.fd(), Err(Error::Several { .. })));
+    assert!(matches!(OwnedFd::try_from(link), Err(Error::Several { .. })));
+    assert_eq!(open_fds(), fds);
+    let exit = call.keep_event(false).cookie(8).retprobe(true).attach(&probe.program).unwrap();
+    umount2(1);
+    assert_eq!((probe.hits(8), probe.returned(8)), (1, -i64::from(libc::ENOENT)));
+    int80(UMOUNT2, [0; 3]);
+    assert_eq!((probe.hits(8), probe.returned(8)), (2, -i64::from(libc::EFAULT)));
+    exit.detach().unwrap();
+    call.keep_event(false).cookie(9).attach(&probe.program).unwrap().forget();
+    umount2(1);
+    int80(UMOUNT2, [0; 3]);
+    assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
+    let probe = Probe::load();
+    let call = |name| Ksyscall::new(name).unwrap().callers(Callers::All);
+    let Some(program) = load_counting(&probe, MULTI) else {
+        return assert!(!has_fprobe());
+    };
+    if !has_fprobe() {
+        // Debian's 6.1: then it is not attached, and that is said.
+        let error = call("umount2").attach(&program).unwrap_err();
+        return assert!(error.to_string().contains("kprobe.multi"), "{error}");
+    }
+    let fds = open_fds();
+    let link = call("umount2").cookie(10).attach(&program).unwrap();
+    assert_eq!(names(&link), ["__x64_sys_umount", "__ia32_sys_umount"]);
+    assert_eq!(open_fds(), fds + 1);
+    umount2(2);
+    int80(UMOUNT2, [0; 3]);
+    assert_eq!(probe.hits(10), 3);
+    let path = format!("/sys/fs/bpf/ksyscall-multi-{}", std::process::id());
+    link.pin(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    link.detach().unwrap();
+    // Two names of one function.
+    let link = call("getpid").cookie(11).attach(&program).unwrap();
+    let hits = probe.hits(11);
+    int80(GETPID, [0; 3]);
+    assert_eq!((probe.hits(11), names(&link).len()), (hits + 1, 1));
+    let error = call("frobnicate").attach(&program).unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+}
+
+/// What a batch for all callers counts of each call, for either kind of program.
+fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
+    let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
+    let batch = batch.cookies(|index, _| index as u64 + 12);
+    let links = batch.attach(program).unwrap();
+    let attached: Vec<_> = links.attached().map(|(_, symbol)| symbol.as_str()).collect();
+    let expected = [
+        "__x64_sys_umount",
+        "__ia32_sys_umount",
+        "__ia32_compat_sys_socketcall",
+        "__x64_sys_acct",
+        "__ia32_sys_acct",
+    ];
+    assert_eq!((attached, links.fds().len()), (expected.to_vec(), fds));
+    let hits = |cookie| probe.hits(cookie);
+    let before = [12, 13, 14].map(hits);
+    umount2(1);
+    int80(UMOUNT2, [0; 3]);
+    int80(102, [u32::MAX; 3]);
+    assert_eq!([12, 13, 14].map(hits), [before[0] + 2, before[1] + 1, before[2]]);
+    drop(links);
+    umount2(1);
+    assert_eq!(hits(12), before[0] + 2);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_batches_are_for_every_caller_too() {
+    use std::os::fd::AsFd;
+
+    let probe = Probe::load();
+    let program = probe.program.as_fd().try_clone_to_owned().unwrap();
+    batch_sees_every_caller(&probe, &program, 5);
+    let Some(program) = load_counting(&probe, MULTI).filter(|_| has_fprobe()) else {
+        return assert!(!has_fprobe());
+    };
+    batch_sees_every_caller(&probe, &program, 1);
+    // All that there is, at once.
+    let cookie = |_, name: &ksyscall::SyscallName| u64::from(name.as_str() == "umount2") * 15;
+    let all = Batch::all_of(Callers::All).cookies(cookie);
+    let links = all.attach_each(&program).unwrap();
+    assert_eq!(links.fds().len(), 1);
+    let count = |start| links.attached().filter(|(_, it)| it.as_str().starts_with(start)).count();
+    assert!(count("__x64_sys_") > 330 && count("__ia32_") > 400, "{}", links.attached().len());
+    for failure in links.failures() {
+        assert!(matches!(failure.error, Error::NotFound { .. }), "{failure}");
+    }
+    umount2(1);
+    int80(UMOUNT2, [0; 3]);
+    assert_eq!(probe.hits(15), 2);
+}
+
+/// By `make test` it is also run on a kernel that was booted with `ia32_emulation=0`.
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_without_32_bit_calls_says_so() {
+    let probe = Probe::load();
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap();
+    let compat = probe.attach_to("umount2", Callers::Compat, 1);
+    let all = probe.attach_to("umount2", Callers::All, 2).unwrap();
+    if command_line.split_whitespace().any(|word| word == "ia32_emulation=0") {
+        let error = compat.unwrap_err();
+        assert!(matches!(error, Error::NoCompatCallers { is_off: true, .. }), "{error}");
+        assert_eq!(error.errno(), libc::EOPNOTSUPP);
+        assert!(error.to_string().contains("ia32_emulation=0"), "{error}");
+        assert_eq!(names(&all), ["__x64_sys_umount"]);
+    } else {
+        assert_eq!((names(&compat.unwrap()).len(), names(&all).len()), (1, 2));
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A 32-bit process that makes the system calls it is told to: it reads a number and five
+ * arguments, makes the call, and writes what it returned, until its input ends. Without a C
+ * library, of which many systems have none of 32 bits.
+ */
+struct request {
+	unsigned int number, arguments[5];
+};
+
+static int make_call(const struct request *r)
+{
+	int result;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(r->number), "b"(r->arguments[0]), "c"(r->arguments[1]), "d"(r->arguments[2]),
+			   "S"(r->arguments[3]), "D"(r->arguments[4])
+			 : "memory");
+	return result;
+}
+
+/* exit, read and write of arch/x86/entry/syscalls/syscall_32.tbl. */
+static int plain_call(unsigned int number, int first, void *second, unsigned int third)
+{
+	struct request r = { number, { first, (unsigned int)second, third } };
+
+	return make_call(&r);
+}
+
+void _start(void)
+{
+	struct request request;
+
+	while (plain_call(3, 0, &request, sizeof(request)) == sizeof(request)) {
+		int result = make_call(&request);
+
+		plain_call(4, 1, &result, sizeof(result));
+	}
+	plain_call(1, 0, 0, 0);
+	__builtin_unreachable();
+}
