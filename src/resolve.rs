@@ -9,6 +9,7 @@ mod encode;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
+mod packed;
 pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;

@@ -7,9 +7,11 @@
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
+use core::sync::atomic::Ordering;
 
 use errno::{Errno, errno};
 
+use super::remembered::REMEMBERED;
 use super::{Failure, bpf_link, bpf_program};
 
 /// A handle on the loaded libbpf.
@@ -95,16 +97,26 @@ impl Libbpf {
         if prog.is_null() {
             return None;
         }
+        let global = Self(libc::RTLD_DEFAULT);
+        let function = global.bpf_program__fd();
+        let known = &REMEMBERED.definition;
         let mut found = None;
         for word in 0..WORDS {
             // SAFETY: in every release a program is longer than this.
             let word = unsafe { ptr::read(prog.cast::<*const c_void>().add(word)) };
+            let distance = function.map(|function| (word as usize).wrapping_sub(function as usize));
+            if distance == Some(known.load(Ordering::Relaxed)) {
+                return Some(Some(global));
+            }
             let Some(object) = object_at(word) else { continue };
             let has_it = |libbpf: &Self| {
                 libbpf.object().is_some_and(|libbpf| libbpf.dli_fbase == object.dli_fbase)
             };
             // Symbols bound to another's functions in its place, if any, are kept.
             let usual = Self::usual().filter(has_it);
+            if let (Some(_), Some(distance)) = (&usual, distance) {
+                known.store(distance, Ordering::Relaxed);
+            }
             found = Some(usual.or_else(|| Self::loaded(object.dli_fname).filter(has_it)));
             if matches!(found, Some(Some(_))) {
                 break;

@@ -18,6 +18,9 @@ pub(super) struct Remembered {
     pub(super) unreached: [AtomicUsize; 256],
     /// The libbpf whose links are laid out as ours, by the address of a function.
     pub(super) libbpf_of_our_layout: AtomicUsize,
+    /// How far from `bpf_program__fd` the definition of a section lies that was found to be in
+    /// the same file. Asking for that takes the dynamic linker thousands of instructions.
+    pub(super) definition: AtomicUsize,
     /// The process of the thread that has libbpf's print callback out, or 0. Another's,
     /// copied by fork(2), does not put it back.
     pub(super) print_is_out_in: AtomicU32,
@@ -36,6 +39,7 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     state_is_known: AtomicBool::new(false),
     unreached: [const { AtomicUsize::new(0) }; 256],
     libbpf_of_our_layout: AtomicUsize::new(0),
+    definition: AtomicUsize::new(0),
     print_is_out_in: AtomicU32::new(0),
     print: AtomicPtr::new(ptr::null_mut()),
 };

@@ -44,7 +44,7 @@ impl Symbols {
         let mut symbols = Vec::new();
         let mut has_room = true;
         let mut add = |line: &[u8]| {
-            // Most lines have none of a call's; those of modules never.
+            // Those of modules have none.
             let symbol = name(line).filter(|_| !line.ends_with(b"]")).and_then(of_a_call);
             if let Some(symbol) = symbol {
                 has_room = has_room && symbols.try_reserve(1).is_ok();
@@ -65,7 +65,7 @@ impl Symbols {
             let text = buffer.get(..start + read).unwrap_or_default();
             let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let (lines, rest) = text.split_at_checked(whole).unwrap_or((text, &[]));
-            lines.split(|byte| *byte == b'\n').for_each(&mut add);
+            each_marked(lines, &mut add);
             if read == 0 {
                 break;
             }
@@ -88,11 +88,42 @@ impl Symbols {
     }
 }
 
+/// Calls `each` with the lines that have what each symbol of a call has. Most have not, and
+/// are passed over three bytes at a time.
+fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
+    let mut rest = lines;
+    while let Some((before, after)) = mark(rest).and_then(|mark| rest.split_at_checked(mark)) {
+        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let len = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+        each(rest.get(start..before.len() + len).unwrap_or_default());
+        rest = after.get(len..).unwrap_or_default();
+    }
+}
+
+/// Where the first mark of a call's symbol is.
+fn mark(text: &[u8]) -> Option<usize> {
+    let mut last = 2;
+    loop {
+        // How far on the next one can end.
+        let step = match text.get(last)? {
+            b'y' | b'p' => 1,
+            b's' | b'S' => 2,
+            b'c' => 3,
+            _ => {
+                last += 3;
+                continue;
+            }
+        };
+        if matches!(text.get(last - 2..=last), Some(b"sys" | b"SyS" | b"ppc")) {
+            return Some(last - 2);
+        }
+        last += step;
+    }
+}
+
 /// The symbol, if that of a call can be so called.
 pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
-    if !name.windows(3).any(|part| matches!(part, b"sys" | b"SyS" | b"ppc")) {
-        return None;
-    }
+    mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
     // One that is longer than a call's has been cut.
     (symbol.as_bytes() == name).then_some(symbol)
@@ -159,5 +190,35 @@ mod tests {
         let none = read("c02 T do_exit\n", "none", true);
         assert_eq!(none.map(drop), Err(Errno(libc::ENODATA)));
         assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
+    }
+
+    /// All texts of up to so many of these letters.
+    fn texts(letters: &[u8], len: u32) -> impl Iterator<Item = Vec<u8>> {
+        let digit = |n: usize, place| letters[n / letters.len().pow(place) % letters.len()];
+        (0..=len).flat_map(move |len| {
+            let all = 0..letters.len().pow(len);
+            all.map(move |n| (0..len).map(|place| digit(n, place)).collect())
+        })
+    }
+
+    #[test]
+    fn no_mark_is_passed_over() {
+        for text in texts(b"sySpcx", 6) {
+            let first = text
+                .windows(3)
+                .position(|part| [b"sys", b"SyS", b"ppc"].contains(&part.try_into().unwrap()));
+            assert_eq!(mark(&text), first, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn lines_without_a_mark_are_passed_over() {
+        for text in texts(b"sy\nx", 7) {
+            let mut marked = Vec::new();
+            each_marked(&text, &mut |line| marked.push(line.to_owned()));
+            let lines = text.split(|byte| *byte == b'\n');
+            let expected: Vec<_> = lines.filter(|line| mark(line).is_some()).collect();
+            assert_eq!(marked, expected, "{}", text.escape_ascii());
+        }
     }
 }

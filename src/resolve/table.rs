@@ -19,6 +19,7 @@
 //! without are all names of one function (kernel/sys_ni.c).
 
 use super::name::SyscallName;
+use super::packed;
 use crate::text::{Text, cut, parts};
 
 /// The table of this architecture, packed by `encode.rs`.
@@ -48,12 +49,17 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// That of a function of which no table knows.
-    fn of_function(name: &[u8]) -> Self {
-        let mut line = Text::new();
-        line.add(name);
-        line.add(b"?");
-        Row { line, is_known: false }
+    /// Becomes that of the call `name`, if the table has it.
+    fn become_that_of(&mut self, table: &[u8], name: &[u8]) -> bool {
+        let mut is_there = false;
+        for_each_row_from(table, name, &mut |row| {
+            is_there = row.name() == name;
+            if is_there {
+                *self = *row;
+            }
+            is_there
+        });
+        is_there
     }
 
     /// The name with its marks, and what comes after it.
@@ -68,7 +74,10 @@ impl Row {
     /// Becomes the row of a function of the call's name, if no call reaches one.
     pub(crate) fn take_its_name(&mut self) {
         if !self.is_served() {
-            *self = Row::of_function(self.name());
+            let name = self.name().len();
+            self.line.truncate(name);
+            self.line.push(b'?');
+            self.is_known = false;
         }
     }
 
@@ -147,64 +156,65 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
 }
 
 pub(super) fn row_in(table: &[u8], name: &[u8]) -> Row {
-    let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
-    let exact = find(table, name).or_else(|| find(table, bare));
-    let row = exact.unwrap_or_else(|| Row::of_function(bare));
-    row.spelled().and_then(|call| find(table, call)).unwrap_or(row)
-}
-
-fn find(table: &[u8], name: &[u8]) -> Option<Row> {
-    let mut found = None;
-    for_each_row(table, &mut |row| {
-        let is_it = row.name() == name;
-        if is_it {
-            found = Some(*row);
-        }
-        is_it
-    });
-    found
+    let bare =
+        if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
+    let mut row = Row { line: Text::new(), is_known: false };
+    if !row.become_that_of(table, name) && !row.become_that_of(table, bare) {
+        row.line.add(bare);
+        row.line.push(b'?');
+    }
+    let spelling = row;
+    if let Some(call) = spelling.spelled() {
+        row.become_that_of(table, call);
+    }
+    row
 }
 
 /// Calls `is_last` with every row of a packed table, until it returns true.
 pub(super) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
-    let Some((pairs, text)) = table
-        .split_first()
-        .and_then(|(count, rest)| rest.split_at_checked(2 * usize::from(*count)))
-    else {
-        return;
-    };
-    let mut row = Row { line: Text::new(), is_known: true };
-    for byte in text {
-        if !unpack(*byte, pairs, &mut row, is_last) {
-            return;
-        }
-    }
-    is_last(&row);
+    for_each_row_from(table, b"", is_last);
 }
 
-/// Adds what a byte stands for to the row, which begins anew with the next. Answers
-/// whether there is more to come.
-fn unpack(byte: u8, pairs: &[u8], row: &mut Row, is_last: &mut dyn FnMut(&Row) -> bool) -> bool {
-    match byte {
-        128.. => {
-            let place = 2 * usize::from(byte - 128);
-            let pair = pairs.get(place..).unwrap_or_default();
-            pair.iter().take(2).all(|byte| unpack(*byte, pairs, row, is_last))
+/// The same with the rows that begin with `start`. Of the others no more is unpacked than
+/// it takes to see that.
+fn for_each_row_from(table: &[u8], start: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
+    const NOWHERE: usize = usize::MAX;
+    let (pairs, blocks) = packed::open(table);
+    for (letter, lines) in blocks {
+        if start.first().is_some_and(|first| *first != letter) {
+            continue;
         }
-        ..32 => {
-            let is_over = !row.line.as_bytes().is_empty() && is_last(row);
-            row.line.truncate(byte.into());
-            !is_over
-        }
-        _ => {
-            row.line.push(byte);
-            true
+        let mut row = Row { line: Text::new(), is_known: true };
+        row.line.push(letter);
+        // Where the line before differs from the start.
+        let mut differs_at = if start.is_empty() { NOWHERE } else { 1 };
+        for line in lines {
+            // There this one differs from it too.
+            if line.same > differs_at {
+                continue;
+            }
+            row.line.truncate(line.same);
+            pairs.unpack(line.packed, &mut |byte| {
+                let letter = start.get(row.line.as_bytes().len());
+                let goes_on = letter.is_none_or(|letter| *letter == byte);
+                if goes_on {
+                    row.line.push(byte);
+                }
+                goes_on
+            });
+            let common = row.line.as_bytes().len();
+            differs_at = if common < start.len() { common } else { NOWHERE };
+            if differs_at == NOWHERE && is_last(&row) {
+                return;
+            }
         }
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     use crate::resolve::encode::{encode, shortened};
@@ -238,6 +248,11 @@ setuid32 =setuid
         row_in(&encode(SMALL), name.as_bytes())
     }
 
+    fn find(table: &[u8], name: &str) -> Option<Row> {
+        let mut row = Row { line: Text::new(), is_known: false };
+        row.become_that_of(table, name.as_bytes()).then_some(row)
+    }
+
     /// The rows of a table, as they are unpacked.
     fn rows(table: &str) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -260,7 +275,35 @@ setuid32 =setuid
             assert_eq!(unpacked, lines, "{arch}");
             assert!(encode(table).len() < table.len() / 2, "{arch}");
         }
-        assert!(rows("").is_empty() || rows("")[0].name().is_empty());
+        assert!(rows("").is_empty());
+    }
+
+    /// The lines of a table by their names, as they are packed.
+    fn by_name(table: &str) -> BTreeMap<String, String> {
+        let lines = table.lines().filter(|line| !line.starts_with('#'));
+        let name = |line: &str| line.split([' ', '?', '@']).next().unwrap().to_owned();
+        lines.map(|line| (name(line), shortened(line))).collect()
+    }
+
+    #[test]
+    fn a_call_is_found_by_its_name_and_by_no_other() {
+        // Long names, with more in common than a line can say.
+        let long = ["a".repeat(30), "a".repeat(31), "a".repeat(32), "a".repeat(64)];
+        let long =
+            [&long.join("\n"), "\n", &"b".repeat(40), "c\n", &"b".repeat(40), "d -\n"].concat();
+        for (arch, table) in [("long", &*long), ("small", SMALL)].into_iter().chain(TABLES) {
+            let packed = encode(table);
+            let lines = by_name(table);
+            for name in lines.keys() {
+                let starts = (0..=name.len()).map(|end| name[..end].to_owned());
+                let others = ["0", "_", "s", "z"].map(|more| format!("{name}{more}"));
+                for name in starts.chain(others) {
+                    let found =
+                        find(&packed, &name).map(|row| str_of(row.line.as_bytes()).to_owned());
+                    assert_eq!(found.as_ref(), lines.get(&name), "{name} on {arch}");
+                }
+            }
+        }
     }
 
     fn functions(name: &str, column: Column) -> Vec<String> {
@@ -446,7 +489,7 @@ setuid32 =setuid
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in &tables {
-                let mut rows = calls.iter().filter_map(|call| find(table, call.as_bytes()));
+                let mut rows = calls.iter().filter_map(|call| find(table, call));
                 let expected = rows.find(Row::is_served);
                 let (row, _) = resolved(table, &name);
                 match expected {
