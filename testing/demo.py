@@ -29,6 +29,8 @@ echo "= libbpf" && ./demo demo.bpf.o &&
     echo "= preloaded" && LD_PRELOAD=$PWD/libksyscall.so.1 ./demo demo.bpf.o &&
     echo "= linked" && LD_LIBRARY_PATH=. ./demo-linked demo.bpf.o &&
     echo "= rust" && ./demo-rust demo.bpf.o &&
+    echo "= compat" && ./demo-callers &&
+    echo "= callers" && KSYSCALL_CALLERS=all LD_PRELOAD=$PWD/libksyscall-ext.so.1 ./demo-callers &&
     echo "= returns" && ./demo-returns &&
     echo "= max_active" && KSYSCALL_MAX_ACTIVE=200 LD_PRELOAD=$PWD/libksyscall-ext.so.1 ./demo-returns &&
     echo "= loop" && ./demo-loop {LOOP} &&
@@ -39,7 +41,7 @@ echo "= libbpf" && ./demo demo.bpf.o &&
 def programs():
     say("building the BPF programs, the C programs and the Rust program")
     (OUT / "run").write_text(RUN)
-    plain = ["demo", "demo-loop", "demo-returns"]
+    plain = ["demo", "demo-callers", "demo-loop", "demo-returns"]
     for name in plain:
         build.run("cc", "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", f"examples/{name}.c", "-lbpf",
                   "-o", OUT / name)
@@ -93,6 +95,9 @@ def table(said):
     for call in runs["libbpf"]:
         yield form.format(call, *runs["libbpf"][call], *runs["preloaded"][call], runs["linked"][call][1],
                           runs["rust"][call][1])
+    yield "\nCalls by int $0x80, as of 32-bit processes, that a program sees\n"
+    yield f"libbpf alone                       {runs['compat']['said']}"
+    yield f"libksyscall, KSYSCALL_CALLERS      {runs['callers']['said']}"
     yield "\nReturns of 200 calls in progress that a return probe sees\n"
     yield f"libbpf alone                       {runs['returns']['said']}"
     yield f"libksyscall, KSYSCALL_MAX_ACTIVE   {runs['max_active']['said']}"
