@@ -199,11 +199,14 @@ impl Many {
     fn function(&mut self, number: usize, symbol: &Symbol) -> Plan {
         let cookie =
             |many: &Self, number| many.calls.get(many.part(number).call).map(|it| it.cookie);
+        let side = self.part(number).side;
         for earlier in 0..number {
-            let Some(Part { plan: Plan::Function(other), .. }) = self.parts.get(earlier) else {
+            let Some(Part { plan: Plan::Function(other), side: its_side, .. }) =
+                self.parts.get(earlier)
+            else {
                 continue;
             };
-            if !may_be_one(other, symbol) {
+            if other != symbol && (*its_side == side || !may_be_one(other, symbol)) {
                 continue;
             }
             let other = *other;
