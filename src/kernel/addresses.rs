@@ -7,9 +7,8 @@ use core::ffi::CStr;
 
 use errno::Errno;
 
-use super::symbols::of_a_call;
+use super::symbols::{for_each_marked_line, of_a_call};
 use crate::resolve::Symbol;
-use crate::sys::{self, Mode};
 use crate::text::{cut, parts};
 
 /// Symbols and their addresses, in order.
@@ -29,18 +28,17 @@ impl Addresses {
     fn of(path: &CStr) -> Result<Self, Errno> {
         let mut addresses = Vec::new();
         let (mut has_room, mut is_shown) = (true, false);
-        sys::for_each_line(&sys::open(path, Mode::Read)?, &mut |line| {
+        for_each_marked_line(path, &mut |line| {
             let mut fields = parts(line, b' ');
             let (digits, name) = (fields.next().unwrap_or_default(), fields.nth(1));
             let name = name.filter(|_| !line.ends_with(b"]"));
             if let (Some(symbol), Some(address)) = (name.and_then(of_a_call), address(digits)) {
                 is_shown |= address != 0;
-                has_room = addresses.try_reserve(1).is_ok();
+                has_room = has_room && addresses.try_reserve(1).is_ok();
                 if has_room {
                     addresses.push((symbol, address));
                 }
             }
-            !has_room
         })?;
         if !has_room {
             return Err(Errno(libc::ENOMEM));

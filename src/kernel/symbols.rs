@@ -53,26 +53,7 @@ impl Symbols {
                 }
             }
         };
-        let file = sys::open(path, Mode::Read)?;
-        let mut buffer = Vec::new();
-        buffer.try_reserve_exact(BUFFER).map_err(|_| Errno(libc::ENOMEM))?;
-        buffer.resize(BUFFER, 0);
-        // What there is of a line whose end was not read yet.
-        let mut start = 0;
-        loop {
-            let room = buffer.get_mut(start..).unwrap_or_default();
-            let read = sys::read(&file, room)?;
-            let text = buffer.get(..start + read).unwrap_or_default();
-            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-            let (lines, rest) = text.split_at_checked(whole).unwrap_or((text, &[]));
-            each_marked(lines, &mut add);
-            if read == 0 {
-                break;
-            }
-            // A line that fills the buffer is none of this list's.
-            start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
-            buffer.copy_within(whole..whole + start, 0);
-        }
+        for_each_marked_line(path, &mut add)?;
         if !has_room {
             return Err(Errno(libc::ENOMEM));
         }
@@ -85,6 +66,33 @@ impl Symbols {
 
     pub(crate) fn contains(&self, symbol: &Symbol) -> bool {
         self.0.binary_search_by(|other| other.as_bytes().cmp(symbol.as_bytes())).is_ok()
+    }
+}
+
+/// Calls `each` with the lines of a list of symbols that may have one of a call's.
+///
+/// # Errors
+/// What reading it fails with; ENOMEM.
+pub(super) fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+    let file = sys::open(path, Mode::Read)?;
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(BUFFER).map_err(|_| Errno(libc::ENOMEM))?;
+    buffer.resize(BUFFER, 0);
+    // What there is of a line whose end was not read yet.
+    let mut start = 0;
+    loop {
+        let room = buffer.get_mut(start..).unwrap_or_default();
+        let read = sys::read(&file, room)?;
+        let text = buffer.get(..start + read).unwrap_or_default();
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let (lines, rest) = text.split_at_checked(whole).unwrap_or((text, &[]));
+        each_marked(lines, each);
+        if read == 0 {
+            return Ok(());
+        }
+        // A line that fills the buffer is none of this list's.
+        start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
+        buffer.copy_within(whole..whole + start, 0);
     }
 }
 
