@@ -90,7 +90,7 @@ impl Row {
     }
 
     /// The call that this is another spelling of.
-    fn spelled(&self) -> Option<&[u8]> {
+    pub(crate) fn spelled(&self) -> Option<&[u8]> {
         match self.cut().1 {
             // The name, without so many of its letters.
             [b'=', less @ b'0'..=b'9', ..] => {
@@ -140,7 +140,7 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     });
 }
 
-fn row_in(table: &[u8], name: &[u8]) -> Row {
+pub(crate) fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare = name.strip_prefix(b"sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let exact = find(table, name).or_else(|| find(table, bare));
     let row = exact.unwrap_or_else(|| Row::of_function(bare));
@@ -160,7 +160,7 @@ fn find(table: &[u8], name: &[u8]) -> Option<Row> {
 }
 
 /// Calls `is_last` with every row of a packed table, until it returns true.
-pub(super) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
+pub(crate) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
     let Some((pairs, text)) = table
         .split_first()
         .and_then(|(count, rest)| rest.split_at_checked(2 * usize::from(*count)))
