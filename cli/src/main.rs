@@ -1,7 +1,9 @@
 //! The command `ksyscall`: what the crate knows and does, for people.
 
 mod args;
+mod count;
 mod resolve;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Resolve(arguments) => resolve::resolve(&arguments),
         Command::List(arguments) => resolve::list(&arguments),
+        Command::Count(arguments) => count::count(&arguments),
         _ => todo!(),
     }
 }
