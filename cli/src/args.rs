@@ -127,7 +127,7 @@ pub(crate) struct Run {
     /// KSYSCALL_KEEP_EVENT=1
     #[arg(long)]
     pub(crate) keep_event: bool,
-    /// Run it though preloading does not reach it, or that is not known
+    /// Run it though preloading does not reach it
     #[arg(long)]
     pub(crate) force: bool,
     /// The tool and its arguments

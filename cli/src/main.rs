@@ -2,7 +2,10 @@
 
 mod args;
 mod count;
+mod doctor;
+mod elf;
 mod resolve;
+mod run;
 mod tool;
 
 use std::process::ExitCode;
@@ -29,7 +32,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Resolve(arguments) => resolve::resolve(&arguments),
         Command::List(arguments) => resolve::list(&arguments),
         Command::Count(arguments) => count::count(&arguments),
-        _ => todo!(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Run(arguments) => Ok(run::run(&arguments)),
+        Command::Generate { .. } => todo!(),
     }
 }
 

@@ -170,6 +170,17 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
     error.context(what)
 }
 
+/// Attaches to one call alone.
+pub(super) fn attach_one(counter: &Counter, name: &SyscallName) -> Result<Attached> {
+    let link =
+        Ksyscall::new(name.as_str())?.cookie(NO_RETURN).attach(counter.program_fd("enter")?)?;
+    let mut attached = Attached::none();
+    let function = *link.symbol();
+    attached.calls.push(Call { index: 0, name: *name, function, has_returns: false, link: None });
+    attached.links.push(link);
+    Ok(attached)
+}
+
 /// Attaches to the returns first, so that no call is counted whose return is not.
 ///
 /// None if a signal came meanwhile: nothing is left attached then.
@@ -213,12 +224,12 @@ fn attach_each(
             true => attach_return(call.cookie(index as u64), counter, max_active),
             false => Ok(None),
         };
-        let leave = leave.with_context(|| format!("{name}, its return"))?;
+        let leave = leave.map_err(|error| named(&format!("the return of {name}"), error))?;
         bar.inc(1);
         let is_seen = leave.is_some();
         let cookie = index as u64 | if is_seen { 0 } else { NO_RETURN };
         let enter = call.cookie(cookie).attach(counter.program_fd("enter")?);
-        let enter = enter.with_context(|| format!("attaching to {name}"))?;
+        let enter = enter.map_err(|error| named(name.as_str(), error.into()))?;
         bar.inc(1);
         if has_returns && !is_seen {
             eprintln!(
@@ -240,6 +251,14 @@ fn attach_each(
         }
     }
     Ok(Some(attached))
+}
+
+/// An error of a call, with its name if it does not say that itself.
+fn named(name: &str, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(Error::NotFound { .. }) => error,
+        _ => error.context(name.to_owned()),
+    }
 }
 
 /// None if the kernel allows no probe there.

@@ -92,6 +92,23 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     finish(child, end)
 }
 
+/// Attaches to a call, makes it, and sees that the program has run; the kernel's function.
+pub(crate) fn try_one() -> Result<String> {
+    let names = [SyscallName::new("getppid")?];
+    let whom = Whom::Processes(vec![std::process::id()]);
+    let mut counter = Counter::load(names.len(), &whom)?;
+    let attached = bpf::attach_one(&counter, &names[0])?;
+    counter.run(true)?;
+    let _ = rustix::process::getppid();
+    let rows = counter.rows(&attached)?;
+    attached.detach()?;
+    let row = rows.first().context("nothing is attached")?;
+    if row.tally.calls != 1 {
+        bail!("attached to {}, and no program runs when the call is made", row.function);
+    }
+    Ok(row.function.to_string())
+}
+
 /// The exit status is the command's, if it has ended by itself.
 fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     let code = match &end {

@@ -148,8 +148,8 @@ fn histogram(row: &Row) -> String {
 fn time(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         ..1_000 => return format!("{nanoseconds} ns"),
-        ..1_000_000 => (nanoseconds as f64 / 1e3, "µs"),
-        ..1_000_000_000 => (nanoseconds as f64 / 1e6, "ms"),
+        1_000..1_000_000 => (nanoseconds as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (nanoseconds as f64 / 1e6, "ms"),
         _ => (nanoseconds as f64 / 1e9, "s"),
     };
     if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
