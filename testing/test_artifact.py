@@ -12,6 +12,7 @@ from testing.build import ROOT, run
 from testing.targets import SUITES
 
 PAGE = "man/bpf_program__attach_ksyscall.3"
+PAGES = [PAGE, "man/ksyscall.1"]
 EXPORTS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
 
 
@@ -108,7 +109,7 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
-    run("make", "-s", "install", f"DESTDIR={root}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    run("make", "-s", "install", "CLI=yes", f"DESTDIR={root}", "PREFIX=/opt", "LIBDIR=/opt/here")
     return root
 
 
@@ -122,7 +123,11 @@ def pkg_config(root):
 
 @pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
                                   "include/ksyscall.h", "include/ksyscall.bpf.h",
-                                  "share/man/man3/bpf_program__attach_ksyscall.3"])
+                                  "share/man/man3/bpf_program__attach_ksyscall.3",
+                                  "bin/ksyscall", "share/man/man1/ksyscall.1",
+                                  "share/bash-completion/completions/ksyscall",
+                                  "share/zsh/site-functions/_ksyscall",
+                                  "share/fish/vendor_completions.d/ksyscall.fish"])
 def test_installs(root, file):
     assert (root / "opt" / file).exists()
 
@@ -194,6 +199,28 @@ def test_uninstalling_leaves_nothing(tmp_path):
     for target in ("install", "uninstall"):
         run("make", "-s", target, f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
     assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == []
+
+
+def test_without_the_command_nothing_of_it_is_installed(tmp_path):
+    run("make", "-s", "install", "CLI=no", f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    assert not (tmp_path / "opt/bin").exists()
+    assert [file.name for file in tmp_path.rglob("man*/*")] == ["bpf_program__attach_ksyscall.3"]
+
+
+def test_the_installed_command_preloads_the_installed_library(root):
+    """It finds the library in the folder beside its own, as it is with LIBDIR=PREFIX/lib."""
+    link = root / "opt/lib"
+    if not link.exists():
+        link.symlink_to("here")
+    said = run(root / "opt/bin/ksyscall", "run", "sh", "-c", "cat /proc/$$/maps; echo $KSYSCALL_KEEP_EVENT.")
+    assert f"{root}/opt/here/libksyscall.so.1" in said
+    assert said.endswith("\n.\n")
+
+
+def test_bash_completes_the_command(root):
+    script = f"source {root}/opt/share/bash-completion/completions/ksyscall\n" \
+             "COMP_WORDS=(ksyscall co); COMP_CWORD=1; _ksyscall ksyscall co ksyscall; echo ${COMPREPLY[@]}"
+    assert run("bash", "-c", script).split() == ["count", "completion"] or run("bash", "-c", script).split() == ["count"]
 
 
 def test_the_default_libdir_is_the_systems(tmp_path):
@@ -325,13 +352,15 @@ def test_bpf_header_refuses_an_unknown_architecture(tmp_path):
 
 # --- The man page: its form, its example, and that it has each errno of the header --
 
-def test_mandoc_finds_no_fault_with_the_man_page():
-    run("mandoc", "-T", "lint", "-W", "warning", PAGE)
+@pytest.mark.parametrize("page", PAGES)
+def test_mandoc_finds_no_fault_with_the_man_page(page):
+    run("mandoc", "-T", "lint", "-W", "warning", page)
 
 
-def test_groff_finds_no_fault_with_the_man_page():
+@pytest.mark.parametrize("page", PAGES)
+def test_groff_finds_no_fault_with_the_man_page(page):
     # A function's arguments do not break, so that a line of them cannot be filled.
-    done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", PAGE], cwd=ROOT,
+    done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 /// Tells of system calls, counts them, and runs libbpf tools with libksyscall
 ///
@@ -37,9 +37,9 @@ pub(crate) enum Command {
     Count(Count),
     /// Run a libbpf tool with libksyscall preloaded, so that its programs run at each call
     Run(Run),
-    /// Print the man page, or the completion of a shell
+    /// Print what completes this command's words in a shell
     #[command(hide = true)]
-    Generate { what: Generated },
+    Completion { shell: clap_complete::Shell },
 }
 
 #[derive(Debug, Args)]
@@ -140,14 +140,6 @@ pub(crate) struct Run {
     pub(crate) tool: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Generated {
-    Man,
-    Bash,
-    Zsh,
-    Fish,
-}
-
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
@@ -164,6 +156,24 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// The page is by hand, so that it can say more than the help.
+    #[test]
+    fn the_man_page_has_every_command_and_option() {
+        let page = include_str!("../../man/ksyscall.1");
+        let commands = Cli::command();
+        for command in commands.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            assert!(page.contains(&format!(".It Cm {name}\n")), "{name}");
+            for argument in command.get_arguments() {
+                let long = argument.get_long().map(|long| format!("Fl -{long}"));
+                let short = argument.get_short().map(|short| format!(".It Fl {short} "));
+                for option in long.into_iter().chain(short) {
+                    assert!(page.contains(&option), "{option} of {name}");
+                }
+            }
+        }
     }
 
     fn refused(line: &str) -> ErrorKind {

@@ -11,7 +11,7 @@ mod tool;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 
@@ -34,7 +34,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Count(arguments) => count::count(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Run(arguments) => Ok(run::run(&arguments)),
-        Command::Generate { .. } => todo!(),
+        Command::Completion { shell } => {
+            let mut command = Cli::command();
+            clap_complete::generate(shell, &mut command, "ksyscall", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
