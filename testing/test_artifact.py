@@ -220,7 +220,7 @@ def test_the_installed_command_preloads_the_installed_library(root):
 def test_bash_completes_the_command(root):
     script = f"source {root}/opt/share/bash-completion/completions/ksyscall\n" \
              "COMP_WORDS=(ksyscall co); COMP_CWORD=1; _ksyscall ksyscall co ksyscall; echo ${COMPREPLY[@]}"
-    assert run("bash", "-c", script).split() == ["count", "completion"] or run("bash", "-c", script).split() == ["count"]
+    assert "count" in run("bash", "-c", script).split()
 
 
 def test_the_default_libdir_is_the_systems(tmp_path):

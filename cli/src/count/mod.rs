@@ -68,6 +68,11 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
         counter.add_process(held.pid())?;
     }
     counter.run(true)?;
+    if arguments.command.is_empty() {
+        // For people, and for scripts that wait for it.
+        let end = if arguments.duration.is_some() { "" } else { "; Ctrl-C ends it" };
+        eprintln!("ksyscall: counting{end}");
+    }
     let begun = Instant::now();
     let mut child = held.map(Held::release).transpose()?;
 

@@ -44,8 +44,8 @@ pub(super) fn live(
     height: usize,
 ) -> String {
     let made = rows.iter().filter(|row| row.tally.calls > 0 || rows.len() <= 32);
-    let shown: Vec<_> = made.take(height.saturating_sub(4)).collect();
-    let text = table(&shown) + &summary(rows, seconds, attached) + "Ctrl-C ends it\n";
+    let shown: Vec<_> = made.take(height.saturating_sub(3)).collect();
+    let text = table(&shown) + &summary(rows, seconds, attached);
     text.lines().map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
 }
 
