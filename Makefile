@@ -139,6 +139,11 @@ bench-many: ## measure attaching to many calls at once; makes docs/performance-m
 	scripts/setup bench
 	$(PYTHON) -m testing.bench_many
 
+.PHONY: picture
+picture: ## docs/count.svg, what `ksyscall count` shows in a virtual machine
+	scripts/setup demo
+	$(PYTHON) -m testing.picture
+
 .PHONY: test
 test: ## run all tests, those that need a kernel in virtual machines
 	scripts/setup test

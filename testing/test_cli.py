@@ -154,7 +154,10 @@ def test_a_signal_while_attaching_leaves_nothing(job, guest):
 
 
 @jobs("command", """left
-ksyscall count umount2 -- sh -c 'echo $$ >/tmp/pid.new; mv /tmp/pid.new /tmp/pid; exec sleep 1000' 2>/tmp/result & pid=$!
+cat >/tmp/command <<'end'
+echo $$ >/tmp/pid.new; mv /tmp/pid.new /tmp/pid; exec sleep 1000
+end
+ksyscall count umount2 -- sh /tmp/command 2>/tmp/result & pid=$!
 until [ -e /tmp/pid ]; do sleep 0.1; done
 kill -INT $pid; wait $pid; status
 part command; ls -d /proc/$(cat /tmp/pid)

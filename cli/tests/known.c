@@ -11,7 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(what) do { if (!(what)) { perror(#what); _exit(1); } } while (0)
+#define CHECK(what)                    \
+	do {                           \
+		if (!(what)) {         \
+			perror(#what); \
+			_exit(1);      \
+		}                      \
+	} while (0)
 
 static void do_umount2(const char *path, int flags, int expected, int times)
 {
@@ -68,7 +74,8 @@ int main(void)
 		CHECK(syscall(SYS_getpgid, 0) >= 0);
 	for (int i = 0; i < 3; i++)
 		CHECK(syscall(SYS_getpgid, -1) == -1 && errno == ESRCH);
-	puts("did umount2 ENOENT 7\ndid umount2 EINVAL 7\ndid getpgid - 20\ndid getpgid ESRCH 3\ndid exit_group - 3");
+	puts("did umount2 ENOENT 7\ndid umount2 EINVAL 7\ndid getpgid - 20\ndid getpgid ESRCH 3\ndid "
+	     "exit_group - 3");
 	fflush(stdout);
 	_exit(9);
 }
