@@ -18,7 +18,8 @@ COMMAND = "ksyscall count --all -d 6"
 GUEST = f"""export PATH=/opt/bin:$PATH
 stty -F /dev/console cols {COLUMNS} rows {ROWS}
 sh -c 'while :; do find /usr/bin /sys/class/net /sys/class/tty >/dev/null; cat /init /none
-    dd if=/dev/zero of=/tmp/x bs=4k count=64; usleep 2000; rm -f /tmp/x /none; uname -a >/dev/null; sync; done' >/dev/null 2>&1 &
+    dd if=/dev/zero of=/tmp/x bs=4k count=64; usleep 2000
+    rm -f /tmp/x /none; uname -a >/dev/null; sync; done' >/dev/null 2>&1 &
 exec {COMMAND}
 """
 
