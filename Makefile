@@ -6,9 +6,15 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+BINDIR ?= $(PREFIX)/bin
+COMPLETIONS ?= $(PREFIX)/share
 
 CARGO ?= cargo
 OBJCOPY ?= objcopy
+CLANG ?= clang
+# Whether `make install` installs the command `ksyscall`. It has a BPF program, which takes clang
+# and libbpf's headers: by default, if there is a clang, and this is for the machine itself.
+CLI ?= $(if $(TARGET),no,$(if $(shell command -v $(CLANG) 2>/dev/null),yes,no))
 # The system's, for which Debian's pytest is made.
 PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
@@ -88,6 +94,17 @@ $(CC) -r -nostdlib -o $(BUILD)/$(1)-whole.o $(BUILD)/$(1).o $(BUILD)/static.o $(
 $(OBJCOPY) $(3:%=--keep-global-symbol=%) $(BUILD)/$(1)-whole.o
 endef
 
+.PHONY: cli
+cli: $(BUILD)/ksyscall ## build the command ksyscall, build/ksyscall, and what completes its words
+
+$(BUILD)/ksyscall: $(SOURCES) $(shell find cli -type f) Makefile
+	CLANG="$(CLANG)" $(CARGO) build --locked --release -p ksyscall-cli $(if $(TARGET),--target $(TARGET))
+	@mkdir -p $(BUILD)/completions
+	for shell in bash zsh fish; do \
+		$(CARGO_OUT)/release/ksyscall completion $$shell > $(BUILD)/completions/$$shell || exit 1; \
+	done
+	install -m 755 $(CARGO_OUT)/release/ksyscall $@
+
 .PHONY: help
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -97,8 +114,12 @@ header: ## make include/ksyscall.h anew
 	$(CARGO) build --locked --features ext
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
+# Where bash, zsh and fish look for them.
+COMPLETION_FILES = $(addprefix $(DESTDIR)$(COMPLETIONS)/,bash-completion/completions/ksyscall \
+	zsh/site-functions/_ksyscall fish/vendor_completions.d/ksyscall.fish)
+
 .PHONY: install
-install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
+install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no: without the command
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -118,11 +139,20 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 	for name in $(filter-out ksyscall_links__attach,$(EXT_EXPORTS)); do \
 		ln -sf ksyscall_links__attach.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
 	done
+ifeq ($(CLI),yes)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(dir $(COMPLETION_FILES))
+	install -m 755 $(BUILD)/ksyscall $(DESTDIR)$(BINDIR)
+	install -m 644 man/ksyscall.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(BUILD)/completions/bash $(word 1,$(COMPLETION_FILES))
+	install -m 644 $(BUILD)/completions/zsh $(word 2,$(COMPLETION_FILES))
+	install -m 644 $(BUILD)/completions/fish $(word 3,$(COMPLETION_FILES))
+endif
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall-ext.so libksyscall-ext.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(EXT_EXPORTS:%=$(DESTDIR)$(MANDIR)/man3/%.3)
+	rm -f $(DESTDIR)$(BINDIR)/ksyscall $(DESTDIR)$(MANDIR)/man1/ksyscall.1 $(COMPLETION_FILES)
 
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
@@ -138,6 +168,11 @@ bench: ## measure attaching beside libbpf and others; makes docs/performance.md
 bench-many: ## measure attaching to many calls at once; makes docs/performance-many.md
 	scripts/setup bench
 	$(PYTHON) -m testing.bench_many
+
+.PHONY: picture
+picture: ## docs/count.svg, what `ksyscall count` shows in a virtual machine
+	scripts/setup demo
+	$(PYTHON) -m testing.picture
 
 .PHONY: test
 test: ## run all tests, those that need a kernel in virtual machines
@@ -171,12 +206,13 @@ fuzz: ## fuzz the parsers; RUNS=1000000 for more inputs than 20000 a target
 .PHONY: lint
 lint: ## check the form of the code
 	scripts/setup lint
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps
+	$(CARGO) clippy --locked --quiet --all-targets -p ksyscall -p ksyscall-cli --features ksyscall/all-tables -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --features all-tables
 	shellcheck $(SCRIPTS)
 	build/lint/bin/ruff check testing tools
 	PYTHONPATH=build/lint build/lint/bin/clang-format --dry-run -Werror $(C_SOURCES)

@@ -16,6 +16,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(libbpf_h_has_ksyscall)");
     println!("cargo::rustc-check-cfg=cfg(fuzzing)");
+    if env::var_os("CARGO_FEATURE_ALL_TABLES").is_some() {
+        all_tables();
+    }
     #[cfg(feature = "capi")]
     header();
 }
@@ -50,6 +53,25 @@ fn pack(arch: &str, file: &str) -> String {
     let text = fs::read_to_string(source).unwrap_or_default();
     fs::write(path("OUT_DIR").join(file), encode::encode(&text)).expect("the build's folder");
     text
+}
+
+/// `tables.rs`, which `src/architecture.rs` includes: each architecture's name, packed
+/// table, and numbers.
+fn all_tables() {
+    let (root, out) = (path("CARGO_MANIFEST_DIR"), path("OUT_DIR"));
+    println!("cargo::rerun-if-changed=src/resolve/numbers");
+    let mut code = String::from("const TABLES: &[(&str, &[u8], &str)] = &[\n");
+    for entry in fs::read_dir(root.join("src/resolve/tables")).expect("the tables") {
+        let table = entry.expect("a table").path();
+        let arch = table.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&table).expect("a table");
+        fs::write(out.join(&arch), encode::encode(&text)).expect("the build's folder");
+        let numbers = root.join(format!("src/resolve/numbers/{arch}.tbl"));
+        code += &format!(
+            "(\"{arch}\", include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{arch}\")), include_str!({numbers:?})),\n"
+        );
+    }
+    fs::write(out.join("tables.rs"), code + "];\n").expect("the build's folder");
 }
 
 #[cfg(feature = "capi")]

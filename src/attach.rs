@@ -107,7 +107,7 @@ pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, 
 
 /// Whether a doubt about a symbol that the kernel has is right: then it does not serve
 /// the call of the row.
-fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
+pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
     Ok(match doubt {
         Doubt::None => false,
         Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,

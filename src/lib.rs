@@ -42,6 +42,9 @@
 //! - `capi`: the C library's boundary. It exports the symbol
 //!   `bpf_program__attach_ksyscall`, which a program that links libbpf has
 //!   already; leave it off unless you build `libksyscall.so`.
+//! - `all-tables`: the syscall tables of all architectures, with the calls' numbers
+//!   (`Architecture`), 80 kB, for programs that tell people about calls. Attaching does not
+//!   need it.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -51,6 +54,8 @@ compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 #[cfg(feature = "more")]
 extern crate alloc;
 
+#[cfg(feature = "all-tables")]
+mod architecture;
 mod attach;
 mod attachment;
 #[cfg(feature = "more")]
@@ -61,6 +66,8 @@ mod batch;
 pub mod capi;
 #[cfg(feature = "std")]
 mod error;
+#[cfg(feature = "std")]
+mod functions;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -76,10 +83,14 @@ mod resolve;
 mod sys;
 mod text;
 
+#[cfg(feature = "all-tables")]
+pub use architecture::{Architecture, Call, Wrappers};
 #[cfg(feature = "std")]
 pub use batch::{Attaching, Batch};
 #[cfg(feature = "std")]
 pub use error::Error;
+#[cfg(feature = "std")]
+pub use functions::KernelFunctions;
 pub use kernel::disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]
 pub use ksyscall::Ksyscall;

@@ -68,7 +68,7 @@ def installed():
     """The library as `make install` puts it under a folder, and the environment for
     pkg-config to find it there."""
     stage = BUILD / "install"
-    run("make", "-s", "install", f"DESTDIR={stage}", "PREFIX=/opt", "LIBDIR=/opt/lib")
+    run("make", "-s", "install", "CLI=no", f"DESTDIR={stage}", "PREFIX=/opt", "LIBDIR=/opt/lib")
     return stage, {"PKG_CONFIG_PATH": str(stage / "opt/lib/pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(stage)}
 
 
@@ -86,6 +86,14 @@ def i386(source, out):
     run("clang", "-m32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector",
         "-fno-pic", "-static", "-nostdlib", source, "-o", out)
     return out
+
+
+@functools.cache
+def command():
+    """The command `ksyscall`."""
+    say("building the command ksyscall")
+    run("make", "-s", "cli")
+    return BUILD / "ksyscall"
 
 
 def target_dir():

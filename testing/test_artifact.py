@@ -12,7 +12,9 @@ from testing import build, packages
 from testing.build import ROOT, run
 from testing.targets import SUITES
 
-PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
+# Of functions; and the command's.
+FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
+PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
 EXPORTS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
 # Of the second library, whose functions libbpf does not have.
 EXT_EXPORTS = ["ksyscall__name", "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__destroy"]
@@ -126,7 +128,7 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
-    run("make", "-s", "install", f"DESTDIR={root}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    run("make", "-s", "install", "CLI=yes", f"DESTDIR={root}", "PREFIX=/opt", "LIBDIR=/opt/here")
     return root
 
 
@@ -142,7 +144,11 @@ def pkg_config(root):
                                   "here/libksyscall-ext.so", "here/libksyscall-ext.so.1",
                                   "include/ksyscall.h", "include/ksyscall.bpf.h",
                                   "share/man/man3/bpf_program__attach_ksyscall.3",
-                                  *(f"share/man/man3/{name}.3" for name in EXT_EXPORTS)])
+                                  *(f"share/man/man3/{name}.3" for name in EXT_EXPORTS),
+                                  "bin/ksyscall", "share/man/man1/ksyscall.1",
+                                  "share/bash-completion/completions/ksyscall",
+                                  "share/zsh/site-functions/_ksyscall",
+                                  "share/fish/vendor_completions.d/ksyscall.fish"])
 def test_installs(root, file):
     assert (root / "opt" / file).exists()
 
@@ -233,6 +239,28 @@ def test_uninstalling_leaves_nothing(tmp_path):
     for target in ("install", "uninstall"):
         run("make", "-s", target, f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
     assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == []
+
+
+def test_without_the_command_nothing_of_it_is_installed(tmp_path):
+    run("make", "-s", "install", "CLI=no", f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
+    assert not (tmp_path / "opt/bin").exists()
+    assert [file.name for file in tmp_path.rglob("man*/*")] == ["bpf_program__attach_ksyscall.3"]
+
+
+def test_the_installed_command_preloads_the_installed_library(root):
+    """It finds the library in the folder beside its own, as it is with LIBDIR=PREFIX/lib."""
+    link = root / "opt/lib"
+    if not link.exists():
+        link.symlink_to("here")
+    said = run(root / "opt/bin/ksyscall", "run", "sh", "-c", "cat /proc/$$/maps; echo $KSYSCALL_KEEP_EVENT.")
+    assert f"{root}/opt/here/libksyscall.so.1" in said
+    assert said.endswith("\n.\n")
+
+
+def test_bash_completes_the_command(root):
+    script = f"source {root}/opt/share/bash-completion/completions/ksyscall\n" \
+             "COMP_WORDS=(ksyscall co); COMP_CWORD=1; _ksyscall ksyscall co ksyscall; echo ${COMPREPLY[@]}"
+    assert "count" in run("bash", "-c", script).split()
 
 
 def test_the_default_libdir_is_the_systems(tmp_path):
@@ -377,7 +405,7 @@ def test_groff_finds_no_fault_with_the_man_page(page):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FUNCTION_PAGES)
 def test_the_man_pages_example_builds(page, library, tmp_path):
     examples = re.search(r"^\.Sh EXAMPLES$(.*?)^\.Sh", (ROOT / page).read_text(), re.M | re.S)[1]
     (tmp_path / "example.c").write_text(re.search(r"^\.Bd.*?\n(.*?)^\.Ed", examples, re.M | re.S)[1])
@@ -387,7 +415,7 @@ def test_the_man_pages_example_builds(page, library, tmp_path):
 
 def test_the_man_pages_have_the_errors_of_the_header():
     """Those of each function are on its own page."""
-    for page in PAGES:
+    for page in FUNCTION_PAGES:
         declared = re.split(rf"^extern .*{Path(page).stem}\(", (ROOT / "include/ksyscall.h").read_text(), flags=re.M)
         errors = set(re.findall(r"\bE[A-Z]{3,}\b", declared[0].rpartition("/**")[2]))
         assert errors

@@ -10,7 +10,7 @@ pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
     nearest_in(TABLE, name.as_bytes(), out);
 }
 
-fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
+pub(crate) fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
     let mut room = 3;
     // A slip or two: beyond that two names have nothing in common.
     for limit in 1..=1 + name.len() / 6 {

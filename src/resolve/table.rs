@@ -105,7 +105,7 @@ impl Row {
     }
 
     /// The call that this is another spelling of.
-    fn spelled(&self) -> Option<&[u8]> {
+    pub(crate) fn spelled(&self) -> Option<&[u8]> {
         match self.cut().1 {
             // The name, without so many of its letters.
             [b'=', less @ b'0'..=b'9', ..] => {
@@ -155,7 +155,7 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     });
 }
 
-pub(super) fn row_in(table: &[u8], name: &[u8]) -> Row {
+pub(crate) fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare =
         if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
     let mut row = Row { line: Text::new(), is_known: false };
@@ -171,7 +171,7 @@ pub(super) fn row_in(table: &[u8], name: &[u8]) -> Row {
 }
 
 /// Calls `is_last` with every row of a packed table, until it returns true.
-pub(super) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
+pub(crate) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
     for_each_row_from(table, b"", is_last);
 }
 

@@ -11,6 +11,8 @@ else. Then each is checked against each version.
 Debian has, into the cache of the tests.
 --check writes nothing. It checks the tables of the repository against the trees
 that it is given, of whatever versions; one is enough (testing/test_tables.py).
+--numbers takes one TREE, of 6.11 or later, and writes src/resolve/numbers/*.tbl: what
+number each call has, which for calls that went stays in the kernel's tables.
 --annotate takes no TREE. It writes the spellings and versions anew into the tables
 as they are; without it the same is done to tables that are made.
 `make tables TREES="TREE..."` does it with --fetch.
@@ -46,12 +48,13 @@ from pathlib import Path
 
 from testing import packages
 from testing.targets import SUITES
-from tools.syscall_tables.exceptions import VERSIONS
+from tools.syscall_tables.exceptions import SECOND, VERSIONS
 from tools.syscall_tables.model import annotated, check, make, number
-from tools.syscall_tables.readers import ARCHES
+from tools.syscall_tables.readers import ARCHES, tbl_numbers
 from tools.syscall_tables.sources import Tree
 
 FOLDER = Path(__file__).parents[2] / "src/resolve/tables"
+NUMBERS = FOLDER.with_name("numbers")
 # Which suites of Debian have a source package: of the newest only until there is a newer.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}
 
@@ -73,11 +76,26 @@ def write(tables):
         (FOLDER / f"{name}.tbl").write_text(text)
 
 
+def numbers(tree):
+    """The text of each table of numbers, of a version that has .tbl files alone."""
+    for name, (_, [(_, path, abis, *_), *_], *_) in ARCHES.items():
+        found = tbl_numbers(tree, path, abis)
+        found.update((second, found[first]) for table, first, second in SECOND if table == name)
+        head = f"# {name}: Linux {tree.version}; {path}; made by tools/syscall_tables --numbers\n"
+        yield name, head + "".join(f"{call} {found[call]}\n" for call in sorted(found))
+
+
+def write_numbers(tree):
+    for name, text in numbers(tree):
+        (NUMBERS / f"{name}.tbl").write_text(text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sources", action="store_true", help="name the versions that are needed")
     parser.add_argument("--fetch", action="store_true", help="bring those that Debian has")
     parser.add_argument("--check", action="store_true", help="check, don't write")
+    parser.add_argument("--numbers", action="store_true", help="the calls' numbers alone")
     parser.add_argument("--annotate", action="store_true", help="spellings and versions alone")
     parser.add_argument("tree", nargs="*", metavar="TREE")
     arguments = parser.parse_args()
@@ -91,6 +109,9 @@ def main():
     if arguments.annotate:
         write(tables())
         return False
+    if arguments.numbers:
+        write_numbers(Tree(arguments.tree[0]))
+        return False
     arguments.tree += [str(fetch(version)) for version in VERSIONS if arguments.fetch and version in DEBIAN]
     with concurrent.futures.ProcessPoolExecutor() as pool:
         trees = {tree.version: tree for tree in pool.map(Tree, arguments.tree)}
@@ -98,6 +119,7 @@ def main():
         if missing := [version for version in VERSIONS if version not in trees]:
             sys.exit(f"sources missing: {' '.join(missing)}; --sources says where they are")
         write({name: make(name, {version: trees[version] for version in VERSIONS}) for name in ARCHES})
+        write_numbers(trees[VERSIONS[-1]])
     failed = False
     for name, text in tables().items():
         for version in sorted(trees, key=number):

@@ -11,16 +11,27 @@ def tbl(tree, path, abis, column=0):
     """A .tbl file. Column 1 is the compat entry, where empty the native one."""
     if path not in tree.files:
         return None
+    table = {}
+    for fields in tbl_lines(tree, path, abis):
+        native, compat = [*fields[3:5], "-", "-"][:2]
+        table[fields[2]] = native if column == 0 or compat == "-" else compat
+    return table
+
+
+def tbl_numbers(tree, path, abis):
+    """The numbers of the calls in a .tbl file, as <asm/unistd.h> has them."""
+    return {fields[2]: NUMBERS_FROM.get(abis[0], 0) + int(fields[0]) for fields in tbl_lines(tree, path, abis)}
+
+
+def tbl_lines(tree, path, abis):
+    """The fields of its lines that are of these ABIs: number, ABI, name, entries."""
     extra = re.findall(r"^syscall_abis_64 \+= *(.*)$",
                        tree.files.get(f"arch/{abis[0]}/kernel/Makefile.syscalls", ""), re.M)
     abis = set(abis).union(*(line.split() for line in extra))
-    table = {}
     for line in tree.files[path].splitlines():
         fields = line.partition("#")[0].split()
         if len(fields) >= 3 and fields[1] in abis:
-            native, compat = [*fields[3:5], "-", "-"][:2]
-            table[fields[2]] = native if column == 0 or compat == "-" else compat
-    return table
+            yield fields
 
 
 def macros(tree, path, defined):
@@ -103,6 +114,8 @@ def preprocess(tree, path, defined):
 # --- The architectures ---------------------------------------------------------------
 
 UNISTD = "arch/{}/include/uapi/asm/unistd.h"
+# What the numbers of a .tbl file are counted from, where not from 0: <asm/unistd.h>'s __NR_Linux.
+NUMBERS_FROM = {"mips": 5000}
 GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 
 

@@ -1,0 +1,54 @@
+//! Compiles the BPF program of `ksyscall count`, by clang.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+const SOURCE: &str = "bpf/count.bpf.c";
+
+fn main() {
+    println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-env-changed=CLANG");
+    println!("cargo::rerun-if-env-changed=BPF_CFLAGS");
+    let of_cargo = |name: &str| env::var(name).expect("cargo sets it");
+    let object = PathBuf::from(of_cargo("OUT_DIR")).join("count.bpf.o");
+    let arch = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
+        "x86" | "x86_64" => "x86",
+        "aarch64" => "arm64",
+        "riscv64" => "riscv",
+        "s390x" => "s390",
+        "powerpc" | "powerpc64" => "powerpc",
+        "mips64" => "mips",
+        "loongarch64" => "loongarch",
+        "arm" => "arm",
+        other => panic!("libbpf's bpf_tracing.h does not know the registers of {other}"),
+    }
+    .to_owned();
+    let bytes = if of_cargo("CARGO_CFG_TARGET_ENDIAN") == "big" { "bpfeb" } else { "bpfel" };
+    // Debian's folder for <asm/...>.
+    let gnu = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
+        "x86" => "i386".to_owned(),
+        "powerpc64" => "powerpc64le".to_owned(),
+        other => other.to_owned(),
+    };
+    let abi = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
+        "arm" => "gnueabihf",
+        "mips64" => "gnuabi64",
+        _ => "gnu",
+    };
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
+    let mut command = Command::new(&clang);
+    command.args(["-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
+    command.arg(format!("-D__TARGET_ARCH_{arch}"));
+    command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());
+    command.args(["-idirafter".to_owned(), format!("/usr/include/{gnu}-linux-{abi}")]);
+    command.args(["-c", SOURCE, "-o"]).arg(&object);
+    let status = command.status().unwrap_or_else(|error| {
+        panic!("{clang}, which compiles the BPF program: {error}; install clang, or set CLANG")
+    });
+    assert!(
+        status.success(),
+        "clang could not compile {SOURCE}: it needs libbpf's headers (libbpf-dev); BPF_CFLAGS \
+         says where others are"
+    );
+}

@@ -1,0 +1,222 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Tells of system calls, counts them, and runs libbpf tools with libksyscall
+///
+/// A call goes by the name in its man page, in <asm/unistd.h> or in the kernel's sources.
+#[derive(Debug, Parser)]
+#[command(name = "ksyscall", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Examples:\n  \
+    ksyscall resolve stat umount2            which kernel functions serve them here\n  \
+    ksyscall doctor                          whether programs can be attached here\n  \
+    ksyscall count openat -- make            the calls of a command and its children\n  \
+    ksyscall count --all -d 5                five seconds of the whole system\n  \
+    ksyscall run ./tool                      a libbpf tool, whose programs then run")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say which kernel function serves a call, and what libbpf makes of its name
+    Resolve(Resolve),
+    /// The same of all calls, a line each
+    List(List),
+    /// Say what is missing for attaching here, and whether preloading reaches a tool
+    ///
+    /// Exit status 1 if attaching can not work, or preloading does not reach the tool.
+    Doctor(Doctor),
+    /// Count calls and their errors, and how long they take
+    ///
+    /// It ends with COMMAND, after SECONDS or by Ctrl-C, and leaves nothing attached.
+    Count(Count),
+    /// Run a libbpf tool with libksyscall preloaded, so that its programs run at each call
+    Run(Run),
+    /// Print what completes this command's words in a shell
+    #[command(hide = true)]
+    Completion { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The calls
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of: Of,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) of: Of,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Of {
+    /// What the table of another architecture says, not the running kernel: x86_64, i386,
+    /// arm64, arm, riscv64, s390x, powerpc64, powerpc, mips64, loongarch64
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// A program or script: is it reached if libksyscall is preloaded?
+    pub(crate) tool: Option<PathBuf>,
+    /// Load a small program, attach it to getpid and make the call
+    #[arg(long = "try")]
+    pub(crate) is_tried: bool,
+    /// The library that would be preloaded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) library: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    /// The calls
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// All calls that this kernel has
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// Count what this process does, with all its threads, not its children; can be repeated
+    #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command")]
+    pub(crate) pids: Vec<i32>,
+    /// End after so many seconds
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<std::time::Duration>,
+    /// How many calls in progress at a time are watched for their return, of each NAME: 1 to
+    /// 4096, or 0 for the kernel's own number. By default 1024, if the kernel takes it
+    #[arg(long, value_name = "CALLS", conflicts_with = "all",
+          value_parser = clap::value_parser!(u32).range(..=4096))]
+    pub(crate) max_active: Option<u32>,
+    /// Show how long the calls took, bar by bar, and each error
+    #[arg(short = 'H', long)]
+    pub(crate) histogram: bool,
+    /// Print JSON when it ends
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the result to FILE. By default it goes to the standard output, or to the
+    /// standard error where COMMAND has the other
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Count what this command and all its children do
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The library to preload. By default libksyscall.so.1 of the folder lib beside that of
+    /// this program, or of the system
+    #[arg(long, value_name = "FILE")]
+    pub(crate) library: Option<PathBuf>,
+    /// Keep each perf event open beside the link, for `bpftool perf show`:
+    /// KSYSCALL_KEEP_EVENT=1
+    #[arg(long)]
+    pub(crate) keep_event: bool,
+    /// Run it though preloading does not reach it
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The tool and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "TOOL"
+    )]
+    pub(crate) tool: Vec<OsString>,
+}
+
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "it takes a number of seconds, more than 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// The page is by hand, so that it can say more than the help.
+    #[test]
+    fn the_man_page_has_every_command_and_option() {
+        let page = include_str!("../../man/ksyscall.1");
+        let commands = Cli::command();
+        for command in commands.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            assert!(page.contains(&format!(".It Cm {name}\n")), "{name}");
+            for argument in command.get_arguments() {
+                let long = argument.get_long().map(|long| format!("Fl -{long}"));
+                let short = argument.get_short().map(|short| format!(".It Fl {short} "));
+                for option in long.into_iter().chain(short) {
+                    assert!(page.contains(&option), "{option} of {name}");
+                }
+            }
+        }
+    }
+
+    fn refused(line: &str) -> ErrorKind {
+        Cli::try_parse_from(line.split(' ')).expect_err(line).kind()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in ["ksyscall resolve", "ksyscall count", "ksyscall run"] {
+            assert_eq!(refused(line), ErrorKind::MissingRequiredArgument, "{line}");
+        }
+        for line in [
+            "ksyscall count --all openat",
+            "ksyscall count openat -p 1 -- true",
+            "ksyscall count --all --max-active 10",
+        ] {
+            assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
+        }
+        for line in [
+            "ksyscall count openat -d 0",
+            "ksyscall count openat -d -1",
+            "ksyscall count openat -d soon",
+            "ksyscall count openat -p me",
+            "ksyscall count openat --max-active 4097",
+        ] {
+            let kind = refused(line);
+            let is_about_the_value = matches!(
+                kind,
+                ErrorKind::ValueValidation | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
+            );
+            assert!(is_about_the_value, "{line}: {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_tools_options_are_its_own() {
+        let cli = Cli::try_parse_from(["ksyscall", "run", "--keep-event", "tool", "--json", "-p"]);
+        let Command::Run(run) = cli.unwrap().command else { panic!("no run") };
+        assert!(run.keep_event);
+        assert_eq!(run.tool, ["tool", "--json", "-p"]);
+        let cli = Cli::try_parse_from(["ksyscall", "count", "stat", "-d", "0.5", "--", "ls", "-l"]);
+        let Command::Count(count) = cli.unwrap().command else { panic!("no count") };
+        assert_eq!(count.command, ["ls", "-l"]);
+        assert_eq!(count.duration.unwrap().as_millis(), 500);
+    }
+}

@@ -1,0 +1,93 @@
+//! A command that is started and held, until all is attached.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, getpid, set_parent_process_death_signal};
+
+const GO: u8 = b'+';
+const END: u8 = b'-';
+
+pub(super) struct Held {
+    pid: u32,
+    gate: Option<OwnedFd>,
+    /// Waits for the command's execve(2), as the standard library does.
+    start: Option<JoinHandle<io::Result<Child>>>,
+    program: String,
+}
+
+impl Held {
+    pub(super) fn start(program: &Path, arguments: &[OsString]) -> Result<Self> {
+        let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let hold = move || {
+            // Should this program be killed, what it holds goes, too: until it is let go.
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            rustix::io::write(&say, &getpid().as_raw_nonzero().get().to_ne_bytes())?;
+            let mut word = [0];
+            while let Err(rustix::io::Errno::INTR) = rustix::io::read(&waiting, &mut word) {}
+            set_parent_process_death_signal(None)?;
+            match word {
+                [GO] => Ok(()),
+                _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            }
+        };
+        // SAFETY: in the child it makes system calls alone, and allocates nothing.
+        #[allow(unsafe_code)]
+        unsafe {
+            command.pre_exec(hold)
+        };
+        let start = std::thread::spawn(move || command.spawn());
+        let mut pid = [0; 4];
+        let program = program.display().to_string();
+        let read = rustix::io::read(&said, &mut pid);
+        let mut held =
+            Self { pid: u32::from_ne_bytes(pid), gate: Some(gate), start: Some(start), program };
+        if read != Ok(4) {
+            held.gate = None;
+            held.join().map(drop)?;
+        }
+        Ok(held)
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Lets it become the command.
+    pub(super) fn release(mut self) -> Result<Child> {
+        self.tell(GO);
+        self.join()
+    }
+
+    fn tell(&mut self, word: u8) {
+        if let Some(gate) = self.gate.take() {
+            let _ = rustix::io::write(&gate, &[word]);
+        }
+    }
+
+    fn join(&mut self) -> Result<Child> {
+        let start = self.start.take().context("the command is started once")?;
+        let child =
+            start.join().map_err(|_| anyhow!("the thread that starts the command ended"))?;
+        child.with_context(|| format!("{} cannot be executed", self.program))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.tell(END);
+        if self.start.is_some() {
+            let _ = self.join();
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What was counted, as text.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use anyhow::Result;
+
+use super::bpf::Attached;
+use super::tally::{Row, Tally, errno_name};
+
+/// A column of the small histogram is a factor of 4, from 256 ns on; the first and the last
+/// are what is below and above.
+const COLUMNS: usize = 14;
+const SCALE: &str = "  µs   ms   s ";
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// The result.
+pub(super) fn write(
+    out: &mut impl Write,
+    rows: &[Row],
+    seconds: f64,
+    attached: &Attached,
+    with_histograms: bool,
+) -> Result<()> {
+    // Of many calls, those that were made.
+    let is_shown = |row: &&Row| row.tally.calls > 0 || rows.len() <= 32;
+    let shown: Vec<_> = rows.iter().filter(is_shown).collect();
+    out.write_all(table(&shown).as_bytes())?;
+    out.write_all(summary(rows, seconds, attached).as_bytes())?;
+    if with_histograms {
+        for row in shown.iter().filter(|row| row.tally.calls > 0) {
+            out.write_all(histogram(row).as_bytes())?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// What fits on a terminal, with the most frequent calls.
+pub(super) fn live(
+    rows: &[Row],
+    seconds: f64,
+    attached: &Attached,
+    width: usize,
+    height: usize,
+) -> String {
+    let made = rows.iter().filter(|row| row.tally.calls > 0 || rows.len() <= 32);
+    let shown: Vec<_> = made.take(height.saturating_sub(3)).collect();
+    let text = table(&shown) + &summary(rows, seconds, attached);
+    text.lines().map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
+}
+
+fn table(rows: &[&Row]) -> String {
+    let width = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0).max(16);
+    let mut text = format!(
+        "{:width$} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
+        "CALL", "CALLS", "ERRORS", "AVERAGE", "50% <", "99% <", "LONGEST"
+    );
+    for row in rows {
+        let tally = &row.tally;
+        let cell = |value: Option<u64>| value.map_or("-".to_owned(), time);
+        let errors = if row.has_returns { tally.errors.to_string() } else { "-".to_owned() };
+        let longest = cell(Some(tally.longest).filter(|_| tally.returns > 0));
+        let line = format!(
+            "{:width$} {:>10} {errors:>8} {:>8} {:>8} {:>8} {longest:>8}  {}",
+            row.name.as_str(),
+            tally.calls,
+            cell(tally.average()),
+            cell(tally.below(50)),
+            cell(tally.below(99)),
+            bars(tally)
+        );
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn summary(rows: &[Row], seconds: f64, attached: &Attached) -> String {
+    let sum = |number: fn(&Tally) -> u64| rows.iter().map(|row| number(&row.tally)).sum::<u64>();
+    let mut text = format!(
+        "{} calls, {} errors in {seconds:.1} s; {} counted",
+        sum(|tally| tally.calls),
+        sum(|tally| tally.errors),
+        plural(attached.len(), "system call")
+    );
+    if !attached.failures.is_empty() {
+        let names: Vec<_> = attached.failures.iter().map(|(name, _)| name.as_str()).collect();
+        let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
+    }
+    text.push('\n');
+    for row in rows.iter().filter(|row| row.has_returns && row.tally.missed > 0) {
+        let _ = writeln!(
+            text,
+            "{}: {} missed, so that errors and times lack them: too many calls were in progress; \
+             --max-active watches more",
+            row.name,
+            plural(row.tally.missed as usize, "return")
+        );
+    }
+    text
+}
+
+fn plural(count: usize, thing: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{s}")
+}
+
+/// How long the calls took, a character for a factor of 4.
+fn bars(tally: &Tally) -> String {
+    let mut columns = [0_u64; COLUMNS];
+    for (bucket, count) in tally.took.iter().enumerate() {
+        // Bucket 8 ends at 256 ns.
+        let column = bucket.saturating_sub(7) / 2;
+        columns[column.min(COLUMNS - 1)] += count;
+    }
+    let most = columns.iter().max().copied().unwrap_or(0).max(1);
+    let bar = |count: &u64| match *count {
+        0 => ' ',
+        count => BARS[(count * 8).div_ceil(most) as usize - 1],
+    };
+    columns.iter().map(bar).collect()
+}
+
+fn histogram(row: &Row) -> String {
+    let tally = &row.tally;
+    let mut text = format!("\n{} ({})\n", row.name, row.function);
+    let most = tally.took.iter().max().copied().unwrap_or(0).max(1);
+    let first = tally.took.iter().position(|count| *count > 0);
+    let last = tally.took.iter().rposition(|count| *count > 0);
+    if let (Some(first), Some(last)) = (first, last) {
+        for (bucket, count) in tally.took.iter().enumerate().take(last + 1).skip(first) {
+            let bar = "█".repeat((count * 40).div_ceil(most) as usize);
+            let from = time((1 << bucket) / 2);
+            let _ = writeln!(text, "  {from:>8} to {:>8} {count:>10} {bar}", time(1 << bucket));
+        }
+    }
+    for (errno, count) in &row.errnos {
+        let _ = writeln!(text, "  {:20} {count:>10}", errno_name(*errno));
+    }
+    let unfinished = tally.unfinished();
+    if row.has_returns && unfinished > 0 {
+        let _ = writeln!(text, "  {:20} {unfinished:>10}", "not returned");
+    }
+    text
+}
+
+/// In three digits or so.
+fn time(nanoseconds: u64) -> String {
+    let (value, unit) = match nanoseconds {
+        ..1_000 => return format!("{nanoseconds} ns"),
+        1_000..1_000_000 => (nanoseconds as f64 / 1e3, "µs"),
+        1_000_000..1_000_000_000 => (nanoseconds as f64 / 1e6, "ms"),
+        _ => (nanoseconds as f64 / 1e9, "s"),
+    };
+    if value < 10.0 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::tally::tests::tally;
+
+    #[test]
+    fn times_are_short() {
+        for (nanoseconds, text) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_024, "1.0 µs"),
+            (65_536, "66 µs"),
+            (8_388_608, "8.4 ms"),
+            (1 << 39, "550 s"),
+        ] {
+            assert_eq!(time(nanoseconds), text);
+        }
+    }
+
+    #[test]
+    fn a_bar_stands_under_its_unit() {
+        let place = |unit: char| SCALE.chars().position(|c| c == unit);
+        // 1 to 2 µs are bucket 11; ms 21, s 31.
+        for (bucket, unit) in [(11, 'µ'), (21, 'm')] {
+            let bars = bars(&tally(1, 0, &[(bucket, 1)]));
+            assert_eq!(bars.chars().position(|c| c != ' '), place(unit), "{bars:?}");
+        }
+        let second = bars(&tally(1, 0, &[(31, 1)]));
+        assert_eq!(second.chars().position(|c| c != ' '), Some(12));
+        assert_eq!(SCALE.chars().nth(12), Some('s'));
+        assert_eq!(SCALE.chars().count(), COLUMNS);
+    }
+
+    #[test]
+    fn few_calls_are_seen_beside_many() {
+        let bars = bars(&tally(1001, 0, &[(9, 1000), (21, 1)]));
+        assert_eq!(bars.trim_end(), " █     ▁");
+        assert_eq!(super::bars(&tally(1, 0, &[(0, 1), (39, 1)])), "█            █");
+    }
+}

@@ -1,0 +1,141 @@
+//! What the file of a program or library says about libbpf, and about how it is loaded.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use object::elf;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
+
+/// The function that the library takes over.
+const FUNCTION: &str = "bpf_program__attach_ksyscall";
+/// How each of libbpf's messages of a program begins (`__pr()` of its src/libbpf_internal.h),
+/// which is in whatever has it inside, stripped or not.
+const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
+
+#[derive(Debug)]
+pub(crate) struct Elf {
+    pub(crate) machine: Machine,
+    /// The loader; a program without is static.
+    pub(crate) interpreter: Option<String>,
+    pub(crate) needed: Vec<String>,
+    /// DT_RUNPATH, or else DT_RPATH: folders, with `$ORIGIN` as it stands there.
+    pub(crate) search_path: Vec<String>,
+    /// Whether libbpf is a part of it.
+    pub(crate) has_libbpf: bool,
+    /// Whether its own uses of the function go by name, so that preloading comes between.
+    pub(crate) calls_by_name: bool,
+    /// Whether it names a libbpf to load by itself.
+    pub(crate) names_libbpf: bool,
+}
+
+/// What a file is built for: e_machine, bits, byte order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Machine {
+    number: u16,
+    bits: u8,
+    is_little: bool,
+}
+
+impl Machine {
+    pub(crate) fn name(self) -> String {
+        let name = match self.number {
+            elf::EM_X86_64 => "x86_64",
+            elf::EM_386 => "i386",
+            elf::EM_AARCH64 => "arm64",
+            elf::EM_ARM => "arm",
+            elf::EM_RISCV => "riscv",
+            elf::EM_S390 => "s390",
+            elf::EM_PPC64 => "ppc64",
+            elf::EM_PPC => "ppc",
+            elf::EM_MIPS => "mips",
+            elf::EM_LOONGARCH => "loongarch",
+            other => return format!("machine {other}"),
+        };
+        format!("{name} ({} bits)", self.bits)
+    }
+}
+
+impl Elf {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let data = std::fs::read(path).with_context(|| path.display().to_string())?;
+        Self::parse(&data).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn parse(data: &[u8]) -> Result<Self> {
+        if !data.starts_with(b"\x7fELF") {
+            bail!("no ELF file");
+        }
+        match data.get(4) {
+            Some(1) => Self::of::<elf::FileHeader32<Endianness>>(data, 32),
+            Some(2) => Self::of::<elf::FileHeader64<Endianness>>(data, 64),
+            _ => bail!("an ELF file of neither 32 nor 64 bits"),
+        }
+    }
+
+    fn of<E: FileHeader<Endian = Endianness>>(data: &[u8], bits: u8) -> Result<Self> {
+        let header = E::parse(data)?;
+        let endian = header.endian()?;
+        let machine = Machine {
+            number: header.e_machine(endian),
+            bits,
+            is_little: endian == Endianness::Little,
+        };
+        let mut interpreter = None;
+        for segment in header.program_headers(endian, data)? {
+            if let Some(path) = segment.interpreter(endian, data)? {
+                interpreter = Some(String::from_utf8_lossy(path).into_owned());
+            }
+        }
+        let (mut needed, mut runpath, mut rpath) = (Vec::new(), Vec::new(), Vec::new());
+        let sections = header.sections(endian, data)?;
+        if let Some((entries, strings)) = sections.dynamic(endian, data)? {
+            let strings = sections.strings(endian, data, strings)?;
+            for entry in entries {
+                let list = match entry.tag32(endian) {
+                    Some(elf::DT_NEEDED) => &mut needed,
+                    Some(elf::DT_RUNPATH) => &mut runpath,
+                    Some(elf::DT_RPATH) => &mut rpath,
+                    _ => continue,
+                };
+                let text = entry.string(endian, strings).unwrap_or_default();
+                list.push(String::from_utf8_lossy(text).into_owned());
+            }
+        }
+        let folders = if runpath.is_empty() { rpath } else { runpath };
+        let folders = folders.iter().flat_map(|path| path.split(':')).map(str::to_owned);
+        let file = object::File::parse(data)?;
+        Ok(Self {
+            machine,
+            interpreter,
+            needed,
+            search_path: folders.collect(),
+            has_libbpf: defines_function(&file) || contains(data, MESSAGE),
+            calls_by_name: calls_by_name(&file),
+            names_libbpf: contains(data, b"libbpf.so"),
+        })
+    }
+}
+
+fn defines_function(file: &object::File<'_>) -> bool {
+    let mut symbols = file.symbols().chain(file.dynamic_symbols());
+    symbols.any(|symbol| symbol.is_definition() && symbol.name() == Ok(FUNCTION))
+}
+
+fn calls_by_name(file: &object::File<'_>) -> bool {
+    let (Some(relocations), Some(symbols)) =
+        (file.dynamic_relocations(), file.dynamic_symbol_table())
+    else {
+        return false;
+    };
+    relocations.into_iter().any(|(_, relocation)| match relocation.target() {
+        RelocationTarget::Symbol(index) => {
+            symbols.symbol_by_index(index).and_then(|symbol| symbol.name()) == Ok(FUNCTION)
+        }
+        _ => false,
+    })
+}
+
+fn contains(data: &[u8], text: &[u8]) -> bool {
+    data.windows(text.len()).any(|part| part == text)
+}

@@ -1,0 +1,423 @@
+//! `resolve` and `list`: which kernel function serves a call, and what libbpf makes of its
+//! name.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow};
+use ksyscall::{Architecture, Call, KernelFunctions, SyscallName};
+use serde_json::json;
+
+use crate::args;
+
+/// Where it is looked up: in an architecture's table and, if that is this one's, in the
+/// running kernel.
+struct Place {
+    arch: Architecture,
+    kernel: Option<KernelFunctions>,
+}
+
+/// What is known of a name there.
+struct Answer {
+    /// As it was given.
+    name: SyscallName,
+    call: Call,
+    /// The kernel's function; or what a kernel of the architecture would have.
+    function: Result<String, String>,
+    convention: String,
+    libbpf: Libbpf,
+    nearest: Vec<SyscallName>,
+}
+
+/// What `bpf_program__attach_ksyscall()` of libbpf attaches to for a name.
+struct Libbpf {
+    function: String,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    /// The function that serves the call.
+    Same,
+    /// Another, which no call of the name reaches.
+    NeverRuns,
+    /// ENOENT.
+    Missing,
+    /// One that this table does not lead to: whether it is there, the kernel would say.
+    Another,
+    /// One that a kernel without wrappers has if the call takes arguments.
+    SameWithArguments,
+}
+
+pub(crate) fn resolve(arguments: &args::Resolve) -> Result<ExitCode> {
+    let place = Place::new(&arguments.of)?;
+    let answers = arguments.names.iter().map(|name| place.answer(name));
+    let answers = answers.collect::<Result<Vec<_>>>()?;
+    let is_found = answers.iter().all(|answer| answer.function.is_ok());
+    let mut out = std::io::stdout().lock();
+    if arguments.of.json {
+        print_json(&answers, &place, &mut out)?;
+    } else {
+        for (index, answer) in answers.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n" };
+            write!(out, "{gap}{}", answer.text(&place))?;
+        }
+    }
+    Ok(if is_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) fn list(arguments: &args::List) -> Result<ExitCode> {
+    let place = Place::new(&arguments.of)?;
+    let answers = place.arch.calls().into_iter().map(|name| place.answer(name.as_str()));
+    let mut answers = answers.collect::<Result<Vec<_>>>()?;
+    if place.kernel.is_some() {
+        answers.retain(|answer| answer.function.is_ok());
+    }
+    let mut out = std::io::stdout().lock();
+    if arguments.of.json {
+        print_json(&answers, &place, &mut out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = |cell: fn(&Answer) -> usize| answers.iter().map(cell).max().unwrap_or(0);
+    let name_width = width(|answer| answer.name.as_str().len());
+    let function_width = width(|answer| answer.function.as_ref().map_or(1, String::len));
+    writeln!(
+        out,
+        "{:>6}  {:name_width$}  {:function_width$}  LIBBPF",
+        "NUMBER", "CALL", "FUNCTION"
+    )?;
+    for answer in &answers {
+        let number = answer.call.number.map_or("-".to_owned(), |number| number.to_string());
+        let function = answer.function.as_deref().unwrap_or("-");
+        let libbpf = answer.libbpf.outcome.word();
+        writeln!(
+            out,
+            "{number:>6}  {:name_width$}  {function:function_width$}  {libbpf}",
+            answer.name.as_str()
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(answers: &[Answer], place: &Place, out: &mut impl Write) -> Result<()> {
+    let answers: Vec<_> = answers.iter().map(|answer| answer.json(place)).collect();
+    serde_json::to_writer_pretty(&mut *out, &answers)?;
+    Ok(writeln!(out)?)
+}
+
+impl Place {
+    fn new(of: &args::Of) -> Result<Self> {
+        if let Some(name) = &of.arch {
+            let arch = Architecture::named(name).ok_or_else(|| no_table(name))?;
+            return Ok(Self { arch, kernel: None });
+        }
+        let arch = Architecture::native().ok_or_else(|| no_table(std::env::consts::ARCH))?;
+        let kernel = KernelFunctions::read();
+        if let Err(error) = &kernel {
+            eprintln!(
+                "ksyscall: /proc/kallsyms: {error}: what follows is the table's word, not the \
+                 running kernel's; mount /proc, or be root"
+            );
+        }
+        Ok(Self { arch, kernel: kernel.ok() })
+    }
+
+    fn answer(&self, text: &str) -> Result<Answer> {
+        let name = SyscallName::new(text).with_context(|| format!("{text:?}"))?;
+        let call = self.arch.call(&name);
+        let function = match &self.kernel {
+            Some(kernel) => kernel
+                .serving(&name)
+                .map(|symbol| symbol.to_string())
+                .map_err(|error| error.to_string()),
+            None => self.function_by_table(&call),
+        };
+        let nearest = match call.is_known || function.is_ok() {
+            true => Vec::new(),
+            false => self.arch.nearest(&name),
+        };
+        let libbpf = self.libbpf(&name, function.as_deref().ok());
+        let convention = self.convention(function.as_deref().ok());
+        Ok(Answer { name, call, function, convention, libbpf, nearest })
+    }
+
+    /// The function's name in a kernel as new as the tables.
+    fn function_by_table(&self, call: &Call) -> Result<String, String> {
+        let prefix = self.arch.wrappers().map_or("", |wrappers| wrappers.prefix);
+        let first = call.functions.first().filter(|_| call.is_known && call.is_served);
+        first.map(|function| format!("{prefix}{function}")).ok_or_else(|| {
+            let arch = self.arch.name();
+            match call.is_known {
+                true => format!("no call of {arch} reaches a function of this name"),
+                false => format!("no call of {arch} is known by this name"),
+            }
+        })
+    }
+
+    fn convention(&self, function: Option<&str>) -> String {
+        let Some(wrappers) = self.arch.wrappers() else {
+            return "the call's own arguments: the kernel has no syscall wrappers here".to_owned();
+        };
+        let since = wrappers.since;
+        let is_wrapped = function.is_none_or(|function| function.starts_with(wrappers.prefix));
+        match (is_wrapped, wrappers.prefix) {
+            (true, "") => format!(
+                "struct pt_regs * since Linux {since}, without a prefix; before, the call's arguments"
+            ),
+            (true, prefix) => format!("struct pt_regs *, prefix {prefix} (since Linux {since})"),
+            (false, _) => format!(
+                "the call's own arguments: the kernel has no syscall wrappers (those are since Linux {since})"
+            ),
+        }
+    }
+
+    fn libbpf(&self, name: &SyscallName, function: Option<&str>) -> Libbpf {
+        // As libbpf pastes it together: arch_specific_syscall_pfx() of its src/libbpf.c.
+        let prefix = match self.arch.name() {
+            "x86_64" => "__x64_",
+            "x86" => "__ia32_",
+            "s390x" => "__s390x_",
+            "arm" => "__arm_",
+            "aarch64" => "__arm64_",
+            "mips64" => "__mips_",
+            "riscv64" => "__riscv_",
+            "powerpc" | "powerpc64" => "__powerpc_",
+            _ => "",
+        };
+        let is_wrapped = match &self.kernel {
+            Some(kernel) => !prefix.is_empty() && kernel.has(&format!("{prefix}sys_bpf")),
+            None => self.arch.wrappers().is_some_and(|wrappers| wrappers.prefix == prefix),
+        };
+        let start = if is_wrapped { prefix } else { "__se_" };
+        let theirs = format!("{start}sys_{name}");
+        // Without wrappers `__se_sys_x` and `sys_x` are one function.
+        let is_same = |ours: &str| match is_wrapped {
+            true => ours == theirs,
+            false => ours.trim_start_matches("__se_") == theirs.trim_start_matches("__se_"),
+        };
+        let outcome = match (&self.kernel, function) {
+            (Some(kernel), _) if !kernel.has(&theirs) => Outcome::Missing,
+            (Some(_), Some(ours)) if is_same(ours) => Outcome::Same,
+            (Some(_), _) => Outcome::NeverRuns,
+            (None, None) => Outcome::Another,
+            (None, Some(ours)) if !is_same(ours) => Outcome::Another,
+            (None, Some(_)) if is_wrapped => Outcome::Same,
+            // A kernel with wrappers and no prefix has none of `__se_sys_`.
+            (None, Some(_)) if self.arch.wrappers().is_some() => Outcome::Missing,
+            (None, Some(_)) => Outcome::SameWithArguments,
+        };
+        Libbpf { function: theirs, outcome }
+    }
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Same => "the same",
+            Outcome::NeverRuns => "never runs",
+            Outcome::Missing => "ENOENT",
+            Outcome::Another => "another",
+            Outcome::SameWithArguments => "the same, or ENOENT",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Outcome::Same => "the same function",
+            Outcome::NeverRuns => "attaches, but no such call reaches this: the program never runs",
+            Outcome::Missing => "fails with ENOENT: there is no such function",
+            Outcome::Another => "not the call's function: ENOENT, or the program never runs",
+            Outcome::SameWithArguments => {
+                "the same function, if the call takes arguments; else ENOENT"
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn text(&self, place: &Place) -> String {
+        let where_from = match place.kernel {
+            Some(_) => format!("{}, this kernel", place.arch.name()),
+            None => format!("{}, by the table", place.arch.name()),
+        };
+        let mut text = format!("{} ({where_from})\n", self.name);
+        let mut row = |label: &str, cell: &str| text += &format!("  {label:<9} {cell}\n");
+        match &self.function {
+            Ok(function) => row("function", function),
+            Err(why) => row("function", &format!("none: {why}")),
+        }
+        if self.call.name != self.name {
+            row("call", self.call.name.as_str());
+        }
+        if let Some(number) = self.call.number {
+            row("number", &number.to_string());
+        }
+        if self.function.is_ok() {
+            row("takes", &self.convention);
+        }
+        row("libbpf", &format!("{}: {}", self.libbpf.function, self.libbpf.outcome.sentence()));
+        if self.call.is_known {
+            row("man page", &format!("{}(2)", man_page(self.call.name.as_str())));
+        }
+        if let Some(since) = &self.call.since {
+            row("since", &format!("Linux {since}"));
+        }
+        let in_64_bit_kernels = &self.call.functions_in_64_bit_kernels;
+        if !in_64_bit_kernels.is_empty() && self.function.is_ok() {
+            row(
+                "compat",
+                &format!("{} in a 64-bit kernel, behind its prefix", in_64_bit_kernels[0]),
+            );
+        }
+        if !self.call.spellings.is_empty() {
+            row("also", &names(&self.call.spellings));
+        }
+        // The kernel's error proposes them itself.
+        if !self.nearest.is_empty() && place.kernel.is_none() {
+            row("meant?", &names(&self.nearest));
+        }
+        text
+    }
+
+    fn json(&self, place: &Place) -> serde_json::Value {
+        json!({
+            "name": self.name.as_str(),
+            "architecture": place.arch.name(),
+            "source": if place.kernel.is_some() { "kernel" } else { "table" },
+            "call": self.call.is_known.then(|| self.call.name.as_str()),
+            "number": self.call.number,
+            "function": self.function.as_ref().ok(),
+            "error": self.function.as_ref().err(),
+            "takes": self.function.is_ok().then_some(&self.convention),
+            "libbpf": { "function": self.libbpf.function, "outcome": self.libbpf.outcome.word() },
+            "man_page": self.call.is_known.then(|| man_page(self.call.name.as_str())),
+            "since": self.call.since,
+            "optional": self.call.is_optional,
+            "compat_functions": self.call.functions_in_64_bit_kernels,
+            "spellings": self.call.spellings.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
+            "nearest": self.nearest.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn names(names: &[SyscallName]) -> String {
+    names.iter().map(SyscallName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn no_table(arch: &str) -> anyhow::Error {
+    let known: Vec<_> = Architecture::all().map(|arch| arch.name()).collect();
+    anyhow!("there is no table of the architecture {arch}; there is one of {}", known.join(", "))
+}
+
+/// The page of section 2 that describes a call, where it is not of the kernel's name.
+fn man_page(call: &str) -> &str {
+    // With 64-bit time, and 32-bit users: the kernel's way to widen arguments.
+    let call = call.strip_suffix("_time64").or_else(|| call.strip_suffix("32")).unwrap_or(call);
+    match call {
+        "pread64" => "pread",
+        "pwrite64" => "pwrite",
+        "prlimit64" => "prlimit",
+        "newfstatat" | "fstatat64" => "fstatat",
+        "pselect6" => "pselect",
+        "fadvise64" | "fadvise64_64" | "arm_fadvise64_64" => "posix_fadvise",
+        "sync_file_range2" | "arm_sync_file_range" => "sync_file_range",
+        "_newselect" => "select",
+        "_sysctl" => "sysctl",
+        "ugetrlimit" => "getrlimit",
+        "rt_sigaction" => "sigaction",
+        "rt_sigpending" => "sigpending",
+        "rt_sigprocmask" => "sigprocmask",
+        "rt_sigreturn" => "sigreturn",
+        "rt_sigsuspend" => "sigsuspend",
+        "rt_sigtimedwait" => "sigtimedwait",
+        "stat64" | "lstat64" | "fstat64" | "statfs64" | "fstatfs64" | "truncate64"
+        | "ftruncate64" | "sendfile64" | "fcntl64" | "clock_gettime64" | "clock_settime64"
+        | "clock_adjtime64" | "timer_gettime64" | "timer_settime64" | "timerfd_gettime64"
+        | "timerfd_settime64" => call.trim_end_matches("64"),
+        _ => call,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_table(arch: &str, name: &str) -> Answer {
+        let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
+        place.answer(name).unwrap()
+    }
+
+    /// By the kernel's arch/*/entry/syscalls, read by eye, and its <asm/syscall_wrapper.h>.
+    #[test]
+    fn functions_of_other_architectures() {
+        for (arch, name, function, libbpf, outcome) in [
+            ("x86_64", "openat", "__x64_sys_openat", "__x64_sys_openat", Outcome::Same),
+            ("x86_64", "stat", "__x64_sys_newstat", "__x64_sys_stat", Outcome::Another),
+            ("x86_64", "umount2", "__x64_sys_umount", "__x64_sys_umount2", Outcome::Another),
+            ("x86_64", "pread", "__x64_sys_pread64", "__x64_sys_pread", Outcome::Another),
+            (
+                "arm64",
+                "personality",
+                "__arm64_sys_arm64_personality",
+                "__arm64_sys_personality",
+                Outcome::Another,
+            ),
+            ("i386", "setuid", "__ia32_sys_setuid16", "__ia32_sys_setuid", Outcome::Another),
+            ("arm", "openat", "sys_openat", "__se_sys_openat", Outcome::SameWithArguments),
+            ("ppc64el", "openat", "sys_openat", "__se_sys_openat", Outcome::Missing),
+            ("s390x", "openat", "__s390x_sys_openat", "__s390x_sys_openat", Outcome::Same),
+            (
+                "riscv64",
+                "fstatat",
+                "__riscv_sys_newfstatat",
+                "__riscv_sys_fstatat",
+                Outcome::Another,
+            ),
+            ("loongarch64", "openat", "sys_openat", "__se_sys_openat", Outcome::SameWithArguments),
+        ] {
+            let answer = by_table(arch, name);
+            assert_eq!(answer.function.as_deref(), Ok(function), "{name} on {arch}");
+            assert_eq!(answer.libbpf.function, libbpf, "{name} on {arch}");
+            assert_eq!(answer.libbpf.outcome, outcome, "{name} on {arch}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_gets_near_ones_and_a_function_without_a_call_is_said_to_be_one() {
+        let wrong = by_table("x86_64", "opnat");
+        assert!(wrong.function.is_err());
+        assert_eq!(names(&wrong.nearest), "openat");
+        let place = Place { arch: Architecture::named("x86_64").unwrap(), kernel: None };
+        assert!(wrong.text(&place).contains("meant?    openat\n"));
+        let unreached = by_table("x86_64", "uselib");
+        assert!(unreached.function.unwrap_err().contains("no call of x86_64 reaches"));
+        assert!(place.answer("open at").is_err());
+    }
+
+    /// A page's name must stand for a call that the page describes, where a process has 64
+    /// bits: with 32 some are of the C library alone.
+    #[test]
+    fn the_name_of_a_page_is_a_spelling_of_the_call() {
+        for arch in Architecture::all().filter(|arch| arch.name().ends_with("64")) {
+            for call in arch.calls() {
+                let page = man_page(call.as_str());
+                let found = arch.call(&SyscallName::new(page).unwrap());
+                assert!(found.is_known && found.is_served, "{page}(2) on {}", arch.name());
+                assert_eq!(man_page(found.name.as_str()), page, "{call} on {}", arch.name());
+            }
+        }
+        assert_eq!(man_page("setuid32"), "setuid");
+        assert_eq!(man_page("clock_gettime64"), "clock_gettime");
+        assert_eq!(man_page("futex_time64"), "futex");
+    }
+
+    #[test]
+    fn json_has_what_the_text_has() {
+        let place = Place { arch: Architecture::named("x86_64").unwrap(), kernel: None };
+        let json = place.answer("__NR_stat").unwrap().json(&place);
+        assert_eq!(json["number"], 4);
+        assert_eq!(json["function"], "__x64_sys_newstat");
+        assert_eq!(json["libbpf"]["function"], "__x64_sys_stat");
+        assert!(json["spellings"].as_array().unwrap().contains(&json!("newstat")));
+    }
+}

@@ -1,0 +1,318 @@
+//! What the syscall tables say, of this architecture and of others: for programs that tell
+//! people about calls, such as the command `ksyscall`. Nothing here asks a kernel.
+
+use core::fmt;
+
+use crate::SyscallName;
+use crate::resolve::suggestions;
+use crate::resolve::table::{Column, Row, for_each_row, row_in};
+
+/// An architecture that there is a table of.
+///
+/// ```
+/// use ksyscall::{Architecture, SyscallName};
+///
+/// let x86_64 = Architecture::named("x86_64").unwrap();
+/// let stat = x86_64.call(&SyscallName::new("stat")?);
+/// assert_eq!((stat.number, stat.functions), (Some(4), vec!["sys_newstat".to_owned()]));
+/// # Ok::<(), ksyscall::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Architecture {
+    /// Rust's name first, then others.
+    names: &'static [&'static str],
+    wrappers: Option<Wrappers>,
+    table: &'static [u8],
+    /// Lines of a name and a number.
+    numbers: &'static str,
+}
+
+/// How an architecture's kernels name the functions of calls if they have syscall wrappers
+/// (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`): the function then takes the caller's
+/// `struct pt_regs *`, else the call's own arguments.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Wrappers {
+    /// What stands before the function's name as the table has it.
+    pub prefix: &'static str,
+    /// The first version of Linux that is known to have them.
+    pub since: &'static str,
+}
+
+/// A call, as the table of an architecture has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Call {
+    /// What `<asm/unistd.h>` calls it; a name that no table knows is left as it is.
+    pub name: SyscallName,
+    /// Its number there, or None if it has none, or none that is known.
+    pub number: Option<u32>,
+    /// Whether the table has the name, as a call or as another spelling of one.
+    pub is_known: bool,
+    /// Whether the architecture has the call at all.
+    pub is_served: bool,
+    /// Whether a kernel may be built without it.
+    pub is_optional: bool,
+    /// The version of Linux since which it exists, if that is after 4.1.
+    pub since: Option<String>,
+    /// The functions that may serve it, without the kernel's prefix. The first that a
+    /// kernel has is the one.
+    pub functions: Vec<String>,
+    /// Those by which a 64-bit kernel serves the call to 32-bit processes of this
+    /// architecture. Empty for a 64-bit one.
+    pub functions_in_64_bit_kernels: Vec<String>,
+    /// What else it is called: by man pages, the C library, the kernel's sources and other
+    /// architectures. In alphabetical order.
+    pub spellings: Vec<SyscallName>,
+}
+
+// `TABLES: &[(&str, &[u8], &str)]`: Rust's name, the packed table, and the numbers.
+include!(concat!(env!("OUT_DIR"), "/tables.rs"));
+
+/// Rust's name, others, and the wrappers; see `resolve/conventions.rs` for the sources.
+type Facts = (&'static str, &'static [&'static str], Option<Wrappers>);
+
+const fn wrappers(prefix: &'static str, since: &'static str) -> Option<Wrappers> {
+    Some(Wrappers { prefix, since })
+}
+
+const FACTS: &[Facts] = &[
+    ("x86_64", &["x86_64", "amd64", "x86-64"], wrappers("__x64_", "4.17")),
+    ("aarch64", &["aarch64", "arm64"], wrappers("__arm64_", "4.19")),
+    ("riscv64", &["riscv64"], wrappers("__riscv_", "6.6")),
+    ("s390x", &["s390x"], wrappers("__s390x_", "6.1")),
+    ("powerpc64", &["powerpc64", "ppc64le", "ppc64el", "ppc64"], wrappers("", "6.1")),
+    ("mips64", &["mips64", "mips64el"], None),
+    ("loongarch64", &["loongarch64", "loong64"], None),
+    ("x86", &["x86", "i386", "i686"], wrappers("__ia32_", "5.7")),
+    ("arm", &["arm", "armhf", "armv7l"], None),
+    ("powerpc", &["powerpc", "ppc"], wrappers("", "6.1")),
+];
+
+impl Architecture {
+    /// Every one that there is a table of.
+    pub fn all() -> impl Iterator<Item = Self> {
+        FACTS.iter().filter_map(|(rust, names, wrappers)| {
+            let (_, table, numbers) = TABLES.iter().find(|(name, ..)| name == rust)?;
+            Some(Self { names, wrappers: *wrappers, table, numbers })
+        })
+    }
+
+    /// The one of that name: Rust's, Debian's, or what `uname -m` prints.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|it| it.names.contains(&name))
+    }
+
+    /// The one that this program was built for, if there is a table of it.
+    pub fn native() -> Option<Self> {
+        Self::named(std::env::consts::ARCH)
+    }
+
+    /// Rust's name of it, as in `std::env::consts::ARCH`.
+    pub fn name(&self) -> &'static str {
+        self.names.first().copied().unwrap_or_default()
+    }
+
+    /// How its kernels name the functions of calls, if they have wrappers.
+    pub fn wrappers(&self) -> Option<Wrappers> {
+        self.wrappers
+    }
+
+    /// Every call that it has in any version of the kernel, in alphabetical order.
+    pub fn calls(&self) -> Vec<SyscallName> {
+        self.names_of_rows(Row::is_served)
+    }
+
+    /// The call of that name.
+    pub fn call(&self, name: &SyscallName) -> Call {
+        let row = row_in(self.table, name.as_bytes());
+        let call = SyscallName::checked(row.name()).unwrap_or(*name);
+        let is_32_bit = matches!(self.name(), "x86" | "arm" | "powerpc");
+        Call {
+            name: call,
+            number: self.number(call.as_str()),
+            is_known: row.is_known,
+            is_served: row.is_served(),
+            is_optional: row.may_be_absent(),
+            since: Some(text(row.since())).filter(|since| !since.is_empty()),
+            functions: functions(&row, Column::Native),
+            functions_in_64_bit_kernels: match is_32_bit {
+                true => functions(&row, Column::Compat),
+                false => Vec::new(),
+            },
+            spellings: self.names_of_rows(|row| row.spelled() == Some(call.as_bytes())),
+        }
+    }
+
+    /// The calls whose names are nearest to `name`, up to three, nearest first.
+    pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
+        let mut names = Vec::new();
+        suggestions::nearest_in(self.table, name.as_bytes(), &mut |near| {
+            names.extend(SyscallName::checked(near));
+        });
+        names
+    }
+
+    fn number(&self, name: &str) -> Option<u32> {
+        let mut lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(call, _)| *call == name)?.1.parse().ok()
+    }
+
+    fn names_of_rows(&self, is_wanted: impl Fn(&Row) -> bool) -> Vec<SyscallName> {
+        let mut names = Vec::new();
+        for_each_row(self.table, &mut |row| {
+            names.extend(SyscallName::checked(row.name()).filter(|_| is_wanted(row)));
+            false
+        });
+        names
+    }
+}
+
+fn functions(row: &Row, column: Column) -> Vec<String> {
+    let functions = (0..).map_while(|rank| row.function(column, rank));
+    functions.map(|(start, rest)| text(start) + &text(rest)).filter(|name| name != "-").collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl fmt::Debug for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Architecture").field(&self.name()).finish()
+    }
+}
+
+impl PartialEq for Architecture {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Architecture {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(arch: &str, name: &str) -> Call {
+        Architecture::named(arch).unwrap().call(&SyscallName::new(name).unwrap())
+    }
+
+    /// Calls as the kernel's headers of this system have them, which are of another version
+    /// than the numbers were made of.
+    fn headers_calls(header: &str, macros: &[&str]) -> Option<Vec<(String, u32)>> {
+        let text = std::fs::read_to_string(header).ok()?;
+        let mut calls = Vec::new();
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            let (Some("#define"), Some(name), Some(number), None) =
+                (words.next(), words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
+            let name = macros.iter().find_map(|start| name.strip_prefix(start));
+            calls.extend(name.zip(number.parse().ok()).map(|(name, number)| (name.into(), number)));
+        }
+        Some(calls)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn numbers_are_those_of_the_headers() {
+        let folder = "/usr/include/x86_64-linux-gnu/asm";
+        for (arch, header) in [("x86_64", "unistd_64.h"), ("x86", "unistd_32.h")] {
+            let Some(calls) = headers_calls(&format!("{folder}/{header}"), &["__NR_"]) else {
+                println!("no {header} here: the kernel's headers are not installed");
+                continue;
+            };
+            assert!(calls.len() > 300, "{header}");
+            for (name, number) in calls {
+                assert_eq!(call(arch, &name).number, Some(number), "{name} on {arch}");
+            }
+        }
+    }
+
+    /// The list that arm64, riscv64 and loongarch64 share.
+    #[test]
+    fn numbers_are_those_of_the_generic_header() {
+        let header = "/usr/include/asm-generic/unistd.h";
+        let Some(calls) = headers_calls(header, &["__NR_"]) else {
+            return println!("no {header} here: the kernel's headers are not installed");
+        };
+        assert!(calls.len() > 250);
+        // Not calls; calls that only other machines have, by the header's own conditions; and
+        // names that the 64-bit machines have another for.
+        let is_left_out = |name: &str| {
+            matches!(name, "syscalls" | "arch_specific_syscall" | "sync_file_range2")
+                || name.contains("time64")
+                || (name.ends_with("64") && name.starts_with(['c', 't']) && name.contains("time"))
+        };
+        for (name, number) in calls.into_iter().filter(|(name, _)| !is_left_out(name)) {
+            let found = call("aarch64", &name);
+            assert_eq!(found.number, Some(number), "{name}");
+        }
+    }
+
+    /// arch/*/include/uapi/asm/unistd.h and the .tbl files, read by eye.
+    #[test]
+    fn numbers_of_others() {
+        for (arch, name, number) in [
+            ("arm", "openat", 322),
+            ("s390x", "openat", 288),
+            ("powerpc64", "openat", 286),
+            ("mips64", "openat", 5247),
+            ("riscv64", "riscv_flush_icache", 259),
+            ("loongarch64", "openat", 56),
+        ] {
+            assert_eq!(call(arch, name).number, Some(number), "{name} on {arch}");
+        }
+    }
+
+    #[test]
+    fn every_call_that_is_served_has_a_number() {
+        for arch in Architecture::all() {
+            for name in arch.calls() {
+                let call = arch.call(&name);
+                assert!(call.is_served && call.name == name, "{name} on {}", arch.name());
+                assert!(call.number.is_some(), "{name} on {}", arch.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_is_what_its_table_says() {
+        let umount = call("x86_64", "umount2");
+        assert_eq!(umount.functions, ["sys_umount"]);
+        assert_eq!(call("amd64", "cachestat").since.as_deref(), Some("6.5"));
+        let pread = call("x86_64", "pread");
+        assert_eq!(pread.name.as_str(), "pread64");
+        assert!(pread.spellings.iter().any(|name| name.as_str() == "pread"));
+        let uselib = call("x86_64", "uselib");
+        assert!(uselib.is_known && !uselib.is_served && uselib.functions.is_empty());
+        assert!(!call("x86_64", "frobnicate").is_known);
+        let ioctl = call("i386", "ioctl");
+        assert_eq!(ioctl.functions, ["sys_ioctl"]);
+        assert_eq!(ioctl.functions_in_64_bit_kernels, ["compat_sys_ioctl"]);
+    }
+
+    #[test]
+    fn architectures_go_by_three_names() {
+        assert_eq!(Architecture::all().count(), TABLES.len());
+        for name in ["ppc64el", "ppc64le", "powerpc64"] {
+            assert_eq!(Architecture::named(name).unwrap().name(), "powerpc64");
+        }
+        assert_eq!(Architecture::named("vax"), None);
+        assert_eq!(Architecture::native().map(|it| it.name()), Some(std::env::consts::ARCH));
+    }
+
+    #[test]
+    fn a_slip_is_seen_on_another_architecture() {
+        let near = |arch: &str, name| {
+            let arch = Architecture::named(arch).unwrap();
+            arch.nearest(&SyscallName::new(name).unwrap())
+        };
+        assert_eq!(near("mips64", "cachflush").first().unwrap().as_str(), "cacheflush");
+        assert!(near("x86_64", "frobnicate").is_empty());
+    }
+}

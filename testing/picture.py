@@ -1,0 +1,90 @@
+"""`make picture`: docs/count.svg, the table of `ksyscall count` as a terminal shows it.
+
+The command runs in a virtual machine, on its console, while a shell makes calls; what is
+drawn is the last table that it showed before it ended.
+"""
+
+import re
+import sys
+from xml.sax.saxutils import escape
+
+from testing import build
+from testing.build import ROOT
+from testing.vm import Machine, end_by_signals
+
+PICTURE = ROOT / "docs/count.svg"
+COLUMNS, ROWS = 92, 18
+COMMAND = "ksyscall count --all -d 6"
+GUEST = f"""export PATH=/opt/bin:$PATH
+stty -F /dev/console cols {COLUMNS} rows {ROWS}
+sh -c 'while :; do find /usr/bin /sys/class/net /sys/class/tty >/dev/null; cat /init /none
+    dd if=/dev/zero of=/tmp/x bs=4k count=64; usleep 2000
+    rm -f /tmp/x /none; uname -a >/dev/null; sync; done' >/dev/null 2>&1 &
+exec {COMMAND}
+"""
+
+# Of a character, in pixels; the font's is about as wide, and is stretched to be.
+WIDTH, HEIGHT, MARGIN = 8.4, 19, 16
+BARS = "▁▂▃▄▅▆▇█"
+STYLE = """text { font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #d5dae1 }
+text { white-space: pre }
+.prompt { fill: #8fd17f } .head { fill: #7fb8e6; font-weight: bold } .error { fill: #f08a8a } .bar { fill: #e5c07b }"""
+
+
+def tables(output):
+    """What the terminal showed, one after the other: each is drawn over the one before."""
+    said = output.partition("counting")[2].partition("\n")[2].replace("\r", "")
+    return [table.splitlines() for table in re.split(r"\x1b\[\d+F\x1b\[J", said)]
+
+
+def words(line):
+    """(column, word) of a line, words being what stands between two blanks or more."""
+    return [(m.start(), m[0]) for m in re.finditer(r"\S+(?: \S+)*", line)]
+
+
+def text(column, row, word, kind=""):
+    kind = f' class="{kind}"' if kind else ""
+    return (f'<text x="{MARGIN + column * WIDTH:.1f}" y="{MARGIN + row * HEIGHT + 14}"'
+            f' textLength="{len(word) * WIDTH:.1f}" lengthAdjust="spacingAndGlyphs"{kind}>{escape(word)}</text>')
+
+
+def bar(column, row, character):
+    height = (BARS.index(character) + 1) * (HEIGHT - 4) / len(BARS)
+    return (f'<rect class="bar" x="{MARGIN + column * WIDTH:.1f}" y="{MARGIN + (row + 1) * HEIGHT - height:.1f}"'
+            f' width="{WIDTH - 0.8:.1f}" height="{height:.1f}"/>')
+
+
+def draw(lines):
+    """The lines of a table below the command's own, as SVG."""
+    shapes = [text(0, 0, f"# {COMMAND}", "prompt")]
+    errors = lines[0].index("ERRORS") + len("ERRORS")
+    for row, line in enumerate(lines, 1):
+        shapes += [bar(column, row, c) for column, c in enumerate(line) if c in BARS]
+        for column, word in words(re.sub(f"[{BARS}]", " ", line)):
+            is_errors = column + len(word) == errors and word not in ("0", "-") and row < len(lines)
+            shapes.append(text(column, row, word, "head" if row == 1 else "error" if is_errors else ""))
+    width, height = COLUMNS * WIDTH + 2 * MARGIN, (len(lines) + 1) * HEIGHT + 2 * MARGIN
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
+        ' role="img">',
+        f"<title>{COMMAND}: calls, errors and times of each system call</title>",
+        f"<style>{STYLE}</style>", '<rect width="100%" height="100%" rx="8" fill="#1d2229"/>', *shapes,
+        "</svg>"]) + "\n"
+
+
+def main():
+    end_by_signals()
+    with Machine("trixie") as machine:
+        machine.put(build.command(), "/opt/bin/ksyscall")
+        [outcome] = machine.run([GUEST], 600)
+    shown = tables(outcome.output)
+    if outcome.status or len(shown) < 2:
+        print(outcome.output, file=sys.stderr)
+        return 1
+    PICTURE.write_text(draw(shown[-2]))
+    print("\n".join(shown[-2]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
