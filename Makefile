@@ -32,8 +32,10 @@ LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
 	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
-# What the program's print callback throws passes through these files' frames.
-ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror
+# What the program's print callback throws passes through these files' frames. Debugging
+# information, where CFLAGS asks for it, does not say in which folder it was built.
+ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror \
+	-ffile-prefix-map=$(CURDIR)=.
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 
@@ -62,7 +64,7 @@ $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c)
 	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(BUILD)/entry.o $(BUILD)/static.o $(BUILD)/static.a
 	$(OBJCOPY) $(EXPORTS:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
 	rm -f $@
-	$(AR) rcs $@ $(BUILD)/whole.o $(BUILD)/plain.o $(BUILD)/unwrapped.o
+	$(AR) rcsD $@ $(BUILD)/whole.o $(BUILD)/plain.o $(BUILD)/unwrapped.o
 
 .PHONY: help
 help:
@@ -118,6 +120,11 @@ test: ## run all tests, those that need a kernel in virtual machines
 sanitize: ## the test of many threads alone, under ThreadSanitizer
 	scripts/setup test
 	$(TESTS) -k test_sanitize
+
+.PHONY: deb
+deb: ## Debian packages in build/deb: built and tried in clean roots; SUITES=trixie for one
+	scripts/setup deb
+	$(PYTHON) -m testing.deb $(SUITES)
 
 .PHONY: test-matrix
 test-matrix: ## every system call of every architecture, and its arguments; MATRIX="arm64:sid ..." for some
