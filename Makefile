@@ -20,6 +20,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
+# The functions that libbpf does not have: see src/capi/ext.rs.
+EXTENSION := $(BUILD)/libksyscall-ext.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup
@@ -28,7 +30,7 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
-LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/libksyscall.map \
+LINK = -shared -nostartfiles -static-libgcc -Wl,-soname,$(1).so.$(MAJOR) -Wl,--version-script=src/capi/$(1).map \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
 	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
@@ -38,33 +40,55 @@ ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -
 	-ffile-prefix-map=$(CURDIR)=.
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
+EXT_EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall-ext.map)
+
+PAGES := man/bpf_program__attach_ksyscall.3 man/ksyscall_links__attach.3
 
 .PHONY: all
-all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
+all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a $(BUILD)/libksyscall-ext.so
 
 $(BUILD)/libksyscall.so: $(LIBRARY)
 	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/core.a: $(SOURCES) Makefile
+$(BUILD)/libksyscall-ext.so: $(EXTENSION)
+	ln -sf libksyscall-ext.so.$(VERSION) $(BUILD)/libksyscall-ext.so.$(MAJOR)
+	ln -sf libksyscall-ext.so.$(MAJOR) $@
+
+# Both are the same file of cargo's, so one after the other.
+$(BUILD)/ext.a: feature := ext
+$(BUILD)/core.a: feature := capi
+$(BUILD)/ext.a: | $(BUILD)/core.a
+$(BUILD)/core.a $(BUILD)/ext.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
+		--no-default-features --features $(feature) $(if $(TARGET),--target $(TARGET))
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-$(LIBRARY): $(BUILD)/core.a src/capi/entry.c
-	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
+# All that the drop-in has, and more: it can be preloaded in its place.
+$(EXTENSION): $(BUILD)/ext.a src/capi/entry.c src/capi/ext.c src/capi/say.h src/capi/libksyscall.map
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall-ext) $(LDFLAGS) -Wl,--version-script=src/capi/libksyscall.map \
+		-pthread -s -o $@ src/capi/entry.c src/capi/ext.c $(BUILD)/ext.a
 
-# The same for programs that are linked with a static libbpf: of one object, which
-# shows no more than its own functions; see src/capi/static.c.
-$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c)
-	$(foreach file,entry static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
-	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/core.a $(BUILD)/static.a
-	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(BUILD)/entry.o $(BUILD)/static.o $(BUILD)/static.a
-	$(OBJCOPY) $(EXPORTS:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
+$(LIBRARY): $(BUILD)/core.a src/capi/entry.c src/capi/say.h
+	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
+
+# The same for programs that are linked with a static libbpf: of one object for each of
+# the two, which shows no more than its own functions; see src/capi/static.c.
+$(BUILD)/libksyscall.a: $(BUILD)/core.a $(BUILD)/ext.a $(wildcard src/capi/*.c src/capi/*.h)
+	$(foreach file,entry ext static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
+	$(call WHOLE,entry,core.a,$(EXPORTS:%=__wrap_%))
+	$(call WHOLE,ext,ext.a,$(EXT_EXPORTS))
 	rm -f $@
-	$(AR) rcsD $@ $(BUILD)/whole.o $(BUILD)/plain.o $(BUILD)/unwrapped.o
+	$(AR) rcsD $@ $(foreach file,entry-whole ext-whole plain unwrapped,$(BUILD)/$(file).o)
+
+# One object of $(1).o, Rust's archive $(2) and static.o; only $(3) are seen from without.
+define WHOLE
+$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/$(2) $(BUILD)/static-$(2)
+$(CC) -r -nostdlib -o $(BUILD)/$(1)-whole.o $(BUILD)/$(1).o $(BUILD)/static.o $(BUILD)/static-$(2)
+$(OBJCOPY) $(3:%=--keep-global-symbol=%) $(BUILD)/$(1)-whole.o
+endef
 
 .PHONY: help
 help:
@@ -72,7 +96,7 @@ help:
 
 .PHONY: header
 header: ## make include/ksyscall.h anew
-	$(CARGO) build --locked --features capi
+	$(CARGO) build --locked --features ext
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
 .PHONY: install
@@ -81,6 +105,9 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
+	install -m 755 $(EXTENSION) $(DESTDIR)$(LIBDIR)
+	ln -sf libksyscall-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so.$(MAJOR)
+	ln -sf libksyscall-ext.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so
 	install -m 644 $(BUILD)/libksyscall.a $(DESTDIR)$(LIBDIR)
 	for name in libksyscall libksyscall-static; do \
 		file=$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
@@ -89,12 +116,15 @@ install: all ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR
 		chmod 644 $$file || exit 1; \
 	done
 	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 man/bpf_program__attach_ksyscall.3 $(DESTDIR)$(MANDIR)/man3
+	install -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
+	for name in $(filter-out ksyscall_links__attach,$(EXT_EXPORTS)); do \
+		ln -sf ksyscall_links__attach.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
+	done
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(DESTDIR)$(MANDIR)/man3/bpf_program__attach_ksyscall.3
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall-ext.so libksyscall-ext.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(EXT_EXPORTS:%=$(DESTDIR)$(MANDIR)/man3/%.3)
 
 .PHONY: demo
 demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
@@ -152,6 +182,7 @@ lint: ## check the form of the code
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps
 	shellcheck $(SCRIPTS)
 	build/lint/bin/ruff check testing tools

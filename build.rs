@@ -39,15 +39,15 @@ fn table() {
 #[cfg(feature = "capi")]
 fn header() {
     let (root, out) = (path("CARGO_MANIFEST_DIR"), path("OUT_DIR"));
-    for source in ["cbindgen.toml", "src/capi/header.rs", "src/capi/opts.rs"] {
+    let sources = ["src/capi/header.rs", "src/capi/opts.rs", "src/capi/links_opts.rs"];
+    for source in ["cbindgen.toml"].iter().chain(&sources) {
         println!("cargo::rerun-if-changed={source}");
     }
-    cbindgen::Builder::new()
-        .with_config(
-            cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml"),
-        )
-        .with_src(root.join("src/capi/header.rs"))
-        .with_src(root.join("src/capi/opts.rs"))
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
+    let builder = cbindgen::Builder::new().with_config(config);
+    sources
+        .iter()
+        .fold(builder, |builder, source| builder.with_src(root.join(source)))
         .generate()
         .expect("the header")
         .write_to_file(out.join("ksyscall.h"));

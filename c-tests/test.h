@@ -220,7 +220,8 @@ static inline bool is_ours(void *function)
 #else
 static inline bool is_ours(void *function)
 {
-	return strstr(file_of(function), "/libksyscall.so.1") != NULL;
+	const char *file = file_of(function);
+	return strstr(file, "/libksyscall.so.1") || strstr(file, "/libksyscall-ext.so.1");
 }
 #endif
 

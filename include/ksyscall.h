@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libksyscall: bpf_program__attach_ksyscall() as libbpf declares it.
+ * libksyscall: bpf_program__attach_ksyscall() as libbpf declares it, and functions of its own.
  *
  * Use it alone, or before or after <bpf/libbpf.h> of any version. A copy of
  * libbpf.h under another name must be included before this.
@@ -46,6 +46,54 @@ struct bpf_ksyscall_opts {
 };
 #endif
 
+/**
+ * How to attach to many system calls. Zero-initialise it and set `sz` to its size, or use
+ * libbpf's `LIBBPF_OPTS`.
+ */
+struct ksyscall_links_opts {
+    /**
+     * Size of this struct, for forward and backward compatibility.
+     */
+    size_t sz;
+    /**
+     * What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
+     */
+    const __u64 *cookies;
+    /**
+     * Where it is put for each name whether that is attached to: 0 or an errno; or NULL.
+     */
+    int *results;
+    /**
+     * Called after each name with how many are done with. If it returns another number than
+     * 0, no more are attached to, and those that were are detached. It must return.
+     */
+    int (*progress)(void *ctx, size_t done, size_t n);
+    /**
+     * The first argument of `progress`.
+     */
+    void *ctx;
+    /**
+     * By how many threads to detach again what was attached, if not to all: 1 to 64, or 0
+     * for 8.
+     */
+    unsigned int threads;
+    /**
+     * How many calls may be inside at once whose returns are seen; needs `retprobe` and
+     * tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
+     * as many as there are CPUs. Not for kprobe.multi.
+     */
+    unsigned int max_active;
+    /**
+     * Run at the calls' return instead of their entry.
+     */
+    bool retprobe;
+    /**
+     * Whether a name that cannot be attached to does not fail the others.
+     */
+    bool best_effort;
+    size_t :0;
+};
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -81,6 +129,69 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
                                                      const char *syscall_name,
                                                      const struct bpf_ksyscall_opts *opts);
 
+/**
+ * Attaches one BPF program to many system calls; in libksyscall-ext.
+ *
+ * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
+ * attached by one link, which is `links[0]`; any other by one for each call, in the
+ * order of the names. The other places are NULL. A function that serves several of the
+ * calls is attached to once.
+ *
+ * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
+ * @param names the calls' names
+ * @param n how many there are
+ * @param links room for as many links
+ * @param opts cookies, results, return probes, progress; or NULL
+ * @return to how many names the program is attached; or a negative errno, which is in
+ * errno too, and nothing is attached:
+ *  - as bpf_program__attach_ksyscall() says, of the first name that fails, unless
+ *    `best_effort` is set;
+ *  - EEXIST: two names with different cookies have the same function;
+ *  - EMFILE: it takes more file descriptors than the process may open;
+ *  - ECANCELED: `progress` has ended it.
+ */
+extern int ksyscall_links__attach(const struct bpf_program *prog,
+                                  const char *const *names,
+                                  size_t n,
+                                  struct bpf_link **links,
+                                  const struct ksyscall_links_opts *opts);
+
+/**
+ * Destroys links, of this library or of libbpf, as bpf_link__destroy() does, by eight
+ * threads at once: the kernel waits for each until no CPU runs its program any more. In
+ * libksyscall-ext.
+ *
+ * @param links the links; a place may be NULL, and each is afterwards
+ * @param n how many there are
+ * @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
+ * in errno too; all are destroyed in any case
+ */
+extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
+
+/**
+ * How many entries or returns of the call the kernel missed since the program was
+ * attached; in libksyscall-ext. A return is missed when too many calls are inside at
+ * once, see `max_active`.
+ *
+ * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+ * kprobe.multi
+ * @param missed where the number is put
+ * @return 0, or a negative errno, which is in errno too:
+ *  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
+ *    before of one with `max_active`;
+ *  - EINVAL: an argument is NULL.
+ */
+extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
+
+/**
+ * The name of a system call of this architecture, in alphabetical order. In
+ * libksyscall-ext.
+ *
+ * @param index its number, from 0
+ * @return a string that is never freed; NULL after the last
+ */
+extern const char *ksyscall__name(size_t index);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -90,3 +201,4 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
 #ifndef bpf_ksyscall_opts__last_field
 #define bpf_ksyscall_opts__last_field retprobe
 #endif
+#define ksyscall_links_opts__last_field best_effort

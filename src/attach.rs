@@ -47,7 +47,7 @@ impl Options {
     }
 
     #[cfg(feature = "more")]
-    fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
         /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
         const MOST: u32 = 4096;
         match self.max_active {

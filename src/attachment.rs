@@ -2,7 +2,7 @@
 
 use crate::kernel::tracefs::Entry;
 use crate::refusal::Refusal;
-#[cfg(feature = "more")]
+#[cfg(feature = "std")]
 use crate::sys;
 use crate::sys::Fd;
 
@@ -17,7 +17,7 @@ pub(crate) struct Attachment {
 
 impl Attachment {
     /// How often the kernel missed the function's entry or return, if it says so.
-    #[cfg(feature = "more")]
+    #[cfg(feature = "std")]
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
@@ -72,8 +72,9 @@ mod tests {
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // It is no descriptor of a link.
         assert_eq!(ask(&[]), None);
-        // Others have another number there: a kprobe.multi link, a perf event's of a uprobe.
-        assert_eq!(ask(&[8, 9, 0, 0, 0, 0, 990]), None);
+        // A kprobe.multi link has it elsewhere; others, a perf event's of a uprobe too, have none.
+        assert_eq!(ask(&[8, 9, 0, 300, 990, 0, 1]), Some(990));
+        assert_eq!(ask(&[12, 9, 0, 0, 990, 0, 990]), None);
         assert_eq!(ask(&[LINK, 9, 1, 0, 0, 0, 990]), None);
     }
 

@@ -37,6 +37,12 @@ impl Attachments {
         &self.list
     }
 
+    /// Takes them out in order, so that they are not closed together.
+    #[cfg(feature = "ext")]
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
+        core::mem::take(&mut self.list).into_iter()
+    }
+
     /// Ends all, and says of which by their number what failed. They have ended in any case.
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Refusal) + Sync)) {
         let list = core::mem::take(&mut self.list);

@@ -35,10 +35,10 @@ use crate::{Error, Symbol, SyscallName};
 /// and a fraction of a second. Any other is attached by a perf event for each call, one
 /// after the other, which takes the kernel some 10 to 100 ms each, and a descriptor each.
 ///
-/// The functions are looked up in /proc/kallsyms first, so that a call that the kernel
-/// does not have fails before anything is attached; not for up to 32 perf events, which
-/// take less time than that. A function that serves several calls of the list is attached
-/// to once.
+/// Of a kprobe.multi link the functions are known before: those of a kernel that has all of
+/// the calls are tried, and if it has not, what it has is looked up in /proc/kallsyms, which
+/// takes longer than the link itself. A function that serves several calls of the list is
+/// attached to once.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
@@ -53,7 +53,11 @@ impl Batch {
     /// # Errors
     /// [`Error::InvalidName`] for the first that is none.
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
-        let call = |name: N| Ok(Call { name: SyscallName::new(name.as_ref())?, cookie: 0 });
+        let call = |name: N| {
+            let name = name.as_ref();
+            let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
+            Ok(Call { name, cookie: 0 })
+        };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
 

@@ -16,7 +16,12 @@ use crate::resolve::{Symbol, SyscallName};
 #[non_exhaustive]
 pub enum Error {
     /// The name has not the form of a system call's: see [`SyscallName`].
-    InvalidName,
+    #[non_exhaustive]
+    InvalidName {
+        /// What was given as one; empty from [`SyscallName`]'s own functions, which are
+        /// `const`.
+        name: String,
+    },
 
     /// The running kernel has no function that serves the call: it does not
     /// implement it, this architecture does not have it, or it is no syscall.
@@ -147,6 +152,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, and which name it is, if it is not known.
+    pub(crate) fn of_name(mut self, name: &str) -> Self {
+        if let Error::InvalidName { name: unknown } = &mut self {
+            name.clone_into(unknown);
+        }
+        self
+    }
+
     /// The errno of the failure: positive, never 0, from errno(3).
     pub fn errno(&self) -> i32 {
         self.refusal().0.errno().0
@@ -157,7 +170,7 @@ impl Error {
         let Place { name, symbol, retprobe, .. } = *place;
         let errno = refusal.errno().0;
         match refusal {
-            Refusal::InvalidName => Error::InvalidName,
+            Refusal::InvalidName => Error::InvalidName { name: name.as_str().to_owned() },
             Refusal::NotFound => Error::NotFound { name, tried: place.tried.as_slice().to_vec() },
             Refusal::Probe(_) | Refusal::Event(_) => Error::PerfEvent { symbol, retprobe, errno },
             Refusal::NoReturnProbe => Error::NoReturnProbe { symbol },
@@ -192,7 +205,7 @@ impl Error {
             place.symbol = *symbol;
         }
         let refusal = match *self {
-            Error::InvalidName => Refusal::InvalidName,
+            Error::InvalidName { .. } => Refusal::InvalidName,
             Error::NotFound { name, ref tried } => {
                 place.name = name;
                 tried.iter().for_each(|symbol| _ = place.tried.add(symbol));
@@ -228,7 +241,13 @@ struct Text<'a>(&'a Error);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (refusal, place) = self.0.refusal();
-        let mut result = Ok(());
+        let mut result = match self.0 {
+            // Shown as a name is that C gives, in one line.
+            Error::InvalidName { name } if !name.is_empty() => {
+                write!(f, "'{}': ", name.escape_debug())
+            }
+            _ => Ok(()),
+        };
         message::say(refusal, &place, &mut |part| {
             let part = String::from_utf8_lossy(part);
             result = result.and_then(|()| f.write_str(&part));

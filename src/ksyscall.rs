@@ -33,7 +33,8 @@ impl Ksyscall {
     /// [`Error::InvalidName`]. Whether there is such a call shows in
     /// [`Ksyscall::attach`].
     pub fn new(name: &str) -> Result<Self, Error> {
-        Ok(Self { name: SyscallName::new(name)?, options: Options::default() })
+        let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
+        Ok(Self { name, options: Options::default() })
     }
 
     /// Whether the program runs at the call's return instead of its entry.

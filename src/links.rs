@@ -4,6 +4,7 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Mutex;
 
+use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::refusal::Place;
 use crate::{Error, Symbol, SyscallName};
@@ -42,6 +43,12 @@ impl Links {
     /// the program was loaded for kprobe.multi.
     pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
+    }
+
+    /// How many entries or returns the kernel missed, as [`Link::missed`](crate::Link::missed)
+    /// says, of all together. None if it does not say so of each.
+    pub fn missed(&self) -> Option<u64> {
+        self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }
 
     /// Detaches the program, like dropping, and says what failed.

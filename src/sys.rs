@@ -30,6 +30,8 @@ pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
 pub(crate) use fd::Fd;
 #[cfg(feature = "more")]
 pub(crate) use fd::{can_open, descriptor_limit};
+#[cfg(feature = "more")]
+pub(crate) use file::read;
 pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
@@ -39,6 +41,8 @@ pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
 #[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
+#[cfg(feature = "ext")]
+pub(crate) use thread::in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done
 /// nothing.

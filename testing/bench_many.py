@@ -48,6 +48,9 @@ def commands():
 
 def milliseconds(run, kernel, way, operation, names, threads=None):
     """The median, or None if the kernel does not have that way."""
+    if operation == "both":
+        parts = [milliseconds(run, kernel, way, part, names, threads) for part in ("attach", "destroy")]
+        return None if None in parts else sum(parts)
     wanted = {"contestant": way, "operation": f"{operation}_many", "names": str(names)}
     if threads:
         wanted["threads"] = str(threads)
@@ -103,7 +106,8 @@ def page(run):
         *table_of_names(run, "attach"), "",
         "## Detaching", "", *table_of_names(run, "destroy"), "",
         f"{THREADS_WITH} perf events by so many threads, in brackets against one:", "",
-        *table_of_threads(run), ""])
+        *table_of_threads(run), "",
+        "## Both together", "", *table_of_names(run, "both"), ""])
 
 
 def draw(run, path):

@@ -17,26 +17,39 @@ from testing.packages import Unavailable, say
 from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "demo"
-# The four runs, one column of the table each, in the folder of the programs.
-RUN = """#!/bin/sh
+# Calls that every kernel has, for libbpf to attach to one after the other.
+LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk execve clone wait4 kill getpid getuid"
+        " chdir fsync")
+# The four runs, one column of the table each, and what else there is to show, in the
+# folder of the programs.
+RUN = f"""#!/bin/sh
 uname -r
 cd "$(dirname "$0")" || exit 1
 echo "= libbpf" && ./demo demo.bpf.o &&
     echo "= preloaded" && LD_PRELOAD=$PWD/libksyscall.so.1 ./demo demo.bpf.o &&
     echo "= linked" && LD_LIBRARY_PATH=. ./demo-linked demo.bpf.o &&
-    echo "= rust" && ./demo-rust demo.bpf.o
+    echo "= rust" && ./demo-rust demo.bpf.o &&
+    echo "= returns" && ./demo-returns &&
+    echo "= max_active" && KSYSCALL_MAX_ACTIVE=200 LD_PRELOAD=$PWD/libksyscall-ext.so.1 ./demo-returns &&
+    echo "= loop" && ./demo-loop {LOOP} &&
+    echo "= all" && LD_LIBRARY_PATH=. ./all true
 """
 
 
 def programs():
-    say("building the BPF program, the C program twice and the Rust program")
+    say("building the BPF programs, the C programs and the Rust program")
     (OUT / "run").write_text(RUN)
-    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-lbpf", "-o", OUT / "demo")
-    return {"run": OUT / "run", "demo": OUT / "demo",
-            "demo.bpf.o": build.bpf("examples/demo.bpf.c", OUT / "demo.bpf.o", "-target", "bpf"),
+    plain = ["demo", "demo-loop", "demo-returns"]
+    for name in plain:
+        build.run("cc", "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", f"examples/{name}.c", "-lbpf",
+                  "-o", OUT / name)
+    return {"run": OUT / "run", **{name: OUT / name for name in plain},
+            **{f"{name}.bpf.o": build.bpf(f"examples/{name}.bpf.c", OUT / f"{name}.bpf.o", "-target", "bpf")
+               for name in ("demo", "count")},
             "demo-linked": build.linked("examples/demo.c", OUT / "demo-linked"),
+            "all": build.linked("examples/all.c", OUT / "all"),
             "demo-rust": build.rust_example("demo", "--release"),
-            "libksyscall.so.1": build.library() / "libksyscall.so.1"}
+            **{name: build.library() / name for name in ("libksyscall.so.1", "libksyscall-ext.so.1")}}
 
 
 def native(files):
@@ -71,6 +84,8 @@ def table(said):
             runs[line[2:]] = rows = {}
         elif len(cells := line.split("\t")) == 3:
             rows[cells[0]] = cells[1:]
+        else:
+            rows["said"] = line
     form = "{:<11}| {:<25} {:<7}| {:<27} {:<7}| {:<7}| {}"
     yield f"\nLinux {kernel}, {os.uname().machine}: each call was made three times\n"
     yield form.format("", "libbpf alone", "", "libksyscall preloaded", "", "linked", "Rust")
@@ -78,6 +93,13 @@ def table(said):
     for call in runs["libbpf"]:
         yield form.format(call, *runs["libbpf"][call], *runs["preloaded"][call], runs["linked"][call][1],
                           runs["rust"][call][1])
+    yield "\nReturns of 200 calls in progress that a return probe sees\n"
+    yield f"libbpf alone                       {runs['returns']['said']}"
+    yield f"libksyscall, KSYSCALL_MAX_ACTIVE   {runs['max_active']['said']}"
+    yield "\nMany calls\n"
+    for run, title in (("loop", "libbpf, one after the other"), ("all", "libksyscall, all together")):
+        calls, times = runs[run]["said"].split("\t")
+        yield f"{title:<29}{calls:>4} calls {times}"
 
 
 def main():

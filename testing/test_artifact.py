@@ -13,14 +13,21 @@ from testing import build, packages
 from testing.build import ROOT, run
 from testing.targets import SUITES
 
-PAGE = "man/bpf_program__attach_ksyscall.3"
+PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
 EXPORTS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
+# Of the second library, whose functions libbpf does not have.
+EXT_EXPORTS = ["ksyscall__name", "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__destroy"]
 
 
 @pytest.fixture(scope="module")
 def library():
     build.library()
     return ROOT / "build/libksyscall.so.1"
+
+
+@pytest.fixture(scope="module")
+def extension(library):
+    return library.with_name("libksyscall-ext.so.1")
 
 
 def tags(dynamic, name):
@@ -33,7 +40,6 @@ def functions(file):
 
 # Of what readelf says of the library's dynamic section, and of its segments.
 PROMISES = {
-    "its SONAME": lambda dynamic, _: tags(dynamic, "SONAME") == ["libksyscall.so.1"],
     "it needs the C library alone": lambda dynamic, _: tags(dynamic, "NEEDED") == ["libc.so.6"],
     "it is bound at load time and never unloaded": lambda dynamic, _: re.search("NOW.*NODELETE", dynamic),
     "its stack is not executable": lambda _, segments: re.search(r"GNU_STACK.* RW +0x", segments),
@@ -46,15 +52,26 @@ PROMISES = {
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-def test_promise(promise, library):
-    dynamic, segments = run("readelf", "-dW", library), run("readelf", "-lW", library)
-    assert "SONAME" in dynamic
+@pytest.mark.parametrize("name", ["libksyscall.so.1", "libksyscall-ext.so.1"])
+def test_promise(name, promise, library):
+    file = library.with_name(name)
+    dynamic, segments = run("readelf", "-dW", file), run("readelf", "-lW", file)
+    assert tags(dynamic, "SONAME") == [name]
     assert "GNU_STACK" in segments
     assert PROMISES[promise](dynamic, segments), dynamic + segments
 
 
 def test_exports_the_function_and_what_leads_to_it_and_nothing_else(library):
     assert sorted(name.partition("@")[0] for name in functions(library)) == EXPORTS
+
+
+def test_the_extension_exports_its_functions_in_a_version_node_of_its_own(extension):
+    own = [name for name in functions(extension) if name.endswith("@@KSYSCALL_1.0")]
+    assert sorted(own) == [f"{name}@@KSYSCALL_1.0" for name in EXT_EXPORTS]
+
+
+def test_the_extension_can_be_preloaded_in_place_of_the_drop_in(library, extension):
+    assert set(functions(library)) == {name for name in functions(extension) if "@@KSYSCALL_" not in name}
 
 
 def test_its_own_calls_are_bound_to_itself(library):
@@ -144,8 +161,10 @@ def pkg_config(root):
 
 
 @pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
+                                  "here/libksyscall-ext.so", "here/libksyscall-ext.so.1",
                                   "include/ksyscall.h", "include/ksyscall.bpf.h",
-                                  "share/man/man3/bpf_program__attach_ksyscall.3"])
+                                  "share/man/man3/bpf_program__attach_ksyscall.3",
+                                  *(f"share/man/man3/{name}.3" for name in EXT_EXPORTS)])
 def test_installs(root, file):
     assert (root / "opt" / file).exists()
 
@@ -167,11 +186,29 @@ def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg
     run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
 
 
+@pytest.mark.parametrize("function, needed", [("bpf_program__attach_ksyscall(0, \"openat\", 0) != 0", []),
+                                              ("!ksyscall__name(0)", ["libksyscall-ext.so.1"])])
+def test_a_program_needs_the_extension_only_if_it_uses_it(function, needed, root, pkg_config, tmp_path):
+    (tmp_path / "use.c").write_text(f"#include <ksyscall.h>\nint main(void) {{ return {function}; }}\n")
+    run("cc", "-Wall", "-Wextra", "-Werror", "-Wl,--no-as-needed", tmp_path / "use.c", "-o", tmp_path / "use",
+        *pkg_config("--cflags", "--libs", "libksyscall").split())
+    assert tags(run("readelf", "-dW", tmp_path / "use"), "NEEDED") == ["libksyscall.so.1", *needed, "libc.so.6"]
+    run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
+
+
 # Linked with a static libbpf: what the program itself calls, and what a skeleton does.
 STATIC = {
     "explicit": """#include <bpf/libbpf.h>
 #include <ksyscall.h>
 int main(void) { return bpf_program__attach_ksyscall(bpf_object__next_program(0, 0), "openat", 0) != 0; }
+""",
+    "batch": """#include <bpf/libbpf.h>
+#include <ksyscall.h>
+int main(void)
+{
+	struct bpf_link *link;
+	return ksyscall_links__attach(0, 0, 0, &link, 0) || ksyscall_links__destroy(&link, 1);
+}
 """,
     "section": """#include <bpf/libbpf.h>
 int main(void) { return bpf_object__attach_skeleton(0) || bpf_program__attach(bpf_object__next_program(0, 0)); }
@@ -197,7 +234,8 @@ def test_a_program_with_a_static_libbpf_reaches_the_library(program, kind, link_
     if kind and not build.static_libelf_links():
         pytest.skip("this system's libelf.a is not whole, so that nothing with libbpf.a can be linked with -static")
     linked = link_static(program, *pkg_config("--libs", "libksyscall-static").split(), *kind)
-    assert " T __wrap_bpf_program__attach_ksyscall\n" in run("nm", linked)
+    reached = "ksyscall_links__attach" if program == "batch" else "__wrap_bpf_program__attach_ksyscall"
+    assert f" T {reached}\n" in run("nm", linked)
 
 
 @pytest.mark.parametrize("program, error", [
@@ -210,7 +248,7 @@ def test_without_wrap_it_does_not_link(program, error, link_static, root):
 
 def test_the_static_library_shows_no_other_names(library):
     names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
-    assert sorted(set(names)) == EXPORTS
+    assert sorted(set(names)) == sorted(EXPORTS + EXT_EXPORTS)
 
 
 def test_the_pc_files_say_where_a_system_with_lib64_has_it(tmp_path):
@@ -357,26 +395,32 @@ def test_bpf_header_refuses_an_unknown_architecture(tmp_path):
 
 # --- The man page: its form, its example, and that it has each errno of the header --
 
-def test_mandoc_finds_no_fault_with_the_man_page():
-    run("mandoc", "-T", "lint", "-W", "warning", PAGE)
+@pytest.mark.parametrize("page", PAGES)
+def test_mandoc_finds_no_fault_with_the_man_page(page):
+    run("mandoc", "-T", "lint", "-W", "warning", page)
 
 
-def test_groff_finds_no_fault_with_the_man_page():
+@pytest.mark.parametrize("page", PAGES)
+def test_groff_finds_no_fault_with_the_man_page(page):
     # A function's arguments do not break, so that a line of them cannot be filled.
-    done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", PAGE], cwd=ROOT,
+    done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_the_man_pages_example_builds(library, tmp_path):
-    examples = re.search(r"^\.Sh EXAMPLES$(.*?)^\.Sh", (ROOT / PAGE).read_text(), re.M | re.S)[1]
+@pytest.mark.parametrize("page", PAGES)
+def test_the_man_pages_example_builds(page, library, tmp_path):
+    examples = re.search(r"^\.Sh EXAMPLES$(.*?)^\.Sh", (ROOT / page).read_text(), re.M | re.S)[1]
     (tmp_path / "example.c").write_text(re.search(r"^\.Bd.*?\n(.*?)^\.Ed", examples, re.M | re.S)[1])
     run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Iinclude", tmp_path / "example.c",
-        "-o", tmp_path / "example", f"-L{library.parent}", "-lksyscall", "-lbpf")
+        "-o", tmp_path / "example", f"-L{library.parent}", "-lksyscall", "-lksyscall-ext", "-lbpf")
 
 
-def test_the_man_page_has_the_errors_of_the_header():
-    errors = set(re.findall(r"\bE[A-Z]{3,}\b", (ROOT / "include/ksyscall.h").read_text()))
-    assert errors
-    listed = re.findall(r"^\.It Bq Er (.*)", (ROOT / PAGE).read_text(), re.M)
-    assert errors <= set(" ".join(listed).split())
+def test_the_man_pages_have_the_errors_of_the_header():
+    """Those of each function are on its own page."""
+    for page in PAGES:
+        declared = re.split(rf"^extern .*{Path(page).stem}\(", (ROOT / "include/ksyscall.h").read_text(), flags=re.M)
+        errors = set(re.findall(r"\bE[A-Z]{3,}\b", declared[0].rpartition("/**")[2]))
+        assert errors
+        listed = re.findall(r"^\.It Bq Er (.*)", (ROOT / page).read_text(), re.M)
+        assert errors <= set(" ".join(listed).split())

@@ -11,6 +11,8 @@ from testing.targets import KERNELS, LIBBPFS
 # What is run, too, with a library whose C files clang has compiled.
 BY_CLANG = "print", "sections", "skeleton", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
+# What is run, too, with libksyscall-ext preloaded in the drop-in's place.
+BY_EXTENSION = "attach", "links", "print", "sections", "skeleton", "warnings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Program(Job):
         tree = build.c_tests(self.suite, tuple(sorted(wanted)))
         for path in (self.program, "lib"):
             machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
-        machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
+        for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
+            machine.put(build.library() / library, f"/t/{library}")
         if CLANGS in self.command:
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
@@ -36,13 +39,19 @@ def programs(is_alone):
             # With the last alone: some programs take minutes on each kernel.
             for program in build.c_programs(suite, suite == LIBBPFS[-1]):
                 is_preloaded = program.startswith("preloaded/")
-                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else "LD_PRELOAD=/t/libksyscall.so.1 " * is_preloaded
-                if is_preloaded or not is_alone:
+                is_ours = program == "preloaded/environment"
+                library = "/t/libksyscall-ext.so.1" if is_ours else "/t/libksyscall.so.1"
+                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={library} " * is_preloaded
+                if not is_alone or (is_preloaded and not is_ours):
                     yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
                                   limit=900, suite=suite, program=program)
-    for program in () if is_alone or os.environ.get("LIBRARY") else BY_CLANG:
-        yield Program(f"{suite}-clang-{program}", kernel, f"LD_PRELOAD={CLANGS} exec /t/{suite}/preloaded/{program}",
-                      suite=suite, program=f"preloaded/{program}")
+    if is_alone or os.environ.get("LIBRARY"):
+        return
+    for how, library, names in (("clang", CLANGS, BY_CLANG), ("ext", "/t/libksyscall-ext.so.1", BY_EXTENSION)):
+        for program in names:
+            command = f"LD_PRELOAD={library} exec /t/{suite}/preloaded/{program}"
+            yield Program(f"{suite}-{how}-{program}", kernel, command,
+                          suite=suite, program=f"preloaded/{program}")
 
 
 def pytest_generate_tests(metafunc):

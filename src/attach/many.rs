@@ -1,26 +1,25 @@
 //! The way of many calls: the program is attached to all by one kprobe.multi link, if it
-//! was loaded for that, or else to one after the other by perf events. The functions that
-//! serve them are looked up before in the kernel's list of symbols, but for a few perf
-//! events.
+//! was loaded for that, or else to one after the other by perf events.
+//!
+//! The functions of a kprobe.multi link must all be known. First those are tried that a
+//! kernel has in which nothing is missing; only if it has not all of them they are looked
+//! up in its list of symbols, which takes longer than all the rest.
 
 use alloc::vec::Vec;
 use core::ffi::c_int;
 
 use errno::Errno;
 
-use super::{Options, is_right, multi_link, perf_link, probe};
+use super::{Options, is_right, multi_link, perf_link};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::kernel::LEARNT;
 use crate::kernel::symbols::Symbols;
 use crate::refusal::{Place, Refusal};
+use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
 use crate::sys::{self, KprobeMulti};
-
-/// How many perf events are opened in less time than reading the list takes
-/// (docs/performance-many.md).
-const FEW: usize = 32;
 
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +31,11 @@ pub(crate) struct Call {
 /// What is to be done for a call, or was.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
-    /// To attach to the function that serves it.
+    /// The function that serves it is attached to, or will be by the kprobe.multi link.
     Function(Symbol),
     /// Nothing: an earlier call of that number has the same function.
     SameAs(usize),
-    /// To search for the function when its turn comes, without a list of symbols.
+    /// To search for the function by perf events, when its turn comes.
     Search,
     /// Nothing: it cannot be attached to.
     Refused(Refusal),
@@ -50,20 +49,17 @@ pub(crate) struct Many {
     calls: Vec<Call>,
     plans: Vec<Plan>,
     symbols: Option<Symbols>,
-    kind: Option<KprobeMulti>,
     attachments: Attachments,
     /// How many calls are done with.
     done: usize,
 }
 
 impl Many {
-    /// Looks up the functions, if there is a list, and sees to it that they can be attached to.
-    ///
-    /// A program for kprobe.multi is attached now; for any other, [`Many::next`] does it.
+    /// Attaches a program for kprobe.multi; for any other, [`Many::next`] does it.
     ///
     /// # Errors
-    /// If none can be attached to; and unless `best_effort`, if one of the functions cannot
-    /// be found.
+    /// If none can be attached to; and of a program for kprobe.multi unless `best_effort`,
+    /// if one cannot.
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,
@@ -76,26 +72,28 @@ impl Many {
         if kind.is_some() && options.max_active != 0 {
             return Err(Refusal::MaxActive);
         }
-        let symbols = match kind {
-            Some(_) => Some(Symbols::read().map_err(Refusal::KernelSymbols)?),
-            None if calls.len() > FEW => Symbols::read().ok(),
-            None => None,
-        };
         let attachments = Attachments::with_room(calls.len()).ok_or(Refusal::NoMemory)?;
         let mut plans = Vec::new();
         plans.try_reserve_exact(calls.len()).map_err(|_| Refusal::NoMemory)?;
         let mut many =
-            Self { program_fd, options, calls, plans, symbols, kind, attachments, done: 0 };
-        for index in 0..many.calls.len() {
-            let plan = many.plan(index, &mut many.place(index));
-            many.plans.push(plan);
-        }
-        if !best_effort {
-            many.none_is_refused(place)?;
-        }
+            Self { program_fd, options, calls, plans, symbols: None, attachments, done: 0 };
         match kind {
-            Some(kind) => many.attach_multi(kind, best_effort, place)?,
-            None => many.has_descriptors()?,
+            Some(kind) if many.attach_guessed(kind)? => {}
+            Some(kind) => {
+                many.symbols = Some(Symbols::read().map_err(Refusal::KernelSymbols)?);
+                many.plans.clear();
+                for index in 0..many.calls.len() {
+                    many.plans.push(many.plan(index));
+                }
+                if !best_effort {
+                    many.none_is_refused(place)?;
+                }
+                many.attach_multi(kind, best_effort, place)?;
+            }
+            None => {
+                many.plans.resize(many.calls.len(), Plan::Search);
+                many.has_descriptors()?;
+            }
         }
         Ok(many)
     }
@@ -106,20 +104,41 @@ impl Many {
         Place::of(name, self.options.retprobe)
     }
 
-    fn plan(&self, index: usize, place: &mut Place) -> Plan {
-        match self.find(place) {
-            Ok(true) => self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol)),
-            Ok(false) => Plan::Search,
+    /// Makes one link on the functions that a kernel has in which nothing is missing. False
+    /// if this kernel is none, and nothing is attached then.
+    fn attach_guessed(&mut self, kind: KprobeMulti) -> Result<bool, Refusal> {
+        // Of a guess nothing is learnt.
+        let learnt = LEARNT.conventions.copy();
+        for index in 0..self.calls.len() {
+            let mut place = self.place(index);
+            let row = table::row(&place.name);
+            let first = search(&row, &learnt, &mut place, |_, doubt| match doubt {
+                Doubt::None => Ok(Some(())),
+                _ => Err(Refusal::NotFound),
+            });
+            match (first, self.same_as(index, &place.symbol)) {
+                (Ok(()), None) => self.plans.push(Plan::Function(place.symbol)),
+                (Ok(()), Some(plan @ Plan::SameAs(_))) => self.plans.push(plan),
+                _ => return Ok(false),
+            }
+        }
+        Ok(self.link_functions(kind)?.is_ok())
+    }
+
+    fn plan(&self, index: usize) -> Plan {
+        let mut place = self.place(index);
+        match self.find(&mut place) {
+            Ok(()) => self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol)),
             Err(refusal) => Plan::Refused(refusal),
         }
     }
 
-    /// Finds the function of the call; false if there is no list to find it in.
-    fn find(&self, place: &mut Place) -> Result<bool, Refusal> {
-        let Some(symbols) = &self.symbols else { return Ok(false) };
+    /// Finds the function of the call in the list of symbols.
+    fn find(&self, place: &mut Place) -> Result<(), Refusal> {
         let row = table::row(&place.name);
         search(&row, &LEARNT.conventions, place, |symbol, doubt| {
-            Ok((symbols.contains(symbol) && !is_right(doubt, symbol, &row)?).then_some(true))
+            let is_there = self.symbols.as_ref().is_some_and(|symbols| symbols.contains(symbol));
+            Ok((is_there && !is_right(doubt, symbol, &row)?).then_some(()))
         })
     }
 
@@ -150,8 +169,7 @@ impl Many {
     /// Whether there are as many descriptors as perf events and links will take: a link's
     /// for each call, and an event's for a moment.
     fn has_descriptors(&self) -> Result<(), Refusal> {
-        let takes_one = |plan: &&Plan| matches!(plan, Plan::Function(_) | Plan::Search);
-        let needed = self.plans.iter().filter(takes_one).count() + 1;
+        let needed = self.calls.len() + 1;
         let mut places = Vec::new();
         places.try_reserve_exact(needed).map_err(|_| Refusal::NoMemory)?;
         places.resize_with(needed, || None);
@@ -166,46 +184,37 @@ impl Many {
         best_effort: bool,
         place: &mut Place,
     ) -> Result<(), Refusal> {
+        match self.link_functions(kind)? {
+            Ok(()) => return Ok(()),
+            // One of them ftrace cannot trace (`ftrace_lookup_symbols()` of
+            // kernel/trace/ftrace.c). Which, the kernel does not say.
+            Err(Errno(libc::ESRCH)) => self.refuse_untraceable(),
+            Err(errno) => return Err(Refusal::MultiLink(errno)),
+        }
+        if !best_effort {
+            self.none_is_refused(place)?;
+        }
+        self.link_functions(kind)?.map_err(Refusal::MultiLink)
+    }
+
+    /// Makes one link on the functions that are planned, if there are any.
+    fn link_functions(&mut self, kind: KprobeMulti) -> Result<Result<(), Errno>, Refusal> {
         let no_memory = |_| Refusal::NoMemory;
         let (mut functions, mut cookies) = (Vec::new(), Vec::new());
         functions.try_reserve_exact(self.calls.len()).map_err(no_memory)?;
         cookies.try_reserve_exact(self.calls.len()).map_err(no_memory)?;
-        let mut is_tried = false;
-        loop {
-            functions.clear();
-            cookies.clear();
-            for (plan, call) in self.plans.iter().zip(&self.calls) {
-                if let Plan::Function(symbol) = plan {
-                    functions.push(*symbol);
-                    cookies.push(call.cookie);
-                }
-            }
-            if functions.is_empty() {
-                return Ok(());
-            }
-            match multi_link::attach(
-                self.program_fd,
-                kind,
-                self.options.retprobe,
-                &functions,
-                &cookies,
-            ) {
-                Ok(fd) => {
-                    self.attachments.push(Attachment { fd, entry: None });
-                    return Ok(());
-                }
-                // One of them ftrace cannot trace (`ftrace_lookup_symbols()` of
-                // kernel/trace/ftrace.c). Which, the kernel does not say.
-                Err(Errno(libc::ESRCH)) if !is_tried => {
-                    is_tried = true;
-                    self.refuse_untraceable();
-                    if !best_effort {
-                        self.none_is_refused(place)?;
-                    }
-                }
-                Err(errno) => return Err(Refusal::MultiLink(errno)),
+        for (plan, call) in self.plans.iter().zip(&self.calls) {
+            if let Plan::Function(symbol) = plan {
+                functions.push(*symbol);
+                cookies.push(call.cookie);
             }
         }
+        if functions.is_empty() {
+            return Ok(Ok(()));
+        }
+        let retprobe = self.options.retprobe;
+        let link = multi_link::attach(self.program_fd, kind, retprobe, &functions, &cookies);
+        Ok(link.map(|fd| self.attachments.push(Attachment { fd, entry: None })))
     }
 
     fn refuse_untraceable(&mut self) {
@@ -224,58 +233,48 @@ impl Many {
         let plan = *self.plans.get(index)?;
         self.done += 1;
         *place = self.place(index);
-        let result = match plan {
+        let same = match plan {
+            Plan::SameAs(earlier) => *self.plans.get(earlier)?,
+            plan => plan,
+        };
+        let result = match same {
+            Plan::Search => self.search_and_attach(index, place),
             Plan::Function(symbol) => {
                 place.symbol = symbol;
-                self.attach(index, &symbol)
+                Ok(())
             }
-            Plan::SameAs(earlier) => match self.plans.get(earlier) {
-                Some(Plan::Refused(refusal)) => Err(*refusal),
-                _ => Ok(()),
-            },
-            Plan::Search => self.search_and_attach(index, place),
-            Plan::Refused(refusal) => Err(refusal),
+            Plan::Refused(refusal) => {
+                // For the place alone.
+                let _ = self.find(place);
+                Err(refusal)
+            }
+            Plan::SameAs(_) => Ok(()),
         };
-        if matches!(plan, Plan::SameAs(_) | Plan::Refused(_)) {
-            // For the place alone.
-            let _ = self.find(place);
-        }
-        if let (Err(refusal), Some(plan)) = (&result, self.plans.get_mut(index)) {
-            *plan = Plan::Refused(*refusal);
-        }
         Some((index, result))
     }
 
-    fn attach(&mut self, index: usize, symbol: &Symbol) -> Result<(), Refusal> {
-        if self.kind.is_some() {
-            return Ok(());
-        }
-        let event = probe::probe_symbol(symbol, self.options.kind())?.ok_or(Refusal::NotFound)?;
-        self.attach_to(index, event)
-    }
-
+    /// Opens a perf event on the function of the call, and attaches the program to it.
     fn search_and_attach(&mut self, index: usize, place: &mut Place) -> Result<(), Refusal> {
         let target = super::probe_call(place, self.options)?;
         let plan = self.same_as(index, &place.symbol).unwrap_or(Plan::Function(place.symbol));
+        match plan {
+            Plan::Function(_) => {
+                let cookie = self.calls.get(index).map_or(0, |call| call.cookie);
+                let options = Options { cookie, ..self.options };
+                let (attachment, _) = perf_link::join(self.program_fd, target.event, options)?;
+                self.attachments.push(attachment);
+            }
+            Plan::Refused(refusal) => return Err(refusal),
+            _ => {}
+        }
         if let Some(place) = self.plans.get_mut(index) {
             *place = plan;
         }
-        match plan {
-            Plan::Function(_) => self.attach_to(index, target.event),
-            Plan::Refused(refusal) => Err(refusal),
-            _ => Ok(()),
-        }
-    }
-
-    fn attach_to(&mut self, index: usize, event: Attachment) -> Result<(), Refusal> {
-        let cookie = self.calls.get(index).map_or(0, |call| call.cookie);
-        let options = Options { cookie, ..self.options };
-        let (attachment, _) = perf_link::join(self.program_fd, event, options)?;
-        self.attachments.push(attachment);
         Ok(())
     }
 
     /// How many calls are not done with.
+    #[cfg(feature = "std")]
     pub(crate) fn left(&self) -> usize {
         self.calls.len() - self.done
     }
@@ -312,7 +311,7 @@ c03 T sys_close
     fn multi(names: &[&str]) -> Answer {
         match names {
             [] => refused(libc::EFAULT),
-            names if names.contains(&"sys_close") => refused(libc::ESRCH),
+            names if names.iter().any(|name| name.ends_with("sys_close")) => refused(libc::ESRCH),
             _ => Ok(20),
         }
     }
@@ -336,7 +335,7 @@ c03 T sys_close
             Ok(results)
         });
         let is_of_a_link =
-            |call: &String| ["multi s", "link"].iter().any(|it| call.starts_with(it));
+            |call: &String| ["multi s", "multi _", "link"].iter().any(|it| call.starts_with(it));
         (results, calls.into_iter().filter(is_of_a_link).collect())
     }
 
@@ -345,34 +344,51 @@ c03 T sys_close
         let kernel = || Kernel { files: FILES, multi, ..Kernel::new() };
         let (results, links) = attach(&["openat", "close"], true, kernel());
         assert_eq!(results, Ok(vec![None, Some(libc::EOPNOTSUPP)]));
-        assert_eq!(links, ["multi sys_openat sys_close", "multi sys_openat"]);
+        // The first is a guess.
+        assert_eq!(links[1..], ["multi sys_openat sys_close", "multi sys_openat"]);
         let (results, links) = attach(&["openat", "close"], false, kernel());
         assert_eq!(results, Err("NotTraceable sys_close".to_owned()));
-        assert_eq!(links.len(), 1);
+        assert_eq!(links.len(), 2);
         // The list does not say which: then it is the kernel's answer.
         let silent =
             |names: &[&str]| refused(if names.is_empty() { libc::EFAULT } else { libc::ESRCH });
         let (results, links) = attach(&["openat"], true, Kernel { multi: silent, ..kernel() });
         assert!(results.unwrap_err().starts_with("MultiLink"));
-        assert_eq!(links.len(), 2);
+        assert_eq!(links.len(), 3);
     }
 
     #[test]
-    fn perf_events_of_a_list_and_of_a_few_names_are_the_same() {
+    fn perf_events_are_opened_one_by_one_and_once_a_function() {
         let kprobe = |symbol: &str, _, _| {
             if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
         };
         let kernel = || Kernel { files: FILES, kprobe, link_create: |_| Ok(20), ..Kernel::new() };
-        let few = ["openat", "frobnicate", "sys_openat"];
-        let many = [&few[..], &["close"; FEW]].concat();
-        let expected = [None, Some(libc::ENOENT), None];
-        for names in [&few[..], &many] {
-            let (results, links) = attach(names, true, kernel());
-            assert_eq!(results.unwrap()[..3], expected);
-            assert_eq!(links.len(), if names.len() > FEW { 2 } else { 1 }, "once a function");
-        }
-        let (results, links) = attach(&many, false, kernel());
-        assert!(results.unwrap_err().starts_with("NotFound"));
-        assert!(links.is_empty(), "nothing was attached to before it was found out");
+        let names = ["openat", "frobnicate", "sys_openat", "close"];
+        let (results, links) = attach(&names, true, kernel());
+        assert_eq!(results.unwrap(), [None, Some(libc::ENOENT), None, None]);
+        assert_eq!(links.len(), 2, "once a function");
+    }
+
+    #[test]
+    fn functions_that_can_be_guessed_are_not_looked_up() {
+        // With or without wrappers, by what was learnt in other tests.
+        let has = |names: &[&str]| {
+            let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
+            let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
+            match names {
+                [] => refused(libc::EFAULT),
+                names if names.iter().all(is_there) => Ok(20),
+                _ => refused(libc::ESRCH),
+            }
+        };
+        // Without a list: were it read, that would fail.
+        let kernel = || Kernel { multi: has, ..Kernel::new() };
+        let (results, links) = attach(&["openat", "stat", "sys_openat"], false, kernel());
+        assert_eq!(results, Ok(vec![None; 3]));
+        let plain: Vec<_> = links.iter().map(|link| link.replace("__x64_", "")).collect();
+        assert_eq!(plain, ["multi sys_openat sys_newstat"]);
+        let (results, links) = attach(&["openat", "close"], false, kernel());
+        assert!(results.unwrap_err().starts_with("KernelSymbols"), "the list is read only now");
+        assert_eq!(links.len(), 1);
     }
 }

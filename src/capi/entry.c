@@ -8,11 +8,7 @@
  * libksyscall.a has them under the names by which the linker's --wrap calls them;
  * see static.c.
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <unistd.h>
+#include "say.h"
 
 #ifdef KSYSCALL_STATIC
 #define EXPORT(name) __wrap_##name
@@ -23,32 +19,11 @@
 /* Where the exported function was called from. */
 #define CALLER __builtin_return_address(0)
 
-struct bpf_link;
-struct bpf_program;
-
 struct bpf_ksyscall_opts {
 	size_t sz;
 	unsigned long long bpf_cookie;
 	bool retprobe;
 	size_t : 0;
-};
-
-/* libbpf_print_fn_t. */
-typedef int print_fn(int level, const char *format, va_list arguments);
-
-enum { LIBBPF_WARN };
-
-/* `Answer` of mod.rs. */
-struct answer {
-	struct bpf_link *link;
-	print_fn *print; /* before the call, what stands in for it meanwhile */
-	struct {
-		size_t length;
-		bool is_cut;
-		char bytes[1024];
-	} text;
-	bool again;
-	int error;
 };
 
 /* These are in Rust: in mod.rs, auto.rs and print.rs. */
@@ -58,7 +33,6 @@ const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
 bool ksyscall_is_automatic(const struct bpf_program *prog);
 void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name, const void *caller);
 print_fn *ksyscall_set_print(print_fn *print, print_fn *hold, const void *caller);
-print_fn *ksyscall_found_print(void);
 
 /* And these are exported. */
 struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
@@ -68,29 +42,6 @@ struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog);
 struct bpf_object_skeleton;
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton);
 print_fn *EXPORT(libbpf_set_print)(print_fn *print);
-
-/* libbpf's callback while the program's is out: see print.rs. */
-static int hold(int level, const char *format, va_list arguments)
-{
-	print_fn *print = ksyscall_found_print();
-	return print ? print(level, format, arguments) : 0;
-}
-
-static void warn(print_fn *print, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	print(LIBBPF_WARN, format, arguments);
-	va_end(arguments);
-}
-
-static void say(const struct answer *answer)
-{
-	if (answer->print)
-		warn(answer->print, "%s", answer->text.bytes);
-	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
-		return; /* There is nobody else to tell. */
-}
 
 struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
 						      const char *syscall_name,

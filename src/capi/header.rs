@@ -1,9 +1,18 @@
-//! What include/ksyscall.h declares, with `bpf_ksyscall_opts` of `opts.rs`: cbindgen
-//! reads these two files. The function itself is in `entry.c`.
+//! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
+//! cbindgen reads these files. The functions themselves are in `entry.c` and `ext.c`.
 
 use core::ffi::c_char;
+#[cfg(feature = "ext")]
+use core::ffi::c_int;
 
 use super::bpf_ksyscall_opts;
+#[cfg(feature = "ext")]
+use super::ksyscall_links_opts;
+
+/// The kernel's name of the type.
+#[cfg(feature = "ext")]
+#[allow(non_camel_case_types)]
+type __u64 = u64;
 
 /// A BPF program of libbpf's; see libbpf.h.
 #[allow(non_camel_case_types)]
@@ -50,4 +59,65 @@ unsafe extern "C" {
         syscall_name: *const c_char,
         opts: *const bpf_ksyscall_opts,
     ) -> *mut bpf_link;
+
+    /// Attaches one BPF program to many system calls; in libksyscall-ext.
+    ///
+    /// A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
+    /// attached by one link, which is `links[0]`; any other by one for each call, in the
+    /// order of the names. The other places are NULL. A function that serves several of the
+    /// calls is attached to once.
+    ///
+    /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
+    /// @param names the calls' names
+    /// @param n how many there are
+    /// @param links room for as many links
+    /// @param opts cookies, results, return probes, progress; or NULL
+    /// @return to how many names the program is attached; or a negative errno, which is in
+    /// errno too, and nothing is attached:
+    ///  - as bpf_program__attach_ksyscall() says, of the first name that fails, unless
+    ///    `best_effort` is set;
+    ///  - EEXIST: two names with different cookies have the same function;
+    ///  - EMFILE: it takes more file descriptors than the process may open;
+    ///  - ECANCELED: `progress` has ended it.
+    #[cfg(feature = "ext")]
+    pub fn ksyscall_links__attach(
+        prog: *const bpf_program,
+        names: *const *const c_char,
+        n: usize,
+        links: *mut *mut bpf_link,
+        opts: *const ksyscall_links_opts,
+    ) -> c_int;
+
+    /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does, by eight
+    /// threads at once: the kernel waits for each until no CPU runs its program any more. In
+    /// libksyscall-ext.
+    ///
+    /// @param links the links; a place may be NULL, and each is afterwards
+    /// @param n how many there are
+    /// @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
+    /// in errno too; all are destroyed in any case
+    #[cfg(feature = "ext")]
+    pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
+
+    /// How many entries or returns of the call the kernel missed since the program was
+    /// attached; in libksyscall-ext. A return is missed when too many calls are inside at
+    /// once, see `max_active`.
+    ///
+    /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+    /// kprobe.multi
+    /// @param missed where the number is put
+    /// @return 0, or a negative errno, which is in errno too:
+    ///  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
+    ///    before of one with `max_active`;
+    ///  - EINVAL: an argument is NULL.
+    #[cfg(feature = "ext")]
+    pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
+
+    /// The name of a system call of this architecture, in alphabetical order. In
+    /// libksyscall-ext.
+    ///
+    /// @param index its number, from 0
+    /// @return a string that is never freed; NULL after the last
+    #[cfg(feature = "ext")]
+    pub fn ksyscall__name(index: usize) -> *const c_char;
 }

@@ -143,7 +143,7 @@ impl Libbpf {
     }
 
     #[inline(never)]
-    fn address(&self, name: &CStr) -> *mut c_void {
+    pub(super) fn address(&self, name: &CStr) -> *mut c_void {
         // SAFETY: the handle is open, or RTLD_DEFAULT.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }

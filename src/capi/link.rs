@@ -20,11 +20,13 @@ use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
 use crate::sys::Fd;
 
+type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
+
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]
 struct Base {
     /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
-    detach: Option<unsafe extern "C" fn(*mut bpf_link) -> c_int>,
+    detach: Option<Detach>,
     /// Frees the object. Without one every release calls free() for it.
     dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
     /// Freed with free().
@@ -38,6 +40,65 @@ struct Object {
     base: Base,
     kept_event: Option<Fd>,
     entry: Option<Entry>,
+}
+
+impl Object {
+    fn of(Attachment { fd, entry }: Attachment, kept_event: Option<Fd>) -> Self {
+        let base = Base {
+            detach: Some(detach),
+            dealloc: None,
+            pin_path: ptr::null_mut(),
+            fd: fd.into_raw(),
+            disconnected: false,
+        };
+        Self { base, kept_event, entry }
+    }
+}
+
+/// Makes an object for each attachment; if there is no memory for one, all are closed.
+///
+/// # Safety
+/// There is a place for each.
+#[cfg(feature = "ext")]
+pub(super) unsafe fn make_all(
+    mut attachments: crate::attachments::Attachments,
+    links: *mut *mut bpf_link,
+) -> Result<(), Failure> {
+    let count = attachments.as_slice().len();
+    for index in 0..count {
+        // SAFETY: malloc may be called with any size; there is a place.
+        unsafe {
+            let object = libc::malloc(size_of::<Object>());
+            links.add(index).write(object.cast());
+            if object.is_null() {
+                for made in 0..index {
+                    libc::free(links.add(made).replace(ptr::null_mut()).cast::<c_void>());
+                }
+                return Err(Failure::NoMemory);
+            }
+        }
+    }
+    for (index, attachment) in attachments.take().enumerate() {
+        // SAFETY: there is an object of malloc's in each place.
+        unsafe { (*links.add(index)).cast::<Object>().write(Object::of(attachment, None)) };
+    }
+    Ok(())
+}
+
+/// How many entries or returns the kernel missed, if it says so.
+///
+/// # Safety
+/// `link` is one of libbpf's or of this library's.
+#[cfg(feature = "ext")]
+pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
+    // SAFETY: every link begins with the base.
+    let base = unsafe { &*link.cast::<Base>() };
+    crate::sys::bpf_link_missed(base.fd).or_else(|| {
+        let is_ours = base.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach));
+        // SAFETY: it has our function.
+        let object = is_ours.then(|| unsafe { &*link.cast::<Object>() });
+        object?.entry.as_ref()?.missed()
+    })
 }
 
 /// Attaches, and makes the object that stands for it.
@@ -72,16 +133,9 @@ pub(super) unsafe fn make(
     let attached = probe_or_warn(place, options)
         .and_then(|event| perf_link::join(program_fd, event, options).map_err(Failure::Attach));
     match attached {
-        Ok((Attachment { fd, entry }, kept_event)) => {
-            let base = Base {
-                detach: Some(detach),
-                dealloc: None,
-                pin_path: ptr::null_mut(),
-                fd: fd.into_raw(),
-                disconnected: false,
-            };
+        Ok((attachment, kept_event)) => {
             // SAFETY: malloc gave room for an `Object`, aligned for anything.
-            unsafe { object.write(Object { base, kept_event, entry }) };
+            unsafe { object.write(Object::of(attachment, kept_event)) };
             Ok(object.cast::<bpf_link>())
         }
         Err(failure) => {
@@ -95,7 +149,7 @@ pub(super) unsafe fn make(
 /// Opens an event for the call. If the kernel runs no probe, and the first time that it
 /// is on a function which no call reaches, that is to be said before anything is done.
 fn probe_or_warn(place: &mut Place, options: Options) -> Result<Attachment, Failure> {
-    if !REMEMBERED.state_is_known.swap(true, Ordering::Relaxed) {
+    if REMEMBERED.is_first_attach() {
         if let Some(state) = disarmed() {
             return Err(Failure::Disarmed(state));
         }
@@ -126,7 +180,7 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// Whether the loaded libbpf finds fd, pin path and the disconnected mark of a
 /// link where they are in ours. `detach` and `dealloc` stand before them, and
 /// leave no room for anything else.
-fn has_our_layout(libbpf: &Libbpf) -> bool {
+pub(super) fn has_our_layout(libbpf: &Libbpf) -> bool {
     let (Some(link_fd), Some(pin_path), Some(disconnect)) =
         (libbpf.bpf_link__fd(), libbpf.bpf_link__pin_path(), libbpf.bpf_link__disconnect())
     else {

@@ -9,12 +9,20 @@
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
+//! `ext.rs` and `ext.c` are what libksyscall-ext has beside all this, `links_opts.rs` its
+//! options and `environment.rs` its variables.
 #![allow(unsafe_code)]
 
 mod auto;
+#[cfg(feature = "ext")]
+mod environment;
+#[cfg(feature = "ext")]
+mod ext;
 mod header;
 mod libbpf;
 mod link;
+#[cfg(feature = "ext")]
+mod links_opts;
 mod opts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -31,7 +39,13 @@ use crate::refusal::{Place, Refusal};
 use crate::resolve::{MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
 pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
+#[cfg(feature = "ext")]
+pub use header::{
+    ksyscall__name, ksyscall_link__missed, ksyscall_links__attach, ksyscall_links__destroy,
+};
 use libbpf::{Libbpf, Print};
+#[cfg(feature = "ext")]
+pub use links_opts::ksyscall_links_opts;
 pub use opts::bpf_ksyscall_opts;
 
 unsafe extern "C" {
@@ -52,6 +66,15 @@ enum Failure {
     /// No libbpf is loaded that could have made the program.
     NoLibbpf,
     NoMemory,
+    /// A variable of the environment says what cannot be.
+    #[cfg(feature = "ext")]
+    Environment,
+    /// Names or links are NULL.
+    #[cfg(feature = "ext")]
+    NoList,
+    /// The progress function has said so.
+    #[cfg(feature = "ext")]
+    Stopped,
     /// libbpf's links are not laid out as they have been, and it cannot make one
     /// for this attachment.
     NoLink,
@@ -74,6 +97,10 @@ impl Failure {
             | Failure::NoName => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::NoMemory => libc::ENOMEM,
+            #[cfg(feature = "ext")]
+            Failure::NoList | Failure::Environment => libc::EINVAL,
+            #[cfg(feature = "ext")]
+            Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
             Failure::Libbpf(errno) => errno.0,
             Failure::Attach(refusal) => refusal.errno().0,
@@ -141,6 +168,8 @@ unsafe fn checked_attach(
     let mut options = unsafe { opts::read(opts) }?;
     // SAFETY: the name is a C string.
     options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
+    #[cfg(feature = "ext")]
+    environment::apply(&mut options)?;
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
     place.name = unsafe { name(syscall_name) }?;

@@ -3,7 +3,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// What the process remembers of libbpf and of what was said.
 ///
@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
 /// its is called that was not asked for anew. Why an attach failed is not remembered.
 pub(super) struct Remembered {
     /// That the state of the kernel in which it runs no probe was said, or is not so.
-    pub(super) state_is_known: AtomicBool,
+    state_is_known: AtomicBool,
     /// The functions which no call reaches and of which that was said, each by its hash.
     /// There is room for more than any architecture has.
     pub(super) unreached: [AtomicUsize; 256],
@@ -23,6 +23,13 @@ pub(super) struct Remembered {
     pub(super) print_is_out_in: AtomicU32,
     /// That callback, the program's, as it was found last.
     pub(super) print: AtomicPtr<c_void>,
+}
+
+impl Remembered {
+    /// Whether the state of the kernel is not known: this is asked once.
+    pub(super) fn is_first_attach(&self) -> bool {
+        !self.state_is_known.swap(true, Ordering::Relaxed)
+    }
 }
 
 pub(super) static REMEMBERED: Remembered = Remembered {

@@ -16,19 +16,23 @@
 #include <string.h>
 
 /* Weak: an old libbpf lacks some, and whoever does not wrap has no __real_ ones. */
-#define FUNCTIONS(one)                                                                                       \
-	one("bpf_program__fd", bpf_program__fd) one("bpf_program__name", bpf_program__name) one(             \
-		"bpf_program__type", bpf_program__type) one("bpf_program__section_name",                     \
-							    bpf_program__section_name)                       \
-		one("bpf_program__autoload", bpf_program__autoload) one("bpf_program__autoattach",           \
-									bpf_program__autoattach)             \
-			one("bpf_program__attach_perf_event_opts", bpf_program__attach_perf_event_opts) one( \
-				"bpf_link__fd", bpf_link__fd) one("bpf_link__pin_path", bpf_link__pin_path)  \
-				one("bpf_link__disconnect", bpf_link__disconnect)                            \
-					one("bpf_program__attach", __real_bpf_program__attach)               \
-						one("bpf_object__attach_skeleton",                           \
-						    __real_bpf_object__attach_skeleton)                      \
-							one("libbpf_set_print", __real_libbpf_set_print)
+/* clang-format off */
+#define FUNCTIONS(one) \
+	one("bpf_program__fd", bpf_program__fd) \
+	one("bpf_program__name", bpf_program__name) \
+	one("bpf_program__type", bpf_program__type) \
+	one("bpf_program__section_name", bpf_program__section_name) \
+	one("bpf_program__autoload", bpf_program__autoload) \
+	one("bpf_program__autoattach", bpf_program__autoattach) \
+	one("bpf_program__attach_perf_event_opts", bpf_program__attach_perf_event_opts) \
+	one("bpf_link__destroy", bpf_link__destroy) \
+	one("bpf_link__fd", bpf_link__fd) \
+	one("bpf_link__pin_path", bpf_link__pin_path) \
+	one("bpf_link__disconnect", bpf_link__disconnect) \
+	one("bpf_program__attach", __real_bpf_program__attach) \
+	one("bpf_object__attach_skeleton", __real_bpf_object__attach_skeleton) \
+	one("libbpf_set_print", __real_libbpf_set_print)
+/* clang-format on */
 
 #define DECLARE(name, function) extern void function(void) __attribute__((weak));
 FUNCTIONS(DECLARE)

@@ -77,6 +77,12 @@ impl Failure {
                  statically, link libksyscall-static (see pkg-config)"
             }
             Failure::NoMemory => b"no memory",
+            #[cfg(feature = "ext")]
+            Failure::Environment => b"KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096",
+            #[cfg(feature = "ext")]
+            Failure::NoList => b"the array of names or of links is NULL",
+            #[cfg(feature = "ext")]
+            Failure::Stopped => b"stopped by the progress function",
             Failure::NoLink => b"this libbpf cannot make a link for it",
             Failure::Libbpf(_) => b"libbpf could not make a link",
             Failure::Attach(refusal) => return say(*refusal, place, out),

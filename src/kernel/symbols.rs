@@ -11,6 +11,9 @@ use crate::resolve::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::parts;
 
+/// How much is read at a time, in bytes: several lines at least.
+const BUFFER: usize = 64 * 1024;
+
 /// Symbols of the kernel itself that may be functions of system calls, in order.
 #[derive(Debug)]
 pub(crate) struct Symbols(Vec<Symbol>);
@@ -40,16 +43,36 @@ impl Symbols {
     fn of(path: &CStr, name: fn(&[u8]) -> Option<&[u8]>) -> Result<Self, Errno> {
         let mut symbols = Vec::new();
         let mut has_room = true;
-        sys::for_each_line(&sys::open(path, Mode::Read)?, &mut |line| {
-            let is_of_a_module = line.ends_with(b"]");
-            if let Some(symbol) = name(line).filter(|_| !is_of_a_module).and_then(of_a_call) {
-                has_room = symbols.try_reserve(1).is_ok();
+        let mut add = |line: &[u8]| {
+            // Most lines have none of a call's; those of modules never.
+            let symbol = name(line).filter(|_| !line.ends_with(b"]")).and_then(of_a_call);
+            if let Some(symbol) = symbol {
+                has_room = has_room && symbols.try_reserve(1).is_ok();
                 if has_room {
                     symbols.push(symbol);
                 }
             }
-            !has_room
-        })?;
+        };
+        let file = sys::open(path, Mode::Read)?;
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(BUFFER).map_err(|_| Errno(libc::ENOMEM))?;
+        buffer.resize(BUFFER, 0);
+        // What there is of a line whose end was not read yet.
+        let mut start = 0;
+        loop {
+            let room = buffer.get_mut(start..).unwrap_or_default();
+            let read = sys::read(&file, room)?;
+            let text = buffer.get(..start + read).unwrap_or_default();
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let (lines, rest) = text.split_at_checked(whole).unwrap_or((text, &[]));
+            lines.split(|byte| *byte == b'\n').for_each(&mut add);
+            if read == 0 {
+                break;
+            }
+            // A line that fills the buffer is none of this list's.
+            start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
+            buffer.copy_within(whole..whole + start, 0);
+        }
         if !has_room {
             return Err(Errno(libc::ENOMEM));
         }
@@ -67,10 +90,12 @@ impl Symbols {
 
 /// The symbol, if that of a call can be so called.
 fn of_a_call(name: &[u8]) -> Option<Symbol> {
+    if !name.windows(3).any(|part| matches!(part, b"sys" | b"SyS" | b"ppc")) {
+        return None;
+    }
     let symbol = Symbol::new(name, b"", b"");
-    let is_whole = symbol.as_bytes() == name;
-    let has_a_part = name.windows(3).any(|part| matches!(part, b"sys" | b"SyS" | b"ppc"));
-    (is_whole && has_a_part).then_some(symbol)
+    // One that is longer than a call's has been cut.
+    (symbol.as_bytes() == name).then_some(symbol)
 }
 
 #[cfg(test)]
@@ -114,6 +139,19 @@ mod tests {
     fn functions_that_ftrace_can_trace_are_one_a_line() {
         let symbols = read("__x64_sys_openat\nsys_fillrect [fb]\n", "ftrace", false).unwrap();
         assert!(has(&symbols, b"__x64_sys_openat") && !has(&symbols, b"sys_fillrect"));
+    }
+
+    #[test]
+    fn a_list_longer_than_the_buffer_is_read_whole() {
+        let line = |n: usize| format!("{n:x} T sys_{n}\n");
+        let text: String = (0..20_000).map(line).collect();
+        assert!(text.len() > 4 * BUFFER);
+        let symbols = read(&text, "long", true).unwrap();
+        assert_eq!(symbols.0.len(), 20_000);
+        assert!((0..20_000).all(|n| has(&symbols, format!("sys_{n}").as_bytes())));
+        let text = format!("1 T {}\n2 T sys_last\n", "x".repeat(3 * BUFFER));
+        let symbols = read(&text, "wide", true).unwrap();
+        assert!(has(&symbols, b"sys_last"));
     }
 
     #[test]

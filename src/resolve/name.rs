@@ -42,7 +42,7 @@ impl SyscallName {
     pub const fn from_bytes(name: &[u8]) -> Result<Self, Error> {
         match Self::checked(name) {
             Some(name) => Ok(name),
-            None => Err(Error::InvalidName),
+            None => Err(Error::InvalidName { name: String::new() }),
         }
     }
 

@@ -20,6 +20,12 @@ impl RuledOut {
         Self(AtomicU8::new(0))
     }
 
+    /// What is learnt of it is not learnt of this.
+    #[cfg(feature = "more")]
+    pub(crate) fn copy(&self) -> Self {
+        Self(AtomicU8::new(self.0.load(Ordering::Relaxed)))
+    }
+
     /// The conventions that it may have.
     fn get(&self) -> Conventions {
         Conventions(Conventions::ALL.0 & !self.0.load(Ordering::Relaxed))

@@ -169,6 +169,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+    const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
     /// `struct { } info` of `union bpf_attr`.
@@ -186,11 +187,16 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         id: u32,
         program_id: u32,
         padding: u32,
+        of_kind: OfKind,
+    }
+    /// `perf_event`, and where `kprobe_multi` has its own.
+    #[repr(C)]
+    #[derive(Default)]
+    struct OfKind {
         event_kind: u32,
         event_padding: u32,
         function: u64,
-        function_len: u32,
-        offset: u32,
+        missed_by_multi: u64,
         address: u64,
         missed: u64,
     }
@@ -201,8 +207,13 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
     // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`.
     unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
-    let is_probe = info.kind == BPF_LINK_TYPE_PERF_EVENT
-        && matches!(info.event_kind, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE);
+    let missed = match (info.kind, info.of_kind.event_kind) {
+        (BPF_LINK_TYPE_PERF_EVENT, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE) => {
+            info.of_kind.missed
+        }
+        (BPF_LINK_TYPE_KPROBE_MULTI, _) => info.of_kind.missed_by_multi,
+        _ => return None,
+    };
     // An older kernel says of how much it has.
-    (is_probe && attr.info_len == len).then_some(info.missed)
+    (attr.info_len == len).then_some(missed)
 }

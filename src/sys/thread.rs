@@ -44,7 +44,7 @@ extern "C" fn run(work: *mut c_void) -> *mut c_void {
 /// the calling one is one. If there can be no others it does all of it.
 ///
 /// The others take no signals: the program's handlers run in its own threads.
-fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
+pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let work = Work { next: AtomicUsize::new(0), count, work };
     let others = threads.min(count).clamp(1, MAX_THREADS) - 1;
     if others == 0 {

@@ -1,0 +1,138 @@
+//! `struct ksyscall_links_opts`, which is read by the rule of libbpf's options: a field
+//! counts if `sz` covers it, and what it covers beyond those that are known must be zero.
+
+use core::ffi::{c_int, c_uint, c_void};
+use core::mem::offset_of;
+use core::ptr;
+
+use super::Failure;
+use crate::attach;
+use crate::attachments::THREADS;
+
+/// The kernel's name of the type.
+#[allow(non_camel_case_types)]
+type __u64 = u64;
+
+/// How to attach to many system calls. Zero-initialise it and set `sz` to its size, or use
+/// libbpf's `LIBBPF_OPTS`.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub struct ksyscall_links_opts {
+    /// Size of this struct, for forward and backward compatibility.
+    pub sz: usize,
+    /// What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
+    pub cookies: *const __u64,
+    /// Where it is put for each name whether that is attached to: 0 or an errno; or NULL.
+    pub results: *mut c_int,
+    /// Called after each name with how many are done with. If it returns another number than
+    /// 0, no more are attached to, and those that were are detached. It must return.
+    pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
+    /// The first argument of `progress`.
+    pub ctx: *mut c_void,
+    /// By how many threads to detach again what was attached, if not to all: 1 to 64, or 0
+    /// for 8.
+    pub threads: c_uint,
+    /// How many calls may be inside at once whose returns are seen; needs `retprobe` and
+    /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
+    /// as many as there are CPUs. Not for kprobe.multi.
+    pub max_active: c_uint,
+    /// Run at the calls' return instead of their entry.
+    pub retprobe: bool,
+    /// Whether a name that cannot be attached to does not fail the others.
+    pub best_effort: bool,
+}
+
+/// What they say.
+pub(super) struct Options {
+    pub(super) attach: attach::Options,
+    pub(super) cookies: *const u64,
+    pub(super) results: *mut c_int,
+    pub(super) progress: Option<unsafe extern "C" fn(*mut c_void, usize, usize) -> c_int>,
+    pub(super) ctx: *mut c_void,
+    pub(super) threads: usize,
+    pub(super) best_effort: bool,
+}
+
+const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool>();
+
+/// Reads the options.
+///
+/// # Safety
+/// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
+pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, Failure> {
+    // A copy of what there is, the rest zeroes, which are the defaults.
+    let mut bytes = [0_u8; size_of::<ksyscall_links_opts>()];
+    if !opts.is_null() {
+        let start = opts.cast::<u8>();
+        // SAFETY: `sz` is readable.
+        let sz = unsafe { ptr::read_unaligned(start.cast::<usize>()) };
+        if sz < size_of::<usize>() {
+            return Err(Failure::OptsTooSmall);
+        }
+        for offset in END..sz.max(END) {
+            // SAFETY: `offset` is less than `sz`.
+            if unsafe { ptr::read(start.add(offset)) } != 0 {
+                return Err(Failure::OptsUnknown);
+            }
+        }
+        for (end, size) in FIELDS {
+            if sz >= end {
+                // SAFETY: `sz` covers the field, and so does the copy.
+                unsafe {
+                    let from = end - size;
+                    ptr::copy_nonoverlapping(start.add(from), bytes.as_mut_ptr().add(from), size);
+                }
+            }
+        }
+    }
+    let field = |offset: usize| bytes.as_ptr().wrapping_add(offset);
+    // SAFETY: the copy has the fields; the booleans are read as bytes, for any value counts.
+    unsafe {
+        Ok(Options {
+            attach: attach::Options {
+                retprobe: *field(offset_of!(ksyscall_links_opts, retprobe)) != 0,
+                max_active: field(offset_of!(ksyscall_links_opts, max_active))
+                    .cast::<c_uint>()
+                    .read_unaligned(),
+                ..attach::Options::default()
+            },
+            best_effort: *field(offset_of!(ksyscall_links_opts, best_effort)) != 0,
+            cookies: field(offset_of!(ksyscall_links_opts, cookies))
+                .cast::<*const u64>()
+                .read_unaligned(),
+            results: field(offset_of!(ksyscall_links_opts, results))
+                .cast::<*mut c_int>()
+                .read_unaligned(),
+            progress: field(offset_of!(ksyscall_links_opts, progress))
+                .cast::<Option<_>>()
+                .read_unaligned(),
+            ctx: field(offset_of!(ksyscall_links_opts, ctx)).cast::<*mut c_void>().read_unaligned(),
+            threads: match field(offset_of!(ksyscall_links_opts, threads))
+                .cast::<c_uint>()
+                .read_unaligned()
+            {
+                0 => THREADS,
+                threads => threads as usize,
+            },
+        })
+    }
+}
+
+/// Where each field ends, and its size.
+const FIELDS: [(usize, usize); 8] = {
+    macro_rules! field {
+        ($name:ident, $type:ty) => {
+            (offset_of!(ksyscall_links_opts, $name) + size_of::<$type>(), size_of::<$type>())
+        };
+    }
+    [
+        field!(cookies, usize),
+        field!(results, usize),
+        field!(progress, usize),
+        field!(ctx, usize),
+        field!(threads, c_uint),
+        field!(max_active, c_uint),
+        field!(retprobe, bool),
+        field!(best_effort, bool),
+    ]
+};

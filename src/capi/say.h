@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* How entry.c and ext.c say what there is to be said. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+struct bpf_link;
+struct bpf_program;
+
+/* libbpf_print_fn_t. */
+typedef int print_fn(int level, const char *format, va_list arguments);
+
+enum { LIBBPF_WARN };
+
+/* `Answer` of mod.rs. */
+struct answer {
+	struct bpf_link *link;
+	print_fn *print; /* before the call, what stands in for it meanwhile */
+	struct {
+		size_t length;
+		bool is_cut;
+		char bytes[1024];
+	} text;
+	bool again;
+	int error;
+};
+
+/* In Rust: in print.rs. */
+print_fn *ksyscall_found_print(void);
+
+/* libbpf's callback while the program's is out: see print.rs. */
+static int hold(int level, const char *format, va_list arguments)
+{
+	print_fn *print = ksyscall_found_print();
+	return print ? print(level, format, arguments) : 0;
+}
+
+static void warn(print_fn *print, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	print(LIBBPF_WARN, format, arguments);
+	va_end(arguments);
+}
+
+static void say(const struct answer *answer)
+{
+	if (answer->print)
+		warn(answer->print, "%s", answer->text.bytes);
+	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
+		return; /* There is nobody else to tell. */
+}
