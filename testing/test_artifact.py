@@ -126,7 +126,7 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path)
 
 def digests(folder):
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for name in ("libksyscall.so.1", "libksyscall.a")}
+            for name in ("libksyscall.so.1", "libksyscall-ext.so.1", "libksyscall.a")}
 
 
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
