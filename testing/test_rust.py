@@ -51,7 +51,7 @@ def test_the_package_has_what_a_rust_program_needs_and_no_more():
                     "LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "build.rs", "cbindgen.toml",
                     "docs", "examples", "include", "src", "tests"}
     assert {file for file in files if file.startswith("src/") and not file.endswith(".rs")} == {
-        str(table.relative_to(build.ROOT)) for table in build.ROOT.glob("src/resolve/tables/*.tbl")}
+        str(table.relative_to(build.ROOT)) for table in build.ROOT.glob("src/resolve/*/*.tbl")}
 
 
 # --- On real kernels ----------------------------------------------------------------
