@@ -40,8 +40,10 @@ LINK = -shared -nostartfiles -static-libgcc -Wl,-soname,$(1).so.$(MAJOR) -Wl,--v
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
 	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
-# What the program's print callback throws passes through these files' frames.
-ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror
+# What the program's print callback throws passes through these files' frames. Debugging
+# information, where CFLAGS asks for it, does not say in which folder it was built.
+ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror \
+	-ffile-prefix-map=$(CURDIR)=.
 # Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
 EXT_EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall-ext.map)
@@ -85,7 +87,7 @@ $(BUILD)/libksyscall.a: $(BUILD)/core.a $(BUILD)/ext.a $(wildcard src/capi/*.c s
 	$(call WHOLE,entry,core.a,$(EXPORTS:%=__wrap_%))
 	$(call WHOLE,ext,ext.a,$(EXT_EXPORTS))
 	rm -f $@
-	$(AR) rcs $@ $(foreach file,entry-whole ext-whole plain unwrapped,$(BUILD)/$(file).o)
+	$(AR) rcsD $@ $(foreach file,entry-whole ext-whole plain unwrapped,$(BUILD)/$(file).o)
 
 # One object of $(1).o, Rust's archive $(2) and static.o; only $(3) are seen from without.
 define WHOLE
@@ -183,6 +185,11 @@ test: ## run all tests, those that need a kernel in virtual machines
 sanitize: ## the test of many threads alone, under ThreadSanitizer
 	scripts/setup test
 	$(TESTS) -k test_sanitize
+
+.PHONY: deb
+deb: ## Debian packages in build/deb: built and tried in clean roots; SUITES=trixie for one
+	scripts/setup deb
+	$(PYTHON) -m testing.deb $(SUITES)
 
 .PHONY: test-matrix
 test-matrix: ## every system call of every architecture, and its arguments; MATRIX="arm64:sid ..." for some

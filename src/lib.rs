@@ -21,6 +21,26 @@
 //! [`Batch`] attaches a program to many calls at once, by one BPF link where the program
 //! was loaded for kprobe.multi.
 //!
+//! # Coming from another library
+//! What is written to attach one program to stat(2), on x86_64:
+//!
+//! | | libbpf | aya 0.14 | cilium's ebpf | here |
+//! |---|---|---|---|---|
+//! | At its entry | `bpf_program__attach_ksyscall()`: a function that no call reaches | `program.attach("__x64_sys_newstat", 0)` | `link.Kprobe("sys_newstat", program, nil)` | `Ksyscall::new("stat")?.attach(&program)` |
+//! | At its return | `retprobe` of `bpf_ksyscall_opts` | a program for kretprobes | `link.Kretprobe()` | [`retprobe(true)`](Ksyscall::retprobe), any program for kprobes |
+//! | With a cookie | `bpf_cookie` | no | `KprobeOptions.Cookie` | [`cookie()`](Ksyscall::cookie) |
+//! | Returns of many calls at a time | no | no | `RetprobeMaxActive` | [`max_active()`](Ksyscall::max_active) |
+//! | Many calls at once | `bpf_program__attach_kprobe_multi_opts()`, by function | no | `link.KprobeMulti()`, by function | [`Batch`], by call |
+//! | Detach | `bpf_link__destroy()` | `program.detach()`, or drop what `take_link()` gives | `Close()` | drop the link, or [`Link::detach`] |
+//! | Leave attached | `bpf_link__disconnect()` | forget what `take_link()` gives | keep the link | [`Link::forget`] |
+//! | Pin | `bpf_link__pin()` | `FdLink::pin()` | `Pin()` | [`Link::pin`] |
+//!
+//! The program may be loaded by any of them: `program` is what is `AsFd`, such as a `Program` of
+//! libbpf-rs, `program.fd()?` of an aya program, and an `OwnedFd`. Loaders that attach what a
+//! section or macro names (`autoattach` of libbpf-rs) are told not to. A program that
+//! libbpf would attach by `SEC("ksyscall/stat")` is attached here by its name all the same: of a
+//! section only the program's type counts.
+//!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. Where the kernel
 //! has syscall wrappers the function's first argument points to the caller's
@@ -28,7 +48,8 @@
 //! 6.6; s390x and POWER in 6.1, on s390x not in 5.10, which has the same names);
 //! elsewhere the arguments are the call's own. Source: `syscall_wrapper.h` of each
 //! architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
-//! `BPF_KSYSCALL` of libbpf's `bpf_tracing.h` reads either.
+//! `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads either; where libbpf's
+//! `BPF_KSYSCALL` does not, docs/arguments.md says.
 //!
 //! # Requirements
 //! Linux 4.1 or later with kprobes, and the privileges that the kernel asks for:

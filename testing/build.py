@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +17,14 @@ from testing.targets import BOUND_LIBBPFS, STATIC_LIBBPFS, SUITES
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 C_TESTS = ROOT / "c-tests"
+
+
+# Where cargo takes the crates from that `cargo vendor` has put into the folder vendor.
+VENDORED = '''[source.crates-io]
+replace-with = "vendored"
+[source.vendored]
+directory = "vendor"
+'''
 
 
 class BuildError(Exception):
@@ -30,6 +39,15 @@ def run(*command, env=None, **options):
     if done.returncode:
         raise BuildError(f"{shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def copy_sources(folder):
+    """The tree as it is now, without what git ignores."""
+    for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
+        # One that was removed and is still in the index is not there.
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
 
 
 @functools.cache

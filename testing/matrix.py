@@ -51,15 +51,10 @@ def copy_sources(tree, arch):
         std = packages.unpack(arch.release, arch.name, SUITES[arch.release].rust[2])
         shutil.copytree(std / "usr/lib/rustlib" / arch.rust, rustlib)
     source = tree / "src/ksyscall"
-    for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
-        # One that was removed and is still in the index is not there.
-        if name and (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
+    build.copy_sources(source)
     run("cargo", "vendor", "--locked", "--quiet", source / "vendor")
     (source / ".cargo").mkdir(exist_ok=True)
-    (source / ".cargo/config.toml").write_text('[source.crates-io]\nreplace-with = "vendored"\n'
-                                               '[source.vendored]\ndirectory = "vendor"\n')
+    (source / ".cargo/config.toml").write_text(build.VENDORED)
     return source
 
 

@@ -1,6 +1,7 @@
 """The library as it is built and installed, and the header with each libbpf and without:
 exports, dependencies, size, hardening, pkg-config, C and C++, the man page."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -123,6 +124,27 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path)
         assert run(tmp_path / "host", tmp_path / "plugin.so", env=environment) == "both arrived\n"
 
 
+# --- Building twice --------------------------------------------------------------
+
+def digests(folder):
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in ("libksyscall.so.1", "libksyscall-ext.so.1", "libksyscall.a")}
+
+
+def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
+    # With debugging information, which says most of where it comes from.
+    make = "make", "-s", "CFLAGS=-g", "BUILD=build/again", "all"
+    run(*make)
+    copy, home = tmp_path / "a-folder/with-another-name", tmp_path / "cargo"
+    build.copy_sources(copy)
+    # Cargo finds the crates' sources under another name, too.
+    home.mkdir()
+    for path in Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").glob("*"):
+        (home / path.name).symlink_to(path)
+    run(*make, cwd=copy, env={"CARGO_TARGET_DIR": str(copy / "target"), "CARGO_HOME": str(home), "TZ": "Asia/Tokyo"})
+    assert digests(copy / "build/again") == digests(ROOT / "build/again")
+
+
 # --- Installing and removing -----------------------------------------------------
 
 @pytest.fixture(scope="module")
@@ -233,6 +255,15 @@ def test_without_wrap_it_does_not_link(program, error, link_static, root):
 def test_the_static_library_shows_no_other_names(library):
     names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
     assert sorted(set(names)) == sorted(EXPORTS + EXT_EXPORTS)
+
+
+def test_the_pc_files_say_where_a_system_with_lib64_has_it(tmp_path):
+    run("make", "-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib64")
+    assert (tmp_path / "usr/lib64/libksyscall.so.1").exists()
+    assert not (tmp_path / "usr/lib").exists()
+    for name in ("libksyscall", "libksyscall-static"):
+        assert run("pkg-config", "--variable=libdir", name,
+                   env={"PKG_CONFIG_PATH": str(tmp_path / "usr/lib64/pkgconfig")}) == "/usr/lib64\n"
 
 
 def test_uninstalling_leaves_nothing(tmp_path):

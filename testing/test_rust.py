@@ -1,12 +1,14 @@
 """The crate: its own tests, and tests/kernel.rs and the README's programs on real kernels."""
 
+import difflib
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 
 import pytest
 
-from testing import build, results
+from testing import build, public_api, results
 from testing.guests import Job
 from testing.targets import RUST_KERNELS
 from testing.vm import Machine
@@ -18,6 +20,42 @@ def test_crate_without_a_kernel(judge):
     judge(results.libtest(done.stdout, done.returncode) if "test result" in done.stdout
           else results.libtest(done.stdout + done.stderr, done.returncode or 1))
 
+
+# --- What is published --------------------------------------------------------------
+
+def test_the_public_api_is_the_one_that_is_written_down():
+    have, now = public_api.LISTING.read_text(), public_api.text()
+    difference = "".join(difflib.unified_diff(have.splitlines(True), now.splitlines(True), "listed", "now"))
+    if have != now:
+        pytest.fail(f"the crate's public items have changed:\n{difference}What was removed or changed is for a new"
+                    " major version. If it is meant: python3 -m testing.public_api, and a line in CHANGELOG.md",
+                    pytrace=False)
+
+
+def test_the_package_builds_by_itself_and_without_a_warning():
+    folder = build.BUILD / "package"
+    shutil.rmtree(folder / "package", ignore_errors=True)
+    done = subprocess.run(["cargo", "package", "--locked", "--allow-dirty", "--target-dir", folder],
+                          cwd=build.ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    # With its tests, examples and the C boundary.
+    [unpacked] = (file for file in folder.glob("package/ksyscall-*") if file.is_dir())
+    build.run("cargo", "check", "--locked", "--quiet", "--all-targets", "--features=capi", cwd=unpacked,
+              env={"CARGO_TARGET_DIR": str(folder)})
+
+
+def test_the_package_has_what_a_rust_program_needs_and_no_more():
+    files = build.run("cargo", "package", "--locked", "--allow-dirty", "--list").split()
+    tops = {file.partition("/")[0] for file in files}
+    assert tops == {".cargo_vcs_info.json", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig",
+                    "LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "build.rs", "cbindgen.toml",
+                    "docs", "examples", "include", "src", "tests"}
+    assert {file for file in files if file.startswith("src/") and not file.endswith(".rs")} == {
+        str(table.relative_to(build.ROOT)) for table in build.ROOT.glob("src/resolve/*/*.tbl")}
+
+
+# --- On real kernels ----------------------------------------------------------------
 
 class KernelTests(Job):
     def prepare(self, machine, jobs):

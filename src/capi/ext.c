@@ -5,7 +5,6 @@
  */
 #include "say.h"
 
-#include <linux/types.h>
 #include <pthread.h>
 
 struct ksyscall_links_opts;
@@ -15,13 +14,13 @@ int ksyscall_attach_links(const struct bpf_program *prog, const char *const *nam
 			  struct bpf_link **links, const struct ksyscall_links_opts *opts,
 			  struct answer *answer);
 int ksyscall_destroy_links(struct bpf_link **links, size_t n);
-int ksyscall_link_missed(const struct bpf_link *link, __u64 *missed);
+int ksyscall_link_missed(const struct bpf_link *link, unsigned long long *missed);
 void ksyscall_list_names(char (*names)[65], size_t room);
 
 int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
 			   struct bpf_link **links, const struct ksyscall_links_opts *opts);
 int ksyscall_links__destroy(struct bpf_link **links, size_t n);
-int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
+int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed);
 const char *ksyscall__name(size_t index);
 
 int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
@@ -49,7 +48,7 @@ int ksyscall_links__destroy(struct bpf_link **links, size_t n)
 	return error;
 }
 
-int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed)
+int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed)
 {
 	int error = ksyscall_link_missed(link, missed);
 	if (error)

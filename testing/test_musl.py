@@ -1,0 +1,92 @@
+"""The library for programs whose C library is musl: built with musl-gcc, and preloaded into a
+program on a real kernel."""
+
+import functools
+import itertools
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testing import build, results
+from testing.build import BUILD, ROOT, run
+from testing.guests import Job
+
+TARGET = "x86_64-unknown-linux-musl"
+LIBRARIES = "libksyscall.so.1", "libksyscall-ext.so.1"
+LOADER = "/lib/ld-musl-x86_64.so.1"
+
+
+def rust_target():
+    """Rust's own for musl where it is installed, as Debian's is not. The other has the same
+    core, and of the C library no more is used than functions, what the kernel defines, and
+    Dl_info, which are the same in both on x86-64."""
+    done = subprocess.run(["rustc", "--print", "target-libdir", "--target", TARGET], capture_output=True, text=True)
+    return TARGET if done.returncode == 0 and Path(done.stdout.strip()).is_dir() else ""
+
+
+@functools.cache
+def library(target):
+    folder = BUILD / "musl" / (target or "gnu")
+    run("make", "-s", "CC=musl-gcc", f"TARGET={target}", f"BUILD={folder.relative_to(ROOT)}")
+    return folder / "libksyscall.so.1"
+
+
+TARGETS = dict.fromkeys([rust_target(), ""])
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target or "gnu")
+def test_it_needs_musl_alone(target):
+    for name in LIBRARIES:
+        file = library(target).with_name(name)
+        needed = [line for line in run("readelf", "-dW", file).splitlines() if "(NEEDED)" in line]
+        assert [line.split()[-1] for line in needed] == ["[libc.so]"]
+        # What glibc alone has would have a version of it.
+        assert "GLIBC" not in run("readelf", "-sW", "--dyn-syms", file)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target or "gnu")
+def test_a_plugins_private_libbpf_is_reached_under_ld_preload(target, tmp_path):
+    def cc(*words):
+        run("musl-gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "c-tests/private.c", *words, f"-L{tmp_path}",
+            f"-Wl,-rpath,{tmp_path}")
+    cc("-shared", "-fPIC", "-DLIBBPF", "-o", tmp_path / "libprivate.so")
+    cc("-shared", "-fPIC", "-DPLUGIN", "-o", tmp_path / "plugin.so", "-lprivate")
+    cc("-o", tmp_path / "host")
+    for environment in ({}, {"LD_PRELOAD": str(library(target))}):
+        assert run(tmp_path / "host", tmp_path / "plugin.so", env=environment) == "both arrived\n"
+
+
+@dataclass(frozen=True, eq=False)
+class Musl(Job):
+    target: str = ""
+
+    def prepare(self, machine, jobs):
+        folder = BUILD / "musl"
+
+        def cc(*words):
+            # The kernel's headers are none of musl's.
+            run("musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include",
+                "-idirafter", f"/usr/include/{build.multiarch()}", "c-tests/musl.c", *words)
+        cc("-shared", "-fPIC", "-DLIBBPF", "-Wl,-soname,libbpf.so.1", "-o", folder / "libbpf.so.1")
+        cc("-o", folder / "musl", folder / "libbpf.so.1")
+        machine.put(folder / "musl", "/musl/musl")
+        machine.put(folder / "libbpf.so.1", "/musl/libbpf.so.1")
+        for name in LIBRARIES:
+            machine.put(library(self.target).with_name(name), f"/musl/{self.target or 'gnu'}/{name}")
+        # It is the C library, too, whatever that is called.
+        for path in (LOADER, "/lib/libc.so"):
+            machine.put(LOADER, path)
+
+
+def job(target, library):
+    name = target or "gnu"
+    command = f"LD_LIBRARY_PATH=/musl LD_PRELOAD=/musl/{name}/{library} exec /musl/musl"
+    return Musl(f"musl-{name}-{library.partition('.')[0]}", "trixie", command, target=target)
+
+
+@pytest.mark.parametrize("job", itertools.starmap(job, itertools.product(TARGETS, LIBRARIES)), ids=str)
+def test_program(job, guest, judge):
+    outcome = guest(job)
+    judge(results.tap(outcome.output, outcome.status))
