@@ -25,7 +25,7 @@ OUT = BUILD / "deb"
 # Those with a Rust that is new enough.
 RELEASES = ["bookworm", "trixie"]
 # Besides Rust: what builds the packages, what looks at them, and what examples/count.c is built with.
-TOOLS = ["build-essential", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
+TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
 
 # In a mount namespace of its own, which ends with it.
 LAYER = """set -e

@@ -33,7 +33,7 @@ def test_the_symbols_are_those_of_the_version_scripts(library):
 
 
 def test_each_installed_file_has_its_package(tmp_path):
-    run("make", "-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib/here")
+    run("make", "-s", "install", "CLI=yes", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib/here")
     lists = "".join(file.read_text() for file in ROOT.glob("debian/*.install")).split()
     files = {file for file in tmp_path.rglob("*") if not file.is_dir()}
     packaged = {file for path in lists for found in tmp_path.glob(path)
