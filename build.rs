@@ -61,8 +61,11 @@ fn all_tables() {
     let (root, out) = (path("CARGO_MANIFEST_DIR"), path("OUT_DIR"));
     println!("cargo::rerun-if-changed=src/resolve/numbers");
     let mut code = String::from("const TABLES: &[(&str, &[u8], &str)] = &[\n");
-    for entry in fs::read_dir(root.join("src/resolve/tables")).expect("the tables") {
-        let table = entry.expect("a table").path();
+    let entries = fs::read_dir(root.join("src/resolve/tables")).expect("the tables");
+    let mut tables: Vec<_> = entries.map(|entry| entry.expect("a table").path()).collect();
+    // In the same order wherever it is built.
+    tables.sort();
+    for table in tables {
         let arch = table.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&table).expect("a table");
         fs::write(out.join(&arch), encode::encode(&text)).expect("the build's folder");

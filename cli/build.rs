@@ -40,6 +40,8 @@ fn main() {
     let mut command = Command::new(&clang);
     command.args(["-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
+    // So that where it is built is not in it.
+    command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());
     command.args(["-idirafter".to_owned(), format!("/usr/include/{gnu}-linux-{abi}")]);
     command.args(["-c", SOURCE, "-o"]).arg(&object);
