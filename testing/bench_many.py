@@ -99,7 +99,8 @@ def page(run):
            " that detach, once with one for kprobe.multi, which Debian's 6.1 has no links for (it is built without"
            " `CONFIG_FPROBE`). Times are in milliseconds, in brackets as how often they go into libbpf's. The ways"
            f" take turns on one kernel, each in a process of its own; of one name it is the median of {ROUNDS[1]}, of"
-           f" ten of {ROUNDS[10]}, else it was done once.")
+           f" ten of {ROUNDS[10]}, else it was done once. {NAMES[-1]} are nearly all that such a kernel has under the"
+           " names that libbpf finds, too (docs/coverage.md).")
     return "\n".join([
         "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
         "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
