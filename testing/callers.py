@@ -96,7 +96,7 @@ class Shown:
 HEAD = """
 ## 32-bit callers, seen by a 64-bit tracer
 
-The tracer (`c-tests/matrix/tracer.rs`) is a 64-bit process that uses the Rust API. It attaches for
+The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. It attaches for
 `Callers::Compat` to every name of the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls;
 then for `Callers::All` to every name of both architectures', and a process of each makes its own. The
 program must have run exactly once for the call, and that of no other call, but where the kernel has
