@@ -101,7 +101,7 @@ The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API
 then for `Callers::All` to every name of both architectures', and a process of each makes its own. The
 program must have run exactly once for the call, and that of no other call, but where the kernel has
 one function for two (`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
-`make test-matrix MATRIX='i386@amd64 armhf@arm64'` gives these rows alone.
+`make test-matrix MATRIX='i386@amd64 armhf@arm64'` gives these rows.
 
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|

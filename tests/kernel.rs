@@ -8,6 +8,7 @@
 
 #[path = "kernel/batch.rs"]
 mod batch;
+#[cfg(target_arch = "x86_64")]
 #[path = "kernel/callers.rs"]
 mod callers;
 
