@@ -32,7 +32,8 @@ class Command(Job):
         machine.put(known(), "/cli/known")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put(bpftool(), "/cli/bpftool")
-        machine.put(build.library() / "libksyscall.so.1", "/opt/lib/libksyscall.so.1")
+        for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
+            machine.put(build.library() / library, f"/opt/lib/{library}")
         if self.client:
             # That of the oldest system that the tests run on, whose C library the guest has.
             folder, soname = build.libbpf("bookworm")
@@ -293,6 +294,9 @@ part alone; ./proof
 part doctor; ksyscall doctor ./proof
 part run; ksyscall run ./proof; echo $?
 part keep; ksyscall run --keep-event --force sh -c 'echo $KSYSCALL_KEEP_EVENT $LD_PRELOAD'
+part more; ksyscall run --max-active 20 --callers all --force sh -c \\
+    'echo $KSYSCALL_MAX_ACTIVE $KSYSCALL_CALLERS $LD_PRELOAD'
+part reached; ksyscall run --max-active 20 --callers all ./proof
 part static; ksyscall run busybox true 2>&1; echo $?
 part forced; ksyscall run --force busybox true 2>&1; echo $?
 part none; ksyscall run /nowhere/tool 2>&1; echo $?
@@ -304,6 +308,8 @@ def test_a_tools_programs_run_under_it(job, guest):
     assert said["run"] == "stat was seen 3 times of 3\n0\n"
     assert "Preloading reaches ./proof: linked with /cli/lib/libbpf.so.1" in said["doctor"]
     assert said["keep"].split() == ["1", "/opt/lib/libksyscall.so.1"]
+    assert said["more"].split() == ["20", "all", "/opt/lib/libksyscall-ext.so.1"]
+    assert said["reached"] == "stat was seen 3 times of 3\n"
     assert said["static"].endswith("\n125\n")
     assert "preloading does not reach /usr/bin/busybox: static" in said["static"]
     assert said["forced"] == "0\n"

@@ -29,7 +29,7 @@ pub(crate) enum Command {
     List(List),
     /// Say what is missing for attaching here, and whether preloading reaches a tool
     ///
-    /// Exit status 1 if attaching can not work, or preloading does not reach the tool.
+    /// Exit status 1 if attaching cannot work, or preloading does not reach the tool.
     Doctor(Doctor),
     /// Count calls and their errors, and how long they take
     ///
@@ -127,6 +127,13 @@ pub(crate) struct Run {
     /// KSYSCALL_KEEP_EVENT=1
     #[arg(long)]
     pub(crate) keep_event: bool,
+    /// How many calls in progress at a time each return probe of the tool watches, by
+    /// libksyscall-ext.so.1: KSYSCALL_MAX_ACTIVE
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_active: Option<u32>,
+    /// Whose calls its programs see, by libksyscall-ext.so.1: KSYSCALL_CALLERS
+    #[arg(long)]
+    pub(crate) callers: Option<Callers>,
     /// Run it though preloading does not reach it
     #[arg(long)]
     pub(crate) force: bool,
@@ -138,6 +145,28 @@ pub(crate) struct Run {
         value_name = "TOOL"
     )]
     pub(crate) tool: Vec<OsString>,
+}
+
+/// Whose calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Callers {
+    /// Those of processes of this architecture
+    Native,
+    /// Those of 32-bit processes, and by `int $0x80` on x86-64
+    Compat,
+    /// Both
+    All,
+}
+
+impl Callers {
+    /// What the library's environment variable has for it.
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Callers::Native => "native",
+            Callers::Compat => "compat",
+            Callers::All => "all",
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<std::time::Duration, String> {

@@ -63,8 +63,8 @@ fn verdict_on(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let program = tool::find(tool.as_os_str())?;
     // A library that is to be installed yet is no obstacle to saying what it would reach.
     let library = match library {
-        Some(_) => Some(tool::find_library(library)?),
-        None => tool::find_library(None).ok(),
+        Some(_) => Some(tool::find_library(library, tool::SONAME)?),
+        None => tool::find_library(None, tool::SONAME).ok(),
     };
     let mut verdict = tool::judge(&program, library.as_deref())?;
     if library.is_none() {
@@ -103,7 +103,7 @@ fn write_text(
     }
     let sentence = match can_attach {
         true => "Nothing is missing for attaching to system calls here.",
-        false => "Attaching to system calls can not work here, until what FAILs is mended.",
+        false => "Attaching to system calls cannot work here until what FAILs is mended.",
     };
     writeln!(out, "\n{sentence}")?;
     if let (Some(verdict), Some(tool)) = (verdict, &arguments.tool) {

@@ -38,7 +38,9 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
 }
 
 fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
-    let library = tool::find_library(arguments.library.as_deref())?;
+    let takes_more = arguments.max_active.is_some() || arguments.callers.is_some();
+    let soname = if takes_more { tool::EXTENSION } else { tool::SONAME };
+    let library = tool::find_library(arguments.library.as_deref(), soname)?;
     let verdict = tool::judge(program, Some(&library));
     let shown = program.display();
     match &verdict {
@@ -69,6 +71,12 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
     command.arg0(&arguments.tool[0]).args(&arguments.tool[1..]).env("LD_PRELOAD", preload);
     if arguments.keep_event {
         command.env("KSYSCALL_KEEP_EVENT", "1");
+    }
+    if let Some(calls) = arguments.max_active {
+        command.env("KSYSCALL_MAX_ACTIVE", calls.to_string());
+    }
+    if let Some(callers) = arguments.callers {
+        command.env("KSYSCALL_CALLERS", callers.variable());
     }
     Ok(command)
 }
