@@ -1,0 +1,135 @@
+"""docs/first-hour.md: the files of each section are built as it says, and its programs print on a
+real kernel what it says."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+
+import pytest
+
+from testing import build
+from testing.build import BUILD, ROOT, run
+from testing.guests import Job
+
+PAGE = (ROOT / "docs/first-hour.md").read_text()
+OUT = BUILD / "first-hour"
+
+
+@dataclass
+class Section:
+    title: str
+    files: dict[str, str] = field(default_factory=dict)
+    commands: str = ""
+    # Command lines and what each prints.
+    shown: list[tuple[str, str]] = field(default_factory=list)
+
+
+def sections():
+    """By their titles; a later one has the files of those before, if it says so by using them."""
+    found = {}
+    for text in re.split(r"^## ", PAGE, flags=re.M)[1:]:
+        section = Section(text.partition("\n")[0])
+        for name, body in re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", text, re.M | re.S):
+            section.files[name] = body
+        [section.commands] = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
+        [console] = re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S)
+        for line in console.splitlines(keepends=True):
+            if line.startswith("$ "):
+                section.shown.append((line[2:].rstrip("\n"), ""))
+            else:
+                command, output = section.shown[-1]
+                section.shown[-1] = (command, output + line)
+        found[section.title] = section
+    return found
+
+
+SECTIONS = sections()
+OLD = "C, with an old libbpf"
+# What the page says of where files come from.
+SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.c", "seen.c")}
+EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
+GIVEN = {
+    "C, with a skeleton": {},
+    "A tool that is there already": SEEN,
+    OLD: EXAMPLES,
+    "C, with a static libbpf": EXAMPLES,
+    "Rust, with aya": {"count.bpf.c": EXAMPLES["count.bpf.c"],
+                       "src/main.rs": (ROOT / "examples/count.rs").read_text()},
+    "Rust, with libbpf-rs": {"count.bpf.c": EXAMPLES["count.bpf.c"]},
+}
+
+
+def old_libbpf():
+    """Debian 11's: its headers and library come first."""
+    usr = build.libbpf("bullseye")[0] / "usr"
+    library = next(usr.glob("lib/*/libbpf.so")).parent
+    return library, {"C_INCLUDE_PATH": str(usr / "include"), "LIBRARY_PATH": str(library)}
+
+
+def built(section):
+    """The folder of a section's files, in which its commands were run."""
+    folder = OUT / re.sub(r"\W+", "-", section.title)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, text in {**GIVEN[section.title], **section.files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    env = {**build.installed()[1], "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    if section.title == OLD:
+        env |= old_libbpf()[1]
+    if "cargo" in section.commands:
+        # The crate of this tree stands for the registry's.
+        (OUT / ".cargo").mkdir(exist_ok=True)
+        (OUT / ".cargo/config.toml").write_text(f'[patch.crates-io]\nksyscall = {{ path = "{ROOT}" }}\n')
+        env["CARGO_TARGET_DIR"] = str(OUT / "target")
+    run("sh", "-ec", section.commands, cwd=folder, env=env)
+    return folder
+
+
+@dataclass(frozen=True, eq=False)
+class Hour(Job):
+    title: str = ""
+
+    def prepare(self, machine, jobs):
+        section = SECTIONS[self.title]
+        folder = built(section)
+        for name in os.listdir(folder):
+            if name.endswith(".bpf.o") or (os.access(folder / name, os.X_OK) and (folder / name).is_file()):
+                machine.put(folder / name, f"/{self.name}/{name}")
+        if "cargo" in section.commands:
+            name = re.search(r'^name = "(.*)"', section.files["Cargo.toml"], re.M)[1]
+            machine.put(OUT / "target/release" / name, f"/{self.name}/{name}")
+        machine.put(build.library() / "libksyscall.so.1", "/usr/lib/libksyscall.so.1")
+        machine.folders.append(build.installed()[0] / "opt/lib")
+        if self.title == OLD:
+            machine.folders.append(old_libbpf()[0])
+
+
+def jobs():
+    for number, (title, section) in enumerate(SECTIONS.items()):
+        lines = [f"echo '= {index}'; {command}" for index, (command, _) in enumerate(section.shown)]
+        yield Hour(f"hour-{number}", "bullseye" if title == OLD else "trixie",
+                   "\n".join([f"cd /hour-{number} || exit", *lines]), title=title)
+
+
+@pytest.mark.parametrize("job", jobs(), ids=lambda job: f"{job}: {job.title}")
+def test_first_hour(job, guest):
+    if job.title == "C, with a static libbpf" and not build.static_libelf_links():
+        pytest.skip("this system's libelf.a is not whole, so that nothing with libbpf.a can be linked")
+    outcome = guest(job)
+    printed = dict(re.findall(r"^= (\d+)\n(.*?)(?=^= |\Z)", outcome.output.replace("\r", ""), re.M | re.S))
+    for index, (command, output) in enumerate(SECTIONS[job.title].shown):
+        assert printed.get(str(index)) == output, f"{command}\n{outcome.output}{outcome.trouble}"
+    assert outcome.status == 0
+
+
+def test_the_page_has_the_versions_that_are_tested():
+    benches, own = (ROOT / "benches/rust/Cargo.toml").read_text(), (ROOT / "Cargo.toml").read_text()
+    for name in ("libbpf-rs", "aya"):
+        [line] = set(re.findall(rf"^{name} = .*$", PAGE, re.M))
+        assert line in benches + own
+
+
+def test_the_page_says_which_packages_it_takes():
+    wanted = re.search(r"apt-get install (.*)", PAGE)[1].split()
+    assert set(wanted) - {"make"} <= set(re.findall(r"[\w-]+", (ROOT / "scripts/setup").read_text()))
