@@ -215,9 +215,11 @@ lint: ## check the form of the code
 	scripts/setup lint
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
+	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
+	$(CARGO) clippy --locked --quiet --all-targets --manifest-path ebpf/Cargo.toml -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets -p ksyscall -p ksyscall-cli --features ksyscall/all-tables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --features all-tables
 	shellcheck $(SCRIPTS)

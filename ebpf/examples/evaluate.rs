@@ -1,0 +1,154 @@
+//! Prints what the rules make of a call whose words are made by a seed: for the test that
+//! compares them with those of ksyscall.bpf.h (testing/unit/test_ebpf.py).
+//!
+//! evaluate KERNEL native|compat|asked direct|registers SEED CALL...
+
+use std::cell::RefCell;
+
+use ksyscall_ebpf::{
+    Aarch64, Arm, Call, Callers, Kernel, Layout, Loongarch64, Memory, Mips64, Powerpc, Powerpc64,
+    Riscv64, S390x, X86, X86_64,
+};
+
+/// Where the kernel's and the caller's memory lies, in 32 bits; and in it the stack, on which
+/// the caller's registers are, and what a pointer of the caller's points to.
+const BASE: u64 = 0x1000_0000;
+const STACK: u64 = BASE + 0x1000;
+const REGISTERS: u64 = STACK + 0x100;
+const POINTED: u64 = BASE + 0x8000;
+const SIZE: usize = 0x10000;
+const CONTEXT_SIZE: usize = 1024;
+
+thread_local! {
+    static MEMORY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static CONTEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Made;
+
+/// The context is where it is; all else is in the memory that was made.
+fn read<const N: usize>(address: u64) -> [u8; N] {
+    CONTEXT.with_borrow(|context| {
+        let offset = address.wrapping_sub(context.as_ptr() as u64) as usize;
+        if offset < CONTEXT_SIZE {
+            return context[offset..][..N].try_into().unwrap();
+        }
+        MEMORY.with_borrow(|memory| memory[(address - BASE) as usize..][..N].try_into().unwrap())
+    })
+}
+
+impl Memory for Made {
+    fn kernel_u64(address: u64) -> u64 {
+        u64::from_ne_bytes(read(address))
+    }
+    fn kernel_u32(address: u64) -> u32 {
+        u32::from_ne_bytes(read(address))
+    }
+    fn user_u64(address: u64) -> u64 {
+        u64::from_ne_bytes(read(address))
+    }
+    fn user_u32(address: u64) -> u32 {
+        u32::from_ne_bytes(read(address))
+    }
+}
+
+fn fill(seed: &mut u64, size: usize) -> Vec<u8> {
+    let mut byte = || {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        (*seed >> 32) as u8
+    };
+    (0..size).map(|_| byte()).collect()
+}
+
+/// Where a kernel's stack pointer, its function's first argument, and the first word of the
+/// caller's registers are: given by the test, for they are no part of what is public.
+struct Given {
+    word: usize,
+    stack_pointer: Option<usize>,
+    first: Option<usize>,
+    first_words: Vec<i64>,
+}
+
+fn put(memory: &mut [u8], place: usize, word: usize, value: u64) {
+    memory[place..][..word].copy_from_slice(&value.to_ne_bytes()[..word]);
+}
+
+fn evaluate<K: Kernel>(
+    callers: Callers,
+    has_registers: bool,
+    mut seed: u64,
+    given: &Given,
+    calls: &[String],
+) {
+    let (mut context, mut memory) = (fill(&mut seed, CONTEXT_SIZE), fill(&mut seed, SIZE));
+    if let Some(place) = given.stack_pointer {
+        put(&mut context, place, given.word, STACK);
+    }
+    if has_registers {
+        put(&mut context, given.first.unwrap(), given.word, REGISTERS);
+        for place in &given.first_words {
+            put(&mut memory, (REGISTERS - BASE) as usize + *place as usize, given.word, POINTED);
+        }
+    } else {
+        match given.first_words[0] {
+            // So far from the end of the stack, and one.
+            place @ ..0 => {
+                put(
+                    &mut memory,
+                    (STACK - BASE) as usize + (-place - 1) as usize,
+                    given.word,
+                    POINTED,
+                );
+            }
+            place => put(&mut context, place as usize, given.word, POINTED),
+        }
+    }
+    MEMORY.set(memory);
+    CONTEXT.set(context);
+    let context = CONTEXT.with_borrow(|context| context.as_ptr());
+    // SAFETY: it is as long as any.
+    let call = unsafe { Call::<K, Made>::new(context.cast(), callers) };
+    println!("{} {}", u8::from(call.is_compat()), call.number().unwrap_or(-1));
+    for name in calls {
+        let layout = Layout::of::<K>(name);
+        let arguments: Vec<_> =
+            (1..=6).map(|n| format!("{:x}", call.argument(layout, n))).collect();
+        println!("{name} {}", arguments.join(" "));
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, kernel, callers, words, seed, given, calls @ ..] = &arguments[..] else {
+        panic!("usage: evaluate KERNEL CALLERS direct|registers SEED GIVEN CALL...");
+    };
+    let numbers: Vec<i64> = given.split(',').map(|number| number.parse().unwrap()).collect();
+    let place = |number: i64| usize::try_from(number).ok();
+    let given = Given {
+        word: numbers[0] as usize,
+        stack_pointer: place(numbers[1]),
+        first: place(numbers[2]),
+        first_words: numbers[3..].to_vec(),
+    };
+    let callers = match callers.as_str() {
+        "native" => Callers::Native,
+        "compat" => Callers::Compat,
+        _ => Callers::Asked,
+    };
+    let evaluate = match kernel.as_str() {
+        "X86_64" => evaluate::<X86_64>,
+        "X86" => evaluate::<X86>,
+        "Aarch64" => evaluate::<Aarch64>,
+        "Arm" => evaluate::<Arm>,
+        "Riscv64" => evaluate::<Riscv64>,
+        "S390x" => evaluate::<S390x>,
+        "Powerpc64" => evaluate::<Powerpc64>,
+        "Powerpc" => evaluate::<Powerpc>,
+        "Mips64" => evaluate::<Mips64>,
+        "Loongarch64" => evaluate::<Loongarch64>,
+        other => panic!("no kernel {other}"),
+    };
+    evaluate(callers, words == "registers", seed.parse().unwrap(), &given, calls);
+}

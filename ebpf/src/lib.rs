@@ -1,0 +1,373 @@
+//! For BPF programs in Rust that are attached to a system call: its arguments, in the order of
+//! the man page, whatever the kernel's function gets and whoever calls. These are the rules of
+//! `ksyscall.bpf.h` for C, where they are told with their sources; the numbers are made of it.
+//!
+//! With aya-ebpf:
+//!
+//! ```
+//! use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
+//!
+//! struct Kernel;
+//!
+//! impl Memory for Kernel {
+//!     fn kernel_u64(address: u64) -> u64 {
+//!         # let bpf_probe_read_kernel = |_: *const u64| Ok::<u64, i64>(7);
+//!         // aya_ebpf::helpers::bpf_probe_read_kernel
+//!         bpf_probe_read_kernel(address as *const u64).unwrap_or(0)
+//!     }
+//!     fn kernel_u32(address: u64) -> u32 {
+//!         # let bpf_probe_read_kernel = |_: *const u32| Ok::<u32, i64>(7);
+//!         bpf_probe_read_kernel(address as *const u32).unwrap_or(0)
+//!     }
+//!     fn user_u64(address: u64) -> u64 {
+//!         # let bpf_probe_read_user = |_: *const u64| Ok::<u64, i64>(7);
+//!         bpf_probe_read_user(address as *const u64).unwrap_or(0)
+//!     }
+//!     fn user_u32(address: u64) -> u32 {
+//!         # let bpf_probe_read_user = |_: *const u32| Ok::<u32, i64>(7);
+//!         bpf_probe_read_user(address as *const u32).unwrap_or(0)
+//!     }
+//! }
+//!
+//! /// Attached to pread64(2).
+//! # /*
+//! #[kprobe]
+//! # */
+//! fn on_pread(context: *const core::ffi::c_void) -> u32 {
+//!     const PREAD64: Layout = Layout::of::<Native>("pread64");
+//!     // SAFETY: it is what the kernel gives a program of type kprobe.
+//!     let call = unsafe { Call::<Native, Kernel>::new(context, Callers::Native) };
+//!     let (fd, offset) = (call.argument(PREAD64, 1) as i32, call.argument(PREAD64, 4) as i64);
+//!     // ...
+//!     # let _ = (fd, offset);
+//!     0
+//! }
+//! ```
+//!
+//! All is inlined and without a branch that the verifier could not follow, if the layout is a
+//! constant. It holds at the entry of the function that serves the call; at its return the
+//! arguments are gone. The program needs a licence that is compatible with the GPL, as
+//! `bpf_probe_read_kernel()` does.
+#![no_std]
+
+#[rustfmt::skip]
+mod kernels;
+
+use core::ffi::c_void;
+use core::marker::PhantomData;
+
+#[doc(hidden)]
+pub use kernels::Places;
+pub use kernels::{
+    Aarch64, Arm, Loongarch64, Mips64, Powerpc, Powerpc64, Riscv64, S390x, X86, X86_64,
+};
+
+/// An architecture's kernels.
+pub trait Kernel: sealed::Sealed {
+    /// Where it has what.
+    #[doc(hidden)]
+    const PLACES: Places;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "x86_64", all(not(bpf_target_arch), target_arch = "x86_64")))]
+pub type Native = X86_64;
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "aarch64", all(not(bpf_target_arch), target_arch = "aarch64")))]
+pub type Native = Aarch64;
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "arm", all(not(bpf_target_arch), target_arch = "arm")))]
+pub type Native = Arm;
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "riscv64", all(not(bpf_target_arch), target_arch = "riscv64")))]
+pub type Native = Riscv64;
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "s390x", all(not(bpf_target_arch), target_arch = "s390x")))]
+pub type Native = S390x;
+/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
+#[cfg(any(bpf_target_arch = "powerpc64", all(not(bpf_target_arch), target_arch = "powerpc64")))]
+pub type Native = Powerpc64;
+
+/// How the program reads memory: 0 stands for what cannot be read.
+pub trait Memory {
+    /// Eight bytes of the kernel's.
+    fn kernel_u64(address: u64) -> u64;
+    /// Four bytes of the kernel's.
+    fn kernel_u32(address: u64) -> u32;
+    /// Eight bytes of the caller's.
+    fn user_u64(address: u64) -> u64;
+    /// Four bytes of the caller's.
+    fn user_u32(address: u64) -> u32;
+    /// On x86-64 the current task's `thread_info.status`, by which [`Callers::Asked`] tells
+    /// whose call it is. The field moves from one version to the next; its place is in the
+    /// kernel's BTF, from which the program's loader sets it as a global. By default 0: a
+    /// native caller.
+    fn thread_status() -> u32 {
+        0
+    }
+}
+
+/// Whose calls the program sees, on a 64-bit kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callers {
+    /// Those of the kernel's own word size.
+    Native,
+    /// 32-bit ones, which enter by other functions: the program is attached to those alone
+    /// (`ksyscall::Callers::Compat`).
+    Compat,
+    /// Both, and it is asked who calls: on x86-64 by [`Memory::thread_status`], on arm64 and
+    /// riscv64 by the registers; elsewhere that cannot be asked, and it is a native one.
+    Asked,
+}
+
+/// How a call's arguments lie in its words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    wide: u64,
+    narrow: u64,
+}
+
+impl Layout {
+    /// That of a call in which each argument is one word.
+    pub const PLAIN: Self = Self { wide: 0, narrow: 0 };
+
+    /// That of a call of a kernel, by its name in the table of the caller's architecture, as
+    /// it was attached to. To be had as a constant: then no name is in the program.
+    pub const fn of<K: Kernel>(call: &str) -> Self {
+        let layouts = K::PLACES.layouts;
+        let mut index = 0;
+        while index < layouts.len() {
+            let (name, wide, narrow) = layouts[index];
+            if is_same(name.as_bytes(), call.as_bytes()) {
+                return Self { wide, narrow };
+            }
+            index += 1;
+        }
+        Self::PLAIN
+    }
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < one.len() {
+        if one[index] != other[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+/// A call as a program sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<K, M> {
+    /// The caller's registers, or the program's context.
+    from: u64,
+    stack: u64,
+    has_registers: bool,
+    is_compat: bool,
+    of: PhantomData<(K, M)>,
+}
+
+// Kinds of a layout's words: see ksyscall.bpf.h.
+const SIGNED: u64 = 1;
+const LONG: u64 = 2;
+const PAIR: u64 = 3;
+const POINTED: u64 = 1 << 32;
+const IN_PAGES: u64 = 1 << 33;
+const IN_BYTES: u64 = 1 << 34;
+const PAGE_SHIFT: u32 = 12;
+
+impl<K: Kernel, M: Memory> Call<K, M> {
+    const IS_32_BIT: bool = K::PLACES.bits == 32;
+
+    /// The call that runs the program.
+    ///
+    /// # Safety
+    /// `context` is what the kernel gives a program of type kprobe.
+    #[inline(always)]
+    pub unsafe fn new(context: *const c_void, callers: Callers) -> Self {
+        // SAFETY: the caller's promise.
+        let registers = unsafe { Self::registers(context) };
+        let stack = match K::PLACES.stack_pointer {
+            // SAFETY: the context has it.
+            Some(place) => unsafe { Self::in_context(context, place) },
+            None => 0,
+        };
+        let from = if registers == 0 { context as usize as u64 } else { registers };
+        let is_compat = match callers {
+            Callers::Native => false,
+            Callers::Compat => true,
+            Callers::Asked => Self::asks(registers),
+        };
+        Self { from, stack, has_registers: registers != 0, is_compat, of: PhantomData }
+    }
+
+    /// The call's nth argument, from 1 on, as the man page counts: to be cast to the type
+    /// that it has there. A pointer is an address in the caller's memory. 0 for others than 1
+    /// to 6.
+    #[inline(always)]
+    pub fn argument(&self, layout: Layout, n: usize) -> u64 {
+        if !matches!(n, 1..=6) {
+            return 0;
+        }
+        if self.is_narrow() {
+            self.by_layout(layout.narrow, true, n - 1)
+        } else {
+            self.by_layout(layout.wide, false, n - 1)
+        }
+    }
+
+    /// The nth word that the caller passed, from 1 on: register by register.
+    #[inline(always)]
+    pub fn slot(&self, n: usize) -> u64 {
+        self.argument(Layout::PLAIN, n)
+    }
+
+    /// Whether the caller is a 32-bit one on a 64-bit kernel: then the number and the
+    /// arguments are of that table.
+    #[inline(always)]
+    pub fn is_compat(&self) -> bool {
+        self.is_compat
+    }
+
+    /// The number of the call in the caller's table; None where the function gets the
+    /// arguments themselves, but for arm.
+    #[inline(always)]
+    pub fn number(&self) -> Option<i32> {
+        let places = const { K::PLACES };
+        if let Some(place) = places.number_on_stack {
+            return Some(Self::word_at(self.stack + place) as i32);
+        }
+        let place = places.number.filter(|_| self.has_registers)?;
+        let number = match places.number_is_a_word {
+            true => Self::word_at(self.from + place) as u32,
+            false => M::kernel_u32(self.from + place),
+        };
+        Some((number & places.number_mask) as i32)
+    }
+
+    #[inline(always)]
+    fn is_narrow(&self) -> bool {
+        Self::IS_32_BIT || self.is_compat
+    }
+
+    /// The caller's registers, if the function gets a pointer to them, else 0.
+    #[inline(always)]
+    unsafe fn registers(context: *const c_void) -> u64 {
+        let (Some(first), Some(stack)) = (K::PLACES.first, K::PLACES.stack_pointer) else {
+            return 0;
+        };
+        // SAFETY: the context has both.
+        let (first, stack) =
+            unsafe { (Self::in_context(context, first), Self::in_context(context, stack)) };
+        let above = first.wrapping_sub(stack);
+        let above = if Self::IS_32_BIT { above & 0xffff_ffff } else { above };
+        let size = u64::from(K::PLACES.bits / 8);
+        if above < 4096 && first % size == 0 { first } else { 0 }
+    }
+
+    #[inline(always)]
+    fn asks(registers: u64) -> bool {
+        let places = const { K::PLACES };
+        if places.asks_thread {
+            const TS_COMPAT: u32 = 2;
+            return M::thread_status() & TS_COMPAT != 0;
+        }
+        match places.mode {
+            Some((place, shift, mask, value)) if registers != 0 => {
+                Self::word_at(registers + place) >> shift & mask == value
+            }
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn in_context(context: *const c_void, place: u64) -> u64 {
+        let address = context.cast::<u8>().wrapping_add(place as usize);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Self::IS_32_BIT {
+                true => u64::from(address.cast::<u32>().read()),
+                false => address.cast::<u64>().read(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn word_at(address: u64) -> u64 {
+        match Self::IS_32_BIT {
+            true => u64::from(M::kernel_u32(address)),
+            false => M::kernel_u64(address),
+        }
+    }
+
+    /// The nth word from 0 on.
+    #[inline(always)]
+    fn word(&self, narrow: bool, n: usize) -> u64 {
+        let places = const { K::PLACES };
+        let place = |list: &[i16; 16]| i64::from(list[n & 15]);
+        let direct = place(&places.direct);
+        let mut from = self.from.wrapping_add(direct as u64);
+        if direct < 0 {
+            from = self.stack.wrapping_add(place(&places.on_stack) as u64);
+        }
+        if self.has_registers {
+            let saved =
+                if narrow && !Self::IS_32_BIT { &places.saved_compat } else { &places.saved };
+            from = self.from.wrapping_add(place(saved) as u64);
+        }
+        let word = Self::word_at(from);
+        if narrow { word & 0xffff_ffff } else { word }
+    }
+
+    #[inline(always)]
+    fn by_layout(&self, layout: u64, narrow: bool, n: usize) -> u64 {
+        let place = ((layout >> (12 + 3 * n) & 7) ^ (n as u64 + 1)).wrapping_sub(1) as usize;
+        let kind = |place: usize| layout >> (2 * place) & 3;
+        let mut value;
+        if layout & POINTED != 0 {
+            let from = self.word(narrow, 0);
+            value = match narrow {
+                true => u64::from(M::user_u32(from + 4 * n as u64)),
+                false => M::user_u64(from + 8 * n as u64),
+            };
+        } else {
+            let mut word = 0;
+            let mut before = 0;
+            while before <= place {
+                let other = kind(before);
+                if K::PLACES.aligns && narrow && other == LONG {
+                    word += word & 1;
+                }
+                if before < place {
+                    word += if other == PAIR || narrow && other == LONG { 2 } else { 1 };
+                }
+                before += 1;
+            }
+            value = self.word(narrow, word);
+            if narrow && kind(place) >= LONG {
+                let second = self.word(narrow, word + 1);
+                value = match kind(place) == LONG && K::PLACES.is_big_endian {
+                    true => value << 32 | second,
+                    false => value | second << 32,
+                };
+            }
+            if narrow && kind(place) == SIGNED {
+                value = i64::from(value as u32 as i32) as u64;
+            }
+        }
+        match n == 5 {
+            true if layout & IN_PAGES != 0 => value << PAGE_SHIFT,
+            true if layout & IN_BYTES != 0 => value >> PAGE_SHIFT,
+            _ => value,
+        }
+    }
+}

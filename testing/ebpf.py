@@ -1,0 +1,209 @@
+"""The crate for BPF programs in Rust has its numbers from include/ksyscall.bpf.h: where each
+architecture's kernels have what, and how each call's arguments lie.
+
+    python3 -m testing.ebpf
+
+makes ebpf/src/kernels.rs anew.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+
+from testing.build import ROOT, run
+
+KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
+# Of the crate's type: what the header is told, and whether the kernel is big-endian.
+KERNELS = {
+    "X86_64": (["-D__TARGET_ARCH_x86"], False),
+    "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
+    "Aarch64": (["-D__TARGET_ARCH_arm64"], False),
+    "Arm": (["-D__TARGET_ARCH_arm"], False),
+    "Riscv64": (["-D__TARGET_ARCH_riscv"], False),
+    "S390x": (["-D__TARGET_ARCH_s390"], True),
+    "Powerpc64": (["-D__TARGET_ARCH_powerpc"], False),
+    "Powerpc": (["-D__TARGET_ARCH_powerpc", "-DKSYSCALL_BITS=32"], True),
+    "Mips64": (["-D__TARGET_ARCH_mips"], False),
+    "Loongarch64": (["-D__TARGET_ARCH_loongarch"], False),
+}
+TITLES = {
+    "X86_64": "x86-64, with i386 callers", "X86": "i386", "Aarch64": "arm64, with callers of 32-bit Arm",
+    "Arm": "32-bit Arm", "Riscv64": "riscv64, with riscv32 callers", "S390x": "s390x",
+    "Powerpc64": "64-bit POWER, little-endian", "Powerpc": "32-bit POWER", "Mips64": "mips64, little-endian",
+    "Loongarch64": "loongarch64",
+}
+PROGRAM = """
+#include <stdio.h>
+#include <string.h>
+#define KSYSCALL_READ(to, size, from) memcpy(to, from, size)
+#define KSYSCALL_READ_USER KSYSCALL_READ
+#include <ksyscall.bpf.h>
+#define NAME(field, value) printf(#field ": %s,\\n", value)
+#define NONE(field) NAME(field, "None")
+#define SOME(field, value) printf(#field ": Some(%d),\\n", (int)(value))
+#define LIST(field, macro) \\
+	do { \\
+		printf(#field ": ["); \\
+		for (int n = 0; n < 16; n++) \\
+			printf("%d%s", (int)macro(n), n < 15 ? ", " : "],\\n"); \\
+	} while (0)
+#define LAYOUT(call) layout(#call, KSYSCALL_LAYOUTS_OF_(call))
+static void layout(const char *call, unsigned long long wide, unsigned long long narrow)
+{
+	if (wide || narrow)
+		printf("(\\"%s\\", %#llx, %#llx),\\n", call, wide, narrow);
+}
+#define NOTHING(n) 0
+int main(void)
+{
+	printf("bits: %d,\\n", KSYSCALL_BITS);
+	NAME(aligns, KSYSCALL_ALIGNS_ ? "true" : "false");
+#ifdef KSYSCALL_SP_
+	SOME(stack_pointer, KSYSCALL_SP_);
+#else
+	NONE(stack_pointer);
+#endif
+	LIST(direct, KSYSCALL_DIRECT_);
+#ifdef KSYSCALL_ON_STACK_
+	LIST(on_stack, KSYSCALL_ON_STACK_);
+#else
+	LIST(on_stack, NOTHING);
+#endif
+#ifdef KSYSCALL_FIRST_
+	SOME(first, KSYSCALL_FIRST_);
+	LIST(saved, KSYSCALL_SAVED_);
+	LIST(saved_compat, KSYSCALL_SAVED_COMPAT_);
+#else
+	NONE(first);
+	LIST(saved, NOTHING);
+	LIST(saved_compat, NOTHING);
+#endif
+#ifdef KSYSCALL_SAVED_NR_
+	SOME(number, KSYSCALL_SAVED_NR_);
+#else
+	NONE(number);
+#endif
+#ifdef __TARGET_ARCH_powerpc
+	NAME(number_is_a_word, "true");
+#else
+	NAME(number_is_a_word, "false");
+#endif
+	printf("number_mask: %#x,\\n", (unsigned int)KSYSCALL_NR_MASK_);
+#ifdef KSYSCALL_STACK_NR_
+	SOME(number_on_stack, KSYSCALL_STACK_NR_);
+#else
+	NONE(number_on_stack);
+#endif
+	NAME(asks_thread, KSYSCALL_CAN_ASK_ && KSYSCALL_X86 ? "true" : "false");
+#ifdef KSYSCALL_MODE_IS_COMPAT_
+	{
+		/* The bits of which it asks, and what they are then. */
+		unsigned long long mask = 0, value = 0, is;
+		for (int bit = 0; bit < 64; bit++)
+			for (unsigned long long other = 0; other < 4; other++) {
+				unsigned long long mode = KSYSCALL_MODE, flipped = mode ^ 1ULL << bit;
+				if (KSYSCALL_MODE_IS_COMPAT_(mode) && !KSYSCALL_MODE_IS_COMPAT_(flipped))
+					mask |= 1ULL << bit;
+			}
+		is = KSYSCALL_MODE & mask;
+		int shift = __builtin_ctzll(mask);
+		value = is >> shift;
+		printf("mode: Some((%d, %d, %#llx, %#llx)),\\n", KSYSCALL_SAVED_MODE_, shift, mask >> shift, value);
+	}
+#else
+	NONE(mode);
+#endif
+	printf("layouts: &[\\n");
+	LAYOUTS
+	printf("],\\n");
+	return 0;
+}
+"""
+# A mode of a 32-bit caller.
+MODES = {"Aarch64": "0x10ULL", "Riscv64": "(1ULL << 32)"}
+HEAD = """//! Where the kernels of each architecture have what, and how the arguments of their calls lie.
+//! Made of include/ksyscall.bpf.h by `python3 -m testing.ebpf`.
+
+use crate::{Kernel, sealed};
+
+/// Where a kernel has what: places in bytes.
+#[derive(Clone, Copy)]
+pub struct Places {
+    pub(crate) bits: u32,
+    pub(crate) is_big_endian: bool,
+    /// Whether a pair's first word has an even number.
+    pub(crate) aligns: bool,
+    /// In the program's context: the stack pointer, and what the function gets first.
+    pub(crate) stack_pointer: Option<u64>,
+    pub(crate) first: Option<u64>,
+    /// The words, if the function gets them: in the context, or if -1 on its stack.
+    pub(crate) direct: [i16; 16],
+    pub(crate) on_stack: [i16; 16],
+    /// The words in the caller's registers, and in those of a 32-bit caller.
+    pub(crate) saved: [i16; 16],
+    pub(crate) saved_compat: [i16; 16],
+    /// The call's number there, or on the stack.
+    pub(crate) number: Option<u64>,
+    pub(crate) number_is_a_word: bool,
+    pub(crate) number_mask: u32,
+    pub(crate) number_on_stack: Option<u64>,
+    /// Whether the task's thread says who calls; or else a word of the registers, shifted and
+    /// masked, by a value.
+    pub(crate) asks_thread: bool,
+    pub(crate) mode: Option<(u64, u32, u64, u64)>,
+    /// Of calls with an argument that is not one word: for 64-bit and for 32-bit callers.
+    pub(crate) layouts: &'static [(&'static str, u64, u64)],
+}
+"""
+
+
+def calls():
+    """Those that the header has a layout of, somewhere."""
+    header = (ROOT / "include/ksyscall.bpf.h").read_text()
+    return sorted(set(re.findall(r"^#define KSYSCALL_LAYOUT_(\w+)", header, re.M)))
+
+
+def build_c(source, defines, is_big_endian, out, *options):
+    """A program for this machine that uses the header as for another."""
+    order = "BIG" if is_big_endian else "LITTLE"
+    with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
+        file.write(source)
+        file.flush()
+        run("clang", "-O1", "-w", *defines, f"-D__BYTE_ORDER__=__ORDER_{order}_ENDIAN__", *options, "-Iinclude",
+            file.name, "-o", out)
+    return out
+
+
+def places(kernel):
+    defines, is_big_endian = KERNELS[kernel]
+    source = PROGRAM.replace("LAYOUTS\n", "".join(f"\tLAYOUT({call});\n" for call in calls()))
+    with tempfile.TemporaryDirectory() as work:
+        program = build_c(source, defines, is_big_endian, Path(work, "places"),
+                          f"-DKSYSCALL_MODE={MODES.get(kernel, '0ULL')}",
+                          f"-DKSYSCALL_X86={int(kernel.startswith('X86'))}")
+        return run(program)
+
+
+def module():
+    parts = [HEAD]
+    for kernel, (_, is_big_endian) in KERNELS.items():
+        lines = "\n".join(f"        {line}" for line in places(kernel).splitlines())
+        parts.append(f"""
+/// {TITLES[kernel]}.
+#[derive(Clone, Copy, Debug)]
+pub struct {kernel};
+
+impl sealed::Sealed for {kernel} {{}}
+
+impl Kernel for {kernel} {{
+    const PLACES: Places = Places {{
+        is_big_endian: {str(is_big_endian).lower()},
+{lines}
+    }};
+}}
+""")
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    KERNELS_RS.write_text(module())
