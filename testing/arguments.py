@@ -206,7 +206,15 @@ each of them promises and how it is known; libbpf's `bpf_tracing.h` is not neede
 
 On x86-64 the look at who calls takes a kernel with BTF and a loader that can read it; where only native
 callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
-aya too; for programs that are written in Rust there is no such module yet.
+aya too.
+
+For programs that are written in Rust, with aya-ebpf or without, the crate
+[ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules, and no dependency:
+`const PREAD64: Layout = Layout::of::<Native>("pread64")`, then `call.argument(PREAD64, 4)`; its page
+has a whole program. Its numbers are made of the header, and a test compares what both make of the same
+words, for each architecture, kind of caller and call: `python3 -m pytest testing/unit -k test_ebpf`.
+Who calls on x86-64 it cannot ask by itself, for Rust has no CO-RE: the loader tells it a field's place
+(`Memory::thread_status`), or the program is attached for one kind of callers.
 
 What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
 on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
