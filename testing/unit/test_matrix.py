@@ -87,7 +87,9 @@ def test_the_report_says_what_was_not_run(folder):
 
 
 def test_the_page_has_a_row_for_each_cell():
-    rows = [line.split(" | ")[0].strip("| ") for line in matrix.PAGE.read_text().splitlines() if " of " in line[:70]]
+    # Of the first table; another is of their callers.
+    table = matrix.PAGE.read_text().partition("\n## ")[0]
+    rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if " of " in line[:70]]
     assert [row for row in rows if row in {cell.process for cell in CELLS}] == [cell.process for cell in CELLS]
 
 
