@@ -172,7 +172,7 @@ bench-many: ## measure attaching to many calls at once; makes docs/performance-m
 	$(PYTHON) -m testing.bench_many
 
 .PHONY: picture
-picture: ## docs/count.svg, what `ksyscall count` shows in a virtual machine
+picture: ## docs/count.svg and docs/demo.svg, what `ksyscall count` and `make demo` show
 	scripts/setup demo
 	$(PYTHON) -m testing.picture
 

@@ -1,4 +1,5 @@
-"""`make picture`: docs/count.svg, the table of `ksyscall count` as a terminal shows it.
+"""`make picture`: docs/count.svg, the table of `ksyscall count` as a terminal shows it, and
+docs/demo.svg, what `make demo` shows.
 
 The command runs in a virtual machine, on its console, while a shell makes calls; what is
 drawn is the last table that it showed before it ended.
@@ -8,11 +9,11 @@ import re
 import sys
 from xml.sax.saxutils import escape
 
-from testing import build
+from testing import build, demo
 from testing.build import ROOT
 from testing.vm import Machine, end_by_signals
 
-PICTURE = ROOT / "docs/count.svg"
+PICTURE, DEMO = ROOT / "docs/count.svg", ROOT / "docs/demo.svg"
 COLUMNS, ROWS = 92, 18
 COMMAND = "ksyscall count --all -d 6"
 GUEST = f"""export PATH=/opt/bin:$PATH
@@ -63,11 +64,30 @@ def draw(lines):
         for column, word in words(re.sub(f"[{BARS}]", " ", line)):
             is_errors = column + len(word) == errors and word not in ("0", "-") and row < len(lines)
             shapes.append(text(column, row, word, "head" if row == 1 else "error" if is_errors else ""))
-    width, height = COLUMNS * WIDTH + 2 * MARGIN, (len(lines) + 1) * HEIGHT + 2 * MARGIN
+    return picture(f"{COMMAND}: calls, errors and times of each system call", COLUMNS, len(lines) + 1, shapes)
+
+
+def draw_demo(lines):
+    """The lines that `make demo` prints: what fired not once in red, and all that fired in green."""
+    shapes = [text(0, 0, "# make demo", "prompt")]
+    for row, line in enumerate(lines, 1):
+        is_head = line.startswith(("syscall ", "           | "))
+        for column, word in words(line.replace("|", " ")):
+            count = re.fullmatch(r"(\d+) of (\d+)", word)
+            kind = "head" if is_head else ""
+            if count:
+                kind = "prompt" if count[1] == count[2] else "error"
+            shapes.append(text(column, row, word, kind))
+    return picture("make demo: libbpf alone, and libksyscall preloaded, linked and in Rust",
+                   max(map(len, lines)), len(lines) + 1, shapes)
+
+
+def picture(title, columns, rows, shapes):
+    width, height = columns * WIDTH + 2 * MARGIN, rows * HEIGHT + 2 * MARGIN
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}"'
         ' role="img">',
-        f"<title>{COMMAND}: calls, errors and times of each system call</title>",
+        f"<title>{title}</title>",
         f"<style>{STYLE}</style>", '<rect width="100%" height="100%" rx="8" fill="#1d2229"/>', *shapes,
         "</svg>"]) + "\n"
 
@@ -83,6 +103,10 @@ def main():
         return 1
     PICTURE.write_text(draw(shown[-2]))
     print("\n".join(shown[-2]))
+    demo.OUT.mkdir(parents=True, exist_ok=True)
+    lines = "\n".join(demo.table(demo.guest(demo.programs()))).strip("\n").splitlines()
+    DEMO.write_text(draw_demo(lines))
+    print("\n".join(lines))
     return 0
 
 

@@ -37,3 +37,17 @@ def test_bars_are_as_high_as_their_characters(shapes):
 def test_tables_are_what_was_drawn_over_each_other():
     said = "progress\nksyscall: counting\r\nA 1\r\nB 1\r\n\x1b[2F\x1b[JA 2\r\nB 2\r\n\x1b[2F\x1b[Jend\r\n"
     assert picture.tables(said) == [["A 1", "B 1"], ["A 2", "B 2"], ["end"]]
+
+
+DEMO = """Linux 6.12, x86_64
+
+           | libbpf alone
+syscall    | attached to               fired
+stat       | __x64_sys_stat            0 of 3
+openat     | __x64_sys_openat          3 of 3"""
+
+
+def test_the_demos_counts_have_the_color_of_what_they_say():
+    shapes = list(ElementTree.fromstring(picture.draw_demo(DEMO.splitlines())))
+    kinds = {shape.text: shape.attrib.get("class") for shape in shapes if shape.tag.endswith("text")}
+    assert (kinds["0 of 3"], kinds["3 of 3"], kinds["fired"], kinds["stat"]) == ("error", "prompt", "head", None)
