@@ -16,8 +16,8 @@
  *
  * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (arm, arm64, loongarch, mips,
  * powerpc, riscv, s390), as for libbpf's bpf_tracing.h, which is not needed. A 32-bit kernel
- * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do, and any other
- * loader of such objects.
+ * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do (before 1.0
+ * with SEC("kprobe/name"), for it knows no ksyscall), and any other loader of such objects.
  *
  *	KSYSCALL_PROG(name, call, args...)	a program with the call's arguments
  *	KSYSCALL_ARG(ctx, call, n)		its nth argument
