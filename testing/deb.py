@@ -10,6 +10,7 @@ Cargo.lock, fetched by cargo here.
 import argparse
 import functools
 import hashlib
+import os
 import re
 import shutil
 import sys
@@ -59,7 +60,7 @@ stat -c %s /tmp/tree/usr/lib/*/libksyscall.so.1.*
 
 LINTIAN = "cd /mnt/ksyscall; lintian --allow-root --fail-on error --tag-display-limit 0 *.changes"
 
-# Shared; and with a static libbpf, whose libelf may want more than its .pc says (see build.py).
+# Linked to the shared library; and with a static libbpf.
 USE = """
 dpkg -i /mnt/ksyscall/libksyscall*.deb > /dev/null
 mkdir -p /tmp/use/debian
@@ -72,7 +73,7 @@ cc -Wall -Wextra -Werror /mnt/source/examples/count.c -o static $(pkg-config --c
 nm static | grep ' T __wrap_bpf_program__attach_ksyscall$'
 """
 
-# What a package leaves elsewhere than in dpkg's own records.
+# All files but dpkg's own records and what is mounted or passing.
 FILES = """
 files() {
     find / '(' -path /dev -o -path /mnt -o -path /proc -o -path /sys -o -path /tmp -o -path /var/cache/ldconfig \\
@@ -204,6 +205,8 @@ def main():
     suites = parser.parse_args().suite or RELEASES
     if unknown := set(suites) - set(RELEASES):
         parser.error(f"no such suite: {' '.join(unknown)}")
+    if os.geteuid() != 0:
+        sys.exit("testing.deb: only root can make a tree of Debian and run things in it")
     show = functools.partial(print, flush=True)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as work:
