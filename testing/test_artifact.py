@@ -204,7 +204,7 @@ def test_uninstalling_leaves_nothing(tmp_path):
 def test_without_the_command_nothing_of_it_is_installed(tmp_path):
     run("make", "-s", "install", "CLI=no", f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
     assert not (tmp_path / "opt/bin").exists()
-    assert [file.name for file in tmp_path.rglob("man*/*")] == ["bpf_program__attach_ksyscall.3"]
+    assert [file.name for file in tmp_path.rglob("man?/*")] == ["bpf_program__attach_ksyscall.3"]
 
 
 def test_the_installed_command_preloads_the_installed_library(root):
