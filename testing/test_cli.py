@@ -216,6 +216,22 @@ def test_all_calls_are_counted(job, guest):
     nothing_is_left(found)
 
 
+# Each of 40 shells sleeps once, all at a time.
+@jobs("missed", """cat >/tmp/command <<'end'
+for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4; do sleep 1 & done; done; wait
+end
+for most in 4 1024; do
+    part $most; ksyscall count clock_nanosleep --max-active $most -- sh /tmp/command 2>&1
+done
+""")
+def test_returns_that_are_missed_are_told(job, guest):
+    said = dict(parts(guest(job).output))
+    assert re.search(r"^clock_nanosleep +40 ", said["4"], re.M), said
+    assert re.search(r"^clock_nanosleep: [1-9]\d* returns missed", said["4"], re.M), said
+    assert re.search(r"^clock_nanosleep +40 ", said["1024"], re.M), said
+    assert "missed" not in said["1024"]
+
+
 @jobs("names", """part list; ksyscall list --json
 part symbols; cut -d ' ' -f 3 /proc/kallsyms | grep sys_
 part stat; ksyscall resolve stat

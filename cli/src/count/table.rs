@@ -88,13 +88,13 @@ fn summary(rows: &[Row], seconds: f64, attached: &Attached) -> String {
         let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
     }
     text.push('\n');
-    for row in rows.iter().filter(|row| row.has_returns && row.tally.missed > 0) {
+    for row in rows.iter().filter(|row| row.has_returns && row.missed() > 0) {
         let _ = writeln!(
             text,
             "{}: {} missed, so that errors and times lack them: too many calls were in progress; \
              --max-active watches more",
             row.name,
-            plural(row.tally.missed as usize, "return")
+            plural(row.missed() as usize, "return")
         );
     }
     text

@@ -72,6 +72,14 @@ impl Tally {
 }
 
 impl Row {
+    /// How many of its calls have no return for the kernel missed it. A thread's next call
+    /// tells; of a thread's last the kernel's own number does, which is of all processes.
+    pub(super) fn missed(&self) -> u64 {
+        let tally = &self.tally;
+        let at_most = tally.missed + tally.unfinished();
+        self.missed_by_kernel.unwrap_or(0).min(at_most).max(tally.missed)
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
         let tally = &self.tally;
         let histogram = tally.took.iter().enumerate().filter(|(_, count)| **count > 0);
