@@ -26,10 +26,13 @@ class Image:
         for folder in FOLDERS:
             self._folder(folder)
         self.links = {name: f"usr/{name}" for name in MERGED}
-        self.folders = []
 
     def text(self, path, text, mode=0o644):
         self.entries[self._place(path)] = (text.encode(), mode)
+
+    def remove(self, start):
+        """All paths that start so."""
+        self.entries = {place: what for place, what in self.entries.items() if not place.startswith(start)}
 
     def put(self, source, path):
         """A file, or a folder with all that is in it."""
@@ -40,10 +43,8 @@ class Image:
             raise Missing(f"not an absolute path: {path}")
         if not source.is_dir():
             self.entries[self._place(path)] = source.resolve()
-            self.folders.append(source.parent)
             return
         self._folder(self._place(path))
-        self.folders.append(source)
         for folder, folders, files in os.walk(source):
             inside = f"{path.rstrip('/')}/{os.path.relpath(folder, source)}"
             for name in sorted(folders + files):
@@ -86,10 +87,10 @@ class Image:
         return place in self.entries or place in self.links
 
     def add_libraries(self, folders=(), roots=()):
-        """Every ELF file gets its libraries and its loader, and these theirs. They are
-        looked for in the folders first, then those that files came from, then the roots
-        (by default this system)."""
-        folders = [*map(Path, folders), *self.folders]
+        """Every ELF file gets its libraries and its loader, and these theirs: those that its own
+        path leads to in the guest, or else from the folders and then the roots (by default this
+        system). Not from the folder that a file came from, which may have others' libraries."""
+        folders = list(map(Path, folders))
         roots = list(map(Path, roots)) or [Path("/")]
         queue = [(place, file) for place, file in self.entries.items() if isinstance(file, Path)]
         for place, file in queue:

@@ -1,3 +1,5 @@
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -37,14 +39,16 @@ def machine(monkeypatch, tmp_path):
     """One whose QEMU is a shell command, `console` being its console."""
     monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
     monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
-    monkeypatch.setattr(Machine, "_finish_image", lambda self, nonce, commands: None)
+    monkeypatch.setattr(Machine, "_finish_image", lambda self, nonce, commands: machine.images.append(len(commands)))
     monkeypatch.setattr(vm.secrets, "token_hex", lambda size: "n")
     popen = subprocess.Popen
 
     def qemu(command, **options):
-        return popen(["sh", "-c", machine.script], cwd=machine.folder, **options)
+        return popen(["sh", "-c", machine.script], cwd=machine.folder,
+                     env={**os.environ, "QEMU": " ".join(command)}, **options)
     monkeypatch.setattr(vm.subprocess, "Popen", qemu)
     with Machine(accel="tcg") as machine:
+        machine.images = []
         yield machine
 
 
@@ -68,6 +72,32 @@ def test_a_guest_that_goes_down_in_a_command_is_not_booted_again(machine):
         list(machine.run(["true"]))
     assert (machine.folder / "boots").read_text() == "x\n"
     assert failure.value.is_booted
+
+
+@pytest.mark.parametrize("is_fatal", [True, False])
+def test_what_the_emulator_breaks_runs_again_with_one_thread(machine, is_fatal, capsys):
+    oops = "[  1.2] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
+    machine.script = f"""
+        command() {{ echo '@n begin@' >> console; echo "$1" >> console; }}
+        end() {{ echo '@n end 0@' >> console; echo '@n done@' >> console; }}
+        echo "$QEMU" >> boots
+        case $QEMU in
+        *thread=single*) command third; end;;
+        *) command first; end; command second; end; command third
+           echo '@n end 1@' >> console; echo '{oops}' >> console; {"" if is_fatal else "echo '@n done@' >> console"};;
+        esac"""
+    assert [o.output for o in machine.run(["true"] * 3)] == ["first\n", "second\n", "third\n"]
+    assert "int3: 0000" in capsys.readouterr().err
+    assert len((machine.folder / "boots").read_text().splitlines()) == 2
+    # What it was to run then is the third alone, within its own limit.
+    assert machine.images == [3, 1]
+
+
+def test_the_emulator_is_not_blamed_twice(machine):
+    machine.script = "echo x >> boots; echo '@n begin@' > console; echo 'int3: 0000 [#1]' >> console"
+    with pytest.raises(Failure, match="before the command's end(?s:.*)int3"):
+        list(machine.run(["true"]))
+    assert (machine.folder / "boots").read_text() == "x\n" * 2
 
 
 def test_a_failing_qemu_is_told(machine):
@@ -131,6 +161,17 @@ def test_a_program_brings_its_libraries():
     kinds = {kind: name for kind, name, _ in needed("/bin/ls")}
     assert kinds["interpreter"] in image
     assert f"/usr/lib/{arch.multiarch}/libc.so.6" in image
+
+
+def test_what_lies_beside_a_program_is_not_its_library(tmp_path):
+    shutil.copy("/bin/ls", tmp_path / "ls")
+    # For another's program, as a test may have one.
+    shutil.copy("/bin/ls", tmp_path / "libc.so.6")
+    image = Image()
+    image.put(tmp_path / "ls", "/ls")
+    image.add_libraries()
+    arch = architecture("/bin/ls")
+    assert image.entries[f"usr/lib/{arch.multiarch}/libc.so.6"] != tmp_path / "libc.so.6"
 
 
 def test_a_script_is_for_no_architecture(tmp_path):
