@@ -15,6 +15,7 @@ from testing.targets import CLIENT_KERNELS
 
 CLIENTS = "trace", "arguments", "mounts", "pinned", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
+LOADER = "/clients/lib/ld-linux-x86-64.so.2"
 # The functions of libbpf that a client may call and the library has, too.
 BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ksyscall|object__attach_skeleton)'")
 
@@ -24,7 +25,7 @@ def clients(suite):
     out = BUILD / "clients" / suite
     out.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", f"LIBBPF={build.libbpf(suite)[0]}",
-              f"BPF_HEADERS={build.libbpf('trixie')[0]}")
+              f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LOADER={LOADER}")
     return out
 
 
@@ -33,13 +34,12 @@ class Client(Job):
     client: str = ""
 
     def prepare(self, machine, jobs):
-        # With the libbpf of the kernel's suite, each in a folder of its own.
+        # With the libbpf of the kernel's suite and a C library that runs it, as the C tests have.
         out = clients(self.kernel)
-        libbpf, soname = build.libbpf(self.kernel)
         for name in (self.client, "trace.bpf.o"):
             machine.put(out / name, f"/clients/{name}")
         machine.put(build.library() / "libksyscall.so.1", LIBRARY)
-        machine.put(next(libbpf.glob(f"usr/lib/*/{soname}")), f"/clients/lib/{soname}")
+        machine.put(build.c_tests(self.kernel, ()) / self.kernel / "lib", "/clients/lib")
 
 
 # The results of both ways, each behind a mark; what the loader bound goes to files.

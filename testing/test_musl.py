@@ -70,7 +70,7 @@ class Musl(Job):
             run("musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include",
                 "-idirafter", f"/usr/include/{build.multiarch()}", "c-tests/musl.c", *words)
         cc("-shared", "-fPIC", "-DLIBBPF", "-Wl,-soname,libbpf.so.1", "-o", folder / "libbpf.so.1")
-        cc("-o", folder / "musl", folder / "libbpf.so.1")
+        cc("-Wl,-rpath,/musl", "-o", folder / "musl", folder / "libbpf.so.1")
         machine.put(folder / "musl", "/musl/musl")
         machine.put(folder / "libbpf.so.1", "/musl/libbpf.so.1")
         for name in LIBRARIES:
@@ -82,7 +82,7 @@ class Musl(Job):
 
 def job(target, library):
     name = target or "gnu"
-    command = f"LD_LIBRARY_PATH=/musl LD_PRELOAD=/musl/{name}/{library} exec /musl/musl"
+    command = f"LD_PRELOAD=/musl/{name}/{library} exec /musl/musl"
     return Musl(f"musl-{name}-{library.partition('.')[0]}", "trixie", command, target=target)
 
 
