@@ -216,6 +216,7 @@ lint: ## check the form of the code
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
+	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings

@@ -177,6 +177,8 @@ class Shown:
         return wrong
 
 
+# Compiled by the crate's tests.
+EXAMPLE = ROOT / "ebpf/doc/pread.rs"
 HEAD = """\
 # The arguments of a call in a BPF program
 
@@ -214,17 +216,32 @@ On x86-64 the look at who calls takes a kernel with BTF and a loader that can re
 callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
 aya too.
 
-For programs that are written in Rust, with aya-ebpf or without, the crate
-[ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules, and no dependency:
-`const PREAD64: Layout = Layout::of::<Native>("pread64")`, then `call.argument(PREAD64, 4)`; its page
-has a whole program. Its numbers are made of the header, and a test compares what both make of the same
-words, for each architecture, kind of caller and call: `python3 -m pytest testing/unit -k test_ebpf`.
-Who calls on x86-64 it cannot ask by itself, for Rust has no CO-RE: the loader tells it a field's place
-(`Memory::thread_status`), or the program is attached for one kind of callers.
-
 What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
 on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
 callers only; and it passes words on as they came.
+
+## From Rust (aya)
+
+The crate [ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules for BPF programs in Rust, and depends on
+nothing. This is [ebpf/doc/pread.rs](../ebpf/doc/pread.rs), which is compiled with aya-ebpf by
+`cargo test --doc --manifest-path ebpf/Cargo.toml`:
+
+```rust
+""" + EXAMPLE.read_text() + """```
+
+`Native` is the kernel that the program is built for: in BPF that is `--cfg bpf_target_arch="x86_64"`,
+which aya-build passes. `Layout::of` has to be a constant: then the name is not in the program, and
+`argument` comes to two or three reads without a loop.
+
+Who calls: attached to native callers alone it is `Callers::Native`, by `ksyscall::Callers::Compat` to
+32-bit ones alone `Callers::Compat`. A program that sees both has `Callers::Asked`, which arm64 and
+riscv64 answer by the registers. x86-64 has it in the task, and Rust has no CO-RE: the program is told by
+its loader where, and reads it in `Memory::thread_status`: 16 bytes into the task since Linux 5.11, 8 before
+that.
+
+The crate's numbers are made of the header, and a test compares what both make of the same words, for
+each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels
+its programs are tried beside those in C, as told below.
 
 ## Measured
 
@@ -239,6 +256,11 @@ The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were attached by thi
 libbpf 1.5 loaded them on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with the 32-bit
 libraries, on a 64-bit kernel; there `BPF_KSYSCALL` was told by the test that the functions get a pointer,
 as libbpf finds out in a 64-bit process.
+
+And so were they, by the same libbpf, written in Rust with ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)): compiled by rustc 1.85 of Debian 13 with the
+sources of its package rust-src, without bpf-linker ([testing/ebpf.py](../testing/ebpf.py) says how). Where
+one of them sees an argument, a number or a caller wrong, the test fails.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|

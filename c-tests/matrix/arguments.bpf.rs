@@ -42,13 +42,8 @@ unsafe impl Sync for Map {}
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".maps")]
 #[allow(non_upper_case_globals)]
-pub static state: Map = Map {
-    r#type: null(),
-    map_flags: null(),
-    max_entries: null(),
-    key: null(),
-    value: null(),
-};
+pub static state: Map =
+    Map { r#type: null(), map_flags: null(), max_entries: null(), key: null(), value: null() };
 
 /// The helpers, by their numbers in include/uapi/linux/bpf.h.
 macro_rules! helper {

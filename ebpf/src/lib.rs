@@ -3,46 +3,9 @@
 //! `ksyscall.bpf.h` for C, where they are told with their sources; the numbers are made of it.
 //!
 //! With aya-ebpf:
-//!
-//! ```
-//! use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
-//!
-//! struct Kernel;
-//!
-//! impl Memory for Kernel {
-//!     fn kernel_u64(address: u64) -> u64 {
-//!         # let bpf_probe_read_kernel = |_: *const u64| Ok::<u64, i64>(7);
-//!         // aya_ebpf::helpers::bpf_probe_read_kernel
-//!         bpf_probe_read_kernel(address as *const u64).unwrap_or(0)
-//!     }
-//!     fn kernel_u32(address: u64) -> u32 {
-//!         # let bpf_probe_read_kernel = |_: *const u32| Ok::<u32, i64>(7);
-//!         bpf_probe_read_kernel(address as *const u32).unwrap_or(0)
-//!     }
-//!     fn user_u64(address: u64) -> u64 {
-//!         # let bpf_probe_read_user = |_: *const u64| Ok::<u64, i64>(7);
-//!         bpf_probe_read_user(address as *const u64).unwrap_or(0)
-//!     }
-//!     fn user_u32(address: u64) -> u32 {
-//!         # let bpf_probe_read_user = |_: *const u32| Ok::<u32, i64>(7);
-//!         bpf_probe_read_user(address as *const u32).unwrap_or(0)
-//!     }
-//! }
-//!
-//! /// Attached to pread64(2).
-//! # /*
-//! #[kprobe]
-//! # */
-//! fn on_pread(context: *const core::ffi::c_void) -> u32 {
-//!     const PREAD64: Layout = Layout::of::<Native>("pread64");
-//!     // SAFETY: it is what the kernel gives a program of type kprobe.
-//!     let call = unsafe { Call::<Native, Kernel>::new(context, Callers::Native) };
-//!     let (fd, offset) = (call.argument(PREAD64, 1) as i32, call.argument(PREAD64, 4) as i64);
-//!     // ...
-//!     # let _ = (fd, offset);
-//!     0
-//! }
-//! ```
+#![doc = "```"]
+#![doc = include_str!("../doc/pread.rs")]
+#![doc = "```"]
 //!
 //! All is inlined and without a branch that the verifier could not follow, if the layout is a
 //! constant. It holds at the entry of the function that serves the call; at its return the

@@ -47,6 +47,10 @@ def wrong_in_rust(shown):
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" in point.name}
 
 
+def test_the_page_has_the_text_that_is_written_here():
+    assert arguments.PAGE.read_text().startswith(arguments.HEAD), "testing/arguments.py has another"
+
+
 def test_what_the_kernel_says_of_a_function():
     assert prototypes(EVENTS) == {"openat": ["int", "const char *"], "lseek": ["unsigned int", "off_t"],
                                   "inotify_rm_watch": ["int", "__s32"], "newstat": ["const char *"], "getpid": []}
