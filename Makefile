@@ -223,6 +223,7 @@ lint: ## check the form of the code
 	$(CARGO) clippy --locked --quiet --all-targets --manifest-path ebpf/Cargo.toml -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets -p ksyscall -p ksyscall-cli --features ksyscall/all-tables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --features all-tables
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --manifest-path ebpf/Cargo.toml
 	shellcheck $(SCRIPTS)
 	build/lint/bin/ruff check testing tools
 	PYTHONPATH=build/lint build/lint/bin/clang-format --dry-run -Werror $(C_SOURCES)
