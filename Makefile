@@ -216,12 +216,14 @@ lint: ## check the form of the code
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
+	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --manifest-path ebpf/Cargo.toml -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets -p ksyscall -p ksyscall-cli --features ksyscall/all-tables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --features all-tables
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --manifest-path ebpf/Cargo.toml
 	shellcheck $(SCRIPTS)
 	build/lint/bin/ruff check testing tools
 	PYTHONPATH=build/lint build/lint/bin/clang-format --dry-run -Werror $(C_SOURCES)

@@ -1,5 +1,5 @@
 """Reads the arguments of each system call in a BPF program, on a real kernel, by this library's
-KSYSCALL_PROG() and by libbpf's BPF_KSYSCALL(): the runs, what they show, and docs/arguments.md.
+KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL(): the runs, what they show, and docs/arguments.md.
 
 How many arguments a call has, and which are signed, is what the running kernel says of its
 function (/sys/kernel/tracing/events/syscalls/sys_enter_*/format), which it has of the
@@ -17,17 +17,17 @@ from testing.targets import SUITES
 from testing.vm import Failure, Machine
 
 PAGE = ROOT / "docs/arguments.md"
-SIDES = "ours", "theirs"
+SIDES = "ours", "rust", "theirs"
 EVENTS = "/sys/kernel/tracing/events/syscalls"
 
 
 def run_cell(cell):
-    """Both programs, one after the other; what they print is saved."""
+    """All programs, one after the other; what they print is saved."""
     folder, arch = matrix.programs(cell), cell.architecture
     release = SUITES[arch.release]
     say(f"reading arguments on {cell.process}, the kernel of {cell.suite}")
     with Machine(cell.suite, cell.kernel.name) as machine:
-        for name in ("arguments", "ours.bpf.o", "theirs.bpf.o", "libksyscall.so.1"):
+        for name in ("arguments", "libksyscall.so.1", *(f"{side}.bpf.o" for side in SIDES)):
             machine.put(folder / name, f"/m/{name}")
         machine.roots.append(packages.unpack(release.name, arch.name, "libbpf1", *release.libraries))
         commands = [f"LD_PRELOAD=/m/libksyscall.so.1 exec /m/arguments /m/{side}.bpf.o" for side in SIDES]
@@ -105,9 +105,9 @@ class Shown:
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
         self.has_32_bits = cell.architecture.registers.bits == 32
-        ours, theirs = calls(texts["ours"]), calls(texts["theirs"])
+        ours, rust, theirs = (calls(texts[side]) for side in SIDES)
         self.results, self.unknown, self.calls, self.all = Results(), [], 0, 0
-        self.right, missed = {"ours": 0, "theirs": 0}, []
+        self.right, missed = dict.fromkeys(SIDES, 0), []
         for name, call in ours.items():
             if call.attached != "ok" or not call.hits:
                 continue
@@ -117,6 +117,12 @@ class Shown:
             self.calls += bool(kinds)
             self.all += len(kinds)
             self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
+            if (same := rust.get(name)) and same.hits:
+                wrong = self.wrong(kinds, same, cell)
+                self.right["rust"] += len(kinds) - len(self.wrong_arguments(kinds, same))
+            else:
+                wrong = ["the program did not run"]
+            self.results.add("failed" if wrong else "passed", f"{name}, in Rust", "; ".join(wrong))
             if (their := theirs.get(name)) and their.hits:
                 wrong = self.wrong_arguments(kinds, their)
                 self.right["theirs"] += len(kinds) - len(wrong)
@@ -127,7 +133,7 @@ class Shown:
         unread = re.search("^# does not load: (.*)", texts["theirs"], re.M)
         right = "-" if unread else self.right["theirs"]
         self.row = (f"| {cell.process} | {self.kernel} | {self.calls} | {self.all} | {right}"
-                    f" | {self.right['ours']} |")
+                    f" | {self.right['ours']} | {self.right['rust']} |")
         where = f"- {cell.process}, {self.kernel}:"
         self.notes = [f"{where} `{point.name}`: {point.reason}" for point in self.results.of("failed")]
         if unread:
@@ -171,6 +177,8 @@ class Shown:
         return wrong
 
 
+# Compiled by the crate's tests.
+EXAMPLE = ROOT / "ebpf/doc/pread.rs"
 HEAD = """\
 # The arguments of a call in a BPF program
 
@@ -208,17 +216,32 @@ On x86-64 the look at who calls takes a kernel with BTF and a loader that can re
 callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
 aya too.
 
-For programs that are written in Rust, with aya-ebpf or without, the crate
-[ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules, and no dependency:
-`const PREAD64: Layout = Layout::of::<Native>("pread64")`, then `call.argument(PREAD64, 4)`; its page
-has a whole program. Its numbers are made of the header, and a test compares what both make of the same
-words, for each architecture, kind of caller and call: `python3 -m pytest testing/unit -k test_ebpf`.
-Who calls on x86-64 it cannot ask by itself, for Rust has no CO-RE: the loader tells it a field's place
-(`Memory::thread_status`), or the program is attached for one kind of callers.
-
 What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
 on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
 callers only; and it passes words on as they came.
+
+## From Rust (aya)
+
+The crate [ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules for BPF programs in Rust, and depends on
+nothing. This is [ebpf/doc/pread.rs](../ebpf/doc/pread.rs), which is compiled with aya-ebpf by
+`cargo test --doc --manifest-path ebpf/Cargo.toml`:
+
+```rust
+""" + EXAMPLE.read_text() + """```
+
+`Native` is the kernel that the program is built for: in BPF that is `--cfg bpf_target_arch="x86_64"`,
+which aya-build passes. `Layout::of` has to be a constant: then the name is not in the program, and
+`argument` comes to two or three reads without a loop.
+
+Who calls: attached to native callers alone it is `Callers::Native`, by `ksyscall::Callers::Compat` to
+32-bit ones alone `Callers::Compat`. A program that sees both has `Callers::Asked`, which arm64 and
+riscv64 answer by the registers. x86-64 has it in the task, and Rust has no CO-RE: the program is told by
+its loader where, and reads it in `Memory::thread_status`: 16 bytes into the task since Linux 5.11, 8 before
+that.
+
+The crate's numbers are made of the header, and a test compares what both make of the same words, for
+each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels
+its programs are tried beside those in C, as told below.
 
 ## Measured
 
@@ -234,8 +257,13 @@ libbpf 1.5 loaded them on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit pr
 libraries, on a 64-bit kernel; there `BPF_KSYSCALL` was told by the test that the functions get a pointer,
 as libbpf finds out in a 64-bit process.
 
-| callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG |
-|---|---|---|---|---|---|
+And so were they, by the same libbpf, written in Rust with ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)): compiled by rustc 1.85 of Debian 13 with the
+sources of its package rust-src, without bpf-linker ([testing/ebpf.py](../testing/ebpf.py) says how). Where
+one of them sees an argument, a number or a caller wrong, the test fails.
+
+| callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -243,7 +271,7 @@ def report(shown, not_run):
     """The page of cells that were run, and of {cell: why} those that were not."""
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
-        rows.append(f"| {cell.process} | of {cell.suite} | not run | | | |")
+        rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
         # Without what a mirror said of it today.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
     return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"])]) + "\n"

@@ -3,14 +3,18 @@ architecture's kernels have what, and how each call's arguments lie.
 
     python3 -m testing.ebpf
 
-makes ebpf/src/kernels.rs anew.
+makes ebpf/src/kernels.rs anew. And how BPF programs are built with it here: by the Rust of Debian 13
+and its sources, without bpf-linker and without what cargo would fetch.
 """
 
+import functools
 import re
 import tempfile
 from pathlib import Path
 
-from testing.build import ROOT, run
+from testing import packages
+from testing.build import BUILD, ROOT, run
+from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
 # Of the crate's type: what the header is told, and whether the kernel is big-endian.
@@ -203,6 +207,56 @@ impl Kernel for {kernel} {{
 }}
 """)
     return "".join(parts)
+
+
+# --- BPF programs -----------------------------------------------------------------
+
+# The compiler with all that it is linked to, and the source of Rust's core, for which Debian has no
+# BPF target.
+RUST = ("rustc", "libstd-rust-1.85", "rust-src", "libllvm19", "libbsd0", "libc6", "libedit2", "libffi8", "libgcc-s1",
+        "libicu76", "liblzma5", "libmd0", "libstdc++6", "libtinfo6", "libxml2", "libz3-4", "libzstd1", "zlib1g")
+# What rustc puts into each crate, and nothing here calls.
+BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
+
+
+def rustc(target, *arguments, **options):
+    """Debian 13's, also on another system: with its own C library. All is inlined into the one
+    crate of which code is made; of the others that takes what they mean, and no code."""
+    tree = packages.unpack("trixie", "amd64", *RUST)
+    libraries = tree / "usr/lib/x86_64-linux-gnu"
+    # The features that core itself is made of are not for a stable compiler.
+    options["env"] = {"RUSTC_BOOTSTRAP": "1", **options.get("env", {})}
+    run(libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, tree / "usr/bin/rustc",
+        "--sysroot", tree / "usr", "--target", f"{target}-unknown-none", "--crate-type", "rlib", "-Cpanic=abort",
+        "-Copt-level=3", "-Ccodegen-units=1", "-Zalways-encode-mir", *arguments, **options)
+
+
+@functools.cache
+def core(target):
+    """A folder with Rust's core for BPF."""
+    say(f"compiling Rust's core for {target}")
+    out = BUILD / "ebpf" / target
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "builtins.rs").write_text(BUILTINS)
+    source = next(packages.unpack("trixie", "amd64", *RUST).glob("usr/src/rustc-*/library/core/src/lib.rs"))
+    for name, file in (("core", source), ("compiler_builtins", out / "builtins.rs")):
+        rustc(target, "--edition=2021", "--cap-lints=allow", "--crate-name", name, "--emit=metadata", "-L", out,
+              file, "-o", out / f"lib{name}.rmeta")
+    return out
+
+
+def bpf(source, out, target, arch, env=None):
+    """A BPF object of one source file that uses the crate, for the kernels of an architecture."""
+    libraries, work = core(target), out.parent
+    common = ["--edition=2024", "-Dwarnings", f'--cfg=bpf_target_arch="{arch}"',
+              "--check-cfg=cfg(bpf_target_arch,values(any()))", "-L", libraries]
+    crate, text = work / "libksyscall_ebpf.rmeta", out.with_suffix(".s")
+    rustc(target, *common, "--crate-name=ksyscall_ebpf", "--emit=metadata", "ebpf/src/lib.rs", "-o", crate)
+    # An object is LLVM's bitcode to this target; the map takes BTF, which is made with what is for debuggers.
+    rustc(target, *common, "--crate-name=program", "--emit=asm", "-Cdebuginfo=2", f"--extern=ksyscall_ebpf={crate}",
+          source, "-o", text, env=env or {})
+    run("clang", "-target", target, "-c", text, "-o", out)
+    return out
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
-from testing import build, packages, results
+from testing import build, ebpf, packages, results
 from testing.build import BUILD, ROOT, run
 from testing.packages import CACHE, say
 from testing.results import Results
@@ -115,8 +115,13 @@ def list_calls(macros):
 
 
 def programs_of_arguments(cell, out, calls):
-    """The BPF programs that read the arguments of each call, by this library's macro and by
-    that of the newest libbpf."""
+    """The BPF programs that read the arguments of each call, by this library's macro, by its crate
+    for Rust and by the macro of the newest libbpf."""
+    (out / "calls.bpf.rs").write_text("".join(f'call!({i}, on_{name}, "{name}");\n'
+                                              for i, name in enumerate(calls)))
+    # Rust's name of an architecture is that of its table.
+    ebpf.bpf("c-tests/matrix/arguments.bpf.rs", out / "rust.bpf.o", cell.architecture.bpf, cell.kernel.table,
+             env={"CALLS": str(out / "calls.bpf.rs")})
     (out / "calls.bpf.h").write_text("".join(f"CALL({i}, {name})\n" for i, name in enumerate(calls)))
     newest = packages.unpack("sid", "amd64", "libbpf-dev") / "usr/include"
     theirs = ["-DLIBBPF", "-isystem", newest, *["-DWRAPPED"] * ("@" in cell.process)]

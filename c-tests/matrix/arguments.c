@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <asm/unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -321,6 +322,17 @@ static void print(int i, const char *attached)
 	putchar('\n');
 }
 
+/* arch/x86/include/asm/thread_info.h: since Linux 5.11 syscall_work is before it. */
+static __u32 thread_status(void)
+{
+	unsigned int major, minor;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		die("uname");
+	return major > 5 || (major == 5 && minor >= 11) ? 16 : 8;
+}
+
 int main(int argc, char **argv)
 {
 	static struct bpf_link *links[MAX_CALLS];
@@ -351,6 +363,7 @@ int main(int argc, char **argv)
 	made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (seen == MAP_FAILED || made == MAP_FAILED)
 		die("mmap");
+	seen->thread_status = thread_status();
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(name, sizeof(name), "on_%s", calls[i].name);
 		links[i] = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, name),

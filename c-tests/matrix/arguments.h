@@ -21,7 +21,8 @@ struct seen {
 struct arguments {
 	/* The thread that makes a call right now, between the two lines around it; else 0. */
 	__u32 armed;
-	__u32 padding;
+	/* Where x86-64's tasks have thread_info.status, for programs without CO-RE. */
+	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
 };
 

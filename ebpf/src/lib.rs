@@ -3,46 +3,9 @@
 //! `ksyscall.bpf.h` for C, where they are told with their sources; the numbers are made of it.
 //!
 //! With aya-ebpf:
-//!
-//! ```
-//! use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
-//!
-//! struct Kernel;
-//!
-//! impl Memory for Kernel {
-//!     fn kernel_u64(address: u64) -> u64 {
-//!         # let bpf_probe_read_kernel = |_: *const u64| Ok::<u64, i64>(7);
-//!         // aya_ebpf::helpers::bpf_probe_read_kernel
-//!         bpf_probe_read_kernel(address as *const u64).unwrap_or(0)
-//!     }
-//!     fn kernel_u32(address: u64) -> u32 {
-//!         # let bpf_probe_read_kernel = |_: *const u32| Ok::<u32, i64>(7);
-//!         bpf_probe_read_kernel(address as *const u32).unwrap_or(0)
-//!     }
-//!     fn user_u64(address: u64) -> u64 {
-//!         # let bpf_probe_read_user = |_: *const u64| Ok::<u64, i64>(7);
-//!         bpf_probe_read_user(address as *const u64).unwrap_or(0)
-//!     }
-//!     fn user_u32(address: u64) -> u32 {
-//!         # let bpf_probe_read_user = |_: *const u32| Ok::<u32, i64>(7);
-//!         bpf_probe_read_user(address as *const u32).unwrap_or(0)
-//!     }
-//! }
-//!
-//! /// Attached to pread64(2).
-//! # /*
-//! #[kprobe]
-//! # */
-//! fn on_pread(context: *const core::ffi::c_void) -> u32 {
-//!     const PREAD64: Layout = Layout::of::<Native>("pread64");
-//!     // SAFETY: it is what the kernel gives a program of type kprobe.
-//!     let call = unsafe { Call::<Native, Kernel>::new(context, Callers::Native) };
-//!     let (fd, offset) = (call.argument(PREAD64, 1) as i32, call.argument(PREAD64, 4) as i64);
-//!     // ...
-//!     # let _ = (fd, offset);
-//!     0
-//! }
-//! ```
+#![doc = "```"]
+#![doc = include_str!("../doc/pread.rs")]
+#![doc = "```"]
 //!
 //! All is inlined and without a branch that the verifier could not follow, if the layout is a
 //! constant. It holds at the entry of the function that serves the call; at its return the
@@ -73,24 +36,27 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "x86_64", all(not(bpf_target_arch), target_arch = "x86_64")))]
-pub type Native = X86_64;
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "aarch64", all(not(bpf_target_arch), target_arch = "aarch64")))]
-pub type Native = Aarch64;
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "arm", all(not(bpf_target_arch), target_arch = "arm")))]
-pub type Native = Arm;
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "riscv64", all(not(bpf_target_arch), target_arch = "riscv64")))]
-pub type Native = Riscv64;
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "s390x", all(not(bpf_target_arch), target_arch = "s390x")))]
-pub type Native = S390x;
-/// The kernel that the program is built for: by aya's `bpf_target_arch`, or else this target's.
-#[cfg(any(bpf_target_arch = "powerpc64", all(not(bpf_target_arch), target_arch = "powerpc64")))]
-pub type Native = Powerpc64;
+macro_rules! native {
+    ($($arch:tt $kernel:ident)*) => {$(
+        /// The kernel that the program is built for. In BPF that is told by
+        /// `--cfg bpf_target_arch="x86_64"`, as aya-build does; elsewhere it is this target's.
+        #[cfg(any(all(target_arch = "bpf", bpf_target_arch = $arch), target_arch = $arch))]
+        pub type Native = $kernel;
+    )*};
+}
+
+native! {
+    "x86_64" X86_64
+    "x86" X86
+    "aarch64" Aarch64
+    "arm" Arm
+    "riscv64" Riscv64
+    "s390x" S390x
+    "powerpc64" Powerpc64
+    "powerpc" Powerpc
+    "mips64" Mips64
+    "loongarch64" Loongarch64
+}
 
 /// How the program reads memory: 0 stands for what cannot be read.
 pub trait Memory {
@@ -103,9 +69,10 @@ pub trait Memory {
     /// Four bytes of the caller's.
     fn user_u32(address: u64) -> u32;
     /// On x86-64 the current task's `thread_info.status`, by which [`Callers::Asked`] tells
-    /// whose call it is. The field moves from one version to the next; its place is in the
-    /// kernel's BTF, from which the program's loader sets it as a global. By default 0: a
-    /// native caller.
+    /// whose call it is: four bytes of the kernel's behind what `bpf_get_current_task()`
+    /// gives, 16 from there since Linux 5.11 and 8 before (`arch/x86/include/asm/thread_info.h`;
+    /// it is the task's first member). Which of them the program's loader tells it, by a global
+    /// or a map. By default 0: a native caller.
     fn thread_status() -> u32 {
         0
     }
@@ -187,6 +154,11 @@ const PAGE_SHIFT: u32 = 12;
 
 impl<K: Kernel, M: Memory> Call<K, M> {
     const IS_32_BIT: bool = K::PLACES.bits == 32;
+    // A BPF program has the byte order of its kernel.
+    const IS_BIG_ENDIAN: bool = match cfg!(target_arch = "bpf") {
+        true => cfg!(target_endian = "big"),
+        false => K::PLACES.is_big_endian,
+    };
 
     /// The call that runs the program.
     ///
@@ -355,7 +327,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
             value = self.word(narrow, word);
             if narrow && kind(place) >= LONG {
                 let second = self.word(narrow, word + 1);
-                value = match kind(place) == LONG && K::PLACES.is_big_endian {
+                value = match kind(place) == LONG && Self::IS_BIG_ENDIAN {
                     true => value << 32 | second,
                     false => value | second << 32,
                 };

@@ -26,19 +26,29 @@ def line(name, number, seen, made, hits=1, is_compat=0, count=0, seen_number=Non
 
 @pytest.fixture
 def shown(tmp_path):
-    def shown(ours, theirs="", process="amd64"):
+    def shown(ours, theirs="", process="amd64", rust=None):
         cell = Cell(process, "bookworm")
         (tmp_path / cell.process).mkdir()
         # As many as a run has, at the least.
         many = "".join(line(f"getpid{n}", n, [], []) for n in range(200))
-        for name, text in (("ours", many + ours + "# end\n"), ("theirs", theirs), ("events", EVENTS)):
+        texts = {"ours": many + ours + "# end\n", "rust": many + (ours if rust is None else rust), "theirs": theirs}
+        for name, text in {**texts, "events": EVENTS}.items():
             (tmp_path / cell.process / f"bookworm.{name}").write_text(text)
         return Shown(cell, tmp_path)
     return shown
 
 
 def wrong(shown):
-    return {point.name: point.reason for point in shown.results.of("failed")}
+    """What failed; in Rust the same must have, unless that is what a test is about."""
+    return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" not in point.name}
+
+
+def wrong_in_rust(shown):
+    return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" in point.name}
+
+
+def test_the_page_has_the_text_that_is_written_here():
+    assert arguments.PAGE.read_text().startswith(arguments.HEAD), "testing/arguments.py has another"
 
 
 def test_what_the_kernel_says_of_a_function():
@@ -55,7 +65,7 @@ def test_the_functions_of_a_call():
 def test_right_arguments_are_counted(shown):
     one = shown(line("openat", 257, [1, 2], [1, 2]) + line("stat", 4, [3], [3]),
                 line("openat", 257, [1, 7], [1, 2]) + line("stat", 4, [3], [3], hits=0))
-    assert (wrong(one), one.row) == ({}, "| amd64 | 6.1.0 | 2 | 3 | 1 | 3 |")
+    assert (wrong(one), one.row) == ({}, "| amd64 | 6.1.0 | 2 | 3 | 1 | 3 | 3 |")
     assert one.notes[0] == "- amd64, 6.1.0: BPF_KSYSCALL: `openat`"
 
 
@@ -68,6 +78,15 @@ def test_right_arguments_are_counted(shown):
 ])
 def test_what_is_wrong_is_said(bad, why, shown):
     assert wrong(shown(bad)) == {"openat": why}
+
+
+def test_the_program_in_rust_must_see_the_same(shown):
+    one = shown(line("openat", 257, [1, 2], [1, 2]) + line("stat", 4, [3], [3]),
+                rust=line("openat", 257, [1, 3], [1, 2], is_compat=1))
+    assert wrong(one) == {}
+    assert wrong_in_rust(one) == {"openat, in Rust": "argument 2 is 0x3, not 0x2; is_compat is True",
+                                  "stat, in Rust": "the program did not run"}
+    assert one.row.endswith("| 3 | 1 |")
 
 
 def test_32_bit_signs_go_on(shown):
@@ -85,8 +104,8 @@ def test_a_run_that_ends_early_fails(shown, tmp_path):
 def test_what_did_not_run_is_in_the_report(shown):
     text = report([shown(line("stat", 4, [3], [3]), "# does not load: the kernel has no BTF\n")],
                   {Cell("riscv64", "sid"): "no package list of sid riscv64: 404 of a mirror"})
-    assert "| riscv64 | of sid | not run | | | |" in text
-    assert "| amd64 | 6.1.0 | 1 | 1 | - | 1 |" in text
+    assert "| riscv64 | of sid | not run | | | | |" in text
+    assert "| amd64 | 6.1.0 | 1 | 1 | - | 1 | 1 |" in text
     assert "- amd64, 6.1.0: BPF_KSYSCALL: no program loads: the kernel has no BTF" in text
     assert "- riscv64, the kernel of sid: not run: no package list of sid riscv64\n" in text
     assert text.startswith(arguments.HEAD)
@@ -96,6 +115,7 @@ def test_32_bit_kernels_have_the_prototypes_of_32_bit_functions(shown, tmp_path)
     shown("", process="i386")
     text = "".join(event for event in EVENTS.splitlines(True) if "lseek" not in event)
     (tmp_path / "i386@amd64").mkdir()
-    for name, content in (("ours", line("lseek", 19, [1, 2], [1, 2], is_compat=1)), ("theirs", ""), ("events", text)):
+    for name, content in (("ours", line("lseek", 19, [1, 2], [1, 2], is_compat=1)), ("rust", ""), ("theirs", ""),
+                          ("events", text)):
         (tmp_path / f"i386@amd64/trixie.{name}").write_text(content)
     assert Shown(Cell("i386@amd64", "trixie"), tmp_path).all == 2

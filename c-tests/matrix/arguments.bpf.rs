@@ -1,0 +1,157 @@
+//! What arguments.bpf.c is, in Rust, by the crate ksyscall-ebpf: a program for each call of
+//! calls.bpf.rs, which stores the six arguments that it gets. Without aya-ebpf, which Debian
+//! does not have.
+#![no_std]
+
+use core::ffi::c_void;
+use core::mem::transmute;
+use core::ptr::null;
+
+use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
+
+/// Of arguments.h.
+#[repr(C)]
+pub struct Seen {
+    hits: u32,
+    number: i32,
+    is_compat: u32,
+    padding: u32,
+    arguments: [u64; 6],
+}
+
+#[repr(C)]
+pub struct Arguments {
+    armed: u32,
+    thread_status: u32,
+    calls: [Seen; 1024],
+}
+
+/// As libbpf has it of a map, in BTF: numbers are lengths of arrays.
+#[repr(C)]
+pub struct Map {
+    r#type: *const [i32; 2],
+    map_flags: *const [i32; 1024],
+    max_entries: *const [i32; 1],
+    key: *const u32,
+    value: *const Arguments,
+}
+
+// SAFETY: nothing here reads it.
+unsafe impl Sync for Map {}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".maps")]
+#[allow(non_upper_case_globals)]
+pub static state: Map =
+    Map { r#type: null(), map_flags: null(), max_entries: null(), key: null(), value: null() };
+
+/// The helpers, by their numbers in include/uapi/linux/bpf.h.
+macro_rules! helper {
+    ($number:literal, fn($($argument:ty),*) -> $result:ty) => {
+        transmute::<usize, unsafe extern "C" fn($($argument),*) -> $result>($number)
+    };
+}
+
+macro_rules! read {
+    ($number:literal, $word:ty, $address:expr) => {{
+        let mut word: $word = 0;
+        let size = size_of::<$word>() as u32;
+        // SAFETY: bpf_probe_read_kernel and bpf_probe_read_user write but the word.
+        unsafe { helper!($number, fn(*mut $word, u32, u64) -> i64)(&mut word, size, $address) };
+        word
+    }};
+}
+
+struct Helpers;
+
+impl Memory for Helpers {
+    #[inline(always)]
+    fn kernel_u64(address: u64) -> u64 {
+        read!(113, u64, address)
+    }
+    #[inline(always)]
+    fn kernel_u32(address: u64) -> u32 {
+        read!(113, u32, address)
+    }
+    #[inline(always)]
+    fn user_u64(address: u64) -> u64 {
+        read!(112, u64, address)
+    }
+    #[inline(always)]
+    fn user_u32(address: u64) -> u32 {
+        read!(112, u32, address)
+    }
+    #[inline(always)]
+    fn thread_status() -> u32 {
+        // SAFETY: bpf_get_current_task takes nothing; the map's value is there, or null.
+        unsafe {
+            let task = helper!(35, fn() -> u64)();
+            match arguments() {
+                arguments if arguments.is_null() => 0,
+                arguments => Self::kernel_u32(task + u64::from((*arguments).thread_status)),
+            }
+        }
+    }
+}
+
+/// # Safety
+/// In a BPF program alone.
+#[inline(always)]
+unsafe fn arguments() -> *mut Arguments {
+    let zero = 0_u32;
+    // SAFETY: bpf_map_lookup_elem takes the map's address, of which the loader makes the map.
+    unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
+}
+
+/// Stores what the call of this index gets, if it is the one that is made.
+///
+/// # Safety
+/// `context` is a kprobe's.
+#[inline(always)]
+unsafe fn store(context: *const c_void, index: usize, layout: Layout) {
+    // SAFETY: the map's value is there, or null; it has as many calls; and the caller's promise.
+    unsafe {
+        let arguments = arguments();
+        if arguments.is_null() {
+            return;
+        }
+        let thread = helper!(14, fn() -> u64)() as u32;
+        let seen = (&raw mut (*arguments).calls).cast::<Seen>().add(index);
+        if (*arguments).armed != thread {
+            return;
+        }
+        (*seen).hits += 1;
+        if (*seen).hits != 1 {
+            return;
+        }
+        let call = Call::<Native, Helpers>::new(context, Callers::Asked);
+        (*seen).arguments[0] = call.argument(layout, 1);
+        (*seen).arguments[1] = call.argument(layout, 2);
+        (*seen).arguments[2] = call.argument(layout, 3);
+        (*seen).arguments[3] = call.argument(layout, 4);
+        (*seen).arguments[4] = call.argument(layout, 5);
+        (*seen).arguments[5] = call.argument(layout, 6);
+        (*seen).number = call.number().unwrap_or(-1);
+        (*seen).is_compat = call.is_compat().into();
+    }
+}
+
+macro_rules! call {
+    ($index:literal, $program:ident, $call:literal) => {
+        /// # Safety
+        /// The kernel runs it.
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = "kprobe")]
+        pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
+            // SAFETY: it is what the kernel gives.
+            unsafe { store(context, $index, const { Layout::of::<Native>($call) }) };
+            0
+        }
+    };
+}
+
+include!(env!("CALLS"));
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
