@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const SOURCE: &str = "bpf/count.bpf.c";
+const HEADER: &str = "bpf/ksyscall.bpf.h";
 
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed={HEADER}");
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=BPF_CFLAGS");
     let of_cargo = |name: &str| env::var(name).expect("cargo sets it");

@@ -31,6 +31,7 @@ class Command(Job):
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
         machine.put(known(), "/cli/known")
+        machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put(bpftool(), "/cli/bpftool")
         for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
@@ -116,6 +117,54 @@ def test_a_commands_calls_and_errors_are_counted(job, guest):
         assert sum(bucket["calls"] for bucket in call["histogram"]) == call["calls"]
         assert 0 < call["longest_ns"] <= call["total_ns"]
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
+    nothing_is_left(found)
+
+
+# Where 32-bit callers have a function of their own, where one is for both (sched_yield) or for two
+# of their calls (fcntl), and where they alone have the call.
+@jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall \\
+    --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
+part {callers}; cat /tmp/{callers} /tmp/said
+""" for callers in ("compat", "all")) + """part did; cat /tmp/did
+ksyscall count sched_yield fcntl --json -o /tmp/native -- sh -c '/cli/known; exec /cli/known32' >/dev/null
+part native; cat /tmp/native
+part alone; ksyscall count socketcall 2>&1; echo $?
+part absent; ksyscall count --callers compat openat vm86 2>&1; echo $?
+part table; ksyscall count --callers all umount2 socketcall -- /cli/known32 2>&1 >/dev/null
+left
+""", *RUST_KERNELS)
+def test_callers_are_told_apart(job, guest):
+    found = parts(guest(job).output)
+    said = dict(found)
+    did = re.findall(r"^(did|did32) (\S+) (\S+) (\d+)$", said["did"], re.M)
+    counted = {}
+    for callers in ("native", "compat", "all"):
+        calls = json.loads(said[callers])["calls"]
+        counted[callers] = {(call["caller"], call["name"]): call for call in calls}
+        assert len(counted[callers]) == len(calls)
+        assert {caller for caller, _ in counted[callers]} == \
+            ({"native", "compat"} if callers == "all" else {callers})
+        for (caller, name), call in counted[callers].items():
+            # fcntl64 is none of 64 bits, and a shell calls fcntl.
+            if (caller, name) == ("native", "fcntl"):
+                continue
+            mark = "did" if caller == "native" else "did32"
+            expected = {}
+            for which, its_name, errno, times in did:
+                if (which, its_name) == (mark, name):
+                    expected[errno] = expected.get(errno, 0) + int(times)
+            assert call["calls"] == call["returns"] == sum(expected.values()), call
+            assert call["errnos"] == {errno: n for errno, n in expected.items() if errno != "-"}, call
+    of_compat = {"umount2", "getpgid", "fcntl", "fcntl64", "sched_yield", "socketcall"}
+    assert {name for _, name in counted["compat"]} == of_compat
+    assert {name for caller, name in counted["all"] if caller == "native"} == of_compat - {"fcntl64", "socketcall"}
+    assert said["alone"].startswith("ksyscall: 32-bit processes alone have a call socketcall, which --callers compat")
+    assert said["alone"].endswith("\n1\n")
+    assert "vm86" in said["absent"] and said["absent"].endswith("\n1\n")
+    assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
+    assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
+    assert re.search(r"^socketcall +compat +2 +2 ", said["table"], re.M), said["table"]
+    assert "; 1 system call of native callers and 2 of 32-bit ones counted" in said["table"]
     nothing_is_left(found)
 
 

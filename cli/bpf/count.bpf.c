@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls of `ksyscall count`, their errors, and how long they take. The cookie is
-   the number of the call among those that are counted. */
+/* Counts the calls of `ksyscall count`, their errors, and how long they take. The cookie has
+   the place of the call among those that are counted. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include "ksyscall.bpf.h"
 
-/* What a call's cookie has beside its number: it never returns. */
+/*
+ * What a call's cookie has beside its place: it never returns; and whose calls are meant of a
+ * function that may serve others, too, by what number (that, plus 1), for it may serve several.
+ * Without these, all are.
+ */
 #define NO_RETURN (1ULL << 32)
+#define NATIVE (1ULL << 33)
+#define COMPAT (1ULL << 34)
+#define NUMBER(cookie) ((cookie) >> 48)
 #define MAX_ERRNO 4095
 
 enum { BUCKETS = 40 };
@@ -34,7 +42,7 @@ struct {
 	__type(value, struct tally);
 } tallies SEC(".maps");
 
-/* Of a call's number and an errno, how often. */
+/* Of a call's place and an errno, how often. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -88,6 +96,13 @@ static bool is_counted(__u32 process)
 	return process != setting(OWN_PROCESS);
 }
 
+static bool is_meant(struct pt_regs *ctx, __u64 cookie)
+{
+	if (cookie & (NATIVE | COMPAT) && KSYSCALL_IS_COMPAT(ctx) != !!(cookie & COMPAT))
+		return false;
+	return !NUMBER(cookie) || KSYSCALL_NR(ctx) + 1 == (int)NUMBER(cookie);
+}
+
 static struct tally *tally_of(__u32 call)
 {
 	return bpf_map_lookup_elem(&tallies, &call);
@@ -100,7 +115,7 @@ int enter(struct pt_regs *ctx)
 	struct begun begun = { bpf_ktime_get_ns(), (__u32)cookie }, *before;
 	struct tally *tally;
 
-	if (!is_counted(thread >> 32))
+	if (!is_counted(thread >> 32) || !is_meant(ctx, cookie))
 		return 0;
 	before = bpf_map_lookup_elem(&in_progress, &thread);
 	if (before) {

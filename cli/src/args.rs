@@ -94,6 +94,9 @@ pub(crate) struct Count {
     /// Count what this process does, with all its threads, not its children; can be repeated
     #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command")]
     pub(crate) pids: Vec<i32>,
+    /// Whose calls are counted. Each line then says whose it counts, unless they are native
+    #[arg(long, default_value = "native", hide_default_value = true)]
+    pub(crate) callers: Callers,
     /// End after so many seconds
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<std::time::Duration>,
@@ -159,8 +162,8 @@ pub(crate) enum Callers {
 }
 
 impl Callers {
-    /// What the library's environment variable has for it.
-    pub(crate) fn variable(self) -> &'static str {
+    /// Its word here and in the library's environment variable.
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Callers::Native => "native",
             Callers::Compat => "compat",

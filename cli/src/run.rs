@@ -76,7 +76,7 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
         command.env("KSYSCALL_MAX_ACTIVE", calls.to_string());
     }
     if let Some(callers) = arguments.callers {
-        command.env("KSYSCALL_CALLERS", callers.variable());
+        command.env("KSYSCALL_CALLERS", callers.word());
     }
     Ok(command)
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Makes known numbers of calls that nothing else in a guest makes: by itself, by a thread, by
    a child, and by the child of a child that has ended. Says what it did, as `did CALL ERRNO
-   TIMES`, without an errno for those that succeed. */
+   TIMES`, without an errno for those that succeed; and `did32` of calls by the 32-bit way. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -55,6 +55,18 @@ static void child(void)
 	_exit(0);
 }
 
+/* On x86-64 a 64-bit process, too, can call as a 32-bit one: sched_yield of syscall_32.tbl. */
+static void yield_by_int80(void)
+{
+#ifdef __x86_64__
+	long result;
+
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(158L) : "memory", "r8", "r9", "r10", "r11");
+	CHECK(result == 0);
+	puts("did32 sched_yield - 1");
+#endif
+}
+
 int main(void)
 {
 	pthread_t id;
@@ -74,8 +86,11 @@ int main(void)
 		CHECK(syscall(SYS_getpgid, 0) >= 0);
 	for (int i = 0; i < 3; i++)
 		CHECK(syscall(SYS_getpgid, -1) == -1 && errno == ESRCH);
+	for (int i = 0; i < 6; i++)
+		CHECK(syscall(SYS_sched_yield) == 0);
+	yield_by_int80();
 	puts("did umount2 ENOENT 7\ndid umount2 EINVAL 7\ndid getpgid - 20\ndid getpgid ESRCH 3\ndid "
-	     "exit_group - 3");
+	     "sched_yield - 6\ndid exit_group - 3");
 	fflush(stdout);
 	_exit(9);
 }

@@ -7,16 +7,20 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{KProbe, RawTracePoint};
 use aya::{Btf, Ebpf, EbpfLoader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ksyscall::{Batch, Error, Ksyscall, Link, Links, Symbol, SyscallName};
+use ksyscall::{Batch, Error, Ksyscall, Link, Links, Symbol};
 
 use super::signals::Signals;
 use super::tally::{NUMBERS, Row, Tally};
-use crate::args;
+use super::wanted::{Wanted, compat_architecture, is_compat_alone};
+use crate::args::{self, Callers};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/count.bpf.o"));
 
 /// As in bpf/count.bpf.c.
 const NO_RETURN: u64 = 1 << 32;
+const NATIVE: u64 = 1 << 33;
+const COMPAT: u64 = 1 << 34;
+const NUMBER_SHIFT: u32 = 48;
 const RUNNING: u32 = 0;
 const FILTERED: u32 = 1;
 const OWN_PROCESS: u32 = 2;
@@ -36,13 +40,19 @@ pub(super) enum Whom {
 
 pub(super) struct Counter {
     object: Ebpf,
+    /// Whether the programs know who calls.
+    tells_callers: bool,
 }
 
 /// The calls that the programs are attached to.
 pub(super) struct Attached {
+    /// Whose calls were asked for.
+    pub(super) callers: Callers,
     calls: Vec<Call>,
     /// Calls that could not be attached to, though the kernel has them.
-    pub(super) failures: Vec<(SyscallName, Error)>,
+    pub(super) failures: Vec<(Wanted, anyhow::Error)>,
+    /// Calls that this kernel does not have.
+    absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Link>,
     batches: Vec<Links>,
 }
@@ -50,7 +60,7 @@ pub(super) struct Attached {
 struct Call {
     /// Its place among the names, which is the cookie.
     index: u32,
-    name: SyscallName,
+    wanted: Wanted,
     function: Symbol,
     has_returns: bool,
     /// Of `links`, that of the return.
@@ -58,21 +68,32 @@ struct Call {
 }
 
 impl Counter {
-    /// Loads the programs, for so many calls.
-    pub(super) fn load(calls: usize, whom: &Whom) -> Result<Self> {
+    /// Loads the programs, for these calls.
+    pub(super) fn load(calls: &[Wanted], whom: &Whom) -> Result<Self> {
         let is_family = matches!(whom, Whom::Family);
-        // The kernel's types, which following a command's children needs.
-        let btf = match is_family {
-            true => Some(Btf::from_sys_fs().context(
-                "/sys/kernel/btf/vmlinux, which counting a COMMAND needs, cannot be read: is \
-                 sysfs mounted, and the kernel built with CONFIG_DEBUG_INFO_BTF?",
-            )?),
-            false => None,
+        // The kernel's types: to follow a command's children, and to ask who calls, which
+        // KSYSCALL_IS_COMPAT of ksyscall.bpf.h does by them on x86-64.
+        let asks_by_types = cfg!(target_arch = "x86_64");
+        let is_needed_for = match calls.iter().any(|call| call.is_compat) && asks_by_types {
+            true => Some("--callers"),
+            false => is_family.then_some("counting a COMMAND"),
         };
+        let btf = match (Btf::from_sys_fs(), is_needed_for) {
+            (Ok(btf), _) => Some(btf),
+            (Err(_), None) => None,
+            (Err(error), Some(what)) => {
+                let why = format!(
+                    "/sys/kernel/btf/vmlinux, which {what} needs, cannot be read: is sysfs \
+                     mounted, and the kernel built with CONFIG_DEBUG_INFO_BTF?"
+                );
+                return Err(anyhow::Error::from(error).context(why));
+            }
+        };
+        let tells_callers = compat_architecture().is_some() && (btf.is_some() || !asks_by_types);
         let mut loader = EbpfLoader::new();
-        loader.btf(btf.as_ref()).set_max_entries("tallies", calls as u32);
+        loader.btf(btf.as_ref()).set_max_entries("tallies", calls.len() as u32);
         let object = loader.load(OBJECT).map_err(|error| explained(error.into()))?;
-        let mut counter = Self { object };
+        let mut counter = Self { object, tells_callers };
         for name in ["enter", "leave"] {
             counter.kprobe(name)?.load().map_err(|error| explained(error.into()))?;
         }
@@ -124,7 +145,7 @@ impl Counter {
             errnos.sort_by_key(|(errno, count)| (std::cmp::Reverse(*count), *errno));
             let link = call.link.and_then(|link| attached.links.get(link));
             Ok(Row {
-                name: call.name,
+                call: call.wanted,
                 function: call.function,
                 tally,
                 errnos,
@@ -135,6 +156,16 @@ impl Counter {
         let mut rows = attached.calls.iter().map(row).collect::<Result<Vec<_>>>()?;
         rows.sort_by_key(|row| std::cmp::Reverse(row.tally.calls));
         Ok(rows)
+    }
+
+    /// What the programs get at a call's functions.
+    fn cookie(&self, index: usize, call: &Wanted, has_return: bool) -> u64 {
+        let mut cookie = index as u64 | if has_return { 0 } else { NO_RETURN };
+        if self.tells_callers {
+            cookie |= if call.is_compat { COMPAT } else { NATIVE };
+            cookie |= call.number.map_or(0, |number| (u64::from(number) + 1) << NUMBER_SHIFT);
+        }
+        cookie
     }
 
     fn kprobe(&mut self, name: &str) -> Result<&mut KProbe> {
@@ -171,12 +202,13 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Attaches to one call alone.
-pub(super) fn attach_one(counter: &Counter, name: &SyscallName) -> Result<Attached> {
+pub(super) fn attach_one(counter: &Counter, call: &Wanted) -> Result<Attached> {
+    let cookie = counter.cookie(0, call, false);
     let link =
-        Ksyscall::new(name.as_str())?.cookie(NO_RETURN).attach(counter.program_fd("enter")?)?;
-    let mut attached = Attached::none();
+        Ksyscall::new(call.name.as_str())?.cookie(cookie).attach(counter.program_fd("enter")?)?;
+    let mut attached = Attached::none(Callers::Native);
     let function = *link.symbol();
-    attached.calls.push(Call { index: 0, name: *name, function, has_returns: false, link: None });
+    attached.calls.push(Call { index: 0, wanted: *call, function, has_returns: false, link: None });
     attached.links.push(link);
     Ok(attached)
 }
@@ -186,17 +218,23 @@ pub(super) fn attach_one(counter: &Counter, name: &SyscallName) -> Result<Attach
 /// None if a signal came meanwhile: nothing is left attached then.
 pub(super) fn attach(
     counter: &Counter,
-    names: &[SyscallName],
+    calls: &[Wanted],
     arguments: &args::Count,
     signals: &Signals,
 ) -> Result<Option<Attached>> {
-    let bar = progress_bar(2 * names.len() as u64);
-    let attached = match arguments.all {
-        true => attach_all(counter, names, signals, &bar),
-        false => attach_each(counter, names, arguments.max_active, signals, &bar),
+    let bar = progress_bar(2 * calls.len() as u64);
+    let mut attached = Attached::none(arguments.callers);
+    let is_done = match arguments.all {
+        true => attach_all(counter, calls, signals, &bar, &mut attached),
+        false => attach_each(counter, calls, arguments.max_active, signals, &bar, &mut attached),
     };
     bar.finish_and_clear();
-    attached
+    if !is_done? {
+        attached.detach()?;
+        return Ok(None);
+    }
+    attached.tell_of_native_alone();
+    Ok(Some(attached))
 }
 
 fn progress_bar(length: u64) -> ProgressBar {
@@ -207,57 +245,92 @@ fn progress_bar(length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// A few calls, which must all be there: each with as many returns as are asked for.
+/// A few calls, which must all be there, for one kind of callers at least: each with as many
+/// returns as are asked for. False if a signal came meanwhile.
 fn attach_each(
     counter: &Counter,
-    names: &[SyscallName],
+    calls: &[Wanted],
     max_active: Option<u32>,
     signals: &Signals,
     bar: &ProgressBar,
-) -> Result<Option<Attached>> {
-    let mut attached = Attached::none();
-    for (index, name) in names.iter().enumerate() {
-        bar.set_message(name.to_string());
-        let call = Ksyscall::new(name.as_str())?;
-        let has_returns = returns(name);
-        let leave = match has_returns {
-            true => attach_return(call.cookie(index as u64), counter, max_active),
-            false => Ok(None),
-        };
-        let leave = leave.map_err(|error| named(&format!("the return of {name}"), error))?;
-        bar.inc(1);
-        let is_seen = leave.is_some();
-        let cookie = index as u64 | if is_seen { 0 } else { NO_RETURN };
-        let enter = call.cookie(cookie).attach(counter.program_fd("enter")?);
-        let enter = enter.map_err(|error| named(name.as_str(), error.into()))?;
-        bar.inc(1);
-        if has_returns && !is_seen {
-            eprintln!(
-                "ksyscall: {name}: this kernel allows no probe at its return, so that its errors and \
-                 times are not known"
-            );
+    attached: &mut Attached,
+) -> Result<bool> {
+    for (index, call) in calls.iter().enumerate() {
+        bar.set_message(call.name.to_string());
+        match attach_call(counter, index, call, max_active, attached) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => attached.absent.push((*call, error)),
+            Err(error) => return Err(error),
         }
-        attached.calls.push(Call {
-            index: index as u32,
-            name: *name,
-            function: *enter.symbol(),
-            has_returns: is_seen,
-            link: is_seen.then_some(attached.links.len()),
-        });
-        attached.links.extend(leave.into_iter().chain([enter]));
+        bar.inc(2);
         if signals.received().is_some() {
-            attached.detach()?;
-            return Ok(None);
+            return Ok(false);
         }
     }
-    Ok(Some(attached))
+    let is_there = |call: &Wanted| attached.calls.iter().any(|it| it.wanted.name == call.name);
+    match attached.absent.iter().position(|(call, _)| !is_there(call)) {
+        Some(missing) => Err(attached.absent.swap_remove(missing).1),
+        None => Ok(true),
+    }
+}
+
+/// One of a few.
+fn attach_call(
+    counter: &Counter,
+    index: usize,
+    call: &Wanted,
+    max_active: Option<u32>,
+    attached: &mut Attached,
+) -> Result<()> {
+    let ksyscall = Ksyscall::new(call.name.as_str())?.callers(call.callers());
+    let with_return = ksyscall.cookie(counter.cookie(index, call, true));
+    let leave = match call.returns() {
+        true => attach_return(with_return, counter, max_active),
+        false => Ok(None),
+    };
+    let leave = leave.map_err(|error| named(call, &format!("the return of {call}"), error))?;
+    let is_seen = leave.is_some();
+    let enter = ksyscall.cookie(counter.cookie(index, call, is_seen));
+    let enter = enter.attach(counter.program_fd("enter")?);
+    let enter = enter.map_err(|error| named(call, &call.to_string(), error.into()))?;
+    if call.returns() && !is_seen {
+        eprintln!(
+            "ksyscall: {call}: this kernel allows no probe at its return, so that its errors and \
+             times are not known"
+        );
+    }
+    attached.calls.push(Call {
+        index: index as u32,
+        wanted: *call,
+        function: *enter.symbol(),
+        has_returns: is_seen,
+        link: is_seen.then_some(attached.links.len()),
+    });
+    attached.links.extend(leave.into_iter().chain([enter]));
+    Ok(())
+}
+
+/// Whether it says that there is no such call.
+fn is_absent(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref();
+    error.is_some_and(|error| {
+        matches!(
+            error,
+            Error::NotFound { .. } | Error::NoCompatCall { .. } | Error::NoCompatCallers { .. }
+        )
+    })
 }
 
 /// An error of a call, with its name if it does not say that itself.
-fn named(name: &str, error: anyhow::Error) -> anyhow::Error {
+fn named(call: &Wanted, what: &str, error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
-        Some(Error::NotFound { .. }) => error,
-        _ => error.context(name.to_owned()),
+        Some(Error::NotFound { .. }) if !call.is_compat && is_compat_alone(&call.name) => error
+            .context(format!(
+                "32-bit processes alone have a call {}, which --callers compat counts",
+                call.name
+            )),
+        Some(Error::NotFound { .. } | Error::NoCompatCall { .. }) => error,
+        _ => error.context(what.to_owned()),
     }
 }
 
@@ -283,77 +356,107 @@ fn attach_return(
     }
 }
 
-/// All that can be attached to.
+/// All that can be attached to. False if a signal came meanwhile.
 fn attach_all(
     counter: &Counter,
-    names: &[SyscallName],
+    calls: &[Wanted],
     signals: &Signals,
     bar: &ProgressBar,
-) -> Result<Option<Attached>> {
-    let mut attached = Attached::none();
-    let mut has_return = vec![false; names.len()];
-    for is_return in [true, false] {
-        let which: Vec<usize> =
-            (0..names.len()).filter(|index| !is_return || returns(&names[*index])).collect();
-        bar.inc((names.len() - which.len()) as u64);
-        let cookie = |position: usize| {
-            let index: usize = which[position];
-            index as u64 | if is_return || has_return[index] { 0 } else { NO_RETURN }
-        };
-        let batch = Batch::new(which.iter().map(|index| names[*index].as_str()))?;
-        let batch = batch.retprobe(is_return).cookies(|position, _| cookie(position));
+    attached: &mut Attached,
+) -> Result<bool> {
+    let mut has_return = vec![false; calls.len()];
+    for (is_return, is_compat) in [(true, false), (true, true), (false, false), (false, true)] {
+        let of_callers = (0..calls.len()).filter(|index| calls[*index].is_compat == is_compat);
+        let (which, passed_over): (Vec<usize>, Vec<usize>) =
+            of_callers.partition(|index| !is_return || calls[*index].returns());
+        bar.inc(passed_over.len() as u64);
+        let Some(first) = which.first().map(|index| calls[*index]) else { continue };
+        let cookie =
+            |index: usize| counter.cookie(index, &calls[index], is_return || has_return[index]);
+        let batch = Batch::new(which.iter().map(|index| calls[*index].name.as_str()))?;
+        let batch = batch.callers(first.callers()).retprobe(is_return);
+        let batch = batch.cookies(|position, _| cookie(which[position]));
         let program = counter.program_fd(if is_return { "leave" } else { "enter" })?;
         let mut attaching = batch.attaching(program).context("attaching to all calls")?;
-        for index in &which {
-            let Some((name, result)) = attaching.next() else { break };
+        for &index in &which {
+            let call = calls[index];
+            let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
+            // The call's number tells which of two calls by one function it is.
+            if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, call.number) {
+                let again = Ksyscall::new(name.as_str())?.callers(call.callers());
+                let cookie = counter.cookie(index, &call, is_return || has_return[index]);
+                let again = again.retprobe(is_return).cookie(cookie).attach(program);
+                result = again.map(|link| {
+                    let function = *link.symbol();
+                    attached.links.push(link);
+                    function
+                });
+            }
             match result {
-                Ok(_) if is_return => has_return[*index] = true,
+                Ok(_) if is_return => has_return[index] = true,
                 Ok(function) => attached.calls.push(Call {
-                    index: *index as u32,
-                    name,
+                    index: index as u32,
+                    wanted: call,
                     function,
-                    has_returns: has_return[*index],
+                    has_returns: has_return[index],
                     link: None,
                 }),
-                // No table is of one kernel alone; and a second name of a function is no call more.
-                Err(Error::NotFound { .. } | Error::SameFunction { .. }) => {}
-                Err(error) if !is_return => attached.failures.push((name, error)),
-                Err(_) => {}
+                // A second name of a function is no call more.
+                Err(Error::SameFunction { .. }) => {}
+                Err(_) if is_return => {}
+                Err(error) => {
+                    let error = error.into();
+                    // No table is of one kernel alone.
+                    let list = match is_absent(&error) {
+                        true => &mut attached.absent,
+                        false => &mut attached.failures,
+                    };
+                    list.push((call, error));
+                }
             }
             if signals.received().is_some() {
-                drop(attaching);
-                attached.detach()?;
-                return Ok(None);
+                return Ok(false);
             }
         }
         attached.batches.push(attaching.finish());
     }
     if attached.calls.is_empty() {
-        let why = attached.failures.into_iter().next();
-        let why = why.map_or_else(
-            || anyhow::anyhow!("the kernel has none of them"),
-            |(_, error)| error.into(),
-        );
+        let mut why = attached.failures.drain(..).chain(attached.absent.drain(..));
+        let why = why.next().map(|(_, error)| error);
+        let why = why.unwrap_or_else(|| anyhow::anyhow!("the kernel has none of them"));
         return Err(why.context("no call could be attached to"));
     }
-    Ok(Some(attached))
-}
-
-/// Whether the call can return to who makes it.
-fn returns(name: &SyscallName) -> bool {
-    !matches!(name.as_str(), "exit" | "exit_group" | "_exit")
+    Ok(true)
 }
 
 impl Attached {
-    fn none() -> Self {
-        Self { calls: Vec::new(), failures: Vec::new(), links: Vec::new(), batches: Vec::new() }
+    fn none(callers: Callers) -> Self {
+        Self {
+            callers,
+            calls: Vec::new(),
+            failures: Vec::new(),
+            absent: Vec::new(),
+            links: Vec::new(),
+            batches: Vec::new(),
+        }
     }
 
-    /// How many calls are counted.
-    pub(super) fn len(&self) -> usize {
-        self.calls.len()
+    /// Says so if 32-bit callers were asked for, too, and the kernel serves none.
+    fn tell_of_native_alone(&self) {
+        let is_so = |error: &&anyhow::Error| {
+            matches!(error.downcast_ref(), Some(Error::NoCompatCallers { .. }))
+        };
+        if let Some(error) = self.absent.iter().map(|(_, error)| error).find(is_so) {
+            eprintln!("ksyscall: {error:#}; native callers alone are counted");
+        }
+    }
+
+    /// How many calls are counted, of native callers and of 32-bit ones.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let compat = self.calls.iter().filter(|call| call.wanted.is_compat).count();
+        (self.calls.len() - compat, compat)
     }
 
     /// Detaches the programs: concurrently, for the kernel lets each detaching wait.

@@ -5,8 +5,8 @@ mod held;
 mod signals;
 mod table;
 mod tally;
+mod wanted;
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -15,7 +15,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use ksyscall::{Architecture, SyscallName};
+use ksyscall::SyscallName;
 use rustix::process::{Pid, Resource, Signal};
 use serde_json::json;
 
@@ -24,6 +24,7 @@ use bpf::{Attached, Counter, Whom};
 use held::Held;
 use signals::Signals;
 use tally::Row;
+use wanted::Wanted;
 
 /// How often the table on a terminal is made anew.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ enum End {
 }
 
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
-    let names = names(arguments)?;
+    let calls = wanted::wanted(arguments)?;
     let command = match arguments.command.split_first() {
         // Here, so that it makes one execve(2), and that a name that is none fails early.
         Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
@@ -57,8 +58,8 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let signals = Signals::new(command.is_some())?;
     open_files_as_allowed();
 
-    let mut counter = Counter::load(names.len(), &whom)?;
-    let Some(attached) = bpf::attach(&counter, &names, arguments, &signals)? else {
+    let mut counter = Counter::load(&calls, &whom)?;
+    let Some(attached) = bpf::attach(&counter, &calls, arguments, &signals)? else {
         eprintln!("ksyscall: interrupted while attaching; nothing is left attached");
         return Ok(ExitCode::from(128 + signals.received().unwrap_or(0) as u8));
     };
@@ -99,10 +100,10 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
 
 /// Attaches to a call, makes it, and sees that the program has run; the kernel's function.
 pub(crate) fn try_one() -> Result<String> {
-    let names = [SyscallName::new("getppid")?];
+    let call = Wanted::native(SyscallName::new("getppid")?);
     let whom = Whom::Processes(vec![std::process::id()]);
-    let mut counter = Counter::load(names.len(), &whom)?;
-    let attached = bpf::attach_one(&counter, &names[0])?;
+    let mut counter = Counter::load(&[call], &whom)?;
+    let attached = bpf::attach_one(&counter, &call)?;
     counter.run(true)?;
     let _ = rustix::process::getppid();
     let rows = counter.rows(&attached)?;
@@ -160,25 +161,6 @@ fn wait(
         let until_show = next_show.saturating_duration_since(now);
         signals.wait(left.unwrap_or(REFRESH).min(look).min(until_show))?;
     }
-}
-
-/// The calls to count: each once, for one function counts for all its names.
-fn names(arguments: &args::Count) -> Result<Vec<SyscallName>> {
-    let arch = Architecture::native();
-    if arguments.all {
-        let arch = arch.context("there is no table of the calls of this architecture")?;
-        return Ok(arch.calls());
-    }
-    let mut names: BTreeMap<String, usize> = BTreeMap::new();
-    let mut result = Vec::new();
-    for text in &arguments.names {
-        let name = SyscallName::new(text).with_context(|| format!("{text:?}"))?;
-        let call = arch.map_or(name, |arch| arch.call(&name).name);
-        if names.insert(call.to_string(), result.len()).is_none() {
-            result.push(name);
-        }
-    }
-    Ok(result)
 }
 
 fn checked_processes(pids: &[i32]) -> Result<Vec<u32>> {
@@ -305,7 +287,13 @@ fn write_json(
 ) -> Result<()> {
     let failures = attached.failures.iter();
     let failures: Vec<_> = failures
-        .map(|(name, error)| json!({ "name": name.as_str(), "error": error.to_string() }))
+        .map(|(call, error)| {
+            json!({
+                "name": call.name.as_str(),
+                "caller": call.caller(),
+                "error": format!("{error:#}"),
+            })
+        })
         .collect();
     let result = json!({
         "seconds": seconds,

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::bpf::Attached;
 use super::tally::{Row, Tally, errno_name};
+use crate::args::Callers;
 
 /// A column of the small histogram is a factor of 4, from 256 ns on; the first and the last
 /// are what is below and above.
@@ -25,7 +26,7 @@ pub(super) fn write(
     // Of many calls, those that were made.
     let is_shown = |row: &&Row| row.tally.calls > 0 || rows.len() <= 32;
     let shown: Vec<_> = rows.iter().filter(is_shown).collect();
-    out.write_all(table(&shown).as_bytes())?;
+    out.write_all(table(&shown, attached.callers).as_bytes())?;
     out.write_all(summary(rows, seconds, attached).as_bytes())?;
     if with_histograms {
         for row in shown.iter().filter(|row| row.tally.calls > 0) {
@@ -45,15 +46,27 @@ pub(super) fn live(
 ) -> String {
     let made = rows.iter().filter(|row| row.tally.calls > 0 || rows.len() <= 32);
     let shown: Vec<_> = made.take(height.saturating_sub(3)).collect();
-    let text = table(&shown) + &summary(rows, seconds, attached);
+    let text = table(&shown, attached.callers) + &summary(rows, seconds, attached);
     text.lines().map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
 }
 
-fn table(rows: &[&Row]) -> String {
-    let width = rows.iter().map(|row| row.name.as_str().len()).max().unwrap_or(0).max(16);
+fn table(rows: &[&Row], callers: Callers) -> String {
+    let width = rows.iter().map(|row| row.call.name.as_str().len()).max().unwrap_or(0).max(16);
+    // Only if there can be others than native ones.
+    let caller = |word: &str| match callers {
+        Callers::Native => String::new(),
+        Callers::Compat | Callers::All => format!(" {word:6}"),
+    };
     let mut text = format!(
-        "{:width$} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
-        "CALL", "CALLS", "ERRORS", "AVERAGE", "50% <", "99% <", "LONGEST"
+        "{:width$}{} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
+        "CALL",
+        caller("CALLER"),
+        "CALLS",
+        "ERRORS",
+        "AVERAGE",
+        "50% <",
+        "99% <",
+        "LONGEST"
     );
     for row in rows {
         let tally = &row.tally;
@@ -61,8 +74,9 @@ fn table(rows: &[&Row]) -> String {
         let errors = if row.has_returns { tally.errors.to_string() } else { "-".to_owned() };
         let longest = cell(Some(tally.longest).filter(|_| tally.returns > 0));
         let line = format!(
-            "{:width$} {:>10} {errors:>8} {:>8} {:>8} {:>8} {longest:>8}  {}",
-            row.name.as_str(),
+            "{:width$}{} {:>10} {errors:>8} {:>8} {:>8} {:>8} {longest:>8}  {}",
+            row.call.name.as_str(),
+            caller(row.call.caller()),
             tally.calls,
             cell(tally.average()),
             cell(tally.below(50)),
@@ -77,14 +91,22 @@ fn table(rows: &[&Row]) -> String {
 
 fn summary(rows: &[Row], seconds: f64, attached: &Attached) -> String {
     let sum = |number: fn(&Tally) -> u64| rows.iter().map(|row| number(&row.tally)).sum::<u64>();
+    let (native, compat) = attached.counts();
+    let counted = match attached.callers {
+        Callers::Native => plural(native, "system call"),
+        Callers::Compat => format!("{} of 32-bit callers", plural(compat, "system call")),
+        Callers::All => {
+            let native = plural(native, "system call");
+            format!("{native} of native callers and {compat} of 32-bit ones")
+        }
+    };
     let mut text = format!(
-        "{} calls, {} errors in {seconds:.1} s; {} counted",
+        "{} calls, {} errors in {seconds:.1} s; {counted} counted",
         sum(|tally| tally.calls),
         sum(|tally| tally.errors),
-        plural(attached.len(), "system call")
     );
     if !attached.failures.is_empty() {
-        let names: Vec<_> = attached.failures.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = attached.failures.iter().map(|(call, _)| call.to_string()).collect();
         let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
     }
     text.push('\n');
@@ -93,7 +115,7 @@ fn summary(rows: &[Row], seconds: f64, attached: &Attached) -> String {
             text,
             "{}: {} missed, so that errors and times lack them: too many calls were in progress; \
              --max-active watches more",
-            row.name,
+            row.call,
             plural(row.missed() as usize, "return")
         );
     }
@@ -123,7 +145,7 @@ fn bars(tally: &Tally) -> String {
 
 fn histogram(row: &Row) -> String {
     let tally = &row.tally;
-    let mut text = format!("\n{} ({})\n", row.name, row.function);
+    let mut text = format!("\n{} ({})\n", row.call, row.function);
     let most = tally.took.iter().max().copied().unwrap_or(0).max(1);
     let first = tally.took.iter().position(|count| *count > 0);
     let last = tally.took.iter().rposition(|count| *count > 0);

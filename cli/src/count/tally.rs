@@ -1,7 +1,9 @@
 //! What was counted of a call.
 
-use ksyscall::{Symbol, SyscallName};
+use ksyscall::Symbol;
 use serde_json::json;
+
+use super::wanted::Wanted;
 
 /// `BUCKETS` of bpf/count.bpf.c.
 const BUCKETS: usize = 40;
@@ -25,7 +27,7 @@ pub(super) struct Tally {
 /// A call and what was counted of it.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    pub(super) name: SyscallName,
+    pub(super) call: Wanted,
     pub(super) function: Symbol,
     pub(super) tally: Tally,
     /// (errno, how often), the most frequent first.
@@ -89,7 +91,8 @@ impl Row {
         let errnos = self.errnos.iter().map(|(errno, count)| (errno_name(*errno), json!(count)));
         let known = |number: u64| self.has_returns.then_some(number);
         json!({
-            "name": self.name.as_str(),
+            "name": self.call.name.as_str(),
+            "caller": self.call.caller(),
             "function": self.function.as_str(),
             "calls": tally.calls,
             "returns": known(tally.returns),

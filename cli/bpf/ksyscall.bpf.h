@@ -1,0 +1,1 @@
+../../include/ksyscall.bpf.h
