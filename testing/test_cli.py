@@ -30,7 +30,8 @@ class Command(Job):
 
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
-        machine.put(known(), "/cli/known")
+        machine.put(program("known"), "/cli/known")
+        machine.put(program("rights"), "/cli/rights")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put(bpftool(), "/cli/bpftool")
@@ -43,10 +44,11 @@ class Command(Job):
             machine.put(next(folder.glob(f"usr/lib/*/{soname}")), f"/cli/lib/{soname}")
 
 
-def known():
-    out = build.BUILD / "tests/known"
+def program(name):
+    """That of a C file of cli/tests."""
+    out = build.BUILD / "tests" / name
     out.parent.mkdir(parents=True, exist_ok=True)
-    build.run("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "cli/tests/known.c", "-o", out)
+    build.run("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", f"cli/tests/{name}.c", "-o", out)
     return out
 
 
@@ -361,6 +363,43 @@ def test_doctor_says_what_is_missing():
         "no-ftrace": {"bpffs": "note", "probes run": "fail"},
         "no-kprobes": {"bpffs": "note", "probes run": "fail", "try": "fail"},
     }
+
+
+# Of a file: the capabilities that it permits and that can be inherited, and whether it raises them.
+# 1 << 13 is CAP_NET_RAW. What a user may inherit is nothing here.
+RIGHTS = {
+    "none": ("", False),
+    "raised": ("/cli/rights /tmp/rights/tool 0x2000 0 1", True),
+    "permitted": ("/cli/rights /tmp/rights/tool 0x2000 0 0", True),
+    "inheritable": ("/cli/rights /tmp/rights/tool 0 0x2000 0", False),
+    "empty": ("/cli/rights /tmp/rights/tool 0 0 0", False),
+    "set-user-id": ("chmod u+s /tmp/rights/tool", True),
+    "set-group-id": ("chmod g+s /tmp/rights/tool", True),
+}
+USER = "/cli/setpriv --reuid 1000 --regid 1000 --clear-groups"
+ROOT = "env"
+
+
+@jobs("rights", "mkdir /tmp/rights\n" + "".join(f"""mount -t tmpfs -o {mode} tmpfs /tmp/rights
+cp /cli/rights /tmp/rights/tool
+{command or ":"} || echo failed
+part {name}-{mode}-{who}; LD_PRELOAD=/opt/lib/libksyscall.so.1 {as_whom} /tmp/rights/tool 2>/dev/null
+{as_whom} ksyscall doctor --json /tmp/rights/tool
+umount /tmp/rights
+""" for name, (command, _) in RIGHTS.items() for mode in ("suid", "nosuid")
+    for who, as_whom in (("user", USER), ("root", ROOT))))
+def test_doctor_knows_what_the_loader_ignores_for_a_files_rights(job, guest):
+    said = dict(parts(guest(job).output))
+    assert len(said) == 4 * len(RIGHTS)
+    for name, (_, is_secure) in RIGHTS.items():
+        for where in ("suid-user", "nosuid-user", "suid-root", "nosuid-root"):
+            preloaded, _, result = said[f"{name}-{where}"].partition("\n")
+            is_ignored = is_secure and where == "suid-user"
+            assert preloaded == ("not preloaded" if is_ignored else "preloaded"), (name, where)
+            tool = json.loads(result)["tool"]
+            assert tool["reached"] == ("no" if is_ignored else "perhaps"), (name, where, tool)
+            word = {"set-user-id": "set-user-ID", "set-group-id": "set-group-ID"}.get(name, "capabilities")
+            assert (word in tool["found"]) == is_ignored, (name, where, tool)
 
 
 @jobs("run", """cd /cli; export LD_LIBRARY_PATH=/cli/lib
