@@ -16,7 +16,7 @@ from testing.vm import Machine, end_by_signals
 PICTURE, DEMO = ROOT / "docs/count.svg", ROOT / "docs/demo.svg"
 COLUMNS, ROWS = 92, 18
 COMMAND = "ksyscall count --all -d 6"
-GUEST = f"""export PATH=/opt/bin:$PATH
+GUEST = f"""export PATH=/opt/bin:$PATH TERM=linux
 stty -F /dev/console cols {COLUMNS} rows {ROWS}
 sh -c 'while :; do find /usr/bin /sys/class/net /sys/class/tty >/dev/null; cat /init /none
     dd if=/dev/zero of=/tmp/x bs=4k count=64; usleep 2000

@@ -1,7 +1,5 @@
 //! The BPF program of bpf/count.bpf.c: loading and attaching it, and reading what it counts.
 
-use std::io::IsTerminal;
-
 use anyhow::{Context, Result};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{KProbe, RawTracePoint};
@@ -146,7 +144,7 @@ impl Counter {
             let link = call.link.and_then(|link| attached.links.get(link));
             Ok(Row {
                 call: call.wanted,
-                function: call.function,
+                function: call.function.to_string(),
                 tally,
                 errnos,
                 missed_by_kernel: link.and_then(Link::missed),
@@ -238,7 +236,7 @@ pub(super) fn attach(
 }
 
 fn progress_bar(length: u64) -> ProgressBar {
-    let is_seen = std::io::stderr().is_terminal();
+    let is_seen = super::is_screen(&std::io::stderr());
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
     let style = ProgressStyle::with_template("attaching {wide_bar} {pos}/{len} {msg:24}");

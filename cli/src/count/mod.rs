@@ -112,7 +112,7 @@ pub(crate) fn try_one() -> Result<String> {
     if row.tally.calls != 1 {
         bail!("attached to {}, and no program runs when the call is made", row.function);
     }
-    Ok(row.function.to_string())
+    Ok(row.function.clone())
 }
 
 /// The exit status is the command's, if it has ended by itself.
@@ -236,46 +236,64 @@ impl Write for Output {
     }
 }
 
+/// Whether lines can be drawn anew there.
+fn is_screen(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// The table that is made anew each second, on a terminal.
 struct Screen {
     is_used: bool,
-    /// The lines that are shown.
-    lines: u16,
+    /// Of each line that is shown, how many columns it has.
+    shown: Vec<usize>,
 }
 
 impl Screen {
     fn new(arguments: &args::Count) -> Self {
         // A command's own output would come between.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
-        Self { is_used: is_free && io::stdout().is_terminal(), lines: 0 }
+        Self { is_used: is_free && is_screen(&io::stdout()), shown: Vec::new() }
     }
 
     fn show(&mut self, rows: &[Row], seconds: f64, attached: &Attached) -> Result<()> {
         if !self.is_used {
             return Ok(());
         }
-        let (width, height) = crossterm::terminal::size().unwrap_or_default();
-        // A serial console's is 0.
-        let (width, height) = if width == 0 || height == 0 { (80, 24) } else { (width, height) };
-        let text = table::live(rows, seconds, attached, width.into(), height.into());
+        let (width, height) = size();
+        let text = table::live(rows, seconds, attached, width, height);
         self.clear()?;
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()?;
-        self.lines = text.lines().count() as u16;
+        self.shown = text.lines().map(|line| line.chars().count()).collect();
         Ok(())
     }
 
     fn clear(&mut self) -> Result<()> {
         use crossterm::cursor::MoveToPreviousLine;
         use crossterm::terminal::{Clear, ClearType};
-        if self.lines > 0 {
-            let up = MoveToPreviousLine(self.lines);
+        if !self.shown.is_empty() {
+            let up = MoveToPreviousLine(height_of(&self.shown, size().0));
             crossterm::execute!(io::stdout(), up, Clear(ClearType::FromCursorDown))?;
-            self.lines = 0;
+            self.shown.clear();
         }
         Ok(())
     }
+}
+
+/// The columns and the lines of the terminal.
+fn size() -> (usize, usize) {
+    match crossterm::terminal::size().unwrap_or_default() {
+        // As of a serial console.
+        (0, _) | (_, 0) => (80, 24),
+        (width, height) => (width.into(), height.into()),
+    }
+}
+
+/// How high lines stand on a terminal that has become so narrow: it breaks the longer ones.
+fn height_of(lines: &[usize], width: usize) -> u16 {
+    let heights = lines.iter().map(|columns| columns.div_ceil(width).max(1));
+    heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
 fn write_json(
@@ -312,4 +330,18 @@ fn write_json(
     });
     serde_json::to_writer_pretty(&mut *out, &result)?;
     Ok(writeln!(out)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_a_narrower_terminal_breaks_are_cleared_whole() {
+        let lines = [80, 0, 40, 41];
+        assert_eq!(height_of(&lines, 200), 4);
+        assert_eq!(height_of(&lines, 80), 4);
+        assert_eq!(height_of(&lines, 79), 5);
+        assert_eq!(height_of(&lines, 40), 2 + 1 + 1 + 2);
+    }
 }

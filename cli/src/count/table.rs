@@ -44,10 +44,20 @@ pub(super) fn live(
     width: usize,
     height: usize,
 ) -> String {
+    fit(rows, attached.callers, &summary(rows, seconds, attached), width, height)
+}
+
+/// The table's head, rows, and what stands below, in so many columns and in a line less than
+/// the height: the cursor stands in the last.
+fn fit(rows: &[Row], callers: Callers, below: &str, width: usize, height: usize) -> String {
+    let lines = height.saturating_sub(1).max(1);
+    // The rows matter more than all that may be told of returns that were missed.
+    let below: Vec<_> = below.lines().take((lines / 3).max(1)).collect();
     let made = rows.iter().filter(|row| row.tally.calls > 0 || rows.len() <= 32);
-    let shown: Vec<_> = made.take(height.saturating_sub(3)).collect();
-    let text = table(&shown, attached.callers) + &summary(rows, seconds, attached);
-    text.lines().map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
+    let shown: Vec<_> = made.take(lines.saturating_sub(1 + below.len())).collect();
+    let table = table(&shown, callers);
+    let all = table.lines().chain(below).take(lines);
+    all.map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
 }
 
 fn table(rows: &[&Row], callers: Callers) -> String {
@@ -181,6 +191,7 @@ fn time(nanoseconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::count::tally::tests::tally;
+    use crate::count::wanted::Wanted;
 
     #[test]
     fn times_are_short() {
@@ -193,6 +204,30 @@ mod tests {
             (1 << 39, "550 s"),
         ] {
             assert_eq!(time(nanoseconds), text);
+        }
+    }
+
+    fn row(name: &str, calls: u64) -> Row {
+        let tally = tally(calls, 0, &[(10, calls)]);
+        let call = Wanted::native(ksyscall::SyscallName::new(name).unwrap());
+        let (function, errnos) = (String::new(), Vec::new());
+        Row { call, function, tally, errnos, missed_by_kernel: None, has_returns: true }
+    }
+
+    #[test]
+    fn what_is_live_fits_on_the_terminal() {
+        let rows: Vec<_> = (0..100).map(|number| row(&format!("call{number}"), 100)).collect();
+        let below = "summary\n".to_owned() + &"returns missed\n".repeat(50);
+        for (width, height) in [(40, 10), (200, 50), (80, 24), (1, 1), (80, 2), (300, 300)] {
+            let text = fit(&rows, Callers::Native, &below, width, height);
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines.len() < height.max(2), "{height}: {text}");
+            assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}: {text}");
+            if height >= 10 {
+                let rows = lines.iter().filter(|line| line.starts_with("call")).count();
+                assert!(rows >= height.min(100) / 2, "{text}");
+                assert!(lines.contains(&"summary"), "{text}");
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! What was counted of a call.
 
-use ksyscall::Symbol;
 use serde_json::json;
 
 use super::wanted::Wanted;
@@ -28,7 +27,7 @@ pub(super) struct Tally {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) call: Wanted,
-    pub(super) function: Symbol,
+    pub(super) function: String,
     pub(super) tally: Tally,
     /// (errno, how often), the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
@@ -93,7 +92,7 @@ impl Row {
         json!({
             "name": self.call.name.as_str(),
             "caller": self.call.caller(),
-            "function": self.function.as_str(),
+            "function": self.function,
             "calls": tally.calls,
             "returns": known(tally.returns),
             "errors": known(tally.errors),
