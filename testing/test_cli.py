@@ -267,6 +267,83 @@ def test_all_calls_are_counted(job, guest):
     nothing_is_left(found)
 
 
+@jobs("all-callers", """left
+ksyscall count --all --callers all -d 3 --json >/tmp/result 2>/tmp/said & pid=$!
+""" + COUNTING + """/cli/known >/dev/null; /cli/known32 >/dev/null; wait $pid; status
+part result; cat /tmp/result
+left
+""", limit=900)
+def test_all_calls_of_all_callers_are_counted(job, guest):
+    found = parts(guest(job).output)
+    said = dict(found)
+    assert said["status"] == "0\n", said
+    calls = json.loads(said["result"])["calls"]
+    counted = {(call["caller"], call["name"]): call["calls"] for call in calls}
+    assert len(counted) == len(calls)
+    assert len([name for caller, name in counted if caller == "native"]) > 330
+    assert len([name for caller, name in counted if caller == "compat"]) > 400
+    expected = {("native", "umount2"): 14, ("native", "sched_yield"): 6, ("native", "getpgid"): 23,
+                ("compat", "umount2"): 4, ("compat", "sched_yield"): 4, ("compat", "getpgid"): 8,
+                ("compat", "socketcall"): 2, ("compat", "fcntl"): 5, ("compat", "fcntl64"): 6}
+    assert {call: counted[call] for call in expected} == expected
+    # 32-bit processes do nothing else here: known32 also writes, and exits.
+    made = {call: times for call, times in counted.items() if call[0] == "compat" and times}
+    assert made == {call: times for call, times in expected.items() if call[0] == "compat"} | {
+        ("compat", "write"): 1, ("compat", "exit"): 1}
+    nothing_is_left(found)
+
+
+@pytest.mark.kernel("trixie")
+def test_a_kernel_without_32_bit_calls_says_so():
+    job = Command("cli-no-32-bit-calls", "trixie", PRELUDE + """
+part compat; ksyscall count --callers compat umount2 2>&1; echo $?
+part all; ksyscall count --callers all umount2 sched_yield -- /cli/known 2>&1 >/dev/null; echo $?
+""")
+    with Machine(job.kernel, append="ia32_emulation=0") as machine:
+        job.prepare(machine, [job])
+        outcome, = machine.run([job.command])
+    said = dict(parts(outcome.output))
+    why = "this kernel was booted without 32-bit system calls (ia32_emulation=0)"
+    assert why in said["compat"] and said["compat"].endswith("\n1\n"), said
+    assert said["all"].count(why) == 1 and "native callers alone are counted" in said["all"], said
+    assert re.search(r"^umount2 +native +14 ", said["all"], re.M), said
+    assert "2 system calls of native callers and 0 of 32-bit ones" in said["all"], said
+
+
+# As many calls as one screen is not high enough for, and another is.
+MANY = "umount2 getpgid read write close openat mmap munmap brk ioctl dup2 fcntl wait4 exit_group"
+
+
+@jobs("terminal", f"""export TERM=linux
+for size in "40 10" "200 50" "30 3"; do
+    set -- $size; stty -F /dev/console cols $1 rows $2
+    part $1x$2; ksyscall count {MANY} -d 3.5 2>/dev/null; echo
+done
+stty -F /dev/console cols 80 rows 24
+part said; ksyscall count umount2 -d 1.5 >/dev/null
+part piped; ksyscall count umount2 -d 1.5 2>&1 | cat
+part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
+""")
+def test_a_terminal_has_a_table_that_fits(job, guest):
+    said = dict(parts(guest(job).output))
+    for columns, lines in ((40, 10), (200, 50), (30, 3)):
+        # Each table is drawn over the one before; the last is the result, whole.
+        *lives, result = re.split(r"(?:\x1b\[(\d+)F\x1b\[J)", said[f"{columns}x{lines}"])
+        tables, ups = lives[::2], lives[1::2]
+        assert len(tables) >= 2, said
+        for table, up in zip(tables, ups, strict=True):
+            rows = table.splitlines()
+            assert len(rows) == int(up) == min(lines - 1, 2 + len(MANY.split())), table
+            assert max(map(len, rows)) <= columns, table
+        rows = result.strip().splitlines()
+        assert sorted(row.split()[0] for row in rows[1:-1]) == sorted(MANY.split())
+        assert len(rows) == 2 + len(MANY.split())
+    for name in ("piped", "dumb"):
+        assert "\x1b" not in said[name], said[name]
+        assert said[name].count("CALLS") == 1, said[name]
+    assert said["said"].endswith("ksyscall: counting\n"), said["said"]
+
+
 # Each of 40 shells sleeps once, all at a time.
 @jobs("missed", """cat >/tmp/command <<'end'
 for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4; do sleep 1 & done; done; wait
