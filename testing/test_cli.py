@@ -160,8 +160,8 @@ def test_callers_are_told_apart(job, guest):
     of_compat = {"umount2", "getpgid", "fcntl", "fcntl64", "sched_yield", "socketcall"}
     assert {name for _, name in counted["compat"]} == of_compat
     assert {name for caller, name in counted["all"] if caller == "native"} == of_compat - {"fcntl64", "socketcall"}
-    assert said["alone"].startswith("ksyscall: 32-bit processes alone have a call socketcall, which --callers compat")
-    assert said["alone"].endswith("\n1\n")
+    assert "no system call socketcall" in said["alone"]
+    assert said["alone"].endswith("; 32-bit processes have such a call: --callers compat counts it\n1\n")
     assert "vm86" in said["absent"] and said["absent"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
@@ -232,6 +232,41 @@ def test_the_end_of_a_command(job, guest):
     assert said["killed"] == "138\n"
     assert said["none"] == "ksyscall: /nowhere/tool: there is no such file\n1\n"
     assert said["time"] == "0\n"
+    nothing_is_left(found)
+
+
+@jobs("wrong", """printf '#!/nowhere/sh\\n' >/tmp/script; chmod +x /tmp/script
+part name; ksyscall count frobnicate 2>&1; echo $?
+part near; ksyscall count --callers all opnat read 2>&1; echo $?
+part script; ksyscall count umount2 -- /tmp/script 2>&1; echo $?
+part command; ksyscall count umount2 -- 2>&1; echo $?
+part files; (ulimit -n 20; ksyscall count openat read write close stat mmap munmap brk 2>&1); echo $?
+part output; ksyscall count umount2 -o /none/file 2>&1; echo $?
+part full; ksyscall list 2>&1 >/dev/full; echo $?
+part pipe; ksyscall list --json 2>&1 | head -n 1
+part forced; ksyscall run --force /tmp/script 2>&1; echo $?
+left
+mount -t tmpfs none /sys/kernel/btf
+part types; ksyscall count --callers compat umount2 2>&1; echo $?
+umount /sys/kernel/btf
+left
+""")
+def test_what_fails_says_what_to_do(job, guest):
+    found = parts(guest(job).output)
+    said = dict(found)
+    for name, status, *words in [
+            ("name", 1, "no system call frobnicate", "tried __x64_sys_frobnicate", "`ksyscall list`"),
+            ("near", 1, "no system call opnat", "did you mean openat?"),
+            ("script", 1, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
+            ("command", 2, "a COMMAND is missing after `--`"),
+            ("files", 1, "Too many open files", "`ulimit -n`"),
+            ("output", 1, "/none/file, for the result, cannot be written", "No such file"),
+            ("full", 1, "writing to the standard output", "No space left"),
+            ("forced", 126, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
+            ("types", 1, "/sys/kernel/btf/vmlinux, which --callers needs", "CONFIG_DEBUG_INFO_BTF")]:
+        assert all(word in said[name] for word in words), said[name]
+        assert said[name].endswith(f"\n{status}\n"), said[name]
+    assert said["pipe"] == "[\n"
     nothing_is_left(found)
 
 

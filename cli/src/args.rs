@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Result, anyhow};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use ksyscall::SyscallName;
 
 /// Tells of system calls, counts them, and runs libbpf tools with libksyscall
 ///
@@ -19,6 +22,26 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the words of a command line.
+    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let words: Vec<_> = words.into_iter().collect();
+        let cli = Self::try_parse_from(&words)?;
+        let is_without_command =
+            matches!(&cli.command, Command::Count(count) if count.command.is_empty());
+        // As by a variable that is empty: without the COMMAND all processes would be counted.
+        if is_without_command && words.last().is_some_and(|word| word == "--") {
+            let why = "a COMMAND is missing after `--`; without `--`, all processes are counted";
+            let mut command = Self::command();
+            command.build();
+            let count = command.find_subcommand_mut("count").map(std::mem::take);
+            let mut command = count.unwrap_or(command);
+            return Err(command.error(ErrorKind::MissingRequiredArgument, why));
+        }
+        Ok(cli)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,6 +107,7 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "ksyscall count [OPTIONS] <NAME>...|--all [-- <COMMAND>...]")]
 pub(crate) struct Count {
     /// The calls
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME")]
@@ -92,18 +116,20 @@ pub(crate) struct Count {
     #[arg(short, long)]
     pub(crate) all: bool,
     /// Count what this process does, with all its threads, not its children; can be repeated
-    #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command")]
+    #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command",
+          allow_negative_numbers = true, value_parser = pid)]
     pub(crate) pids: Vec<i32>,
     /// Whose calls are counted. Each line then says whose it counts, unless they are native
     #[arg(long, default_value = "native", hide_default_value = true)]
     pub(crate) callers: Callers,
     /// End after so many seconds
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
+          value_parser = seconds)]
     pub(crate) duration: Option<std::time::Duration>,
     /// How many calls in progress at a time are watched for their return, of each NAME: 1 to
     /// 4096, or 0 for the kernel's own number. By default 1024, if the kernel takes it
-    #[arg(long, value_name = "CALLS", conflicts_with = "all",
-          value_parser = clap::value_parser!(u32).range(..=4096))]
+    #[arg(long, value_name = "CALLS", conflicts_with = "all", allow_negative_numbers = true,
+          value_parser = calls_or_none)]
     pub(crate) max_active: Option<u32>,
     /// Show how long the calls took, bar by bar, and each error
     #[arg(short = 'H', long)]
@@ -132,7 +158,7 @@ pub(crate) struct Run {
     pub(crate) keep_event: bool,
     /// How many calls in progress at a time each return probe of the tool watches, by
     /// libksyscall-ext.so.1: KSYSCALL_MAX_ACTIVE
-    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "CALLS", allow_negative_numbers = true, value_parser = calls)]
     pub(crate) max_active: Option<u32>,
     /// Whose calls its programs see, by libksyscall-ext.so.1: KSYSCALL_CALLERS
     #[arg(long)]
@@ -172,6 +198,37 @@ impl Callers {
     }
 }
 
+fn pid(text: &str) -> Result<i32, String> {
+    let pid = text.parse().ok().filter(|pid| *pid > 0);
+    pid.ok_or_else(|| "it takes the number of a process, as ps(1) shows it".to_owned())
+}
+
+/// KRETPROBE_MAXACTIVE_MAX of the kernel's kernel/trace/trace_kprobe.c.
+const MOST_ACTIVE: u32 = 4096;
+
+fn calls(text: &str) -> Result<u32, String> {
+    let calls = text.parse().ok().filter(|calls| (1..=MOST_ACTIVE).contains(calls));
+    calls.ok_or_else(|| format!("it takes a number from 1 to {MOST_ACTIVE}"))
+}
+
+fn calls_or_none(text: &str) -> Result<u32, String> {
+    let calls = text.parse().ok().filter(|calls| *calls <= MOST_ACTIVE);
+    calls.ok_or_else(|| {
+        format!("it takes a number from 1 to {MOST_ACTIVE}, or 0 for the kernel's own")
+    })
+}
+
+/// The name of a call.
+pub(crate) fn syscall_name(text: &str) -> Result<SyscallName> {
+    SyscallName::new(text).map_err(|error| {
+        let lower = text.to_lowercase();
+        match SyscallName::new(&lower) {
+            Ok(_) => anyhow!("{text:?}: {error}: is {lower} meant?"),
+            Err(_) => anyhow!("{text:?}: {error}"),
+        }
+    })
+}
+
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
@@ -180,9 +237,6 @@ fn seconds(text: &str) -> Result<std::time::Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
     use super::*;
 
     #[test]
@@ -209,12 +263,18 @@ mod tests {
     }
 
     fn refused(line: &str) -> ErrorKind {
-        Cli::try_parse_from(line.split(' ')).expect_err(line).kind()
+        Cli::read(line.split(' ').map(Into::into)).expect_err(line).kind()
     }
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for line in ["ksyscall resolve", "ksyscall count", "ksyscall run"] {
+        for line in [
+            "ksyscall resolve",
+            "ksyscall count",
+            "ksyscall count openat --",
+            "ksyscall count --all --json --",
+            "ksyscall run",
+        ] {
             assert_eq!(refused(line), ErrorKind::MissingRequiredArgument, "{line}");
         }
         for line in [
@@ -229,15 +289,39 @@ mod tests {
             "ksyscall count openat -d -1",
             "ksyscall count openat -d soon",
             "ksyscall count openat -p me",
+            "ksyscall count openat -p 0",
+            "ksyscall count openat -p -5",
             "ksyscall count openat --max-active 4097",
+            "ksyscall count openat --callers some",
+            "ksyscall run --max-active 0 tool",
         ] {
             let kind = refused(line);
-            let is_about_the_value = matches!(
-                kind,
-                ErrorKind::ValueValidation | ErrorKind::UnknownArgument | ErrorKind::InvalidValue
-            );
+            let is_about_the_value =
+                matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue);
             assert!(is_about_the_value, "{line}: {kind:?}");
         }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_what_it_should_be() {
+        for (line, what) in [
+            ("ksyscall count openat -d -1", "a number of seconds, more than 0"),
+            ("ksyscall count openat -p me", "the number of a process"),
+            ("ksyscall count openat --max-active -1", "a number from 1 to 4096, or 0"),
+            ("ksyscall run --max-active 0 tool", "a number from 1 to 4096"),
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+            assert!(error.contains(what), "{error}");
+        }
+        let error = Cli::try_parse_from(["ksyscall", "count"]).unwrap_err().to_string();
+        assert!(error.contains("<NAME>...|--all"), "{error}");
+    }
+
+    #[test]
+    fn a_name_in_capitals_is_proposed_in_small_letters() {
+        let error = syscall_name("OPENAT").unwrap_err().to_string();
+        assert!(error.contains("a-z, 0-9 and _: is openat meant?"), "{error}");
+        assert!(!syscall_name("open at").unwrap_err().to_string().contains("meant"));
     }
 
     #[test]

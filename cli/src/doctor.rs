@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ksyscall::Architecture;
 use serde_json::json;
 
@@ -51,10 +51,11 @@ pub(crate) fn doctor(arguments: &args::Doctor) -> Result<ExitCode> {
         arguments.tool.as_deref().map(|tool| verdict_on(tool, arguments.library.as_deref()));
     let verdict = verdict.transpose()?;
     let mut out = io::stdout().lock();
-    match arguments.json {
-        true => write_json(&mut out, &checks, can_attach, arguments, verdict.as_ref())?,
-        false => write_text(&mut out, &checks, can_attach, arguments, verdict.as_ref())?,
-    }
+    let written = match arguments.json {
+        true => write_json(&mut out, &checks, can_attach, arguments, verdict.as_ref()),
+        false => write_text(&mut out, &checks, can_attach, arguments, verdict.as_ref()),
+    };
+    written.context(crate::WRITING)?;
     let is_reached = verdict.is_none_or(|verdict| verdict.reach != Reach::No);
     Ok(if can_attach && is_reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -64,7 +64,7 @@ impl Elf {
 
     pub(crate) fn parse(data: &[u8]) -> Result<Self> {
         if !data.starts_with(b"\x7fELF") {
-            bail!("no ELF file");
+            bail!("no program or library (ELF), and no script that begins with #!");
         }
         match data.get(4) {
             Some(1) => Self::of::<elf::FileHeader32<Endianness>>(data, 32),

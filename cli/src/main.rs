@@ -11,12 +11,17 @@ mod tool;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use args::{Cli, Command};
 
+const OUTPUT: &str = "the standard output";
+/// What has failed if that has.
+const WRITING: &str = "writing to the standard output";
+
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match run(cli) {
         Ok(code) => code,
         // Whoever reads has enough, as `head`.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -43,6 +48,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn is_of_a_closed_pipe(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<std::io::Error>();
-    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    let kinds = error.chain().filter_map(|cause| {
+        let of_json = || cause.downcast_ref().and_then(serde_json::Error::io_error_kind);
+        cause.downcast_ref().map(std::io::Error::kind).or_else(of_json)
+    });
+    kinds.into_iter().any(|kind| kind == std::io::ErrorKind::BrokenPipe)
 }

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use ksyscall::{Architecture, Call, KernelFunctions, SyscallName};
 use serde_json::json;
 
+use crate::WRITING;
 use crate::args;
+use crate::count::{compat_architecture, is_compat_alone};
 
 /// Where it is looked up: in an architecture's table and, if that is this one's, in the
 /// running kernel.
@@ -54,15 +56,14 @@ pub(crate) fn resolve(arguments: &args::Resolve) -> Result<ExitCode> {
     let answers = arguments.names.iter().map(|name| place.answer(name));
     let answers = answers.collect::<Result<Vec<_>>>()?;
     let is_found = answers.iter().all(|answer| answer.function.is_ok());
-    let mut out = std::io::stdout().lock();
-    if arguments.of.json {
-        print_json(&answers, &place, &mut out)?;
-    } else {
-        for (index, answer) in answers.iter().enumerate() {
-            let gap = if index == 0 { "" } else { "\n" };
-            write!(out, "{gap}{}", answer.text(&place))?;
+    let written = match arguments.of.json {
+        true => print_json(&answers, &place),
+        false => {
+            let texts: Vec<_> = answers.iter().map(|answer| answer.text(&place)).collect();
+            print(&texts.join("\n"))
         }
-    }
+    };
+    written.context(WRITING)?;
     Ok(if is_found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -73,36 +74,43 @@ pub(crate) fn list(arguments: &args::List) -> Result<ExitCode> {
     if place.kernel.is_some() {
         answers.retain(|answer| answer.function.is_ok());
     }
-    let mut out = std::io::stdout().lock();
-    if arguments.of.json {
-        print_json(&answers, &place, &mut out)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let width = |cell: fn(&Answer) -> usize| answers.iter().map(cell).max().unwrap_or(0);
-    let name_width = width(|answer| answer.name.as_str().len());
-    let function_width = width(|answer| answer.function.as_ref().map_or(1, String::len));
-    writeln!(
-        out,
-        "{:>6}  {:name_width$}  {:function_width$}  LIBBPF",
-        "NUMBER", "CALL", "FUNCTION"
-    )?;
-    for answer in &answers {
-        let number = answer.call.number.map_or("-".to_owned(), |number| number.to_string());
-        let function = answer.function.as_deref().unwrap_or("-");
-        let libbpf = answer.libbpf.outcome.word();
-        writeln!(
-            out,
-            "{number:>6}  {:name_width$}  {function:function_width$}  {libbpf}",
-            answer.name.as_str()
-        )?;
-    }
+    let written = match arguments.of.json {
+        true => print_json(&answers, &place),
+        false => print(&list_of(&answers)),
+    };
+    written.context(WRITING)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(answers: &[Answer], place: &Place, out: &mut impl Write) -> Result<()> {
+fn list_of(answers: &[Answer]) -> String {
+    let width = |cell: fn(&Answer) -> usize| answers.iter().map(cell).max().unwrap_or(0);
+    let name_width = width(|answer| answer.name.as_str().len());
+    let function_width = width(|answer| answer.function.as_ref().map_or(1, String::len));
+    let mut text = format!(
+        "{:>6}  {:name_width$}  {:function_width$}  LIBBPF\n",
+        "NUMBER", "CALL", "FUNCTION"
+    );
+    for answer in answers {
+        let number = answer.call.number.map_or("-".to_owned(), |number| number.to_string());
+        let function = answer.function.as_deref().unwrap_or("-");
+        let libbpf = answer.libbpf.outcome.word();
+        text += &format!(
+            "{number:>6}  {:name_width$}  {function:function_width$}  {libbpf}\n",
+            answer.name.as_str()
+        );
+    }
+    text
+}
+
+fn print_json(answers: &[Answer], place: &Place) -> Result<()> {
     let answers: Vec<_> = answers.iter().map(|answer| answer.json(place)).collect();
-    serde_json::to_writer_pretty(&mut *out, &answers)?;
-    Ok(writeln!(out)?)
+    print(&(serde_json::to_string_pretty(&answers)? + "\n"))
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
 }
 
 impl Place {
@@ -123,7 +131,7 @@ impl Place {
     }
 
     fn answer(&self, text: &str) -> Result<Answer> {
-        let name = SyscallName::new(text).with_context(|| format!("{text:?}"))?;
+        let name = args::syscall_name(text)?;
         let call = self.arch.call(&name);
         let function = match &self.kernel {
             Some(kernel) => kernel
@@ -139,6 +147,11 @@ impl Place {
         let libbpf = self.libbpf(&name, function.as_deref().ok());
         let convention = self.convention(function.as_deref().ok());
         Ok(Answer { name, call, function, convention, libbpf, nearest })
+    }
+
+    /// Whether it is no call here, and one of 32-bit processes.
+    fn is_of_32_bits_alone(&self, name: &SyscallName) -> bool {
+        Architecture::native() == Some(self.arch) && is_compat_alone(name)
     }
 
     /// The function's name in a kernel as new as the tables.
@@ -271,6 +284,12 @@ impl Answer {
         }
         if !self.call.spellings.is_empty() {
             row("also", &names(&self.call.spellings));
+        }
+        if self.function.is_err() && place.is_of_32_bits_alone(&self.name) {
+            let arch = compat_architecture().map_or("", |arch| arch.name());
+            row("32 bits", &format!("32-bit processes alone have such a call: --arch {arch}"));
+        } else if self.function.is_err() && self.nearest.is_empty() && !self.call.is_known {
+            row("others", "`ksyscall list` shows all that there are");
         }
         // The kernel's error proposes them itself.
         if !self.nearest.is_empty() && place.kernel.is_none() {

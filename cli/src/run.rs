@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
     match command(arguments, &program) {
         Ok(mut command) => {
             let error: io::Error = command.exec();
-            eprintln!("ksyscall: {}: {error}", program.display());
+            eprintln!("ksyscall: {:#}", tool::not_executed(&program, error));
             NOT_EXECUTED.into()
         }
         Err(error) => {
@@ -52,7 +52,7 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
         Ok(verdict) if verdict.reach == Reach::No && !arguments.force => {
             let advice = verdict.advice.as_deref().unwrap_or_default();
             anyhow::bail!(
-                "preloading does not reach {shown}: {}; {advice}. --force runs it all the same",
+                "preloading does not reach {shown}: {} (--force runs it all the same); {advice}",
                 verdict.found
             )
         }

@@ -44,7 +44,10 @@ pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
             bail!("{shown}: there is no such file");
         }
         if !is_program(&path) {
-            bail!("{shown} is no file that you may execute");
+            match path.is_dir() {
+                true => bail!("{shown} is a folder, and no program"),
+                false => bail!("{shown} is no file that you may execute (chmod +x)"),
+            }
         }
         return Ok(path);
     }
@@ -56,6 +59,18 @@ pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
     }
 }
 
+/// Why execve(2) has failed.
+pub(crate) fn not_executed(program: &Path, error: std::io::Error) -> anyhow::Error {
+    let hint = match error.raw_os_error() {
+        Some(libc::ENOENT) if program.exists() => {
+            ": the interpreter or loader that it names is missing"
+        }
+        Some(libc::ENOEXEC) => ": this system runs no such file",
+        _ => "",
+    };
+    anyhow::Error::from(error).context(format!("{} cannot be executed{hint}", program.display()))
+}
+
 fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
@@ -65,7 +80,7 @@ fn is_program(path: &Path) -> bool {
 pub(crate) fn find_library(named: Option<&Path>, soname: &str) -> Result<PathBuf> {
     if let Some(path) = named {
         let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
-        Elf::read(&path).context("this cannot be preloaded")?;
+        Elf::read(&path).context("--library names what cannot be preloaded")?;
         // LD_PRELOAD has no way to write these (ld.so(8)).
         if path.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b' ' | b':')) {
             bail!(
@@ -120,13 +135,18 @@ fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let mut words =
             line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r')).filter(|word| !word.is_empty());
-        let first = OsStr::from_bytes(words.next().context("a script without an interpreter")?);
-        let mut interpreter = find(first)?;
+        let shown = program.display();
+        let first = words.next();
+        let first =
+            first.with_context(|| format!("{shown}: a script that names no interpreter"))?;
+        let for_it = || format!("{shown} is a script, whose interpreter is missing");
+        let mut interpreter = find(OsStr::from_bytes(first)).with_context(for_it)?;
         if interpreter.file_name() == Some(OsStr::new("env")) {
             let name = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
-            interpreter = find(OsStr::from_bytes(
-                name.context("env without a command in the script's first line")?,
-            ))?;
+            let name = name.with_context(|| {
+                format!("{shown}: a script whose first line has env without a command")
+            })?;
+            interpreter = find(OsStr::from_bytes(name)).with_context(for_it)?;
         }
         lead += &format!("a script for {}, which is ", interpreter.display());
         program = interpreter;
@@ -588,9 +608,17 @@ mod tests {
         fs::write(&script, "#!/bin/sh\n").unwrap();
         expect(&script, Reach::Perhaps, "what the script loads is not known");
         fs::write(&script, "#!/nowhere/shell\n").unwrap();
-        assert!(judge(&script, None).unwrap_err().to_string().contains("/nowhere/shell"));
-        fs::write(&script, "echo\n").unwrap();
-        assert!(format!("{:#}", judge(&script, None).unwrap_err()).contains("no ELF file"));
+        let why = |script| format!("{:#}", judge(script, None).unwrap_err());
+        let missing = "/script is a script, whose interpreter is missing: /nowhere/shell: ";
+        assert!(why(&script).contains(missing), "{}", why(&script));
+        for (line, what) in [
+            ("#!", "/script: a script that names no interpreter"),
+            ("#!/usr/bin/env -S", "/script: a script whose first line has env without a command"),
+            ("echo", "no script that begins with #!"),
+        ] {
+            fs::write(&script, format!("{line}\n")).unwrap();
+            assert!(why(&script).contains(what), "{}", why(&script));
+        }
     }
 
     #[test]
@@ -610,7 +638,7 @@ mod tests {
             ("no-such-command", "no such command in the folders of PATH"),
             ("/no/such", "no such file"),
             ("/etc/passwd", "no file that you may execute"),
-            ("/etc", "no file that you may execute"),
+            ("/etc", "is a folder"),
         ] {
             assert!(find(OsStr::new(name)).unwrap_err().to_string().contains(why), "{name}");
         }
@@ -625,7 +653,7 @@ mod tests {
         assert!(find_library(Some(Path::new("/none.so")), SONAME).is_err());
         assert!(
             format!("{:#}", find_library(Some(Path::new("/etc/passwd")), SONAME).unwrap_err())
-                .contains("no ELF file")
+                .contains("no program or library")
         );
         assert_eq!(find_library(Some(&built.path("l.so")), SONAME).unwrap(), built.path("l.so"));
     }

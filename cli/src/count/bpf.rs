@@ -1,11 +1,11 @@
 //! The BPF program of bpf/count.bpf.c: loading and attaching it, and reading what it counts.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{KProbe, RawTracePoint};
 use aya::{Btf, Ebpf, EbpfLoader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ksyscall::{Batch, Error, Ksyscall, Link, Links, Symbol};
+use ksyscall::{Architecture, Batch, Error, Ksyscall, Link, Links, Symbol};
 
 use super::signals::Signals;
 use super::tally::{NUMBERS, Row, Tally};
@@ -183,10 +183,12 @@ impl Counter {
 
 /// An error of loading, with what to do about it.
 fn explained(error: anyhow::Error) -> anyhow::Error {
-    let is_a_refusal = error.chain().any(|cause| {
-        let errno = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
-        matches!(errno, Some(libc::EPERM | libc::EACCES))
-    });
+    let error = match errno_of(&error) {
+        // All that is to be said of it, where aya says it twice.
+        Some(libc::EPERM) => std::io::Error::from_raw_os_error(libc::EPERM).into(),
+        _ => error,
+    };
+    let is_a_refusal = matches!(errno_of(&error), Some(libc::EPERM | libc::EACCES));
     let what = match is_a_refusal {
         true => {
             "loading the BPF program: not permitted; be root, or have CAP_BPF and CAP_PERFMON \
@@ -197,6 +199,11 @@ fn explained(error: anyhow::Error) -> anyhow::Error {
         }
     };
     error.context(what)
+}
+
+fn errno_of(error: &anyhow::Error) -> Option<i32> {
+    let mut errors = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    errors.find_map(std::io::Error::raw_os_error)
 }
 
 /// Attaches to one call alone.
@@ -257,8 +264,11 @@ fn attach_each(
         bar.set_message(call.name.to_string());
         match attach_call(counter, index, call, max_active, attached) {
             Ok(()) => {}
-            Err(error) if is_absent(&error) => attached.absent.push((*call, error)),
-            Err(error) => return Err(error),
+            // The other kind of callers may have it.
+            Err(error) if is_absent(&error) && attached.callers == Callers::All => {
+                attached.absent.push((*call, error));
+            }
+            Err(error) => return Err(with_hint(call, error)),
         }
         bar.inc(2);
         if signals.received().is_some() {
@@ -267,7 +277,10 @@ fn attach_each(
     }
     let is_there = |call: &Wanted| attached.calls.iter().any(|it| it.wanted.name == call.name);
     match attached.absent.iter().position(|(call, _)| !is_there(call)) {
-        Some(missing) => Err(attached.absent.swap_remove(missing).1),
+        Some(missing) => {
+            let (call, error) = attached.absent.swap_remove(missing);
+            Err(with_hint(&call, error))
+        }
         None => Ok(true),
     }
 }
@@ -286,11 +299,11 @@ fn attach_call(
         true => attach_return(with_return, counter, max_active),
         false => Ok(None),
     };
-    let leave = leave.map_err(|error| named(call, &format!("the return of {call}"), error))?;
+    let leave = leave.map_err(|error| named(&format!("the return of {call}"), error))?;
     let is_seen = leave.is_some();
     let enter = ksyscall.cookie(counter.cookie(index, call, is_seen));
     let enter = enter.attach(counter.program_fd("enter")?);
-    let enter = enter.map_err(|error| named(call, &call.to_string(), error.into()))?;
+    let enter = enter.map_err(|error| named(&call.to_string(), error.into()))?;
     if call.returns() && !is_seen {
         eprintln!(
             "ksyscall: {call}: this kernel allows no probe at its return, so that its errors and \
@@ -320,15 +333,32 @@ fn is_absent(error: &anyhow::Error) -> bool {
 }
 
 /// An error of a call, with its name if it does not say that itself.
-fn named(call: &Wanted, what: &str, error: anyhow::Error) -> anyhow::Error {
+fn named(what: &str, error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
-        Some(Error::NotFound { .. }) if !call.is_compat && is_compat_alone(&call.name) => error
-            .context(format!(
-                "32-bit processes alone have a call {}, which --callers compat counts",
-                call.name
-            )),
         Some(Error::NotFound { .. } | Error::NoCompatCall { .. }) => error,
+        Some(other) if other.errno() == libc::EMFILE => anyhow!(
+            "{what}: {error:#}: each call takes two descriptors, and `ulimit -n` shows how many \
+             there may be"
+        ),
+        Some(Error::PerfEvent { .. } | Error::Tracefs { .. }) => {
+            anyhow!("{what}: {error:#} (`ksyscall doctor` says what is missing)")
+        }
         _ => error.context(what.to_owned()),
+    }
+}
+
+/// What to do about a name that no call has.
+fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
+    let Some(Error::NotFound { .. }) = error.downcast_ref() else { return error };
+    if !call.is_compat && is_compat_alone(&call.name) {
+        return anyhow!("{error}; 32-bit processes have such a call: --callers compat counts it");
+    }
+    let arch = Architecture::native();
+    let is_near_one =
+        |arch: Architecture| arch.call(&call.name).is_known || !arch.nearest(&call.name).is_empty();
+    match arch.is_some_and(is_near_one) {
+        true => error,
+        false => anyhow!("{error}; `ksyscall list` shows all that there are"),
     }
 }
 

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, getpid, set_parent_process_death_signal};
+
+use crate::tool;
 
 const GO: u8 = b'+';
 const END: u8 = b'-';
@@ -20,7 +22,7 @@ pub(super) struct Held {
     gate: Option<OwnedFd>,
     /// Waits for the command's execve(2), as the standard library does.
     start: Option<JoinHandle<io::Result<Child>>>,
-    program: String,
+    program: PathBuf,
 }
 
 impl Held {
@@ -48,7 +50,7 @@ impl Held {
         };
         let start = std::thread::spawn(move || command.spawn());
         let mut pid = [0; 4];
-        let program = program.display().to_string();
+        let program = program.to_owned();
         let read = rustix::io::read(&said, &mut pid);
         let mut held =
             Self { pid: u32::from_ne_bytes(pid), gate: Some(gate), start: Some(start), program };
@@ -79,7 +81,7 @@ impl Held {
         let start = self.start.take().context("the command is started once")?;
         let child =
             start.join().map_err(|_| anyhow!("the thread that starts the command ended"))?;
-        child.with_context(|| format!("{} cannot be executed", self.program))
+        child.map_err(|error| tool::not_executed(&self.program, error))
     }
 }
 

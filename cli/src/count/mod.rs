@@ -25,6 +25,7 @@ use held::Held;
 use signals::Signals;
 use tally::Row;
 use wanted::Wanted;
+pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
 /// How often the table on a terminal is made anew.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -215,11 +216,12 @@ impl Output {
         Ok(match &arguments.output {
             Some(path) => {
                 let name = path.display().to_string();
-                let file = File::create(path).with_context(|| name.clone())?;
+                let file = File::create(path)
+                    .with_context(|| format!("{name}, for the result, cannot be written"))?;
                 Self { name, file: Box::new(file) }
             }
             None if arguments.command.is_empty() => {
-                Self { name: "the standard output".to_owned(), file: Box::new(io::stdout()) }
+                Self { name: crate::OUTPUT.to_owned(), file: Box::new(io::stdout()) }
             }
             None => Self { name: "the standard error".to_owned(), file: Box::new(io::stderr()) },
         })

@@ -54,7 +54,7 @@ impl fmt::Display for Wanted {
 
 /// The architecture of the 32-bit callers, where a BPF program can tell them from others
 /// (`KSYSCALL_IS_COMPAT` of ksyscall.bpf.h).
-pub(super) fn compat_architecture() -> Option<Architecture> {
+pub(crate) fn compat_architecture() -> Option<Architecture> {
     let name = match std::env::consts::ARCH {
         "x86_64" => "x86",
         "aarch64" => "arm",
@@ -87,7 +87,7 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
         }
     }
     for text in &arguments.names {
-        let name = SyscallName::new(text).with_context(|| format!("{text:?}"))?;
+        let name = args::syscall_name(text)?;
         wanted.extend(tables.calls(name, callers));
     }
     let mut known = BTreeSet::new();
@@ -96,7 +96,7 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
 }
 
 /// Whether 32-bit callers have a call of a name that native ones do not have.
-pub(super) fn is_compat_alone(name: &SyscallName) -> bool {
+pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)
 }
