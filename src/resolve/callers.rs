@@ -71,9 +71,12 @@ impl Callers {
 }
 
 /// The row of the call `name` as x32 processes alone have it, if they do. Its name is what
-/// 64-bit ones mean by it.
+/// 64-bit ones mean by it, unless that is another spelling and a call of i386's.
 pub(crate) fn x32_row(name: &SyscallName) -> Row {
-    table::row_in(X32_TABLE, table::row(name).name())
+    let (native, compat) = (table::row(name), table::row_in(TABLE, name.as_bytes()));
+    let is_of_i386 = compat.is_known && compat.name() == name.as_bytes();
+    let name = if is_of_i386 { compat.name() } else { native.name() };
+    table::row_in(X32_TABLE, name)
 }
 
 /// The row of the call `name`, as native callers mean it when others are meant, too.
@@ -372,7 +375,7 @@ mod tests {
             "__x64_compat_sys_ioctl",
             "__x64_compat_sys_preadv64",
             "__x64_compat_sys_recvmmsg_time64",
-            "__x64_compat_sys_rt_sigaction",
+            "__x64_compat_sys_rt_sigqueueinfo",
             "__x64_sys_readv",
         ];
         let learnt = LearntConvention::of_x32();
@@ -381,7 +384,7 @@ mod tests {
             ("preadv", "preadv64"),
             ("recvmmsg", "recvmmsg_time64"),
             // As 64-bit processes spell it.
-            ("sigaction", "rt_sigaction"),
+            ("sigqueue", "rt_sigqueueinfo"),
         ] {
             let (found, _) = search_for_x32(call, &learnt, NEW);
             assert_eq!(found.unwrap(), format!("__x64_compat_sys_{function}"));
@@ -406,14 +409,14 @@ mod tests {
 
     #[test]
     fn calls_have_a_side_for_each_function() {
-        let sides = |call: &str, callers: Callers| callers.sides(&name(call)).len();
-        assert_eq!(
-            [Callers::Native, Callers::Compat, Callers::All].map(|it| sides("ioctl", it)),
-            [1, 2, SIDES]
-        );
-        assert_eq!(
-            [Callers::Native, Callers::Compat, Callers::All].map(|it| sides("openat", it)),
-            [1, 1, 2]
-        );
+        let sides = |call: &str| {
+            let of = |callers: Callers| callers.sides(&name(call)).len();
+            [Callers::Native, Callers::Compat, Callers::All].map(of)
+        };
+        assert_eq!(sides("ioctl"), [1, 2, SIDES]);
+        assert_eq!(sides("openat"), [1, 1, 2]);
+        // For 64-bit processes that is rt_sigaction, and for 32-bit ones another call.
+        assert_eq!(sides("sigaction"), [1, 1, 2]);
+        assert_eq!(sides("rt_sigaction"), [1, 2, SIDES]);
     }
 }
