@@ -24,11 +24,11 @@ const X32_TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/x32_table"));
 /// another one than in 64 bits. A name is taken as such a process means it.
 ///
 /// Known are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER, which is not tested.
-/// x32 on x86_64, which few kernels have (Ubuntu's up to 22.04, not Debian's), is entered by
-/// any 64-bit process that puts `__X32_SYSCALL_BIT` into a call's number. It shares most
-/// functions with 64-bit processes, so that [`Callers::Native`] sees it; the calls from 512
-/// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl, Linux 4.17), which
-/// count as those of 32-bit callers.
+/// x32 on x86_64 (`CONFIG_X86_X32_ABI`, which no kernel of Debian's has that is tested here) is
+/// entered by any 64-bit process that puts `__X32_SYSCALL_BIT` into a call's number. It shares
+/// most functions with 64-bit processes, so that [`Callers::Native`] sees it; most calls from 512
+/// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
+/// are not those of i386's), which count as those of 32-bit callers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(not(feature = "std"), allow(dead_code, unreachable_pub))]
 pub enum Callers {
