@@ -196,6 +196,11 @@ test-matrix: ## every system call of every architecture, and its arguments; MATR
 	scripts/setup matrix
 	$(TESTS)/test_matrix.py testing/test_arguments.py --matrix '$(or $(MATRIX),all)'
 
+.PHONY: test-x32
+test-x32: ## every system call of x32, on a kernel that is built for it
+	scripts/setup x32
+	$(TESTS)/test_x32.py --x32
+
 .PHONY: measure-returns
 measure-returns: ## how many returns each way to probe them sees, into docs/returns.md
 	scripts/setup test

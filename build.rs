@@ -33,26 +33,45 @@ fn table() {
     let arch = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
     println!("cargo::rerun-if-changed=src/resolve/encode.rs");
     println!("cargo::rerun-if-changed=src/resolve/tables");
-    let text = pack(&arch, "table");
+    let text = source(&arch);
+    // On x86-64 the functions behind the bars are those of x32, in a table of their own.
+    let (text, of_x32) = if arch == "x86_64" { divided(&text) } else { (text, String::new()) };
+    pack(&text, "table");
+    pack(&of_x32, "x32_table");
     fs::write(path("OUT_DIR").join("table.txt"), text).expect("the build's folder");
     // Of the 32-bit processes that a kernel of that architecture serves.
-    pack(
-        match arch.as_str() {
-            "x86_64" => "x86",
-            "aarch64" => "arm",
-            "powerpc64" => "powerpc",
-            _ => "none",
-        },
-        "compat_table",
-    );
+    let compat = match arch.as_str() {
+        "x86_64" => "x86",
+        "aarch64" => "arm",
+        "powerpc64" => "powerpc",
+        _ => "none",
+    };
+    pack(&source(compat), "compat_table");
 }
 
-/// Packs an architecture's table into a file of the build's folder; returns its text.
-fn pack(arch: &str, file: &str) -> String {
+/// An architecture's table.
+fn source(arch: &str) -> String {
     let source = path("CARGO_MANIFEST_DIR").join(format!("src/resolve/tables/{arch}.tbl"));
-    let text = fs::read_to_string(source).unwrap_or_default();
-    fs::write(path("OUT_DIR").join(file), encode::encode(&text)).expect("the build's folder");
-    text
+    fs::read_to_string(source).unwrap_or_default()
+}
+
+/// What stands before the bars of a table's lines, and the calls with what stands behind.
+fn divided(table: &str) -> (String, String) {
+    let (mut before, mut behind) = (String::new(), String::new());
+    for line in table.lines() {
+        let (native, others) = line.split_once(" |").unwrap_or((line, " -"));
+        before += &format!("{native}\n");
+        if others != " -" {
+            let call = native.split([' ', '@']).next().unwrap_or_default();
+            behind += &format!("{call}{others}\n");
+        }
+    }
+    (before, behind)
+}
+
+/// Packs a table into a file of the build's folder.
+fn pack(table: &str, file: &str) {
+    fs::write(path("OUT_DIR").join(file), encode::encode(table)).expect("the build's folder");
 }
 
 /// `tables.rs`, which `src/architecture.rs` includes: each architecture's name, packed

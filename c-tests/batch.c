@@ -320,17 +320,17 @@ TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
 	};
 	struct programs p = LOAD(count);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct bpf_link *links[2] = { NULL };
+		struct bpf_link *links[3] = { NULL };
 		CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links,
 				MANY(.callers = cases[i].callers)),
 			 1);
-		CHECK_EQ(!!links[0] + !!links[1], cases[i].links);
+		CHECK_EQ(!!links[0] + !!links[1] + !!links[2], cases[i].links);
 		__u64 before = counted(&p, ON_ENTRY);
 		make_calls(1);
 		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native);
 		make_compat_call();
 		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native + cases[i].compat);
-		destroy(links, 2);
+		destroy(links, 3);
 	}
 	struct bpf_link *links[2];
 	libbpf_set_print(NULL);

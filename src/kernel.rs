@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32};
 use tracefs::Line;
 
 #[cfg(feature = "more")]
-use crate::resolve::callers::CompatConvention;
+use crate::resolve::callers::LearntConvention;
 use crate::resolve::search::RuledOut;
 use stubs::Stubs;
 
@@ -63,7 +63,10 @@ pub(crate) struct Learnt {
     pub(crate) conventions: RuledOut,
     /// That by which it names those of its 32-bit processes' calls.
     #[cfg(feature = "more")]
-    pub(crate) compat: CompatConvention,
+    pub(crate) compat: LearntConvention,
+    /// The same of x32 ones.
+    #[cfg(feature = "more")]
+    pub(crate) x32: LearntConvention,
     /// The kprobe PMU, as `pmu.rs` packs it; 0 if it has not been found.
     pmu: AtomicU32,
     /// That it may have no BPF links of perf events.
@@ -74,7 +77,9 @@ pub(crate) struct Learnt {
 pub(crate) static LEARNT: Learnt = Learnt {
     conventions: RuledOut::nothing(),
     #[cfg(feature = "more")]
-    compat: CompatConvention::unknown(),
+    compat: LearntConvention::of_compat(),
+    #[cfg(feature = "more")]
+    x32: LearntConvention::of_x32(),
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
     stubs: Stubs::unread(),

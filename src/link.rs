@@ -63,7 +63,7 @@ impl Link {
         self.symbols.first().unwrap_or(&Symbol::EMPTY)
     }
 
-    /// All of them: that of native callers comes before that of 32-bit ones.
+    /// All of them: that of native callers comes before that of 32-bit ones, and that of x32's.
     pub fn symbols(&self) -> &[Symbol] {
         &self.symbols
     }

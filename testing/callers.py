@@ -11,7 +11,7 @@ from testing import build, matrix, packages
 from testing.matrix import OUT, Run
 from testing.packages import say
 from testing.results import Results
-from testing.targets import SUITES, Cell
+from testing.targets import SUITES, X32, Cell
 from testing.vm import Failure, Machine
 
 
@@ -79,10 +79,11 @@ class Shown:
     def __init__(self, cell, text=None):
         text = file_of(cell).read_text() if text is None else text
         self.kernel = text.partition("\n")[0]
-        compat, all_32, all_64 = re.split("^# client .*\n", text, flags=re.M)[1:]
-        self.results, self.notes, counts = Results(), [], []
-        clients = *without_shared(compat), *without_shared(all_32, all_64)
-        for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit"), clients, strict=True):
+        *compat, all_32, all_64 = re.split("^# client .*\n", text, flags=re.M)[1:]
+        self.results, self.notes, counts = Results(), [], ["-"] * (not compat)
+        clients = *(each for one in compat for each in without_shared(one)), *without_shared(all_32, all_64)
+        for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit")[-len(clients):], clients,
+                              strict=True):
             # For all, a call that one side alone has is attached to, and fires for that one.
             run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
             counts.append(f"{run.fired} of {run.all}")
@@ -103,6 +104,9 @@ program must have run exactly once for the call, and that of no other call, but 
 one function for two (`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
 `make test-matrix MATRIX='i386@amd64 armhf@arm64'` gives these rows.
 
+x32@amd64 are the calls of `<asm/unistd_x32.h>`, made by a 64-bit process, for all callers; `Callers::Compat`
+is for those that have functions of their own. The kernel is built for it by `make test-x32`.
+
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|
 """
@@ -110,7 +114,7 @@ one function for two (`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `get
 
 def section(cells):
     """Of the page, for the cells of which there are results; "" if there are none."""
-    shown = [Shown(cell) for cell in cells if "@" in cell.process and file_of(cell).exists()]
+    shown = [Shown(cell) for cell in [*cells, X32] if "@" in cell.process and file_of(cell).exists()]
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     return HEAD + "\n".join([*rows, *([""] if notes else []), *notes]) + "\n" if shown else ""

@@ -20,6 +20,7 @@ def pytest_addoption(parser):
     parser.addoption("--libbpf-alone", action="store_true",
                      help="without preloading: what libbpf's own function makes of the C tests")
     parser.addoption("--matrix", metavar="'ARCH[:SUITE] ...'", help="the cells of the matrix to run, or `all`")
+    parser.addoption("--x32", action="store_true", help="build a kernel with x32 for test_x32.py")
     parser.addoption("--all-names", action="store_true", help="name each result that passed, too")
     parser.addoption("--keep", action="store_true",
                      help="make docs/coverage.md of these cells and of those that earlier runs left")

@@ -71,7 +71,7 @@ def guest(files):
     with Machine(suite) as machine:
         for name, file in files.items():
             machine.put(file, f"/demo/{name}")
-        machine.folders.append(OUT)
+        machine.folders.append(build.installed()[0] / "opt/lib")
         [outcome] = machine.run(["exec sh /demo/run"])
     if outcome.status:
         raise Failure(f"exit status {outcome.status}:\n{outcome.output}{outcome.trouble}")

@@ -152,6 +152,7 @@ def run_cell(cell):
         with machines[side] as machine:
             for name in ("coverage", "coverage.bpf.o", "attach", "attach.bpf.o", "libksyscall.so.1"):
                 machine.put(folder / name, f"/m/{name}")
+            machine.folders.append(folder)
             machine.roots.append(sysroot)
             return list(machine.run(COMMANDS[side], 900))
     for side in SIDES:

@@ -130,8 +130,12 @@ CELLS = [Cell(process, suite) for process, suites in {
     "s390x": "bookworm trixie sid",
     "ppc64el": "bookworm trixie sid",
     "i386@amd64": "bookworm trixie sid",
-    "armhf@arm64": "bookworm trixie",
+    "armhf@arm64": "bookworm trixie sid",
 }.items() for suite in suites.split()]
+
+
+# No kernel of Debian's serves x32: see x32.py.
+X32 = Cell("x32@amd64", "trixie")
 
 
 @dataclass(frozen=True)

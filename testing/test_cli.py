@@ -40,7 +40,7 @@ class Command(Job):
         if self.client:
             # That of the oldest system that the tests run on, whose C library the guest has.
             folder, soname = build.libbpf("bookworm")
-            machine.put(clients("bookworm") / self.client, f"/cli/{self.client}")
+            machine.put(clients("bookworm", loader="") / self.client, f"/cli/{self.client}")
             machine.put(next(folder.glob(f"usr/lib/*/{soname}")), f"/cli/lib/{soname}")
 
 

@@ -21,11 +21,12 @@ BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ks
 
 
 @functools.cache
-def clients(suite):
-    out = BUILD / "clients" / suite
+def clients(suite, loader=LOADER):
+    """The programs; without a loader they run with the C library of this system."""
+    out = BUILD / ("clients" if loader else "clients-here") / suite
     out.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", f"LIBBPF={build.libbpf(suite)[0]}",
-              f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LOADER={LOADER}")
+              f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LOADER={loader}")
     return out
 
 

@@ -142,10 +142,10 @@ class Machine:
     """A guest that runs commands, one after the other; a context manager, after which no
     QEMU is left and no file."""
 
-    def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=()):
-        # `append` is for the kernel, `options` are QEMU's.
+    def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=(), kernel=None):
+        # `append` is for the kernel, `options` are QEMU's. `kernel` is another image than the suite's.
         self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
-        self.image, self.folders, self.roots = Image(), [], []
+        self.image, self.folders, self.roots, self.kernel = Image(), [], [], kernel
         self.child = self.folder = None
         self.is_stopped = False
         self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
@@ -182,7 +182,7 @@ class Machine:
         for tool, package in ((arch.qemu.split()[0], arch.qemu_package), ("readelf", "binutils")):
             if not shutil.which(tool):
                 raise Unavailable(f"{tool} is missing: apt install {package}")
-        kernel = packages.kernel(self.suite, arch.name)
+        kernel = self.kernel or packages.kernel(self.suite, arch.name)
         accel = self.accel or ("kvm" if kvm_works(self.suite, arch) else "tcg")
         while commands:
             self._finish_image(nonce, commands)

@@ -80,8 +80,9 @@ int main(void)
 	if (pid == 0)
 		child();
 	CHECK(waitpid(pid, NULL, 0) == pid);
-	/* The grandchild's own parent is gone. */
-	CHECK(close(orphaned[1]) == 0 && read(done[0], &byte, 1) == 1);
+	/* The grandchild's own parent is gone. Then it is itself, for nobody can write any more. */
+	CHECK(close(orphaned[1]) == 0 && close(done[1]) == 0);
+	CHECK(read(done[0], &byte, 1) == 1 && read(done[0], &byte, 1) == 0);
 	for (int i = 0; i < 20; i++)
 		CHECK(syscall(SYS_getpgid, 0) >= 0);
 	for (int i = 0; i < 3; i++)

@@ -33,6 +33,7 @@ pub(crate) fn search_on<T>(
         Side::Native if is_alone => table::row(&place.name),
         Side::Native => callers::native_row(&place.name)?,
         Side::Compat => callers::compat_row(&place.name)?,
+        Side::X32 => callers::x32_row(&place.name),
     };
     let probe = |symbol: &Symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
@@ -45,6 +46,7 @@ pub(crate) fn search_on<T>(
         Side::Native => search(&row, &LEARNT.conventions, place, probe),
         Side::Compat if compat::is_off() => Err(Refusal::NoCompatCallers { is_off: true }),
         Side::Compat => callers::search(&row, &LEARNT.compat, place, probe),
+        Side::X32 => callers::search_x32(&row, &LEARNT.x32, place, probe),
     }
 }
 

@@ -32,6 +32,12 @@ pub(crate) struct Call {
     pub(crate) callers: Callers,
 }
 
+impl Call {
+    fn sides(&self) -> &'static [Side] {
+        self.callers.sides(&self.name)
+    }
+}
+
 /// A call as it is made from one side, by a function of its own.
 #[derive(Clone, Copy, Debug)]
 struct Part {
@@ -91,13 +97,13 @@ impl Many {
         if kind.is_some() && options.max_active != 0 {
             return Err(Refusal::MaxActive);
         }
-        let count = calls.iter().map(|call| call.callers.sides().len()).sum();
+        let count = calls.iter().map(|call| call.sides().len()).sum();
         let attachments = Attachments::with_room(count).ok_or(Refusal::NoMemory)?;
         let mut parts = Vec::new();
         parts.try_reserve_exact(count).map_err(|_| Refusal::NoMemory)?;
         for (index, call) in calls.iter().enumerate() {
             let part = |side: &Side| Part { call: index, side: *side, plan: Plan::Search };
-            parts.extend(call.callers.sides().iter().map(part));
+            parts.extend(call.sides().iter().map(part));
         }
         let mut many = Self {
             program_fd,
@@ -191,7 +197,7 @@ impl Many {
 
     /// Whether the call has no other part.
     fn is_alone(&self, part: Part) -> bool {
-        self.calls.get(part.call).is_none_or(|call| call.callers.sides().len() == 1)
+        self.calls.get(part.call).is_none_or(|call| call.sides().len() == 1)
     }
 
     /// What is to be done for a part with that function. If an earlier one has it, too, it is
@@ -235,7 +241,7 @@ impl Many {
         let mut number = 0;
         for (index, call) in self.calls.iter().enumerate() {
             let mut outcome = Outcome::of(self.place(index));
-            for _ in call.callers.sides() {
+            for _ in call.sides() {
                 let part = self.part(number);
                 number += 1;
                 let result = match part.plan {
@@ -320,7 +326,7 @@ impl Many {
     /// of the others.
     pub(crate) fn next(&mut self, place: &mut Place) -> Option<(usize, Result<(), Refusal>)> {
         let index = self.done;
-        let sides = self.calls.get(index)?.callers.sides().len();
+        let sides = self.calls.get(index)?.sides().len();
         self.done += 1;
         let mut outcome = Outcome::of(self.place(index));
         for _ in 0..sides {

@@ -13,15 +13,16 @@ use crate::attachment::Attachment;
 use crate::kernel::disarmed::disarmed;
 use crate::refusal::Place;
 use crate::resolve::Callers;
+use crate::resolve::callers::SIDES;
 use crate::sys::Fd;
 
-/// A link of two attachments, one for each side that callers come from. It has no
-/// descriptor that stands for both: what takes one, as pinning, fails with `EBADF`.
+/// A link of several attachments, one for each side that callers come from. It has no
+/// descriptor that stands for all: what takes one, as pinning, fails with `EBADF`.
 #[repr(C)]
-struct Pair {
+struct Several {
     base: Base,
-    attachments: [Option<Attachment>; 2],
-    kept_events: [Option<Fd>; 2],
+    attachments: [Option<Attachment>; SIDES],
+    kept_events: [Option<Fd>; SIDES],
 }
 
 const NO_FD: c_int = -1;
@@ -51,7 +52,7 @@ pub(super) fn make(
         return Err(Failure::Attach(refusal));
     }
     // SAFETY: malloc may be called with any size.
-    let memory = unsafe { libc::malloc(size_of::<Pair>().max(size_of::<Object>())) };
+    let memory = unsafe { libc::malloc(size_of::<Several>().max(size_of::<Object>())) };
     if memory.is_null() {
         return Err(Failure::NoMemory);
     }
@@ -64,27 +65,28 @@ pub(super) fn make(
             unsafe { memory.cast::<Object>().write(object) };
         }
         (first, second) => {
-            let pair = Pair {
+            let mut all = [first, second].into_iter().flatten().chain(attachments);
+            let several = Several {
                 base: Base::of(detach, NO_FD),
-                attachments: [first, second],
-                kept_events: [kept_events.next(), kept_events.next()],
+                attachments: core::array::from_fn(|_| all.next()),
+                kept_events: core::array::from_fn(|_| kept_events.next()),
             };
             // SAFETY: the same.
-            unsafe { memory.cast::<Pair>().write(pair) };
+            unsafe { memory.cast::<Several>().write(several) };
         }
     }
     Ok(memory.cast::<bpf_link>())
 }
 
 /// # Safety
-/// `link` is a [`Pair`], and this is called once: by `bpf_link__destroy`.
+/// `link` is a [`Several`], and this is called once: by `bpf_link__destroy`.
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
-    let pair = unsafe { &mut *link.cast::<Pair>() };
+    let several = unsafe { &mut *link.cast::<Several>() };
     // First, for a tracefs entry in use cannot be removed.
-    pair.kept_events = [None, None];
+    several.kept_events.fill_with(|| None);
     let mut result = 0;
-    for attachment in pair.attachments.iter_mut().filter_map(Option::take) {
+    for attachment in several.attachments.iter_mut().filter_map(Option::take) {
         if let (Err(refusal), 0) = (attachment.close(), result) {
             result = -refusal.errno().0;
         }
@@ -92,14 +94,14 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     result
 }
 
-/// How many calls the kernel missed at both, if `link` is a pair and it says so.
+/// How many calls the kernel missed at all of them, if `link` is of several and it says so.
 ///
 /// # Safety
 /// `link` is one of libbpf's or of this library's.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: every link begins with the base.
-    let is_pair = unsafe { &*link.cast::<Base>() }.is_ended_by(detach);
+    let is_of_several = unsafe { &*link.cast::<Base>() }.is_ended_by(detach);
     // SAFETY: it has our function.
-    let pair = is_pair.then(|| unsafe { &*link.cast::<Pair>() })?;
-    pair.attachments.iter().flatten().map(Attachment::missed).sum()
+    let several = is_of_several.then(|| unsafe { &*link.cast::<Several>() })?;
+    several.attachments.iter().flatten().map(Attachment::missed).sum()
 }

@@ -14,6 +14,7 @@ use crate::attach::many::{Call, Many};
 use crate::attachments::THREADS;
 use crate::kernel::disarmed::disarmed;
 use crate::refusal::{Place, Refusal};
+use crate::resolve::callers::SIDES;
 use crate::resolve::{Callers, SyscallName, table};
 use crate::sys;
 
@@ -115,9 +116,9 @@ impl Wanted {
         unsafe { self.clear_links(0, self.n) };
         // SAFETY: the caller's promise.
         let options = unsafe { read(opts) }?;
-        if options.callers == Callers::All {
-            // SAFETY: there are twice as many then.
-            unsafe { self.clear_links(self.n, 2 * self.n) };
+        if options.callers != Callers::Native {
+            // SAFETY: there are so many then.
+            unsafe { self.clear_links(self.n, SIDES * self.n) };
         }
         // SAFETY: the caller's promise.
         let calls = unsafe { self.calls(&options) }?;

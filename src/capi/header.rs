@@ -65,13 +65,14 @@ unsafe extern "C" {
     /// A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
     /// attached by one link, which is `links[0]`; any other by one for each call, in the
     /// order of the names. The other places are NULL. A function that serves several of the
-    /// calls is attached to once. Of `KSYSCALL_CALLERS_ALL` there are up to two links for each
-    /// call, and they stand in the order in which they were made.
+    /// calls is attached to once. Of other callers than native ones there are up to three links
+    /// for each call, and they stand in the order in which they were made.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param names the calls' names
     /// @param n how many there are
-    /// @param links room for as many links, and for twice as many with `KSYSCALL_CALLERS_ALL`
+    /// @param links room for as many links, or for three times as many if other callers than
+    ///   `KSYSCALL_CALLERS_NATIVE` are meant
     /// @param opts cookies, results, return probes, progress; or NULL
     /// @return to how many names the program is attached; or a negative errno, which is in
     /// errno too, and nothing is attached:

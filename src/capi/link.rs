@@ -109,8 +109,8 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
         object?.entry.as_ref()?.missed()
     };
     // SAFETY: the caller's promise.
-    let of_pair = || unsafe { super::callers::missed(link) };
-    crate::sys::bpf_link_missed(base.fd).or_else(of_entry).or_else(of_pair)
+    let of_several = || unsafe { super::callers::missed(link) };
+    crate::sys::bpf_link_missed(base.fd).or_else(of_entry).or_else(of_several)
 }
 
 /// Attaches, and makes the object that stands for it.

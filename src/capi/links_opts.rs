@@ -21,7 +21,8 @@ pub enum ksyscall_callers {
     /// Those of processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
     /// Those of 32-bit processes, and by `int $0x80` on x86-64; as the 32-bit architecture
-    /// names them. A function that serves both is seen for both.
+    /// names them. A function that serves both is seen for both. And those of x32 processes
+    /// that have functions of their own, where the kernel has x32.
     KSYSCALL_CALLERS_COMPAT,
     /// Both.
     KSYSCALL_CALLERS_ALL,

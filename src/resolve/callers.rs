@@ -5,13 +5,16 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol};
+use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol, X32_CONVENTIONS};
 use super::name::SyscallName;
 use super::table::{self, Column, Row};
 use crate::refusal::{Place, Refusal};
 
 /// The table of the 32-bit processes, packed; empty where none is known.
 const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/compat_table"));
+
+/// The calls for which x32 processes have functions of their own, packed; empty elsewhere.
+const X32_TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/x32_table"));
 
 /// Whose calls a program is to see.
 ///
@@ -21,10 +24,11 @@ const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/compat_table"));
 /// another one than in 64 bits. A name is taken as such a process means it.
 ///
 /// Known are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER, which is not tested.
-/// x32 on x86_64, which few kernels have (not Debian's), shares the functions of 64-bit
-/// processes, so that [`Callers::Native`] sees it; but some of its calls from number 512 on
-/// have functions of their own, which nothing here attaches to
-/// (arch/x86/entry/syscalls/syscall_64.tbl).
+/// x32 on x86_64 (`CONFIG_X86_X32_ABI`, which no kernel of Debian's has that is tested here) is
+/// entered by any 64-bit process that puts `__X32_SYSCALL_BIT` into a call's number. It shares
+/// most functions with 64-bit processes, so that [`Callers::Native`] sees it; most calls from 512
+/// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
+/// are not those of i386's), which count as those of 32-bit callers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(not(feature = "std"), allow(dead_code, unreachable_pub))]
 pub enum Callers {
@@ -44,16 +48,35 @@ pub enum Callers {
 pub(crate) enum Side {
     Native,
     Compat,
+    /// x32 processes, where they have a function of their own.
+    X32,
 }
 
+/// The most sides that a call can have.
+#[cfg_attr(not(feature = "ext"), allow(dead_code))]
+pub(crate) const SIDES: usize = 3;
+
 impl Callers {
-    pub(crate) fn sides(self) -> &'static [Side] {
+    /// From where these callers can make the call, each by a function of its own.
+    pub(crate) fn sides(self, name: &SyscallName) -> &'static [Side] {
+        let has_x32 = || x32_row(name).is_known;
         match self {
             Callers::Native => &[Side::Native],
+            Callers::Compat if has_x32() => &[Side::Compat, Side::X32],
             Callers::Compat => &[Side::Compat],
+            Callers::All if has_x32() => &[Side::Native, Side::Compat, Side::X32],
             Callers::All => &[Side::Native, Side::Compat],
         }
     }
+}
+
+/// The row of the call `name` as x32 processes alone have it, if they do. Its name is what
+/// 64-bit ones mean by it, unless that is another spelling and a call of i386's.
+pub(crate) fn x32_row(name: &SyscallName) -> Row {
+    let (native, compat) = (table::row(name), table::row_in(TABLE, name.as_bytes()));
+    let is_of_i386 = compat.is_known && compat.name() == name.as_bytes();
+    let name = if is_of_i386 { compat.name() } else { native.name() };
+    table::row_in(X32_TABLE, name)
 }
 
 /// The row of the call `name`, as native callers mean it when others are meant, too.
@@ -110,12 +133,23 @@ pub(crate) fn calls(callers: Callers) -> Vec<(SyscallName, Callers)> {
     calls
 }
 
-/// Which of [`COMPAT_CONVENTIONS`] the running kernel has.
-pub(crate) struct CompatConvention(AtomicUsize);
+/// Which of some conventions the running kernel has.
+pub(crate) struct LearntConvention {
+    all: &'static [Convention],
+    /// The number of one of them, or one of these.
+    known: AtomicUsize,
+}
 
-impl CompatConvention {
-    pub(crate) const fn unknown() -> Self {
-        Self(AtomicUsize::new(usize::MAX))
+const UNKNOWN: usize = usize::MAX;
+const NONE: usize = UNKNOWN - 1;
+
+impl LearntConvention {
+    pub(crate) const fn of_compat() -> Self {
+        Self { all: COMPAT_CONVENTIONS, known: AtomicUsize::new(UNKNOWN) }
+    }
+
+    pub(crate) const fn of_x32() -> Self {
+        Self { all: X32_CONVENTIONS, known: AtomicUsize::new(UNKNOWN) }
     }
 
     /// That of the kernel, by its anchor, which it is asked for until it has been found.
@@ -123,18 +157,19 @@ impl CompatConvention {
         &self,
         place: &mut Place,
         probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-    ) -> Result<&'static Convention, Refusal> {
-        if let Some(known) = COMPAT_CONVENTIONS.get(self.0.load(Ordering::Relaxed)) {
-            return Ok(known);
+    ) -> Result<Option<&'static Convention>, Refusal> {
+        let known = self.known.load(Ordering::Relaxed);
+        if let (NONE, found) | (_, found @ Some(_)) = (known, self.all.get(known)) {
+            return Ok(found);
         }
-        for (index, convention) in COMPAT_CONVENTIONS.iter().enumerate() {
+        for (index, convention) in self.all.iter().enumerate() {
             place.symbol = Symbol::new(convention.anchor.as_bytes(), b"", b"");
             if probe(&place.symbol, Doubt::None)?.is_some() {
-                self.0.store(index, Ordering::Relaxed);
-                return Ok(convention);
+                self.known.store(index, Ordering::Relaxed);
+                return Ok(Some(convention));
             }
         }
-        Err(Refusal::NoCompatCallers { is_off: false })
+        Ok(None)
     }
 }
 
@@ -146,11 +181,57 @@ impl CompatConvention {
 /// serves none at all, and what `probe` fails with.
 pub(crate) fn search<T>(
     row: &Row,
-    learnt: &CompatConvention,
+    learnt: &LearntConvention,
     place: &mut Place,
     mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
     let convention = learnt.find(place, &mut probe)?;
+    let convention = convention.ok_or(Refusal::NoCompatCallers { is_off: false })?;
+    search_in(convention, row, place, probe)
+}
+
+/// The same for the function that x32 processes alone have. Without one the place stays as it
+/// was.
+///
+/// # Errors
+/// [`Refusal::NoCompatCall`], and what `probe` fails with.
+pub(crate) fn search_x32<T>(
+    row: &Row,
+    learnt: &LearntConvention,
+    place: &mut Place,
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
+) -> Result<T, Refusal> {
+    // Where the function is that of 64-bit processes, it is no function of x32's alone.
+    let mut own = |symbol: &Symbol, doubt| {
+        let is_own = symbol.as_bytes().windows(COMPAT.len()).any(|part| part == COMPAT);
+        if is_own { probe(symbol, doubt) } else { Ok(None) }
+    };
+    let mut there = *place;
+    let found = match learnt.find(&mut there, &mut own)? {
+        Some(convention) => search_in(convention, row, &mut there, own),
+        None => {
+            // Most kernels have no x32: they are not to be asked for each call.
+            learnt.known.store(NONE, Ordering::Relaxed);
+            Err(Refusal::NotFound)
+        }
+    };
+    match found {
+        Err(Refusal::NotFound) => Err(Refusal::NoCompatCall),
+        found => {
+            *place = there;
+            found
+        }
+    }
+}
+
+const COMPAT: &[u8] = b"compat_sys_";
+
+fn search_in<T>(
+    convention: &Convention,
+    row: &Row,
+    place: &mut Place,
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
+) -> Result<T, Refusal> {
     for symbol in convention.symbols(row) {
         place.symbol = symbol;
         place.tried.add(&symbol);
@@ -233,7 +314,7 @@ mod tests {
 
     /// The symbols of `openat` that are asked for on a kernel with those.
     fn search_for_openat(
-        learnt: &CompatConvention,
+        learnt: &LearntConvention,
         symbols: &[&str],
     ) -> (Result<String, Refusal>, Vec<String>) {
         let mut asked = Vec::new();
@@ -250,7 +331,7 @@ mod tests {
     #[test]
     fn the_kernels_convention_is_asked_for_until_it_is_known() {
         const WRAPPED: &[&str] = &["__ia32_compat_sys_ioctl", "__ia32_compat_sys_openat"];
-        let learnt = CompatConvention::unknown();
+        let learnt = LearntConvention::of_compat();
         // The kernel has none of that: no symbol of native callers is taken in its place.
         let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
         assert!(matches!(found, Err(Refusal::NoCompatCallers { is_off: false })));
@@ -262,7 +343,80 @@ mod tests {
         let (found, asked) = search_for_openat(&learnt, &["compat_sys_openat"]);
         assert!(matches!(found, Err(Refusal::NotFound)), "{asked:?}");
         let plain = ["compat_sys_ioctl", "compat_sys_openat", "sys_openat"];
-        let (found, _) = search_for_openat(&CompatConvention::unknown(), &plain);
+        let (found, _) = search_for_openat(&LearntConvention::of_compat(), &plain);
         assert_eq!(found.unwrap(), "compat_sys_openat");
+    }
+
+    /// The function that is found of a call for x32 processes alone in a kernel with those
+    /// symbols, and what is asked for.
+    fn search_for_x32(
+        call: &str,
+        learnt: &LearntConvention,
+        symbols: &[&str],
+    ) -> (Result<String, Refusal>, Vec<String>) {
+        let mut asked = Vec::new();
+        let mut place = Place::of(name(call), false);
+        let found = search_x32(&x32_row(&name(call)), learnt, &mut place, |symbol, _| {
+            asked.push(symbol.to_string());
+            Ok(symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
+        });
+        // What others tried is not to be lost.
+        assert_eq!(
+            found.is_err(),
+            place.symbol == Symbol::EMPTY && place.tried.as_slice().is_empty()
+        );
+        (found, asked)
+    }
+
+    /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
+    #[test]
+    fn x32_has_functions_of_its_own() {
+        const NEW: &[&str] = &[
+            "__x64_compat_sys_ioctl",
+            "__x64_compat_sys_preadv64",
+            "__x64_compat_sys_recvmmsg_time64",
+            "__x64_compat_sys_rt_sigqueueinfo",
+            "__x64_sys_readv",
+        ];
+        let learnt = LearntConvention::of_x32();
+        for (call, function) in [
+            ("ioctl", "ioctl"),
+            ("preadv", "preadv64"),
+            ("recvmmsg", "recvmmsg_time64"),
+            // As 64-bit processes spell it.
+            ("sigqueue", "rt_sigqueueinfo"),
+        ] {
+            let (found, _) = search_for_x32(call, &learnt, NEW);
+            assert_eq!(found.unwrap(), format!("__x64_compat_sys_{function}"));
+        }
+        // That is the function of 64-bit processes.
+        assert!(search_for_x32("readv", &learnt, NEW).0.is_err());
+        let old = ["__x32_compat_sys_ioctl", "__x32_compat_sys_readv", "__x64_sys_readv"];
+        let (found, _) = search_for_x32("readv", &LearntConvention::of_x32(), &old);
+        assert_eq!(found.unwrap(), "__x32_compat_sys_readv");
+    }
+
+    #[test]
+    fn a_kernel_without_x32_is_asked_once() {
+        let learnt = LearntConvention::of_x32();
+        for asked in [2, 0] {
+            let symbols = ["__x64_sys_ioctl", "__ia32_compat_sys_ioctl"];
+            let (found, tries) = search_for_x32("ioctl", &learnt, &symbols);
+            assert!(matches!(found, Err(Refusal::NoCompatCall)));
+            assert_eq!(tries.len(), asked, "{tries:?}");
+        }
+    }
+
+    #[test]
+    fn calls_have_a_side_for_each_function() {
+        let sides = |call: &str| {
+            let of = |callers: Callers| callers.sides(&name(call)).len();
+            [Callers::Native, Callers::Compat, Callers::All].map(of)
+        };
+        assert_eq!(sides("ioctl"), [1, 2, SIDES]);
+        assert_eq!(sides("openat"), [1, 1, 2]);
+        // For 64-bit processes that is rt_sigaction, and for 32-bit ones another call.
+        assert_eq!(sides("sigaction"), [1, 1, 2]);
+        assert_eq!(sides("rt_sigaction"), [1, 2, SIDES]);
     }
 }

@@ -79,6 +79,21 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     PLAIN_COMPAT,
 ];
 
+/// By which an x86-64 kernel names the functions that serve x32 processes alone: since 5.7,
+/// and from 4.17 on. Before that they are those of i386's.
+#[cfg(feature = "more")]
+pub(crate) const X32_CONVENTIONS: &[Convention] = &[
+    #[cfg(target_arch = "x86_64")]
+    x32("__x64_", "__x64_compat_sys_ioctl"),
+    #[cfg(target_arch = "x86_64")]
+    x32("__x32_", "__x32_compat_sys_ioctl"),
+];
+
+#[cfg(all(feature = "more", target_arch = "x86_64"))]
+const fn x32(prefix: &'static str, anchor: &'static str) -> Convention {
+    Convention { prefix, column: Column::Native, anchor, shares_stubs: false }
+}
+
 /// The conventions of this architecture, in the order to try them.
 ///
 /// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit

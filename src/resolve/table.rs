@@ -8,7 +8,8 @@
 //! ```text
 //! accept                          sys_accept serves it
 //! stat sys_newstat                another function does
-//! ioctl | compat_sys_ioctl        a 64-bit kernel serves it to 32-bit processes by this
+//! ioctl | compat_sys_ioctl        a 64-bit kernel serves it to 32-bit processes by this;
+//!                                 in the table of x86_64, to x32 processes
 //! uselib -                        a function of the name may exist, but no call reaches it
 //! pread =pread64                  another spelling
 //! mbind?                          the kernel may be built without it

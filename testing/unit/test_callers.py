@@ -1,7 +1,7 @@
 import pytest
 
 from testing.callers import Shown, section
-from testing.targets import CELLS, Cell
+from testing.targets import CELLS, X32, Cell
 
 CELL = Cell("i386@amd64", "sid")
 
@@ -52,6 +52,14 @@ def test_each_call_fires_once_by_its_own_program():
 def test_what_is_missed_fails(compat, rest, how):
     texts = COMPAT.replace(*compat) if compat[0] else COMPAT, ALL.replace(*rest) if rest[0] else ALL
     assert how in failures(*texts)[-1]
+
+
+def test_of_x32_there_is_what_all_callers_did_alone():
+    shown = Shown(X32, "6.12.0\n" + ALL)
+    assert shown.row == "| x32@amd64 | 6.12.0 | - | 3 of 3 | 2 of 2 |"
+    assert not shown.results.of("failed")
+    shown = Shown(X32, "6.12.0\n" + ALL.replace("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t0"))
+    assert [str(point) for point in shown.results.of("failed")]
 
 
 def test_the_section_is_of_cells_with_results(monkeypatch, tmp_path):

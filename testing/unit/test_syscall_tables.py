@@ -20,9 +20,10 @@ def tree(folder, version, files):
 @pytest.fixture
 def kernel(tmp_path):
     return tree(tmp_path / "6.12", "6.12", {
-        TBL64: "0 common read sys_read\n1 64 stat sys_newstat\n2 x32 old sys_old\n3 64 gone\n"
+        TBL64: "0 common read sys_read\n1 64 stat sys_newstat\n2 x32 stat compat_sys_stat\n3 64 gone\n"
                "4 common mseal sys_mseal\n",
-        "fs/stat.c": "SYSCALL_DEFINE2(newstat, const char *, name)\nSYSCALL_DEFINE2(stat, const char *, name)\n",
+        "fs/stat.c": "SYSCALL_DEFINE2(newstat, const char *, name)\nSYSCALL_DEFINE2(stat, const char *, name)\n"
+                     "COMPAT_SYSCALL_DEFINE2(stat, const char *, name)\n",
         "fs/read_write.c": "SYSCALL_DEFINE3(read, int, fd)\n",
         "mm/mseal.c": "SYSCALL_DEFINE3(mseal, long, start)\n",
         "kernel/sys_ni.c": "COND_SYSCALL(mseal);\n",
@@ -33,7 +34,7 @@ def kernel(tmp_path):
 
 def test_a_tree_has_the_functions_that_its_version_defines(kernel):
     assert kernel.version == "6.12"
-    assert kernel.defined[""] == {"sys_newstat", "sys_stat", "sys_read", "sys_mseal"}
+    assert kernel.defined[""] == {"sys_newstat", "sys_stat", "compat_sys_stat", "sys_read", "sys_mseal"}
     assert kernel.defined["x86"] == {"sys_arch_only"}
     assert kernel.conditional == {"sys_mseal"}
 
@@ -106,7 +107,7 @@ def test_decorations_and_assembly_entries_lead_to_the_function(tmp_path):
 def test_a_table_has_a_line_for_each_call_and_for_dead_functions(kernel):
     head, _, lines = make("x86_64", {"6.12": kernel}).partition("\n")
     assert head.startswith(f"# x86_64: Linux 6.12; {TBL64}; made by ")
-    assert lines == "mseal?\nread\nstat sys_newstat\n"
+    assert lines == "mseal?\nread\nstat sys_newstat | compat_sys_stat\n"
 
 
 def test_a_table_that_is_right_has_no_problems(kernel):
@@ -115,6 +116,7 @@ def test_a_table_that_is_right_has_no_problems(kernel):
 
 @pytest.mark.parametrize("line, problem", [
     ("stat", "x86_64 native 6.12: stat: sys_newstat serves, sys_stat is found"),
+    ("stat sys_newstat", "x86_64 compat 6.12: stat: compat_sys_stat serves, sys_newstat is found"),
     ("mseal", "x86_64 6.12: mseal: can be left out, and has no '?'"),
     ("more sys_read", "x86_64 native 6.12: more: there is no such call, sys_read is found"),
 ])
@@ -129,7 +131,7 @@ def test_the_first_entry_that_a_version_has_is_the_one_that_serves(tmp_path, ker
     old = tree(tmp_path / "4.4", "4.4", {
         TBL64: "1 64 stat sys_oldstat\n", "fs/stat.c": "SYSCALL_DEFINE2(oldstat, x)\n"})
     text = make("x86_64", {"4.4": old, "6.12": kernel})
-    assert "\nstat sys_newstat sys_oldstat\n" in text
+    assert "\nstat sys_newstat sys_oldstat | compat_sys_stat\n" in text
 
 
 def test_spellings_and_versions_are_written_once(monkeypatch):

@@ -22,7 +22,8 @@ A line of a table is
     NAME                        served by sys_NAME
     NAME ENTRY [ENTRY...]       served by the first of these that the kernel has
     NAME ... | ENTRY [ENTRY...] as above; for 32-bit callers of a 64-bit kernel,
-                                served by the first of these
+                                served by the first of these; in the table of
+                                x86_64 for x32 processes
     NAME -                      never served here, though a function sys_NAME
                                 can exist: a probe on it would never fire
     NAME =CALL                  another spelling of CALL: what other architectures'

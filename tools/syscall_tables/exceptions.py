@@ -12,11 +12,15 @@ VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2"]
 
 # What is before or behind a function's name in a table's entry: the prefix of
 # wrapped calls (4.17 to 5.6), and x86's note that it needs pt_regs (4.6).
-DECORATION = re.compile(r"^__(x64|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
+DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
 # Entries that are assembly, and the C function that they jump to:
 # directory, entry, function, where the kernel says so.
 BEHIND = [
+    ("x86", r"stub_x32_(execve(at)?)", r"compat_sys_\1",
+     "arch/x86/entry/entry_64.S, before 4.17"),
+    ("x86", r"stub_x32_rt_sigreturn", r"sys32_x32_rt_sigreturn",
+     "arch/x86/entry/entry_64.S, before 4.17"),
     ("x86", r"stub(32)?_(\w+)", r"sys_\2",
      "arch/x86/entry/entry_64.S, entry_64_compat.S, before 4.17"),
     ("arm", r"sys_(\w+)_wrapper", r"sys_\1", "arch/arm/kernel/entry-common.S"),
@@ -59,7 +63,7 @@ ABSENT = [
 # function exists as well: tables, side, versions, calls, which function serves.
 # Most are of 32-bit processes on 64-bit kernels, and none of a newer version.
 WRONG = [
-    ("x86|arm|powerpc", "compat", "4.4|4.15|4.18|5.0|5.4",
+    ("x86|x86_64|arm|powerpc", "compat", "4.4|4.15|4.18|5.0|5.4",
      "[gs]etsockopt|process_vm_(readv|writev)",
      "compat_sys_* before 5.9 or 5.10, which left a weak stub of that name"),
     ("x86|arm|powerpc", "compat", "5.4|5.10|6.1", "io_pgetevents_time64",

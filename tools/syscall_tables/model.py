@@ -225,8 +225,8 @@ def check(name, text, tree):
         if compat:
             problems += compat.wrong(call, others)
             problems += compat.stray(call, others)
-            # Until it knows which kernel it has, the library tries these first.
-            problems += native.wrong(call, others + functions)
+            # Until it knows which kernel it has, the library tries these first; not those of x32.
+            problems += native.wrong(call, others + functions) if name != "x86_64" else []
         if not is_marked and not tree.conditional.isdisjoint(functions + others):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
     for version, newer in SINCE_VERSION.items():

@@ -155,7 +155,9 @@ def powerpc(bits, column=0):
 # callers: directory, sources. The first source that a version has counts.
 X86 = "arch/x86/entry/syscalls/syscall_"
 ARCHES = {
-    "x86_64": ("x86", [(tbl, X86 + "64.tbl", ("x86", "common", "64"))]),
+    # Of x32, whose processes have functions of their own for some calls.
+    "x86_64": ("x86", [(tbl, X86 + "64.tbl", ("x86", "common", "64"))],
+               "x86", [(tbl, X86 + "64.tbl", ("x86", "common", "x32"))]),
     "aarch64": ("arm64", generic("arm64")),
     "x86": ("x86", [(tbl, X86 + "32.tbl", ("x86", "i386"))],
             "x86", [(tbl, X86 + "32.tbl", ("x86", "i386"), 1)]),

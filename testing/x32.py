@@ -1,0 +1,87 @@
+"""A kernel with x32, which none of Debian's has, and a client that makes the calls of x32: a
+64-bit process may, by the numbers with __X32_SYSCALL_BIT. The tracer is that of callers.py.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from testing import build, matrix, packages
+from testing.build import ROOT
+from testing.callers import file_of, tracer
+from testing.matrix import OUT
+from testing.packages import CACHE, say
+from testing.targets import SUITES, X32, Cell
+from testing.vm import Failure, Machine
+
+CONFIG = ROOT / "testing/x32.config"
+
+
+def kernel():
+    """Built small, from the source package of trixie's kernel."""
+    name = f"linux-source-{SUITES[X32.suite].linux}"
+    source = packages.unpack(X32.suite, "amd64", name, only="usr/src") / f"usr/src/{name}.tar.xz"
+    digest = hashlib.sha256(source.read_bytes() + CONFIG.read_bytes()).hexdigest()[:16]
+    folder = CACHE / "built" / f"{name}-x32-{digest}"
+    if not folder.exists():
+        say(f"building a kernel of {name} with x32 (ten minutes on two cores, once)")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
+            tree = Path(work, name)
+            build.run("tar", "-x", "-C", work, "-f", source)
+
+            def make(*words):
+                build.run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", f"-j{os.cpu_count()}", *words,
+                          "-C", tree)
+            make("tinyconfig")
+            with open(tree / ".config", "a") as config:
+                config.write(CONFIG.read_text())
+            make("olddefconfig")
+            has = (tree / ".config").read_text().splitlines()
+            if missing := [line for line in CONFIG.read_text().splitlines() if line not in has and line[:1] != "#"]:
+                raise build.BuildError(f"{name} has not taken {' '.join(missing)}")
+            make("bzImage")
+            image = Path(work, "image")
+            image.mkdir()
+            shutil.copy(tree / "arch/x86/boot/bzImage", image)
+            # Another run may have been quicker.
+            if not folder.exists():
+                image.rename(folder)
+    return folder / "bzImage"
+
+
+def client(of):
+    """The client of the native architecture, with the calls of x32; it lies beside that."""
+    out = OUT / X32.process
+    out.mkdir(parents=True, exist_ok=True)
+    headers = ["-isystem", of / "include/kernel/x86_64-linux-gnu", "-isystem", of / "include/kernel"]
+    (out / "unistd.c").write_text("#include <asm/unistd_x32.h>\n")
+    macros = build.run("cc", "-E", "-dM", "-nostdinc", *headers, out / "unistd.c")
+    calls = re.findall(r"^#define __NR_(\w+) \(__X32_SYSCALL_BIT \+ (\d+)\)", macros, re.M)
+    bit = "0x40000000"
+    (out / "calls.h").write_text("".join(f'\t{{ "{name}", {bit} + {number} }},\n' for name, number in sorted(calls)))
+    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{out}", "-Ic-tests/matrix", "-Iinclude",
+              "-isystem", of / "include/libbpf", *headers, "-Wl,--allow-shlib-undefined", "c-tests/matrix/coverage.c",
+              "-o", out / "coverage", of / "libbpf.so.1")
+    return out / "coverage"
+
+
+def run_cell():
+    """Runs it; what is printed is saved as that of other callers is."""
+    file_of(X32).unlink(missing_ok=True)
+    folder, release = matrix.programs(Cell("amd64", X32.suite)), SUITES["trixie"]
+    with Machine(X32.suite, kernel=kernel()) as machine:
+        for source, name in ((tracer(X32.kernel), "tracer"), (folder / "coverage.bpf.o", "coverage.bpf.o"),
+                             (client(folder), "coverage-32"), (folder / "coverage", "coverage-64")):
+            machine.put(source, f"/m/{name}")
+        machine.folders.append(folder)
+        machine.roots.append(packages.unpack(release.name, "amd64", *release.libraries, "libgcc-s1"))
+        say("running the tracer on the kernel with x32")
+        command = "uname -r; exec /m/tracer /m/coverage.bpf.o all /m/coverage-32 /m/coverage-64"
+        [outcome] = machine.run([command], 1800)
+    if outcome.status or outcome.is_bug:
+        raise Failure(f"exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
+    file_of(X32).write_text(outcome.output)
