@@ -96,11 +96,32 @@ static bool is_counted(__u32 process)
 	return process != setting(OWN_PROCESS);
 }
 
+/*
+ * x32 processes count as 64-bit ones but for the calls that have functions of their own: 512 to
+ * 547 of arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
+ */
+static bool is_x32_alone(int number)
+{
+#ifdef __TARGET_ARCH_x86
+	return number >= 1 << 30 && (number ^ 1 << 30) >= 512;
+#else
+	(void)number;
+	return false;
+#endif
+}
+
 static bool is_meant(struct pt_regs *ctx, __u64 cookie)
 {
-	if (cookie & (NATIVE | COMPAT) && KSYSCALL_IS_COMPAT(ctx) != !!(cookie & COMPAT))
-		return false;
-	return !NUMBER(cookie) || KSYSCALL_NR(ctx) + 1 == (int)NUMBER(cookie);
+	int number;
+
+	if (cookie & NATIVE)
+		return !KSYSCALL_IS_COMPAT(ctx);
+	if (!(cookie & COMPAT))
+		return true;
+	number = KSYSCALL_NR(ctx);
+	if (is_x32_alone(number))
+		return true;
+	return KSYSCALL_IS_COMPAT(ctx) && (!NUMBER(cookie) || number + 1 == (int)NUMBER(cookie));
 }
 
 static struct tally *tally_of(__u32 call)
