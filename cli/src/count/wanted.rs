@@ -183,6 +183,16 @@ mod tests {
     }
 
     #[test]
+    fn names_of_one_number_are_one_call() {
+        let tables =
+            Tables { native: Architecture::named("arm64"), compat: Architecture::named("arm") };
+        let key = |name| tables.key(&tables.compat_call(SyscallName::new(name).unwrap()));
+        // __NR_arm_sync_file_range is __NR_sync_file_range2: arch/arm/include/uapi/asm/unistd.h.
+        assert_eq!(key("arm_sync_file_range"), key("sync_file_range2"));
+        assert_ne!(key("fcntl"), key("fcntl64"));
+    }
+
+    #[test]
     fn all_calls_are_those_of_the_callers() {
         let (native, compat) = (calls("--all"), calls("--all --callers compat"));
         assert!(native.len() > 330 && compat.len() > 400);
