@@ -246,7 +246,8 @@ fn progress_bar(length: u64) -> ProgressBar {
     let is_seen = super::is_screen(&std::io::stderr());
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    let style = ProgressStyle::with_template("attaching {wide_bar} {pos}/{len} {msg:24}");
+    // In 40 columns there is room for the bar, if not for the call's name.
+    let style = ProgressStyle::with_template("attaching {bar:20} {pos}/{len} {wide_msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -473,11 +474,9 @@ impl Attached {
 
     /// Says so if 32-bit callers were asked for, too, and the kernel serves none.
     fn tell_of_native_alone(&self) {
-        let is_so = |error: &&anyhow::Error| {
-            matches!(error.downcast_ref(), Some(Error::NoCompatCallers { .. }))
-        };
-        if let Some(error) = self.absent.iter().map(|(_, error)| error).find(is_so) {
-            eprintln!("ksyscall: {error:#}; native callers alone are counted");
+        let mut errors = self.absent.iter().filter_map(|(_, error)| error.downcast_ref());
+        if let Some(error) = errors.find(|error| matches!(error, Error::NoCompatCallers { .. })) {
+            eprintln!("ksyscall: {error}; native callers alone are counted");
         }
     }
 
