@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A call that x32 has a function of its own for, on a kernel with x32: libksyscall-ext, which is
+ * linked, and preloaded for its environment variable. Its numbers are of
+ * arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl. */
+#include "programs.h"
+
+#define CALLERS "KSYSCALL_CALLERS"
+#define IOCTL "ioctl"
+
+static void make_native_call(void)
+{
+	CHECK(syscall(SYS_ioctl, -1, 0, 0) == -1 && errno == EBADF);
+}
+
+static void make_i386_call(void)
+{
+	long result = 54;
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"(-1L), "c"(0L), "d"(0L)
+			 : "r8", "r9", "r10", "r11", "memory");
+	CHECK_EQ(result, -EBADF);
+}
+
+static void make_x32_call(void)
+{
+	CHECK(syscall(1 << 30 | 514, -1, 0, 0) == -1 && errno == EBADF);
+}
+
+static const struct {
+	const char *word;
+	unsigned int number;
+	int links;
+	__u64 native, i386, x32;
+} callers[] = {
+	{ "native", KSYSCALL_CALLERS_NATIVE, 1, 1, 0, 0 },
+	{ "compat", KSYSCALL_CALLERS_COMPAT, 2, 0, 1, 1 },
+	{ "all", KSYSCALL_CALLERS_ALL, 3, 1, 1, 1 },
+};
+
+/* That each call is seen by those of the callers, and once. */
+static void each_is_seen(const struct programs *p, size_t i)
+{
+	__u64 before = counted(p, ON_ENTRY);
+	make_native_call();
+	CHECK_EQ(counted(p, ON_ENTRY), before + callers[i].native);
+	make_i386_call();
+	CHECK_EQ(counted(p, ON_ENTRY), before + callers[i].native + callers[i].i386);
+	make_x32_call();
+	CHECK_EQ(counted(p, ON_ENTRY), before + callers[i].native + callers[i].i386 + callers[i].x32);
+}
+
+TEST(every_caller_has_a_link)
+{
+	const char *const names[] = { IOCTL };
+	struct programs p = LOAD(count);
+	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
+		struct ksyscall_links_opts opts = { .sz = sizeof(opts), .callers = callers[i].number };
+		struct bpf_link *links[3] = { NULL };
+		CHECK_EQ(ksyscall_links__attach(program(&p, "on_entry"), names, 1, links, &opts), 1);
+		CHECK_EQ(!!links[0] + !!links[1] + !!links[2], callers[i].links);
+		each_is_seen(&p, i);
+		CHECK_EQ(ksyscall_links__destroy(links, 3), 0);
+	}
+	unload(&p);
+}
+
+TEST(a_tool_sees_every_caller_by_one_link)
+{
+	struct programs p = LOAD(count);
+	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
+		CHECK(setenv(CALLERS, callers[i].word, 1) == 0);
+		int fds = count_fds();
+		struct bpf_link *link = ATTACH(program(&p, "on_entry"), IOCTL, NULL);
+		CHECK_EQ(count_fds(), fds + callers[i].links);
+		CHECK((bpf_link__fd(link) < 0) == (callers[i].links > 1));
+		each_is_seen(&p, i);
+		DESTROY(link);
+		CHECK_EQ(count_fds(), fds);
+	}
+	unload(&p);
+}
+
+MAIN
