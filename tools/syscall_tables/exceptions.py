@@ -70,6 +70,8 @@ WRONG = [
      "sys_io_pgetevents, by mistake that stable versions corrected at different times"),
     ("x86", "compat", "4.4|4.15|4.18|5.0", "rt_sigprocmask|rt_sigsuspend",
      "sys_*, in these versions"),
+    ("x86_64", "compat", "5.0", "recvmmsg|rt_sigtimedwait",
+     "compat_sys_*, of which there is one with _time64 that x32 has from 5.1 on"),
     ("x86|arm|powerpc", "native", "5.0", "recvmmsg",
      "sys_recvmmsg; there is a weak stub of sys_recvmmsg_time32"),
 ]
