@@ -64,6 +64,7 @@ class Musl(Job):
 
     def prepare(self, machine, jobs):
         folder = BUILD / "musl"
+        folder.mkdir(parents=True, exist_ok=True)
 
         def cc(*words):
             # The kernel's headers are none of musl's.
