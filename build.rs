@@ -55,15 +55,18 @@ fn source(arch: &str) -> String {
     fs::read_to_string(source).unwrap_or_default()
 }
 
-/// What stands before the bars of a table's lines, and the calls with what stands behind.
+/// What stands before the bars of a table's lines, and the calls with the functions behind
+/// that are not those of native callers, too.
 fn divided(table: &str) -> (String, String) {
     let (mut before, mut behind) = (String::new(), String::new());
     for line in table.lines() {
-        let (native, others) = line.split_once(" |").unwrap_or((line, " -"));
+        let (native, others) = line.split_once(" | ").unwrap_or((line, ""));
         before += &format!("{native}\n");
-        if others != " -" {
+        let others = others.split(' ').filter(|function| function.starts_with("compat_sys_"));
+        let own = others.map(|function| format!(" {function}")).collect::<String>();
+        if !own.is_empty() {
             let call = native.split([' ', '@']).next().unwrap_or_default();
-            behind += &format!("{call}{others}\n");
+            behind += &format!("{call}{own}\n");
         }
     }
     (before, behind)

@@ -215,6 +215,7 @@ class Machine:
                 f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
             console = Console(nonce)
+            # A copy, for what is done is taken away meanwhile.
             ended = yield from self._follow(qemu, console, tuple(limits))
             if ended:
                 return

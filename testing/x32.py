@@ -18,6 +18,8 @@ from testing.targets import SUITES, X32, Cell
 from testing.vm import Failure, Machine
 
 CONFIG = ROOT / "testing/x32.config"
+# __X32_SYSCALL_BIT of <asm/unistd.h>.
+X32_BIT = "0x40000000"
 
 
 def kernel():
@@ -54,15 +56,15 @@ def kernel():
 
 
 def client(of):
-    """The client of the native architecture, with the calls of x32; it lies beside that."""
+    """The client that makes the calls of x32; `of` is the folder of the native one's headers."""
     out = OUT / X32.process
     out.mkdir(parents=True, exist_ok=True)
     headers = ["-isystem", of / "include/kernel/x86_64-linux-gnu", "-isystem", of / "include/kernel"]
     (out / "unistd.c").write_text("#include <asm/unistd_x32.h>\n")
     macros = build.run("cc", "-E", "-dM", "-nostdinc", *headers, out / "unistd.c")
     calls = re.findall(r"^#define __NR_(\w+) \(__X32_SYSCALL_BIT \+ (\d+)\)", macros, re.M)
-    bit = "0x40000000"
-    (out / "calls.h").write_text("".join(f'\t{{ "{name}", {bit} + {number} }},\n' for name, number in sorted(calls)))
+    (out / "calls.h").write_text("".join(f'\t{{ "{name}", {X32_BIT} + {number} }},\n'
+                                         for name, number in sorted(calls)))
     build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{out}", "-Ic-tests/matrix", "-Iinclude",
               "-isystem", of / "include/libbpf", *headers, "-Wl,--allow-shlib-undefined", "c-tests/matrix/coverage.c",
               "-o", out / "coverage", of / "libbpf.so.1")

@@ -6,22 +6,25 @@ use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
 
 struct Kernel;
 
-// SAFETY: of all four, that the helpers fail where they cannot read.
 impl Memory for Kernel {
     #[inline(always)]
     fn kernel_u64(address: u64) -> u64 {
+        // SAFETY: the helper fails where it cannot read.
         unsafe { bpf_probe_read_kernel(address as *const u64) }.unwrap_or(0)
     }
     #[inline(always)]
     fn kernel_u32(address: u64) -> u32 {
+        // SAFETY: the helper fails where it cannot read.
         unsafe { bpf_probe_read_kernel(address as *const u32) }.unwrap_or(0)
     }
     #[inline(always)]
     fn user_u64(address: u64) -> u64 {
+        // SAFETY: the helper fails where it cannot read.
         unsafe { bpf_probe_read_user(address as *const u64) }.unwrap_or(0)
     }
     #[inline(always)]
     fn user_u32(address: u64) -> u32 {
+        // SAFETY: the helper fails where it cannot read.
         unsafe { bpf_probe_read_user(address as *const u32) }.unwrap_or(0)
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn calls(callers: Callers) -> Vec<(SyscallName, Callers)> {
 /// Which of some conventions the running kernel has.
 pub(crate) struct LearntConvention {
     all: &'static [Convention],
-    /// The number of one of them, or one of these.
+    /// The number of one of them, or [`UNKNOWN`] or [`NONE`].
     known: AtomicUsize,
 }
 
@@ -201,14 +201,9 @@ pub(crate) fn search_x32<T>(
     place: &mut Place,
     mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
-    // Where the function is that of 64-bit processes, it is no function of x32's alone.
-    let mut own = |symbol: &Symbol, doubt| {
-        let is_own = symbol.as_bytes().windows(COMPAT.len()).any(|part| part == COMPAT);
-        if is_own { probe(symbol, doubt) } else { Ok(None) }
-    };
     let mut there = *place;
-    let found = match learnt.find(&mut there, &mut own)? {
-        Some(convention) => search_in(convention, row, &mut there, own),
+    let found = match learnt.find(&mut there, &mut probe)? {
+        Some(convention) => search_in(convention, row, &mut there, probe),
         None => {
             // Most kernels have no x32: they are not to be asked for each call.
             learnt.known.store(NONE, Ordering::Relaxed);
@@ -223,8 +218,6 @@ pub(crate) fn search_x32<T>(
         }
     }
 }
-
-const COMPAT: &[u8] = b"compat_sys_";
 
 fn search_in<T>(
     convention: &Convention,
