@@ -1,17 +1,11 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
-#[cfg(feature = "more")]
 pub(crate) mod callers;
-#[cfg(feature = "more")]
 pub(crate) mod many;
-#[cfg(feature = "more")]
 mod multi_link;
 pub(crate) mod perf_link;
 mod probe;
-
-#[cfg(feature = "std")]
-use core::ffi::c_int;
 
 use crate::attachment::Attachment;
 use crate::kernel::{Kind, LEARNT, stubs, tracefs};
@@ -20,8 +14,6 @@ use crate::resolve::Symbol;
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::table::{self, Row};
-#[cfg(feature = "std")]
-use crate::{Error, link::Link, resolve::SyscallName};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,20 +27,14 @@ pub(crate) struct Options {
     /// Take a function of the call's name though no call reaches it.
     pub(crate) allow_unreached: bool,
     /// How many calls a return probe watches at a time; 0 is the kernel's default.
-    #[cfg(feature = "more")]
     pub(crate) max_active: u32,
 }
 
 impl Options {
     fn kind(&self) -> Kind {
-        Kind {
-            retprobe: self.retprobe,
-            #[cfg(feature = "more")]
-            max_active: self.max_active,
-        }
+        Kind { retprobe: self.retprobe, max_active: self.max_active }
     }
 
-    #[cfg(feature = "more")]
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
         const MOST: u32 = 4096;
@@ -68,25 +54,8 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Attaches the loaded program.
-#[cfg(feature = "std")]
-pub(crate) fn attach(
-    program_fd: c_int,
-    name: &SyscallName,
-    options: Options,
-) -> Result<Link, Error> {
-    let mut place = Place::of(*name, options.retprobe);
-    let target = probe_call(&mut place, options);
-    let attached = target.and_then(|Target { event, is_reached }| {
-        let (attachment, kept) = perf_link::join(program_fd, event, options)?;
-        Ok(Link::new(kept, attachment, place.symbol, is_reached))
-    });
-    attached.map_err(|refusal| Error::new(refusal, &place))
-}
-
 /// Opens an event on the function that serves the call of `place`, which gets its symbol.
 pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
-    #[cfg(feature = "more")]
     options.check()?;
     let mut row = table::row(&place.name);
     let is_reached = row.is_served();

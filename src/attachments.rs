@@ -38,23 +38,8 @@ impl Attachments {
     }
 
     /// Takes them out in order, so that they are not closed together.
-    #[cfg(any(feature = "std", feature = "ext"))]
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
         core::mem::take(&mut self.list).into_iter()
-    }
-
-    /// Ends all, and says what failed first in their order. They have ended in any case.
-    #[cfg(feature = "std")]
-    pub(crate) fn close_all(&mut self) -> Result<(), Refusal> {
-        let first = std::sync::Mutex::new(None);
-        self.close(&|index, refusal| {
-            let mut first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if first.is_none_or(|(earlier, _)| index < earlier) {
-                *first = Some((index, refusal));
-            }
-        });
-        let first = first.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        first.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
     /// Ends all, and says of which by their number what failed. They have ended in any case.
@@ -69,9 +54,23 @@ impl Attachments {
 }
 
 #[cfg(feature = "std")]
-impl From<Attachment> for Attachments {
-    fn from(attachment: Attachment) -> Self {
+impl Attachments {
+    /// One alone.
+    pub(crate) fn of(attachment: Attachment) -> Self {
         Self { list: alloc::vec![attachment], threads: THREADS }
+    }
+
+    /// Ends all, and says what failed first in their order. They have ended in any case.
+    pub(crate) fn close_all(&mut self) -> Result<(), Refusal> {
+        let first = std::sync::Mutex::new(None);
+        self.close(&|index, refusal| {
+            let mut first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if first.is_none_or(|(earlier, _)| index < earlier) {
+                *first = Some((index, refusal));
+            }
+        });
+        let first = first.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        first.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 }
 

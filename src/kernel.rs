@@ -1,8 +1,6 @@
 //! The running kernel: what it has, and what this process remembers of that.
 
-#[cfg(feature = "more")]
 pub(crate) mod addresses;
-#[cfg(feature = "more")]
 pub(crate) mod compat;
 pub(crate) mod disarmed;
 #[cfg(any(test, fuzzing))]
@@ -10,7 +8,6 @@ pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod stubs;
-#[cfg(feature = "more")]
 pub(crate) mod symbols;
 pub(crate) mod tracefs;
 
@@ -18,7 +15,6 @@ use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use tracefs::Line;
 
-#[cfg(feature = "more")]
 use crate::resolve::callers::LearntConvention;
 use crate::resolve::search::RuledOut;
 use stubs::Stubs;
@@ -29,20 +25,14 @@ pub(crate) struct Kind {
     /// At a function's return, not at its entry.
     pub(crate) retprobe: bool,
     /// How many calls a return probe watches at a time; 0 is the kernel's default.
-    #[cfg(feature = "more")]
     pub(crate) max_active: u32,
 }
 
 impl Kind {
-    pub(crate) const ENTRY: Self = Self {
-        retprobe: false,
-        #[cfg(feature = "more")]
-        max_active: 0,
-    };
+    pub(crate) const ENTRY: Self = Self { retprobe: false, max_active: 0 };
 
     /// Adds what a line of `kprobe_events` begins with.
     fn add_to(self, line: &mut Line) {
-        #[cfg(feature = "more")]
         if self.max_active != 0 {
             line.add(b"r");
             line.add_number(self.max_active.into());
@@ -62,10 +52,8 @@ pub(crate) struct Learnt {
     /// The conventions that it does not name the functions of its calls by.
     pub(crate) conventions: RuledOut,
     /// That by which it names those of its 32-bit processes' calls.
-    #[cfg(feature = "more")]
     pub(crate) compat: LearntConvention,
     /// The same of x32 ones.
-    #[cfg(feature = "more")]
     pub(crate) x32: LearntConvention,
     /// The kprobe PMU, as `pmu.rs` packs it; 0 if it has not been found.
     pmu: AtomicU32,
@@ -76,9 +64,7 @@ pub(crate) struct Learnt {
 
 pub(crate) static LEARNT: Learnt = Learnt {
     conventions: RuledOut::nothing(),
-    #[cfg(feature = "more")]
     compat: LearntConvention::of_compat(),
-    #[cfg(feature = "more")]
     x32: LearntConvention::of_x32(),
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),

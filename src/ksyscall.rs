@@ -2,9 +2,8 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use crate::attach::callers;
+use crate::attach::Options;
 use crate::attach::many::Call;
-use crate::attach::{self, Options};
 use crate::{Callers, Error, Link, SyscallName};
 
 /// A system call to attach programs to, and how.
@@ -144,8 +143,9 @@ impl Ksyscall {
         let program_fd = program.as_fd().as_raw_fd();
         let Self { name, options, callers } = *self;
         if callers == Callers::Native {
-            return attach::attach(program_fd, &name, options);
+            return Link::attach(program_fd, &name, options);
         }
-        callers::attach(program_fd, Call { name, cookie: options.cookie, callers }, options)
+        let call = Call { name, cookie: options.cookie, callers };
+        Link::attach_to_callers(program_fd, call, options)
     }
 }

@@ -72,14 +72,12 @@
 #[cfg(not(any(feature = "std", feature = "capi")))]
 compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
-#[cfg(feature = "more")]
 extern crate alloc;
 
 #[cfg(feature = "all-tables")]
 mod architecture;
 mod attach;
 mod attachment;
-#[cfg(feature = "more")]
 mod attachments;
 #[cfg(feature = "std")]
 mod batch;
@@ -106,19 +104,14 @@ mod text;
 
 #[cfg(feature = "all-tables")]
 pub use architecture::{Architecture, Call, Wrappers};
-#[cfg(feature = "std")]
-pub use batch::{Attaching, Batch};
-#[cfg(feature = "std")]
-pub use error::Error;
-#[cfg(feature = "std")]
-pub use functions::KernelFunctions;
 pub use kernel::disarmed::{Disarmed, disarmed};
+pub use resolve::{Callers, MAX_NAME_LEN, Symbol, SyscallName};
 #[cfg(feature = "std")]
-pub use ksyscall::Ksyscall;
-#[cfg(feature = "std")]
-pub use link::Link;
-#[cfg(feature = "std")]
-pub use links::{Failure, Links};
-#[cfg(feature = "std")]
-pub use resolve::Callers;
-pub use resolve::{MAX_NAME_LEN, Symbol, SyscallName};
+pub use {
+    batch::{Attaching, Batch},
+    error::Error,
+    functions::KernelFunctions,
+    ksyscall::Ksyscall,
+    link::Link,
+    links::{Failure, Links},
+};

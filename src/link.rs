@@ -1,6 +1,6 @@
 //! What the Rust API returns: a program's attachment.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::path::Path;
 use errno::Errno;
 
 use crate::Error;
-use crate::attach::many::Many;
+use crate::attach::many::{Call, Many};
+use crate::attach::{self, Options, Target, perf_link};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::refusal::{Place, Refusal};
@@ -37,25 +38,42 @@ pub struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        kept_event: Option<Fd>,
-        attachment: Attachment,
-        symbol: Symbol,
-        is_reached: bool,
-    ) -> Self {
-        Self {
-            kept_events: kept_event.into_iter().collect(),
-            attachments: attachment.into(),
-            symbols: vec![symbol],
-            is_reached,
-        }
+    /// Attaches the loaded program to the function that serves the call to native callers.
+    pub(crate) fn attach(
+        program_fd: c_int,
+        name: &SyscallName,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let mut place = Place::of(*name, options.retprobe);
+        let target = attach::probe_call(&mut place, options);
+        let attached = target.and_then(|Target { event, is_reached }| {
+            let (attachment, kept_event) = perf_link::join(program_fd, event, options)?;
+            Ok(Self {
+                kept_events: kept_event.into_iter().collect(),
+                attachments: Attachments::of(attachment),
+                symbols: vec![place.symbol],
+                is_reached,
+            })
+        });
+        attached.map_err(|refusal| Error::new(refusal, &place))
     }
 
-    /// That of the only call of a batch, which is attached to.
-    pub(crate) fn of_many(many: Many) -> Self {
+    /// Attaches the loaded program to all functions that serve the call to its callers.
+    pub(crate) fn attach_to_callers(
+        program_fd: c_int,
+        call: Call,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let mut place = Place::of(call.name, options.retprobe);
+        let attached = Many::start(program_fd, options, vec![call], false, &mut place);
+        let attached = attached.and_then(|mut many| match many.next(&mut place) {
+            Some((_, Err(refusal))) => Err(refusal),
+            _ => Ok(many),
+        });
+        let many = attached.map_err(|refusal| Error::new(refusal, &place))?;
         let symbols = many.functions(0).collect();
         let (attachments, kept_events) = many.into_all();
-        Self { kept_events, attachments, symbols, is_reached: true }
+        Ok(Self { kept_events, attachments, symbols, is_reached: true })
     }
 
     /// The kernel function that the program is attached to; of several the first.
@@ -182,7 +200,8 @@ impl From<Attachment> for OwnedFd {
     fn from(attachment: Attachment) -> OwnedFd {
         let Attachment { fd, entry } = attachment;
         if let Some(entry) = entry {
-            entry.leave();
+            // The next attach removes it once this process has ended.
+            std::mem::forget(entry);
         }
         fd.into()
     }

@@ -32,41 +32,37 @@ pub(crate) enum Refusal {
     /// A cookie, on a kernel that has none.
     CookieUnsupported,
     /// `BPF_LINK_CREATE` of a kprobe.multi link.
-    #[cfg(feature = "more")]
     MultiLink(Errno),
     /// A function that ftrace cannot trace, for a kprobe.multi link.
-    #[cfg(feature = "more")]
     NotTraceable,
     /// Another cookie for a function that another call of the list has.
-    #[cfg(feature = "more")]
     SameFunction,
     /// Fewer descriptors can be opened than it takes.
-    #[cfg(feature = "more")]
-    Descriptors { needed: usize, free: usize },
-    #[cfg(feature = "more")]
+    Descriptors {
+        needed: usize,
+        free: usize,
+    },
     NoMemory,
     /// A number of calls to watch that no probe takes.
-    #[cfg(feature = "more")]
     MaxActive,
     /// A number of calls to watch, on a kernel that may not know of it.
-    #[cfg(feature = "more")]
     MaxActiveUnsupported,
     /// Callers other than native ones, on an architecture of which their functions are not known.
-    #[cfg(feature = "more")]
     CallersUnknown,
     /// Reading addresses of /proc/kallsyms, on which it depended whether two symbols are of one
     /// function.
-    #[cfg(feature = "more")]
     Addresses(Errno),
     /// The kernel serves no 32-bit callers: it was built without, or booted with that off.
-    #[cfg(feature = "more")]
-    NoCompatCallers { is_off: bool },
+    NoCompatCallers {
+        is_off: bool,
+    },
     /// 32-bit callers have no such call.
-    #[cfg(feature = "more")]
     NoCompatCall,
     /// It takes one descriptor, and the attachment has several.
     #[cfg(feature = "std")]
-    Several { count: usize },
+    Several {
+        count: usize,
+    },
     /// `BPF_OBJ_PIN`.
     #[cfg(feature = "std")]
     Pin(Errno),
@@ -124,34 +120,26 @@ impl Refusal {
     /// The errno that stands for it: positive, never 0, from errno(3).
     pub(crate) fn errno(self) -> Errno {
         match self {
-            Refusal::InvalidName => Errno(libc::EINVAL),
-            Refusal::NotFound => Errno(libc::ENOENT),
-            Refusal::NoReturnProbe | Refusal::CookieUnsupported => Errno(libc::EOPNOTSUPP),
+            Refusal::InvalidName | Refusal::MaxActive => Errno(libc::EINVAL),
+            Refusal::NotFound | Refusal::NoCompatCall => Errno(libc::ENOENT),
+            Refusal::NoReturnProbe
+            | Refusal::CookieUnsupported
+            | Refusal::NotTraceable
+            | Refusal::MaxActiveUnsupported
+            | Refusal::CallersUnknown
+            | Refusal::NoCompatCallers { .. } => Errno(libc::EOPNOTSUPP),
             Refusal::Probe(errno)
             | Refusal::Event(errno)
             | Refusal::Tracefs(_, errno)
             | Refusal::KernelSymbols(errno)
             | Refusal::LinkCreate(errno)
             | Refusal::SetBpf(errno)
+            | Refusal::MultiLink(errno)
+            | Refusal::Addresses(errno)
             | Refusal::Close(errno) => errno,
-            #[cfg(feature = "more")]
-            Refusal::MultiLink(errno) | Refusal::Addresses(errno) => errno,
-            #[cfg(feature = "more")]
-            Refusal::NotTraceable => Errno(libc::EOPNOTSUPP),
-            #[cfg(feature = "more")]
             Refusal::SameFunction => Errno(libc::EEXIST),
-            #[cfg(feature = "more")]
             Refusal::Descriptors { .. } => Errno(libc::EMFILE),
-            #[cfg(feature = "more")]
             Refusal::NoMemory => Errno(libc::ENOMEM),
-            #[cfg(feature = "more")]
-            Refusal::MaxActive => Errno(libc::EINVAL),
-            #[cfg(feature = "more")]
-            Refusal::MaxActiveUnsupported => Errno(libc::EOPNOTSUPP),
-            #[cfg(feature = "more")]
-            Refusal::CallersUnknown | Refusal::NoCompatCallers { .. } => Errno(libc::EOPNOTSUPP),
-            #[cfg(feature = "more")]
-            Refusal::NoCompatCall => Errno(libc::ENOENT),
             #[cfg(feature = "std")]
             Refusal::Several { .. } => Errno(libc::EOPNOTSUPP),
             #[cfg(feature = "std")]
@@ -161,7 +149,6 @@ impl Refusal {
 
     /// Whether it says that there is nothing to attach to, which is no failure as long as
     /// other callers have the call.
-    #[cfg(feature = "more")]
     pub(crate) fn is_absence(self) -> bool {
         matches!(self, Refusal::NotFound | Refusal::NoCompatCallers { .. } | Refusal::NoCompatCall)
     }

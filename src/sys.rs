@@ -13,36 +13,27 @@ mod file;
 pub(crate) mod oracle;
 mod perf_event;
 mod process;
-#[cfg(feature = "more")]
-mod thread;
+pub(crate) mod thread;
 
 use core::ffi::{CStr, c_long};
 
 use errno::{Errno, errno};
 
-#[cfg(feature = "more")]
-pub(crate) use bpf::bpf_link_missed;
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
-#[cfg(feature = "more")]
-pub(crate) use bpf::{KprobeMulti, bpf_link_create_kprobe_multi, is_for_kprobe_multi};
-pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
-pub(crate) use fd::Fd;
-#[cfg(feature = "more")]
-pub(crate) use fd::{can_open, descriptor_limit};
-#[cfg(feature = "more")]
-pub(crate) use file::read;
-pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
+pub(crate) use bpf::{
+    KprobeMulti, bpf_link_create, bpf_link_create_kprobe_multi,
+    bpf_link_create_multi_without_program, bpf_link_missed, is_for_kprobe_multi,
+};
+pub(crate) use fd::{Fd, can_open, descriptor_limit};
+pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };
 #[cfg(feature = "capi")]
 pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
-#[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
-#[cfg(feature = "ext")]
-pub(crate) use thread::in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done
 /// nothing.

@@ -1,23 +1,12 @@
-//! Finding the function that serves a call to its native callers, or to 32-bit ones; and a
-//! call's attachment on the functions of several callers.
-
-#[cfg(feature = "std")]
-use core::ffi::c_int;
+//! Finds the function that serves a call to its native callers, or to 32-bit ones.
 
 use super::is_right;
-#[cfg(feature = "std")]
-use super::{
-    Options,
-    many::{Call, Many},
-};
 use crate::kernel::{LEARNT, compat, stubs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::{self, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, table};
-#[cfg(feature = "std")]
-use crate::{Error, Link};
 
 /// Tries the symbols that may serve the call of `place` on a side until `probe` finds one,
 /// which the place has then as its symbol.
@@ -50,26 +39,14 @@ pub(crate) fn search_on<T>(
     }
 }
 
-/// Attaches the loaded program to all functions that serve the call to its callers.
-#[cfg(feature = "std")]
-pub(crate) fn attach(program_fd: c_int, call: Call, options: Options) -> Result<Link, Error> {
-    let mut place = Place::of(call.name, options.retprobe);
-    let attached = Many::start(program_fd, options, vec![call], false, &mut place);
-    let attached = attached.and_then(|mut many| match many.next(&mut place) {
-        Some((_, Err(refusal))) => Err(refusal),
-        _ => Ok(many),
-    });
-    match attached {
-        Ok(many) => Ok(Link::of_many(many)),
-        Err(refusal) => Err(Error::new(refusal, &place)),
-    }
-}
-
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::attach::Options;
+    use crate::attach::many::Call;
     use crate::resolve::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
+    use crate::{Error, Link};
     use std::os::fd::AsRawFd;
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
@@ -91,7 +68,8 @@ c06 T sys_llseek
         kernel.run(|| {
             let name = SyscallName::new(name).unwrap();
             let call = Call { name, cookie: 7, callers };
-            let link = super::attach(3, call, Options { cookie: 7, ..Options::default() });
+            let link =
+                Link::attach_to_callers(3, call, Options { cookie: 7, ..Options::default() });
             let say = |link: Link| {
                 let names: Vec<_> = link.symbols().iter().map(Symbol::as_str).collect();
                 format!("{} {}", names.join(" "), link.fds().len())
@@ -177,7 +155,7 @@ c06 T sys_llseek
         let ((pinned, fd), _) = kernel().run(|| {
             let name = SyscallName::new("openat").unwrap();
             let call = Call { name, cookie: 0, callers: Callers::All };
-            let link = super::attach(3, call, Options::default()).unwrap();
+            let link = Link::attach_to_callers(3, call, Options::default()).unwrap();
             assert!(link.fds().all(|fd| fd.as_raw_fd() == 1 << 20));
             assert!(link.fd().is_err());
             (link.pin("/sys/fs/bpf/x").unwrap_err(), std::os::fd::OwnedFd::try_from(link))

@@ -384,8 +384,24 @@ impl Many {
         Ok(())
     }
 
+    pub(crate) fn set_threads(&mut self, threads: usize) {
+        self.attachments.threads = threads;
+    }
+
+    /// What was attached, of which fewer may be open than calls are attached to.
+    pub(crate) fn into_attachments(self) -> Attachments {
+        self.attachments
+    }
+
+    /// The same, and the perf events' descriptors that are kept.
+    pub(crate) fn into_all(self) -> (Attachments, Vec<Fd>) {
+        (self.attachments, self.kept)
+    }
+}
+
+#[cfg(feature = "std")]
+impl Many {
     /// The functions that the program is attached to for the call of that number.
-    #[cfg(feature = "std")]
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         let parts = self.parts.iter().filter(move |part| part.call == index);
         parts.filter_map(move |part| match part.plan {
@@ -400,23 +416,8 @@ impl Many {
     }
 
     /// How many calls are not done with.
-    #[cfg(feature = "std")]
     pub(crate) fn left(&self) -> usize {
         self.calls.len() - self.done
-    }
-
-    pub(crate) fn set_threads(&mut self, threads: usize) {
-        self.attachments.threads = threads;
-    }
-
-    /// What was attached, of which fewer may be open than calls are attached to.
-    pub(crate) fn into_attachments(self) -> Attachments {
-        self.attachments
-    }
-
-    /// The same, and the perf events' descriptors that are kept.
-    pub(crate) fn into_all(self) -> (Attachments, Vec<Fd>) {
-        (self.attachments, self.kept)
     }
 }
 

@@ -25,9 +25,7 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 /// the kernel does not have the symbol.
 #[inline(never)]
 pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Refusal> {
-    let backend = Backend::find();
-    #[cfg(feature = "more")]
-    let backend = backend.that_has(kind)?;
+    let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),
         Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
@@ -82,7 +80,6 @@ impl Backend {
 
     /// Only tracefs lets say how many calls a return probe watches, since Linux 4.12. Before,
     /// it makes another entry of such a line; kernels with a PMU (4.17) are newer.
-    #[cfg(feature = "more")]
     fn that_has(self, kind: Kind) -> Result<Self, Refusal> {
         match self {
             _ if kind.max_active == 0 => Ok(self),
@@ -192,7 +189,7 @@ mod tests {
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
         let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }.run(|| {
             let Attachment { fd, entry } = super::probe_symbol(&symbol(), MANY).unwrap().unwrap();
-            entry.unwrap().leave();
+            core::mem::forget(entry.unwrap());
             fd.into_raw()
         });
         assert_eq!(opened, 10);

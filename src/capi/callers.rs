@@ -13,7 +13,7 @@ use crate::attachment::Attachment;
 use crate::kernel::disarmed::disarmed;
 use crate::refusal::Place;
 use crate::resolve::Callers;
-use crate::resolve::callers::SIDES;
+use crate::resolve::callers::Side;
 use crate::sys::Fd;
 
 /// A link of several attachments, one for each side that callers come from. It has no
@@ -21,8 +21,8 @@ use crate::sys::Fd;
 #[repr(C)]
 struct Several {
     base: Base,
-    attachments: [Option<Attachment>; SIDES],
-    kept_events: [Option<Fd>; SIDES],
+    attachments: [Option<Attachment>; Side::ALL.len()],
+    kept_events: [Option<Fd>; Side::ALL.len()],
 }
 
 const NO_FD: c_int = -1;

@@ -14,38 +14,9 @@ use crate::attach::many::{Call, Many};
 use crate::attachments::THREADS;
 use crate::kernel::disarmed::disarmed;
 use crate::refusal::{Place, Refusal};
-use crate::resolve::callers::SIDES;
+use crate::resolve::callers::Side;
 use crate::resolve::{Callers, SyscallName, table};
 use crate::sys;
-
-/// C's allocator, for what is as long as a list of the caller's. Every vector is made by
-/// `try_reserve`, so that having no memory is an error.
-#[cfg(not(feature = "std"))]
-mod allocator {
-    use core::alloc::{GlobalAlloc, Layout};
-
-    struct Malloc;
-
-    // SAFETY: malloc's memory is aligned for every type that is used here, and `free` takes it.
-    unsafe impl GlobalAlloc for Malloc {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            const MALLOC_ALIGNS_TO: usize = 2 * size_of::<usize>();
-            if layout.align() > MALLOC_ALIGNS_TO {
-                return core::ptr::null_mut();
-            }
-            // SAFETY: malloc may be called with any size.
-            unsafe { libc::malloc(layout.size()) }.cast()
-        }
-
-        unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
-            // SAFETY: it is from malloc.
-            unsafe { libc::free(memory.cast()) };
-        }
-    }
-
-    #[global_allocator]
-    static MALLOC: Malloc = Malloc;
-}
 
 /// Attaches to all calls, and returns to how many; or says why not, and returns -1.
 ///
@@ -118,7 +89,7 @@ impl Wanted {
         let options = unsafe { read(opts) }?;
         if options.callers != Callers::Native {
             // SAFETY: there are so many then.
-            unsafe { self.clear_links(self.n, SIDES * self.n) };
+            unsafe { self.clear_links(self.n, Side::ALL.len() * self.n) };
         }
         // SAFETY: the caller's promise.
         let calls = unsafe { self.calls(&options) }?;
@@ -221,7 +192,7 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut *mut bpf_link, n: usize)
     const ERRNO_BITS: u32 = 12;
     let first = AtomicI64::new(i64::MAX);
     let places = links as usize;
-    sys::in_parallel(n, THREADS, &|index| {
+    sys::thread::in_parallel(n, THREADS, &|index| {
         let place = (places as *mut *mut bpf_link).wrapping_add(index);
         // SAFETY: each place is one thread's, and the caller's promise.
         let error = unsafe { destroy(place.replace(ptr::null_mut())) };

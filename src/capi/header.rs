@@ -1,16 +1,11 @@
 //! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
 //! cbindgen reads these files. The functions themselves are in `entry.c` and `ext.c`.
 
-use core::ffi::c_char;
-#[cfg(feature = "ext")]
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 
-use super::bpf_ksyscall_opts;
-#[cfg(feature = "ext")]
-use super::ksyscall_links_opts;
+use super::{bpf_ksyscall_opts, ksyscall_links_opts};
 
 /// The kernel's name of the type.
-#[cfg(feature = "ext")]
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
@@ -81,7 +76,6 @@ unsafe extern "C" {
     ///  - EEXIST: two names with different cookies have the same function;
     ///  - EMFILE: it takes more file descriptors than the process may open;
     ///  - ECANCELED: `progress` has ended it.
-    #[cfg(feature = "ext")]
     pub fn ksyscall_links__attach(
         prog: *const bpf_program,
         names: *const *const c_char,
@@ -98,7 +92,6 @@ unsafe extern "C" {
     /// @param n how many there are
     /// @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
     /// in errno too; all are destroyed in any case
-    #[cfg(feature = "ext")]
     pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// How many entries or returns of the call the kernel missed since the program was
@@ -112,7 +105,6 @@ unsafe extern "C" {
     ///  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
     ///    before of one with `max_active`;
     ///  - EINVAL: an argument is NULL.
-    #[cfg(feature = "ext")]
     pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
     /// The name of a system call of this architecture, in alphabetical order. In
@@ -120,6 +112,5 @@ unsafe extern "C" {
     ///
     /// @param index its number, from 0
     /// @return a string that is never freed; NULL after the last
-    #[cfg(feature = "ext")]
     pub fn ksyscall__name(index: usize) -> *const c_char;
 }

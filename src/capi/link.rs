@@ -46,7 +46,6 @@ impl Base {
         }
     }
 
-    #[cfg(feature = "ext")]
     pub(super) fn is_ended_by(&self, detach: Detach) -> bool {
         self.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach))
     }
@@ -69,7 +68,6 @@ impl Object {
 ///
 /// # Safety
 /// There is a place for each.
-#[cfg(feature = "ext")]
 pub(super) unsafe fn make_all(
     mut attachments: crate::attachments::Attachments,
     links: *mut *mut bpf_link,
@@ -99,7 +97,6 @@ pub(super) unsafe fn make_all(
 ///
 /// # Safety
 /// `link` is one of libbpf's or of this library's.
-#[cfg(feature = "ext")]
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: every link begins with the base.
     let base = unsafe { &*link.cast::<Base>() };

@@ -14,17 +14,15 @@
 #![allow(unsafe_code)]
 
 mod auto;
-#[cfg(feature = "ext")]
 mod callers;
-#[cfg(feature = "ext")]
 mod environment;
-#[cfg(feature = "ext")]
 mod ext;
 mod header;
 mod libbpf;
 mod link;
-#[cfg(feature = "ext")]
 mod links_opts;
+#[cfg(not(any(feature = "std", test)))]
+mod no_std;
 mod opts;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -38,17 +36,13 @@ use errno::Errno;
 
 use crate::Disarmed;
 use crate::refusal::{Place, Refusal};
-#[cfg(feature = "ext")]
-use crate::resolve::Callers;
-use crate::resolve::{MAX_NAME_LEN, SyscallName};
+use crate::resolve::{Callers, MAX_NAME_LEN, SyscallName};
 use crate::text::Text;
-pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
-#[cfg(feature = "ext")]
 pub use header::{
-    ksyscall__name, ksyscall_link__missed, ksyscall_links__attach, ksyscall_links__destroy,
+    bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__name, ksyscall_link__missed,
+    ksyscall_links__attach, ksyscall_links__destroy,
 };
 use libbpf::{Libbpf, Print};
-#[cfg(feature = "ext")]
 pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
@@ -71,16 +65,12 @@ enum Failure {
     NoLibbpf,
     NoMemory,
     /// A variable of the environment says what cannot be.
-    #[cfg(feature = "ext")]
     Environment(&'static [u8]),
     /// Names or links are NULL.
-    #[cfg(feature = "ext")]
     NoList,
     /// `callers` is none of `enum ksyscall_callers`.
-    #[cfg(feature = "ext")]
     NoCallers,
     /// The progress function has said so.
-    #[cfg(feature = "ext")]
     Stopped,
     /// libbpf's links are not laid out as they have been, and it cannot make one
     /// for this attachment.
@@ -104,9 +94,7 @@ impl Failure {
             | Failure::NoName => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::NoMemory => libc::ENOMEM,
-            #[cfg(feature = "ext")]
             Failure::NoList | Failure::NoCallers | Failure::Environment(_) => libc::EINVAL,
-            #[cfg(feature = "ext")]
             Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
             Failure::Libbpf(errno) => errno.0,
@@ -175,7 +163,6 @@ unsafe fn checked_attach(
     let mut options = unsafe { opts::read(opts) }?;
     // SAFETY: the name is a C string.
     options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
-    #[cfg(feature = "ext")]
     environment::max_active(&mut options)?;
     place.retprobe = options.retprobe;
     // SAFETY: the caller's promise.
@@ -186,7 +173,6 @@ unsafe fn checked_attach(
     let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
     // SAFETY: the caller's promise.
     let program_fd = unsafe { libbpf.program_fd(prog) }?;
-    #[cfg(feature = "ext")]
     match environment::callers()? {
         Callers::Native => {}
         callers => return callers::make(libbpf, program_fd, place, options, callers),
@@ -208,12 +194,3 @@ unsafe fn name(name: *const c_char) -> Result<SyscallName, Failure> {
 
 /// Longest part of a name that a warning repeats.
 const MAX_SHOWN: usize = MAX_NAME_LEN + "__NR_".len();
-
-/// Nothing here panics on purpose; should a defect do, the program stops at once
-/// instead of running on with half an attachment.
-#[cfg(all(not(feature = "std"), not(test)))]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: it takes no arguments and does not return.
-    unsafe { libc::abort() }
-}

@@ -77,13 +77,9 @@ impl Failure {
                  statically, link libksyscall-static (see pkg-config)"
             }
             Failure::NoMemory => b"no memory",
-            #[cfg(feature = "ext")]
             Failure::Environment(text) => text,
-            #[cfg(feature = "ext")]
             Failure::NoCallers => b"ksyscall_links_opts: callers is not of enum ksyscall_callers",
-            #[cfg(feature = "ext")]
             Failure::NoList => b"the array of names or of links is NULL",
-            #[cfg(feature = "ext")]
             Failure::Stopped => b"stopped by the progress function",
             Failure::NoLink => b"this libbpf cannot make a link for it",
             Failure::Libbpf(_) => b"libbpf could not make a link",

@@ -17,9 +17,7 @@ use super::Kind;
 use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
-#[cfg(feature = "more")]
-use crate::text::parts;
-use crate::text::{Text, cut, number};
+use crate::text::{Text, cut, number, parts};
 
 /// A path in tracefs, or a line for `kprobe_events`.
 pub(crate) type Line = Text<320>;
@@ -131,7 +129,6 @@ impl Entry {
 
     /// How often the kernel missed the function's entry or return: the last column of the
     /// entry's line in `kprobe_profile`.
-    #[cfg(feature = "more")]
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -147,13 +144,6 @@ impl Entry {
         })
         .ok()?;
         missed
-    }
-
-    /// Leaves the entry in the kernel; it goes when this process is dead and
-    /// another adds one.
-    #[cfg(feature = "std")]
-    pub(crate) fn leave(self) {
-        core::mem::forget(self);
     }
 
     /// Removes the entry. The perf event must be closed.

@@ -40,48 +40,36 @@ pub(crate) fn say(refusal: Refusal, place: &Place, out: &mut dyn FnMut(&[u8])) {
             (b"ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on $: !", program_hint(errno))
         }
         Refusal::CookieUnsupported => (b"a BPF cookie needs Linux 5.15", b""),
-        #[cfg(feature = "more")]
         Refusal::MultiLink(errno) => {
             (b"bpf(BPF_LINK_CREATE) of a kprobe.multi link: !", multi_hint(errno))
         }
-        #[cfg(feature = "more")]
         Refusal::NotTraceable => {
             (b"$ cannot be traced by ftrace, which a program for kprobe.multi needs", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::SameFunction => {
             (b"$ serves an earlier call of the list too, which has another cookie", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::Descriptors { needed, free } => return say_descriptors(needed, free, out),
-        #[cfg(feature = "more")]
         Refusal::NoMemory => (b"no memory", b""),
-        #[cfg(feature = "more")]
         Refusal::MaxActive => {
             (b"max_active is 1 to 4096, and for return probes by perf events only", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::MaxActiveUnsupported => {
             (b"max_active needs Linux 4.17, and sysfs: there is no kprobe PMU", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::Addresses(errno) => (
             b"whether $ is another callers' function, too, is not known: /proc/kallsyms: !",
             addresses_hint(errno),
         ),
-        #[cfg(feature = "more")]
         Refusal::CallersUnknown => {
             (b"which functions serve other callers than native ones is not known here", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::NoCompatCallers { is_off: false } => {
             (b"this kernel was built without 32-bit system calls: it has no $", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::NoCompatCallers { is_off: true } => {
             (b"this kernel was booted without 32-bit system calls (ia32_emulation=0)", b"")
         }
-        #[cfg(feature = "more")]
         Refusal::NoCompatCall => return say_no_compat_call(place, out),
         #[cfg(feature = "std")]
         Refusal::Several { count } => return say_several(count, out),
@@ -145,7 +133,6 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
     out(end);
 }
 
-#[cfg(feature = "more")]
 fn say_no_compat_call(place: &Place, out: &mut dyn FnMut(&[u8])) {
     out(b"no system call ");
     out(place.name.as_bytes());
@@ -162,7 +149,6 @@ fn say_several(count: usize, out: &mut dyn FnMut(&[u8])) {
     out(text.as_bytes());
 }
 
-#[cfg(feature = "more")]
 fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     let mut text = crate::text::Text::<256>::new();
     text.add(b"it takes ");
@@ -175,7 +161,6 @@ fn say_descriptors(needed: usize, free: usize, out: &mut dyn FnMut(&[u8])) {
     out(text.as_bytes());
 }
 
-#[cfg(feature = "more")]
 fn addresses_hint(errno: Errno) -> &'static [u8] {
     match errno.0 {
         libc::EPERM => b" (the kernel shows no addresses: it takes CAP_SYSLOG, or root)",
@@ -183,7 +168,6 @@ fn addresses_hint(errno: Errno) -> &'static [u8] {
     }
 }
 
-#[cfg(feature = "more")]
 fn multi_hint(errno: Errno) -> &'static [u8] {
     match errno.0 {
         libc::ESRCH => b" (a function that ftrace cannot trace, or of which there are several)",

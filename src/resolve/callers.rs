@@ -1,8 +1,6 @@
 //! Whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions
 //! than its own, which the 32-bit architecture's table has.
 
-#[cfg(feature = "std")]
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol, X32_CONVENTIONS};
@@ -30,7 +28,6 @@ const X32_TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/x32_table"));
 /// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
 /// are not those of i386's), which count as those of 32-bit callers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[cfg_attr(not(feature = "std"), allow(dead_code, unreachable_pub))]
 pub enum Callers {
     /// Those of this process's architecture.
     #[default]
@@ -52,9 +49,10 @@ pub(crate) enum Side {
     X32,
 }
 
-/// The most sides that a call can have.
-#[cfg_attr(not(feature = "ext"), allow(dead_code))]
-pub(crate) const SIDES: usize = 3;
+impl Side {
+    /// All, of which a call has one at least.
+    pub(crate) const ALL: [Side; 3] = [Side::Native, Side::Compat, Side::X32];
+}
 
 impl Callers {
     /// From where these callers can make the call, each by a function of its own.
@@ -64,7 +62,7 @@ impl Callers {
             Callers::Native => &[Side::Native],
             Callers::Compat if has_x32() => &[Side::Compat, Side::X32],
             Callers::Compat => &[Side::Compat],
-            Callers::All if has_x32() => &[Side::Native, Side::Compat, Side::X32],
+            Callers::All if has_x32() => &Side::ALL,
             Callers::All => &[Side::Native, Side::Compat],
         }
     }
@@ -110,8 +108,8 @@ fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row,
 /// Every call that these callers have in any version of the kernel, in alphabetical order,
 /// with those of them that have it.
 #[cfg(feature = "std")]
-pub(crate) fn calls(callers: Callers) -> Vec<(SyscallName, Callers)> {
-    let mut calls = Vec::new();
+pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
+    let mut calls = alloc::vec::Vec::new();
     if callers != Callers::Compat {
         table::for_each_call(&mut |name| calls.push((name, Callers::Native)));
     }
@@ -406,10 +404,10 @@ mod tests {
             let of = |callers: Callers| callers.sides(&name(call)).len();
             [Callers::Native, Callers::Compat, Callers::All].map(of)
         };
-        assert_eq!(sides("ioctl"), [1, 2, SIDES]);
+        assert_eq!(sides("ioctl"), [1, 2, 3]);
         assert_eq!(sides("openat"), [1, 1, 2]);
         // For 64-bit processes that is rt_sigaction, and for 32-bit ones another call.
         assert_eq!(sides("sigaction"), [1, 1, 2]);
-        assert_eq!(sides("rt_sigaction"), [1, 2, SIDES]);
+        assert_eq!(sides("rt_sigaction"), [1, 2, 3]);
     }
 }

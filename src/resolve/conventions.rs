@@ -69,7 +69,6 @@ const PLAIN_COMPAT: Convention = Convention {
 
 /// By which this architecture's kernel may name the functions that serve its 32-bit
 /// processes. It has the anchor of one, or no such processes.
-#[cfg(feature = "more")]
 pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     WRAPPED_IA32,
@@ -81,7 +80,6 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
 
 /// By which an x86-64 kernel names the functions that serve x32 processes alone: since 5.7,
 /// and from 4.17 on. Before that they are those of i386's.
-#[cfg(feature = "more")]
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     x32("__x64_", "__x64_compat_sys_ioctl"),
@@ -89,7 +87,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     x32("__x32_", "__x32_compat_sys_ioctl"),
 ];
 
-#[cfg(all(feature = "more", target_arch = "x86_64"))]
+#[cfg(target_arch = "x86_64")]
 const fn x32(prefix: &'static str, anchor: &'static str) -> Convention {
     Convention { prefix, column: Column::Native, anchor, shares_stubs: false }
 }

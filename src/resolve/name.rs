@@ -6,9 +6,6 @@
 
 use core::fmt;
 
-#[cfg(feature = "std")]
-use crate::Error;
-
 /// Longest name accepted, in bytes.
 pub const MAX_NAME_LEN: usize = 64;
 
@@ -23,14 +20,14 @@ pub struct SyscallName {
     len: u8,
 }
 
+#[cfg(feature = "std")]
 impl SyscallName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// [`Error::InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] or
+    /// [`Error::InvalidName`](crate::Error::InvalidName) if it is empty, longer than [`MAX_NAME_LEN`] or
     /// has any other character.
-    #[cfg(feature = "std")]
-    pub const fn new(name: &str) -> Result<Self, Error> {
+    pub const fn new(name: &str) -> Result<Self, crate::Error> {
         Self::from_bytes(name.as_bytes())
     }
 
@@ -38,14 +35,15 @@ impl SyscallName {
     ///
     /// # Errors
     /// The same.
-    #[cfg(feature = "std")]
-    pub const fn from_bytes(name: &[u8]) -> Result<Self, Error> {
+    pub const fn from_bytes(name: &[u8]) -> Result<Self, crate::Error> {
         match Self::checked(name) {
             Some(name) => Ok(name),
-            None => Err(Error::InvalidName { name: String::new() }),
+            None => Err(crate::Error::InvalidName { name: String::new() }),
         }
     }
+}
 
+impl SyscallName {
     /// That of no call.
     pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_NAME_LEN], len: 0 };
 

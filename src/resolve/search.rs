@@ -21,7 +21,6 @@ impl RuledOut {
     }
 
     /// What is learnt of it is not learnt of this.
-    #[cfg(feature = "more")]
     pub(crate) fn copy(&self) -> Self {
         Self(AtomicU8::new(self.0.load(Ordering::Relaxed)))
     }

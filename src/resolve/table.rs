@@ -100,7 +100,6 @@ impl Row {
     }
 
     /// Whether there is such a call in that column, not by another spelling.
-    #[cfg(feature = "more")]
     pub(super) fn is_in(&self, column: Column) -> bool {
         self.spelled().is_none() && self.function(column, 0).is_some()
     }
@@ -146,7 +145,6 @@ pub(crate) fn row(name: &SyscallName) -> Row {
 }
 
 /// Calls `each` with the name of every call of this architecture, in order.
-#[cfg(feature = "more")]
 pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     for_each_row(TABLE, &mut |row| {
         if let Some(name) = SyscallName::checked(row.name()).filter(|_| row.is_served()) {

@@ -68,7 +68,6 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
 
 /// What a program can be loaded for that takes a kprobe.multi link: its
 /// `expected_attach_type`, `enum bpf_attach_type` of include/uapi/linux/bpf.h.
-#[cfg(feature = "more")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KprobeMulti {
     /// Runs at entry or return (Linux 5.18).
@@ -78,7 +77,6 @@ pub(crate) enum KprobeMulti {
 }
 
 /// `BPF_LINK_CREATE` of a program on many functions at once, with a cookie for each.
-#[cfg(feature = "more")]
 pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -101,7 +99,6 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
 /// The kernel is asked for one on a function whose name cannot be read. It looks at the
 /// program first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so that
 /// EFAULT is for the right one, and nothing is ever attached.
-#[cfg(feature = "more")]
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
     const NO_NAME: usize = size_of::<usize>();
     // SAFETY: no process has anything at that address, so that the kernel reads nothing.
@@ -111,7 +108,6 @@ pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool 
 
 /// # Safety
 /// `symbols` are addresses of C strings, or of nothing. There are as many cookies, or none.
-#[cfg(feature = "more")]
 unsafe fn kprobe_multi(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -165,7 +161,6 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
 
 /// How often the kernel missed the entry or return that a link's program is attached to;
 /// None if it does not say so of that descriptor (before Linux 6.7, or no link).
-#[cfg(feature = "more")]
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;

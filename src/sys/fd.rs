@@ -54,7 +54,6 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 ///
 /// They are opened, as copies of `like`, and closed again: that counts what the kernel
 /// counts, and /proc need not be there.
-#[cfg(feature = "more")]
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());
     for (index, place) in places.iter_mut().enumerate() {
@@ -75,7 +74,6 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
 }
 
 /// How many descriptors this process may have: `RLIMIT_NOFILE` of getrlimit(2).
-#[cfg(feature = "more")]
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0_u64; 2];
     let (this, kind) = (0, libc::RLIMIT_NOFILE as usize);
