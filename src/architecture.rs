@@ -126,7 +126,7 @@ impl Architecture {
     /// The call of that name.
     pub fn call(&self, name: &SyscallName) -> Call {
         let row = row_in(self.table, name.as_bytes());
-        let call = SyscallName::checked(row.name()).unwrap_or(*name);
+        let call = SyscallName::from_bytes(row.name()).unwrap_or(*name);
         let is_32_bit = matches!(self.name(), "x86" | "arm" | "powerpc");
         Call {
             name: call,
@@ -148,7 +148,7 @@ impl Architecture {
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let mut names = Vec::new();
         suggestions::nearest_in(self.table, name.as_bytes(), &mut |near| {
-            names.extend(SyscallName::checked(near));
+            names.extend(SyscallName::from_bytes(near));
         });
         names
     }
@@ -161,7 +161,7 @@ impl Architecture {
     fn names_of_rows(&self, is_wanted: impl Fn(&Row) -> bool) -> Vec<SyscallName> {
         let mut names = Vec::new();
         for_each_row(self.table, &mut |row| {
-            names.extend(SyscallName::checked(row.name()).filter(|_| is_wanted(row)));
+            names.extend(SyscallName::from_bytes(row.name()).ok().filter(|_| is_wanted(row)));
             false
         });
         names

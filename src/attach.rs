@@ -5,15 +5,18 @@ pub(crate) mod callers;
 pub(crate) mod many;
 mod multi_link;
 pub(crate) mod perf_link;
+pub(crate) mod plan;
 mod probe;
 
+use errno::Errno;
+
+use crate::Error;
 use crate::attachment::Attachment;
 use crate::kernel::{Kind, LEARNT, stubs, tracefs};
-use crate::refusal::{Place, Refusal};
-use crate::resolve::Symbol;
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::table::{self, Row};
+use crate::resolve::{Symbol, SyscallName};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,13 +38,13 @@ impl Options {
         Kind { retprobe: self.retprobe, max_active: self.max_active }
     }
 
-    pub(crate) fn check(&self) -> Result<(), Refusal> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
         const MOST: u32 = 4096;
         match self.max_active {
             0 => Ok(()),
             1..=MOST if self.retprobe => Ok(()),
-            _ => Err(Refusal::MaxActive),
+            _ => Err(Error::MaxActive),
         }
     }
 }
@@ -50,19 +53,20 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) event: Attachment,
+    pub(crate) symbol: Symbol,
     /// False only if that was allowed.
     pub(crate) is_reached: bool,
 }
 
-/// Opens an event on the function that serves the call of `place`, which gets its symbol.
-pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
+/// Opens an event on the function that serves the call.
+pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target, Error> {
     options.check()?;
-    let mut row = table::row(&place.name);
+    let mut row = table::row(name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.take_its_name();
     }
-    let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
+    let (symbol, event) = search(name, &row, &LEARNT.conventions, |symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
             return Ok(None);
         }
@@ -71,15 +75,17 @@ pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, 
         };
         Ok((!is_right(doubt, symbol, &row)?).then_some(event))
     })?;
-    Ok(Target { event, is_reached })
+    Ok(Target { event, symbol, is_reached })
 }
 
 /// Whether a doubt about a symbol that the kernel has is right: then it does not serve
 /// the call of the row.
-pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Refusal> {
+pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Error> {
     Ok(match doubt {
         Doubt::None => false,
-        Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
+        Doubt::MayBeStub => {
+            stubs::is_stub(symbol).map_err(|Errno(errno)| Error::KernelSymbols { errno })?
+        }
         Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
     })
 }
@@ -87,7 +93,6 @@ pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::SyscallName;
     use crate::sys::fake::{Kernel, PMU, refused};
 
     /// In one test, for what is learnt of the kernel stays.
@@ -105,10 +110,10 @@ mod tests {
                 }
             };
             let (probed, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
-                let mut place = Place::of(SyscallName::new("mbind").unwrap(), false);
-                probe_call(&mut place, Options::default()).map(|_| ())
+                let name = SyscallName::new("mbind").unwrap();
+                probe_call(&name, Options::default()).map(|_| ())
             });
-            assert!(matches!(probed, Err(Refusal::NotFound)), "{probed:?}");
+            assert!(matches!(probed, Err(Error::NotFound { .. })), "{probed:?}");
             calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()
         };
         assert_eq!([probed(), probed()], [1, 0]);
@@ -118,7 +123,7 @@ mod tests {
     fn a_number_of_calls_is_of_return_probes_and_within_the_kernels_limits() {
         let check = |retprobe, max_active| {
             let options = Options { retprobe, max_active, ..Options::default() };
-            options.check().map_err(|refusal| refusal.errno().0)
+            options.check().map_err(|error| error.errno())
         };
         for (retprobe, max_active) in [(false, 0), (true, 0), (true, 1), (true, 4096)] {
             assert_eq!(check(retprobe, max_active), Ok(()), "{retprobe} {max_active}");

@@ -5,8 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::Error;
 use crate::attachment::Attachment;
-use crate::refusal::Refusal;
 use crate::sys;
 
 /// By how many threads attachments are closed, if nobody says.
@@ -21,10 +21,10 @@ pub(crate) struct Attachments {
 
 impl Attachments {
     /// None, with room for so many.
-    pub(crate) fn with_room(count: usize) -> Option<Self> {
+    pub(crate) fn with_room(count: usize) -> Result<Self, Error> {
         let mut list = Vec::new();
-        list.try_reserve_exact(count).ok()?;
-        Some(Self { list, threads: THREADS })
+        list.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
+        Ok(Self { list, threads: THREADS })
     }
 
     /// Adds one, for which there is room.
@@ -43,11 +43,11 @@ impl Attachments {
     }
 
     /// Ends all, and says of which by their number what failed. They have ended in any case.
-    pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Refusal) + Sync)) {
+    pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {
-            if let Err(refusal) = attachment.close() {
-                failed(index, refusal);
+            if let Err(error) = attachment.close() {
+                failed(index, error);
             }
         });
     }
@@ -55,22 +55,17 @@ impl Attachments {
 
 #[cfg(feature = "std")]
 impl Attachments {
-    /// One alone.
-    pub(crate) fn of(attachment: Attachment) -> Self {
-        Self { list: alloc::vec![attachment], threads: THREADS }
-    }
-
     /// Ends all, and says what failed first in their order. They have ended in any case.
-    pub(crate) fn close_all(&mut self) -> Result<(), Refusal> {
+    pub(crate) fn close_all(&mut self) -> Result<(), Error> {
         let first = std::sync::Mutex::new(None);
-        self.close(&|index, refusal| {
+        self.close(&|index, error| {
             let mut first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if first.is_none_or(|(earlier, _)| index < earlier) {
-                *first = Some((index, refusal));
+            if first.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
+                *first = Some((index, error));
             }
         });
         let first = first.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        first.map_or(Ok(()), |(_, refusal)| Err(refusal))
+        first.map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 

@@ -1,30 +1,30 @@
-//! Everything that can go wrong, and the errno that stands for it in C.
+//! Everything that can go wrong, for Rust and for C: one enum, with its text and its errno.
+//!
+//! An error owns what its text needs. Adding one is two edits: the variant here, with its text and
+//! its errno, and its row in docs/errors.md.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use errno::Errno;
 
-use crate::refusal::{Place, Refusal, message};
-use crate::resolve::{Symbol, SyscallName};
+use crate::resolve::{InvalidName, Symbol, SyscallName, suggestions, table};
+use crate::sys;
 
 /// Why a program could not be attached, pinned or detached.
 ///
-/// Its text says what failed, at which kernel function, what the kernel returned, and
-/// what that may mean. The `Debug` of it is the same, for a `main` that returns it.
+/// The text reports what failed, at which kernel function, what the kernel returned, and what
+/// may be behind that. `Debug` prints the same text, for a `main` that returns the error.
 #[derive(Clone, thiserror::Error)]
-#[error("{}", Text(self))]
 #[non_exhaustive]
 pub enum Error {
-    /// The name has not the form of a system call's: see [`SyscallName`].
-    #[non_exhaustive]
-    InvalidName {
-        /// What was given as one; empty from [`SyscallName`]'s own functions, which are
-        /// `const`.
-        name: String,
-    },
+    /// The name does not have the form of a syscall name.
+    #[error(transparent)]
+    InvalidName(#[from] InvalidName),
 
-    /// The running kernel has no function that serves the call: it does not
-    /// implement it, this architecture does not have it, or it is no syscall.
+    /// The running kernel has no function that serves the call: it does not implement the
+    /// call, this architecture does not have it, or it is no syscall.
+    #[error(fmt = not_found)]
     #[non_exhaustive]
     NotFound {
         /// The call.
@@ -34,6 +34,10 @@ pub enum Error {
     },
 
     /// perf_event_open(2) refused a probe on the symbol.
+    #[error(
+        "perf_event_open of a {} on {symbol}: {}{}",
+        if *retprobe { "kretprobe" } else { "kprobe" }, Errno(*errno), probe_hint(*errno)
+    )]
     #[non_exhaustive]
     PerfEvent {
         /// The kernel function.
@@ -44,9 +48,10 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel can probe the function, but not at its return: it refuses
-    /// probes on the first instruction (riscv64, Linux 6.12, where that is
-    /// an ftrace site and there are no kprobes on ftrace).
+    /// The kernel can probe the function, but not at its return: it refuses probes on the first
+    /// instruction (riscv64, Linux 6.12, where that is an ftrace site and there are no kprobes on
+    /// ftrace).
+    #[error("{symbol}: this kernel allows no return probe on functions that ftrace can trace")]
     #[non_exhaustive]
     NoReturnProbe {
         /// The kernel function.
@@ -54,6 +59,7 @@ pub enum Error {
     },
 
     /// The kernel has no kprobe PMU and its tracefs could not be used instead.
+    #[error("tracefs: {step}: {}", Errno(*errno))]
     #[non_exhaustive]
     Tracefs {
         /// What was done.
@@ -62,17 +68,18 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel has the function, which may be a stub that all calls share that it
-    /// was built without, and /proc/kallsyms, which tells, could not be read.
+    /// /proc/kallsyms could not be read, on which it depended whether a function is a stub that
+    /// stands for all the calls that the kernel was built without, or which functions a
+    /// kprobe.multi link can have.
+    #[error("cannot read the kernel's list of functions, /proc/kallsyms: {}", Errno(*errno))]
     #[non_exhaustive]
     KernelSymbols {
-        /// The kernel function.
-        symbol: Symbol,
         /// What the kernel returned; ENODATA if the list is not whole.
         errno: i32,
     },
 
     /// `BPF_LINK_CREATE` refused the program.
+    #[error("bpf(BPF_LINK_CREATE) of the probe on {symbol}: {}{}", Errno(*errno), program_hint(*errno))]
     #[non_exhaustive]
     LinkCreate {
         /// The kernel function.
@@ -81,8 +88,12 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel has no BPF links of perf events, and
-    /// `PERF_EVENT_IOC_SET_BPF` refused the program.
+    /// The kernel has no BPF links of perf events, and `PERF_EVENT_IOC_SET_BPF` refused the
+    /// program.
+    #[error(
+        "ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on {symbol}: {}{}",
+        Errno(*errno), program_hint(*errno)
+    )]
     #[non_exhaustive]
     SetBpf {
         /// The kernel function.
@@ -92,53 +103,70 @@ pub enum Error {
     },
 
     /// A cookie was given to a kernel that has none (before Linux 5.15).
+    #[error("a BPF cookie requires Linux 5.15")]
     CookieUnsupported,
 
     /// `BPF_LINK_CREATE` refused a kprobe.multi link on the functions of a batch.
+    #[error("bpf(BPF_LINK_CREATE) of a kprobe.multi link: {}{}", Errno(*errno), multi_hint(*errno))]
     #[non_exhaustive]
     MultiLink {
         /// What the kernel returned.
         errno: i32,
     },
 
-    /// ftrace cannot trace the function, which a program for kprobe.multi needs.
+    /// ftrace cannot trace the function, which a program for kprobe.multi requires.
+    #[error("ftrace cannot trace {symbol}, which a program for kprobe.multi requires")]
     #[non_exhaustive]
     NotTraceable {
         /// The kernel function.
         symbol: Symbol,
     },
 
-    /// The function serves an earlier call of the batch too, which has another cookie. It is
-    /// attached to once, so that the program does not run twice for one call.
+    /// The function also serves an earlier call of the batch, which has another cookie. The
+    /// program is attached to it once, so that it does not run twice for one call.
+    #[error("{symbol} also serves an earlier call of the list, which has another cookie")]
     #[non_exhaustive]
     SameFunction {
         /// The kernel function.
         symbol: Symbol,
     },
 
-    /// A batch takes more file descriptors than this process can open (`RLIMIT_NOFILE` of
+    /// A batch needs more file descriptors than this process can open (`RLIMIT_NOFILE` of
     /// getrlimit(2)). Nothing was attached.
+    #[error(
+        "needs {needed} file descriptors, but this process can open only {free} more \
+         (RLIMIT_NOFILE is {}; a program loaded for kprobe.multi needs one for all)",
+        sys::descriptor_limit()
+    )]
     #[non_exhaustive]
     Descriptors {
-        /// How many it takes.
+        /// How many it needs.
         needed: usize,
         /// How many can be opened.
         free: usize,
     },
 
-    /// There is no memory for a batch.
+    /// Memory ran out.
+    #[error("out of memory")]
     NoMemory,
-    /// A number that [`Ksyscall::max_active`](crate::Ksyscall::max_active) does not take,
-    /// or one for a probe that is no return probe.
+
+    /// A number that [`Ksyscall::max_active`](crate::Ksyscall::max_active) does not accept, or
+    /// one for a probe that is no return probe.
+    #[error("max_active is 1 to 4096, and for return probes by perf events only")]
     MaxActive,
 
-    /// A number of active calls was given to a kernel that may not know of it (before Linux
+    /// A number of active calls was given to a kernel that may not support it (before Linux
     /// 4.17, or sysfs is not mounted).
+    #[error("max_active requires Linux 4.17 and sysfs: there is no kprobe PMU")]
     MaxActiveUnsupported,
 
-    /// Functions serve the call to native and to 32-bit callers which may be one under two
-    /// names, and /proc/kallsyms, which tells, could not be read or shows no addresses. It
-    /// takes `CAP_SYSLOG`.
+    /// The functions that serve the call to native and to 32-bit callers may be one function
+    /// under two names, and /proc/kallsyms, which tells, could not be read or shows no addresses.
+    /// Addresses require `CAP_SYSLOG`.
+    #[error(
+        "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
+        Errno(*errno), addresses_hint(*errno)
+    )]
     #[non_exhaustive]
     Addresses {
         /// One of the names.
@@ -147,11 +175,13 @@ pub enum Error {
         errno: i32,
     },
 
-    /// Other [`Callers`](crate::Callers) than native ones were asked for, and which functions
+    /// [`Callers`](crate::Callers) other than native ones were asked for, and which functions
     /// serve them is not known for this architecture.
+    #[error("which functions serve 32-bit callers is not known for this architecture")]
     CallersUnknown,
 
     /// The running kernel serves no 32-bit callers.
+    #[error(fmt = no_compat_callers)]
     #[non_exhaustive]
     NoCompatCallers {
         /// The function that a kernel which does would have.
@@ -162,21 +192,15 @@ pub enum Error {
     },
 
     /// 32-bit callers have no such call: their table does not lead to it.
+    #[error("no system call {name} of 32-bit callers: their system call table does not lead to it")]
     #[non_exhaustive]
     NoCompatCall {
         /// The call.
         name: SyscallName,
     },
 
-    /// What takes one descriptor was asked of a [`Link`](crate::Link) that has several, one
-    /// for each of the functions that serve the call to its callers.
-    #[non_exhaustive]
-    Several {
-        /// How many it has.
-        count: usize,
-    },
-
     /// `BPF_OBJ_PIN` failed.
+    #[error("bpf(BPF_OBJ_PIN): {}", Errno(*errno))]
     #[non_exhaustive]
     Pin {
         /// What the kernel returned.
@@ -184,6 +208,7 @@ pub enum Error {
     },
 
     /// The attachment was closed, but the kernel reported a failure.
+    #[error("close of the attachment: {}", Errno(*errno))]
     #[non_exhaustive]
     Close {
         /// What the kernel returned.
@@ -192,122 +217,119 @@ pub enum Error {
 }
 
 impl Error {
-    /// The same, and which name it is, if it is not known.
-    pub(crate) fn of_name(mut self, name: &str) -> Self {
-        if let Error::InvalidName { name: unknown } = &mut self {
-            name.clone_into(unknown);
+    /// The errno of the failure: positive, never 0, from errno(3).
+    pub fn errno(&self) -> i32 {
+        match *self {
+            Error::PerfEvent { errno, .. }
+            | Error::Tracefs { errno, .. }
+            | Error::KernelSymbols { errno }
+            | Error::LinkCreate { errno, .. }
+            | Error::SetBpf { errno, .. }
+            | Error::MultiLink { errno }
+            | Error::Addresses { errno, .. }
+            | Error::Pin { errno }
+            | Error::Close { errno } => errno,
+            Error::InvalidName(_) | Error::MaxActive => libc::EINVAL,
+            Error::NotFound { .. } | Error::NoCompatCall { .. } => libc::ENOENT,
+            Error::SameFunction { .. } => libc::EEXIST,
+            Error::Descriptors { .. } => libc::EMFILE,
+            Error::NoMemory => libc::ENOMEM,
+            Error::NoReturnProbe { .. }
+            | Error::CookieUnsupported
+            | Error::NotTraceable { .. }
+            | Error::MaxActiveUnsupported
+            | Error::CallersUnknown
+            | Error::NoCompatCallers { .. } => libc::EOPNOTSUPP,
+        }
+    }
+
+    /// The same, with the symbols that were tried in vain for other callers of the call.
+    pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
+        if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
+            (&mut self, other)
+        {
+            // Without memory the text names fewer symbols.
+            if tried.try_reserve(more.len()).is_ok() {
+                tried.extend(more);
+            }
         }
         self
     }
 
-    /// The errno of the failure: positive, never 0, from errno(3).
-    pub fn errno(&self) -> i32 {
-        self.refusal().0.errno().0
-    }
-
-    /// The error that a refusal is, there.
-    pub(crate) fn new(refusal: Refusal, place: &Place) -> Self {
-        let Place { name, symbol, retprobe, .. } = *place;
-        let errno = refusal.errno().0;
-        match refusal {
-            Refusal::InvalidName => Error::InvalidName { name: name.as_str().to_owned() },
-            Refusal::NotFound => Error::NotFound { name, tried: place.tried.as_slice().to_vec() },
-            Refusal::Probe(_) | Refusal::Event(_) => Error::PerfEvent { symbol, retprobe, errno },
-            Refusal::NoReturnProbe => Error::NoReturnProbe { symbol },
-            Refusal::Tracefs(step, _) => Error::Tracefs { step, errno },
-            Refusal::KernelSymbols(_) => Error::KernelSymbols { symbol, errno },
-            Refusal::LinkCreate(_) => Error::LinkCreate { symbol, errno },
-            Refusal::SetBpf(_) => Error::SetBpf { symbol, errno },
-            Refusal::CookieUnsupported => Error::CookieUnsupported,
-            Refusal::MultiLink(_) => Error::MultiLink { errno },
-            Refusal::NotTraceable => Error::NotTraceable { symbol },
-            Refusal::SameFunction => Error::SameFunction { symbol },
-            Refusal::Descriptors { needed, free } => Error::Descriptors { needed, free },
-            Refusal::NoMemory => Error::NoMemory,
-            Refusal::MaxActive => Error::MaxActive,
-            Refusal::MaxActiveUnsupported => Error::MaxActiveUnsupported,
-            Refusal::Addresses(_) => Error::Addresses { symbol, errno },
-            Refusal::CallersUnknown => Error::CallersUnknown,
-            Refusal::NoCompatCallers { is_off } => Error::NoCompatCallers { symbol, is_off },
-            Refusal::NoCompatCall => Error::NoCompatCall { name },
-            Refusal::Several { count } => Error::Several { count },
-            Refusal::Pin(_) => Error::Pin { errno },
-            Refusal::Close(_) => Error::Close { errno },
-        }
-    }
-
-    /// What [`Error::new`] was given.
-    fn refusal(&self) -> (Refusal, Place) {
-        let mut place = Place::of(SyscallName::EMPTY, false);
-        if let Error::PerfEvent { symbol, .. }
-        | Error::NoReturnProbe { symbol }
-        | Error::KernelSymbols { symbol, .. }
-        | Error::LinkCreate { symbol, .. }
-        | Error::SetBpf { symbol, .. }
-        | Error::NotTraceable { symbol }
-        | Error::Addresses { symbol, .. }
-        | Error::NoCompatCallers { symbol, .. }
-        | Error::SameFunction { symbol } = self
-        {
-            place.symbol = *symbol;
-        }
-        let refusal = match *self {
-            Error::InvalidName { .. } => Refusal::InvalidName,
-            Error::NotFound { name, ref tried } => {
-                place.name = name;
-                tried.iter().for_each(|symbol| _ = place.tried.add(symbol));
-                Refusal::NotFound
-            }
-            Error::PerfEvent { retprobe, errno, .. } => {
-                place.retprobe = retprobe;
-                Refusal::Event(Errno(errno))
-            }
-            Error::NoReturnProbe { .. } => Refusal::NoReturnProbe,
-            Error::Tracefs { step, errno } => Refusal::Tracefs(step, Errno(errno)),
-            Error::KernelSymbols { errno, .. } => Refusal::KernelSymbols(Errno(errno)),
-            Error::LinkCreate { errno, .. } => Refusal::LinkCreate(Errno(errno)),
-            Error::SetBpf { errno, .. } => Refusal::SetBpf(Errno(errno)),
-            Error::CookieUnsupported => Refusal::CookieUnsupported,
-            Error::MultiLink { errno } => Refusal::MultiLink(Errno(errno)),
-            Error::NotTraceable { .. } => Refusal::NotTraceable,
-            Error::SameFunction { .. } => Refusal::SameFunction,
-            Error::Descriptors { needed, free } => Refusal::Descriptors { needed, free },
-            Error::NoMemory => Refusal::NoMemory,
-            Error::MaxActive => Refusal::MaxActive,
-            Error::MaxActiveUnsupported => Refusal::MaxActiveUnsupported,
-            Error::Addresses { errno, .. } => Refusal::Addresses(Errno(errno)),
-            Error::CallersUnknown => Refusal::CallersUnknown,
-            Error::NoCompatCallers { is_off, .. } => Refusal::NoCompatCallers { is_off },
-            Error::NoCompatCall { name } => {
-                place.name = name;
-                Refusal::NoCompatCall
-            }
-            Error::Several { count } => Refusal::Several { count },
-            Error::Pin { errno } => Refusal::Pin(Errno(errno)),
-            Error::Close { errno } => Refusal::Close(Errno(errno)),
-        };
-        (refusal, place)
+    /// Whether these callers do not have the call, which is no failure as long as others have it.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Error::NotFound { .. } | Error::NoCompatCallers { .. } | Error::NoCompatCall { .. }
+        )
     }
 }
 
-/// What is said of an error.
-struct Text<'a>(&'a Error);
+fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "no system call {name}: ")?;
+    if tried.is_empty() {
+        f.write_str("this architecture's system call table does not lead to it")?;
+    }
+    for (index, symbol) in tried.iter().enumerate() {
+        let lead = if index == 0 { "this kernel does not have it: tried " } else { ", " };
+        write!(f, "{lead}{symbol}")?;
+    }
+    let row = table::row(name);
+    if row.is_known {
+        match core::str::from_utf8(row.since()) {
+            Ok("") | Err(_) => Ok(()),
+            Ok(version) => write!(f, "; it exists since Linux {version}"),
+        }
+    } else {
+        suggestions::write_nearest(name, f)
+    }
+}
 
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (refusal, place) = self.0.refusal();
-        let mut result = match self.0 {
-            // Shown as a name is that C gives, in one line.
-            Error::InvalidName { name } if !name.is_empty() => {
-                write!(f, "'{}': ", name.escape_debug())
-            }
-            _ => Ok(()),
-        };
-        message::say(refusal, &place, &mut |part| {
-            let part = String::from_utf8_lossy(part);
-            result = result.and_then(|()| f.write_str(&part));
-        });
-        result
+fn no_compat_callers(symbol: &Symbol, is_off: &bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if *is_off {
+        f.write_str("this kernel was booted without 32-bit system calls (ia32_emulation=0)")
+    } else {
+        write!(f, "this kernel was built without 32-bit system calls: it has no {symbol}")
+    }
+}
+
+fn probe_hint(errno: i32) -> &'static str {
+    match errno {
+        libc::EPERM | libc::EACCES => {
+            " (requires CAP_SYS_ADMIN, or CAP_PERFMON if kernel.perf_event_paranoid is below 3; \
+             lockdown and seccomp can forbid it)"
+        }
+        libc::EADDRNOTAVAIL => " (the kernel has several functions of this name)",
+        libc::ENODEV => " (ftrace has shut itself down until a reboot)",
+        libc::ENOSYS => " (no perf events, or a seccomp filter)",
+        libc::EINVAL => " (the kernel allows no probe there; its log may say why)",
+        _ => "",
+    }
+}
+
+fn program_hint(errno: i32) -> &'static str {
+    match errno {
+        libc::EINVAL => {
+            " (the program must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not for \
+             kprobe.multi, kprobe.session or uprobes, and not use bpf_override_return() here)"
+        }
+        libc::EBADF => " (the program's fd is not open)",
+        _ => "",
+    }
+}
+
+fn multi_hint(errno: i32) -> &'static str {
+    match errno {
+        libc::ESRCH => " (ftrace cannot trace one of the functions, or several have its name)",
+        libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or has 32 bits)",
+        errno => probe_hint(errno),
+    }
+}
+
+fn addresses_hint(errno: i32) -> &'static str {
+    match errno {
+        libc::EPERM => " (the kernel shows no addresses: requires CAP_SYSLOG, or root)",
+        _ => "",
     }
 }
 
@@ -317,6 +339,7 @@ impl fmt::Debug for Error {
     }
 }
 
+#[cfg(feature = "std")]
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         let kind = std::io::Error::from_raw_os_error(error.errno()).kind();

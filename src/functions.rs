@@ -1,12 +1,8 @@
 //! Which kernel function serves a call here, without a probe on it.
 
-use crate::attach::is_right;
-use crate::kernel::LEARNT;
+use crate::attach::plan::{Call, Plan};
 use crate::kernel::symbols::Symbols;
-use crate::refusal::Place;
-use crate::resolve::search::search;
-use crate::resolve::table;
-use crate::{Error, Symbol, SyscallName};
+use crate::{Callers, Error, Symbol, SyscallName};
 
 /// The functions that the running kernel has of system calls, read from /proc/kallsyms.
 ///
@@ -34,15 +30,33 @@ impl KernelFunctions {
     /// [`Ksyscall::attach`]: crate::Ksyscall::attach
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::KernelSymbols`] if whether the function is the call's
-    /// own could not be read.
+    /// [`Error::NotFound`]; [`Error::KernelSymbols`] if it cannot be read whether the function is a
+    /// stub.
     pub fn serving(&self, name: &SyscallName) -> Result<Symbol, Error> {
-        let mut place = Place::of(*name, false);
-        let row = table::row(name);
-        let found = search(&row, &LEARNT.conventions, &mut place, |symbol, doubt| {
-            Ok((self.0.contains(symbol) && !is_right(doubt, symbol, &row)?).then_some(()))
-        });
-        found.map(|()| place.symbol).map_err(|refusal| Error::new(refusal, &place))
+        self.plan(name, Callers::Native)?.take_result(0)
+    }
+
+    /// The functions that serve the call to its callers, each once, to which
+    /// [`Batch::attach`](crate::Batch::attach) attaches: for those who attach in another way, such
+    /// as fentry.
+    ///
+    /// # Errors
+    /// As of [`KernelFunctions::serving`], and what [`Batch::attaching`](crate::Batch::attaching)
+    /// reports for other callers.
+    pub fn serving_callers(
+        &self,
+        name: &SyscallName,
+        callers: Callers,
+    ) -> Result<Vec<Symbol>, Error> {
+        let mut plan = self.plan(name, callers)?;
+        plan.take_result(0)?;
+        Ok(plan.functions(0).collect())
+    }
+
+    fn plan(&self, name: &SyscallName, callers: Callers) -> Result<Plan, Error> {
+        let mut plan = Plan::of(&[Call { name: *name, cookie: 0, callers }])?;
+        plan.look_up(&self.0);
+        Ok(plan)
     }
 
     /// Whether the kernel has a function of that name, which may be one that no call reaches.

@@ -3,10 +3,12 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::attach::Options;
-use crate::attach::many::Call;
-use crate::{Callers, Error, Link, SyscallName};
+use crate::{Error, Link, SyscallName};
 
 /// A system call to attach programs to, and how.
+///
+/// The program runs for the calls of processes of this architecture. [`Batch`](crate::Batch) also
+/// attaches to the functions that serve 32-bit processes.
 ///
 /// One `Ksyscall` can attach any number of programs, or one program more than
 /// once, told apart by their cookies.
@@ -24,7 +26,6 @@ use crate::{Callers, Error, Link, SyscallName};
 pub struct Ksyscall {
     name: SyscallName,
     options: Options,
-    callers: Callers,
 }
 
 impl Ksyscall {
@@ -35,8 +36,7 @@ impl Ksyscall {
     /// [`Error::InvalidName`]. Whether there is such a call shows in
     /// [`Ksyscall::attach`].
     pub fn new(name: &str) -> Result<Self, Error> {
-        let name = SyscallName::new(name).map_err(|error| error.of_name(name))?;
-        Ok(Self { name, options: Options::default(), callers: Callers::Native })
+        Ok(Self { name: SyscallName::new(name)?, options: Options::default() })
     }
 
     /// Whether the program runs at the call's return instead of its entry.
@@ -85,35 +85,9 @@ impl Ksyscall {
     /// Whether a function of the call's name is taken though no call reaches it, as
     /// libbpf takes it: `sys_uselib` on x86_64, of which the kernel has the function
     /// but no entry in its table. The program then never runs. By default this is
-    /// [`Error::NotFound`]. It is for native callers alone.
+    /// [`Error::NotFound`].
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
-        self
-    }
-
-    /// Whose calls the program runs for; native ones, if never set.
-    ///
-    /// With others the program is attached to each function that serves the call to one of
-    /// them, once: by one BPF link if it was loaded for kprobe.multi (see
-    /// [`Batch`](crate::Batch)), else by a perf event each, which are one [`Link`] all the
-    /// same, but one that cannot be pinned. Callers that do not have the call are passed
-    /// over, unless none has it.
-    ///
-    /// ```no_run
-    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
-    /// # let program = load();
-    /// use ksyscall::{Callers, Ksyscall};
-    ///
-    /// // Also of 32-bit processes, and by `int $0x80`.
-    /// let link = Ksyscall::new("execve")?.callers(Callers::All).attach(&program)?;
-    /// // ["__x64_sys_execve", "__ia32_compat_sys_execve"]
-    /// println!("{:?}", link.symbols());
-    /// // Of 32-bit processes alone: 64-bit ones have no such call.
-    /// let link = Ksyscall::new("socketcall")?.callers(Callers::Compat).attach(&program)?;
-    /// # Ok::<(), ksyscall::Error>(())
-    /// ```
-    pub const fn callers(mut self, callers: Callers) -> Self {
-        self.callers = callers;
         self
     }
 
@@ -130,22 +104,8 @@ impl Ksyscall {
     /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: a number that
     ///   [`Ksyscall::max_active`] does not take, or not there.
     ///
-    /// With other callers than native ones also:
-    /// - [`Error::NoCompatCall`]: 32-bit ones do not have the call, and no others were asked
-    ///   for;
-    /// - [`Error::NoCompatCallers`]: the kernel serves no 32-bit ones, and the same;
-    /// - [`Error::CallersUnknown`]: which functions serve them is not known here;
-    /// - [`Error::Addresses`]: whether two functions are one could not be read;
-    /// - what [`Batch::attaching`](crate::Batch::attaching) says.
-    ///
     /// Nothing is left attached or open.
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
-        let program_fd = program.as_fd().as_raw_fd();
-        let Self { name, options, callers } = *self;
-        if callers == Callers::Native {
-            return Link::attach(program_fd, &name, options);
-        }
-        let call = Call { name, cookie: options.cookie, callers };
-        Link::attach_to_callers(program_fd, call, options)
+        Link::attach(program.as_fd().as_raw_fd(), &self.name, self.options)
     }
 }

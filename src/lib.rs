@@ -83,7 +83,6 @@ mod attachments;
 mod batch;
 #[cfg(feature = "capi")]
 pub mod capi;
-#[cfg(feature = "std")]
 mod error;
 #[cfg(feature = "std")]
 mod functions;
@@ -97,19 +96,18 @@ mod ksyscall;
 mod link;
 #[cfg(feature = "std")]
 mod links;
-mod refusal;
 mod resolve;
 mod sys;
 mod text;
 
 #[cfg(feature = "all-tables")]
 pub use architecture::{Architecture, Call, Wrappers};
+pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
-pub use resolve::{Callers, MAX_NAME_LEN, Symbol, SyscallName};
+pub use resolve::{Callers, InvalidName, MAX_NAME_LEN, Symbol, SyscallName};
 #[cfg(feature = "std")]
 pub use {
     batch::{Attaching, Batch},
-    error::Error,
     functions::KernelFunctions,
     ksyscall::Ksyscall,
     link::Link,

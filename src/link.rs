@@ -1,4 +1,4 @@
-//! What the Rust API returns: a program's attachment.
+//! What the Rust API returns for one call: a program's attachment to one kernel function.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,33 +7,20 @@ use std::path::Path;
 
 use errno::Errno;
 
-use crate::Error;
-use crate::attach::many::{Call, Many};
 use crate::attach::{self, Options, Target, perf_link};
 use crate::attachment::Attachment;
-use crate::attachments::Attachments;
-use crate::refusal::{Place, Refusal};
-use crate::resolve::{Symbol, SyscallName};
-use crate::sys::{self, Fd};
+use crate::{Error, Symbol, SyscallName, sys};
 
 /// A program's attachment to a system call. Dropping it detaches the program.
 ///
-/// It is one file descriptor, which a child process made by fork(2) shares: the
-/// program stays attached until every copy is closed, or after [`Link::pin`]. Only with
-/// [`Ksyscall::callers`](crate::Ksyscall::callers) other than native ones it may be one for
-/// each of a few functions, unless the program was loaded for kprobe.multi; they are closed
-/// together, and what takes one descriptor is [`Error::Several`].
-/// Detaching waits until no CPU runs the program any more, which takes the
-/// kernel some 10 to 100 ms.
+/// A link is one file descriptor, which a child process made by fork(2) shares: the program
+/// stays attached until every copy is closed, or after [`Link::pin`]. Detaching waits until no
+/// CPU runs the program any more, which takes the kernel some 10 to 100 ms.
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
 pub struct Link {
-    // Closed first, for a tracefs entry in use cannot be removed.
-    kept_events: Vec<Fd>,
-    /// One at least.
-    attachments: Attachments,
-    /// The same.
-    symbols: Vec<Symbol>,
+    attachment: Attachment,
+    symbol: Symbol,
     is_reached: bool,
 }
 
@@ -44,46 +31,14 @@ impl Link {
         name: &SyscallName,
         options: Options,
     ) -> Result<Self, Error> {
-        let mut place = Place::of(*name, options.retprobe);
-        let target = attach::probe_call(&mut place, options);
-        let attached = target.and_then(|Target { event, is_reached }| {
-            let (attachment, kept_event) = perf_link::join(program_fd, event, options)?;
-            Ok(Self {
-                kept_events: kept_event.into_iter().collect(),
-                attachments: Attachments::of(attachment),
-                symbols: vec![place.symbol],
-                is_reached,
-            })
-        });
-        attached.map_err(|refusal| Error::new(refusal, &place))
+        let Target { event, symbol, is_reached } = attach::probe_call(name, options)?;
+        let attachment = perf_link::join(program_fd, event, &symbol, options)?;
+        Ok(Self { attachment, symbol, is_reached })
     }
 
-    /// Attaches the loaded program to all functions that serve the call to its callers.
-    pub(crate) fn attach_to_callers(
-        program_fd: c_int,
-        call: Call,
-        options: Options,
-    ) -> Result<Self, Error> {
-        let mut place = Place::of(call.name, options.retprobe);
-        let attached = Many::start(program_fd, options, vec![call], false, &mut place);
-        let attached = attached.and_then(|mut many| match many.next(&mut place) {
-            Some((_, Err(refusal))) => Err(refusal),
-            _ => Ok(many),
-        });
-        let many = attached.map_err(|refusal| Error::new(refusal, &place))?;
-        let symbols = many.functions(0).collect();
-        let (attachments, kept_events) = many.into_all();
-        Ok(Self { kept_events, attachments, symbols, is_reached: true })
-    }
-
-    /// The kernel function that the program is attached to; of several the first.
+    /// The kernel function that the program is attached to.
     pub fn symbol(&self) -> &Symbol {
-        self.symbols.first().unwrap_or(&Symbol::EMPTY)
-    }
-
-    /// All of them: that of native callers comes before that of 32-bit ones, and that of x32's.
-    pub fn symbols(&self) -> &[Symbol] {
-        &self.symbols
+        &self.symbol
     }
 
     /// Whether calls reach that function: false only where
@@ -106,70 +61,42 @@ impl Link {
     /// Source: `bpf_link_info.perf_event.kprobe.missed` of include/uapi/linux/bpf.h, and
     /// tracefs's `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
     pub fn missed(&self) -> Option<u64> {
-        self.attachments.as_slice().iter().map(Attachment::missed).sum()
+        self.attachment.missed()
     }
 
-    /// Detaches the program, like dropping, and says whether that went well.
+    /// Detaches the program, as dropping does, and reports what failed.
     ///
     /// # Errors
     /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed in any case.
     pub fn detach(self) -> Result<(), Error> {
-        let Self { kept_events, mut attachments, symbols, .. } = self;
-        drop(kept_events);
-        let symbol = symbols.first().copied().unwrap_or(Symbol::EMPTY);
-        let place = Place { symbol, ..Place::of(SyscallName::EMPTY, false) };
-        attachments.close_all().map_err(|refusal| Error::new(refusal, &place))
-    }
-
-    /// The descriptor of the attachment, which a pin or a query takes.
-    ///
-    /// # Errors
-    /// [`Error::Several`] if there is more than one: [`Link::fds`].
-    pub fn fd(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.attachment().map(|attachment| attachment.fd.as_fd())
-    }
-
-    /// The descriptors: one, or one for each function.
-    pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
-        self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
-    }
-
-    fn attachment(&self) -> Result<&Attachment, Error> {
-        match self.attachments.as_slice() {
-            [attachment] => Ok(attachment),
-            several => Err(several_of(several.len())),
-        }
+        self.attachment.close()
     }
 
     /// Pins the attachment to a path in a BPF filesystem: it then outlives
     /// this link and process, until the path is unlinked.
     ///
     /// # Errors
-    /// [`Error::Several`]: a pin would hold one of the functions. [`Error::Pin`] with `EINVAL`
-    /// before Linux 5.15, whose attachments cannot be pinned, and for a path with a NUL byte;
-    /// otherwise as bpf(2) says of `BPF_OBJ_PIN`: `EEXIST`, `ENOENT`, `EPERM` for a path that
-    /// is not in a BPF filesystem.
+    /// [`Error::Pin`] with `EINVAL` before Linux 5.15, whose attachments cannot be pinned, and for
+    /// a path with a NUL byte; otherwise with the errno of bpf(2) for `BPF_OBJ_PIN`: `EEXIST`,
+    /// `ENOENT`, `EPERM` for a path that is not in a BPF filesystem.
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let fd = self.attachment()?.fd.as_raw();
         CString::new(path.as_ref().as_os_str().as_bytes())
             .map_err(|_| Errno(libc::EINVAL))
-            .and_then(|path| sys::bpf_obj_pin(fd, &path))
-            .map_err(|errno| Error::Pin { errno: errno.0 })
+            .and_then(|path| sys::bpf_obj_pin(self.attachment.fd.as_raw(), &path))
+            .map_err(|Errno(errno)| Error::Pin { errno })
     }
 
     /// Leaves the program attached for as long as this process lives.
-    pub fn forget(mut self) {
-        for event in self.kept_events.drain(..) {
-            let _ = event.into_raw();
-        }
-        for attachment in self.attachments.take() {
-            std::mem::forget(OwnedFd::from(attachment));
-        }
+    pub fn forget(self) {
+        std::mem::forget(self);
     }
 }
 
-fn several_of(count: usize) -> Error {
-    Error::new(Refusal::Several { count }, &Place::of(SyscallName::EMPTY, false))
+/// The descriptor of the attachment, for a query or a pin.
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.attachment.fd.as_fd()
+    }
 }
 
 /// The descriptor of the attachment; the program is detached when it is closed. One that
@@ -178,31 +105,8 @@ fn several_of(count: usize) -> Error {
 /// On a kernel without a kprobe PMU (before Linux 4.17) an inert line then
 /// stays in tracefs's `kprobe_events`, which the next attach removes once
 /// this process has ended.
-///
-/// # Errors
-/// [`Error::Several`] if there is more than one. The program is then detached.
-impl TryFrom<Link> for OwnedFd {
-    type Error = Error;
-
-    fn try_from(mut link: Link) -> Result<OwnedFd, Error> {
-        // Before a tracefs entry, which cannot be removed while it is in use.
-        link.kept_events.clear();
-        let count = link.attachments.as_slice().len();
-        match link.attachments.take().next().filter(|_| count == 1) {
-            Some(attachment) => Ok(attachment.into()),
-            None => Err(several_of(count)),
-        }
-    }
-}
-
-/// The descriptor, which holds it; its tracefs entry is left.
-impl From<Attachment> for OwnedFd {
-    fn from(attachment: Attachment) -> OwnedFd {
-        let Attachment { fd, entry } = attachment;
-        if let Some(entry) = entry {
-            // The next attach removes it once this process has ended.
-            std::mem::forget(entry);
-        }
-        fd.into()
+impl From<Link> for OwnedFd {
+    fn from(link: Link) -> OwnedFd {
+        link.attachment.into_fd().into()
     }
 }

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
-use crate::refusal::Place;
 use crate::{Error, Symbol, SyscallName};
 
 /// A program's attachments to many system calls. Dropping them detaches the program,
@@ -51,13 +50,17 @@ impl Links {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }
 
-    /// Detaches the program, like dropping, and says what failed.
+    /// Detaches the program, as dropping does, and reports what failed.
     ///
     /// # Errors
     /// The first [`Error::Close`] or [`Error::Tracefs`]. All have ended in any case.
     pub fn detach(mut self) -> Result<(), Error> {
-        let place = Place::of(SyscallName::EMPTY, false);
-        self.attachments.close_all().map_err(|refusal| Error::new(refusal, &place))
+        self.attachments.close_all()
+    }
+
+    /// Leaves the program attached for as long as this process lives.
+    pub fn forget(mut self) {
+        self.attachments.take().for_each(std::mem::forget);
     }
 }
 

@@ -15,4 +15,4 @@ pub(crate) mod table;
 
 pub use callers::Callers;
 pub use conventions::Symbol;
-pub use name::{MAX_NAME_LEN, SyscallName};
+pub use name::{InvalidName, MAX_NAME_LEN, SyscallName};

@@ -88,6 +88,14 @@ impl<const N: usize> DerefMut for Text<N> {
     }
 }
 
+impl core::fmt::Write for Buffer {
+    /// Adds as much as fits.
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.add(text.as_bytes());
+        Ok(())
+    }
+}
+
 impl Buffer {
     /// Adds a byte if it fits.
     #[inline(never)]

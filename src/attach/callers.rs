@@ -1,28 +1,27 @@
 //! Finds the function that serves a call to its native callers, or to 32-bit ones.
 
 use super::is_right;
+use crate::Error;
 use crate::kernel::{LEARNT, compat, stubs};
-use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::{self, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::{Symbol, table};
+use crate::resolve::{Symbol, SyscallName, table};
 
-/// Tries the symbols that may serve the call of `place` on a side until `probe` finds one,
-/// which the place has then as its symbol.
+/// Tries the symbols that may serve the call on a side until `probe` finds one.
 ///
 /// `is_alone` says that the call is asked for on this side only.
 pub(crate) fn search_on<T>(
     side: Side,
     is_alone: bool,
-    place: &mut Place,
-    mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Refusal>,
-) -> Result<T, Refusal> {
+    name: &SyscallName,
+    mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
+) -> Result<(Symbol, T), Error> {
     let row = match side {
-        Side::Native if is_alone => table::row(&place.name),
-        Side::Native => callers::native_row(&place.name)?,
-        Side::Compat => callers::compat_row(&place.name)?,
-        Side::X32 => callers::x32_row(&place.name),
+        Side::Native if is_alone => table::row(name),
+        Side::Native => callers::native_row(name)?,
+        Side::Compat => callers::compat_row(name)?,
+        Side::X32 => callers::x32_row(name),
     };
     let probe = |symbol: &Symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
@@ -32,10 +31,10 @@ pub(crate) fn search_on<T>(
         Ok((!is_right(doubt, symbol, &row)?).then_some(found))
     };
     match side {
-        Side::Native => search(&row, &LEARNT.conventions, place, probe),
-        Side::Compat if compat::is_off() => Err(Refusal::NoCompatCallers { is_off: true }),
-        Side::Compat => callers::search(&row, &LEARNT.compat, place, probe),
-        Side::X32 => callers::search_x32(&row, &LEARNT.x32, place, probe),
+        Side::Native => search(name, &row, &LEARNT.conventions, probe),
+        Side::Compat if compat::is_off() => Err(callers::no_compat_callers(true)),
+        Side::Compat => callers::search(name, &row, &LEARNT.compat, probe),
+        Side::X32 => callers::search_x32(name, &row, &LEARNT.x32, probe),
     }
 }
 
@@ -43,11 +42,10 @@ pub(crate) fn search_on<T>(
 mod tests {
     use super::*;
     use crate::attach::Options;
-    use crate::attach::many::Call;
-    use crate::resolve::{Callers, SyscallName};
+    use crate::attach::many::Many;
+    use crate::attach::plan::Call;
+    use crate::resolve::Callers;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
-    use crate::{Error, Link};
-    use std::os::fd::AsRawFd;
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
     const SYMBOLS: &str = "\
@@ -68,14 +66,15 @@ c06 T sys_llseek
         kernel.run(|| {
             let name = SyscallName::new(name).unwrap();
             let call = Call { name, cookie: 7, callers };
-            let link =
-                Link::attach_to_callers(3, call, Options { cookie: 7, ..Options::default() });
-            let say = |link: Link| {
-                let names: Vec<_> = link.symbols().iter().map(Symbol::as_str).collect();
-                format!("{} {}", names.join(" "), link.fds().len())
-            };
-            link.map(say).map_err(|error| error.to_string())
+            attach_to(call, Options::default()).map_err(|error| error.to_string())
         })
+    }
+
+    fn attach_to(call: Call, options: Options) -> Result<String, Error> {
+        let mut many = Many::start(3, options, &[call], false)?;
+        many.next(3).unwrap().1?;
+        let names: Vec<_> = many.functions(0).map(|symbol| symbol.to_string()).collect();
+        Ok(format!("{} {}", names.join(" "), many.into_attachments().as_slice().len()))
     }
 
     fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
@@ -150,20 +149,39 @@ c06 T sys_llseek
         assert!(calls.contains(&format!("close {}", 1 << 20)), "{calls:?}");
     }
 
+    /// The kernel refuses to remove an entry while its event is open, which is kept here.
     #[test]
-    fn what_takes_one_descriptor_is_refused_of_several() {
-        let ((pinned, fd), _) = kernel().run(|| {
+    fn what_fails_at_one_function_removes_the_entries_of_the_others() {
+        const FILES: &[(&str, &str)] =
+            &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
+        let link_create = |_| {
+            thread_local!(static LINKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+            LINKS.set(LINKS.get() + 1);
+            if LINKS.get() == 1 { Ok(20) } else { refused(libc::EPERM) }
+        };
+        let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
             let name = SyscallName::new("openat").unwrap();
             let call = Call { name, cookie: 0, callers: Callers::All };
-            let link = Link::attach_to_callers(3, call, Options::default()).unwrap();
-            assert!(link.fds().all(|fd| fd.as_raw_fd() == 1 << 20));
-            assert!(link.fd().is_err());
-            (link.pin("/sys/fs/bpf/x").unwrap_err(), std::os::fd::OwnedFd::try_from(link))
+            let options =
+                Options { retprobe: true, keep_event: true, max_active: 9, ..Options::default() };
+            attach_to(call, options)
         });
-        for error in [pinned, fd.unwrap_err()] {
-            assert!(matches!(error, Error::Several { count: 2 }), "{error}");
-            assert_eq!(error.errno(), libc::EOPNOTSUPP);
-            assert!(error.to_string().contains("2 descriptors"), "{error}");
-        }
+        assert!(attached.unwrap_err().to_string().contains("BPF_LINK_CREATE"));
+        let step = |call: &String| {
+            let mut words = call.split([' ', ':', '/', '\n']);
+            match [words.next(), words.next()].map(Option::unwrap_or_default) {
+                ["write", "r9"] => Some("add an entry"),
+                ["write", "-"] => Some("remove an entry"),
+                ["tracepoint", _] => Some("open an event"),
+                ["link", _] => Some("make a link"),
+                ["close", "10"] => Some("close an event"),
+                ["close", "20"] => Some("close a link"),
+                _ => None,
+            }
+        };
+        let steps: Vec<_> = calls.iter().filter_map(step).collect();
+        let attach = ["add an entry", "open an event", "make a link"];
+        let end = ["close an event", "remove an entry"];
+        assert_eq!(steps, [&attach[..], &attach, &end, &["close a link"], &end].concat());
     }
 }

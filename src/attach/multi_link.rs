@@ -5,6 +5,7 @@ use core::ffi::c_int;
 
 use errno::Errno;
 
+use crate::Error;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, KprobeMulti};
 
@@ -22,8 +23,9 @@ pub(crate) fn attach(
     retprobe: bool,
     functions: &[Symbol],
     cookies: &[u64],
-) -> Result<Fd, Errno> {
+) -> Result<Fd, Error> {
     let names = functions.iter().map(Symbol::as_c_str);
     let retprobe = retprobe && kind == KprobeMulti::Multi;
     sys::bpf_link_create_kprobe_multi(program_fd, kind, retprobe, names, cookies)
+        .map_err(|Errno(errno)| Error::MultiLink { errno })
 }

@@ -3,52 +3,56 @@
 
 use core::ffi::c_int;
 
+use errno::Errno;
+
+use crate::Error;
 use crate::attach::Options;
 use crate::attachment::Attachment;
 use crate::kernel::perf_links::always_has_links;
-use crate::refusal::Refusal;
-use crate::sys::{self, Fd};
+use crate::resolve::Symbol;
+use crate::sys;
 
-/// Joins a program and an event, which is the attachment then or is held by it. In
-/// that case its descriptor is returned as well, if it is to be kept.
+/// Joins a program and an event on `symbol`. The attachment is a link that holds the event, or
+/// the event itself.
 pub(crate) fn join(
     program_fd: c_int,
     event: Attachment,
+    symbol: &Symbol,
     options: Options,
-) -> Result<(Attachment, Option<Fd>), Refusal> {
-    // On failure the event is dropped whole, for its parts have an order.
+) -> Result<Attachment, Error> {
+    let symbol = *symbol;
     match sys::bpf_link_create(program_fd, event.fd.as_raw(), options.cookie) {
-        Ok(fd) => {
-            let kept = options.keep_event.then_some(event.fd);
-            return Ok((Attachment { fd, entry: event.entry }, kept));
-        }
-        Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
-            return Err(Refusal::LinkCreate(errno));
+        Ok(link) => return Ok(event.into_link(link, options.keep_event)),
+        Err(Errno(errno)) if errno != libc::EINVAL || always_has_links() => {
+            return Err(Error::LinkCreate { symbol, errno });
         }
         Err(_) => {}
     }
-    sys::perf_event_set_bpf(event.fd.as_raw(), program_fd).map_err(Refusal::SetBpf)?;
+    sys::perf_event_set_bpf(event.fd.as_raw(), program_fd)
+        .map_err(|Errno(errno)| Error::SetBpf { symbol, errno })?;
     if options.cookie != 0 {
-        return Err(Refusal::CookieUnsupported);
+        return Err(Error::CookieUnsupported);
     }
-    Ok((event, None))
+    Ok(event)
 }
 
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod tests {
     use super::*;
+    use crate::sys::Fd;
     use crate::sys::fake::{Kernel, refused};
 
     const PROGRAM_FD: c_int = 5;
 
     /// Joins the program and an event with fd 10. The errno is of what failed.
-    fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Refusal>, Vec<String>) {
+    fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Error>, Vec<String>) {
         kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
-            let event = Attachment { fd: unsafe { Fd::from_raw(10) }, entry: None };
+            let event = Attachment::new(unsafe { Fd::from_raw(10) }, None);
             let options = Options { cookie, ..Options::default() };
-            super::join(PROGRAM_FD, event, options).map(|(attached, _)| attached.fd.into_raw())
+            super::join(PROGRAM_FD, event, &Symbol::EMPTY, options)
+                .map(|attached| attached.fd.into_raw())
         })
     }
 
@@ -64,7 +68,7 @@ mod tests {
     fn what_has_no_permission_is_not_tried_otherwise() {
         let kernel = Kernel { link_create: |_| refused(libc::EPERM), ..Kernel::new() };
         let (attached, calls) = join(kernel, 0);
-        assert!(matches!(attached, Err(Refusal::LinkCreate(errno)) if errno.0 == libc::EPERM));
+        assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EPERM, .. })));
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
@@ -75,7 +79,7 @@ mod tests {
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
         let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
-        assert!(matches!(attached, Err(Refusal::LinkCreate(errno)) if errno.0 == libc::EINVAL));
+        assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EINVAL, .. })));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
         // What a filter answers is no evidence.
         let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
@@ -88,7 +92,7 @@ mod tests {
         assert_eq!(attached.unwrap(), 10);
         assert_eq!(calls, ["link 5", "link -1", "ioctl"]);
         let (attached, calls) = join(Kernel { link_create: without, ..kernel() }, 7);
-        assert!(matches!(attached, Err(Refusal::CookieUnsupported)));
+        assert!(matches!(attached, Err(Error::CookieUnsupported)));
         assert_eq!(calls, ["link 5", "ioctl", "close 10"]);
     }
 }

@@ -6,10 +6,10 @@
 
 use errno::Errno;
 
+use crate::Error;
 use crate::attachment::Attachment;
 use crate::kernel::pmu::Pmu;
 use crate::kernel::{Kind, tracefs};
-use crate::refusal::Refusal;
 use crate::resolve::Symbol;
 use crate::sys;
 
@@ -23,45 +23,45 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
-#[inline(never)]
-pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Refusal> {
+pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
     let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),
-        Err(Refusal::Probe(Errno(libc::ENOENT))) => Ok(None),
-        Err(Refusal::Probe(errno)) => explain(backend, symbol, kind, errno),
-        Err(refusal) => Err(refusal),
+        Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => Ok(None),
+        Err(error @ Error::PerfEvent { errno: libc::EINVAL, .. }) => {
+            explain(backend, symbol, kind, error)
+        }
+        Err(error) => Err(error),
     }
 }
 
-/// Finds out what EINVAL means, which says that the symbol is missing for a
-/// return probe up to Linux 5.10 and in tracefs since 6.11, and otherwise that
-/// there can be no probe.
+/// Finds out what EINVAL means, which reports a missing symbol for a return probe up to Linux
+/// 5.10 and in tracefs since 6.11, and otherwise a place where the kernel allows no probe.
 fn explain(
     backend: Backend,
     symbol: &Symbol,
     kind: Kind,
-    errno: Errno,
-) -> Result<Option<Attachment>, Refusal> {
+    error: Error,
+) -> Result<Option<Attachment>, Error> {
     if kind.retprobe {
         match backend.open(symbol, 0, Kind::ENTRY) {
-            Ok(_) => return Err(Refusal::Probe(errno)),
-            Err(Refusal::Probe(Errno(libc::EINVAL))) => {}
-            Err(Refusal::Probe(_)) => return Ok(None),
-            Err(refusal) => return Err(refusal),
+            Ok(_) => return Err(error),
+            Err(Error::PerfEvent { errno: libc::EINVAL, .. }) => {}
+            Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => return Ok(None),
+            Err(other) => return Err(other),
         }
     }
     if let Some(offset) = AFTER_FTRACE_SITE {
         match backend.open(symbol, offset, Kind::ENTRY) {
-            Ok(_) if kind.retprobe => return Err(Refusal::NoReturnProbe),
+            Ok(_) if kind.retprobe => return Err(Error::NoReturnProbe { symbol: *symbol }),
             Ok(event) => return Ok(Some(event)),
-            Err(Refusal::Probe(Errno(libc::ENOENT))) => return Ok(None),
-            Err(Refusal::Probe(_)) => {}
-            Err(refusal) => return Err(refusal),
+            Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => return Ok(None),
+            Err(Error::PerfEvent { errno: libc::EINVAL, .. }) => {}
+            Err(other) => return Err(other),
         }
     }
     match backend {
-        Backend::Pmu(_) => Err(Refusal::Probe(errno)),
+        Backend::Pmu(_) => Err(error),
         Backend::Tracefs => Ok(None),
     }
 }
@@ -80,27 +80,28 @@ impl Backend {
 
     /// Only tracefs lets say how many calls a return probe watches, since Linux 4.12. Before,
     /// it makes another entry of such a line; kernels with a PMU (4.17) are newer.
-    fn that_has(self, kind: Kind) -> Result<Self, Refusal> {
+    fn that_has(self, kind: Kind) -> Result<Self, Error> {
         match self {
             _ if kind.max_active == 0 => Ok(self),
             Backend::Pmu(_) => Ok(Backend::Tracefs),
-            Backend::Tracefs => Err(Refusal::MaxActiveUnsupported),
+            Backend::Tracefs => Err(Error::MaxActiveUnsupported),
         }
     }
 
-    fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Attachment, Refusal> {
+    fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Attachment, Error> {
         match self {
             Backend::Pmu(pmu) => {
                 let config = pmu.config(kind.retprobe);
                 match sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset) {
-                    Ok(fd) => Ok(Attachment { fd, entry: None }),
-                    Err(errno @ Errno(libc::ENOENT | libc::EINVAL)) => Err(Refusal::Probe(errno)),
-                    Err(errno) => Err(Refusal::Event(errno)),
+                    Ok(fd) => Ok(Attachment::new(fd, None)),
+                    Err(Errno(errno)) => {
+                        Err(Error::PerfEvent { symbol: *symbol, retprobe: kind.retprobe, errno })
+                    }
                 }
             }
             Backend::Tracefs => {
                 let entry = tracefs::Entry::new(symbol, offset, kind)?;
-                Ok(Attachment { fd: entry.open_event()?, entry: Some(entry) })
+                Ok(Attachment::new(entry.open_event()?, Some(entry)))
             }
         }
     }
@@ -123,7 +124,7 @@ mod tests {
     fn probe(
         kprobe: fn(&str, bool, usize) -> Answer,
         retprobe: bool,
-    ) -> (Result<Option<i32>, Refusal>, Vec<String>) {
+    ) -> (Result<Option<i32>, Error>, Vec<String>) {
         let (opened, calls) = Kernel { kprobe, ..Kernel::new() }.run(|| {
             let opened = super::probe_symbol(&symbol(), Kind { retprobe, ..Kind::ENTRY });
             opened.map(|event| event.map(|event| event.fd.into_raw()))
@@ -158,14 +159,14 @@ mod tests {
         // The entry can be probed: that event is not left open.
         let (opened, calls) =
             probe(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
-        assert!(matches!(opened, Err(Refusal::Probe(errno)) if errno.0 == libc::EINVAL));
+        assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EINVAL, .. })));
         assert_eq!(calls.last().unwrap(), "close 11");
     }
 
     #[test]
     fn another_refusal_is_an_error() {
         let (opened, calls) = probe(|_, _, _| refused(libc::EPERM), true);
-        assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::EPERM));
+        assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EPERM, .. })));
         assert_eq!(calls.len(), 1);
     }
 
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
         // And if none is any use, that is an error, and the end.
         let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
-        assert!(matches!(opened, Err(Refusal::Event(errno)) if errno.0 == libc::ENODEV));
+        assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::ENODEV, .. })));
         assert_eq!(calls.len(), 3);
     }
 
@@ -187,11 +188,8 @@ mod tests {
     fn many_returns_are_watched_by_tracefs() {
         const FILES: &[(&str, &str)] =
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
-        let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }.run(|| {
-            let Attachment { fd, entry } = super::probe_symbol(&symbol(), MANY).unwrap().unwrap();
-            core::mem::forget(entry.unwrap());
-            fd.into_raw()
-        });
+        let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }
+            .run(|| super::probe_symbol(&symbol(), MANY).unwrap().unwrap().into_fd().into_raw());
         assert_eq!(opened, 10);
         let line = calls.iter().find(|call| call.starts_with("write ")).unwrap();
         assert!(line.starts_with("write r100:ksyscall/p"), "{line}");
@@ -204,7 +202,7 @@ mod tests {
     #[test]
     fn many_returns_are_not_asked_of_a_kernel_that_may_not_know_it() {
         let refused = Backend::Tracefs.that_has(MANY);
-        assert!(matches!(refused, Err(Refusal::MaxActiveUnsupported)));
+        assert!(matches!(refused, Err(Error::MaxActiveUnsupported)));
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 }

@@ -3,18 +3,13 @@
 
 use core::ffi::c_int;
 
-use super::libbpf::Libbpf;
 use super::link::{self, Base, Object};
-use super::remembered::REMEMBERED;
-use super::{Failure, bpf_link};
-use crate::attach::Options;
-use crate::attach::many::{Call, Many};
+use super::{Failure, Request, bpf_link};
+use crate::Error;
+use crate::attach::many::Many;
+use crate::attach::plan::Call;
 use crate::attachment::Attachment;
-use crate::kernel::disarmed::disarmed;
-use crate::refusal::Place;
-use crate::resolve::Callers;
 use crate::resolve::callers::Side;
-use crate::sys::Fd;
 
 /// A link of several attachments, one for each side that callers come from. It has no
 /// descriptor that stands for all: what takes one, as pinning, fails with `EBADF`.
@@ -22,54 +17,38 @@ use crate::sys::Fd;
 struct Several {
     base: Base,
     attachments: [Option<Attachment>; Side::ALL.len()],
-    kept_events: [Option<Fd>; Side::ALL.len()],
 }
 
 const NO_FD: c_int = -1;
 
 /// Attaches, and makes the object that stands for it.
-pub(super) fn make(
-    libbpf: &Libbpf,
-    program_fd: c_int,
-    place: &mut Place,
-    options: Options,
-    callers: Callers,
-) -> Result<*mut bpf_link, Failure> {
+pub(super) fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
+    let Request { libbpf, program_fd, name, options, callers, .. } = request;
     if !link::has_our_layout(libbpf) {
         return Err(Failure::NoLink);
     }
-    if REMEMBERED.is_first_attach() {
-        if let Some(state) = disarmed() {
-            return Err(Failure::Disarmed(state));
-        }
-    }
-    let mut calls = alloc::vec::Vec::new();
-    calls.try_reserve_exact(1).map_err(|_| Failure::NoMemory)?;
-    calls.push(Call { name: place.name, cookie: options.cookie, callers });
-    let many = Many::start(program_fd, options, calls, false, place);
-    let mut many = many.map_err(Failure::Attach)?;
-    if let Some((_, Err(refusal))) = many.next(place) {
-        return Err(Failure::Attach(refusal));
+    let call = Call { name: *name, cookie: options.cookie, callers: *callers };
+    let mut many = Many::start(*program_fd, *options, &[call], false)?;
+    if let Some((_, Err(error))) = many.next(*program_fd) {
+        return Err(error.into());
     }
     // SAFETY: malloc may be called with any size.
     let memory = unsafe { libc::malloc(size_of::<Several>().max(size_of::<Object>())) };
     if memory.is_null() {
-        return Err(Failure::NoMemory);
+        return Err(Error::NoMemory.into());
     }
-    let (mut attachments, kept_events) = many.into_all();
-    let (mut attachments, mut kept_events) = (attachments.take(), kept_events.into_iter());
+    let mut attachments = many.into_attachments();
+    let mut attachments = attachments.take();
     match (attachments.next(), attachments.next()) {
         (Some(one), None) => {
-            let object = Object::of(one, kept_events.next());
             // SAFETY: malloc gave room for it, aligned for anything.
-            unsafe { memory.cast::<Object>().write(object) };
+            unsafe { memory.cast::<Object>().write(Object::of(one)) };
         }
         (first, second) => {
             let mut all = [first, second].into_iter().flatten().chain(attachments);
             let several = Several {
                 base: Base::of(detach, NO_FD),
                 attachments: core::array::from_fn(|_| all.next()),
-                kept_events: core::array::from_fn(|_| kept_events.next()),
             };
             // SAFETY: the same.
             unsafe { memory.cast::<Several>().write(several) };
@@ -83,12 +62,10 @@ pub(super) fn make(
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let several = unsafe { &mut *link.cast::<Several>() };
-    // First, for a tracefs entry in use cannot be removed.
-    several.kept_events.fill_with(|| None);
     let mut result = 0;
     for attachment in several.attachments.iter_mut().filter_map(Option::take) {
-        if let (Err(refusal), 0) = (attachment.close(), result) {
-            result = -refusal.errno().0;
+        if let (Err(error), 0) = (attachment.close(), result) {
+            result = -error.errno();
         }
     }
     result

@@ -27,6 +27,8 @@ struct bpf_ksyscall_opts {
 };
 
 /* These are in Rust: in mod.rs, auto.rs and print.rs. */
+void ksyscall_warn(const struct bpf_program *prog, const char *syscall_name,
+		   const struct bpf_ksyscall_opts *opts, struct answer *answer);
 void ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
 		     const struct bpf_ksyscall_opts *opts, struct answer *answer);
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
@@ -47,15 +49,15 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 						      const char *syscall_name,
 						      const struct bpf_ksyscall_opts *opts)
 {
-	struct answer answer;
-	do {
-		answer = (struct answer){ .print = hold };
-		ksyscall_attach(prog, syscall_name, opts, &answer);
-		if (answer.text.length > 0)
-			say(&answer);
-	} while (answer.again);
-	if (!answer.link)
+	struct answer answer = { .hold = hold };
+	/* First, for the callback may not return: then nothing is attached. */
+	ksyscall_warn(prog, syscall_name, opts, &answer);
+	say(&answer);
+	ksyscall_attach(prog, syscall_name, opts, &answer);
+	if (!answer.link) {
+		say(&answer);
 		errno = answer.error;
+	}
 	return answer.link;
 }
 

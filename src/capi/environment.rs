@@ -10,8 +10,7 @@ use crate::text::number;
 
 /// Adds `KSYSCALL_MAX_ACTIVE` to the options of one attach.
 pub(super) fn max_active(options: &mut Options) -> Result<(), Failure> {
-    const WRONG: Failure =
-        Failure::Environment(b"KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096");
+    const WRONG: Failure = Failure::Environment("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096");
     if let Some(text) = variable(c"KSYSCALL_MAX_ACTIVE").filter(|_| options.retprobe) {
         let calls = number(text, 10).and_then(|calls| calls.try_into().ok());
         options.max_active = calls.filter(|calls| *calls > 0).ok_or(WRONG)?;
@@ -26,7 +25,7 @@ pub(super) fn callers() -> Result<Callers, Failure> {
         None | Some(b"native") => Ok(Callers::Native),
         Some(b"compat") => Ok(Callers::Compat),
         Some(b"all") => Ok(Callers::All),
-        Some(_) => Err(Failure::Environment(b"KSYSCALL_CALLERS is not native, compat or all")),
+        Some(_) => Err(Failure::Environment("KSYSCALL_CALLERS is not native, compat or all")),
     }
 }
 

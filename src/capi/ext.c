@@ -10,6 +10,7 @@
 struct ksyscall_links_opts;
 
 /* In ext.rs. */
+void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
 int ksyscall_attach_links(const struct bpf_program *prog, const char *const *names, size_t n,
 			  struct bpf_link **links, const struct ksyscall_links_opts *opts,
 			  struct answer *answer);
@@ -26,16 +27,14 @@ const char *ksyscall__name(size_t index);
 int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
 			   struct bpf_link **links, const struct ksyscall_links_opts *opts)
 {
-	struct answer answer;
+	struct answer answer = { .hold = hold };
 	int attached;
-	do {
-		answer = (struct answer){ .print = hold };
-		attached = ksyscall_attach_links(prog, names, n, links, opts, &answer);
-		if (answer.text.length > 0)
-			say(&answer);
-	} while (answer.again);
+	ksyscall_warn_links(prog, &answer);
+	say(&answer);
+	attached = ksyscall_attach_links(prog, names, n, links, opts, &answer);
 	if (attached >= 0)
 		return attached;
+	say(&answer);
 	errno = answer.error;
 	return -answer.error;
 }

@@ -8,15 +8,29 @@ use core::sync::atomic::{AtomicI64, Ordering};
 
 use super::libbpf::Libbpf;
 use super::links_opts::{Options, ksyscall_links_opts, read};
-use super::remembered::REMEMBERED;
 use super::{Answer, Failure, bpf_link, bpf_program, link, name, warning};
-use crate::attach::many::{Call, Many};
+use crate::Error;
+use crate::attach::many::Many;
+use crate::attach::plan::Call;
 use crate::attachments::THREADS;
-use crate::kernel::disarmed::disarmed;
-use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::Side;
 use crate::resolve::{Callers, SyscallName, table};
 use crate::sys;
+
+/// Writes what has to be printed before an attach: see [`super::ksyscall_warn`].
+///
+/// # Safety
+/// As of [`ksyscall_attach_links`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut Answer) {
+    // SAFETY: the caller's promise.
+    let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return };
+    if let Some(warning) = warning::disarmed_once() {
+        let name = c"(all)".as_ptr();
+        // SAFETY: the caller's promise.
+        unsafe { warning::write(&mut *answer, Some(&libbpf), prog, name, &warning) };
+    }
+}
 
 /// Attaches to all calls, and returns to how many; or says why not, and returns -1.
 ///
@@ -32,33 +46,20 @@ unsafe extern "C" fn ksyscall_attach_links(
     opts: *const ksyscall_links_opts,
     answer: *mut Answer,
 ) -> c_int {
+    let mut wanted = Wanted { prog, names, n, links, shown: ptr::null() };
     // SAFETY: the caller's promise.
-    let libbpf = unsafe { Libbpf::of(prog) };
-    let mut wanted = Wanted {
-        prog,
-        names,
-        n,
-        links,
-        place: Place::of(SyscallName::EMPTY, false),
-        shown: ptr::null(),
-    };
-    // SAFETY: the caller's promise.
-    let attached = unsafe { wanted.attach(libbpf.as_ref(), opts) };
+    let attached = unsafe { wanted.attach(opts) };
     // SAFETY: the caller's promise.
     let answer = unsafe { &mut *answer };
-    let hold = answer.print.take();
     match attached {
         Ok(count) => count as c_int,
         Err(failure) => {
-            answer.again = matches!(failure, Failure::Disarmed(_));
-            answer.errno = failure.errno().0;
-            // That the caller has stopped it the caller knows.
-            if matches!(failure, Failure::Stopped) {
-                return -1;
+            answer.errno = failure.errno();
+            // A caller that has stopped it knows.
+            if !matches!(failure, Failure::Stopped) {
+                // SAFETY: the caller's promise.
+                unsafe { warning::write_failure(answer, prog, wanted.shown, &failure) };
             }
-            let (shown, failure) = (wanted.shown, (&failure, &wanted.place));
-            // SAFETY: the caller's promise.
-            unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, shown, failure) };
             -1
         }
     }
@@ -70,16 +71,11 @@ struct Wanted {
     names: *const *const c_char,
     n: usize,
     links: *mut *mut bpf_link,
-    place: Place,
     shown: *const c_char,
 }
 
 impl Wanted {
-    unsafe fn attach(
-        &mut self,
-        libbpf: Option<&Libbpf>,
-        opts: *const ksyscall_links_opts,
-    ) -> Result<usize, Failure> {
+    unsafe fn attach(&mut self, opts: *const ksyscall_links_opts) -> Result<usize, Failure> {
         if self.n > 0 && (self.names.is_null() || self.links.is_null()) {
             return Err(Failure::NoList);
         }
@@ -96,30 +92,30 @@ impl Wanted {
         if self.prog.is_null() {
             return Err(Failure::NoProgram);
         }
-        let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
+        // SAFETY: the caller's promise.
+        let libbpf = unsafe { Libbpf::of(self.prog) }.ok_or(Failure::NoLibbpf)?;
         // SAFETY: the caller's promise.
         let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
-        if !link::has_our_layout(libbpf) {
+        if !link::has_our_layout(&libbpf) {
             return Err(Failure::NoLink);
         }
-        if REMEMBERED.is_first_attach() {
-            if let Some(state) = disarmed() {
-                return Err(Failure::Disarmed(state));
-            }
-        }
-        let attach = options.attach;
-        let many = Many::start(program_fd, attach, calls, options.best_effort, &mut self.place);
-        let mut many = many.map_err(|refusal| self.failed(refusal))?;
+        let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
         many.set_threads(options.threads);
         let mut attached = 0;
-        while let Some((index, result)) = many.next(&mut self.place) {
-            match result {
-                Ok(()) => attached += 1,
-                Err(_) if options.best_effort => {}
-                Err(refusal) => return Err(self.failed(refusal)),
-            }
+        while let Some((index, result)) = many.next(program_fd) {
+            let errno = match result {
+                Ok(_) => {
+                    attached += 1;
+                    0
+                }
+                Err(error) if options.best_effort => error.errno(),
+                Err(error) => {
+                    // SAFETY: there are `n` names.
+                    self.shown = unsafe { *self.names.add(index) };
+                    return Err(error.into());
+                }
+            };
             if !options.results.is_null() {
-                let errno = result.map_or_else(|refusal| refusal.errno().0, |()| 0);
                 // SAFETY: there are `n` places.
                 unsafe { options.results.add(index).write(errno) };
             }
@@ -147,7 +143,7 @@ impl Wanted {
     /// The names with their cookies.
     unsafe fn calls(&mut self, options: &Options) -> Result<Vec<Call>, Failure> {
         let mut calls = Vec::new();
-        calls.try_reserve_exact(self.n).map_err(|_| Failure::NoMemory)?;
+        calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         for index in 0..self.n {
             // SAFETY: there are `n` names, and `n` cookies if any.
             let (text, cookie) = unsafe {
@@ -162,20 +158,6 @@ impl Wanted {
         }
         self.shown = c"(all)".as_ptr();
         Ok(calls)
-    }
-
-    /// A refusal, and of which name, for the warning.
-    fn failed(&mut self, refusal: Refusal) -> Failure {
-        for index in 0..self.n {
-            // SAFETY: there are `n` names, which were read before.
-            let text = unsafe { *self.names.add(index) };
-            // SAFETY: the same.
-            if unsafe { name(text) }.is_ok_and(|name| name == self.place.name) {
-                self.shown = text;
-                break;
-            }
-        }
-        Failure::Attach(refusal)
     }
 }
 

@@ -9,7 +9,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::Ordering;
 
-use errno::{Errno, errno};
+use errno::errno;
 
 use super::remembered::REMEMBERED;
 use super::{Failure, bpf_link, bpf_program};
@@ -210,8 +210,8 @@ impl Libbpf {
         let link = unsafe { attach(prog, event, &opts) };
         // Before 1.0 libbpf may return a pointer made of a negative errno.
         match (link as usize).wrapping_neg() {
-            0 => Err(Failure::Libbpf(Errno(errno().0.max(1)))),
-            negative @ 1..=4095 => Err(Failure::Libbpf(Errno(negative as c_int))),
+            0 => Err(Failure::Libbpf(errno().0.max(1))),
+            negative @ 1..=4095 => Err(Failure::Libbpf(negative as c_int)),
             _ => Ok(link),
         }
     }

@@ -32,11 +32,9 @@ mod warning;
 
 use core::ffi::{CStr, c_char, c_int};
 
-use errno::Errno;
-
-use crate::Disarmed;
-use crate::refusal::{Place, Refusal};
-use crate::resolve::{Callers, MAX_NAME_LEN, SyscallName};
+use crate::Error;
+use crate::attach::Options;
+use crate::resolve::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
     bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__name, ksyscall_link__missed,
@@ -51,79 +49,111 @@ unsafe extern "C" {
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
-/// Why the function returns NULL.
-#[derive(Debug)]
+/// Why a function fails: what only a caller in C can do wrong, or the core's error.
+#[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// `sz` is less than its own size.
+    #[error("bpf_ksyscall_opts: sz is less than its own size")]
     OptsTooSmall,
-    /// Options that this version does not know are set.
+    #[error("bpf_ksyscall_opts: unknown options are set")]
     OptsUnknown,
+    #[error("the program is NULL")]
     NoProgram,
+    #[error("the program has no fd (was it loaded?)")]
     NotLoaded,
+    #[error("the name is NULL")]
     NoName,
-    /// No libbpf is loaded that could have made the program.
+    /// The warning has the name already, which the core's error would repeat.
+    #[error("{}", InvalidName::RULE)]
+    InvalidName,
+    #[error(
+        "no libbpf is loaded that could have made the program; if it is linked statically, link \
+         libksyscall-static (see pkg-config)"
+    )]
     NoLibbpf,
-    NoMemory,
-    /// A variable of the environment says what cannot be.
-    Environment(&'static [u8]),
-    /// Names or links are NULL.
+    /// A variable of the environment is set to what it cannot be.
+    #[error("{0}")]
+    Environment(&'static str),
+    #[error("the array of names or of links is NULL")]
     NoList,
-    /// `callers` is none of `enum ksyscall_callers`.
+    #[error("ksyscall_links_opts: callers is not of enum ksyscall_callers")]
     NoCallers,
-    /// The progress function has said so.
+    #[error("stopped by the progress function")]
     Stopped,
-    /// libbpf's links are not laid out as they have been, and it cannot make one
-    /// for this attachment.
+    /// The links of this libbpf have another layout than ours, and it cannot make one for this
+    /// attachment.
+    #[error("unsupported bpf_link layout")]
     NoLink,
-    /// libbpf's own constructor failed, and has said why.
-    Libbpf(Errno),
-    Attach(Refusal),
-    /// No call reaches the function, which has not been said yet.
-    Unreached,
-    /// The kernel runs no probe, which has not been said yet.
-    Disarmed(Disarmed),
+    /// libbpf's own constructor failed, and has reported why.
+    #[error("libbpf could not make a link")]
+    Libbpf(c_int),
+    #[error(transparent)]
+    Attach(#[from] Error),
 }
 
 impl Failure {
-    fn errno(&self) -> Errno {
-        Errno(match self {
+    fn errno(&self) -> c_int {
+        match self {
             Failure::OptsTooSmall
             | Failure::OptsUnknown
             | Failure::NoProgram
             | Failure::NotLoaded
-            | Failure::NoName => libc::EINVAL,
+            | Failure::NoName
+            | Failure::InvalidName
+            | Failure::Environment(_)
+            | Failure::NoList
+            | Failure::NoCallers => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,
-            Failure::NoMemory => libc::ENOMEM,
-            Failure::NoList | Failure::NoCallers | Failure::Environment(_) => libc::EINVAL,
             Failure::Stopped => libc::ECANCELED,
             Failure::NoLink => libc::EOPNOTSUPP,
-            Failure::Libbpf(errno) => errno.0,
-            Failure::Attach(refusal) => refusal.errno().0,
-            Failure::Unreached | Failure::Disarmed(_) => libc::ENOENT,
-        })
+            Failure::Libbpf(errno) => *errno,
+            Failure::Attach(error) => error.errno(),
+        }
     }
 }
 
-/// What `bpf_program__attach_ksyscall` in `entry.c` has to do, in this order;
-/// `struct answer` there.
+/// What the exported functions in C get back; `struct answer` there.
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
+    /// What stands in for libbpf's print callback while that is out: see print.rs.
+    hold: Option<Print>,
     /// Where `text` goes: a callback of `libbpf_set_print`, or None for stderr.
     print: Option<Print>,
-    /// To be said, if it is not empty.
+    /// What to print, if it is not empty.
     text: Text<1024>,
-    /// Then the question is to be asked again: nothing is attached yet, so that
-    /// nothing is lost if the callback does not return.
-    again: bool,
     /// For NULL, and never 0.
     errno: c_int,
 }
 
-/// Attaches, or says why not.
+/// Writes what has to be printed before an attach: warnings, which do not keep the program from
+/// being attached. They come first because the callback may not return (a C++ exception, a
+/// cancelled thread), and nothing may be attached then.
 ///
 /// # Safety
-/// `answer` is zeroes but for its `print`, which is what [`Libbpf::print_callback`] is
+/// As of [`ksyscall_attach`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_warn(
+    prog: *const bpf_program,
+    syscall_name: *const c_char,
+    opts: *const bpf_ksyscall_opts,
+    answer: *mut Answer,
+) {
+    // SAFETY: the caller's promise.
+    let Ok(name) = (unsafe { name(syscall_name) }) else { return };
+    if !warning::may_be_due(&name) {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    if let Ok(request) = unsafe { Request::check(prog, syscall_name, opts) } {
+        // SAFETY: the caller's promise.
+        unsafe { warning::write_due(&mut *answer, &request, syscall_name) };
+    }
+}
+
+/// Attaches, or writes why not.
+///
+/// # Safety
+/// `answer` is zeroes but for its `hold`, which is what [`Libbpf::print_callback`] is
 /// given. The other arguments are `bpf_program__attach_ksyscall`'s.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
@@ -132,53 +162,67 @@ unsafe extern "C" fn ksyscall_attach(
     opts: *const bpf_ksyscall_opts,
     answer: *mut Answer,
 ) {
-    let mut place = Place::of(SyscallName::EMPTY, false);
     // SAFETY: the caller's promise.
-    let libbpf = unsafe { Libbpf::of(prog) };
-    // SAFETY: the caller's promise.
-    let attached = unsafe { checked_attach(libbpf.as_ref(), prog, syscall_name, opts, &mut place) };
-    // SAFETY: the caller's promise.
+    let attached = unsafe { Request::check(prog, syscall_name, opts) }
+        // SAFETY: the same.
+        .and_then(|request| unsafe { request.attach() });
+    // SAFETY: the same.
     let answer = unsafe { &mut *answer };
-    let hold = answer.print.take();
     match attached {
         Ok(link) => answer.link = link,
         Err(failure) => {
-            answer.again = matches!(failure, Failure::Unreached | Failure::Disarmed(_));
-            answer.errno = failure.errno().0;
-            let failure = (&failure, &place);
-            // SAFETY: the caller's promise.
-            unsafe { warning::write(answer, hold, libbpf.as_ref(), prog, syscall_name, failure) };
+            answer.errno = failure.errno();
+            // SAFETY: the same.
+            unsafe { warning::write_failure(answer, prog, syscall_name, &failure) };
         }
     }
 }
 
-unsafe fn checked_attach(
-    libbpf: Option<&Libbpf>,
+/// Arguments of `bpf_program__attach_ksyscall` that are valid.
+struct Request {
+    libbpf: Libbpf,
     prog: *const bpf_program,
-    syscall_name: *const c_char,
-    opts: *const bpf_ksyscall_opts,
-    place: &mut Place,
-) -> Result<*mut bpf_link, Failure> {
-    // SAFETY: the caller's promise.
-    let mut options = unsafe { opts::read(opts) }?;
-    // SAFETY: the name is a C string.
-    options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
-    environment::max_active(&mut options)?;
-    place.retprobe = options.retprobe;
-    // SAFETY: the caller's promise.
-    place.name = unsafe { name(syscall_name) }?;
-    if prog.is_null() {
-        return Err(Failure::NoProgram);
+    program_fd: c_int,
+    name: SyscallName,
+    options: Options,
+    callers: Callers,
+}
+
+impl Request {
+    /// # Safety
+    /// The arguments are `bpf_program__attach_ksyscall`'s.
+    unsafe fn check(
+        prog: *const bpf_program,
+        syscall_name: *const c_char,
+        opts: *const bpf_ksyscall_opts,
+    ) -> Result<Self, Failure> {
+        // SAFETY: the caller's promise.
+        let mut options = unsafe { opts::read(opts) }?;
+        // SAFETY: the name is a C string.
+        options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
+        environment::max_active(&mut options)?;
+        // SAFETY: the caller's promise.
+        let name = unsafe { name(syscall_name) }?;
+        if prog.is_null() {
+            return Err(Failure::NoProgram);
+        }
+        // SAFETY: the caller's promise.
+        let libbpf = unsafe { Libbpf::of(prog) }.ok_or(Failure::NoLibbpf)?;
+        // SAFETY: the caller's promise.
+        let program_fd = unsafe { libbpf.program_fd(prog) }?;
+        let callers = environment::callers()?;
+        Ok(Self { libbpf, prog, program_fd, name, options, callers })
     }
-    let libbpf = libbpf.ok_or(Failure::NoLibbpf)?;
-    // SAFETY: the caller's promise.
-    let program_fd = unsafe { libbpf.program_fd(prog) }?;
-    match environment::callers()? {
-        Callers::Native => {}
-        callers => return callers::make(libbpf, program_fd, place, options, callers),
+
+    /// # Safety
+    /// The arguments are valid for as long as `bpf_program__attach_ksyscall` runs.
+    unsafe fn attach(&self) -> Result<*mut bpf_link, Failure> {
+        match self.callers {
+            // SAFETY: the caller's promise.
+            Callers::Native => unsafe { link::make(self) },
+            _ => callers::make(self),
+        }
     }
-    // SAFETY: the caller's promise.
-    unsafe { link::make(libbpf, prog, program_fd, place, options) }
 }
 
 /// # Safety
@@ -189,8 +233,5 @@ unsafe fn name(name: *const c_char) -> Result<SyscallName, Failure> {
     }
     // SAFETY: the caller's promise.
     let name = unsafe { CStr::from_ptr(name) };
-    SyscallName::checked(name.to_bytes()).ok_or(Failure::Attach(Refusal::InvalidName))
+    SyscallName::from_bytes(name.to_bytes()).map_err(|_| Failure::InvalidName)
 }
-
-/// Longest part of a name that a warning repeats.
-const MAX_SHOWN: usize = MAX_NAME_LEN + "__NR_".len();

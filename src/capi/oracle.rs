@@ -91,8 +91,7 @@ pub fn options(image: &[u8]) {
 
 /// A name from outside, as a warning repeats it: in a format for printf.
 pub fn warning(name: &[u8]) {
-    let mut shown = Text::<1024>::new();
-    Shown(name).add_to(&mut shown);
+    let shown = Shown(name).to_string();
     let printable = |byte: &u8| if (32..127).contains(byte) { char::from(*byte) } else { '?' };
     let mut expected: String = name.iter().take(69).map(printable).collect();
     if name.len() > 69 {

@@ -17,13 +17,13 @@ enum { LIBBPF_WARN };
 /* `Answer` of mod.rs. */
 struct answer {
 	struct bpf_link *link;
-	print_fn *print; /* before the call, what stands in for it meanwhile */
+	print_fn *hold; /* libbpf's callback while the program's is out */
+	print_fn *print;
 	struct {
 		size_t length;
 		bool is_cut;
 		char bytes[1024];
 	} text;
-	bool again;
 	int error;
 };
 
@@ -45,10 +45,14 @@ static void warn(print_fn *print, const char *format, ...)
 	va_end(arguments);
 }
 
-static void say(const struct answer *answer)
+/* Prints the text of the answer, if there is any, and empties it. */
+static void say(struct answer *answer)
 {
+	if (answer->text.length == 0)
+		return;
 	if (answer->print)
 		warn(answer->print, "%s", answer->text.bytes);
 	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
 		return; /* There is nobody else to tell. */
+	*answer = (struct answer){ .link = answer->link, .hold = answer->hold, .error = answer->error };
 }

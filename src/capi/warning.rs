@@ -1,34 +1,96 @@
-//! What is to be said, and to whom: why an attach failed, or that no call reaches the
-//! function.
+//! What is printed, and to whom: why an attach failed, and what a caller should know of one that
+//! does not fail.
 
 use core::ffi::{CStr, c_char};
-use core::sync::atomic::Ordering;
+use core::fmt::{self, Write as _};
 
-use super::libbpf::{Libbpf, Print};
+use super::libbpf::Libbpf;
 use super::remembered::REMEMBERED;
-use super::{Answer, Failure, MAX_SHOWN, bpf_program};
-use crate::Symbol;
-use crate::kernel::stubs::hash;
-use crate::refusal::Place;
-use crate::refusal::message::{fill, say};
-use crate::text::Buffer;
+use super::{Answer, Failure, Request, bpf_program};
+use crate::attach::{self, Options, Target};
+use crate::kernel::disarmed::{Disarmed, disarmed};
+use crate::resolve::{Callers, InvalidName, Symbol, SyscallName, table};
 
-/// Writes the failure to the answer, unless libbpf has no print callback.
+/// What to print before an attach that goes on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Warning {
+    #[error("{0}")]
+    Disarmed(Disarmed),
+    #[error(
+        "no system call reaches {0} on this architecture: attached, but the program will never run"
+    )]
+    Unreached(Symbol),
+}
+
+/// Whether there may be a warning to print of a call.
+pub(super) fn may_be_due(name: &SyscallName) -> bool {
+    !REMEMBERED.has_attached() || !table::row(name).is_served()
+}
+
+/// Writes the warnings of an attach, each of which is printed once in a process.
+///
+/// # Safety
+/// As of [`write`].
+pub(super) unsafe fn write_due(
+    answer: &mut Answer,
+    request: &Request,
+    syscall_name: *const c_char,
+) {
+    for warning in [disarmed_once(), unreached_once(request)].into_iter().flatten() {
+        // SAFETY: the caller's promise.
+        unsafe { write(answer, Some(&request.libbpf), request.prog, syscall_name, &warning) };
+    }
+}
+
+/// The state in which the kernel runs no probe, if it is in one when this is asked first.
+pub(super) fn disarmed_once() -> Option<Warning> {
+    if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
+}
+
+/// The function that no call reaches, if the kernel has it and this is asked first of the call.
+fn unreached_once(request: &Request) -> Option<Warning> {
+    let Request { name, options, callers: Callers::Native, .. } = request else { return None };
+    if table::row(name).is_served() || REMEMBERED.is_warned_of(name) {
+        return None;
+    }
+    // The entry is probed, for which any kernel that has the function allows a probe.
+    let options = Options { retprobe: false, max_active: 0, ..*options };
+    let Target { symbol, .. } = attach::probe_call(name, options).ok()?;
+    REMEMBERED.is_first_warning_of(name).then_some(Warning::Unreached(symbol))
+}
+
+/// Writes why an attach failed.
+///
+/// # Safety
+/// As of [`write`].
+pub(super) unsafe fn write_failure(
+    answer: &mut Answer,
+    prog: *const bpf_program,
+    syscall_name: *const c_char,
+    failure: &Failure,
+) {
+    // SAFETY: the caller's promise.
+    let libbpf = unsafe { Libbpf::of(prog) };
+    if libbpf.is_some() || matches!(failure, Failure::NoLibbpf) {
+        // SAFETY: the caller's promise.
+        unsafe { write(answer, libbpf.as_ref(), prog, syscall_name, failure) };
+    }
+}
+
+/// Writes a message to the answer, unless libbpf has no print callback.
 ///
 /// # Safety
 /// `prog` is NULL or a program of `libbpf`, `syscall_name` NULL or a C string.
-#[inline(never)]
 pub(super) unsafe fn write(
     answer: &mut Answer,
-    hold: Option<Print>,
     libbpf: Option<&Libbpf>,
     prog: *const bpf_program,
     syscall_name: *const c_char,
-    (failure, place): (&Failure, &Place),
+    message: &dyn fmt::Display,
 ) {
     let mut program_name = core::ptr::null();
     if let Some(libbpf) = libbpf {
-        answer.print = libbpf.print_callback(hold);
+        answer.print = libbpf.print_callback(answer.hold);
         if answer.print.is_none() {
             return;
         }
@@ -36,61 +98,13 @@ pub(super) unsafe fn write(
             // SAFETY: the caller's promise.
             program_name = unsafe { name(prog) };
         }
-    } else if !matches!(failure, Failure::NoLibbpf) {
-        return;
     }
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program_name), Shown::new(syscall_name)) };
     let text = &mut answer.text;
-    text.add(b"libksyscall: prog '");
-    program.add_to(text);
-    text.add(b"': syscall '");
-    name.add_to(text);
-    text.add(b"': ");
-    failure.say(place, &mut |part| text.add(part));
+    // What does not fit is cut off.
+    let _ = write!(text, "libksyscall: prog '{program}': syscall '{name}': {message}");
     text.end_with(b'\n');
-}
-
-/// Whether this is asked for a symbol for the first time in this process.
-pub(super) fn is_first_of(symbol: &Symbol) -> bool {
-    let sought = hash(symbol.as_bytes());
-    for said in &REMEMBERED.unreached {
-        match said.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => return true,
-            Err(hash) if hash == sought => return false,
-            Err(_) => {}
-        }
-    }
-    false
-}
-
-impl Failure {
-    fn say(&self, place: &Place, out: &mut dyn FnMut(&[u8])) {
-        let text: &[u8] = match self {
-            Failure::OptsTooSmall => b"bpf_ksyscall_opts: sz is less than its own size",
-            Failure::OptsUnknown => b"bpf_ksyscall_opts: unknown options are set",
-            Failure::NoProgram => b"the program is NULL",
-            Failure::NotLoaded => b"the program has no fd (was it loaded?)",
-            Failure::NoName => b"the name is NULL",
-            Failure::NoLibbpf => {
-                b"no libbpf is loaded that could have made the program; if it is linked \
-                 statically, link libksyscall-static (see pkg-config)"
-            }
-            Failure::NoMemory => b"no memory",
-            Failure::Environment(text) => text,
-            Failure::NoCallers => b"ksyscall_links_opts: callers is not of enum ksyscall_callers",
-            Failure::NoList => b"the array of names or of links is NULL",
-            Failure::Stopped => b"stopped by the progress function",
-            Failure::NoLink => b"this libbpf cannot make a link for it",
-            Failure::Libbpf(_) => b"libbpf could not make a link",
-            Failure::Attach(refusal) => return say(*refusal, place, out),
-            Failure::Disarmed(state) => state.text().as_bytes(),
-            Failure::Unreached => {
-                b"no system call reaches $ on this architecture: the program is attached, and will not run"
-            }
-        };
-        fill(text, place, self.errno(), b"", out);
-    }
 }
 
 /// A name from outside: its start, in printable ASCII.
@@ -108,11 +122,11 @@ impl Shown<'_> {
     }
 }
 
-impl Shown<'_> {
-    pub(super) fn add_to(&self, text: &mut Buffer) {
-        for byte in self.0.iter().take(MAX_SHOWN) {
-            text.push(if matches!(byte, b' '..=b'~') { *byte } else { b'?' });
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.iter().take(InvalidName::SHOWN) {
+            f.write_char(if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' })?;
         }
-        text.add(if self.0.len() > MAX_SHOWN { b"..." } else { b"" });
+        f.write_str(if self.0.len() > InvalidName::SHOWN { "..." } else { "" })
     }
 }

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use errno::Errno;
 
 use super::Kind;
-use crate::refusal::Refusal;
+use crate::Error;
 use crate::resolve::Symbol;
 use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number, parts};
@@ -83,8 +83,8 @@ impl Entry {
     /// Makes an entry for a probe on `symbol` + `offset` bytes.
     ///
     /// # Errors
-    /// [`Refusal::Probe`] if it is the probe that the kernel does not take.
-    pub(crate) fn new(symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Refusal> {
+    /// [`Error::PerfEvent`] if the kernel refuses the probe itself.
+    pub(crate) fn new(symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         remove_entries_of_the_dead(&events);
         loop {
@@ -102,8 +102,9 @@ impl Entry {
                 Ok(()) => return Ok(Self(name)),
                 // It has been used: by a process that had this one's id, say.
                 Err(Errno(libc::EEXIST)) => {}
-                Err(errno @ (Errno(libc::ENOENT) | Errno(libc::EINVAL))) => {
-                    return Err(Refusal::Probe(errno));
+                Err(Errno(errno @ (libc::ENOENT | libc::EINVAL))) => {
+                    let retprobe = kind.retprobe;
+                    return Err(Error::PerfEvent { symbol: *symbol, retprobe, errno });
                 }
                 Err(errno) => return Err(failed("write kprobe_events")(errno)),
             }
@@ -116,7 +117,7 @@ impl Entry {
     }
 
     /// Opens a perf event on the entry's tracepoint.
-    pub(crate) fn open_event(&self) -> Result<Fd, Refusal> {
+    pub(crate) fn open_event(&self) -> Result<Fd, Error> {
         let mut file = Line::new();
         file.add(b"/events/");
         self.0.add_to(&mut file);
@@ -146,6 +147,12 @@ impl Entry {
         missed
     }
 
+    /// Leaves the entry in the kernel; it goes when this process is dead and
+    /// another adds one.
+    pub(crate) fn leave(self) {
+        core::mem::forget(self);
+    }
+
     /// Removes the entry. The perf event must be closed.
     pub(crate) fn remove(self) -> Result<(), Errno> {
         core::mem::ManuallyDrop::new(self).0.remove(&open_kprobe_events()?)
@@ -158,8 +165,8 @@ impl Drop for Entry {
     }
 }
 
-fn failed(step: &'static str) -> impl Fn(Errno) -> Refusal {
-    move |errno| Refusal::Tracefs(step, errno)
+fn failed(step: &'static str) -> impl Fn(Errno) -> Error {
+    move |Errno(errno)| Error::Tracefs { step, errno }
 }
 
 fn open_kprobe_events() -> Result<Fd, Errno> {

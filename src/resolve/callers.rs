@@ -5,8 +5,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol, X32_CONVENTIONS};
 use super::name::SyscallName;
+use super::search::Tried;
 use super::table::{self, Column, Row};
-use crate::refusal::{Place, Refusal};
+use crate::Error;
 
 /// The table of the 32-bit processes, packed; empty where none is known.
 const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/compat_table"));
@@ -78,31 +79,35 @@ pub(crate) fn x32_row(name: &SyscallName) -> Row {
 }
 
 /// The row of the call `name`, as native callers mean it when others are meant, too.
-pub(crate) fn native_row(name: &SyscallName) -> Result<Row, Refusal> {
+pub(crate) fn native_row(name: &SyscallName) -> Result<Row, Error> {
     native_row_in(table::row(name), TABLE, name)
 }
 
 /// The row of the call `name`, as 32-bit callers mean it.
 ///
 /// # Errors
-/// [`Refusal::NoCompatCall`] if they have none; [`Refusal::CallersUnknown`].
-pub(crate) fn compat_row(name: &SyscallName) -> Result<Row, Refusal> {
+/// [`Error::NoCompatCall`] if they have none; [`Error::CallersUnknown`].
+pub(crate) fn compat_row(name: &SyscallName) -> Result<Row, Error> {
     if COMPAT_CONVENTIONS.is_empty() {
-        return Err(Refusal::CallersUnknown);
+        return Err(Error::CallersUnknown);
     }
     compat_row_in(TABLE, &table::row(name), name)
 }
 
 /// A name that no table knows may be a new call's; but not one that the other table knows.
-fn native_row_in(row: Row, compat: &[u8], name: &SyscallName) -> Result<Row, Refusal> {
+fn native_row_in(row: Row, compat: &[u8], name: &SyscallName) -> Result<Row, Error> {
     let is_foreign = !row.is_known && table::row_in(compat, name.as_bytes()).is_known;
-    if is_foreign { Err(Refusal::NotFound) } else { Ok(row) }
+    if is_foreign { Err(Tried::default().not_found(name)) } else { Ok(row) }
 }
 
-fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row, Refusal> {
+fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row, Error> {
     let row = table::row_in(compat, name.as_bytes());
     let is_foreign = !row.is_known && native.is_known;
-    if is_foreign || !row.is_in(Column::Compat) { Err(Refusal::NoCompatCall) } else { Ok(row) }
+    if is_foreign || !row.is_in(Column::Compat) {
+        Err(Error::NoCompatCall { name: *name })
+    } else {
+        Ok(row)
+    }
 }
 
 /// Every call that these callers have in any version of the kernel, in alphabetical order,
@@ -115,7 +120,8 @@ pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)>
     }
     if callers != Callers::Native {
         table::for_each_row(TABLE, &mut |row| {
-            let name = SyscallName::checked(row.name()).filter(|_| row.is_in(Column::Compat));
+            let name =
+                SyscallName::from_bytes(row.name()).ok().filter(|_| row.is_in(Column::Compat));
             calls.extend(name.map(|name| (name, Callers::Compat)));
             false
         });
@@ -153,16 +159,14 @@ impl LearntConvention {
     /// That of the kernel, by its anchor, which it is asked for until it has been found.
     fn find<T>(
         &self,
-        place: &mut Place,
-        probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-    ) -> Result<Option<&'static Convention>, Refusal> {
+        probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+    ) -> Result<Option<&'static Convention>, Error> {
         let known = self.known.load(Ordering::Relaxed);
         if let (NONE, found) | (_, found @ Some(_)) = (known, self.all.get(known)) {
             return Ok(found);
         }
         for (index, convention) in self.all.iter().enumerate() {
-            place.symbol = Symbol::new(convention.anchor.as_bytes(), b"", b"");
-            if probe(&place.symbol, Doubt::None)?.is_some() {
+            if probe(&convention.anchor(), Doubt::None)?.is_some() {
                 self.known.store(index, Ordering::Relaxed);
                 return Ok(Some(convention));
             }
@@ -175,62 +179,61 @@ impl LearntConvention {
 /// [`search`](super::search::search) does for native ones.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] if the kernel has none of them, [`Refusal::NoCompatCallers`] if it
-/// serves none at all, and what `probe` fails with.
+/// [`Error::NotFound`] if the kernel has none of them, [`Error::NoCompatCallers`] if it serves
+/// no 32-bit callers at all; the error of `probe`.
 pub(crate) fn search<T>(
+    name: &SyscallName,
     row: &Row,
     learnt: &LearntConvention,
-    place: &mut Place,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-) -> Result<T, Refusal> {
-    let convention = learnt.find(place, &mut probe)?;
-    let convention = convention.ok_or(Refusal::NoCompatCallers { is_off: false })?;
-    search_in(convention, row, place, probe)
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+) -> Result<(Symbol, T), Error> {
+    let Some(convention) = learnt.find(&mut probe)? else {
+        return Err(no_compat_callers(false));
+    };
+    search_in(convention, name, row, probe)
 }
 
-/// The same for the function that x32 processes alone have. Without one the place stays as it
-/// was.
+/// The kernel serves no 32-bit callers: it was booted, or else built, without.
+pub(crate) fn no_compat_callers(is_off: bool) -> Error {
+    let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
+    Error::NoCompatCallers { symbol, is_off }
+}
+
+/// The same for the function that x32 processes alone have.
 ///
 /// # Errors
-/// [`Refusal::NoCompatCall`], and what `probe` fails with.
+/// [`Error::NoCompatCall`]; the error of `probe`.
 pub(crate) fn search_x32<T>(
+    name: &SyscallName,
     row: &Row,
     learnt: &LearntConvention,
-    place: &mut Place,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-) -> Result<T, Refusal> {
-    let mut there = *place;
-    let found = match learnt.find(&mut there, &mut probe)? {
-        Some(convention) => search_in(convention, row, &mut there, probe),
-        None => {
-            // Most kernels have no x32: they are not to be asked for each call.
-            learnt.known.store(NONE, Ordering::Relaxed);
-            Err(Refusal::NotFound)
-        }
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+) -> Result<(Symbol, T), Error> {
+    let Some(convention) = learnt.find(&mut probe)? else {
+        // Most kernels have no x32: they are not to be asked for each call.
+        learnt.known.store(NONE, Ordering::Relaxed);
+        return Err(Error::NoCompatCall { name: *name });
     };
-    match found {
-        Err(Refusal::NotFound) => Err(Refusal::NoCompatCall),
-        found => {
-            *place = there;
-            found
-        }
+    match search_in(convention, name, row, probe) {
+        Err(Error::NotFound { .. }) => Err(Error::NoCompatCall { name: *name }),
+        found => found,
     }
 }
 
 fn search_in<T>(
     convention: &Convention,
+    name: &SyscallName,
     row: &Row,
-    place: &mut Place,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-) -> Result<T, Refusal> {
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+) -> Result<(Symbol, T), Error> {
+    let mut tried = Tried::default();
     for symbol in convention.symbols(row) {
-        place.symbol = symbol;
-        place.tried.add(&symbol);
         if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
-            return Ok(found);
+            return Ok((symbol, found));
         }
+        tried.add(symbol)?;
     }
-    Err(Refusal::NotFound)
+    Err(tried.not_found(name))
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -243,7 +246,7 @@ mod tests {
     }
 
     /// The functions of 32-bit callers.
-    fn compat(call: &str) -> Result<Vec<String>, Refusal> {
+    fn compat(call: &str) -> Result<Vec<String>, Error> {
         let row = compat_row(&name(call))?;
         let functions = (0..).map_while(|rank| row.function(Column::Compat, rank));
         Ok(functions.map(joined).collect())
@@ -275,12 +278,12 @@ mod tests {
     #[test]
     fn what_one_table_alone_has_is_no_call_of_the_others_callers() {
         // A 64-bit kernel does not have it.
-        assert!(matches!(compat("vm86"), Err(Refusal::NoCompatCall)));
+        assert!(matches!(compat("vm86"), Err(Error::NoCompatCall { .. })));
         // It is new in both.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
         assert!(native_row(&name("brand_new")).is_ok());
         // Of 32 bits alone, and not of the 64-bit table.
-        assert!(matches!(native_row(&name("readdir")), Err(Refusal::NotFound)));
+        assert!(matches!(native_row(&name("readdir")), Err(Error::NotFound { .. })));
         assert!(compat("readdir").is_ok());
         assert!(!native_row(&name("socketcall")).unwrap().is_served());
     }
@@ -307,16 +310,15 @@ mod tests {
     fn search_for_openat(
         learnt: &LearntConvention,
         symbols: &[&str],
-    ) -> (Result<String, Refusal>, Vec<String>) {
+    ) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let openat = name("openat");
-        let mut place = Place::of(openat, false);
         let row = compat_row(&openat).unwrap();
-        let found = search(&row, learnt, &mut place, |symbol, _| {
+        let found = search(&openat, &row, learnt, |symbol, _| {
             asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
+            Ok(symbols.contains(&symbol.as_str()).then_some(()))
         });
-        (found, asked)
+        (found.map(|(symbol, ())| symbol.to_string()), asked)
     }
 
     #[test]
@@ -325,14 +327,14 @@ mod tests {
         let learnt = LearntConvention::of_compat();
         // The kernel has none of that: no symbol of native callers is taken in its place.
         let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
-        assert!(matches!(found, Err(Refusal::NoCompatCallers { is_off: false })));
+        assert!(matches!(found, Err(Error::NoCompatCallers { is_off: false, .. })));
         assert_eq!(asked, ["__ia32_compat_sys_ioctl", "compat_sys_ioctl"]);
         let (found, asked) = search_for_openat(&learnt, WRAPPED);
         assert_eq!((found.unwrap().as_str(), asked.len()), ("__ia32_compat_sys_openat", 2));
         let (_, asked) = search_for_openat(&learnt, WRAPPED);
         assert_eq!(asked, ["__ia32_compat_sys_openat"]);
         let (found, asked) = search_for_openat(&learnt, &["compat_sys_openat"]);
-        assert!(matches!(found, Err(Refusal::NotFound)), "{asked:?}");
+        assert!(matches!(found, Err(Error::NotFound { .. })), "{asked:?}");
         let plain = ["compat_sys_ioctl", "compat_sys_openat", "sys_openat"];
         let (found, _) = search_for_openat(&LearntConvention::of_compat(), &plain);
         assert_eq!(found.unwrap(), "compat_sys_openat");
@@ -344,19 +346,13 @@ mod tests {
         call: &str,
         learnt: &LearntConvention,
         symbols: &[&str],
-    ) -> (Result<String, Refusal>, Vec<String>) {
+    ) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
-        let mut place = Place::of(name(call), false);
-        let found = search_x32(&x32_row(&name(call)), learnt, &mut place, |symbol, _| {
+        let found = search_x32(&name(call), &x32_row(&name(call)), learnt, |symbol, _| {
             asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then(|| symbol.to_string()))
+            Ok(symbols.contains(&symbol.as_str()).then_some(()))
         });
-        // What others tried is not to be lost.
-        assert_eq!(
-            found.is_err(),
-            place.symbol == Symbol::EMPTY && place.tried.as_slice().is_empty()
-        );
-        (found, asked)
+        (found.map(|(symbol, ())| symbol.to_string()), asked)
     }
 
     /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
@@ -393,7 +389,7 @@ mod tests {
         for asked in [2, 0] {
             let symbols = ["__x64_sys_ioctl", "__ia32_compat_sys_ioctl"];
             let (found, tries) = search_for_x32("ioctl", &learnt, &symbols);
-            assert!(matches!(found, Err(Refusal::NoCompatCall)));
+            assert!(matches!(found, Err(Error::NoCompatCall { .. })));
             assert_eq!(tries.len(), asked, "{tries:?}");
         }
     }

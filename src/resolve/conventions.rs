@@ -172,6 +172,11 @@ impl Conventions {
 }
 
 impl Convention {
+    /// The symbol that tells that a kernel has this convention.
+    pub(crate) fn anchor(&self) -> Symbol {
+        Symbol::new(self.anchor.as_bytes(), b"", b"")
+    }
+
     /// The symbols that may serve the call of the row in a kernel of this
     /// convention, most likely first.
     pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {

@@ -20,14 +20,12 @@ pub struct SyscallName {
     len: u8,
 }
 
-#[cfg(feature = "std")]
 impl SyscallName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// [`Error::InvalidName`](crate::Error::InvalidName) if it is empty, longer than [`MAX_NAME_LEN`] or
-    /// has any other character.
-    pub const fn new(name: &str) -> Result<Self, crate::Error> {
+    /// [`InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] or has any other character.
+    pub const fn new(name: &str) -> Result<Self, InvalidName> {
         Self::from_bytes(name.as_bytes())
     }
 
@@ -35,37 +33,25 @@ impl SyscallName {
     ///
     /// # Errors
     /// The same.
-    pub const fn from_bytes(name: &[u8]) -> Result<Self, crate::Error> {
-        match Self::checked(name) {
-            Some(name) => Ok(name),
-            None => Err(crate::Error::InvalidName { name: String::new() }),
-        }
-    }
-}
-
-impl SyscallName {
-    /// That of no call.
-    pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_NAME_LEN], len: 0 };
-
-    pub(crate) const fn checked(name: &[u8]) -> Option<Self> {
-        let name = match name {
+    pub const fn from_bytes(given: &[u8]) -> Result<Self, InvalidName> {
+        let name = match given {
             [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
             [b'S', b'Y', b'S', b'_', rest @ ..] => rest,
-            _ => name,
+            _ => given,
         };
         if name.is_empty() || name.len() > MAX_NAME_LEN {
-            return None;
+            return Err(InvalidName::new(given));
         }
         let mut bytes = [0; MAX_NAME_LEN];
         let mut i = 0;
         while i < name.len() {
             if !matches!(name[i], b'a'..=b'z' | b'0'..=b'9' | b'_') {
-                return None;
+                return Err(InvalidName::new(given));
             }
             bytes[i] = name[i];
             i += 1;
         }
-        Some(Self { bytes, len: name.len() as u8 })
+        Ok(Self { bytes, len: name.len() as u8 })
     }
 
     /// The name, without `__NR_` or `SYS_`.
@@ -88,6 +74,44 @@ impl fmt::Display for SyscallName {
 impl fmt::Debug for SyscallName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// A text that does not have the form of a syscall name; keeps as much of it as a valid name can
+/// have, to show it.
+#[derive(Clone, Copy, thiserror::Error)]
+#[error(
+    "'{}{}': {}",
+    self.start().escape_ascii(), if self.len > Self::SHOWN { "..." } else { "" }, Self::RULE
+)]
+pub struct InvalidName {
+    start: [u8; Self::SHOWN],
+    len: usize,
+}
+
+impl InvalidName {
+    /// How much of the text is kept, in bytes.
+    pub(crate) const SHOWN: usize = MAX_NAME_LEN + "__NR_".len();
+    pub(crate) const RULE: &str = "a syscall name is 1 to 64 of a-z, 0-9 and _";
+
+    const fn new(given: &[u8]) -> Self {
+        let mut start = [0; Self::SHOWN];
+        let mut i = 0;
+        while i < given.len() && i < start.len() {
+            start[i] = given[i];
+            i += 1;
+        }
+        Self { start, len: given.len() }
+    }
+
+    fn start(&self) -> &[u8] {
+        self.start.get(..self.len).unwrap_or(&self.start)
+    }
+}
+
+impl fmt::Debug for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -6,11 +6,13 @@
 //! anchor exists, the kernel does not have the call, and the names of another
 //! convention must not be tried. What is missing teaches nothing by itself.
 
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::conventions::{CONVENTIONS, Conventions, Doubt, Symbol};
+use super::name::SyscallName;
 use super::table::Row;
-use crate::refusal::{Place, Refusal};
+use crate::Error;
 
 /// The conventions that the running kernel cannot have, as far as is known.
 pub(crate) struct RuledOut(AtomicU8);
@@ -42,57 +44,72 @@ impl RuledOut {
 
 /// Tries the symbols that may serve the call of the row until `probe` finds one.
 ///
-/// The place has then that one as its symbol, and after a failure the last that was
-/// tried. `probe` returns None for a symbol that the kernel does not have, or that the
-/// doubt it is told of is right about; any other failure ends the search and teaches
-/// nothing.
+/// `probe` returns None for a symbol that the kernel does not have, and for one whose doubt
+/// turns out to be right. Any error of `probe` ends the search and teaches nothing.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] if the kernel has none of them, and what `probe` fails with.
+/// [`Error::NotFound`] if the kernel has none of them; the error of `probe`.
 pub(crate) fn search<T>(
+    name: &SyscallName,
     row: &Row,
     learnt: &RuledOut,
-    place: &mut Place,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Refusal>,
-) -> Result<T, Refusal> {
+    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+) -> Result<(Symbol, T), Error> {
     let mut possible = learnt.get();
+    let mut tried = Tried::default();
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         if !possible.contains(index) {
             continue;
         }
         for symbol in convention.symbols(row) {
-            place.symbol = symbol;
             // Two conventions can have the same one.
-            if !place.tried.add(&place.symbol) {
+            if tried.contains(&symbol) {
                 continue;
             }
-            let doubt = convention.doubt(&place.symbol, row);
-            if let Some(found) = probe(&place.symbol, doubt)? {
-                learnt.keep(possible.that_have(&place.symbol, row));
-                return Ok(found);
+            if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
+                learnt.keep(possible.that_have(&symbol, row));
+                return Ok((symbol, found));
             }
+            tried.add(symbol)?;
         }
         if possible.without(index).is_empty() {
             continue;
         }
         let anchor = convention.anchor;
-        place.symbol = Symbol::new(anchor.as_bytes(), b"", b"");
-        if probe(&place.symbol, Doubt::None)?.is_some() {
+        if probe(&convention.anchor(), Doubt::None)?.is_some() {
             possible = possible.only(|convention| convention.anchor == anchor);
             learnt.keep(possible);
         } else {
             possible = possible.without(index);
         }
     }
-    Err(Refusal::NotFound)
+    Err(tried.not_found(name))
+}
+
+/// The symbols that a search found missing.
+#[derive(Default)]
+pub(super) struct Tried(Vec<Symbol>);
+
+impl Tried {
+    fn contains(&self, symbol: &Symbol) -> bool {
+        self.0.contains(symbol)
+    }
+
+    pub(super) fn add(&mut self, symbol: Symbol) -> Result<(), Error> {
+        self.0.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        self.0.push(symbol);
+        Ok(())
+    }
+
+    pub(super) fn not_found(self, name: &SyscallName) -> Error {
+        Error::NotFound { name: *name, tried: self.0 }
+    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::Error;
-    use crate::resolve::{SyscallName, table};
-    use errno::Errno;
+    use crate::resolve::table;
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
     struct Kernel {
@@ -119,14 +136,13 @@ mod tests {
         fn search(&mut self, name: &str) -> Result<String, Error> {
             let name = SyscallName::new(name).unwrap();
             self.asked.clear();
-            let mut place = Place::of(name, false);
-            let found = search(&table::row(&name), &self.learnt, &mut place, |symbol, doubt| {
+            let found = search(&name, &table::row(&name), &self.learnt, |symbol, doubt| {
                 self.asked.push(symbol.to_string());
                 let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
                 let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
                 Ok(is_there.then(|| symbol.to_string()))
             });
-            found.map_err(|refusal| Error::new(refusal, &place))
+            found.map(|(_, symbol)| symbol)
         }
     }
 
@@ -186,12 +202,11 @@ mod tests {
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let mut place = Place::of(name, false);
-        let refused = search(&table::row(&name), &kernel.learnt, &mut place, |_, _| {
-            Err::<Option<()>, _>(Refusal::Event(Errno(libc::EPERM)))
+        let refused = search(&name, &table::row(&name), &kernel.learnt, |symbol, _| {
+            assert_eq!(symbol.as_str(), "__x64_sys_newstat");
+            Err::<Option<()>, _>(Error::Close { errno: libc::EPERM })
         });
-        assert_eq!(refused.unwrap_err().errno(), Errno(libc::EPERM));
-        assert_eq!(place.symbol.as_str(), "__x64_sys_newstat");
+        assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
     }
 

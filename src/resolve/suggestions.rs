@@ -1,11 +1,25 @@
 //! What may be meant by a name that no table has.
 
+use core::fmt;
+
 use super::name::{MAX_NAME_LEN, SyscallName};
 use super::table::{TABLE, for_each_row};
 
+/// Writes the syscalls of this architecture whose names are nearest to `name`, if there are any.
+pub(crate) fn write_nearest(name: &SyscallName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut lead = "; did you mean ";
+    let mut result = Ok(());
+    nearest(name, &mut |near| {
+        let near = core::str::from_utf8(near).unwrap_or_default();
+        result = result.and_then(|()| write!(f, "{lead}{near}"));
+        lead = ", ";
+    });
+    result?;
+    f.write_str(if lead == ", " { "?" } else { "" })
+}
+
 /// Calls `out` with the syscalls of this architecture whose names are nearest to
 /// `name`, up to three, nearest first.
-#[inline(never)]
 pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
     nearest_in(TABLE, name.as_bytes(), out);
 }

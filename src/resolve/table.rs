@@ -147,7 +147,7 @@ pub(crate) fn row(name: &SyscallName) -> Row {
 /// Calls `each` with the name of every call of this architecture, in order.
 pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
     for_each_row(TABLE, &mut |row| {
-        if let Some(name) = SyscallName::checked(row.name()).filter(|_| row.is_served()) {
+        if let Some(name) = SyscallName::from_bytes(row.name()).ok().filter(|_| row.is_served()) {
             each(name);
         }
         false

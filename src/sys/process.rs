@@ -1,4 +1,4 @@
-//! This process and others, and what errnos are called.
+//! This process and others.
 
 use errno::Errno;
 
@@ -38,11 +38,4 @@ pub(crate) fn pid_namespace() -> u64 {
 pub(crate) fn yield_now() {
     // SAFETY: it has no arguments.
     let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
-}
-
-/// What strerror(3) says of an errno.
-pub(crate) fn strerror(errno: Errno, buffer: &mut [u8]) -> &[u8] {
-    // SAFETY: the C library writes at most `len` bytes of `buffer`.
-    unsafe { libc::strerror_r(errno.0, buffer.as_mut_ptr().cast(), buffer.len()) };
-    cut(buffer, 0).0
 }

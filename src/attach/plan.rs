@@ -1,0 +1,260 @@
+//! Which functions a program is to be attached to for a list of calls, and which of these are one:
+//! what is known before anything is attached.
+
+use alloc::vec::Vec;
+use core::cell::OnceCell;
+
+use errno::Errno;
+
+use super::callers::search_on;
+use crate::Error;
+use crate::kernel::LEARNT;
+use crate::kernel::addresses::{Addresses, may_be_one};
+use crate::kernel::symbols::Symbols;
+use crate::resolve::callers::{Callers, Side};
+use crate::resolve::conventions::Doubt;
+use crate::resolve::search::search;
+use crate::resolve::{Symbol, SyscallName, table};
+
+/// One of the calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub(crate) name: SyscallName,
+    pub(crate) cookie: u64,
+    pub(crate) callers: Callers,
+}
+
+impl Call {
+    fn sides(&self) -> &'static [Side] {
+        self.callers.sides(&self.name)
+    }
+}
+
+/// The parts of a list of calls.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// Those of a call stand together, in the order of the calls.
+    parts: Vec<Part>,
+    calls: usize,
+    /// Read when it is first asked whether two symbols are names of one function.
+    addresses: OnceCell<Result<Addresses, Errno>>,
+}
+
+/// A call as callers of one side make it, through a function of its own.
+#[derive(Debug)]
+struct Part {
+    call: Call,
+    /// The index of the call.
+    index: usize,
+    side: Side,
+    /// Whether the call has no other part.
+    is_alone: bool,
+    state: State,
+}
+
+/// What a part comes to.
+#[derive(Debug)]
+enum State {
+    /// Its function is not known yet.
+    Unknown,
+    /// It has a function of its own.
+    Function(Symbol),
+    /// Its function is that of the part at that place.
+    SameAs(usize),
+    /// It cannot be attached to, which has not been reported yet.
+    Failed(Error),
+    Reported,
+}
+
+impl Plan {
+    /// A plan in which no function is known yet.
+    pub(crate) fn of(calls: &[Call]) -> Result<Self, Error> {
+        let mut parts = Vec::new();
+        let count = calls.iter().map(|call| call.sides().len()).sum();
+        parts.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
+        for (index, call) in calls.iter().enumerate() {
+            let (call, is_alone) = (*call, call.sides().len() == 1);
+            parts.extend(call.sides().iter().map(|side| {
+                let side = *side;
+                Part { call, index, side, is_alone, state: State::Unknown }
+            }));
+        }
+        Ok(Self { parts, calls: calls.len(), addresses: OnceCell::new() })
+    }
+
+    /// How many calls there are.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls
+    }
+
+    /// How many parts there are.
+    pub(crate) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    pub(crate) fn name(&self, index: usize) -> SyscallName {
+        self.parts[self.parts_of(index).start].call.name
+    }
+
+    /// The parts of the call of that index.
+    pub(crate) fn parts_of(&self, index: usize) -> core::ops::Range<usize> {
+        let start = self.parts.partition_point(|part| part.index < index);
+        let end = self.parts.partition_point(|part| part.index <= index);
+        start..end
+    }
+
+    /// Finds the functions that a kernel has in which nothing is missing. False if that cannot
+    /// be guessed.
+    pub(crate) fn guess(&mut self) -> bool {
+        // A guess is no evidence: nothing is learnt from it.
+        let learnt = LEARNT.conventions.copy();
+        (0..self.parts.len()).all(|number| {
+            let Some(Part { call, side: Side::Native, is_alone: true, .. }) =
+                self.parts.get(number)
+            else {
+                return false;
+            };
+            let (name, row) = (call.name, table::row(&call.name));
+            let first = search(&name, &row, &learnt, |_, doubt| match doubt {
+                Doubt::None => Ok(Some(())),
+                _ => Err(Error::NotFound { name, tried: Vec::new() }),
+            });
+            first.and_then(|(symbol, ())| self.set_function(number, symbol)).is_ok()
+        })
+    }
+
+    /// Finds the functions in the kernel's list of symbols.
+    pub(crate) fn look_up(&mut self, symbols: &Symbols) {
+        for number in 0..self.parts.len() {
+            let found = self.search(number, |symbol| Ok(symbols.contains(symbol).then_some(())));
+            let found = found.and_then(|(symbol, ())| self.set_function(number, symbol));
+            if let Err(error) = found {
+                self.fail(number, error);
+            }
+        }
+    }
+
+    /// Searches for the function of a part.
+    pub(crate) fn search<T>(
+        &self,
+        number: usize,
+        probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
+    ) -> Result<(Symbol, T), Error> {
+        let Part { call, side, is_alone, .. } = &self.parts[number];
+        search_on(*side, *is_alone, &call.name, probe)
+    }
+
+    /// Sets the function of a part, and returns whether no earlier part has the same one: then the
+    /// program is attached to it once, so there can be only one cookie.
+    pub(crate) fn set_function(&mut self, number: usize, symbol: Symbol) -> Result<bool, Error> {
+        let part = &self.parts[number];
+        let mut state = State::Function(symbol);
+        for (place, earlier) in self.parts[..number].iter().enumerate() {
+            let State::Function(function) = &earlier.state else { continue };
+            let is_same = *function == symbol
+                || (earlier.side != part.side
+                    && may_be_one(function, &symbol)
+                    && self.are_one(function, &symbol)?);
+            if is_same && earlier.call.cookie != part.call.cookie {
+                return Err(Error::SameFunction { symbol });
+            }
+            if is_same {
+                state = State::SameAs(place);
+                break;
+            }
+        }
+        let is_first = matches!(state, State::Function(_));
+        self.parts[number].state = state;
+        Ok(is_first)
+    }
+
+    fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Error> {
+        let addresses = self.addresses.get_or_init(Addresses::read);
+        let addresses = addresses.as_ref().map_err(|errno| *errno);
+        addresses
+            .and_then(|addresses| addresses.are_one(one, other))
+            .map_err(|Errno(errno)| Error::Addresses { symbol: *other, errno })
+    }
+
+    pub(crate) fn fail(&mut self, number: usize, error: Error) {
+        self.parts[number].state = State::Failed(error);
+    }
+
+    /// Fails the parts whose function is not among these, which ftrace can trace.
+    pub(crate) fn fail_untraceable(&mut self, traceable: &Symbols) {
+        for part in &mut self.parts {
+            match part.state {
+                State::Function(symbol) if !traceable.contains(&symbol) => {
+                    part.state = State::Failed(Error::NotTraceable { symbol });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn is_unknown(&self, number: usize) -> bool {
+        matches!(self.parts[number].state, State::Unknown)
+    }
+
+    pub(crate) fn cookie(&self, number: usize) -> u64 {
+        self.parts[number].call.cookie
+    }
+
+    /// Each function once, with its cookie.
+    pub(crate) fn all_functions(&self) -> impl Iterator<Item = (Symbol, u64)> {
+        self.parts.iter().filter_map(|part| match part.state {
+            State::Function(symbol) => Some((symbol, part.call.cookie)),
+            _ => None,
+        })
+    }
+
+    /// The functions of the call of that index, each once.
+    pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
+        let parts = self.parts_of(index);
+        parts.clone().filter_map(move |number| match self.parts[number].state {
+            State::SameAs(earlier) if parts.contains(&earlier) => None,
+            _ => self.function(number),
+        })
+    }
+
+    fn function(&self, number: usize) -> Option<Symbol> {
+        match self.parts[number].state {
+            State::Function(symbol) => Some(symbol),
+            State::SameAs(earlier) => self.function(earlier),
+            _ => None,
+        }
+    }
+
+    /// What a call comes to: its function (the first, if it has several), or why it cannot be
+    /// attached to, which is given out once.
+    ///
+    /// A call has a function if one of its parts has and no other failed; callers that do not have
+    /// the call do not count.
+    pub(crate) fn take_result(&mut self, index: usize) -> Result<Symbol, Error> {
+        let mut result: Option<Result<Symbol, Error>> = None;
+        for number in self.parts_of(index) {
+            let part = match core::mem::replace(&mut self.parts[number].state, State::Reported) {
+                State::Failed(error) => Err(error),
+                state => {
+                    self.parts[number].state = state;
+                    Ok(self.function(number).unwrap_or(Symbol::EMPTY))
+                }
+            };
+            result = Some(match (result, part) {
+                (None, part) => part,
+                (Some(Err(earlier)), Err(later)) if earlier.is_absence() && later.is_absence() => {
+                    Err(Error::with_tried_of(earlier, later))
+                }
+                (Some(Err(earlier)), part) if Error::is_absence(&earlier) => part,
+                (Some(Ok(_)), Err(error)) if !error.is_absence() => Err(error),
+                (Some(result), _) => result,
+            });
+        }
+        result.unwrap_or(Ok(Symbol::EMPTY))
+    }
+
+    /// The first error that keeps a call from being attached to.
+    pub(crate) fn check(&mut self) -> Result<(), Error> {
+        (0..self.calls).try_for_each(|index| self.take_result(index).map(drop))
+    }
+}
