@@ -78,8 +78,8 @@ pub(crate) fn attach(
     let mut place = Place::of(*name, options.retprobe);
     let target = probe_call(&mut place, options);
     let attached = target.and_then(|Target { event, is_reached }| {
-        let (attachment, kept) = perf_link::join(program_fd, event, options)?;
-        Ok(Link::new(kept, attachment, place.symbol, is_reached))
+        let attachment = perf_link::join(program_fd, event, options)?;
+        Ok(Link::new(attachment, place.symbol, is_reached))
     });
     attached.map_err(|refusal| Error::new(refusal, &place))
 }

@@ -7,15 +7,42 @@ use crate::sys;
 use crate::sys::Fd;
 
 /// A perf event on a kernel function, then a program's attachment to it: one
-/// descriptor, with the tracefs entry that the event needs, if any.
+/// descriptor, with the event's own if that is kept beside the link's, and the tracefs
+/// entry that the event needs, if any.
+///
+/// The kernel refuses to remove an entry whose event is open. Fields are dropped in this
+/// order, and whoever keeps an attachment keeps it whole.
 #[derive(Debug)]
 pub(crate) struct Attachment {
-    // Closed before the entry is removed: fields are dropped in this order.
     pub(crate) fd: Fd,
-    pub(crate) entry: Option<Entry>,
+    kept_event: Option<Fd>,
+    entry: Option<Entry>,
 }
 
 impl Attachment {
+    pub(crate) fn new(fd: Fd, entry: Option<Entry>) -> Self {
+        Self { fd, kept_event: None, entry }
+    }
+
+    /// Makes the attachment of an event that of the link which holds it.
+    pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
+        Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
+    }
+
+    /// Whether there is a tracefs entry to remove.
+    #[cfg(feature = "capi")]
+    pub(crate) fn has_entry(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    /// The descriptor, without the event's: the entry stays in the kernel.
+    pub(crate) fn into_fd(self) -> Fd {
+        if let Some(entry) = self.entry {
+            entry.leave();
+        }
+        self.fd
+    }
+
     /// How often the kernel missed the function's entry or return, if it says so.
     #[cfg(feature = "more")]
     pub(crate) fn missed(&self) -> Option<u64> {
@@ -26,6 +53,7 @@ impl Attachment {
     /// Ends it, like dropping, and says what failed. It has ended in any case.
     pub(crate) fn close(self) -> Result<(), Refusal> {
         let closed = self.fd.close().map_err(Refusal::Close);
+        drop(self.kept_event);
         let removed = self.entry.map_or(Ok(()), Entry::remove);
         // A pin, or another process's copy of the descriptor, holds the event still, as it may
         // one without an entry.
@@ -52,11 +80,9 @@ mod tests {
         let (missed, _) = kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
             let fd = unsafe { Fd::from_raw(20) };
-            let attachment = Attachment { fd, entry: entry.map(Entry::of) };
+            let attachment = Attachment::new(fd, entry.map(Entry::of));
             let missed = attachment.missed();
-            if let Some(entry) = attachment.entry {
-                entry.leave();
-            }
+            core::mem::forget(attachment);
             missed
         });
         missed

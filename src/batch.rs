@@ -1,5 +1,6 @@
 //! The safe Rust API for many calls: a builder, and the attachment in the making.
 
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::attach::Options;
@@ -184,11 +185,11 @@ impl Batch {
     ///
     /// That of one call is what [`Ksyscall::attach`](crate::Ksyscall::attach) says,
     /// [`Error::SameFunction`] or [`Error::NotTraceable`].
-    pub fn attaching(&self, program: impl AsFd) -> Result<Attaching, Error> {
+    pub fn attaching<P: AsFd>(&self, program: P) -> Result<Attaching<P>, Error> {
         self.start(program, true)
     }
 
-    fn start(&self, program: impl AsFd, best_effort: bool) -> Result<Attaching, Error> {
+    fn start<P: AsFd>(&self, program: P, best_effort: bool) -> Result<Attaching<P>, Error> {
         let mut place = Place::of(SyscallName::EMPTY, self.options.retprobe);
         let program_fd = program.as_fd().as_raw_fd();
         let calls = self.calls.clone();
@@ -197,34 +198,59 @@ impl Batch {
         if let Some(threads) = self.threads {
             many.set_threads(threads);
         }
-        Ok(Attaching { many, attached: Vec::new(), failures: Vec::new() })
+        Ok(Attaching { program, many, attached: Vec::new(), failures: Vec::new() })
     }
 }
 
 /// An attachment to many calls in the making; see [`Batch::attaching`].
-#[derive(Debug)]
+///
+/// It borrows the BPF program, or owns it, so the program stays open until the last call is
+/// attached to:
+///
+/// ```compile_fail,E0505
+/// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+/// let program = load();
+/// let attaching = ksyscall::Batch::all().attaching(&program)?;
+/// drop(program);
+/// let links = attaching.finish();
+/// # Ok::<(), ksyscall::Error>(())
+/// ```
 #[must_use = "what was attached is detached when this is dropped"]
-pub struct Attaching {
+pub struct Attaching<P: AsFd> {
+    program: P,
     many: Many,
     attached: Vec<(SyscallName, Symbol)>,
     failures: Vec<Failure>,
 }
 
-impl Attaching {
+impl<P: AsFd> Attaching<P> {
     /// Attaches to the rest of the calls, and returns all.
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
-        let Self { many, attached, failures } = self;
+        let Self { many, attached, failures, .. } = self;
         Links::new(many.into_attachments(), attached, failures)
     }
 }
 
-impl Iterator for Attaching {
+// Not derived: `P` need not be `Debug`.
+impl<P: AsFd> fmt::Debug for Attaching<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attaching")
+            .field("program", &self.program.as_fd())
+            .field("many", &self.many)
+            .field("attached", &self.attached)
+            .field("failures", &self.failures)
+            .finish()
+    }
+}
+
+impl<P: AsFd> Iterator for Attaching<P> {
     type Item = (SyscallName, Result<Symbol, Error>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut place = Place::of(SyscallName::EMPTY, false);
-        let (index, result) = self.many.next(&mut place)?;
+        let program_fd = self.program.as_fd().as_raw_fd();
+        let (index, result) = self.many.next(program_fd, &mut place)?;
         let Place { name, symbol, .. } = place;
         let result = result.map(|()| symbol).map_err(|refusal| Error::new(refusal, &place));
         self.attached.extend(self.many.functions(index).map(|symbol| (name, symbol)));
@@ -240,4 +266,40 @@ impl Iterator for Attaching {
     }
 }
 
-impl ExactSizeIterator for Attaching {}
+impl<P: AsFd> ExactSizeIterator for Attaching<P> {}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+#[allow(unsafe_code)]
+mod tests {
+    use super::*;
+    use crate::sys::fake::{Kernel, refused};
+    use std::os::fd::OwnedFd;
+
+    /// Takes the program only if that number is an open descriptor of this process.
+    fn kernel() -> Kernel {
+        Kernel {
+            kprobe: |symbol, _, _| {
+                if symbol.starts_with("sys_") { Ok(10) } else { refused(libc::ENOENT) }
+            },
+            link_create: |fd| {
+                // SAFETY: it has no pointers.
+                let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
+                if is_open { Ok(20) } else { refused(libc::EBADF) }
+            },
+            ..Kernel::new()
+        }
+    }
+
+    fn program() -> OwnedFd {
+        std::fs::File::open("/dev/null").unwrap().into()
+    }
+
+    #[test]
+    fn a_program_that_is_given_away_stays_open_until_it_is_attached() {
+        let batch = Batch::new(["openat", "close"]).unwrap().threads(1);
+        let attached = |attach: &dyn Fn() -> Links| kernel().run(|| attach().attached().len()).0;
+        assert_eq!(attached(&|| batch.attach(program()).unwrap()), 2);
+        assert_eq!(attached(&|| batch.attach_each(program()).unwrap()), 2);
+        assert_eq!(attached(&|| batch.attaching(program()).unwrap().finish()), 2);
+    }
+}

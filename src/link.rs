@@ -13,7 +13,7 @@ use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::refusal::{Place, Refusal};
 use crate::resolve::{Symbol, SyscallName};
-use crate::sys::{self, Fd};
+use crate::sys;
 
 /// A program's attachment to a system call. Dropping it detaches the program.
 ///
@@ -27,8 +27,6 @@ use crate::sys::{self, Fd};
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
 pub struct Link {
-    // Closed first, for a tracefs entry in use cannot be removed.
-    kept_events: Vec<Fd>,
     /// One at least.
     attachments: Attachments,
     /// The same.
@@ -37,25 +35,14 @@ pub struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        kept_event: Option<Fd>,
-        attachment: Attachment,
-        symbol: Symbol,
-        is_reached: bool,
-    ) -> Self {
-        Self {
-            kept_events: kept_event.into_iter().collect(),
-            attachments: attachment.into(),
-            symbols: vec![symbol],
-            is_reached,
-        }
+    pub(crate) fn new(attachment: Attachment, symbol: Symbol, is_reached: bool) -> Self {
+        Self { attachments: attachment.into(), symbols: vec![symbol], is_reached }
     }
 
     /// That of the only call of a batch, which is attached to.
     pub(crate) fn of_many(many: Many) -> Self {
         let symbols = many.functions(0).collect();
-        let (attachments, kept_events) = many.into_all();
-        Self { kept_events, attachments, symbols, is_reached: true }
+        Self { attachments: many.into_attachments(), symbols, is_reached: true }
     }
 
     /// The kernel function that the program is attached to; of several the first.
@@ -96,8 +83,7 @@ impl Link {
     /// # Errors
     /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed in any case.
     pub fn detach(self) -> Result<(), Error> {
-        let Self { kept_events, mut attachments, symbols, .. } = self;
-        drop(kept_events);
+        let Self { mut attachments, symbols, .. } = self;
         let symbol = symbols.first().copied().unwrap_or(Symbol::EMPTY);
         let place = Place { symbol, ..Place::of(SyscallName::EMPTY, false) };
         attachments.close_all().map_err(|refusal| Error::new(refusal, &place))
@@ -141,12 +127,7 @@ impl Link {
 
     /// Leaves the program attached for as long as this process lives.
     pub fn forget(mut self) {
-        for event in self.kept_events.drain(..) {
-            let _ = event.into_raw();
-        }
-        for attachment in self.attachments.take() {
-            std::mem::forget(OwnedFd::from(attachment));
-        }
+        self.attachments.take().for_each(std::mem::forget);
     }
 }
 
@@ -167,23 +148,10 @@ impl TryFrom<Link> for OwnedFd {
     type Error = Error;
 
     fn try_from(mut link: Link) -> Result<OwnedFd, Error> {
-        // Before a tracefs entry, which cannot be removed while it is in use.
-        link.kept_events.clear();
         let count = link.attachments.as_slice().len();
         match link.attachments.take().next().filter(|_| count == 1) {
-            Some(attachment) => Ok(attachment.into()),
+            Some(attachment) => Ok(attachment.into_fd().into()),
             None => Err(several_of(count)),
         }
-    }
-}
-
-/// The descriptor, which holds it; its tracefs entry is left.
-impl From<Attachment> for OwnedFd {
-    fn from(attachment: Attachment) -> OwnedFd {
-        let Attachment { fd, entry } = attachment;
-        if let Some(entry) = entry {
-            entry.leave();
-        }
-        fd.into()
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn search_on<T>(
 pub(crate) fn attach(program_fd: c_int, call: Call, options: Options) -> Result<Link, Error> {
     let mut place = Place::of(call.name, options.retprobe);
     let attached = Many::start(program_fd, options, vec![call], false, &mut place);
-    let attached = attached.and_then(|mut many| match many.next(&mut place) {
+    let attached = attached.and_then(|mut many| match many.next(program_fd, &mut place) {
         Some((_, Err(refusal))) => Err(refusal),
         _ => Ok(many),
     });
@@ -170,6 +170,42 @@ c06 T sys_llseek
         let (error, calls) = attach("openat", Callers::All, Kernel { kprobe, ..kernel() });
         assert!(error.unwrap_err().contains("kprobe on compat_sys_openat"), "{calls:?}");
         assert!(calls.contains(&format!("close {}", 1 << 20)), "{calls:?}");
+    }
+
+    /// The kernel refuses to remove an entry while its event is open, which is kept here.
+    #[test]
+    fn what_fails_at_one_function_removes_the_entries_of_the_others() {
+        const FILES: &[(&str, &str)] =
+            &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
+        let link_create = |_| {
+            thread_local!(static LINKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) });
+            LINKS.set(LINKS.get() + 1);
+            if LINKS.get() == 1 { Ok(20) } else { refused(libc::EPERM) }
+        };
+        let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
+            let name = SyscallName::new("openat").unwrap();
+            let call = Call { name, cookie: 0, callers: Callers::All };
+            let options =
+                Options { retprobe: true, keep_event: true, max_active: 9, ..Options::default() };
+            super::attach(3, call, options)
+        });
+        assert!(attached.unwrap_err().to_string().contains("BPF_LINK_CREATE"));
+        let step = |call: &String| {
+            let mut words = call.split([' ', ':', '/', '\n']);
+            match [words.next(), words.next()].map(Option::unwrap_or_default) {
+                ["write", "r9"] => Some("add an entry"),
+                ["write", "-"] => Some("remove an entry"),
+                ["tracepoint", _] => Some("open an event"),
+                ["link", _] => Some("make a link"),
+                ["close", "10"] => Some("close an event"),
+                ["close", "20"] => Some("close a link"),
+                _ => None,
+            }
+        };
+        let steps: Vec<_> = calls.iter().filter_map(step).collect();
+        let attach = ["add an entry", "open an event", "make a link"];
+        let end = ["close an event", "remove an entry"];
+        assert_eq!(steps, [&attach[..], &attach, &end, &["close a link"], &end].concat());
     }
 
     #[test]

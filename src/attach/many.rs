@@ -22,7 +22,7 @@ use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::{Symbol, SyscallName, table};
-use crate::sys::{self, Fd, KprobeMulti};
+use crate::sys::{self, KprobeMulti};
 
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
@@ -61,9 +61,11 @@ enum Plan {
 }
 
 /// An attachment to many calls in the making. Dropping it ends what was made.
+///
+/// The program's descriptor is the caller's, who says it each time: what is kept here could
+/// be another file's by then.
 #[derive(Debug)]
 pub(crate) struct Many {
-    program_fd: c_int,
     options: Options,
     calls: Vec<Call>,
     /// Those of a call stand together, in the order of the calls.
@@ -72,8 +74,6 @@ pub(crate) struct Many {
     /// Read when it is first asked whether two symbols are of one function.
     addresses: Option<Result<Addresses, Errno>>,
     attachments: Attachments,
-    /// The perf events' descriptors that are to be kept.
-    kept: Vec<Fd>,
     /// How many calls are done with, and how many parts.
     done: usize,
     parts_done: usize,
@@ -106,19 +106,17 @@ impl Many {
             parts.extend(call.sides().iter().map(part));
         }
         let mut many = Self {
-            program_fd,
             options,
             calls,
             parts,
             symbols: None,
             addresses: None,
             attachments,
-            kept: Vec::new(),
             done: 0,
             parts_done: 0,
         };
         match kind {
-            Some(kind) if many.attach_guessed(kind)? => {}
+            Some(kind) if many.attach_guessed(program_fd, kind)? => {}
             Some(kind) => {
                 many.symbols = Some(Symbols::read().map_err(Refusal::KernelSymbols)?);
                 for number in 0..count {
@@ -128,9 +126,9 @@ impl Many {
                 if !best_effort {
                     many.none_is_refused(place)?;
                 }
-                many.attach_multi(kind, best_effort, place)?;
+                many.attach_multi(program_fd, kind, best_effort, place)?;
             }
-            None => many.has_descriptors()?,
+            None => many.has_descriptors(program_fd)?,
         }
         Ok(many)
     }
@@ -156,7 +154,7 @@ impl Many {
     /// Makes one link on the functions that native callers have in a kernel in which nothing
     /// is missing. False if this kernel is none, or others are meant, too; then nothing is
     /// attached.
-    fn attach_guessed(&mut self, kind: KprobeMulti) -> Result<bool, Refusal> {
+    fn attach_guessed(&mut self, program_fd: c_int, kind: KprobeMulti) -> Result<bool, Refusal> {
         // Of a guess nothing is learnt.
         let learnt = LEARNT.conventions.copy();
         for number in 0..self.parts.len() {
@@ -175,7 +173,7 @@ impl Many {
                 _ => return Ok(false),
             }
         }
-        Ok(self.link_functions(kind)?.is_ok())
+        Ok(self.link_functions(program_fd, kind)?.is_ok())
     }
 
     fn plan(&mut self, number: usize) -> Plan {
@@ -260,24 +258,24 @@ impl Many {
 
     /// Whether there are as many descriptors as perf events and links will take: a link's
     /// for each call, and an event's for a moment.
-    fn has_descriptors(&self) -> Result<(), Refusal> {
+    fn has_descriptors(&self, program_fd: c_int) -> Result<(), Refusal> {
         let kept = if self.options.keep_event { 2 } else { 1 };
         let needed = kept * self.parts.len() + 1;
         let mut places = Vec::new();
         places.try_reserve_exact(needed).map_err(|_| Refusal::NoMemory)?;
         places.resize_with(needed, || None);
-        sys::can_open(self.program_fd, &mut places)
-            .map_err(|free| Refusal::Descriptors { needed, free })
+        sys::can_open(program_fd, &mut places).map_err(|free| Refusal::Descriptors { needed, free })
     }
 
     /// Makes one link on all functions.
     fn attach_multi(
         &mut self,
+        program_fd: c_int,
         kind: KprobeMulti,
         best_effort: bool,
         place: &mut Place,
     ) -> Result<(), Refusal> {
-        match self.link_functions(kind)? {
+        match self.link_functions(program_fd, kind)? {
             Ok(()) => return Ok(()),
             // One of them ftrace cannot trace (`ftrace_lookup_symbols()` of
             // kernel/trace/ftrace.c). Which, the kernel does not say.
@@ -287,11 +285,15 @@ impl Many {
         if !best_effort {
             self.none_is_refused(place)?;
         }
-        self.link_functions(kind)?.map_err(Refusal::MultiLink)
+        self.link_functions(program_fd, kind)?.map_err(Refusal::MultiLink)
     }
 
     /// Makes one link on the functions that are planned, if there are any.
-    fn link_functions(&mut self, kind: KprobeMulti) -> Result<Result<(), Errno>, Refusal> {
+    fn link_functions(
+        &mut self,
+        program_fd: c_int,
+        kind: KprobeMulti,
+    ) -> Result<Result<(), Errno>, Refusal> {
         let no_memory = |_| Refusal::NoMemory;
         let (mut functions, mut cookies) = (Vec::new(), Vec::new());
         functions.try_reserve_exact(self.parts.len()).map_err(no_memory)?;
@@ -306,8 +308,8 @@ impl Many {
             return Ok(Ok(()));
         }
         let retprobe = self.options.retprobe;
-        let link = multi_link::attach(self.program_fd, kind, retprobe, &functions, &cookies);
-        Ok(link.map(|fd| self.attachments.push(Attachment { fd, entry: None })))
+        let link = multi_link::attach(program_fd, kind, retprobe, &functions, &cookies);
+        Ok(link.map(|fd| self.attachments.push(Attachment::new(fd, None))))
     }
 
     fn refuse_untraceable(&mut self) {
@@ -324,7 +326,11 @@ impl Many {
     ///
     /// Of a call with several functions, those that can be attached to are, whatever becomes
     /// of the others.
-    pub(crate) fn next(&mut self, place: &mut Place) -> Option<(usize, Result<(), Refusal>)> {
+    pub(crate) fn next(
+        &mut self,
+        program_fd: c_int,
+        place: &mut Place,
+    ) -> Option<(usize, Result<(), Refusal>)> {
         let index = self.done;
         let sides = self.calls.get(index)?.sides().len();
         self.done += 1;
@@ -332,7 +338,7 @@ impl Many {
         for _ in 0..sides {
             let number = self.parts_done;
             self.parts_done += 1;
-            let result = self.attach_part(number, &mut outcome.place);
+            let result = self.attach_part(program_fd, number, &mut outcome.place);
             if let Err(refusal) = result {
                 self.set_plan(number, Plan::Refused(refusal));
             }
@@ -341,14 +347,19 @@ impl Many {
         Some((index, outcome.into_result(place)))
     }
 
-    fn attach_part(&mut self, number: usize, place: &mut Place) -> Result<(), Refusal> {
+    fn attach_part(
+        &mut self,
+        program_fd: c_int,
+        number: usize,
+        place: &mut Place,
+    ) -> Result<(), Refusal> {
         let part = self.part(number);
         let plan = match part.plan {
             Plan::SameAs(earlier) => self.part(earlier).plan,
             plan => plan,
         };
         match plan {
-            Plan::Search => self.search_and_attach(number, place),
+            Plan::Search => self.search_and_attach(program_fd, number, place),
             Plan::Function(symbol) => {
                 place.symbol = symbol;
                 Ok(())
@@ -363,7 +374,12 @@ impl Many {
     }
 
     /// Opens a perf event on the function of the part, and attaches the program to it.
-    fn search_and_attach(&mut self, number: usize, place: &mut Place) -> Result<(), Refusal> {
+    fn search_and_attach(
+        &mut self,
+        program_fd: c_int,
+        number: usize,
+        place: &mut Place,
+    ) -> Result<(), Refusal> {
         let part = self.part(number);
         let kind = self.options.kind();
         let probe = |symbol: &Symbol| probe::probe_symbol(symbol, kind);
@@ -373,9 +389,7 @@ impl Many {
             Plan::Function(_) => {
                 let cookie = self.calls.get(part.call).map_or(0, |call| call.cookie);
                 let options = Options { cookie, ..self.options };
-                let (attachment, kept) = perf_link::join(self.program_fd, event, options)?;
-                self.attachments.push(attachment);
-                self.kept.extend(kept);
+                self.attachments.push(perf_link::join(program_fd, event, options)?);
             }
             Plan::Refused(refusal) => return Err(refusal),
             Plan::SameAs(_) | Plan::Search => {}
@@ -412,11 +426,6 @@ impl Many {
     /// What was attached, of which fewer may be open than calls are attached to.
     pub(crate) fn into_attachments(self) -> Attachments {
         self.attachments
-    }
-
-    /// The same, and the perf events' descriptors that are kept.
-    pub(crate) fn into_all(self) -> (Attachments, Vec<Fd>) {
-        (self.attachments, self.kept)
     }
 }
 
@@ -500,7 +509,7 @@ c03 T sys_close
             let many = Many::start(3, Options::default(), calls, best_effort, &mut place);
             let mut many = many.map_err(|refusal| format!("{refusal:?} {}", place.symbol))?;
             let mut results = Vec::new();
-            while let Some((_, result)) = many.next(&mut place) {
+            while let Some((_, result)) = many.next(3, &mut place) {
                 results.push(result.err().map(|refusal| refusal.errno().0));
             }
             Ok(results)

@@ -7,21 +7,16 @@ use crate::attach::Options;
 use crate::attachment::Attachment;
 use crate::kernel::perf_links::always_has_links;
 use crate::refusal::Refusal;
-use crate::sys::{self, Fd};
+use crate::sys;
 
-/// Joins a program and an event, which is the attachment then or is held by it. In
-/// that case its descriptor is returned as well, if it is to be kept.
+/// Joins a program and an event, which is the attachment then or is held by it.
 pub(crate) fn join(
     program_fd: c_int,
     event: Attachment,
     options: Options,
-) -> Result<(Attachment, Option<Fd>), Refusal> {
-    // On failure the event is dropped whole, for its parts have an order.
+) -> Result<Attachment, Refusal> {
     match sys::bpf_link_create(program_fd, event.fd.as_raw(), options.cookie) {
-        Ok(fd) => {
-            let kept = options.keep_event.then_some(event.fd);
-            return Ok((Attachment { fd, entry: event.entry }, kept));
-        }
+        Ok(link) => return Ok(event.into_link(link, options.keep_event)),
         Err(errno) if errno.0 != libc::EINVAL || always_has_links() => {
             return Err(Refusal::LinkCreate(errno));
         }
@@ -31,13 +26,14 @@ pub(crate) fn join(
     if options.cookie != 0 {
         return Err(Refusal::CookieUnsupported);
     }
-    Ok((event, None))
+    Ok(event)
 }
 
 #[cfg(test)]
 #[allow(unsafe_code)]
 mod tests {
     use super::*;
+    use crate::sys::Fd;
     use crate::sys::fake::{Kernel, refused};
 
     const PROGRAM_FD: c_int = 5;
@@ -46,9 +42,9 @@ mod tests {
     fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Refusal>, Vec<String>) {
         kernel.run(|| {
             // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
-            let event = Attachment { fd: unsafe { Fd::from_raw(10) }, entry: None };
+            let event = Attachment::new(unsafe { Fd::from_raw(10) }, None);
             let options = Options { cookie, ..Options::default() };
-            super::join(PROGRAM_FD, event, options).map(|(attached, _)| attached.fd.into_raw())
+            super::join(PROGRAM_FD, event, options).map(|attached| attached.fd.into_raw())
         })
     }
 

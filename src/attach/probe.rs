@@ -96,14 +96,14 @@ impl Backend {
             Backend::Pmu(pmu) => {
                 let config = pmu.config(kind.retprobe);
                 match sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset) {
-                    Ok(fd) => Ok(Attachment { fd, entry: None }),
+                    Ok(fd) => Ok(Attachment::new(fd, None)),
                     Err(errno @ Errno(libc::ENOENT | libc::EINVAL)) => Err(Refusal::Probe(errno)),
                     Err(errno) => Err(Refusal::Event(errno)),
                 }
             }
             Backend::Tracefs => {
                 let entry = tracefs::Entry::new(symbol, offset, kind)?;
-                Ok(Attachment { fd: entry.open_event()?, entry: Some(entry) })
+                Ok(Attachment::new(entry.open_event()?, Some(entry)))
             }
         }
     }
@@ -190,11 +190,8 @@ mod tests {
     fn many_returns_are_watched_by_tracefs() {
         const FILES: &[(&str, &str)] =
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
-        let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }.run(|| {
-            let Attachment { fd, entry } = super::probe_symbol(&symbol(), MANY).unwrap().unwrap();
-            entry.unwrap().leave();
-            fd.into_raw()
-        });
+        let (opened, calls) = Kernel { files: FILES, kprobe: |_, _, _| Ok(10), ..Kernel::new() }
+            .run(|| super::probe_symbol(&symbol(), MANY).unwrap().unwrap().into_fd().into_raw());
         assert_eq!(opened, 10);
         let line = calls.iter().find(|call| call.starts_with("write ")).unwrap();
         assert!(line.starts_with("write r100:ksyscall/p"), "{line}");

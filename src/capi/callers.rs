@@ -14,7 +14,6 @@ use crate::kernel::disarmed::disarmed;
 use crate::refusal::Place;
 use crate::resolve::Callers;
 use crate::resolve::callers::SIDES;
-use crate::sys::Fd;
 
 /// A link of several attachments, one for each side that callers come from. It has no
 /// descriptor that stands for all: what takes one, as pinning, fails with `EBADF`.
@@ -22,7 +21,6 @@ use crate::sys::Fd;
 struct Several {
     base: Base,
     attachments: [Option<Attachment>; SIDES],
-    kept_events: [Option<Fd>; SIDES],
 }
 
 const NO_FD: c_int = -1;
@@ -48,7 +46,7 @@ pub(super) fn make(
     calls.push(Call { name: place.name, cookie: options.cookie, callers });
     let many = Many::start(program_fd, options, calls, false, place);
     let mut many = many.map_err(Failure::Attach)?;
-    if let Some((_, Err(refusal))) = many.next(place) {
+    if let Some((_, Err(refusal))) = many.next(program_fd, place) {
         return Err(Failure::Attach(refusal));
     }
     // SAFETY: malloc may be called with any size.
@@ -56,20 +54,18 @@ pub(super) fn make(
     if memory.is_null() {
         return Err(Failure::NoMemory);
     }
-    let (mut attachments, kept_events) = many.into_all();
-    let (mut attachments, mut kept_events) = (attachments.take(), kept_events.into_iter());
+    let mut attachments = many.into_attachments();
+    let mut attachments = attachments.take();
     match (attachments.next(), attachments.next()) {
         (Some(one), None) => {
-            let object = Object::of(one, kept_events.next());
             // SAFETY: malloc gave room for it, aligned for anything.
-            unsafe { memory.cast::<Object>().write(object) };
+            unsafe { memory.cast::<Object>().write(Object::of(one)) };
         }
         (first, second) => {
             let mut all = [first, second].into_iter().flatten().chain(attachments);
             let several = Several {
                 base: Base::of(detach, NO_FD),
                 attachments: core::array::from_fn(|_| all.next()),
-                kept_events: core::array::from_fn(|_| kept_events.next()),
             };
             // SAFETY: the same.
             unsafe { memory.cast::<Several>().write(several) };
@@ -83,8 +79,6 @@ pub(super) fn make(
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let several = unsafe { &mut *link.cast::<Several>() };
-    // First, for a tracefs entry in use cannot be removed.
-    several.kept_events.fill_with(|| None);
     let mut result = 0;
     for attachment in several.attachments.iter_mut().filter_map(Option::take) {
         if let (Err(refusal), 0) = (attachment.close(), result) {

@@ -141,7 +141,7 @@ impl Wanted {
         let mut many = many.map_err(|refusal| self.failed(refusal))?;
         many.set_threads(options.threads);
         let mut attached = 0;
-        while let Some((index, result)) = many.next(&mut self.place) {
+        while let Some((index, result)) = many.next(program_fd, &mut self.place) {
             match result {
                 Ok(()) => attached += 1,
                 Err(_) if options.best_effort => {}

@@ -16,9 +16,7 @@ use crate::attach::perf_link;
 use crate::attach::{self, Options, Target};
 use crate::attachment::Attachment;
 use crate::kernel::disarmed::disarmed;
-use crate::kernel::tracefs::Entry;
 use crate::refusal::Place;
-use crate::sys::Fd;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
@@ -54,14 +52,14 @@ impl Base {
 
 #[repr(C)]
 pub(super) struct Object {
+    /// Its descriptor is the attachment's.
     base: Base,
-    kept_event: Option<Fd>,
-    entry: Option<Entry>,
+    attachment: Option<Attachment>,
 }
 
 impl Object {
-    pub(super) fn of(Attachment { fd, entry }: Attachment, kept_event: Option<Fd>) -> Self {
-        Self { base: Base::of(detach, fd.into_raw()), kept_event, entry }
+    pub(super) fn of(attachment: Attachment) -> Self {
+        Self { base: Base::of(detach, attachment.fd.as_raw()), attachment: Some(attachment) }
     }
 }
 
@@ -90,7 +88,7 @@ pub(super) unsafe fn make_all(
     }
     for (index, attachment) in attachments.take().enumerate() {
         // SAFETY: there is an object of malloc's in each place.
-        unsafe { (*links.add(index)).cast::<Object>().write(Object::of(attachment, None)) };
+        unsafe { (*links.add(index)).cast::<Object>().write(Object::of(attachment)) };
     }
     Ok(())
 }
@@ -103,14 +101,13 @@ pub(super) unsafe fn make_all(
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: every link begins with the base.
     let base = unsafe { &*link.cast::<Base>() };
-    let of_entry = || {
+    if base.is_ended_by(detach) {
         // SAFETY: it has our function.
-        let object = base.is_ended_by(detach).then(|| unsafe { &*link.cast::<Object>() });
-        object?.entry.as_ref()?.missed()
-    };
+        return unsafe { &*link.cast::<Object>() }.attachment.as_ref()?.missed();
+    }
     // SAFETY: the caller's promise.
     let of_several = || unsafe { super::callers::missed(link) };
-    crate::sys::bpf_link_missed(base.fd).or_else(of_entry).or_else(of_several)
+    crate::sys::bpf_link_missed(base.fd).or_else(of_several)
 }
 
 /// Attaches, and makes the object that stands for it.
@@ -127,13 +124,13 @@ pub(super) unsafe fn make(
 ) -> Result<*mut bpf_link, Failure> {
     if !has_our_layout(libbpf) {
         let event = probe_or_warn(place, options)?;
-        if event.entry.is_some() {
+        if event.has_entry() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
         }
         // SAFETY: the caller's promise.
         let link = unsafe { libbpf.attach_perf_event(prog, event.fd.as_raw(), options.cookie) }?;
-        let _ = event.fd.into_raw();
+        let _ = event.into_fd().into_raw();
         return Ok(link);
     }
     // First the memory, so that nothing must be undone for lack of it.
@@ -145,9 +142,9 @@ pub(super) unsafe fn make(
     let attached = probe_or_warn(place, options)
         .and_then(|event| perf_link::join(program_fd, event, options).map_err(Failure::Attach));
     match attached {
-        Ok((attachment, kept_event)) => {
+        Ok(attachment) => {
             // SAFETY: malloc gave room for an `Object`, aligned for anything.
-            unsafe { object.write(Object::of(attachment, kept_event)) };
+            unsafe { object.write(Object::of(attachment)) };
             Ok(object.cast::<bpf_link>())
         }
         Err(failure) => {
@@ -179,11 +176,8 @@ fn probe_or_warn(place: &mut Place, options: Options) -> Result<Attachment, Fail
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let object = unsafe { &mut *link.cast::<Object>() };
-    // SAFETY: the object owns the descriptor, and forgets it here.
-    let fd = unsafe { Fd::from_raw(core::mem::replace(&mut object.base.fd, -1)) };
-    // First, for a tracefs entry in use cannot be removed.
-    drop(object.kept_event.take());
-    match (Attachment { fd, entry: object.entry.take() }).close() {
+    object.base.fd = -1;
+    match object.attachment.take().map_or(Ok(()), Attachment::close) {
         Ok(()) => 0,
         Err(refusal) => -refusal.errno().0,
     }

@@ -151,7 +151,6 @@ impl Entry {
 
     /// Leaves the entry in the kernel; it goes when this process is dead and
     /// another adds one.
-    #[cfg(feature = "std")]
     pub(crate) fn leave(self) {
         core::mem::forget(self);
     }

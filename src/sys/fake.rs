@@ -12,7 +12,8 @@ pub(crate) type Answer = Result<usize, Errno>;
 pub(crate) struct Kernel {
     /// Name and content; a name that begins with `*` is the end of one.
     pub(crate) files: &'static [(&'static str, &'static str)],
-    /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU.
+    /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU. A line
+    /// of kprobe_events is refused where this is.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
     /// `BPF_LINK_CREATE` of the program with that fd.
     pub(crate) link_create: fn(i32) -> Answer,
@@ -81,7 +82,13 @@ impl Kernel {
             libc::SYS_write => {
                 // SAFETY: the library has `c` bytes there.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
-                (format!("write {}", String::from_utf8_lossy(line)), Ok(c))
+                let line = core::str::from_utf8(line).unwrap();
+                // A line of kprobe_events that adds an entry, or removes one.
+                let answer = match line.trim_end().split_once(' ') {
+                    Some((_, symbol)) => (self.kprobe)(symbol, line.starts_with('r'), 0),
+                    None => Ok(c),
+                };
+                (format!("write {line}"), answer.map(|_| c))
             }
             libc::SYS_read => {
                 let content = &self.files[a - 100].1.as_bytes()[self.offset..];

@@ -22,7 +22,7 @@ impl Fd {
     ///
     /// # Safety
     /// `fd` is open and nobody else closes it.
-    #[cfg(any(feature = "capi", test))]
+    #[cfg(test)]
     pub(crate) unsafe fn from_raw(fd: c_int) -> Self {
         Self(fd)
     }
