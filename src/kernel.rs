@@ -9,6 +9,10 @@ pub(crate) mod disarmed;
 pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
+#[cfg(feature = "more")]
+pub(crate) mod recursion;
+#[cfg(feature = "more")]
+mod release;
 pub(crate) mod stubs;
 #[cfg(feature = "more")]
 pub(crate) mod symbols;

@@ -20,13 +20,13 @@ use core::ffi::{CStr, c_long};
 
 use errno::{Errno, errno};
 
-#[cfg(feature = "more")]
-pub(crate) use bpf::bpf_link_missed;
 #[cfg(feature = "std")]
 pub(crate) use bpf::bpf_obj_pin;
 #[cfg(feature = "more")]
 pub(crate) use bpf::{KprobeMulti, bpf_link_create_kprobe_multi, is_for_kprobe_multi};
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
+#[cfg(feature = "more")]
+pub(crate) use bpf::{bpf_link_missed, bpf_program_recursion_misses};
 pub(crate) use fd::Fd;
 #[cfg(feature = "more")]
 pub(crate) use fd::{can_open, descriptor_limit};

@@ -15,9 +15,20 @@ use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::{self, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::{Symbol, table};
+use crate::resolve::table::{self, Row};
+use crate::resolve::{Symbol, SyscallName};
 #[cfg(feature = "std")]
 use crate::{Error, Link};
+
+/// The row of the call on a side.
+pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row, Refusal> {
+    Ok(match side {
+        Side::Native if is_alone => table::row(name),
+        Side::Native => callers::native_row(name)?,
+        Side::Compat => callers::compat_row(name)?,
+        Side::X32 => callers::x32_row(name),
+    })
+}
 
 /// Tries the symbols that may serve the call of `place` on a side until `probe` finds one,
 /// which the place has then as its symbol.
@@ -29,12 +40,7 @@ pub(crate) fn search_on<T>(
     place: &mut Place,
     mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
-    let row = match side {
-        Side::Native if is_alone => table::row(&place.name),
-        Side::Native => callers::native_row(&place.name)?,
-        Side::Compat => callers::compat_row(&place.name)?,
-        Side::X32 => callers::x32_row(&place.name),
-    };
+    let row = row_on(side, is_alone, &place.name)?;
     let probe = |symbol: &Symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
             return Ok(None);
@@ -68,7 +74,7 @@ pub(crate) fn attach(program_fd: c_int, call: Call, options: Options) -> Result<
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::{Callers, SyscallName};
+    use crate::resolve::Callers;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
     use std::os::fd::AsRawFd;
 

@@ -10,7 +10,7 @@ use core::ffi::c_int;
 
 use errno::Errno;
 
-use super::callers::search_on;
+use super::callers::{row_on, search_on};
 use super::{Options, multi_link, perf_link, probe};
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
@@ -21,7 +21,8 @@ use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::{Symbol, SyscallName, table};
+use crate::resolve::table::{self, Row};
+use crate::resolve::{Symbol, SyscallName};
 use crate::sys::{self, KprobeMulti};
 
 /// One of the calls.
@@ -257,14 +258,31 @@ impl Many {
     }
 
     /// Whether there are as many descriptors as perf events and links will take: a link's
-    /// for each call, and an event's for a moment.
+    /// for each function, and an event's for a moment.
     fn has_descriptors(&self, program_fd: c_int) -> Result<(), Refusal> {
-        let kept = if self.options.keep_event { 2 } else { 1 };
-        let needed = kept * self.parts.len() + 1;
+        let of_each = if self.options.keep_event { 2 } else { 1 };
+        let needed = of_each * self.parts.len() + 1;
         let mut places = Vec::new();
         places.try_reserve_exact(needed).map_err(|_| Refusal::NoMemory)?;
         places.resize_with(needed, || None);
-        sys::can_open(program_fd, &mut places).map_err(|free| Refusal::Descriptors { needed, free })
+        sys::can_open(program_fd, &mut places).or_else(|free| {
+            let needed = of_each * self.count_rows()? + 1;
+            if needed <= free { Ok(()) } else { Err(Refusal::Descriptors { needed, free }) }
+        })
+    }
+
+    /// How many parts have a row of their own: two of one row have the same function.
+    fn count_rows(&self) -> Result<usize, Refusal> {
+        let mut rows: Vec<(Side, Row)> = Vec::new();
+        rows.try_reserve_exact(self.parts.len()).map_err(|_| Refusal::NoMemory)?;
+        for part in &self.parts {
+            let name = self.place(part.call).name;
+            let Ok(row) = row_on(part.side, self.is_alone(*part), &name) else { continue };
+            if !rows.iter().any(|(side, other)| *side == part.side && row.is_same(other)) {
+                rows.push((part.side, row));
+            }
+        }
+        Ok(rows.len())
     }
 
     /// Makes one link on all functions.
@@ -547,6 +565,26 @@ c03 T sys_close
         let (results, links) = attach(&names, true, kernel());
         assert_eq!(results.unwrap(), [None, Some(libc::ENOENT), None, None]);
         assert_eq!(links.len(), 2, "once a function");
+    }
+
+    #[test]
+    fn names_of_one_function_take_one_functions_descriptors() {
+        let kprobe = |symbol: &str, _, _| {
+            if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
+        };
+        let link_create = |_| Ok(20);
+        let attach = |names: &[&str], free_fds| {
+            let kernel = Kernel { files: FILES, kprobe, link_create, free_fds, ..Kernel::new() };
+            attach(names, false, kernel)
+        };
+        let names = ["openat", "sys_openat", "openat", "__NR_openat"];
+        let (results, links) = attach(&names, 2);
+        assert_eq!((results, links.len()), (Ok(vec![None; 4]), 1));
+        let (results, links) = attach(&names, 1);
+        assert_eq!(results, Err("Descriptors { needed: 2, free: 1 } ".to_owned()));
+        assert_eq!(links.len(), 0);
+        let (results, _) = attach(&["openat", "openat", "close"], 2);
+        assert_eq!(results, Err("Descriptors { needed: 3, free: 2 } ".to_owned()));
     }
 
     #[test]

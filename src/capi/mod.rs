@@ -46,6 +46,7 @@ pub use header::{bpf_link, bpf_program, bpf_program__attach_ksyscall};
 #[cfg(feature = "ext")]
 pub use header::{
     ksyscall__name, ksyscall_link__missed, ksyscall_links__attach, ksyscall_links__destroy,
+    ksyscall_program__recursion_misses,
 };
 use libbpf::{Libbpf, Print};
 #[cfg(feature = "ext")]

@@ -22,8 +22,10 @@ pub(crate) struct Kernel {
     pub(crate) multi: fn(&[&str]) -> Answer,
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
-    /// `BPF_OBJ_GET_INFO_BY_FD`: the 64-bit words of the link's, as many as the kernel has.
-    pub(crate) link_info: &'static [u64],
+    /// `BPF_OBJ_GET_INFO_BY_FD` of a link or program: its 64-bit words, as many as the kernel has.
+    pub(crate) info: &'static [u64],
+    /// How many copies of a descriptor the process may make.
+    pub(crate) free_fds: usize,
     pub(crate) calls: Vec<String>,
     /// How much of the file has been read that was opened last.
     pub(crate) offset: usize,
@@ -47,7 +49,8 @@ impl Kernel {
             link_create: |_| refused(libc::EINVAL),
             multi: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
-            link_info: &[],
+            info: &[],
+            free_fds: usize::MAX,
             calls: Vec::new(),
             offset: 0,
         }
@@ -100,6 +103,11 @@ impl Kernel {
                 };
                 ("read".to_owned(), Ok(bytes.len()))
             }
+            libc::SYS_fcntl => {
+                let left = self.free_fds.checked_sub(1);
+                self.free_fds = left.unwrap_or_default();
+                ("dup".to_owned(), left.map(|_| 500).ok_or(Errno(libc::EMFILE)))
+            }
             libc::SYS_close => (format!("close {a}"), Ok(0)),
             libc::SYS_getcpu => {
                 // SAFETY: the library gives room for a number.
@@ -126,7 +134,7 @@ impl Kernel {
             }
             // BPF_OBJ_GET_INFO_BY_FD
             libc::SYS_bpf if a == 15 => {
-                let known = self.link_info;
+                let known = self.info;
                 // SAFETY: `info` begins with the fd, the length, and where it goes.
                 unsafe {
                     let (len, info) = ((b as *mut u32).add(1), *(b as *const u64).add(1));

@@ -199,6 +199,9 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &low) };
     let refused = Batch::new(NAMES).unwrap().attach_each(&probe.program);
     let fits = Batch::new(&NAMES[..3]).unwrap().attach(&probe.program);
+    // Names of one function take one descriptor, however many they are.
+    let names = ["umount2", "umount", "sys_umount2", "acct"].repeat(9);
+    let same = Batch::new(names).unwrap().attach(&probe.program);
     // SAFETY: as above.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     let error = refused.unwrap_err();
@@ -206,6 +209,7 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     assert_eq!(error.errno(), libc::EMFILE);
     assert!(error.to_string().contains("takes 6 file descriptors"), "{error}");
     assert_eq!(fits.unwrap().fds().len(), 3);
+    assert_eq!(same.unwrap().fds().len(), 2);
     assert_eq!(open_fds(), fds);
 }
 
