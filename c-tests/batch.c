@@ -377,6 +377,36 @@ TEST(returns_that_were_missed_are_told)
 	unload(&p);
 }
 
+/* A program attached to a function of map operations is left out, once for each of them. */
+TEST(runs_that_were_left_out_are_told)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	__u32 key = 0;
+	__u64 misses = 9, value = 0;
+	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "updated", sizeof(key), sizeof(value), 1, NULL);
+	CHECK(map >= 0);
+	struct bpf_link *inside = bpf_program__attach_kprobe(prog, false, "array_map_update_elem");
+	CHECK(inside);
+	int result = ksyscall_program__recursion_misses(prog, &misses);
+	bool is_counted = kernel_is_at_least(6, 7);
+	CHECK_EQ(result, is_counted ? 0 : -EOPNOTSUPP);
+	CHECK_EQ(misses, is_counted ? 0 : 9);
+	for (int i = 0; i < 5; i++)
+		CHECK(bpf_map_update_elem(map, &key, &value, BPF_ANY) == 0);
+	CHECK_EQ(ksyscall_program__recursion_misses(prog, &misses), result);
+	CHECK_EQ(misses, is_counted ? 5 : 9);
+	CHECK_EQ(counted(&p, ON_ENTRY), 0);
+	DESTROY(inside);
+	CHECK(close(map) == 0);
+
+	errno = 0;
+	CHECK_EQ(ksyscall_program__recursion_misses(prog, NULL), -EINVAL);
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(ksyscall_program__recursion_misses(NULL, &misses), -EINVAL);
+	unload(&p);
+}
+
 TEST(the_calls_have_names)
 {
 	size_t count = 0;

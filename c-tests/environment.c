@@ -77,6 +77,26 @@ TEST(a_tool_sees_32_bit_callers_by_one_link)
 	unload(&p);
 }
 
+/* With an event kept for each function, which must be closed before its entry is removed. */
+TEST(a_link_on_two_functions_leaves_no_entry)
+{
+	struct programs p = LOAD(count);
+	CHECK(setenv(CALLERS, "all", 1) == 0);
+	CHECK(setenv(VARIABLE, "20", 1) == 0);
+	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
+	int fds = count_fds();
+	struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
+	CHECK_EQ(count_fds(), fds + 4);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
+	make_calls(1);
+	make_compat_call();
+	CHECK_EQ(counted(&p, ON_RETURN), 2);
+	DESTROY(link);
+	CHECK_EQ(count_fds(), fds);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/p"), 0);
+	unload(&p);
+}
+
 TEST(what_are_no_callers_is_refused)
 {
 	static const char *const wrong[] = { "", "All", "native,compat", "2" };

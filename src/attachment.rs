@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn the_links_number_is_believed_where_the_kernel_has_one() {
-        let ask = |link_info| missed(None, Kernel { link_info, ..Kernel::new() });
+        let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
         // Linux 6.6 has all but the last, and 5.15 says no more than what kind of link it is.

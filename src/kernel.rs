@@ -7,6 +7,8 @@ pub(crate) mod disarmed;
 pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
+pub(crate) mod recursion;
+mod release;
 pub(crate) mod stubs;
 pub(crate) mod symbols;
 pub(crate) mod tracefs;

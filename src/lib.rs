@@ -18,6 +18,9 @@
 //! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
 //! crate knows the tables and learns the prefix.
 //!
+//! The kernel leaves a call out while the CPU is inside BPF already: [`recursion_misses`]
+//! counts those.
+//!
 //! [`Batch`] attaches a program to many calls at once, by one BPF link where the program
 //! was loaded for kprobe.multi.
 //!
@@ -104,6 +107,8 @@ mod text;
 pub use architecture::{Architecture, Call, Wrappers};
 pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
+#[cfg(feature = "std")]
+pub use kernel::recursion::recursion_misses;
 pub use resolve::{Callers, InvalidName, MAX_NAME_LEN, Symbol, SyscallName};
 #[cfg(feature = "std")]
 pub use {

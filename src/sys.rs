@@ -23,7 +23,8 @@ use errno::{Errno, errno};
 pub(crate) use bpf::bpf_obj_pin;
 pub(crate) use bpf::{
     KprobeMulti, bpf_link_create, bpf_link_create_kprobe_multi,
-    bpf_link_create_multi_without_program, bpf_link_missed, is_for_kprobe_multi,
+    bpf_link_create_multi_without_program, bpf_link_missed, bpf_program_recursion_misses,
+    is_for_kprobe_multi,
 };
 pub(crate) use fd::{Fd, can_open, descriptor_limit};
 pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};

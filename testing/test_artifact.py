@@ -18,7 +18,8 @@ FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__att
 PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
 EXPORTS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
 # Of the second library, whose functions libbpf does not have.
-EXT_EXPORTS = ["ksyscall__name", "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__destroy"]
+EXT_EXPORTS = ["ksyscall__name", "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__destroy",
+               "ksyscall_program__recursion_misses"]
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ mod callers;
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
 use aya::Ebpf;
-use aya::maps::Array;
+use aya::maps::{Array, Map};
 use aya::programs::{KProbe, ProgramFd, SocketFilter};
 use ksyscall::{Error, Ksyscall, Link};
 
@@ -206,6 +206,92 @@ fn kernel_tells_how_many_returns_it_missed() {
     } else {
         assert_eq!((few.missed(), entries.missed()), (None, None));
     }
+}
+
+/// The program is attached to a function of the kernel's map operations, too: inside those it
+/// is left out, and each of them is one more.
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_tells_how_many_runs_it_left_out() {
+    let mut probe = Probe::load();
+    let misses = |probe: &Probe| ksyscall::recursion_misses(&probe.program);
+    let known = |misses| links_tell_what_was_missed().then_some(misses);
+    assert_eq!(misses(&probe), known(0));
+    let inside: &mut KProbe = probe.object.program_mut("count").unwrap().try_into().unwrap();
+    let inside = inside.attach("array_map_update_elem", 0).unwrap();
+    let mut process: Array<_, u32> = probe.object.map_mut("process").unwrap().try_into().unwrap();
+    for _ in 0..5 {
+        process.set(0, std::process::id(), 0).unwrap();
+    }
+    assert_eq!((misses(&probe), probe.hits(0)), (known(5), 0));
+    let count: &mut KProbe = probe.object.program_mut("count").unwrap().try_into().unwrap();
+    count.detach(inside).unwrap();
+    let link = probe.attach("umount2", 15).unwrap();
+    umount2(3);
+    assert_eq!((probe.hits(15), misses(&probe), link.missed()), (3, known(5), known(0)));
+    // No programs.
+    assert_eq!(ksyscall::recursion_misses(fs::File::open("/dev/null").unwrap()), None);
+    assert_eq!(ksyscall::recursion_misses(link.fd().unwrap()), None);
+}
+
+/// Whether the kernel may take the CPU from a task that is inside the kernel.
+fn is_preemptible() -> bool {
+    let mode = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
+    mode.contains("(full)") || mode.contains("(lazy)")
+}
+
+fn stay_on_cpu_0() {
+    let set = [1_usize, 0, 0, 0];
+    // SAFETY: the set has as many bytes.
+    let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), (&raw const set).cast()) };
+    assert_eq!(done, 0);
+}
+
+/// Sets a map's first value, that of a u32, again and again for as long as that lives.
+fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
+    const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+    let attr = [map as u64, &raw const FIRST as u64, &raw const value as u64, 0];
+    static FIRST: u32 = 0;
+    while other.strong_count() > 0 {
+        // SAFETY: the map's keys and values are of that type.
+        let done =
+            unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, size_of_val(&attr)) };
+        assert_eq!(done, 0);
+    }
+}
+
+/// Beside a thread that does nothing but update a map, on one CPU.
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_counts_the_calls_that_go_unseen_beside_map_updates() {
+    if !links_tell_what_was_missed() {
+        return println!("this kernel does not count them");
+    }
+    let probe = Probe::load();
+    let _link = probe.attach("umount2", 15).unwrap();
+    let Some(Map::Array(map)) = probe.object.map("process") else { panic!("no map") };
+    let map = map.fd().as_fd().as_raw_fd();
+    let (mut calls, mut misses) = (0, 0);
+    let calling = Arc::new(());
+    let other = Arc::downgrade(&calling);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            stay_on_cpu_0();
+            update_while_alive(map, std::process::id(), &other);
+        });
+        scope.spawn(|| {
+            let _calling = calling;
+            stay_on_cpu_0();
+            while misses == 0 && calls < 200_000 {
+                umount2(100);
+                calls += 100;
+                misses = ksyscall::recursion_misses(&probe.program).unwrap();
+            }
+        });
+    });
+    println!("{misses} of {calls} calls were left out");
+    assert_eq!(probe.hits(15) + misses, calls as u64);
+    assert!(misses > 0 || !is_preemptible());
 }
 
 #[test]

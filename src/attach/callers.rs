@@ -6,7 +6,18 @@ use crate::kernel::{LEARNT, compat, stubs};
 use crate::resolve::callers::{self, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::{Symbol, SyscallName, table};
+use crate::resolve::table::{self, Row};
+use crate::resolve::{Symbol, SyscallName};
+
+/// The row of the call on a side.
+pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row, Error> {
+    Ok(match side {
+        Side::Native if is_alone => table::row(name),
+        Side::Native => callers::native_row(name)?,
+        Side::Compat => callers::compat_row(name)?,
+        Side::X32 => callers::x32_row(name),
+    })
+}
 
 /// Tries the symbols that may serve the call on a side until `probe` finds one.
 ///
@@ -17,12 +28,7 @@ pub(crate) fn search_on<T>(
     name: &SyscallName,
     mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
 ) -> Result<(Symbol, T), Error> {
-    let row = match side {
-        Side::Native if is_alone => table::row(name),
-        Side::Native => callers::native_row(name)?,
-        Side::Compat => callers::compat_row(name)?,
-        Side::X32 => callers::x32_row(name),
-    };
+    let row = row_on(side, is_alone, name)?;
     let probe = |symbol: &Symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
             return Ok(None);

@@ -109,12 +109,15 @@ impl Many {
     /// Whether there are as many descriptors as perf events and links will need: a link's for
     /// each function, and an event's for a moment.
     fn has_descriptors(&self, program_fd: c_int) -> Result<(), Error> {
-        let kept = if self.options.keep_event { 2 } else { 1 };
-        let needed = kept * self.plan.parts() + 1;
+        let of_each = if self.options.keep_event { 2 } else { 1 };
+        let needed = of_each * self.plan.parts() + 1;
         let mut places = Vec::new();
         places.try_reserve_exact(needed).map_err(|_| Error::NoMemory)?;
         places.resize_with(needed, || None);
-        sys::can_open(program_fd, &mut places).map_err(|free| Error::Descriptors { needed, free })
+        sys::can_open(program_fd, &mut places).or_else(|free| {
+            let needed = of_each * self.plan.count_rows()? + 1;
+            if needed <= free { Ok(()) } else { Err(Error::Descriptors { needed, free }) }
+        })
     }
 
     /// Attaches to the next call; returns its index, and the function that serves it (the first,
@@ -255,6 +258,27 @@ c03 T sys_close
         let (results, links) = attach(&names, true, kernel());
         assert_eq!(results.unwrap(), [None, Some(libc::ENOENT), None, None]);
         assert_eq!(links.len(), 2, "once a function");
+    }
+
+    #[test]
+    fn names_of_one_function_take_one_functions_descriptors() {
+        let kprobe = |symbol: &str, _, _| {
+            if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
+        };
+        let link_create = |_| Ok(20);
+        let attach = |names: &[&str], free_fds| {
+            let kernel = Kernel { files: FILES, kprobe, link_create, free_fds, ..Kernel::new() };
+            attach(names, false, kernel)
+        };
+        let names = ["openat", "sys_openat", "openat", "__NR_openat"];
+        let (results, links) = attach(&names, 2);
+        assert_eq!((results, links.len()), (Ok(vec![None; 4]), 1));
+        for (names, free) in [(&names[..], 1), (&["openat", "openat", "close"], 2)] {
+            let (results, links) = attach(names, free);
+            let needed = format!("needs {} file descriptors", free + 1);
+            assert!(results.unwrap_err().starts_with(&needed), "{names:?}");
+            assert_eq!(links.len(), 0);
+        }
     }
 
     #[test]

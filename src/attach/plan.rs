@@ -6,7 +6,7 @@ use core::cell::OnceCell;
 
 use errno::Errno;
 
-use super::callers::search_on;
+use super::callers::{row_on, search_on};
 use crate::Error;
 use crate::kernel::LEARNT;
 use crate::kernel::addresses::{Addresses, may_be_one};
@@ -14,7 +14,8 @@ use crate::kernel::symbols::Symbols;
 use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::{Symbol, SyscallName, table};
+use crate::resolve::table::{self, Row};
+use crate::resolve::{Symbol, SyscallName};
 
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +95,19 @@ impl Plan {
 
     pub(crate) fn name(&self, index: usize) -> SyscallName {
         self.parts[self.parts_of(index).start].call.name
+    }
+
+    /// How many parts have a row of their own: two of one row have the same function.
+    pub(crate) fn count_rows(&self) -> Result<usize, Error> {
+        let mut rows: Vec<(Side, Row)> = Vec::new();
+        rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
+        for Part { call, side, is_alone, .. } in &self.parts {
+            let Ok(row) = row_on(*side, *is_alone, &call.name) else { continue };
+            if !rows.iter().any(|(other_side, other)| other_side == side && row.is_same(other)) {
+                rows.push((*side, row));
+            }
+        }
+        Ok(rows.len())
     }
 
     /// The parts of the call of that index.

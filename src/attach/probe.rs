@@ -188,7 +188,7 @@ mod tests {
     fn many_returns_are_watched_by_tracefs() {
         const FILES: &[(&str, &str)] =
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
-        let (opened, calls) = Kernel { files: FILES, ..Kernel::new() }
+        let (opened, calls) = Kernel { files: FILES, kprobe: |_, _, _| Ok(10), ..Kernel::new() }
             .run(|| super::probe_symbol(&symbol(), MANY).unwrap().unwrap().into_fd().into_raw());
         assert_eq!(opened, 10);
         let line = calls.iter().find(|call| call.starts_with("write ")).unwrap();

@@ -16,12 +16,14 @@ int ksyscall_attach_links(const struct bpf_program *prog, const char *const *nam
 			  struct answer *answer);
 int ksyscall_destroy_links(struct bpf_link **links, size_t n);
 int ksyscall_link_missed(const struct bpf_link *link, unsigned long long *missed);
+int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 void ksyscall_list_names(char (*names)[65], size_t room);
 
 int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
 			   struct bpf_link **links, const struct ksyscall_links_opts *opts);
 int ksyscall_links__destroy(struct bpf_link **links, size_t n);
 int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed);
+int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 const char *ksyscall__name(size_t index);
 
 int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
@@ -50,6 +52,14 @@ int ksyscall_links__destroy(struct bpf_link **links, size_t n)
 int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed)
 {
 	int error = ksyscall_link_missed(link, missed);
+	if (error)
+		errno = -error;
+	return error;
+}
+
+int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned long long *misses)
+{
+	int error = ksyscall_program_recursion_misses(prog, misses);
 	if (error)
 		errno = -error;
 	return error;

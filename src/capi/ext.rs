@@ -13,6 +13,7 @@ use crate::Error;
 use crate::attach::many::Many;
 use crate::attach::plan::Call;
 use crate::attachments::THREADS;
+use crate::kernel::recursion::recursion_misses_of;
 use crate::resolve::callers::Side;
 use crate::resolve::{Callers, SyscallName, table};
 use crate::sys;
@@ -221,6 +222,31 @@ unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u6
     let Some(count) = (unsafe { link::missed(link) }) else { return -libc::EOPNOTSUPP };
     // SAFETY: the caller's promise.
     unsafe { missed.write(count) };
+    0
+}
+
+/// `ksyscall_program__recursion_misses()` but for errno.
+///
+/// # Safety
+/// `prog` is NULL or a program of a loaded libbpf, and `misses` NULL or writable.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_program_recursion_misses(
+    prog: *const bpf_program,
+    misses: *mut u64,
+) -> c_int {
+    if prog.is_null() || misses.is_null() {
+        return -libc::EINVAL;
+    }
+    // SAFETY: the caller's promise.
+    let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return -libc::ELIBACC };
+    // SAFETY: the caller's promise.
+    let program_fd = match unsafe { libbpf.program_fd(prog) } {
+        Ok(program_fd) => program_fd,
+        Err(failure) => return -failure.errno(),
+    };
+    let Some(count) = recursion_misses_of(program_fd) else { return -libc::EOPNOTSUPP };
+    // SAFETY: the caller's promise.
+    unsafe { misses.write(count) };
     0
 }
 

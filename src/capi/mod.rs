@@ -38,7 +38,7 @@ use crate::resolve::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
     bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__name, ksyscall_link__missed,
-    ksyscall_links__attach, ksyscall_links__destroy,
+    ksyscall_links__attach, ksyscall_links__destroy, ksyscall_program__recursion_misses,
 };
 use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_callers, ksyscall_links_opts};

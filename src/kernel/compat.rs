@@ -1,9 +1,7 @@
 //! Whether the kernel was booted without its 32-bit system calls.
 
-use core::ffi::CStr;
-
-use crate::sys::{self, Mode};
-use crate::text::{cut, number, parts};
+use super::release::{self, first_line};
+use crate::text::parts;
 
 /// Whether an x86-64 kernel that has 32-bit system calls was told not to take them: by
 /// `ia32_emulation=0` of its command line, which Linux 6.7 knows
@@ -11,7 +9,7 @@ use crate::text::{cut, number, parts};
 ///
 /// One that was built so (`CONFIG_IA32_EMULATION_DEFAULT_DISABLED`) does not say it.
 pub(crate) fn is_off() -> bool {
-    cfg!(target_arch = "x86_64") && is_asked_for() && is_known()
+    cfg!(target_arch = "x86_64") && is_asked_for() && release::is_at_least(6, 7)
 }
 
 fn is_asked_for() -> bool {
@@ -27,26 +25,6 @@ fn is_asked_for() -> bool {
         }
     });
     is_off
-}
-
-fn is_known() -> bool {
-    let mut is_known = false;
-    first_line(c"/proc/sys/kernel/osrelease", &mut |release| {
-        let (major, rest) = cut(release, b'.');
-        let minor = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let minor = rest.get(..minor).unwrap_or_default();
-        is_known = (number(major, 10), number(minor, 10)) >= (Some(6), Some(7));
-    });
-    is_known
-}
-
-fn first_line(path: &CStr, read: &mut dyn FnMut(&[u8])) {
-    if let Ok(file) = sys::open(path, Mode::Read) {
-        _ = sys::for_each_line(&file, &mut |line| {
-            read(line);
-            true
-        });
-    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -99,6 +99,11 @@ impl Row {
         !matches!(self.cut().1, [b'-' | b'=', ..])
     }
 
+    /// Whether it is the same call's as another row of the same table.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.line.as_bytes() == other.line.as_bytes()
+    }
+
     /// Whether there is such a call in that column, not by another spelling.
     pub(super) fn is_in(&self, column: Column) -> bool {
         self.spelled().is_none() && self.function(column, 0).is_some()

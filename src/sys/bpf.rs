@@ -159,14 +159,13 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
 }
 
-/// How often the kernel missed the entry or return that a link's program is attached to;
-/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
-pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+/// `BPF_OBJ_GET_INFO_BY_FD`: how many bytes the kernel has of `info`, which is zeroes, and
+/// gets them. None if that is no object of bpf(2).
+///
+/// # Safety
+/// `T` consists of integers, and names no memory to write to.
+unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
-    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
-    const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
-    const BPF_PERF_EVENT_KPROBE: u32 = 3;
-    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
     /// `struct { } info` of `union bpf_attr`.
     #[repr(C)]
     struct Attr {
@@ -174,6 +173,23 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         info_len: u32,
         info: u64,
     }
+    const _: () = assert!(size_of::<Attr>() == 16);
+    let info: *mut T = info;
+    let mut attr = Attr { bpf_fd: fd, info_len: size_of::<T>() as u32, info: info as usize as u64 };
+    let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
+    // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`, which
+    // may have any value by the caller's promise.
+    unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
+    Some(attr.info_len as usize)
+}
+
+/// How often the kernel missed the entry or return that a link's program is attached to;
+/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+    const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
+    const BPF_PERF_EVENT_KPROBE: u32 = 3;
+    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
     /// `struct bpf_link_info` up to `perf_event.kprobe.missed`.
     #[repr(C)]
     #[derive(Default)]
@@ -195,13 +211,10 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         address: u64,
         missed: u64,
     }
-    const _: () = assert!(size_of::<Attr>() == 16 && size_of::<Info>() == 56);
+    const _: () = assert!(size_of::<Info>() == 56);
     let mut info = Info::default();
-    let len = size_of::<Info>() as u32;
-    let mut attr = Attr { bpf_fd: fd, info_len: len, info: &raw mut info as usize as u64 };
-    let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
-    // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`.
-    unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
+    // SAFETY: they are integers, and the lengths of names among them are 0.
+    let len = unsafe { object_info(fd, &mut info) }?;
     let missed = match (info.kind, info.of_kind.event_kind) {
         (BPF_LINK_TYPE_PERF_EVENT, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE) => {
             info.of_kind.missed
@@ -210,5 +223,21 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         _ => return None,
     };
     // An older kernel says of how much it has.
-    (attr.info_len == len).then_some(missed)
+    (len == size_of::<Info>()).then_some(missed)
+}
+
+/// `recursion_misses` of a program; None if the kernel does not have the number (before
+/// Linux 5.12), or that is no program.
+pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
+    /// `struct bpf_prog_info` up to `recursion_misses`, longer than those of other objects.
+    #[repr(C)]
+    struct Info {
+        before: [u64; 26],
+        recursion_misses: u64,
+    }
+    const _: () = assert!(size_of::<Info>() == 216);
+    let mut info = Info { before: [0; 26], recursion_misses: 0 };
+    // SAFETY: they are integers, and the lengths of lists among them are 0.
+    let len = unsafe { object_info(fd, &mut info) }?;
+    (len == size_of::<Info>()).then_some(info.recursion_misses)
 }

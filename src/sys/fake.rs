@@ -12,7 +12,8 @@ pub(crate) type Answer = Result<usize, Errno>;
 pub(crate) struct Kernel {
     /// Name and content; a name that begins with `*` is the end of one.
     pub(crate) files: &'static [(&'static str, &'static str)],
-    /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU.
+    /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU. A line
+    /// of kprobe_events is refused where this is.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
     /// `BPF_LINK_CREATE` of the program with that fd.
     pub(crate) link_create: fn(i32) -> Answer,
@@ -21,8 +22,10 @@ pub(crate) struct Kernel {
     pub(crate) multi: fn(&[&str]) -> Answer,
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
-    /// `BPF_OBJ_GET_INFO_BY_FD`: the 64-bit words of the link's, as many as the kernel has.
-    pub(crate) link_info: &'static [u64],
+    /// `BPF_OBJ_GET_INFO_BY_FD` of a link or program: its 64-bit words, as many as the kernel has.
+    pub(crate) info: &'static [u64],
+    /// How many copies of a descriptor the process may make.
+    pub(crate) free_fds: usize,
     pub(crate) calls: Vec<String>,
     /// How much of the file has been read that was opened last.
     pub(crate) offset: usize,
@@ -46,7 +49,8 @@ impl Kernel {
             link_create: |_| refused(libc::EINVAL),
             multi: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
-            link_info: &[],
+            info: &[],
+            free_fds: usize::MAX,
             calls: Vec::new(),
             offset: 0,
         }
@@ -81,7 +85,13 @@ impl Kernel {
             libc::SYS_write => {
                 // SAFETY: the library has `c` bytes there.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
-                (format!("write {}", String::from_utf8_lossy(line)), Ok(c))
+                let line = core::str::from_utf8(line).unwrap();
+                // A line of kprobe_events that adds an entry, or removes one.
+                let answer = match line.trim_end().split_once(' ') {
+                    Some((_, symbol)) => (self.kprobe)(symbol, line.starts_with('r'), 0),
+                    None => Ok(c),
+                };
+                (format!("write {line}"), answer.map(|_| c))
             }
             libc::SYS_read => {
                 let content = &self.files[a - 100].1.as_bytes()[self.offset..];
@@ -92,6 +102,11 @@ impl Kernel {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())
                 };
                 ("read".to_owned(), Ok(bytes.len()))
+            }
+            libc::SYS_fcntl => {
+                let left = self.free_fds.checked_sub(1);
+                self.free_fds = left.unwrap_or_default();
+                ("dup".to_owned(), left.map(|_| 500).ok_or(Errno(libc::EMFILE)))
             }
             libc::SYS_close => (format!("close {a}"), Ok(0)),
             libc::SYS_getcpu => {
@@ -119,7 +134,7 @@ impl Kernel {
             }
             // BPF_OBJ_GET_INFO_BY_FD
             libc::SYS_bpf if a == 15 => {
-                let known = self.link_info;
+                let known = self.info;
                 // SAFETY: `info` begins with the fd, the length, and where it goes.
                 unsafe {
                     let (len, info) = ((b as *mut u32).add(1), *(b as *const u64).add(1));

@@ -89,6 +89,31 @@ fn kernel_attaches_a_batch_by_a_perf_event_each() {
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
 }
 
+/// The program is passed by value, and nobody else has it open.
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_attaches_a_batch_of_a_program_that_is_given_away() {
+    let probe = Probe::load();
+    let fds = open_fds();
+    let program = || probe.program.as_fd().try_clone_to_owned().unwrap();
+    let batch = Batch::new(NAMES).unwrap().cookies(|_, _| 8);
+    let attaching = || batch.attaching(program()).unwrap();
+    for (number, links) in [
+        (1, batch.attach(program()).unwrap()),
+        (2, batch.attach_each(program()).unwrap()),
+        (3, attaching().finish()),
+    ] {
+        assert_eq!((links.fds().len(), links.failures().len()), (NAMES.len(), 0));
+        umount2(1);
+        links.detach().unwrap();
+        assert!(probe.hits(8) >= number);
+    }
+    let attaching = attaching();
+    assert_eq!(open_fds(), fds + 1);
+    drop(attaching);
+    assert_eq!(open_fds(), fds);
+}
+
 /// The same of a batch for either kind of program.
 fn fails_whole_or_by_each(probe: &Probe, program: &OwnedFd, is_multi: bool) {
     let fds = open_fds();
@@ -174,6 +199,9 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &low) };
     let refused = Batch::new(NAMES).unwrap().attach_each(&probe.program);
     let fits = Batch::new(&NAMES[..3]).unwrap().attach(&probe.program);
+    // Names of one function take one descriptor, however many they are.
+    let names = ["umount2", "umount", "sys_umount2", "acct"].repeat(9);
+    let same = Batch::new(names).unwrap().attach(&probe.program);
     // SAFETY: as above.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     let error = refused.unwrap_err();
@@ -181,6 +209,7 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     assert_eq!(error.errno(), libc::EMFILE);
     assert!(error.to_string().contains("takes 6 file descriptors"), "{error}");
     assert_eq!(fits.unwrap().fds().len(), 3);
+    assert_eq!(same.unwrap().fds().len(), 2);
     assert_eq!(open_fds(), fds);
 }
 

@@ -1,6 +1,7 @@
 //! Native and 32-bit callers, on a real kernel.
 
 use std::arch::asm;
+use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -216,6 +217,39 @@ fn kernel_attachments_of_several_functions_are_one_link() {
     umount2(1);
     int80(UMOUNT2, [0; 3]);
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
+}
+
+/// Hides the list of symbols from this thread, so that whether two functions are one, which is
+/// asked after the first was attached to, is an error.
+fn hide_kallsyms() {
+    let mount = |source: &CStr, target: &CStr, flags| {
+        let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
+        // SAFETY: the paths are C strings.
+        unsafe { libc::mount(source.as_ptr(), target.as_ptr(), nothing, flags, no_data) }
+    };
+    // SAFETY: it has no pointers; the thread alone gets another namespace.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+    assert_eq!(mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE), 0);
+    assert_eq!(mount(c"/dev/null", c"/proc/kallsyms", libc::MS_BIND), 0);
+}
+
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_attachments_of_several_functions_that_fail_leave_no_entry() {
+    let probe = Probe::load();
+    let fds = open_fds();
+    let failed = std::thread::scope(|scope| {
+        let attach = || {
+            hide_kallsyms();
+            let call = Ksyscall::new("getpid").unwrap().callers(Callers::All).retprobe(true);
+            call.keep_event(true).max_active(20).attach(&probe.program).unwrap_err()
+        };
+        scope.spawn(attach).join().unwrap()
+    });
+    assert!(matches!(failed, Error::Addresses { .. }), "{failed}");
+    assert_eq!(open_fds(), fds);
+    let entries = super::kprobe_events();
+    assert!(!entries.contains("ksyscall/"), "{entries}");
 }
 
 #[test]

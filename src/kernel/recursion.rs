@@ -1,0 +1,72 @@
+//! Calls at which the kernel left a program out, for it was inside BPF on that CPU.
+
+use core::ffi::c_int;
+
+use super::release;
+use crate::sys;
+
+/// How many runs of a program the kernel left out because its CPU was inside BPF already, since
+/// the program was loaded. None if the kernel does not count them for programs of kprobes
+/// (before Linux 6.7), or if that is no program.
+///
+/// No program of a kprobe runs on a CPU where another one runs, or where a task is inside a
+/// map operation of bpf(2), even if the kernel has preempted that task: then the calls of all
+/// others on the CPU go unseen until that task goes on. The kernel counts each such call here,
+/// at all functions that the program is attached to; [`Link::missed`] does not have them.
+///
+/// ```no_run
+/// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+/// # let program = load();
+/// match ksyscall::recursion_misses(&program) {
+///     Some(0) => {}
+///     Some(calls) => eprintln!("{calls} calls were not seen"),
+///     None => eprintln!("whether all calls were seen, this kernel does not say"),
+/// }
+/// ```
+///
+/// Source: `bpf_prog_active` in `trace_call_bpf()` and `kprobe_multi_link_prog_run()` of
+/// kernel/trace/bpf_trace.c, `bpf_disable_instrumentation()` of include/linux/bpf.h, and
+/// `recursion_misses` of `struct bpf_prog_info` (Linux 5.12, for programs of kprobes 6.7).
+///
+/// [`Link::missed`]: crate::Link::missed
+#[cfg(feature = "std")]
+pub fn recursion_misses(program: impl std::os::fd::AsFd) -> Option<u64> {
+    use std::os::fd::AsRawFd;
+    recursion_misses_of(program.as_fd().as_raw_fd())
+}
+
+pub(crate) fn recursion_misses_of(program_fd: c_int) -> Option<u64> {
+    let misses = sys::bpf_program_recursion_misses(program_fd)?;
+    // What does not count has 0. Of a vendor's kernel that counts, any other number shows it.
+    (misses > 0 || release::is_at_least(6, 7)).then_some(misses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::recursion_misses_of;
+    use crate::sys::fake::Kernel;
+
+    fn misses(info: &'static [u64], release: &'static str) -> Option<u64> {
+        let files = vec![("/proc/sys/kernel/osrelease", release)].leak();
+        Kernel { files, info, ..Kernel::new() }.run(|| recursion_misses_of(3)).0
+    }
+
+    /// `struct bpf_prog_info` of the newest header, where `misses` are.
+    fn program(misses: u64) -> &'static [u64] {
+        let mut info = vec![1; 29];
+        info[26] = misses;
+        info.leak()
+    }
+
+    #[test]
+    fn the_number_is_believed_of_a_kernel_that_counts() {
+        assert_eq!(misses(program(0), "6.7.0\n"), Some(0));
+        assert_eq!(misses(program(5), "6.12.117+deb13-cloud-amd64\n"), Some(5));
+        assert_eq!(misses(program(0), "6.6.9\n"), None);
+        assert_eq!(misses(program(0), "5.14.0-503.el9\n"), None);
+        assert_eq!(misses(program(9), "5.14.0-503.el9\n"), Some(9));
+        // Linux 5.10 has all but the number; and what is no program.
+        assert_eq!(misses(&program(9)[..26], "5.10.0\n"), None);
+        assert_eq!(misses(&[], "6.12.1\n"), None);
+    }
+}
