@@ -88,10 +88,11 @@ pub(crate) fn attach(
 pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     #[cfg(feature = "more")]
     options.check()?;
-    let mut row = table::row(&place.name);
+    let name = place.name;
+    let mut row = table::row(&name);
     let is_reached = row.is_served();
     if options.allow_unreached {
-        row.take_its_name();
+        row.use_own_name();
     }
     let event = search(&row, &LEARNT.conventions, place, |symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
@@ -111,7 +112,7 @@ pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool,
     Ok(match doubt {
         Doubt::None => false,
         Doubt::MayBeStub => stubs::is_stub(symbol).map_err(Refusal::KernelSymbols)?,
-        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
+        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name.as_bytes()),
     })
 }
 

@@ -29,11 +29,12 @@ pub(crate) fn search_on<T>(
     place: &mut Place,
     mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Refusal>,
 ) -> Result<T, Refusal> {
+    let name = place.name;
     let row = match side {
-        Side::Native if is_alone => table::row(&place.name),
-        Side::Native => callers::native_row(&place.name)?,
-        Side::Compat => callers::compat_row(&place.name)?,
-        Side::X32 => callers::x32_row(&place.name),
+        Side::Native if is_alone => table::row(&name),
+        Side::Native => callers::native_row(&name)?,
+        Side::Compat => callers::compat_row(&name)?,
+        Side::X32 => callers::x32_row(&name).ok_or(Refusal::NoCompatCall)?,
     };
     let probe = |symbol: &Symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {

@@ -165,7 +165,8 @@ impl Many {
                 return Ok(false);
             }
             let mut place = self.place(part.call);
-            let row = table::row(&place.name);
+            let name = place.name;
+            let row = table::row(&name);
             let first = search(&row, &learnt, &mut place, |_, doubt| match doubt {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Refusal::NotFound),

@@ -128,9 +128,9 @@ fn say_not_found(place: &Place, out: &mut dyn FnMut(&[u8])) {
     }
     let row = table::row(&place.name);
     if row.is_known {
-        if !row.since().is_empty() {
+        if !row.since.is_empty() {
             out(b"; it exists since Linux ");
-            out(row.since());
+            out(row.since.as_bytes());
         }
         return;
     }

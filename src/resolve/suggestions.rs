@@ -1,7 +1,7 @@
 //! What may be meant by a name that no table has.
 
 use super::name::{MAX_NAME_LEN, SyscallName};
-use super::table::{TABLE, for_each_row};
+use super::table::{self, Row, TABLE};
 
 /// Calls `out` with the syscalls of this architecture whose names are nearest to
 /// `name`, up to three, nearest first.
@@ -10,21 +10,13 @@ pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
     nearest_in(TABLE, name.as_bytes(), out);
 }
 
-pub(crate) fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
-    let mut room = 3;
+pub(crate) fn nearest_in(table: &str, name: &[u8], out: &mut dyn FnMut(&[u8])) {
     // A slip or two: beyond that two names have nothing in common.
-    for limit in 1..=1 + name.len() / 6 {
-        for_each_row(table, &mut |row| {
-            if row.is_served() && distance(name, row.name()) == limit {
-                out(row.name());
-                room -= 1;
-            }
-            room == 0
-        });
-        if room == 0 {
-            return;
-        }
-    }
+    let names = (1..=1 + name.len() / 6).flat_map(|limit| {
+        let names = table::rows(table).filter(Row::is_served).map(|row| row.name.as_bytes());
+        names.filter(move |other| distance(name, other) == limit)
+    });
+    names.take(3).for_each(out);
 }
 
 /// How many letters must be put in, taken out or changed to make `b` of `a`
@@ -49,12 +41,11 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::encode::encode;
     use crate::resolve::table::tests::{SMALL, TABLES};
 
     fn nearest_in(table: &str, name: &str) -> Vec<String> {
         let mut names = Vec::new();
-        super::nearest_in(&encode(table), name.as_bytes(), &mut |near| {
+        super::nearest_in(table, name.as_bytes(), &mut |near| {
             names.push(String::from_utf8(near.into()).unwrap());
         });
         names
