@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::SyscallName;
 use crate::resolve::suggestions;
-use crate::resolve::table::{Column, Row, for_each_row, row_in};
+use crate::resolve::table::{self, Column, Row, row_in};
 
 /// An architecture that there is a table of.
 ///
@@ -22,7 +22,7 @@ pub struct Architecture {
     /// Rust's name first, then others.
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
-    table: &'static [u8],
+    table: &'static str,
     /// Lines of a name and a number.
     numbers: &'static str,
 }
@@ -66,36 +66,78 @@ pub struct Call {
     pub spellings: Vec<SyscallName>,
 }
 
-// `TABLES: &[(&str, &[u8], &str)]`: Rust's name, the packed table, and the numbers.
-include!(concat!(env!("OUT_DIR"), "/tables.rs"));
-
-/// Rust's name, others, and the wrappers; see `resolve/conventions.rs` for the sources.
-type Facts = (&'static str, &'static [&'static str], Option<Wrappers>);
-
 const fn wrappers(prefix: &'static str, since: &'static str) -> Option<Wrappers> {
     Some(Wrappers { prefix, since })
 }
 
-const FACTS: &[Facts] = &[
-    ("x86_64", &["x86_64", "amd64", "x86-64"], wrappers("__x64_", "4.17")),
-    ("aarch64", &["aarch64", "arm64"], wrappers("__arm64_", "4.19")),
-    ("riscv64", &["riscv64"], wrappers("__riscv_", "6.6")),
-    ("s390x", &["s390x"], wrappers("__s390x_", "6.1")),
-    ("powerpc64", &["powerpc64", "ppc64le", "ppc64el", "ppc64"], wrappers("", "6.1")),
-    ("mips64", &["mips64", "mips64el"], None),
-    ("loongarch64", &["loongarch64", "loong64"], None),
-    ("x86", &["x86", "i386", "i686"], wrappers("__ia32_", "5.7")),
-    ("arm", &["arm", "armhf", "armv7l"], None),
-    ("powerpc", &["powerpc", "ppc"], wrappers("", "6.1")),
+/// For the sources of the wrappers see `resolve/conventions.rs`.
+const ALL: &[Architecture] = &[
+    Architecture {
+        names: &["x86_64", "amd64", "x86-64"],
+        wrappers: wrappers("__x64_", "4.17"),
+        table: table::X86_64,
+        numbers: include_str!("resolve/numbers/x86_64.tbl"),
+    },
+    Architecture {
+        names: &["aarch64", "arm64"],
+        wrappers: wrappers("__arm64_", "4.19"),
+        table: table::AARCH64,
+        numbers: include_str!("resolve/numbers/aarch64.tbl"),
+    },
+    Architecture {
+        names: &["riscv64"],
+        wrappers: wrappers("__riscv_", "6.6"),
+        table: table::RISCV64,
+        numbers: include_str!("resolve/numbers/riscv64.tbl"),
+    },
+    Architecture {
+        names: &["s390x"],
+        wrappers: wrappers("__s390x_", "6.1"),
+        table: table::S390X,
+        numbers: include_str!("resolve/numbers/s390x.tbl"),
+    },
+    Architecture {
+        names: &["powerpc64", "ppc64le", "ppc64el", "ppc64"],
+        wrappers: wrappers("", "6.1"),
+        table: table::POWERPC64,
+        numbers: include_str!("resolve/numbers/powerpc64.tbl"),
+    },
+    Architecture {
+        names: &["mips64", "mips64el"],
+        wrappers: None,
+        table: table::MIPS64,
+        numbers: include_str!("resolve/numbers/mips64.tbl"),
+    },
+    Architecture {
+        names: &["loongarch64", "loong64"],
+        wrappers: None,
+        table: table::LOONGARCH64,
+        numbers: include_str!("resolve/numbers/loongarch64.tbl"),
+    },
+    Architecture {
+        names: &["x86", "i386", "i686"],
+        wrappers: wrappers("__ia32_", "5.7"),
+        table: table::X86,
+        numbers: include_str!("resolve/numbers/x86.tbl"),
+    },
+    Architecture {
+        names: &["arm", "armhf", "armv7l"],
+        wrappers: None,
+        table: table::ARM,
+        numbers: include_str!("resolve/numbers/arm.tbl"),
+    },
+    Architecture {
+        names: &["powerpc", "ppc"],
+        wrappers: wrappers("", "6.1"),
+        table: table::POWERPC,
+        numbers: include_str!("resolve/numbers/powerpc.tbl"),
+    },
 ];
 
 impl Architecture {
     /// Every one that there is a table of.
     pub fn all() -> impl Iterator<Item = Self> {
-        FACTS.iter().filter_map(|(rust, names, wrappers)| {
-            let (_, table, numbers) = TABLES.iter().find(|(name, ..)| name == rust)?;
-            Some(Self { names, wrappers: *wrappers, table, numbers })
-        })
+        ALL.iter().copied()
     }
 
     /// The one of that name: Rust's, Debian's, or what `uname -m` prints.
@@ -125,32 +167,29 @@ impl Architecture {
 
     /// The call of that name.
     pub fn call(&self, name: &SyscallName) -> Call {
-        let row = row_in(self.table, name.as_bytes());
-        let call = SyscallName::from_bytes(row.name()).unwrap_or(*name);
+        let row = row_in(self.table, name.as_str());
+        let call = SyscallName::new(row.name).unwrap_or(*name);
         let is_32_bit = matches!(self.name(), "x86" | "arm" | "powerpc");
         Call {
             name: call,
             number: self.number(call.as_str()),
             is_known: row.is_known,
             is_served: row.is_served(),
-            is_optional: row.may_be_absent(),
-            since: Some(text(row.since())).filter(|since| !since.is_empty()),
-            functions: functions(&row, Column::Native),
+            is_optional: row.is_optional,
+            since: Some(row.since.to_owned()).filter(|since| !since.is_empty()),
+            functions: row.function_names(Column::Native).collect(),
             functions_in_64_bit_kernels: match is_32_bit {
-                true => functions(&row, Column::Compat),
+                true => row.function_names(Column::Compat).collect(),
                 false => Vec::new(),
             },
-            spellings: self.names_of_rows(|row| row.spelled() == Some(call.as_bytes())),
+            spellings: self.names_of_rows(|row| row.alias_of() == Some(call.as_str())),
         }
     }
 
     /// The calls whose names are nearest to `name`, up to three, nearest first.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
-        let mut names = Vec::new();
-        suggestions::nearest_in(self.table, name.as_bytes(), &mut |near| {
-            names.extend(SyscallName::from_bytes(near));
-        });
-        names
+        let names = suggestions::nearest(self.table, name.as_str());
+        names.filter_map(|near| SyscallName::new(near).ok()).collect()
     }
 
     fn number(&self, name: &str) -> Option<u32> {
@@ -158,23 +197,10 @@ impl Architecture {
         lines.find(|(call, _)| *call == name)?.1.parse().ok()
     }
 
-    fn names_of_rows(&self, is_wanted: impl Fn(&Row) -> bool) -> Vec<SyscallName> {
-        let mut names = Vec::new();
-        for_each_row(self.table, &mut |row| {
-            names.extend(SyscallName::from_bytes(row.name()).ok().filter(|_| is_wanted(row)));
-            false
-        });
-        names
+    fn names_of_rows(&self, is_wanted: impl Fn(&Row<'static>) -> bool) -> Vec<SyscallName> {
+        let wanted = table::rows(self.table).filter(is_wanted);
+        wanted.filter_map(|row| SyscallName::new(row.name).ok()).collect()
     }
-}
-
-fn functions(row: &Row, column: Column) -> Vec<String> {
-    let functions = (0..).map_while(|rank| row.function(column, rank));
-    functions.map(|(start, rest)| text(start) + &text(rest)).filter(|name| name != "-").collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl fmt::Debug for Architecture {
@@ -298,7 +324,7 @@ mod tests {
 
     #[test]
     fn architectures_go_by_three_names() {
-        assert_eq!(Architecture::all().count(), TABLES.len());
+        assert_eq!(Architecture::all().count(), 10);
         for name in ["ppc64el", "ppc64le", "powerpc64"] {
             assert_eq!(Architecture::named(name).unwrap().name(), "powerpc64");
         }

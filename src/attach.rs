@@ -64,7 +64,7 @@ pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target,
     let mut row = table::row(name);
     let is_reached = row.is_served();
     if options.allow_unreached {
-        row.take_its_name();
+        row.use_own_name();
     }
     let (symbol, event) = search(name, &row, &LEARNT.conventions, |symbol, doubt| {
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
@@ -86,7 +86,7 @@ pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool,
         Doubt::MayBeStub => {
             stubs::is_stub(symbol).map_err(|Errno(errno)| Error::KernelSymbols { errno })?
         }
-        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name()),
+        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name.as_bytes()),
     })
 }
 

@@ -276,12 +276,16 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
     }
     let row = table::row(name);
     if row.is_known {
-        match core::str::from_utf8(row.since()) {
-            Ok("") | Err(_) => Ok(()),
-            Ok(version) => write!(f, "; it exists since Linux {version}"),
+        match row.since {
+            "" => Ok(()),
+            version => write!(f, "; it exists since Linux {version}"),
         }
     } else {
-        suggestions::write_nearest(name, f)
+        let mut nearest = suggestions::nearest(table::TABLE, name.as_str());
+        let Some(first) = nearest.next() else { return Ok(()) };
+        write!(f, "; did you mean {first}")?;
+        nearest.try_for_each(|near| write!(f, ", {near}"))?;
+        f.write_str("?")
     }
 }
 

@@ -3,12 +3,9 @@
 
 pub(crate) mod callers;
 pub(crate) mod conventions;
-#[cfg(test)]
-mod encode;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
-mod packed;
 pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;

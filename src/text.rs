@@ -1,4 +1,4 @@
-//! Text without an allocator: tables, tracefs commands, paths, warnings.
+//! Text without an allocator: tracefs commands, paths, warnings.
 //!
 //! What is here does less than the standard library's, in a tenth of the code.
 
@@ -110,12 +110,6 @@ impl Buffer {
         }
     }
 
-    /// Keeps the first `len` bytes.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.bytes.get_mut(len..self.len).unwrap_or_default().fill(0);
-        self.len = self.len.min(len);
-    }
-
     /// Adds as much of `text` as fits.
     pub(crate) fn add(&mut self, text: &[u8]) {
         text.iter().for_each(|byte| self.push(*byte));
@@ -192,11 +186,6 @@ mod tests {
         assert_eq!(text.as_c_str(), c"1234567");
         text.push(b'8');
         assert!(text.is_cut());
-        assert_eq!(text.as_c_str(), c"1234567");
-        text.truncate(9);
-        assert_eq!(text.as_bytes(), b"1234567");
-        text.truncate(2);
-        text.push(b'x');
-        assert_eq!((text.as_bytes(), text.as_c_str()), (&b"12x"[..], c"12x"));
+        assert_eq!((text.as_bytes(), text.as_c_str()), (&b"1234567"[..], c"1234567"));
     }
 }

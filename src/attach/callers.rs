@@ -10,12 +10,12 @@ use crate::resolve::table::{self, Row};
 use crate::resolve::{Symbol, SyscallName};
 
 /// The row of the call on a side.
-pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row, Error> {
+pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
     Ok(match side {
         Side::Native if is_alone => table::row(name),
         Side::Native => callers::native_row(name)?,
         Side::Compat => callers::compat_row(name)?,
-        Side::X32 => callers::x32_row(name),
+        Side::X32 => callers::x32_row(name).ok_or(Error::NoCompatCall { name: *name })?,
     })
 }
 

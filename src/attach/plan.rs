@@ -99,11 +99,11 @@ impl Plan {
 
     /// How many parts have a row of their own: two of one row have the same function.
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
-        let mut rows: Vec<(Side, Row)> = Vec::new();
+        let mut rows: Vec<(Side, Row<'_>)> = Vec::new();
         rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
         for Part { call, side, is_alone, .. } in &self.parts {
             let Ok(row) = row_on(*side, *is_alone, &call.name) else { continue };
-            if !rows.iter().any(|(other_side, other)| other_side == side && row.is_same(other)) {
+            if !rows.iter().any(|(other_side, other)| other_side == side && row == *other) {
                 rows.push((*side, row));
             }
         }

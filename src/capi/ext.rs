@@ -15,7 +15,7 @@ use crate::attach::plan::Call;
 use crate::attachments::THREADS;
 use crate::kernel::recursion::recursion_misses_of;
 use crate::resolve::callers::Side;
-use crate::resolve::{Callers, SyscallName, table};
+use crate::resolve::{Callers, table};
 use crate::sys;
 
 /// Writes what has to be printed before an attach: see [`super::ksyscall_warn`].
@@ -256,18 +256,15 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
 /// There is so much room.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
-    let mut index = 0;
-    table::for_each_call(&mut |name: SyscallName| {
-        if index < room {
-            let bytes = name.as_bytes();
-            // SAFETY: the caller's promise; a name has at most 64 bytes.
-            unsafe {
-                let place = names.add(index).cast::<u8>();
-                ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
-            }
-            index += 1;
+    for (index, name) in table::calls().take(room).enumerate() {
+        let bytes = name.as_bytes();
+        // SAFETY: the caller's promise, and `index` is less than `room`; a name has at most
+        // 64 bytes.
+        unsafe {
+            let place = names.add(index).cast::<u8>();
+            ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
         }
-    });
+    }
 }
 
 const _: () = assert!(crate::resolve::MAX_NAME_LEN == 64);

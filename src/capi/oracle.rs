@@ -4,7 +4,6 @@ use core::ffi::c_void;
 
 use super::warning::Shown;
 use super::{Failure, bpf_ksyscall_opts, opts};
-use crate::text::Text;
 
 /// Memory that ends where the address space has a hole.
 struct Guarded(*mut u8);

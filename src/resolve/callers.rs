@@ -6,14 +6,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol, X32_CONVENTIONS};
 use super::name::SyscallName;
 use super::search::Tried;
-use super::table::{self, Column, Row};
+use super::table::{self, COMPAT_TABLE, Column, Row};
 use crate::Error;
-
-/// The table of the 32-bit processes, packed; empty where none is known.
-const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/compat_table"));
-
-/// The calls for which x32 processes have functions of their own, packed; empty elsewhere.
-const X32_TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/x32_table"));
 
 /// Whose calls a program is to see.
 ///
@@ -58,7 +52,7 @@ impl Side {
 impl Callers {
     /// From where these callers can make the call, each by a function of its own.
     pub(crate) fn sides(self, name: &SyscallName) -> &'static [Side] {
-        let has_x32 = || x32_row(name).is_known;
+        let has_x32 = || x32_row(name).is_some();
         match self {
             Callers::Native => &[Side::Native],
             Callers::Compat if has_x32() => &[Side::Compat, Side::X32],
@@ -69,39 +63,47 @@ impl Callers {
     }
 }
 
-/// The row of the call `name` as x32 processes alone have it, if they do. Its name is what
-/// 64-bit ones mean by it, unless that is another spelling and a call of i386's.
-pub(crate) fn x32_row(name: &SyscallName) -> Row {
-    let (native, compat) = (table::row(name), table::row_in(TABLE, name.as_bytes()));
-    let is_of_i386 = compat.is_known && compat.name() == name.as_bytes();
-    let name = if is_of_i386 { compat.name() } else { native.name() };
-    table::row_in(X32_TABLE, name)
+/// The row of the call `name` if x32 processes have a function for it that serves them alone.
+/// They mean the same call by a name as 64-bit processes do. But a name that is a spelling
+/// in the 64-bit table and a call of i386 stands for the latter, which x32 does not have.
+pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
+    if X32_CONVENTIONS.is_empty() {
+        return None;
+    }
+    let row = table::row(name);
+    let compat = table::row_in(COMPAT_TABLE, name.as_str());
+    let is_i386_call = compat.is_known && compat.name == name.as_str() && row.name != compat.name;
+    (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
 /// The row of the call `name`, as native callers mean it when others are meant, too.
-pub(crate) fn native_row(name: &SyscallName) -> Result<Row, Error> {
-    native_row_in(table::row(name), TABLE, name)
+pub(crate) fn native_row(name: &SyscallName) -> Result<Row<'_>, Error> {
+    native_row_in(table::row(name), COMPAT_TABLE, name)
 }
 
 /// The row of the call `name`, as 32-bit callers mean it.
 ///
 /// # Errors
 /// [`Error::NoCompatCall`] if they have none; [`Error::CallersUnknown`].
-pub(crate) fn compat_row(name: &SyscallName) -> Result<Row, Error> {
+pub(crate) fn compat_row(name: &SyscallName) -> Result<Row<'_>, Error> {
     if COMPAT_CONVENTIONS.is_empty() {
         return Err(Error::CallersUnknown);
     }
-    compat_row_in(TABLE, &table::row(name), name)
+    compat_row_in(COMPAT_TABLE, &table::row(name), name)
 }
 
 /// A name that no table knows may be a new call's; but not one that the other table knows.
-fn native_row_in(row: Row, compat: &[u8], name: &SyscallName) -> Result<Row, Error> {
-    let is_foreign = !row.is_known && table::row_in(compat, name.as_bytes()).is_known;
+fn native_row_in<'a>(row: Row<'a>, compat: &str, name: &SyscallName) -> Result<Row<'a>, Error> {
+    let is_foreign = !row.is_known && table::row_in(compat, name.as_str()).is_known;
     if is_foreign { Err(Tried::default().not_found(name)) } else { Ok(row) }
 }
 
-fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row, Error> {
-    let row = table::row_in(compat, name.as_bytes());
+fn compat_row_in<'a>(
+    compat: &'a str,
+    native: &Row,
+    name: &'a SyscallName,
+) -> Result<Row<'a>, Error> {
+    let row = table::row_in(compat, name.as_str());
     let is_foreign = !row.is_known && native.is_known;
     if is_foreign || !row.is_in(Column::Compat) {
         Err(Error::NoCompatCall { name: *name })
@@ -116,15 +118,12 @@ fn compat_row_in(compat: &[u8], native: &Row, name: &SyscallName) -> Result<Row,
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();
     if callers != Callers::Compat {
-        table::for_each_call(&mut |name| calls.push((name, Callers::Native)));
+        calls.extend(table::calls().map(|name| (name, Callers::Native)));
     }
     if callers != Callers::Native {
-        table::for_each_row(TABLE, &mut |row| {
-            let name =
-                SyscallName::from_bytes(row.name()).ok().filter(|_| row.is_in(Column::Compat));
-            calls.extend(name.map(|name| (name, Callers::Compat)));
-            false
-        });
+        let rows = table::rows(COMPAT_TABLE).filter(|row| row.is_in(Column::Compat));
+        let names = rows.filter_map(|row| SyscallName::new(row.name).ok());
+        calls.extend(names.map(|name| (name, Callers::Compat)));
     }
     calls.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
     calls.dedup_by(|later, earlier| {
@@ -239,7 +238,6 @@ fn search_in<T>(
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::oracle::joined;
 
     fn name(name: &str) -> SyscallName {
         SyscallName::new(name).unwrap()
@@ -247,9 +245,9 @@ mod tests {
 
     /// The functions of 32-bit callers.
     fn compat(call: &str) -> Result<Vec<String>, Error> {
-        let row = compat_row(&name(call))?;
-        let functions = (0..).map_while(|rank| row.function(Column::Compat, rank));
-        Ok(functions.map(joined).collect())
+        let call = name(call);
+        let row = compat_row(&call)?;
+        Ok(row.function_names(Column::Compat).collect())
     }
 
     /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 6.12: its last columns.
@@ -348,7 +346,8 @@ mod tests {
         symbols: &[&str],
     ) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
-        let found = search_x32(&name(call), &x32_row(&name(call)), learnt, |symbol, _| {
+        let call = name(call);
+        let found = search_x32(&call, &x32_row(&call).unwrap(), learnt, |symbol, _| {
             asked.push(symbol.to_string());
             Ok(symbols.contains(&symbol.as_str()).then_some(()))
         });

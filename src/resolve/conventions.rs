@@ -89,7 +89,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
 
 #[cfg(target_arch = "x86_64")]
 const fn x32(prefix: &'static str, anchor: &'static str) -> Convention {
-    Convention { prefix, column: Column::Native, anchor, shares_stubs: false }
+    Convention { prefix, column: Column::X32, anchor, shares_stubs: false }
 }
 
 /// The conventions of this architecture, in the order to try them.
@@ -187,10 +187,10 @@ impl Convention {
     pub(crate) fn symbol(&self, row: &Row, rank: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(rank)?;
-            return Some(Symbol::new(start, row.name(), b""));
+            return Some(Symbol::new(start, row.name.as_bytes(), b""));
         }
         let (sys, rest) = row.function(self.column, rank)?;
-        Some(Symbol::new(self.prefix.as_bytes(), sys, rest))
+        Some(Symbol::new(self.prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }
 
     /// What is not sure of a symbol of the row though the kernel has it.
@@ -199,7 +199,7 @@ impl Convention {
             let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
             return if is_any_function { Doubt::MayBeNoCall } else { Doubt::None };
         }
-        if self.shares_stubs && row.may_be_absent() { Doubt::MayBeStub } else { Doubt::None }
+        if self.shares_stubs && row.is_optional { Doubt::MayBeStub } else { Doubt::None }
     }
 }
 

@@ -1,44 +1,16 @@
 //! What may be meant by a name that no table has.
 
-use core::fmt;
+use super::name::MAX_NAME_LEN;
+use super::table::{self, Row};
 
-use super::name::{MAX_NAME_LEN, SyscallName};
-use super::table::{TABLE, for_each_row};
-
-/// Writes the syscalls of this architecture whose names are nearest to `name`, if there are any.
-pub(crate) fn write_nearest(name: &SyscallName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut lead = "; did you mean ";
-    let mut result = Ok(());
-    nearest(name, &mut |near| {
-        let near = core::str::from_utf8(near).unwrap_or_default();
-        result = result.and_then(|()| write!(f, "{lead}{near}"));
-        lead = ", ";
-    });
-    result?;
-    f.write_str(if lead == ", " { "?" } else { "" })
-}
-
-/// Calls `out` with the syscalls of this architecture whose names are nearest to
-/// `name`, up to three, nearest first.
-pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
-    nearest_in(TABLE, name.as_bytes(), out);
-}
-
-pub(crate) fn nearest_in(table: &[u8], name: &[u8], out: &mut dyn FnMut(&[u8])) {
-    let mut room = 3;
+/// The syscalls of a table whose names are nearest to `name`, up to three, nearest first.
+pub(crate) fn nearest<'a>(table: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     // A slip or two: beyond that two names have nothing in common.
-    for limit in 1..=1 + name.len() / 6 {
-        for_each_row(table, &mut |row| {
-            if row.is_served() && distance(name, row.name()) == limit {
-                out(row.name());
-                room -= 1;
-            }
-            room == 0
-        });
-        if room == 0 {
-            return;
-        }
-    }
+    let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
+        let names = table::rows(table).filter(Row::is_served).map(|row| row.name);
+        names.filter(move |other| distance(name.as_bytes(), other.as_bytes()) == limit)
+    });
+    names.take(3)
 }
 
 /// How many letters must be put in, taken out or changed to make `b` of `a`
@@ -63,15 +35,10 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::encode::encode;
     use crate::resolve::table::tests::{SMALL, TABLES};
 
-    fn nearest_in(table: &str, name: &str) -> Vec<String> {
-        let mut names = Vec::new();
-        super::nearest_in(&encode(table), name.as_bytes(), &mut |near| {
-            names.push(String::from_utf8(near.into()).unwrap());
-        });
-        names
+    fn nearest_in<'a>(table: &'a str, name: &'a str) -> Vec<&'a str> {
+        nearest(table, name).collect()
     }
 
     #[test]
@@ -95,7 +62,7 @@ mod tests {
             ("epol_wait", "epoll_wait"),
             ("nanoslep", "nanosleep"),
         ] {
-            assert!(nearest_in(table, slip).contains(&meant.to_owned()), "{slip}");
+            assert!(nearest_in(table, slip).contains(&meant), "{slip}");
         }
         assert!(nearest_in(table, "frobnicate").is_empty());
     }

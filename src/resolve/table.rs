@@ -1,15 +1,15 @@
-//! The system calls of the architecture this was compiled for: which names
-//! there are and which kernel functions serve them.
+//! The system calls of each architecture, and the kernel functions that serve them.
 //!
-//! The tables are data, `tables/ARCH.tbl`, made by `tools/syscall_tables` from
-//! the kernel's own syscall tables. A line is a call's name, then the functions
-//! to try, the first that the kernel has being the one that serves the call:
+//! The tables are text, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
+//! kernel's own syscall tables. The library contains them as they are. Each line describes one
+//! call: its name, then the functions that may serve the call. The first function that the
+//! kernel has is the right one. The lines are sorted by name:
 //!
 //! ```text
 //! accept                          sys_accept serves it
 //! stat sys_newstat                another function does
-//! ioctl | compat_sys_ioctl        a 64-bit kernel serves it to 32-bit processes by this;
-//!                                 in the table of x86_64, to x32 processes
+//! ioctl | compat_sys_ioctl        a 64-bit kernel serves 32-bit processes by this function;
+//!                                 in the table of x86_64, x32 processes
 //! uselib -                        a function of the name may exist, but no call reaches it
 //! pread =pread64                  another spelling
 //! mbind?                          the kernel may be built without it
@@ -19,123 +19,168 @@
 //! Where the kernel has no wrappers, and on s390x, the calls that it was built
 //! without are all names of one function (kernel/sys_ni.c).
 
+use core::cmp::Ordering;
+
 use super::name::SyscallName;
-use super::packed;
-use crate::text::{Text, cut, parts};
 
-/// The table of this architecture, packed by `encode.rs`.
-pub(super) const TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/table"));
+pub(crate) const AARCH64: &str = include_str!("tables/aarch64.tbl");
+pub(crate) const ARM: &str = include_str!("tables/arm.tbl");
+pub(crate) const LOONGARCH64: &str = include_str!("tables/loongarch64.tbl");
+pub(crate) const MIPS64: &str = include_str!("tables/mips64.tbl");
+pub(crate) const POWERPC: &str = include_str!("tables/powerpc.tbl");
+pub(crate) const POWERPC64: &str = include_str!("tables/powerpc64.tbl");
+pub(crate) const RISCV64: &str = include_str!("tables/riscv64.tbl");
+pub(crate) const S390X: &str = include_str!("tables/s390x.tbl");
+pub(crate) const X86: &str = include_str!("tables/x86.tbl");
+pub(crate) const X86_64: &str = include_str!("tables/x86_64.tbl");
 
-/// Which kernel's functions are asked for: those that serve the processes of
-/// this architecture on their own kernel, or those by which a 64-bit kernel
-/// serves its 32-bit processes.
+/// The table of the architecture that this is compiled for. It is empty for an architecture
+/// without a table: then every name stands for the function of that name.
+pub(crate) const TABLE: &str = if cfg!(target_arch = "aarch64") {
+    AARCH64
+} else if cfg!(target_arch = "arm") {
+    ARM
+} else if cfg!(target_arch = "loongarch64") {
+    LOONGARCH64
+} else if cfg!(target_arch = "mips64") {
+    MIPS64
+} else if cfg!(target_arch = "powerpc") {
+    POWERPC
+} else if cfg!(target_arch = "powerpc64") {
+    POWERPC64
+} else if cfg!(target_arch = "riscv64") {
+    RISCV64
+} else if cfg!(target_arch = "s390x") {
+    S390X
+} else if cfg!(target_arch = "x86") {
+    X86
+} else if cfg!(target_arch = "x86_64") {
+    X86_64
+} else {
+    ""
+};
+
+/// The table of the 32-bit processes that a kernel of this architecture runs, or an empty one.
+pub(crate) const COMPAT_TABLE: &str = if cfg!(target_arch = "aarch64") {
+    ARM
+} else if cfg!(target_arch = "powerpc64") {
+    POWERPC
+} else if cfg!(target_arch = "x86_64") {
+    X86
+} else {
+    ""
+};
+
+/// Whose functions a row is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Column {
+    /// Those that serve processes of the table's architecture on a kernel of the same
+    /// architecture.
     Native,
+    /// Those by which a 64-bit kernel serves the processes of a 32-bit table.
     // Constructed on 32-bit architectures only.
     #[cfg_attr(target_pointer_width = "64", allow(dead_code))]
     Compat,
+    /// Those that serve x32 processes alone, in the table of x86_64.
+    #[allow(dead_code, reason = "other architectures")]
+    X32,
 }
 
-/// Longest line of a table, and one.
-const LINE: usize = 160;
-
-/// A call and the functions that may serve it: a line of a table.
-#[derive(Clone, Copy)]
-pub(crate) struct Row {
-    line: Text<LINE>,
-    /// Whether a table has the call, as opposed to a function that was asked for by
-    /// its own name.
+/// A call and the functions that may serve it: a parsed line of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) name: &'a str,
+    /// Whether a table has the call. If not, the name is that of a kernel function, without
+    /// `sys_`.
     pub(crate) is_known: bool,
+    /// Whether a kernel may be built without the call and have its functions all the same.
+    /// True for a name that no table has.
+    pub(crate) is_optional: bool,
+    /// The version of Linux that added the call. Empty if that is unknown or before 4.2.
+    pub(crate) since: &'a str,
+    /// The functions as the line lists them, separated by spaces. Empty for the function of
+    /// the call's own name.
+    functions: &'a str,
+    /// The functions behind the bar. Empty if the line has no bar.
+    compat_functions: &'a str,
 }
 
-impl Row {
-    /// Becomes that of the call `name`, if the table has it.
-    fn become_that_of(&mut self, table: &[u8], name: &[u8]) -> bool {
-        let mut is_there = false;
-        for_each_row_from(table, name, &mut |row| {
-            is_there = row.name() == name;
-            if is_there {
-                *self = *row;
-            }
-            is_there
-        });
-        is_there
-    }
-
-    /// The name with its marks, and what comes after it.
-    fn cut(&self) -> (&[u8], &[u8]) {
-        cut(self.line.as_bytes(), b' ')
-    }
-
-    pub(crate) fn name(&self) -> &[u8] {
-        cut(cut(self.cut().0, b'@').0, b'?').0
-    }
-
-    /// Becomes the row of a function of the call's name, if no call reaches one.
-    pub(crate) fn take_its_name(&mut self) {
-        if !self.is_served() {
-            let name = self.name().len();
-            self.line.truncate(name);
-            self.line.push(b'?');
-            self.is_known = false;
+impl<'a> Row<'a> {
+    fn parse(line: &'a str) -> Self {
+        let (call, compat_functions) = line.split_once('|').unwrap_or((line, ""));
+        let call = call.trim_ascii_end();
+        let (call, functions) = call.split_once(' ').unwrap_or((call, ""));
+        let (call, since) = call.split_once('@').unwrap_or((call, ""));
+        let name = call.strip_suffix('?');
+        Self {
+            name: name.unwrap_or(call),
+            is_known: true,
+            is_optional: name.is_some(),
+            since,
+            functions,
+            compat_functions: compat_functions.trim_ascii_start(),
         }
     }
 
-    /// Whether a kernel may be built without the call, and have its functions
-    /// all the same. Nothing is known of a name that no table has.
-    pub(crate) fn may_be_absent(&self) -> bool {
-        cut(self.cut().0, b'@').0.ends_with(b"?")
+    /// The row of a name that no table has.
+    fn unknown(name: &'a str) -> Self {
+        Self {
+            name,
+            is_known: false,
+            is_optional: true,
+            since: "",
+            functions: "",
+            compat_functions: "",
+        }
     }
 
-    /// The version since which the call exists, or nothing if that is not known or
-    /// before 4.2.
-    pub(crate) fn since(&self) -> &[u8] {
-        cut(self.cut().0, b'@').1
+    /// Makes this the row of the function that has the call's name, if no call reaches it.
+    pub(crate) fn use_own_name(&mut self) {
+        if !self.is_served() {
+            *self = Self::unknown(self.name);
+        }
     }
 
     /// Whether the architecture has the call at all.
     pub(crate) fn is_served(&self) -> bool {
-        !matches!(self.cut().1, [b'-' | b'=', ..])
+        self.functions != "-" && self.alias_of().is_none()
     }
 
-    /// Whether it is the same call's as another row of the same table.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.line.as_bytes() == other.line.as_bytes()
-    }
-
-    /// Whether there is such a call in that column, not by another spelling.
+    /// Whether the call exists in that column, other than as an alias.
     pub(super) fn is_in(&self, column: Column) -> bool {
-        self.spelled().is_none() && self.function(column, 0).is_some()
+        self.alias_of().is_none() && self.function(column, 0).is_some()
     }
 
     /// The call that this is another spelling of.
-    pub(crate) fn spelled(&self) -> Option<&[u8]> {
-        match self.cut().1 {
-            // The name, without so many of its letters.
-            [b'=', less @ b'0'..=b'9', ..] => {
-                let name = self.name();
-                name.get(..name.len().wrapping_sub(usize::from(less - b'0')))
+    pub(crate) fn alias_of(&self) -> Option<&'a str> {
+        self.functions.strip_prefix('=')?.split(' ').next()
+    }
+
+    /// The function of that rank, 0 being the most likely, in two parts to be joined: its
+    /// prefix and the rest.
+    pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
+        let listed = match column {
+            Column::X32 => {
+                // The others serve 64-bit processes, too.
+                let is_own = |function: &&str| function.starts_with("compat_sys_");
+                let function = self.compat_functions.split(' ').filter(is_own).nth(rank);
+                return function.map(|function| ("", function));
             }
-            [b'=', call @ ..] => Some(cut(call, b' ').0),
-            _ => None,
+            Column::Compat if !self.compat_functions.is_empty() => self.compat_functions,
+            Column::Native | Column::Compat => self.functions,
+        };
+        match listed {
+            "" => (rank == 0).then_some(("sys_", self.name)),
+            "-" => None,
+            _ => listed.split(' ').nth(rank).map(|function| ("", function)),
         }
     }
 
-    /// The function of that rank, 0 being the most likely, in the two parts that its name is
-    /// put together from.
-    pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static [u8], &[u8])> {
-        let (native, compat) = cut(self.cut().1, b'|');
-        let listed = match column {
-            Column::Compat if !compat.is_empty() => compat,
-            _ => native,
-        };
-        let mut listed = parts(listed, b' ').peekable();
-        match listed.peek() {
-            None => (rank == 0).then_some((b"sys_", self.name())),
-            Some(&b"-") => None,
-            Some(_) => listed.nth(rank).map(|function| (&b""[..], function)),
-        }
+    /// The names of the functions, the most likely first.
+    #[cfg(any(test, feature = "all-tables"))]
+    pub(crate) fn function_names(&self, column: Column) -> impl Iterator<Item = String> {
+        let functions = (0..).map_while(move |rank| self.function(column, rank));
+        functions.map(|(sys, rest)| format!("{sys}{rest}"))
     }
 }
 
@@ -145,74 +190,51 @@ impl Row {
 /// spelling of. A name that no table knows is taken as the function's own
 /// (`brand_new` is `sys_brand_new`), which is also how a call newer than the table
 /// is found.
-pub(crate) fn row(name: &SyscallName) -> Row {
-    row_in(TABLE, name.as_bytes())
+pub(crate) fn row(name: &SyscallName) -> Row<'_> {
+    row_in(TABLE, name.as_str())
 }
 
-/// Calls `each` with the name of every call of this architecture, in order.
-pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
-    for_each_row(TABLE, &mut |row| {
-        if let Some(name) = SyscallName::from_bytes(row.name()).ok().filter(|_| row.is_served()) {
-            each(name);
-        }
-        false
-    });
+/// The row of the call `name` in a table.
+pub(crate) fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
+    let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
+    let row = find(table, name).or_else(|| find(table, bare));
+    let row = row.unwrap_or_else(|| Row::unknown(bare));
+    row.alias_of().and_then(|call| find(table, call)).unwrap_or(row)
 }
 
-pub(crate) fn row_in(table: &[u8], name: &[u8]) -> Row {
-    let bare =
-        if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
-    let mut row = Row { line: Text::new(), is_known: false };
-    if !row.become_that_of(table, name) && !row.become_that_of(table, bare) {
-        row.line.add(bare);
-        row.line.push(b'?');
+/// Every row of a table, in the order of the names.
+pub(crate) fn rows(table: &str) -> impl Iterator<Item = Row<'_>> {
+    table.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
+}
+
+/// Every call that this architecture has in any version of the kernel, in alphabetical order.
+pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
+    let served = rows(TABLE).filter(Row::is_served);
+    served.filter_map(|row| SyscallName::new(row.name).ok())
+}
+
+/// The row of exactly that name, by binary search in the text. The comment at the start of
+/// a table does no harm: `#` sorts before every character of a name.
+fn find<'a>(table: &'a str, name: &str) -> Option<Row<'a>> {
+    let mut rest = table;
+    while !rest.is_empty() {
+        let before_middle = rest.as_bytes().get(..rest.len() / 2)?;
+        let line_start = before_middle.iter().rposition(|byte| *byte == b'\n');
+        let (before, from) = rest.split_at_checked(line_start.map_or(0, |end| end + 1))?;
+        let (line, after) = from.split_once('\n').unwrap_or((from, ""));
+        rest = match name.cmp(name_in(line)) {
+            Ordering::Less => before,
+            Ordering::Equal => return Some(Row::parse(line)),
+            Ordering::Greater => after,
+        };
     }
-    let spelling = row;
-    if let Some(call) = spelling.spelled() {
-        row.become_that_of(table, call);
-    }
-    row
+    None
 }
 
-/// Calls `is_last` with every row of a packed table, until it returns true.
-pub(crate) fn for_each_row(table: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
-    for_each_row_from(table, b"", is_last);
-}
-
-/// The same with the rows that begin with `start`. Of the others no more is unpacked than
-/// it takes to see that.
-fn for_each_row_from(table: &[u8], start: &[u8], is_last: &mut dyn FnMut(&Row) -> bool) {
-    const NOWHERE: usize = usize::MAX;
-    let (pairs, blocks) = packed::open(table);
-    for (letter, lines) in blocks {
-        if start.first().is_some_and(|first| *first != letter) {
-            continue;
-        }
-        let mut row = Row { line: Text::new(), is_known: true };
-        row.line.push(letter);
-        // Where the line before differs from the start.
-        let mut differs_at = if start.is_empty() { NOWHERE } else { 1 };
-        for line in lines {
-            // There this one differs from it too.
-            if line.same > differs_at {
-                continue;
-            }
-            row.line.truncate(line.same);
-            pairs.unpack(line.packed, &mut |byte| {
-                let letter = start.get(row.line.as_bytes().len());
-                let goes_on = letter.is_none_or(|letter| *letter == byte);
-                if goes_on {
-                    row.line.push(byte);
-                }
-                goes_on
-            });
-            let common = row.line.as_bytes().len();
-            differs_at = if common < start.len() { common } else { NOWHERE };
-            if differs_at == NOWHERE && is_last(&row) {
-                return;
-            }
-        }
-    }
+/// The name that a line begins with.
+fn name_in(line: &str) -> &str {
+    let end = line.bytes().position(|byte| matches!(byte, b' ' | b'?' | b'@'));
+    line.get(..end.unwrap_or(line.len())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -221,99 +243,46 @@ pub(crate) mod tests {
 
     use super::*;
 
-    use crate::resolve::encode::{encode, shortened};
-    use crate::resolve::oracle::joined;
-
     pub(crate) const SMALL: &str = "\
 # a small table
 _llseek =lseek
 cachestat?@6.5
 ioctl | compat_sys_ioctl
-openat
-stat sys_newstat
-select sys_old_select sys_select | compat_sys_old_select
-stat64 =stat -
 lseek
-umount =umount2
-umount2 sys_umount
+mbind?
+openat
 pread =pread64
 pread64
-sys_debug_setcontext
-mbind?
+select sys_old_select sys_select | compat_sys_old_select
 setuid? sys_setuid16 | sys_setuid16
 setuid32 =setuid
+stat sys_newstat
+stat64 =stat -
+sys_debug_setcontext
+umount =umount2
+umount2 sys_umount
 ";
 
-    fn str_of(text: &[u8]) -> &str {
-        std::str::from_utf8(text).unwrap()
-    }
-
-    fn small(name: &str) -> Row {
-        row_in(&encode(SMALL), name.as_bytes())
-    }
-
-    fn find(table: &[u8], name: &str) -> Option<Row> {
-        let mut row = Row { line: Text::new(), is_known: false };
-        row.become_that_of(table, name.as_bytes()).then_some(row)
-    }
-
-    /// The rows of a table, as they are unpacked.
-    fn rows(table: &str) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for_each_row(&encode(table), &mut |row| {
-            rows.push(*row);
-            false
-        });
-        rows
-    }
-
-    #[test]
-    fn a_table_is_unpacked_as_it_was() {
-        for (arch, table) in TABLES {
-            let unpacked: Vec<_> = rows(table)
-                .iter()
-                .map(|row| String::from_utf8(row.line.as_bytes().into()).unwrap())
-                .collect();
-            let lines: Vec<_> =
-                table.lines().filter(|line| !line.starts_with('#')).map(shortened).collect();
-            assert_eq!(unpacked, lines, "{arch}");
-            assert!(encode(table).len() < table.len() / 2, "{arch}");
-        }
-        assert!(rows("").is_empty());
-    }
-
-    /// The lines of a table by their names, as they are packed.
-    fn by_name(table: &str) -> BTreeMap<String, String> {
-        let lines = table.lines().filter(|line| !line.starts_with('#'));
-        let name = |line: &str| line.split([' ', '?', '@']).next().unwrap().to_owned();
-        lines.map(|line| (name(line), shortened(line))).collect()
-    }
-
+    /// A table is searched for every name in it, for every start of these and for longer
+    /// names; the result must be that of reading every line.
     #[test]
     fn a_call_is_found_by_its_name_and_by_no_other() {
-        // Long names, with more in common than a line can say.
-        let long = ["a".repeat(30), "a".repeat(31), "a".repeat(32), "a".repeat(64)];
-        let long =
-            [&long.join("\n"), "\n", &"b".repeat(40), "c\n", &"b".repeat(40), "d -\n"].concat();
-        for (arch, table) in [("long", &*long), ("small", SMALL)].into_iter().chain(TABLES) {
-            let packed = encode(table);
-            let lines = by_name(table);
-            for name in lines.keys() {
+        let others = [("empty", ""), ("comment", "# none\n"), ("one", "a"), ("two", "a\nab?\n")];
+        for (arch, table) in others.into_iter().chain([("small", SMALL)]).chain(TABLES) {
+            let by_name: BTreeMap<_, _> = rows(table).map(|row| (row.name, row)).collect();
+            for name in rows(table).map(|row| row.name).chain(["a", "z"]) {
                 let starts = (0..=name.len()).map(|end| name[..end].to_owned());
-                let others = ["0", "_", "s", "z"].map(|more| format!("{name}{more}"));
-                for name in starts.chain(others) {
-                    let found =
-                        find(&packed, &name).map(|row| str_of(row.line.as_bytes()).to_owned());
-                    assert_eq!(found.as_ref(), lines.get(&name), "{name} on {arch}");
+                let longer = ["0", "_", "s", "z"].map(|more| format!("{name}{more}"));
+                for name in starts.chain(longer) {
+                    let expected = by_name.get(&*name).copied();
+                    assert_eq!(find(table, &name), expected, "{name} on {arch}");
                 }
             }
         }
     }
 
     fn functions(name: &str, column: Column) -> Vec<String> {
-        let row = small(name);
-        let functions = (0..).map_while(|rank| row.function(column, rank));
-        functions.map(joined).collect()
+        row_in(SMALL, name).function_names(column).collect()
     }
 
     fn native(name: &str) -> Vec<String> {
@@ -348,11 +317,11 @@ setuid32 =setuid
     #[test]
     fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
-        let mut uselib = row_in(&encode("uselib -\n"), b"uselib");
+        let mut uselib = row_in("uselib -\n", "uselib");
         assert!(uselib.is_known && !uselib.is_served());
         assert_eq!(uselib.function(Column::Native, 0), None);
-        uselib.take_its_name();
-        assert_eq!(uselib.function(Column::Native, 0), Some((&b"sys_"[..], &b"uselib"[..])));
+        uselib.use_own_name();
+        assert_eq!(uselib.function(Column::Native, 0), Some(("sys_", "uselib")));
     }
 
     #[test]
@@ -365,57 +334,54 @@ setuid32 =setuid
 
     #[test]
     fn a_marked_call_may_be_absent_and_is_named_without_the_mark() {
-        for (name, may_be_absent) in
+        for (name, is_optional) in
             [("mbind", true), ("sys_mbind", true), ("setuid32", true), ("stat", false)]
         {
-            assert_eq!(small(name).may_be_absent(), may_be_absent, "{name}");
+            assert_eq!(row_in(SMALL, name).is_optional, is_optional, "{name}");
         }
-        assert!(small("brand_new_call").may_be_absent());
+        assert!(row_in(SMALL, "brand_new_call").is_optional);
         assert_eq!(native("mbind"), ["sys_mbind"]);
         assert_eq!(native("setuid"), ["sys_setuid16"]);
     }
 
     #[test]
     fn a_version_is_part_of_no_name() {
-        let row = small("cachestat");
-        assert_eq!((str_of(row.name()), str_of(row.since())), ("cachestat", "6.5"));
+        let row = row_in(SMALL, "cachestat");
+        assert_eq!((row.name, row.since), ("cachestat", "6.5"));
         assert_eq!(native("cachestat"), ["sys_cachestat"]);
-        assert_eq!(small("openat").since(), b"");
+        assert_eq!(row_in(SMALL, "openat").since, "");
     }
 
     pub(crate) const TABLES: [(&str, &str); 10] = [
-        ("aarch64", include_str!("tables/aarch64.tbl")),
-        ("arm", include_str!("tables/arm.tbl")),
-        ("loongarch64", include_str!("tables/loongarch64.tbl")),
-        ("mips64", include_str!("tables/mips64.tbl")),
-        ("powerpc", include_str!("tables/powerpc.tbl")),
-        ("powerpc64", include_str!("tables/powerpc64.tbl")),
-        ("riscv64", include_str!("tables/riscv64.tbl")),
-        ("s390x", include_str!("tables/s390x.tbl")),
-        ("x86", include_str!("tables/x86.tbl")),
-        ("x86_64", include_str!("tables/x86_64.tbl")),
+        ("aarch64", AARCH64),
+        ("arm", ARM),
+        ("loongarch64", LOONGARCH64),
+        ("mips64", MIPS64),
+        ("powerpc", POWERPC),
+        ("powerpc64", POWERPC64),
+        ("riscv64", RISCV64),
+        ("s390x", S390X),
+        ("x86", X86),
+        ("x86_64", X86_64),
     ];
 
     #[test]
     fn the_tables_are_well_formed() {
         for (arch, table) in TABLES {
-            let packed = encode(table);
-            let mut last = String::new();
+            // The search relies on the order.
+            let mut last = "";
             for row in rows(table) {
-                let name = str_of(row.name());
-                assert!(*last < *name, "{arch}: {last} stands before {name}");
-                last = name.to_owned();
-                assert!(SyscallName::new(&last).is_ok(), "{arch}: {last}");
-                let since =
-                    str_of(row.since()).split('.').filter_map(|part| part.parse::<u8>().ok());
+                assert!(last < row.name, "{arch}: {last} stands before {}", row.name);
+                last = row.name;
+                assert!(SyscallName::new(last).is_ok(), "{arch}: {last}");
+                let since = row.since.split('.').filter_map(|part| part.parse::<u8>().ok());
                 assert!(matches!(since.count(), 0 | 2), "{arch}: {last}");
-                if let Some(call) = row.spelled() {
-                    assert!(row_in(&packed, call).is_served(), "{arch}: {last}");
+                if let Some(call) = row.alias_of() {
+                    assert!(row_in(table, call).is_served(), "{arch}: {last}");
                     continue;
                 }
                 for column in [Column::Native, Column::Compat] {
-                    for (sys, rest) in (0..).map_while(|rank| row.function(column, rank)) {
-                        let function = joined((sys, rest));
+                    for function in row.function_names(column) {
                         let starts = ["sys", "compat_sys_", "ppc"];
                         assert!(starts.iter().any(|start| function.starts_with(start)), "{last}");
                         assert!(SyscallName::new(&function).is_ok(), "{last}");
@@ -426,7 +392,7 @@ setuid32 =setuid
                     }
                 }
             }
-            assert!(*last > *"write", "{arch}: nothing after {last}");
+            assert!(last > "write", "{arch}: nothing after {last}");
         }
     }
 
@@ -434,12 +400,11 @@ setuid32 =setuid
     #[test]
     fn what_is_spelled_nowhere_is_a_functions_own_name() {
         for (arch, table) in TABLES {
-            let table = encode(table);
             for name in ["rt_exit", "_fork", "newmount", "stat32", "ppoll64", "nanosleep64"] {
-                let row = row_in(&table, name.as_bytes());
-                assert!(!row.is_known, "{name} on {arch} is {}", str_of(row.name()));
+                let row = row_in(table, name);
+                assert!(!row.is_known, "{name} on {arch} is {}", row.name);
             }
-            assert_eq!(row_in(&table, b"_exit").name(), b"exit_group", "{arch}");
+            assert_eq!(row_in(table, "_exit").name, "exit_group", "{arch}");
         }
     }
 
@@ -455,27 +420,20 @@ setuid32 =setuid
         lines.map(|line| cells(line).collect::<Vec<_>>().try_into().expect(line)).collect()
     }
 
-    /// What a name stands for: its row, and the functions as docs/names.md has them.
-    fn resolved(table: &[u8], name: &SyscallName) -> (Row, Vec<String>) {
-        let row = row_in(table, name.as_bytes());
-        let functions = (0..).map_while(|rank| row.function(Column::Native, rank));
-        let functions = functions.map(joined).collect();
-        (row, functions)
-    }
-
     #[test]
     fn names_stand_for_the_functions_that_the_docs_say() {
         let lines = documented();
         assert!(lines.len() > 60, "{} lines", lines.len());
-        let tables = TABLES.map(|(arch, table)| (arch, table, encode(table)));
         for [name, calls, x86_64, x86, aarch64] in lines {
             let name = SyscallName::new(name[0]).unwrap();
-            for (arch, expected) in [("x86_64", x86_64), ("x86", x86), ("aarch64", aarch64)] {
-                let (_, text, table) = tables.iter().find(|table| table.0 == arch).unwrap();
-                let (row, functions) = resolved(table, &name);
+            for (arch, table, expected) in
+                [("x86_64", X86_64, x86_64), ("x86", X86, x86), ("aarch64", AARCH64, aarch64)]
+            {
+                let row = row_in(table, name.as_str());
+                let functions: Vec<_> = row.function_names(Column::Native).collect();
                 // A function of the name is looked for, and there is none: the
                 // generator gives each that is there a line, or lists it in one.
-                let is_listed = text
+                let is_listed = table
                     .lines()
                     .any(|line| line.split(' ').any(|part| functions.iter().any(|f| f == part)));
                 let is_missing = !calls.is_empty() && !is_listed && !row.is_known;
@@ -488,16 +446,15 @@ setuid32 =setuid
 
     #[test]
     fn names_stand_for_the_call_that_the_docs_say_on_every_architecture() {
-        let tables = TABLES.map(|(arch, table)| (arch, encode(table)));
         // A function's own name stands for no call that has another name elsewhere.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
-            for (arch, table) in &tables {
+            for (arch, table) in TABLES {
                 let mut rows = calls.iter().filter_map(|call| find(table, call));
                 let expected = rows.find(Row::is_served);
-                let (row, _) = resolved(table, &name);
+                let row = row_in(table, name.as_str());
                 match expected {
-                    Some(expected) => assert_eq!(row.name(), expected.name(), "{name} on {arch}"),
+                    Some(expected) => assert_eq!(row.name, expected.name, "{name} on {arch}"),
                     None => assert!(!row.is_served() || !row.is_known, "{name} on {arch}"),
                 }
             }
