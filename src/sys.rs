@@ -26,6 +26,8 @@ pub(crate) use bpf::bpf_link_missed;
 pub(crate) use bpf::bpf_obj_pin;
 #[cfg(feature = "more")]
 pub(crate) use bpf::{KprobeMulti, bpf_link_create_kprobe_multi, is_for_kprobe_multi};
+#[cfg(feature = "ext")]
+pub(crate) use bpf::{ProbeLink, bpf_probe_link};
 pub(crate) use bpf::{bpf_link_create, bpf_link_create_multi_without_program};
 pub(crate) use fd::Fd;
 #[cfg(feature = "more")]
@@ -41,8 +43,6 @@ pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
 #[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
-#[cfg(feature = "ext")]
-pub(crate) use thread::in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done
 /// nothing.

@@ -215,6 +215,20 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     }
 }
 
+/// Whether anybody's event was made by a line of `kprobe_events` or `uprobe_events`, as far
+/// as this process can tell: it is only "no" if both lists are empty or do not exist.
+#[cfg(feature = "ext")]
+pub(crate) fn may_have_entries() -> bool {
+    let is_empty = |file: &[u8]| {
+        let list = find(file).and_then(|path| sys::open(path.as_c_str(), Mode::Read));
+        match list.and_then(|list| sys::read(&list, &mut [0])) {
+            Ok(read) => read == 0,
+            Err(errno) => errno.0 == libc::ENOENT,
+        }
+    };
+    !is_empty(b"/kprobe_events") || !is_empty(b"/uprobe_events")
+}
+
 /// Whether the kernel has a tracepoint for the entry to a call of this name
 /// (`CONFIG_FTRACE_SYSCALLS`).
 pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {

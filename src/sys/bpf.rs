@@ -163,15 +163,40 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
 }
 
-/// How often the kernel missed the entry or return that a link's program is attached to;
-/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+/// `struct bpf_link_info` (include/uapi/linux/bpf.h) up to `perf_event.kprobe.missed`.
 #[cfg(feature = "more")]
-pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program_id: u32,
+    padding: u32,
+    of_kind: OfKind,
+}
+
+/// `perf_event`, and where `kprobe_multi` has its own.
+#[cfg(feature = "more")]
+#[repr(C)]
+#[derive(Default)]
+struct OfKind {
+    event_kind: u32,
+    event_padding: u32,
+    function: u64,
+    missed_by_multi: u64,
+    address: u64,
+    missed: u64,
+}
+
+#[cfg(feature = "more")]
+const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+#[cfg(feature = "more")]
+const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
+
+/// `BPF_OBJ_GET_INFO_BY_FD` of a link: the information, and whether the kernel has all of it.
+#[cfg(feature = "more")]
+fn bpf_link_info(fd: c_int) -> Option<(LinkInfo, bool)> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
-    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
-    const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
-    const BPF_PERF_EVENT_KPROBE: u32 = 3;
-    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
     /// `struct { } info` of `union bpf_attr`.
     #[repr(C)]
     struct Attr {
@@ -179,34 +204,23 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         info_len: u32,
         info: u64,
     }
-    /// `struct bpf_link_info` up to `perf_event.kprobe.missed`.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Info {
-        kind: u32,
-        id: u32,
-        program_id: u32,
-        padding: u32,
-        of_kind: OfKind,
-    }
-    /// `perf_event`, and where `kprobe_multi` has its own.
-    #[repr(C)]
-    #[derive(Default)]
-    struct OfKind {
-        event_kind: u32,
-        event_padding: u32,
-        function: u64,
-        missed_by_multi: u64,
-        address: u64,
-        missed: u64,
-    }
-    const _: () = assert!(size_of::<Attr>() == 16 && size_of::<Info>() == 56);
-    let mut info = Info::default();
-    let len = size_of::<Info>() as u32;
+    const _: () = assert!(size_of::<Attr>() == 16 && size_of::<LinkInfo>() == 56);
+    let mut info = LinkInfo::default();
+    let len = size_of::<LinkInfo>() as u32;
     let mut attr = Attr { bpf_fd: fd, info_len: len, info: &raw mut info as usize as u64 };
     let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
     // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`.
     unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
+    Some((info, attr.info_len == len))
+}
+
+/// How often the kernel missed the entry or return that a link's program is attached to;
+/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+#[cfg(feature = "more")]
+pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
+    const BPF_PERF_EVENT_KPROBE: u32 = 3;
+    const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
+    let (info, is_whole) = bpf_link_info(fd)?;
     let missed = match (info.kind, info.of_kind.event_kind) {
         (BPF_LINK_TYPE_PERF_EVENT, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE) => {
             info.of_kind.missed
@@ -215,5 +229,24 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         _ => return None,
     };
     // An older kernel says of how much it has.
-    (attr.info_len == len).then_some(missed)
+    is_whole.then_some(missed)
+}
+
+/// The two kinds of BPF link that kprobes have.
+#[cfg(feature = "ext")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ProbeLink {
+    PerfEvent,
+    KprobeMulti,
+}
+
+/// Which of the two kinds a link's descriptor is of; None if of neither. A program or a map
+/// begins its information with a type as well, so the descriptor must not be of one.
+#[cfg(feature = "ext")]
+pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
+    match bpf_link_info(fd)?.0.kind {
+        BPF_LINK_TYPE_PERF_EVENT => Some(ProbeLink::PerfEvent),
+        BPF_LINK_TYPE_KPROBE_MULTI => Some(ProbeLink::KprobeMulti),
+        _ => None,
+    }
 }
