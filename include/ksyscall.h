@@ -190,7 +190,7 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
  * wait at once for this library's links, and for libbpf's if they are BPF links (Linux
  * 5.15) of a perf event or of kprobe.multi and no event of anybody's was made through
  * tracefs. libbpf's code runs in the calling thread, for one link after the other in their
- * order; a link of another kind has ended when that comes to the next.
+ * order; a link of any other kind has ended before the next is destroyed.
  *
  * @param links the links; a place may be NULL, and each is afterwards
  * @param n how many there are

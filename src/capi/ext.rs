@@ -209,7 +209,7 @@ impl Wanted {
     }
 }
 
-/// The first that failed in the links' order.
+/// The first failure in the order of the links.
 struct FirstFailure(AtomicI64);
 
 impl FirstFailure {
@@ -219,8 +219,8 @@ impl FirstFailure {
         Self(AtomicI64::new(i64::MAX))
     }
 
-    /// Notes what became of the link with this number: 0 or a negative errno.
-    fn note(&self, index: usize, result: c_int) {
+    /// Records the result for one link: 0 or a negative errno.
+    fn record(&self, index: usize, result: c_int) {
         if result < 0 {
             let errno = i64::from(result.saturating_neg()) & ((1 << Self::ERRNO_BITS) - 1);
             self.0.fetch_min((index as i64) << Self::ERRNO_BITS | errno, Ordering::Relaxed);
@@ -236,11 +236,11 @@ impl FirstFailure {
     }
 }
 
-/// The part of a link's end that waits, and runs no code of libbpf's.
+/// The slow part of destroying a link. It runs no code of libbpf.
 enum Ending {
-    /// What this library's own link has to close.
+    /// A link of this library, which is still attached.
     Ours(*mut bpf_link),
-    /// The last descriptor of a link that libbpf has destroyed.
+    /// A copy of the descriptor of a link that libbpf has destroyed.
     Held(Fd),
 }
 
@@ -249,9 +249,9 @@ unsafe impl Send for Ending {}
 
 /// Destroys links, and returns 0 or the first negative errno in their order.
 ///
-/// libbpf's code runs in this thread alone, for one link after the other: links of a USDT
-/// share what their object has of them, and libbpf's print callback is the program's. What
-/// takes long is the kernel's part, so that part alone is done concurrently.
+/// libbpf's code runs in this thread alone, for one link after the other: its USDT links share
+/// state of their object without a lock, and its print callback is the program's. The wait in
+/// the kernel is what takes long, and only that is done by several threads.
 ///
 /// # Safety
 /// `links` has `n` places, each with NULL or a link that nobody else uses.
@@ -262,7 +262,7 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut *mut bpf_link, n: usize)
     }
     let first = FirstFailure::none();
     let mut endings = Vec::new();
-    // Without memory for them, the loop at the end does all.
+    // Without memory the loop at the end destroys all of them, one after the other.
     if endings.try_reserve_exact(n).is_ok() {
         let mut holder = Holder { may_have_entries: None };
         for index in 0..n {
@@ -275,45 +275,45 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut *mut bpf_link, n: usize)
                 } else {
                     let link = place.replace(ptr::null_mut());
                     endings.extend(holder.hold(link).map(|fd| (index, Ending::Held(fd))));
-                    first.note(index, destroy(link));
+                    first.record(index, destroy(link));
                 }
             }
         }
         sys::consume_in_parallel(endings, THREADS, &|_, (index, ending)| match ending {
             // SAFETY: it is ours, and this thread's.
-            Ending::Ours(link) => first.note(index, unsafe { link::end(link) }),
+            Ending::Ours(link) => first.record(index, unsafe { link::end(link) }),
             Ending::Held(fd) => drop(fd),
         });
     }
     for index in 0..n {
-        // SAFETY: there are `n` places, with what is left of our links.
-        first.note(index, unsafe { destroy(links.add(index).replace(ptr::null_mut())) });
+        // SAFETY: there are `n` places, and what is left in them is our links.
+        first.record(index, unsafe { destroy(links.add(index).replace(ptr::null_mut())) });
     }
     first.result()
 }
 
-/// Keeps links of other makers open, so that destroying them does not wait.
+/// Keeps links of libbpf open, so that libbpf destroys them without waiting.
 struct Holder {
-    /// [`tracefs::may_have_entries`], once that was asked.
+    /// [`tracefs::may_have_entries`], once it was called.
     may_have_entries: Option<bool>,
 }
 
 impl Holder {
-    /// A second descriptor of a kernel's link, if nothing but a close is missing when the
-    /// other is closed.
+    /// Copies the descriptor of a link, if it is of a kind that kprobes have: the kernel ends
+    /// such links independently of each other, when their last descriptor is closed.
     ///
-    /// That is so of the kinds of link that kprobes have: the kernel ends any number of
-    /// them at once. But where libbpf made a probe by a line of tracefs it removes that after
-    /// the link, which must have ended. As the kernel does not tell such a link from others,
-    /// there must be no lines at all.
+    /// A probe that libbpf made through tracefs must have ended when libbpf removes its entry.
+    /// The kernel does not tell such a link from others, so none is copied while there are
+    /// entries.
     ///
     /// # Safety
     /// `link` is a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
         // SAFETY: the caller's promise.
         let fd = unsafe { libbpf_of(link)?.bpf_link__fd()?(link) };
-        // A link of several, as of a USDT, has 0 or another number that means nothing. If
-        // that is a descriptor of some link then its owner has it as well.
+        // A link that consists of others, like that of a USDT, has 0 there. If that is a
+        // descriptor of some link, a copy does not change when that link ends: its owner
+        // still has the descriptor.
         if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent
             && *self.may_have_entries.get_or_insert_with(tracefs::may_have_entries)
         {

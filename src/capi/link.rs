@@ -189,8 +189,10 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     }
 }
 
+/// Whether `detach` is the link's detach function.
+///
 /// # Safety
-/// `link` is a link of libbpf's layout or any other that begins with its detach function.
+/// `link` begins with its detach function, as all links of libbpf and of this library do.
 #[cfg(feature = "ext")]
 pub(super) unsafe fn is_ended_by(link: *const bpf_link, detach: Detach) -> bool {
     // SAFETY: the caller's promise.
@@ -208,8 +210,8 @@ pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
     unsafe { is_ended_by(link, detach) || super::callers::is_several(link) }
 }
 
-/// Does the part of `bpf_link__destroy()` that waits, unless the link is disconnected: then,
-/// and afterwards, that function only frees the object.
+/// Detaches, unless the link is disconnected. Afterwards `bpf_link__destroy()` only frees the
+/// object.
 ///
 /// # Safety
 /// [`is_ours`], and nobody else uses the link.

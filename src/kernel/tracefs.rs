@@ -215,8 +215,8 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     }
 }
 
-/// Whether anybody's event was made by a line of `kprobe_events` or `uprobe_events`, as far
-/// as this process can tell: it is only "no" if both lists are empty or do not exist.
+/// Whether `kprobe_events` or `uprobe_events` may have an entry, of any process: false only if
+/// both are empty or do not exist.
 #[cfg(feature = "ext")]
 pub(crate) fn may_have_entries() -> bool {
     let is_empty = |file: &[u8]| {
@@ -303,6 +303,21 @@ mod tests {
             "",
         ] {
             assert_eq!(EntryName::parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[cfg(feature = "ext")]
+    #[test]
+    fn anybodys_entry_in_either_list_counts() {
+        use crate::sys::fake::Kernel;
+        let may_have = |files| Kernel { files, ..Kernel::new() }.run(may_have_entries).0;
+        let (kprobes, uprobes) =
+            ("/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/uprobe_events");
+        assert!(!may_have(const { &[] }));
+        let (kprobe, uprobe) = ("p:kprobes/libbpf_1 openat\n", "p:uprobes/libbpf_1 /bin/sh:0x10\n");
+        for (in_kprobes, in_uprobes) in [("", ""), (kprobe, ""), ("", uprobe), (kprobe, uprobe)] {
+            let files = Box::leak(Box::new([(kprobes, in_kprobes), (uprobes, in_uprobes)]));
+            assert_eq!(may_have(files), !in_kprobes.is_empty() || !in_uprobes.is_empty());
         }
     }
 

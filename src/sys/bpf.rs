@@ -193,7 +193,7 @@ const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 #[cfg(feature = "more")]
 const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// `BPF_OBJ_GET_INFO_BY_FD` of a link: the information, and whether the kernel has all of it.
+/// `BPF_OBJ_GET_INFO_BY_FD` of a link: the information, and whether the kernel filled all of it.
 #[cfg(feature = "more")]
 fn bpf_link_info(fd: c_int) -> Option<(LinkInfo, bool)> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
@@ -240,8 +240,8 @@ pub(crate) enum ProbeLink {
     KprobeMulti,
 }
 
-/// Which of the two kinds a link's descriptor is of; None if of neither. A program or a map
-/// begins its information with a type as well, so the descriptor must not be of one.
+/// Returns the kind of a link's descriptor, None if it is neither of the two. For a program's or a
+/// map's, whose information begins with another type, the result means nothing.
 #[cfg(feature = "ext")]
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     match bpf_link_info(fd)?.0.kind {

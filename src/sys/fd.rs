@@ -27,7 +27,7 @@ impl Fd {
         Self(fd)
     }
 
-    /// Another descriptor of the same file, behind those of standard input and output.
+    /// Copies a descriptor; the copy is none of standard input, output and error.
     #[cfg(feature = "ext")]
     pub(crate) fn copy_of(fd: c_int) -> Result<Self, Errno> {
         const LOWEST: usize = 3;
