@@ -184,9 +184,14 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
                                   const struct ksyscall_links_opts *opts);
 
 /**
- * Destroys links, of this library or of libbpf, as bpf_link__destroy() does, by eight
- * threads at once: the kernel waits for each until no CPU runs its program any more. In
+ * Destroys links, of this library or of libbpf, as bpf_link__destroy() does. In
  * libksyscall-ext.
+ *
+ * To end a kprobe the kernel waits until no CPU runs its program any more. Eight threads
+ * wait at once for this library's links, and for libbpf's if they are BPF links (Linux
+ * 5.15) of a perf event or of kprobe.multi and no event of anybody's was made through
+ * tracefs. libbpf's code runs in the calling thread, for one link after the other in their
+ * order; a link of any other kind has ended before the next is destroyed.
  *
  * @param links the links; a place may be NULL, and each is afterwards
  * @param n how many there are

@@ -71,6 +71,15 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     result
 }
 
+/// Whether `link` is of several.
+///
+/// # Safety
+/// `link` is a link.
+pub(super) unsafe fn is_several(link: *const bpf_link) -> bool {
+    // SAFETY: every link begins with its detach function.
+    unsafe { link::is_ended_by(link, detach) }
+}
+
 /// How many calls the kernel missed at all of them, if `link` is of several and it says so.
 ///
 /// # Safety

@@ -112,50 +112,68 @@ struct bpf_object_skeleton {
 	char *progs;
 };
 
+/* The programs of a skeleton up to one that is attached here. */
+union part {
+	struct bpf_object_skeleton skeleton;
+	/* Room for what a newer libbpf may have behind these fields, of at most 72 bytes. */
+	char bytes[512];
+};
+
+static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct bpf_program *prog,
+			    const void *caller)
+{
+	int (*own)(struct bpf_object_skeleton *);
+	*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_object__attach_skeleton", caller);
+	if (own)
+		return own(skeleton);
+	no_libbpf(prog, "bpf_object__attach_skeleton");
+	return -errno;
+}
+
 /*
  * In libbpf's order, for what was attached before a program that fails stays attached,
  * and what comes after it is not. The programs between those that are attached here
  * are for libbpf, which passes over what has its link or is not to be attached, and at
  * the end the maps.
+ *
+ * libbpf gets all of the `sz` bytes that the caller's skeleton has, and that skeleton itself
+ * where there is nothing to attach here, or if it lacks what is read here.
  */
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 {
-	struct bpf_object_skeleton part = *skeleton;
-	struct bpf_prog_skeleton *in = NULL;
 	const struct bpf_program *prog = NULL;
-	const char *syscall_name = NULL;
-	bool retprobe;
-	int error;
-	part.sz = sizeof(part);
-	part.prog_cnt = 0;
-	part.map_cnt = 0;
-	for (int left = skeleton->prog_cnt;; left--) {
-		int (*own)(struct bpf_object_skeleton *);
-		if (left > 0) {
-			in = (void *)(part.progs + (size_t)part.prog_cnt * (size_t)part.prog_skel_sz);
-			prog = *in->prog;
-			syscall_name = ksyscall_of_section(prog, &retprobe);
-			if (!syscall_name || *in->link || !ksyscall_is_automatic(prog)) {
-				part.prog_cnt++;
-				continue;
-			}
-		} else {
-			part.map_cnt = skeleton->map_cnt;
+	bool is_whole = true;
+	union part part;
+	if (skeleton->sz < offsetof(struct bpf_object_skeleton, progs) + sizeof(skeleton->progs) ||
+	    skeleton->sz > sizeof(part))
+		return attach_by_libbpf(skeleton, NULL, CALLER);
+	memcpy(&part, skeleton, skeleton->sz);
+	part.skeleton.prog_cnt = 0;
+	part.skeleton.map_cnt = 0;
+	for (int left = skeleton->prog_cnt; left > 0; left--) {
+		size_t start = (size_t)part.skeleton.prog_cnt * (size_t)part.skeleton.prog_skel_sz;
+		struct bpf_prog_skeleton *in = (void *)(part.skeleton.progs + start);
+		const char *syscall_name;
+		bool retprobe;
+		int error;
+		prog = *in->prog;
+		syscall_name = ksyscall_of_section(prog, &retprobe);
+		if (!syscall_name || *in->link || !ksyscall_is_automatic(prog)) {
+			part.skeleton.prog_cnt++;
+			continue;
 		}
-		*(void **)&own = ksyscall_libbpfs_own(prog, "bpf_object__attach_skeleton", CALLER);
-		if (!own) {
-			no_libbpf(prog, "bpf_object__attach_skeleton");
-			return -errno;
-		}
-		error = own(&part);
-		if (error || left <= 0)
+		error = attach_by_libbpf(&part.skeleton, prog, CALLER);
+		if (error)
 			return error;
 		*in->link = attach_by_section(prog, syscall_name, retprobe);
 		if (!*in->link)
 			return -errno;
-		part.progs = (char *)in + part.prog_skel_sz;
-		part.prog_cnt = 0;
+		part.skeleton.progs = (char *)in + part.skeleton.prog_skel_sz;
+		part.skeleton.prog_cnt = 0;
+		is_whole = false;
 	}
+	part.skeleton.map_cnt = skeleton->map_cnt;
+	return attach_by_libbpf(is_whole ? skeleton : &part.skeleton, prog, CALLER);
 }
 
 print_fn *EXPORT(libbpf_set_print)(print_fn *print)

@@ -159,6 +159,43 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     }
 }
 
+/// Whether `detach` is the link's detach function.
+///
+/// # Safety
+/// `link` begins with its detach function, as all links of libbpf and of this library do.
+#[cfg(feature = "capi")]
+pub(super) unsafe fn is_ended_by(link: *const bpf_link, detach: Detach) -> bool {
+    // SAFETY: the caller's promise.
+    let end = unsafe { link.cast::<Option<Detach>>().read() };
+    end.is_some_and(|end| ptr::fn_addr_eq(end, detach))
+}
+
+/// Whether this library has made the link.
+///
+/// # Safety
+/// As of [`is_ended_by`].
+#[cfg(feature = "capi")]
+pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { is_ended_by(link, detach) || super::callers::is_several(link) }
+}
+
+/// Detaches, unless the link is disconnected. Afterwards `bpf_link__destroy()` only frees the
+/// object.
+///
+/// # Safety
+/// [`is_ours`], and nobody else uses the link.
+#[cfg(feature = "capi")]
+pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
+    let end = {
+        // SAFETY: ours begin with the base.
+        let base = unsafe { &mut *link.cast::<Base>() };
+        if core::mem::replace(&mut base.disconnected, true) { None } else { base.detach }
+    };
+    // SAFETY: it is the link's own function, which is called once.
+    end.map_or(0, |detach| unsafe { detach(link) })
+}
+
 /// Whether the loaded libbpf finds fd, pin path and the disconnected mark of a
 /// link where they are in ours. `detach` and `dealloc` stand before them, and
 /// leave no room for anything else.

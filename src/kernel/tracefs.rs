@@ -212,6 +212,20 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     }
 }
 
+/// Whether `kprobe_events` or `uprobe_events` may have an entry, of any process: false only if
+/// both are empty or do not exist.
+#[cfg(feature = "capi")]
+pub(crate) fn may_have_entries() -> bool {
+    let is_empty = |file: &[u8]| {
+        let list = find(file).and_then(|path| sys::open(path.as_c_str(), Mode::Read));
+        match list.and_then(|list| sys::read(&list, &mut [0])) {
+            Ok(read) => read == 0,
+            Err(errno) => errno.0 == libc::ENOENT,
+        }
+    };
+    !is_empty(b"/kprobe_events") || !is_empty(b"/uprobe_events")
+}
+
 /// Whether the kernel has a tracepoint for the entry to a call of this name
 /// (`CONFIG_FTRACE_SYSCALLS`).
 pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
@@ -286,6 +300,21 @@ mod tests {
             "",
         ] {
             assert_eq!(EntryName::parse(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    #[cfg(feature = "capi")]
+    #[test]
+    fn anybodys_entry_in_either_list_counts() {
+        use crate::sys::fake::Kernel;
+        let may_have = |files| Kernel { files, ..Kernel::new() }.run(may_have_entries).0;
+        let (kprobes, uprobes) =
+            ("/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/uprobe_events");
+        assert!(!may_have(const { &[] }));
+        let (kprobe, uprobe) = ("p:kprobes/libbpf_1 openat\n", "p:uprobes/libbpf_1 /bin/sh:0x10\n");
+        for (in_kprobes, in_uprobes) in [("", ""), (kprobe, ""), ("", uprobe), (kprobe, uprobe)] {
+            let files = Box::leak(Box::new([(kprobes, in_kprobes), (uprobes, in_uprobes)]));
+            assert_eq!(may_have(files), !in_kprobes.is_empty() || !in_uprobes.is_empty());
         }
     }
 

@@ -183,36 +183,39 @@ unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     Some(attr.info_len as usize)
 }
 
+/// `struct bpf_link_info` (include/uapi/linux/bpf.h) up to `perf_event.kprobe.missed`.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    program_id: u32,
+    padding: u32,
+    of_kind: OfKind,
+}
+
+/// `perf_event`, and where `kprobe_multi` has its own.
+#[repr(C)]
+#[derive(Default)]
+struct OfKind {
+    event_kind: u32,
+    event_padding: u32,
+    function: u64,
+    missed_by_multi: u64,
+    address: u64,
+    missed: u64,
+}
+
+const _: () = assert!(size_of::<LinkInfo>() == 56);
+const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
+
 /// How often the kernel missed the entry or return that a link's program is attached to;
 /// None if it does not say so of that descriptor (before Linux 6.7, or no link).
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
-    const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
-    const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
-    /// `struct bpf_link_info` up to `perf_event.kprobe.missed`.
-    #[repr(C)]
-    #[derive(Default)]
-    struct Info {
-        kind: u32,
-        id: u32,
-        program_id: u32,
-        padding: u32,
-        of_kind: OfKind,
-    }
-    /// `perf_event`, and where `kprobe_multi` has its own.
-    #[repr(C)]
-    #[derive(Default)]
-    struct OfKind {
-        event_kind: u32,
-        event_padding: u32,
-        function: u64,
-        missed_by_multi: u64,
-        address: u64,
-        missed: u64,
-    }
-    const _: () = assert!(size_of::<Info>() == 56);
-    let mut info = Info::default();
+    let mut info = LinkInfo::default();
     // SAFETY: they are integers, and the lengths of names among them are 0.
     let len = unsafe { object_info(fd, &mut info) }?;
     let missed = match (info.kind, info.of_kind.event_kind) {
@@ -223,7 +226,29 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         _ => return None,
     };
     // An older kernel says of how much it has.
-    (len == size_of::<Info>()).then_some(missed)
+    (len == size_of::<LinkInfo>()).then_some(missed)
+}
+
+/// The two kinds of BPF link that kprobes have.
+#[cfg(feature = "capi")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ProbeLink {
+    PerfEvent,
+    KprobeMulti,
+}
+
+/// Returns the kind of a link's descriptor, None if it is neither of the two. For a program's or a
+/// map's, whose information begins with another type, the result means nothing.
+#[cfg(feature = "capi")]
+pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
+    let mut info = LinkInfo::default();
+    // SAFETY: they are integers, and the lengths of names among them are 0.
+    unsafe { object_info(fd, &mut info) }?;
+    match info.kind {
+        BPF_LINK_TYPE_PERF_EVENT => Some(ProbeLink::PerfEvent),
+        BPF_LINK_TYPE_KPROBE_MULTI => Some(ProbeLink::KprobeMulti),
+        _ => None,
+    }
 }
 
 /// `recursion_misses` of a program; None if the kernel does not have the number (before

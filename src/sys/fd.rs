@@ -27,6 +27,16 @@ impl Fd {
         Self(fd)
     }
 
+    /// Copies a descriptor; the copy is none of standard input, output and error.
+    #[cfg(feature = "capi")]
+    pub(crate) fn copy_of(fd: c_int) -> Result<Self, Errno> {
+        const LOWEST: usize = 3;
+        let copy = libc::F_DUPFD_CLOEXEC as usize;
+        // SAFETY: the arguments are integers.
+        let fd = unsafe { super::call(libc::SYS_fcntl, fd as usize, copy, LOWEST, 0, 0) }?;
+        Ok(Self(fd as c_int))
+    }
+
     /// Closes it, and returns what the kernel did. It is closed in any case, so
     /// this is not done again if a signal has interrupted it.
     pub(crate) fn close(self) -> Result<(), Errno> {

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * ksyscall_links__destroy() with links of every kind that libbpf makes: libbpf's code runs in
+ * the calling thread alone, for the links in their order, and no more than the kernel's wait
+ * for kprobes is done by several threads.
+ */
+#include "messages.h"
+#include "programs.h"
+
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sys/resource.h>
+
+EMBED(destroy, BPF_FOLDER "/destroy.bpf.o");
+EMBED(ops, BPF_FOLDER "/ops.bpf.o");
+
+#define UPROBE_EVENTS "/sys/kernel/tracing/uprobe_events"
+enum { MOST = 64 };
+
+/* A function with a user statically defined tracepoint, as <sys/sdt.h> makes it. */
+__attribute__((noinline)) void probed(void);
+void probed(void)
+{
+	__asm__ volatile("990:	nop\n"
+			 "	.pushsection .note.stapsdt, \"\", \"note\"\n"
+			 "	.balign 4\n"
+			 "	.4byte 992f - 991f, 994f - 993f, 3\n"
+			 "991:	.asciz \"stapsdt\"\n"
+			 "992:	.balign 4\n"
+			 "993:	.8byte 990b, probe_base, 0\n"
+			 "	.asciz \"ksyscall\"\n"
+			 "	.asciz \"probed\"\n"
+			 "	.asciz \"\"\n"
+			 "994:	.balign 4\n"
+			 "	.popsection\n"
+			 "	.pushsection .stapsdt.base, \"a\"\n"
+			 "probe_base: .space 1\n"
+			 "	.popsection\n" ::
+				 : "memory");
+}
+
+/* The test's thread, and what libbpf has closed in it since it was asked to. */
+static pid_t thread;
+static bool is_destroying;
+static int closed[4 * MOST], closed_count;
+/* Links in the kernel after the last of these. */
+static int links_left;
+
+/* libbpf's calls of close() come here; those of the library are system calls. */
+int close(int fd)
+{
+	if (is_destroying) {
+		if (syscall(SYS_gettid) != thread)
+			FAIL("another thread runs code of libbpf's");
+		CHECK(closed_count < 4 * MOST);
+		closed[closed_count++] = fd;
+	}
+	int result = (int)syscall(SYS_close, fd);
+	if (is_destroying)
+		links_left = count_links();
+	return result;
+}
+
+static int check_thread(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	(void)level, (void)format, (void)arguments;
+	if (syscall(SYS_gettid) != thread)
+		FAIL("another thread calls the print callback");
+	return 0;
+}
+
+static void destroy(struct bpf_link **links, size_t n)
+{
+	thread = (pid_t)syscall(SYS_gettid);
+	libbpf_set_print(check_thread);
+	closed_count = 0;
+	is_destroying = true;
+	CHECK_EQ(ksyscall_links__destroy(links, n), 0);
+	is_destroying = false;
+	for (size_t i = 0; i < n; i++)
+		CHECK(!links[i]);
+}
+
+/* Where it stands in the order of what libbpf has closed; -1 if nowhere. */
+static int place_of(int fd)
+{
+	for (int i = 0; i < closed_count; i++)
+		if (closed[i] == fd)
+			return i;
+	return -1;
+}
+
+/* The object with one program loaded, or skips the test: this kernel or libbpf has none such. */
+static struct programs load_one(const char *name)
+{
+	struct programs p = { .object = open_object(start_destroy, end_destroy) };
+	struct bpf_program *wanted = program(&p, name);
+	CHECK_EQ(bpf_program__set_autoload(wanted, true), 0);
+	if (bpf_program__type(wanted) == BPF_PROG_TYPE_UNSPEC)
+		SKIP("this libbpf does not know the section of %s", name);
+	libbpf_set_print(NULL);
+	int error = bpf_object__load(p.object);
+	if (error)
+		SKIP("this kernel loads no %s: %s", name, strerror(-error));
+	p.calls = watch(p.object);
+	return p;
+}
+
+/* Whether the kernel ends links of a program together. */
+enum waits { TOGETHER, EACH };
+
+/*
+ * Destroys `count` links of libbpf's, between which there are ours and empty places.
+ * `attach` makes one, or skips.
+ */
+static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), const char *name, int count,
+			  enum waits waits)
+{
+	static struct bpf_link *links[3 * MOST];
+	int fds[MOST], own[MOST], before_all = count_fds();
+	struct programs p = load_one(name), ours = LOAD(count);
+	int before = count_fds(), links_before = count_links();
+	for (int i = 0; i < count; i++) {
+		links[3 * i] = attach(&p);
+		links[3 * i + 1] = NULL;
+		links[3 * i + 2] = i % 8 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);
+		fds[i] = bpf_link__fd(links[3 * i]);
+		own[i] = links[3 * i + 2] ? bpf_link__fd(links[3 * i + 2]) : -1;
+	}
+	int attached = count_links() - links_before;
+	make_calls(1);
+	CHECK_EQ(counted(&ours, ON_ENTRY), (count + 7) / 8);
+	destroy(links, 3 * (size_t)count);
+	CHECK(!fires(&ours, ON_ENTRY));
+	CHECK_EQ(count_fds(), before);
+	CHECK_EQ(count_links(), links_before);
+	CHECK(closed_count >= count);
+	/* As the links stand in the list, and none of ours. */
+	for (int i = 0, last = -1; i < count && waits == TOGETHER; i++) {
+		CHECK(place_of(fds[i]) > last);
+		last = place_of(fds[i]);
+		CHECK(own[i] < 0 || place_of(own[i]) < 0);
+	}
+	/* When libbpf has closed the last, no program's end has been waited for, or that of each. */
+	int ours_attached = (count + 7) / 8;
+	if (has_perf_links())
+		CHECK_EQ(links_left - links_before, waits == TOGETHER ? attached : ours_attached);
+	unload(&p);
+	unload(&ours);
+	CHECK_EQ(count_fds(), before_all);
+}
+
+static struct bpf_program *only(const struct programs *p)
+{
+	struct bpf_program *prog;
+	bpf_object__for_each_program(prog, p->object)
+		if (bpf_program__autoload(prog))
+			return prog;
+	FAIL("no program is loaded");
+}
+
+static struct bpf_link *works(struct bpf_link *link)
+{
+	int error = errno;
+	if (!link || libbpf_get_error(link))
+		FAIL("libbpf's attach: %s", strerror(error));
+	return link;
+}
+
+static struct bpf_link *by_section(const struct programs *p)
+{
+	return works(bpf_program__attach(only(p)));
+}
+
+TEST(kprobes)
+{
+	destroy_mixed(by_section, "on_kprobe", MOST, has_perf_links() ? TOGETHER : EACH);
+}
+
+TEST(kretprobes)
+{
+	destroy_mixed(by_section, "on_kretprobe", MOST, has_perf_links() ? TOGETHER : EACH);
+}
+
+static struct bpf_link *if_there_are(const struct programs *p)
+{
+	struct bpf_link *link = bpf_program__attach(only(p));
+	if (!link)
+		SKIP("this kernel has no such links: %s", strerror(errno));
+	return link;
+}
+
+TEST(kprobe_multi_links)
+{
+	destroy_mixed(if_there_are, "on_kprobe_multi", 8, TOGETHER);
+}
+
+TEST(uprobes)
+{
+	destroy_mixed(by_section, "on_uprobe", MOST, has_perf_links() ? TOGETHER : EACH);
+}
+
+TEST(uretprobes)
+{
+	destroy_mixed(by_section, "on_uretprobe", MOST, has_perf_links() ? TOGETHER : EACH);
+}
+
+TEST(uprobe_multi_links)
+{
+	destroy_mixed(if_there_are, "on_uprobe_multi", MOST, EACH);
+}
+
+/* All of one object, which they change when they are destroyed. */
+TEST(usdts)
+{
+	for (int round = 0; round < 4; round++)
+		destroy_mixed(by_section, "on_usdt", MOST, EACH);
+}
+
+TEST(tracepoints)
+{
+	destroy_mixed(by_section, "on_tracepoint", 1, has_perf_links() ? TOGETHER : EACH);
+}
+
+TEST(raw_tracepoints)
+{
+	destroy_mixed(by_section, "on_raw_tracepoint", MOST, EACH);
+}
+
+TEST(fentry)
+{
+	destroy_mixed(by_section, "on_fentry", 1, EACH);
+}
+
+TEST(iterators)
+{
+	destroy_mixed(by_section, "on_iterator", MOST, EACH);
+}
+
+static struct bpf_link *to_software_clock(const struct programs *p)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE,
+					.size = sizeof(attr),
+					.config = PERF_COUNT_SW_CPU_CLOCK,
+					.sample_period = 1000000000 };
+	int event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	CHECK(event >= 0);
+	return works(bpf_program__attach_perf_event(only(p), event));
+}
+
+TEST(perf_events)
+{
+	destroy_mixed(to_software_clock, "on_event", 16, has_perf_links() ? TOGETHER : EACH);
+}
+
+static int cgroup;
+
+static struct bpf_link *to_cgroup(const struct programs *p)
+{
+	return works(bpf_program__attach_cgroup(only(p), cgroup));
+}
+
+TEST(cgroups)
+{
+	own_mounts();
+	CHECK(mount("none", "/tmp", "cgroup2", 0, NULL) == 0);
+	cgroup = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(cgroup >= 0);
+	destroy_mixed(to_cgroup, "on_egress", 16, EACH);
+	close(cgroup);
+}
+
+static struct bpf_link *to_loopback(const struct programs *p)
+{
+	return works(bpf_program__attach_xdp(only(p), 1));
+}
+
+TEST(xdp)
+{
+	destroy_mixed(to_loopback, "on_packet", 1, EACH);
+}
+
+TEST(maps_of_struct_ops)
+{
+	struct programs p = LOAD(ops);
+	struct bpf_link *links[2] = { NULL };
+	links[1] = works(bpf_map__attach_struct_ops(bpf_object__find_map_by_name(p.object, "control")));
+	destroy(links, 2);
+	unload(&p);
+}
+
+/* What libbpf adds to tracefs it can only remove when nothing uses it any more. */
+TEST(probes_of_tracefs)
+{
+	static const char *const names[] = { "on_kprobe", "on_kretprobe", "on_uprobe", "on_uretprobe" };
+	hide_the_pmu();
+	for (size_t kind = 0; kind < sizeof(names) / sizeof(names[0]); kind++) {
+		struct bpf_link *links[8];
+		struct programs p = load_one(names[kind]);
+		struct programs ours = LOAD(count);
+		/* Of uprobes at one place libbpf 1.1 can only have one. */
+		links[0] = by_section(&p);
+		for (int i = 1; i < 8; i++)
+			links[i] = i % 2 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);
+		CHECK_EQ(count_entries(KPROBE_EVENTS, "") + count_entries(UPROBE_EVENTS, ""), 4);
+		destroy(links, 8);
+		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
+		CHECK_EQ(count_entries(UPROBE_EVENTS, ""), 0);
+		unload(&p);
+		unload(&ours);
+	}
+}
+
+/* Then libbpf closes a link's last descriptor, and waits. */
+TEST(no_descriptor_is_left_for_a_copy)
+{
+	struct programs p = load_one("on_kprobe");
+	struct bpf_link *links[2] = { by_section(&p), by_section(&p) };
+	struct rlimit old, none = { 0 };
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none.rlim_max = old.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	int before = count_links();
+	destroy(links, 2);
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK(links_left < before || !has_perf_links());
+	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+TEST(what_is_disconnected_stays_attached)
+{
+	struct programs p = load_one("on_raw_tracepoint"), ours = LOAD(count);
+	struct bpf_link *links[2] = { ATTACH(program(&ours, "on_entry"), CALL, NULL), by_section(&p) };
+	int fds[2];
+	for (int i = 0; i < 2; i++) {
+		fds[i] = bpf_link__fd(links[i]);
+		bpf_link__disconnect(links[i]);
+	}
+	destroy(links, 2);
+	CHECK(fires(&ours, ON_ENTRY));
+	/* It sees every call of this thread. */
+	__u64 seen_before = counted(&p, ON_ENTRY);
+	CHECK(counted(&p, ON_ENTRY) > seen_before);
+	for (int i = 0; i < 2; i++)
+		CHECK(close(fds[i]) == 0);
+	unload(&p);
+	unload(&ours);
+}
+
+MAIN

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What reaches libbpf's bpf_object__attach_skeleton(): handed.c, a library that stands between
+ * this project's and libbpf, keeps it.
+ */
+#ifndef HANDED_H
+#define HANDED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { HANDED_MOST = 8, HANDED_BYTES = 4096 };
+
+struct handed {
+	const void *skeleton;
+	size_t size;
+	char bytes[HANDED_BYTES];
+};
+
+extern struct handed handed[HANDED_MOST];
+extern int handed_count;
+/* Whether libbpf gets it, too. */
+extern bool hand_on;
+
+#endif

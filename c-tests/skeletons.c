@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Skeletons of other libbpfs, older and newer than any known: libbpf gets all bytes of theirs,
+ * and nobody reads a byte more.
+ */
+#include "handed.h"
+#include "programs.h"
+
+#include <sys/mman.h>
+
+EMBED(sections, BPF_FOLDER "/sections.bpf.o");
+
+/* The same since libbpf 0.0.6; that of 1.5 and later has maps of 32 bytes, where it were 24. */
+_Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
+
+enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };
+static const char *const names[PROGRAMS] = { "on_kprobe", "on_entry", "on_tracepoint", "on_return",
+					     "on_kprobe" };
+
+struct arrays {
+	struct bpf_prog_skeleton progs[PROGRAMS];
+	struct bpf_program *programs[PROGRAMS];
+	struct bpf_link *links[PROGRAMS];
+	struct bpf_map *map;
+	/* As of libbpf 1.5, or of an older one if a row has 24 bytes. */
+	char maps[32];
+};
+
+/* A skeleton of so many bytes, with what this library does not know behind the known fields. */
+static void fill(void *skeleton, size_t size, struct arrays *arrays, const struct programs *p,
+		 size_t map_size)
+{
+	struct bpf_object_skeleton known = { .sz = size,
+					     .obj = (struct bpf_object **)&p->object,
+					     .map_cnt = 1,
+					     .map_skel_sz = (int)map_size,
+					     .maps = (void *)arrays->maps,
+					     .prog_cnt = PROGRAMS,
+					     .prog_skel_sz = sizeof(arrays->progs[0]),
+					     .progs = arrays->progs };
+	struct bpf_map **map = &arrays->map;
+	const char *map_name = "calls";
+	memset(arrays, 0, sizeof(*arrays));
+	arrays->map = bpf_object__find_map_by_name(p->object, map_name);
+	memcpy(arrays->maps, &map_name, sizeof(map_name));
+	memcpy(arrays->maps + sizeof(map_name), &map, sizeof(map));
+	for (int i = 0; i < PROGRAMS; i++) {
+		arrays->programs[i] = program(p, names[i]);
+		arrays->progs[i] = (struct bpf_prog_skeleton){ names[i], &arrays->programs[i],
+							       &arrays->links[i] };
+	}
+	for (size_t i = 0; i < size; i++)
+		((char *)skeleton)[i] = (char)(i * 37 + 1);
+	memcpy(skeleton, &known, size < sizeof(known) ? size : sizeof(known));
+}
+
+static void destroy_links(struct arrays *arrays)
+{
+	for (int i = 0; i < PROGRAMS; i++)
+		DESTROY(arrays->links[i]);
+}
+
+static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct programs *p)
+{
+	static char before[HANDED_BYTES];
+	struct arrays arrays;
+	fill(skeleton, size, &arrays, p, map_size);
+	memcpy(before, skeleton, size);
+	handed_count = 0;
+	CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
+	CHECK(memcmp(skeleton, before, size) == 0);
+	/* Between and behind the two programs that are attached here is one for libbpf each. */
+	CHECK_EQ(handed_count, 3);
+	for (int i = 0; i < handed_count; i++) {
+		struct bpf_object_skeleton known;
+		CHECK_EQ(handed[i].size, size);
+		memcpy(&known, handed[i].bytes, sizeof(known));
+		CHECK_EQ(known.prog_cnt, 1);
+		CHECK(known.progs == &arrays.progs[2 * i]);
+		CHECK_EQ(known.map_cnt, i == 2);
+		CHECK(known.maps == (void *)arrays.maps);
+		CHECK_EQ(known.map_skel_sz, map_size);
+		CHECK(known.obj == (struct bpf_object **)&p->object);
+		CHECK(memcmp(handed[i].bytes + sizeof(known), before + sizeof(known), size - sizeof(known)) == 0);
+	}
+	for (int i = 0; i < PROGRAMS; i++)
+		CHECK(arrays.links[i]);
+	CHECK(fires(p, ON_ENTRY));
+	destroy_links(&arrays);
+}
+
+TEST(a_skeleton_is_handed_on_with_all_its_bytes)
+{
+	static const size_t map_sizes[] = { 24, 32 };
+	struct programs p = LOAD(sections);
+	char skeleton[512] __attribute__((aligned(16)));
+	for (size_t i = 0; i < sizeof(map_sizes) / sizeof(map_sizes[0]); i++) {
+		attach_in_parts(skeleton, sizeof(struct bpf_object_skeleton), map_sizes[i], &p);
+		attach_in_parts(skeleton, sizeof(struct bpf_object_skeleton) + 8, map_sizes[i], &p);
+		attach_in_parts(skeleton, 200, map_sizes[i], &p);
+		attach_in_parts(skeleton, sizeof(skeleton), map_sizes[i], &p);
+	}
+	unload(&p);
+}
+
+/* So many bytes, behind which there is nothing. */
+static void *at_the_end_of_a_page(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(pages != MAP_FAILED);
+	CHECK(munmap(pages + page, page) == 0);
+	return pages + page - size;
+}
+
+TEST(nothing_is_read_behind_a_skeleton)
+{
+	static const size_t sizes[] = { sizeof(struct bpf_object_skeleton),
+					sizeof(struct bpf_object_skeleton) + 8, 200 };
+	struct programs p = LOAD(sections);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		attach_in_parts(at_the_end_of_a_page(sizes[i]), sizes[i], 32, &p);
+	unload(&p);
+}
+
+/* What this library cannot read, or has no room for, is for libbpf alone. */
+TEST(shorter_and_very_long_skeletons_are_libbpfs)
+{
+	static const size_t sizes[] = { 8, 32, sizeof(struct bpf_object_skeleton) - 8, 513, HANDED_BYTES };
+	struct programs p = LOAD(sections);
+	/* It would read behind a short one. */
+	hand_on = false;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct arrays arrays;
+		void *skeleton = at_the_end_of_a_page(sizes[i]);
+		fill(skeleton, sizes[i], &arrays, &p, 32);
+		handed_count = 0;
+		CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
+		CHECK_EQ(handed_count, 1);
+		CHECK(handed[0].skeleton == skeleton);
+		CHECK(memcmp(handed[0].bytes, skeleton, sizes[i]) == 0);
+	}
+	unload(&p);
+}
+
+TEST(one_without_such_programs_is_handed_on_itself)
+{
+	struct programs p = LOAD(sections);
+	struct arrays arrays;
+	char skeleton[200] __attribute__((aligned(16)));
+	fill(skeleton, sizeof(skeleton), &arrays, &p, 32);
+	arrays.programs[ENTRY] = arrays.programs[RETURN] = program(&p, "on_kprobe");
+	CHECK_EQ(bpf_object__attach_skeleton((void *)skeleton), 0);
+	CHECK_EQ(handed_count, 1);
+	CHECK(handed[0].skeleton == skeleton);
+	destroy_links(&arrays);
+	unload(&p);
+}
+
+MAIN
