@@ -35,9 +35,9 @@
  * the kernel has read it too. examples/path.bpf.c does so; docs/arguments.md has the limits. A
  * successful execve has replaced the memory by then: use the tracepoint sched:sched_process_exec.
  *
- * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.4
- * (s390), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv) it gets one pointer to the caller's
- * registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
+ * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386),
+ * 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10, it gets one pointer to the
+ * caller's registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
  * on arm, mips and loongarch. A program sees which by that pointer: the kernel has just
  * saved these registers on the stack that it runs on, a few frames above the function's.
  * So a first argument that points to less than a page above the stack pointer is it. On a

@@ -191,7 +191,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 
     /// The call's nth argument, from 1 on, as the man page counts: to be cast to the type
     /// that it has there. A pointer is an address in the caller's memory, which need not be
-    /// resident at entry: see the [crate](crate). 0 for others than 1 to 6.
+    /// resident at entry: see [the crate](crate). 0 for others than 1 to 6.
     #[inline(always)]
     pub fn argument(&self, layout: Layout, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
