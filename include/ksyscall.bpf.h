@@ -30,18 +30,23 @@
  * the answer is 0. All of them need a program with a GPL-compatible licence, as
  * bpf_probe_read_kernel() does.
  *
- * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.4
- * (s390), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv) it gets one pointer to the caller's
- * registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
+ * What a pointer points to need not be in memory yet: at entry bpf_probe_read_user_str() then
+ * returns -EFAULT for a valid path. Keep the pointer in a map, and read at the call's return, when
+ * the kernel has read it too. examples/path.bpf.c does so; docs/arguments.md has the limits. A
+ * successful execve has replaced the memory by then: use the tracepoint sched:sched_process_exec.
+ *
+ * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386),
+ * 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10, it gets one pointer to the
+ * caller's registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
  * on arm, mips and loongarch. A program sees which by that pointer: the kernel has just
  * saved these registers on the stack that it runs on, a few frames above the function's.
  * So a first argument that points to less than a page above the stack pointer is it. On a
  * kernel that passes a pointer the caller has no say in it, and on another a caller would
- * have to know where its kernel stack is. (libbpf tries, when a program is loaded, whether
- * __<arch>_sys_bpf can be probed, and says so by LINUX_HAS_SYSCALL_WRAPPER. No other loader has
- * that; POWER's functions have no such prefix, and 32-bit arm's libbpf looks for one that a
- * 64-bit kernel does not have. A constant that the loader sets would be right, if every loader
- * knew of it; CONFIG_ARCH_HAS_SYSCALL_WRAPPER takes a file that need not be there.)
+ * have to know where its kernel stack is. (libbpf since 1.0 and cilium/ebpf since 0.11 try, when a
+ * program is loaded, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER;
+ * aya 0.14 does not. POWER's functions have no such prefix, and 32-bit arm's libbpf looks for one
+ * that a 64-bit kernel does not have. A constant that the loader sets would be right, if every
+ * loader knew of it; CONFIG_ARCH_HAS_SYSCALL_WRAPPER takes a file that need not be there.)
  *
  * Where the registers are is from arch/<arch>/include/asm/ptrace.h (the part of it that is used is
  * the same from Linux 5.10 to 7.2), and which of them are the arguments from asm/syscall_wrapper.h and
@@ -529,9 +534,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 /*
  * The nth argument, from 1 on, of the call of that name (a bare word, as it was attached
  * to), as a __u64: cast it to the type that the man page has. A pointer is an address in the
- * caller's memory, for bpf_probe_read_user(). What the man page says of the C library's
- * function and not of the call (pselect6's sixth) is the call's here, but for preadv2(2) and
- * pwritev2(2), whose fifth is the flags. An int of a 64-bit caller may have any upper half.
+ * caller's memory, for bpf_probe_read_user(), which can fail at entry: see above. What the man
+ * page says of the C library's function and not of the call (pselect6's sixth) is the call's
+ * here, but for preadv2(2) and pwritev2(2), whose fifth is the flags. An int of a 64-bit caller
+ * may have any upper half.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \

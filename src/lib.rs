@@ -27,7 +27,7 @@
 //! # Coming from another library
 //! What is written to attach one program to stat(2), on x86_64:
 //!
-//! | | libbpf | aya 0.14 | cilium's ebpf | here |
+//! | | libbpf 1.7 | aya 0.14 | cilium/ebpf 0.22 | here |
 //! |---|---|---|---|---|
 //! | At its entry | `bpf_program__attach_ksyscall()`: a function that no call reaches | `program.attach("__x64_sys_newstat", 0)` | `link.Kprobe("sys_newstat", program, nil)` | `Ksyscall::new("stat")?.attach(&program)` |
 //! | At its return | `retprobe` of `bpf_ksyscall_opts` | a program for kretprobes | `link.Kretprobe()` | [`retprobe(true)`](Ksyscall::retprobe), any program for kprobes |

@@ -179,6 +179,8 @@ class Shown:
 
 # Compiled by the crate's tests.
 EXAMPLE = ROOT / "ebpf/doc/pread.rs"
+# Run by testing/test_rust.py.
+PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
 # The arguments of a call in a BPF program
 
@@ -216,9 +218,44 @@ On x86-64 the look at who calls takes a kernel with BTF and a loader that can re
 callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
 aya too.
 
-What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and libbpf as the loader;
+What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and a loader that sets
+`LINUX_HAS_SYSCALL_WRAPPER` (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14);
 on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
 callers only; and it passes words on as they came.
+
+## Strings and buffers that are not in memory
+
+At a call's entry `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid
+pointer: the page that it points to is not mapped yet. The page of a string constant that the process has
+never touched is an example, and so is a page that was swapped out. A BPF program at a kprobe cannot wait
+until the kernel has fetched the page. The call itself can: it reads its argument, and then the page is there.
+
+So keep the pointer in a map at entry, and read at the return. This is
+[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2):
+
+```c
+""" + PATH_EXAMPLE.read_text() + """```
+
+[examples/path.c](../examples/path.c) attaches both programs, and calls openat with a path in a file that is mapped
+and was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
+(`python3 -m pytest testing -k not_in_memory`):
+
+    at entry: Bad address
+    at return: /proc/self/status
+
+Limits of reading at the return:
+
+- A successful execve(2) has replaced the memory by then. Attach to the tracepoint `sched:sched_process_exec`,
+  which has the path in the kernel's memory. A failed execve can be read as above.
+- The program reads what is there at the return, which another thread may have changed meanwhile. That is good
+  enough to trace, and not to enforce a policy ([SECURITY.md](../SECURITY.md)).
+- A call that fails before it reads the argument leaves the page where it was: both reads fail.
+- A return that is lost ([returns.md](returns.md)) loses the path, and leaves the pointer in the map, which
+  is why that replaces its oldest entries by itself.
+
+A program that may sleep reads at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. A
+kprobe's may not. A program for `fentry.s/FUNCTION` may, where the kernel was built with
+`CONFIG_FUNCTION_ERROR_INJECTION`; the tool has to know FUNCTION, which `ksyscall resolve NAME` prints.
 
 ## From Rust (aya)
 

@@ -100,7 +100,9 @@ def page(run):
            " `CONFIG_FPROBE`). Times are in milliseconds, in brackets as how often they go into libbpf's. The ways"
            f" take turns on one kernel, each in a process of its own; of one name it is the median of {ROUNDS[1]}, of"
            f" ten of {ROUNDS[10]}, else it was done once. {NAMES[-1]} are nearly all that such a kernel has under the"
-           " names that libbpf finds, too (docs/coverage.md).")
+           " names that libbpf finds, too (docs/coverage.md). libbpf itself makes kprobe.multi links, too, since 0.8"
+           " (`bpf_program__attach_kprobe_multi_opts()`), of kernel functions that the tool names; it has none by the"
+           " names of calls.")
     return "\n".join([
         "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
         "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",

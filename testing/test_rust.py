@@ -92,7 +92,10 @@ class Example(Job):
     def prepare(self, machine, jobs):
         out = build.BUILD / "tests"
         machine.put(build.bpf("examples/count.bpf.c", out / "count.bpf.o"), "/count/count.bpf.o")
-        machine.put(build.linked("examples/count.c", out / "count") if self.program == "count"
+        if self.program == "path":
+            machine.put(build.bpf("examples/path.bpf.c", out / "path.bpf.o", "-target", "bpf", "-D__TARGET_ARCH_x86",
+                                  "-Iinclude"), "/count/path.bpf.o")
+        machine.put(build.linked(f"examples/{self.program}.c", out / self.program) if self.program in ("count", "path")
                     else build.rust_example(self.program.removesuffix("-rust")), f"/count/{self.program}")
         machine.folders.append(build.installed()[0] / "opt/lib")
 
@@ -117,6 +120,13 @@ def test_all_calls_are_attached_to_and_counted(job, guest):
     attached, counted = re.search(r"attached to (\d+) calls", output), re.search(r"(\d+) calls\r?\ndetaching", output)
     assert attached and int(attached[1]) > 300, output
     assert counted and int(counted[1]) > 0, output
+
+
+@pytest.mark.parametrize("job", [
+    Example("path", kernel, "cd /count && exec ./path", program="path")
+    for kernel in ("bullseye", *RUST_KERNELS)], ids=str)
+def test_a_path_that_is_not_in_memory_is_read_at_the_return(job, guest):
+    assert guest(job).output.splitlines() == ["at entry: Bad address", "at return: /proc/self/status"]
 
 
 @pytest.mark.parametrize("example", ["examples/count.c", "examples/count.rs"])

@@ -95,7 +95,7 @@ pub(crate) struct Of {
 pub(crate) struct Doctor {
     /// A program or script: is it reached if libksyscall is preloaded?
     pub(crate) tool: Option<PathBuf>,
-    /// Load a small program, attach it to getpid and make the call
+    /// Load a small program, attach it to getppid and make the call
     #[arg(long = "try")]
     pub(crate) is_tried: bool,
     /// The library that would be preloaded

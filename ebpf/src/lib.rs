@@ -11,6 +11,13 @@
 //! constant. It holds at the entry of the function that serves the call; at its return the
 //! arguments are gone. The program needs a licence that is compatible with the GPL, as
 //! `bpf_probe_read_kernel()` does.
+//!
+//! What a pointer points to need not be in memory yet: at entry
+//! `bpf_probe_read_user_str_bytes()` then fails with -14 (EFAULT) for a valid path. Keep the
+//! pointer in a map by `bpf_get_current_pid_tgid()`, and read in a kretprobe at the call's
+//! return: by then the kernel has read it, too. A successful execve(2) has replaced the memory
+//! by then; the tracepoint `sched:sched_process_exec` has its path. docs/arguments.md has a
+//! complete example in C, and the limits.
 #![no_std]
 
 #[rustfmt::skip]
@@ -183,8 +190,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 
     /// The call's nth argument, from 1 on, as the man page counts: to be cast to the type
-    /// that it has there. A pointer is an address in the caller's memory. 0 for others than 1
-    /// to 6.
+    /// that it has there. A pointer is an address in the caller's memory, which need not be
+    /// resident at entry: see [the crate](crate). 0 for others than 1 to 6.
     #[inline(always)]
     pub fn argument(&self, layout: Layout, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
