@@ -93,8 +93,22 @@ impl Batch {
         self.calls.iter().map(|call| &call.name)
     }
 
-    /// Whose calls the program runs for, of every call of the batch; native ones, if never
-    /// set. See [`Ksyscall::callers`](crate::Ksyscall::callers).
+    /// Whose calls the program runs for, of every call of the batch; native ones, if never set.
+    ///
+    /// The program is attached to each function that serves the call to one of the callers, once.
+    /// Callers that do not have the call are passed over, unless none has it.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// use ksyscall::{Batch, Callers};
+    ///
+    /// // Also of 32-bit processes, and by `int $0x80`: __x64_sys_execve, __ia32_compat_sys_execve.
+    /// let links = Batch::new(["execve"])?.callers(Callers::All).attach(&program)?;
+    /// // Of 32-bit processes alone: 64-bit ones have no such call.
+    /// let links = Batch::new(["socketcall"])?.callers(Callers::Compat).attach(&program)?;
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
     pub fn callers(mut self, callers: Callers) -> Self {
         self.calls.iter_mut().for_each(|call| call.callers = callers);
         self
@@ -112,6 +126,13 @@ impl Batch {
     /// kprobe.multi link has no such number.
     pub const fn max_active(mut self, calls: u32) -> Self {
         self.options.max_active = calls;
+        self
+    }
+
+    /// Whether the perf events' file descriptors stay open beside the links'; see
+    /// [`Ksyscall::keep_event`](crate::Ksyscall::keep_event).
+    pub const fn keep_event(mut self, keep: bool) -> Self {
+        self.options.keep_event = keep;
         self
     }
 

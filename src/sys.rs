@@ -26,10 +26,10 @@ pub(crate) use bpf::{
     bpf_link_create_multi_without_program, bpf_link_missed, bpf_program_recursion_misses,
     is_for_kprobe_multi,
 };
-pub(crate) use fd::{Fd, can_open, descriptor_limit};
-pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
 #[cfg(feature = "capi")]
 pub(crate) use bpf::{ProbeLink, bpf_probe_link};
+pub(crate) use fd::{Fd, can_open, descriptor_limit};
+pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };

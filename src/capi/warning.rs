@@ -55,8 +55,8 @@ fn unreached_once(request: &Request) -> Option<Warning> {
     }
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
-    let Target { symbol, .. } = attach::probe_call(name, options).ok()?;
-    REMEMBERED.is_first_warning_of(name).then_some(Warning::Unreached(symbol))
+    let Target { symbol, is_reached, .. } = attach::probe_call(name, options).ok()?;
+    (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(Warning::Unreached(symbol))
 }
 
 /// Writes why an attach failed.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
 use aya::maps::Array;
-use ksyscall::{Batch, Callers, Error, Ksyscall, Link};
+use ksyscall::{Batch, Callers, Error, Links};
 
 use super::batch::{MULTI, has_fprobe, load_counting};
 use super::{Probe, open_fds, umount2};
@@ -75,13 +75,13 @@ impl Probe {
         watched.set(0, process, 0).unwrap();
     }
 
-    fn attach_to(&self, name: &str, callers: Callers, cookie: u64) -> Result<Link, Error> {
-        Ksyscall::new(name)?.callers(callers).cookie(cookie).attach(&self.program)
+    fn attach_to(&self, name: &str, callers: Callers, cookie: u64) -> Result<Links, Error> {
+        Batch::new([name])?.callers(callers).cookies(|_, _| cookie).attach(&self.program)
     }
 }
 
-fn names(link: &Link) -> Vec<&str> {
-    link.symbols().iter().map(|symbol| symbol.as_str()).collect()
+fn names(links: &Links) -> Vec<&str> {
+    links.attached().map(|(_, symbol)| symbol.as_str()).collect()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn kernel_calls_of_every_caller_are_seen_once() {
     assert_eq!(names(&native), ["__x64_sys_umount"]);
     assert_eq!(names(&compat), ["__ia32_sys_umount"]);
     assert_eq!(names(&all), ["__x64_sys_umount", "__ia32_sys_umount"]);
-    assert_eq!((all.symbol().as_str(), all.fds().len()), ("__x64_sys_umount", 2));
+    assert_eq!(all.fds().len(), 2);
     assert_eq!(open_fds(), fds + 4);
     let hits = |probe: &Probe| [1, 2, 3].map(|cookie| probe.hits(cookie));
     umount2(2);
@@ -194,26 +194,22 @@ fn kernel_calls_that_callers_do_not_have_are_told() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attachments_of_several_functions_are_one_link() {
+fn kernel_attachments_of_several_functions_end_together() {
     let probe = Probe::load();
     let fds = open_fds();
-    let call = Ksyscall::new("umount2").unwrap().callers(Callers::All).cookie(7).keep_event(true);
-    let link = call.attach(&probe.program).unwrap();
+    let call =
+        |cookie| Batch::new(["umount2"]).unwrap().callers(Callers::All).cookies(|_, _| cookie);
+    let links = call(7).keep_event(true).attach(&probe.program).unwrap();
     assert_eq!(open_fds(), fds + 4, "two links and two events");
-    let path = format!("/sys/fs/bpf/ksyscall-several-{}", std::process::id());
-    let error = link.pin(&path).unwrap_err();
-    assert!(matches!(error, Error::Several { count: 2, .. }), "{error}");
-    assert!(!std::fs::exists(&path).unwrap(), "no half of it is pinned");
-    assert!(matches!(link.fd(), Err(Error::Several { .. })));
-    assert!(matches!(OwnedFd::try_from(link), Err(Error::Several { .. })));
+    drop(links);
     assert_eq!(open_fds(), fds);
-    let exit = call.keep_event(false).cookie(8).retprobe(true).attach(&probe.program).unwrap();
+    let exit = call(8).retprobe(true).attach(&probe.program).unwrap();
     umount2(1);
     assert_eq!((probe.hits(8), probe.returned(8)), (1, -i64::from(libc::ENOENT)));
     int80(UMOUNT2, [0; 3]);
     assert_eq!((probe.hits(8), probe.returned(8)), (2, -i64::from(libc::EFAULT)));
     exit.detach().unwrap();
-    call.keep_event(false).cookie(9).attach(&probe.program).unwrap().forget();
+    call(9).attach(&probe.program).unwrap().forget();
     umount2(1);
     int80(UMOUNT2, [0; 3]);
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
@@ -241,7 +237,7 @@ fn kernel_attachments_of_several_functions_that_fail_leave_no_entry() {
     let failed = std::thread::scope(|scope| {
         let attach = || {
             hide_kallsyms();
-            let call = Ksyscall::new("getpid").unwrap().callers(Callers::All).retprobe(true);
+            let call = Batch::new(["getpid"]).unwrap().callers(Callers::All).retprobe(true);
             call.keep_event(true).max_active(20).attach(&probe.program).unwrap_err()
         };
         scope.spawn(attach).join().unwrap()
@@ -256,32 +252,30 @@ fn kernel_attachments_of_several_functions_that_fail_leave_no_entry() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
     let probe = Probe::load();
-    let call = |name| Ksyscall::new(name).unwrap().callers(Callers::All);
+    let call =
+        |name, cookie| Batch::new([name]).unwrap().callers(Callers::All).cookies(|_, _| cookie);
     let Some(program) = load_counting(&probe, MULTI) else {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
         // Debian's 6.1: then it is not attached, and that is said.
-        let error = call("umount2").attach(&program).unwrap_err();
+        let error = call("umount2", 10).attach(&program).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
     let fds = open_fds();
-    let link = call("umount2").cookie(10).attach(&program).unwrap();
+    let link = call("umount2", 10).attach(&program).unwrap();
     assert_eq!(names(&link), ["__x64_sys_umount", "__ia32_sys_umount"]);
     assert_eq!(open_fds(), fds + 1);
     umount2(2);
     int80(UMOUNT2, [0; 3]);
     assert_eq!(probe.hits(10), 3);
-    let path = format!("/sys/fs/bpf/ksyscall-multi-{}", std::process::id());
-    link.pin(&path).unwrap();
-    std::fs::remove_file(path).unwrap();
     link.detach().unwrap();
     // Two names of one function.
-    let link = call("getpid").cookie(11).attach(&program).unwrap();
+    let link = call("getpid", 11).attach(&program).unwrap();
     let hits = probe.hits(11);
     int80(GETPID, [0; 3]);
     assert_eq!((probe.hits(11), names(&link).len()), (hits + 1, 1));
-    let error = call("frobnicate").attach(&program).unwrap_err();
+    let error = call("frobnicate", 0).attach(&program).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 

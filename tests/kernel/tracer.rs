@@ -17,7 +17,7 @@ use std::{env, fs};
 use aya::Ebpf;
 use aya::maps::{Map, MapData};
 use aya::programs::KProbe;
-use ksyscall::{Callers, Ksyscall, Link};
+use ksyscall::{Batch, Callers, Links};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().collect();
@@ -39,11 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut links = Vec::new();
     let mut list = String::new();
     for (cookie, name) in names.iter().enumerate() {
-        let call = Ksyscall::new(name)?.callers(callers).cookie(cookie as u64);
+        let call = Batch::new([name])?.callers(callers).cookies(|_, _| cookie as u64);
         let (errno, functions) = match call.attach(&program) {
-            Ok(link) => {
-                let functions = functions(&link, &addresses);
-                links.push(link);
+            Ok(attached) => {
+                let functions = functions(&attached, &addresses);
+                links.push(attached);
                 (0, functions)
             }
             Err(error) => (error.errno(), "-".to_owned()),
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("# end of all");
     // The kernel takes the probes away.
-    links.into_iter().for_each(Link::forget);
+    links.into_iter().for_each(Links::forget);
     Ok(())
 }
 
@@ -89,10 +89,10 @@ fn addresses() -> Result<HashMap<String, String>, Box<dyn Error>> {
         .collect())
 }
 
-fn functions(link: &Link, addresses: &HashMap<String, String>) -> String {
+fn functions(links: &Links, addresses: &HashMap<String, String>) -> String {
     let with_address = |symbol: &ksyscall::Symbol| {
         let address = addresses.get(symbol.as_str()).map_or("", String::as_str);
         format!("{symbol}@{address}")
     };
-    link.symbols().iter().map(with_address).collect::<Vec<_>>().join(" ")
+    links.attached().map(|(_, symbol)| with_address(symbol)).collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,7 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::{KProbe, RawTracePoint};
 use aya::{Btf, Ebpf, EbpfLoader};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ksyscall::{Architecture, Batch, Error, Ksyscall, Link, Links, Symbol};
+use ksyscall::{Architecture, Batch, Error, Links, Symbol};
 
 use super::signals::Signals;
 use super::tally::{NUMBERS, Row, Tally};
@@ -51,7 +51,7 @@ pub(super) struct Attached {
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
-    links: Vec<Link>,
+    links: Vec<Links>,
     batches: Vec<Links>,
 }
 
@@ -147,7 +147,7 @@ impl Counter {
                 function: call.function.to_string(),
                 tally,
                 errnos,
-                missed_by_kernel: link.and_then(Link::missed),
+                missed_by_kernel: link.and_then(Links::missed),
                 has_returns: call.has_returns,
             })
         };
@@ -209,12 +209,12 @@ fn errno_of(error: &anyhow::Error) -> Option<i32> {
 /// Attaches to one call alone.
 pub(super) fn attach_one(counter: &Counter, call: &Wanted) -> Result<Attached> {
     let cookie = counter.cookie(0, call, false);
-    let link =
-        Ksyscall::new(call.name.as_str())?.cookie(cookie).attach(counter.program_fd("enter")?)?;
+    let batch = Batch::new([call.name.as_str()])?.cookies(|_, _| cookie);
+    let links = batch.attach(counter.program_fd("enter")?)?;
     let mut attached = Attached::none(Callers::Native);
-    let function = *link.symbol();
+    let function = first_function(&links);
     attached.calls.push(Call { index: 0, wanted: *call, function, has_returns: false, link: None });
-    attached.links.push(link);
+    attached.links.push(links);
     Ok(attached)
 }
 
@@ -294,16 +294,17 @@ fn attach_call(
     max_active: Option<u32>,
     attached: &mut Attached,
 ) -> Result<()> {
-    let ksyscall = Ksyscall::new(call.name.as_str())?.callers(call.callers());
-    let with_return = ksyscall.cookie(counter.cookie(index, call, true));
+    let batch = |has_return| {
+        let batch = Batch::new([call.name.as_str()])?.callers(call.callers());
+        Ok::<_, Error>(batch.cookies(|_, _| counter.cookie(index, call, has_return)))
+    };
     let leave = match call.returns() {
-        true => attach_return(with_return, counter, max_active),
+        true => attach_return(batch(true)?, counter, max_active),
         false => Ok(None),
     };
     let leave = leave.map_err(|error| named(&format!("the return of {call}"), error))?;
     let is_seen = leave.is_some();
-    let enter = ksyscall.cookie(counter.cookie(index, call, is_seen));
-    let enter = enter.attach(counter.program_fd("enter")?);
+    let enter = batch(is_seen)?.attach(counter.program_fd("enter")?);
     let enter = enter.map_err(|error| named(&call.to_string(), error.into()))?;
     if call.returns() && !is_seen {
         eprintln!(
@@ -314,12 +315,17 @@ fn attach_call(
     attached.calls.push(Call {
         index: index as u32,
         wanted: *call,
-        function: *enter.symbol(),
+        function: first_function(&enter),
         has_returns: is_seen,
         link: is_seen.then_some(attached.links.len()),
     });
     attached.links.extend(leave.into_iter().chain([enter]));
     Ok(())
+}
+
+/// The function of one call, of several the first.
+fn first_function(links: &Links) -> Symbol {
+    *links.attached().next().expect("a call that is attached to").1
 }
 
 /// Whether it says that there is no such call.
@@ -364,14 +370,10 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// None if the kernel allows no probe there.
-fn attach_return(
-    call: Ksyscall,
-    counter: &Counter,
-    max_active: Option<u32>,
-) -> Result<Option<Link>> {
+fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);
-    let watched = call.max_active(max_active.unwrap_or(MAX_ACTIVE)).attach(program);
+    let watched = call.clone().max_active(max_active.unwrap_or(MAX_ACTIVE)).attach(program);
     let link = match watched {
         Err(Error::MaxActiveUnsupported | Error::Tracefs { .. }) if max_active.is_none() => {
             call.attach(program)
@@ -414,12 +416,12 @@ fn attach_all(
             bar.inc(1);
             // The call's number tells which of two calls by one function it is.
             if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, call.number) {
-                let again = Ksyscall::new(name.as_str())?.callers(call.callers());
+                let again = Batch::new([name.as_str()])?.callers(call.callers());
                 let cookie = counter.cookie(index, &call, is_return || has_return[index]);
-                let again = again.retprobe(is_return).cookie(cookie).attach(program);
-                result = again.map(|link| {
-                    let function = *link.symbol();
-                    attached.links.push(link);
+                let again = again.retprobe(is_return).cookies(|_, _| cookie).attach(program);
+                result = again.map(|links| {
+                    let function = first_function(&links);
+                    attached.links.push(links);
                     function
                 });
             }
