@@ -154,7 +154,7 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
                                                      const struct bpf_ksyscall_opts *opts);
 
 /**
- * Attaches one BPF program to many system calls; in libksyscall-ext.
+ * Attaches one BPF program to many system calls.
  *
  * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
  * attached by one link, which is `links[0]`; any other by one for each call, in the
@@ -184,8 +184,7 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
 
 /**
  * Destroys links, of this library or of libbpf, as bpf_link__destroy() does, by eight
- * threads at once: the kernel waits for each until no CPU runs its program any more. In
- * libksyscall-ext.
+ * threads at once: the kernel waits for each until no CPU runs its program any more.
  *
  * @param links the links; a place may be NULL, and each is afterwards
  * @param n how many there are
@@ -196,7 +195,7 @@ extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
 
 /**
  * How many entries or returns of the call the kernel missed since the program was
- * attached; in libksyscall-ext. A return is missed when too many calls are inside at
+ * attached. A return is missed when too many calls are inside at
  * once, see `max_active`.
  *
  * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
@@ -210,8 +209,7 @@ extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
 extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 
 /**
- * The name of a system call of this architecture, in alphabetical order. In
- * libksyscall-ext.
+ * The name of a system call of this architecture, in alphabetical order.
  *
  * @param index its number, from 0
  * @return a string that is never freed; NULL after the last

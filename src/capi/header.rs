@@ -1,5 +1,5 @@
 //! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
-//! cbindgen reads these files. The functions themselves are in `entry.c` and `ext.c`.
+//! cbindgen reads these files. The functions themselves are in `entry.c` and `links.c`.
 
 use core::ffi::{c_char, c_int};
 
@@ -55,7 +55,7 @@ unsafe extern "C" {
         opts: *const bpf_ksyscall_opts,
     ) -> *mut bpf_link;
 
-    /// Attaches one BPF program to many system calls; in libksyscall-ext.
+    /// Attaches one BPF program to many system calls.
     ///
     /// A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
     /// attached by one link, which is `links[0]`; any other by one for each call, in the
@@ -85,8 +85,7 @@ unsafe extern "C" {
     ) -> c_int;
 
     /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does, by eight
-    /// threads at once: the kernel waits for each until no CPU runs its program any more. In
-    /// libksyscall-ext.
+    /// threads at once: the kernel waits for each until no CPU runs its program any more.
     ///
     /// @param links the links; a place may be NULL, and each is afterwards
     /// @param n how many there are
@@ -95,7 +94,7 @@ unsafe extern "C" {
     pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// How many entries or returns of the call the kernel missed since the program was
-    /// attached; in libksyscall-ext. A return is missed when too many calls are inside at
+    /// attached. A return is missed when too many calls are inside at
     /// once, see `max_active`.
     ///
     /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
@@ -107,8 +106,7 @@ unsafe extern "C" {
     ///  - EINVAL: an argument is NULL.
     pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
-    /// The name of a system call of this architecture, in alphabetical order. In
-    /// libksyscall-ext.
+    /// The name of a system call of this architecture, in alphabetical order.
     ///
     /// @param index its number, from 0
     /// @return a string that is never freed; NULL after the last
