@@ -13,8 +13,9 @@ CARGO ?= cargo
 OBJCOPY ?= objcopy
 CLANG ?= clang
 # Whether `make install` installs the command `ksyscall`. It has a BPF program, which takes clang
-# and libbpf's headers: by default, if there is a clang, and this is for the machine itself.
-CLI ?= $(if $(TARGET),no,$(if $(shell command -v $(CLANG) 2>/dev/null),yes,no))
+# and libbpf's headers: by default, if there is a clang, and this is for the machine itself, and
+# not in the published crate, which comes without the command.
+CLI ?= $(if $(TARGET),no,$(if $(and $(wildcard cli),$(shell command -v $(CLANG) 2>/dev/null)),yes,no))
 # The system's, for which Debian's pytest is made.
 PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
@@ -26,75 +27,64 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
-# The functions that libbpf does not have: see src/capi/ext.rs.
-EXTENSION := $(BUILD)/libksyscall-ext.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup
 C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
+MAP := src/capi/libksyscall.map
+C_FILES := entry links
+
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
-LINK = -shared -nostartfiles -static-libgcc -Wl,-soname,$(1).so.$(MAJOR) -Wl,--version-script=src/capi/$(1).map \
+LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
-	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-z,noseparate-code \
-	-Wl,-Bsymbolic-functions -Wl,--spare-dynamic-tags=0
+	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions
+# Where the compiler has them, and CFLAGS says nothing else.
+HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+		-mbranch-protection=standard; do \
+		$(CC) -Werror $$flag -x c -c /dev/null -o /dev/null 2>/dev/null && echo $$flag; \
+	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # What the program's print callback throws passes through these files' frames. Debugging
 # information, where CFLAGS asks for it, does not say in which folder it was built.
-ENTRY_CFLAGS := -std=gnu11 -Os -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Werror \
-	-ffile-prefix-map=$(CURDIR)=.
-# Those of libbpf's functions that the library has too: see src/capi/libksyscall.map.
-EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall.map)
-EXT_EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' src/capi/libksyscall-ext.map)
+C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
+	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
+# Those that libbpf does not have, and those that it has, too.
+OWN := $(filter ksyscall_%,$(EXPORTS))
+WRAPPED := $(filter-out $(OWN),$(EXPORTS))
 
 PAGES := man/bpf_program__attach_ksyscall.3 man/ksyscall_links__attach.3
 
 .PHONY: all
-all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a $(BUILD)/libksyscall-ext.so
+all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
 
 $(BUILD)/libksyscall.so: $(LIBRARY)
 	ln -sf libksyscall.so.$(VERSION) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(BUILD)/libksyscall-ext.so: $(EXTENSION)
-	ln -sf libksyscall-ext.so.$(VERSION) $(BUILD)/libksyscall-ext.so.$(MAJOR)
-	ln -sf libksyscall-ext.so.$(MAJOR) $@
-
-# Both are the same file of cargo's, so one after the other.
-$(BUILD)/ext.a: feature := ext
-$(BUILD)/core.a: feature := capi
-$(BUILD)/ext.a: | $(BUILD)/core.a
-$(BUILD)/core.a $(BUILD)/ext.a: $(SOURCES) Makefile
+$(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features $(feature) $(if $(TARGET),--target $(TARGET))
+		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-# All that the drop-in has, and more: it can be preloaded in its place.
-$(EXTENSION): $(BUILD)/ext.a src/capi/entry.c src/capi/ext.c src/capi/say.h src/capi/libksyscall.map
-	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall-ext) $(LDFLAGS) -Wl,--version-script=src/capi/libksyscall.map \
-		-pthread -s -o $@ src/capi/entry.c src/capi/ext.c $(BUILD)/ext.a
+$(LIBRARY): $(BUILD)/core.a $(C_FILES:%=src/capi/%.c) src/capi/say.h $(MAP)
+	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(C_FILES:%=src/capi/%.c) $(BUILD)/core.a
 
-$(LIBRARY): $(BUILD)/core.a src/capi/entry.c src/capi/say.h
-	$(CC) $(ENTRY_CFLAGS) $(CFLAGS) $(call LINK,libksyscall) $(LDFLAGS) -s -o $@ src/capi/entry.c $(BUILD)/core.a
-
-# The same for programs that are linked with a static libbpf: of one object for each of
-# the two, which shows no more than its own functions; see src/capi/static.c.
-$(BUILD)/libksyscall.a: $(BUILD)/core.a $(BUILD)/ext.a $(wildcard src/capi/*.c src/capi/*.h)
-	$(foreach file,entry ext static plain unwrapped,$(CC) $(ENTRY_CFLAGS) $(CFLAGS) -DKSYSCALL_STATIC -c src/capi/$(file).c -o $(BUILD)/$(file).o &&) true
-	$(call WHOLE,entry,core.a,$(EXPORTS:%=__wrap_%))
-	$(call WHOLE,ext,ext.a,$(EXT_EXPORTS))
+# The same for programs that are linked with a static libbpf: one object, which shows no
+# more than the exported functions; see src/capi/static.c.
+$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c src/capi/*.h) $(MAP)
+	for file in $(C_FILES) static plain unwrapped; do \
+		$(CC) $(C_FLAGS) -DKSYSCALL_STATIC -c src/capi/$$file.c -o $(BUILD)/$$file.o || exit 1; \
+	done
+	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $< $(BUILD)/static-core.a
+	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(C_FILES:%=$(BUILD)/%.o) $(BUILD)/static.o $(BUILD)/static-core.a
+	$(OBJCOPY) $(OWN:%=--keep-global-symbol=%) $(WRAPPED:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
 	rm -f $@
-	$(AR) rcsD $@ $(foreach file,entry-whole ext-whole plain unwrapped,$(BUILD)/$(file).o)
-
-# One object of $(1).o, Rust's archive $(2) and static.o; only $(3) are seen from without.
-define WHOLE
-$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $(BUILD)/$(2) $(BUILD)/static-$(2)
-$(CC) -r -nostdlib -o $(BUILD)/$(1)-whole.o $(BUILD)/$(1).o $(BUILD)/static.o $(BUILD)/static-$(2)
-$(OBJCOPY) $(3:%=--keep-global-symbol=%) $(BUILD)/$(1)-whole.o
-endef
+	$(AR) rcsD $@ $(foreach file,whole plain unwrapped,$(BUILD)/$(file).o)
 
 .PHONY: cli
 cli: $(BUILD)/ksyscall ## build the command ksyscall, build/ksyscall, and what completes its words
@@ -113,7 +103,7 @@ help:
 
 .PHONY: header
 header: ## make include/ksyscall.h anew
-	$(CARGO) build --locked --features ext
+	$(CARGO) build --locked --features capi
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
 # Where bash, zsh and fish look for them.
@@ -126,19 +116,16 @@ install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LI
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
-	install -m 755 $(EXTENSION) $(DESTDIR)$(LIBDIR)
-	ln -sf libksyscall-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so.$(MAJOR)
-	ln -sf libksyscall-ext.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libksyscall-ext.so
 	install -m 644 $(BUILD)/libksyscall.a $(DESTDIR)$(LIBDIR)
 	for name in libksyscall libksyscall-static; do \
 		file=$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(EXPORTS:%=-Wl,--wrap=%)|' $$name.pc.in > $$file && \
+			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' $$name.pc.in > $$file && \
 		chmod 644 $$file || exit 1; \
 	done
 	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
-	for name in $(filter-out ksyscall_links__attach,$(EXT_EXPORTS)); do \
+	for name in $(filter-out ksyscall_links__attach,$(OWN)); do \
 		ln -sf ksyscall_links__attach.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
 	done
 ifeq ($(CLI),yes)
@@ -152,8 +139,8 @@ endif
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall-ext.so libksyscall-ext.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(EXT_EXPORTS:%=$(DESTDIR)$(MANDIR)/man3/%.3)
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(OWN:%=$(DESTDIR)$(MANDIR)/man3/%.3)
 	rm -f $(DESTDIR)$(BINDIR)/ksyscall $(DESTDIR)$(MANDIR)/man1/ksyscall.1 $(COMPLETION_FILES)
 
 .PHONY: demo
@@ -224,7 +211,7 @@ lint: ## check the form of the code
 	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
-	$(CARGO) clippy --locked --quiet --all-targets --features ext -- -D warnings
+	$(CARGO) clippy --locked --quiet --no-default-features --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --manifest-path ebpf/Cargo.toml -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets -p ksyscall -p ksyscall-cli --features ksyscall/all-tables -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --quiet --no-deps --features all-tables

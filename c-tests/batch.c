@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One program on many calls, and many links destroyed: libksyscall-ext. */
+/* One program on many calls, and many links destroyed. */
 #include "messages.h"
 #include "programs.h"
 

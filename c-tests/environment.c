@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The environment variables that libksyscall-ext has when it is preloaded. */
+/* The environment variables, for a tool that the library is preloaded into. */
 #include "messages.h"
 #include "programs.h"
 

@@ -220,8 +220,7 @@ static inline bool is_ours(void *function)
 #else
 static inline bool is_ours(void *function)
 {
-	const char *file = file_of(function);
-	return strstr(file, "/libksyscall.so.1") || strstr(file, "/libksyscall-ext.so.1");
+	return strstr(file_of(function), "/libksyscall.so.1");
 }
 #endif
 

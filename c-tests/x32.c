@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A call that x32 has a function of its own for, on a kernel with x32: libksyscall-ext, which is
+/* A call that x32 has a function of its own for, on a kernel with x32: the library is
  * linked, and preloaded for its environment variable. Its numbers are of
  * arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl. */
 #include "programs.h"

@@ -155,7 +155,7 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
                                                      const struct bpf_ksyscall_opts *opts);
 
 /**
- * Attaches one BPF program to many system calls; in libksyscall-ext.
+ * Attaches one BPF program to many system calls.
  *
  * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
  * attached by one link, which is `links[0]`; any other by one for each call, in the
@@ -184,8 +184,7 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
                                   const struct ksyscall_links_opts *opts);
 
 /**
- * Destroys links, of this library or of libbpf, as bpf_link__destroy() does. In
- * libksyscall-ext.
+ * Destroys links, of this library or of libbpf, as bpf_link__destroy() does.
  *
  * To end a kprobe the kernel waits until no CPU runs its program any more. Eight threads
  * wait at once for this library's links, and for libbpf's if they are BPF links (Linux
@@ -202,7 +201,7 @@ extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
 
 /**
  * How many entries or returns of the call the kernel missed since the program was
- * attached; in libksyscall-ext. A return is missed when too many calls are inside at
+ * attached. A return is missed when too many calls are inside at
  * once, see `max_active`.
  *
  * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
@@ -217,7 +216,7 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 
 /**
  * How many runs of a program the kernel left out since it was loaded, at all functions
- * that it is attached to; in libksyscall-ext. It leaves one out on a CPU where another
+ * that it is attached to. It leaves one out on a CPU where another
  * program of a kprobe runs, or where a task is inside a map operation of bpf(2), even if
  * that task was preempted there. ksyscall_link__missed() does not count those.
  *
@@ -231,8 +230,7 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 extern int ksyscall_program__recursion_misses(const struct bpf_program *prog, __u64 *misses);
 
 /**
- * The name of a system call of this architecture, in alphabetical order. In
- * libksyscall-ext.
+ * The name of a system call of this architecture, in alphabetical order.
  *
  * @param index its number, from 0
  * @return a string that is never freed; NULL after the last

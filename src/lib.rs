@@ -63,9 +63,9 @@
 //!
 //! # Features
 //! - `std` (default): everything described here.
-//! - `capi`: the C library's boundary. It exports the symbol
-//!   `bpf_program__attach_ksyscall`, which a program that links libbpf has
-//!   already; leave it off unless you build `libksyscall.so`.
+//! - `capi`: the part of the C library that is written in Rust; of no use to a Rust program.
+//!   `make install` in this crate's folder builds and installs the whole library:
+//!   `libksyscall.so`, `libksyscall.a`, the headers, the pkg-config files and the man pages.
 //! - `all-tables`: the syscall tables of all architectures, with the calls' numbers
 //!   (`Architecture`), 80 kB, for programs that tell people about calls. Attaching does not
 //!   need it.

@@ -30,9 +30,9 @@ echo "= libbpf" && ./demo demo.bpf.o &&
     echo "= linked" && LD_LIBRARY_PATH=. ./demo-linked demo.bpf.o &&
     echo "= rust" && ./demo-rust demo.bpf.o &&
     echo "= compat" && ./demo-callers &&
-    echo "= callers" && KSYSCALL_CALLERS=all LD_PRELOAD=$PWD/libksyscall-ext.so.1 ./demo-callers &&
+    echo "= callers" && KSYSCALL_CALLERS=all LD_PRELOAD=$PWD/libksyscall.so.1 ./demo-callers &&
     echo "= returns" && ./demo-returns &&
-    echo "= max_active" && KSYSCALL_MAX_ACTIVE=200 LD_PRELOAD=$PWD/libksyscall-ext.so.1 ./demo-returns &&
+    echo "= max_active" && KSYSCALL_MAX_ACTIVE=200 LD_PRELOAD=$PWD/libksyscall.so.1 ./demo-returns &&
     echo "= loop" && ./demo-loop {LOOP} &&
     echo "= all" && LD_LIBRARY_PATH=. ./all true
 """
@@ -51,7 +51,7 @@ def programs():
             "demo-linked": build.linked("examples/demo.c", OUT / "demo-linked"),
             "all": build.linked("examples/all.c", OUT / "all"),
             "demo-rust": build.rust_example("demo", "--release"),
-            **{name: build.library() / name for name in ("libksyscall.so.1", "libksyscall-ext.so.1")}}
+            "libksyscall.so.1": build.library() / "libksyscall.so.1"}
 
 
 def native(files):

@@ -8,11 +8,10 @@ from testing import build, results
 from testing.guests import Job
 from testing.targets import KERNELS, LIBBPFS
 
+LIBRARY = "/t/libksyscall.so.1"
 # What is run, too, with a library whose C files clang has compiled.
 BY_CLANG = "print", "sections", "skeleton", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
-# What is run, too, with libksyscall-ext preloaded in the drop-in's place.
-BY_EXTENSION = "attach", "links", "print", "sections", "skeleton", "warnings"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +24,7 @@ class Program(Job):
         tree = build.c_tests(self.suite, tuple(sorted(wanted)))
         for path in (self.program, "lib"):
             machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
-        for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
-            machine.put(build.library() / library, f"/t/{library}")
+        machine.put(build.library() / "libksyscall.so.1", LIBRARY)
         if CLANGS in self.command:
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
@@ -39,19 +37,16 @@ def programs(is_alone):
             # With the last alone: some programs take minutes on each kernel.
             for program in build.c_programs(suite, suite == LIBBPFS[-1]):
                 is_preloaded = program.startswith("preloaded/")
-                is_ours = program == "preloaded/environment"
-                library = "/t/libksyscall-ext.so.1" if is_ours else "/t/libksyscall.so.1"
-                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={library} " * is_preloaded
-                if not is_alone or (is_preloaded and not is_ours):
+                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
+                # libbpf has none of the environment variables.
+                if not is_alone or (is_preloaded and program != "preloaded/environment"):
                     yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
                                   limit=900, suite=suite, program=program)
     if is_alone or os.environ.get("LIBRARY"):
         return
-    for how, library, names in (("clang", CLANGS, BY_CLANG), ("ext", "/t/libksyscall-ext.so.1", BY_EXTENSION)):
-        for program in names:
-            command = f"LD_PRELOAD={library} exec /t/{suite}/preloaded/{program}"
-            yield Program(f"{suite}-{how}-{program}", kernel, command,
-                          suite=suite, program=f"preloaded/{program}")
+    for program in BY_CLANG:
+        command = f"LD_PRELOAD={CLANGS} exec /t/{suite}/preloaded/{program}"
+        yield Program(f"{suite}-clang-{program}", kernel, command, suite=suite, program=f"preloaded/{program}")
 
 
 def pytest_generate_tests(metafunc):

@@ -35,8 +35,7 @@ class Command(Job):
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put(bpftool(), "/cli/bpftool")
-        for library in ("libksyscall.so.1", "libksyscall-ext.so.1"):
-            machine.put(build.library() / library, f"/opt/lib/{library}")
+        machine.put(build.library() / "libksyscall.so.1", "/opt/lib/libksyscall.so.1")
         if self.client:
             # That of the oldest system that the tests run on, whose C library the guest has.
             folder, soname = build.libbpf("bookworm")
@@ -539,7 +538,7 @@ def test_a_tools_programs_run_under_it(job, guest):
     assert said["run"] == "stat was seen 3 times of 3\n0\n"
     assert "Preloading reaches ./proof: linked with /cli/lib/libbpf.so.1" in said["doctor"]
     assert said["keep"].split() == ["1", "/opt/lib/libksyscall.so.1"]
-    assert said["more"].split() == ["20", "all", "/opt/lib/libksyscall-ext.so.1"]
+    assert said["more"].split() == ["20", "all", "/opt/lib/libksyscall.so.1"]
     assert said["reached"] == "stat was seen 3 times of 3\n"
     assert said["static"].endswith("\n125\n")
     assert "preloading does not reach /usr/bin/busybox: static" in said["static"]

@@ -39,22 +39,30 @@ def test_the_package_builds_by_itself_and_without_a_warning(tmp_path):
                           cwd=build.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    # With its tests, examples and the C boundary.
+    # With its tests and examples.
     [unpacked] = (file for file in folder.glob("package/ksyscall-*") if file.is_dir())
     # Elsewhere than in this workspace.
     unpacked = shutil.move(unpacked, tmp_path)
     build.run("cargo", "check", "--locked", "--quiet", "--all-targets", "--features=capi", cwd=unpacked,
               env={"CARGO_TARGET_DIR": str(folder)})
+    # And the C library, as from the tree.
+    def install(name, **options):
+        build.run("make", "-s", "install", f"DESTDIR={tmp_path / name}", "PREFIX=/opt", "LIBDIR=/opt/lib", **options)
+        return {str(file.relative_to(tmp_path / name)) for file in (tmp_path / name).rglob("*")}
+    packaged = install("packaged", cwd=unpacked, env={"CARGO_TARGET_DIR": str(folder)})
+    assert packaged == install("here", env={"CLI": "no"})
+    library = tmp_path / "packaged/opt/lib/libksyscall.so"
+    assert " bpf_program__attach_ksyscall@@LIBBPF_1.0.0" in build.run("nm", "-D", library)
 
 
-def test_the_package_has_what_a_rust_program_needs_and_no_more():
+
+def test_the_package_has_the_crate_and_the_c_library_and_no_more():
     files = build.run("cargo", "package", "--locked", "--allow-dirty", "--list").split()
     tops = {file.partition("/")[0] for file in files}
     assert tops == {".cargo_vcs_info.json", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "Cargo.toml.orig",
-                    "LICENSE-APACHE", "LICENSE-MIT", "README.md", "SECURITY.md", "build.rs", "cbindgen.toml",
-                    "docs", "examples", "include", "src", "tests"}
-    assert {file for file in files if file.startswith("src/") and not file.endswith(".rs")} == {
-        str(table.relative_to(build.ROOT)) for table in build.ROOT.glob("src/resolve/*/*.tbl")}
+                    "LICENSE-APACHE", "LICENSE-MIT", "Makefile", "README.md", "SECURITY.md", "build.rs",
+                    "cbindgen.toml", "docs", "examples", "include", "libksyscall-static.pc.in", "libksyscall.pc.in",
+                    "man", "src", "tests"}
 
 
 # --- On real kernels ----------------------------------------------------------------

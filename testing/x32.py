@@ -73,7 +73,7 @@ def client(of):
 
 def run_cell():
     """Runs it; what is printed is saved as that of other callers is. Gives what a C program
-    (c-tests/x32.c) printed that tests the C extension there."""
+    (c-tests/x32.c) printed that tests the C library there."""
     file_of(X32).unlink(missing_ok=True)
     folder, release = matrix.programs(Cell("amd64", X32.suite)), SUITES["trixie"]
     with Machine(X32.suite, kernel=kernel()) as machine:
@@ -83,14 +83,13 @@ def run_cell():
         tree = build.c_tests(X32.suite, ("linked/x32",)) / X32.suite
         for name in ("linked/x32", "lib"):
             machine.put(tree / name, f"/t/{X32.suite}/{name}")
-        for name in ("libksyscall.so.1", "libksyscall-ext.so.1"):
-            machine.put(build.library() / name, f"/t/{name}")
+        machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
         machine.folders.append(folder)
         machine.roots.append(packages.unpack(release.name, "amd64", *release.libraries, "libgcc-s1"))
         say("running the tracer on the kernel with x32")
         traced, tested = machine.run([
             "uname -r; exec /m/tracer /m/coverage.bpf.o all /m/coverage-32 /m/coverage-64",
-            f"LD_PRELOAD=/t/libksyscall-ext.so.1 exec /t/{X32.suite}/linked/x32"], 1800)
+            f"LD_PRELOAD=/t/libksyscall.so.1 exec /t/{X32.suite}/linked/x32"], 1800)
     if traced.status or traced.is_bug or tested.is_bug:
         raise Failure(f"exit status {traced.status}\n{traced.output}{traced.trouble}{tested.trouble}")
     file_of(X32).write_text(traced.output)

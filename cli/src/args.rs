@@ -156,11 +156,11 @@ pub(crate) struct Run {
     /// KSYSCALL_KEEP_EVENT=1
     #[arg(long)]
     pub(crate) keep_event: bool,
-    /// How many calls in progress at a time each return probe of the tool watches, by
-    /// libksyscall-ext.so.1: KSYSCALL_MAX_ACTIVE
+    /// How many calls in progress at a time each return probe of the tool watches:
+    /// KSYSCALL_MAX_ACTIVE
     #[arg(long, value_name = "CALLS", allow_negative_numbers = true, value_parser = calls)]
     pub(crate) max_active: Option<u32>,
-    /// Whose calls its programs see, by libksyscall-ext.so.1: KSYSCALL_CALLERS
+    /// Whose calls its programs see: KSYSCALL_CALLERS
     #[arg(long)]
     pub(crate) callers: Option<Callers>,
     /// Run it though preloading does not reach it

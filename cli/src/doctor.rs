@@ -64,8 +64,8 @@ fn verdict_on(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let program = tool::find(tool.as_os_str())?;
     // A library that is to be installed yet is no obstacle to saying what it would reach.
     let library = match library {
-        Some(_) => Some(tool::find_library(library, tool::SONAME)?),
-        None => tool::find_library(None, tool::SONAME).ok(),
+        Some(_) => Some(tool::find_library(library)?),
+        None => tool::find_library(None).ok(),
     };
     let mut verdict = tool::judge(&program, library.as_deref())?;
     if library.is_none() {

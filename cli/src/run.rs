@@ -38,9 +38,7 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
 }
 
 fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
-    let takes_more = arguments.max_active.is_some() || arguments.callers.is_some();
-    let soname = if takes_more { tool::EXTENSION } else { tool::SONAME };
-    let library = tool::find_library(arguments.library.as_deref(), soname)?;
+    let library = tool::find_library(arguments.library.as_deref())?;
     let verdict = tool::judge(program, Some(&library));
     let shown = program.display();
     match &verdict {

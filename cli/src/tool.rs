@@ -14,8 +14,6 @@ use rustix::fs::{Access, access};
 use crate::elf::{Elf, Machine};
 
 pub(crate) const SONAME: &str = "libksyscall.so.1";
-/// Of that which reads more of the environment.
-pub(crate) const EXTENSION: &str = "libksyscall-ext.so.1";
 
 /// Whether the library answers for libbpf in a tool, if it is preloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,8 +74,8 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// The library to preload: the one that is named, or that of the folder beside this
-/// program's, or the system's, of the name `soname`.
-pub(crate) fn find_library(named: Option<&Path>, soname: &str) -> Result<PathBuf> {
+/// program's, or the system's.
+pub(crate) fn find_library(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = named {
         let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
         Elf::read(&path).context("--library names what cannot be preloaded")?;
@@ -97,9 +95,9 @@ pub(crate) fn find_library(named: Option<&Path>, soname: &str) -> Result<PathBuf
     let mut folders: Vec<PathBuf> =
         beside.iter().flat_map(|lib| [lib.join(multiarch()), lib.clone()]).collect();
     folders.extend(system_folders());
-    let found = folders.iter().map(|folder| folder.join(soname)).find(|path| is_for(path, machine));
+    let found = folders.iter().map(|folder| folder.join(SONAME)).find(|path| is_for(path, machine));
     found.with_context(|| {
-        format!("{soname} is in none of the folders where the loader looks; install it (`make install`), or name it with --library")
+        format!("{SONAME} is in none of the folders where the loader looks; install it (`make install`), or name it with --library")
     })
 }
 
@@ -649,12 +647,12 @@ mod tests {
         let built = Built::new();
         let file = built.path("lib with space.so");
         fs::copy(built.cc("l.so", NOTHING, &["-shared", "-fPIC"]), &file).unwrap();
-        assert!(find_library(Some(&file), SONAME).unwrap_err().to_string().contains("space"));
-        assert!(find_library(Some(Path::new("/none.so")), SONAME).is_err());
+        assert!(find_library(Some(&file)).unwrap_err().to_string().contains("space"));
+        assert!(find_library(Some(Path::new("/none.so"))).is_err());
         assert!(
-            format!("{:#}", find_library(Some(Path::new("/etc/passwd")), SONAME).unwrap_err())
+            format!("{:#}", find_library(Some(Path::new("/etc/passwd"))).unwrap_err())
                 .contains("no program or library")
         );
-        assert_eq!(find_library(Some(&built.path("l.so")), SONAME).unwrap(), built.path("l.so"));
+        assert_eq!(find_library(Some(&built.path("l.so"))).unwrap(), built.path("l.so"));
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The functions that the library exports. They are in C because the program's print
+ * The functions of libbpf that the library exports. They are in C because the program's print
  * callback is called from here: a C++ exception, or the end of a thread in
  * pthread_cancel(), passes through these frames as through libbpf's. What is to be
  * done is said by the rest, in Rust, which has returned by then and holds nothing.

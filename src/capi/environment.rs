@@ -1,5 +1,5 @@
-//! The environment variables of libksyscall-ext.so, for tools that it is preloaded into:
-//! what such a tool cannot say by options.
+//! The environment variables, for tools that the library is preloaded into and that cannot
+//! be changed to set options.
 
 use core::ffi::CStr;
 

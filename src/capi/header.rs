@@ -1,5 +1,5 @@
 //! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
-//! cbindgen reads these files. The functions themselves are in `entry.c` and `ext.c`.
+//! cbindgen reads these files. The functions themselves are in `entry.c` and `links.c`.
 
 use core::ffi::{c_char, c_int};
 
@@ -56,7 +56,7 @@ unsafe extern "C" {
         opts: *const bpf_ksyscall_opts,
     ) -> *mut bpf_link;
 
-    /// Attaches one BPF program to many system calls; in libksyscall-ext.
+    /// Attaches one BPF program to many system calls.
     ///
     /// A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
     /// attached by one link, which is `links[0]`; any other by one for each call, in the
@@ -85,8 +85,7 @@ unsafe extern "C" {
         opts: *const ksyscall_links_opts,
     ) -> c_int;
 
-    /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does. In
-    /// libksyscall-ext.
+    /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does.
     ///
     /// To end a kprobe the kernel waits until no CPU runs its program any more. Eight threads
     /// wait at once for this library's links, and for libbpf's if they are BPF links (Linux
@@ -101,7 +100,7 @@ unsafe extern "C" {
     pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// How many entries or returns of the call the kernel missed since the program was
-    /// attached; in libksyscall-ext. A return is missed when too many calls are inside at
+    /// attached. A return is missed when too many calls are inside at
     /// once, see `max_active`.
     ///
     /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
@@ -114,7 +113,7 @@ unsafe extern "C" {
     pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
     /// How many runs of a program the kernel left out since it was loaded, at all functions
-    /// that it is attached to; in libksyscall-ext. It leaves one out on a CPU where another
+    /// that it is attached to. It leaves one out on a CPU where another
     /// program of a kprobe runs, or where a task is inside a map operation of bpf(2), even if
     /// that task was preempted there. ksyscall_link__missed() does not count those.
     ///
@@ -129,8 +128,7 @@ unsafe extern "C" {
         misses: *mut __u64,
     ) -> c_int;
 
-    /// The name of a system call of this architecture, in alphabetical order. In
-    /// libksyscall-ext.
+    /// The name of a system call of this architecture, in alphabetical order.
     ///
     /// @param index its number, from 0
     /// @return a string that is never freed; NULL after the last

@@ -9,17 +9,18 @@
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
-//! `ext.rs` and `ext.c` are what libksyscall-ext has beside all this, `links_opts.rs` its
-//! options, `environment.rs` its variables and `callers.rs` the link that one of them takes.
+//! `links.rs` and `links.c` have the functions that libbpf does not have, `links_opts.rs` their
+//! options. `environment.rs` reads the environment variables, `callers.rs` makes the link that
+//! `KSYSCALL_CALLERS` asks for, and `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
 
 mod auto;
 mod callers;
 mod environment;
-mod ext;
 mod header;
 mod libbpf;
 mod link;
+mod links;
 mod links_opts;
 #[cfg(not(any(feature = "std", test)))]
 mod no_std;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* How entry.c and ext.c say what there is to be said. */
+/* How entry.c and links.c print messages. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The functions that libksyscall-ext.so exports, which libbpf does not have. They are in
- * C for the reason that entry.c has. What they do is in Rust, in ext.rs.
+ * The exported functions that libbpf does not have. They are in C for the reason that
+ * entry.c gives. What they do is in Rust, in links.rs.
  */
 #include "say.h"
 
@@ -9,7 +9,7 @@
 
 struct ksyscall_links_opts;
 
-/* In ext.rs. */
+/* In links.rs. */
 void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
 int ksyscall_attach_links(const struct bpf_program *prog, const char *const *names, size_t n,
 			  struct bpf_link **links, const struct ksyscall_links_opts *opts,

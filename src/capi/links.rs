@@ -1,5 +1,6 @@
-//! What libksyscall-ext.so is made of beside the drop-in's code: attaching one program to
-//! many calls, and destroying many links. The exported functions are in `ext.c`.
+//! The C functions that libbpf does not have: they attach one program to many calls, destroy
+//! many links, count what was missed and list the calls. The exported functions are in
+//! `links.c`.
 
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_void};
