@@ -61,7 +61,6 @@ pub(crate) struct Learnt {
     pmu: AtomicU32,
     /// That it may have no BPF links of perf events.
     may_lack_perf_links: AtomicBool,
-    stubs: Stubs,
 }
 
 pub(crate) static LEARNT: Learnt = Learnt {
@@ -70,5 +69,8 @@ pub(crate) static LEARNT: Learnt = Learnt {
     x32: LearntConvention::of_x32(),
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
-    stubs: Stubs::unread(),
 };
+
+/// Remembered by the same rule. Apart, for the pointers in [`LEARNT`] would make the zeros of this a
+/// part of the file.
+static STUBS: Stubs = Stubs::unread();

@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use errno::Errno;
 
-use super::LEARNT;
+use super::STUBS;
 use crate::resolve::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::parts;
@@ -36,7 +36,7 @@ pub(crate) struct Stubs {
 
 /// Whether `symbol` is known to be a stub, without asking the kernel.
 pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
-    LEARNT.stubs.contains(symbol.as_bytes())
+    STUBS.contains(symbol.as_bytes())
 }
 
 /// Whether the kernel has `symbol`, which it surely has, as a stub.
@@ -47,8 +47,8 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
 /// If not all of that can be read; nothing is then remembered.
 #[inline(never)]
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
-    if !LEARNT.stubs.are_read() {
-        LEARNT.stubs.read(c"/proc/kallsyms", symbol.as_bytes())?;
+    if !STUBS.are_read() {
+        STUBS.read(c"/proc/kallsyms", symbol.as_bytes())?;
     }
     Ok(is_known_stub(symbol))
 }
