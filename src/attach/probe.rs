@@ -23,7 +23,6 @@ const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8
 
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
-#[inline(never)]
 pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Refusal> {
     let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {

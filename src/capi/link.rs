@@ -114,7 +114,6 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
 ///
 /// # Safety
 /// `prog` is a program of `libbpf`, and `program_fd` its fd.
-#[inline(never)]
 pub(super) unsafe fn make(
     libbpf: &Libbpf,
     prog: *const bpf_program,

@@ -17,7 +17,6 @@ use crate::text::Buffer;
 ///
 /// # Safety
 /// `prog` is NULL or a program of `libbpf`, `syscall_name` NULL or a C string.
-#[inline(never)]
 pub(super) unsafe fn write(
     answer: &mut Answer,
     hold: Option<Print>,

@@ -5,7 +5,6 @@ use super::table::{TABLE, for_each_row};
 
 /// Calls `out` with the syscalls of this architecture whose names are nearest to
 /// `name`, up to three, nearest first.
-#[inline(never)]
 pub(crate) fn nearest(name: &SyscallName, out: &mut dyn FnMut(&[u8])) {
     nearest_in(TABLE, name.as_bytes(), out);
 }
