@@ -15,7 +15,7 @@ mod perf_event;
 mod process;
 pub(crate) mod thread;
 
-use core::ffi::{CStr, c_long};
+use core::ffi::c_long;
 
 use errno::{Errno, errno};
 
@@ -63,14 +63,4 @@ unsafe fn call(
             _ => return Err(errno()),
         }
     }
-}
-
-/// The C string that the bytes begin with; it is empty if there is no NUL.
-///
-/// `CStr::from_bytes_until_nul` is the same, in five times the code.
-pub(crate) fn c_str(bytes: &[u8]) -> &CStr {
-    let end = bytes.iter().position(|byte| *byte == 0);
-    let text = end.and_then(|end| bytes.get(..=end)).unwrap_or(b"\0");
-    // SAFETY: the first NUL is the last byte.
-    unsafe { CStr::from_bytes_with_nul_unchecked(text) }
 }

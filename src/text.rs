@@ -8,8 +8,6 @@ pub(crate) mod oracle;
 use core::ffi::CStr;
 use core::ops::{Deref, DerefMut};
 
-use crate::sys;
-
 /// What stands before and after the first `separator`.
 pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == separator).unwrap_or(text.len());
@@ -98,7 +96,6 @@ impl core::fmt::Write for Buffer {
 
 impl Buffer {
     /// Adds a byte if it fits.
-    #[inline(never)]
     pub(crate) fn push(&mut self, byte: u8) {
         let end = self.bytes.len().saturating_sub(1);
         let room = self.bytes.get_mut(self.len..end).unwrap_or_default();
@@ -135,13 +132,12 @@ impl Buffer {
         self.push(byte);
     }
 
-    #[inline(never)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
     pub(crate) fn as_c_str(&self) -> &CStr {
-        sys::c_str(&self.bytes)
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
 

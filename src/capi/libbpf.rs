@@ -154,7 +154,6 @@ impl Libbpf {
         object_at(self.bpf_program__fd()? as *const c_void)
     }
 
-    #[inline(never)]
     pub(super) fn address(&self, name: &CStr) -> *mut c_void {
         // SAFETY: the handle is open, or RTLD_DEFAULT.
         unsafe { libc::dlsym(self.0, name.as_ptr()) }

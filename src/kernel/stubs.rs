@@ -45,7 +45,6 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
 ///
 /// # Errors
 /// If not all of that can be read; nothing is then remembered.
-#[inline(never)]
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     if !STUBS.are_read() {
         STUBS.read(c"/proc/kallsyms", symbol.as_bytes())?;

@@ -4,11 +4,11 @@
 //! few. This file holds those of each architecture, as data, and spells out the
 //! symbols; `search.rs` finds out which convention the running kernel has.
 
+use core::ffi::CStr;
 use core::fmt;
 
 use super::name::MAX_NAME_LEN;
 use super::table::{Column, Row};
-use crate::sys;
 
 /// How a kernel names the functions of its syscall table.
 pub(crate) struct Convention {
@@ -239,14 +239,13 @@ impl Symbol {
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
-    #[inline(never)]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
     /// The symbol as a C string.
-    pub(crate) fn as_c_str(&self) -> &core::ffi::CStr {
-        sys::c_str(&self.bytes)
+    pub(crate) fn as_c_str(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
 
