@@ -85,7 +85,8 @@ struct ksyscall_links_opts {
     int *results;
     /**
      * Called after each name with how many are done with. If it returns another number than
-     * 0, no more are attached to, and those that were are detached. It must return.
+     * 0, no more are attached to, and those that were are detached. It must
+     * return, and must not close the program.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
