@@ -377,8 +377,8 @@ TEST(returns_that_were_missed_are_told)
 	unload(&p);
 }
 
-/* A program attached to a function of map operations is left out, once for each of them. */
-TEST(runs_that_were_left_out_are_told)
+/* The kernel skips a program that is attached inside map operations, once for each of them. */
+TEST(runs_that_were_skipped_are_counted)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");

@@ -18,8 +18,7 @@
 //! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
 //! crate knows the tables and learns the prefix.
 //!
-//! The kernel leaves a call out while the CPU is inside BPF already: [`recursion_misses`]
-//! counts those.
+//! The kernel skips the program on a CPU that is busy with BPF: see [`recursion_misses`].
 //!
 //! [`Batch`] attaches a program to many calls at once, by one BPF link where the program
 //! was loaded for kprobe.multi.

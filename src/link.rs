@@ -54,9 +54,9 @@ impl Link {
     /// A return is missed if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), an entry if another probe's handler
     /// makes the call. The kernel counts without a lock, so a few may be missing in the
-    /// number. Not in it are runs that the kernel leaves out because another BPF program
-    /// runs on the same CPU (`recursion_misses` of `struct bpf_prog_info`), nor returns where
-    /// an old kernel's `kprobe_profile` tells (Debian's 5.10 and 6.1 have them there).
+    /// number. Not in it are calls at which the kernel skipped the program
+    /// ([`recursion_misses`](crate::recursion_misses)), nor returns where an old kernel's
+    /// `kprobe_profile` tells (Debian's 5.10 and 6.1 have them there).
     ///
     /// Source: `bpf_link_info.perf_event.kprobe.missed` of include/uapi/linux/bpf.h, and
     /// tracefs's `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").

@@ -208,11 +208,10 @@ fn kernel_tells_how_many_returns_it_missed() {
     }
 }
 
-/// The program is attached to a function of the kernel's map operations, too: inside those it
-/// is left out, and each of them is one more.
+/// The kernel skips a program that is attached inside its map operations, once for each of them.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_tells_how_many_runs_it_left_out() {
+fn kernel_counts_how_often_it_skipped_a_program() {
     let mut probe = Probe::load();
     let misses = |probe: &Probe| ksyscall::recursion_misses(&probe.program);
     let known = |misses| links_tell_what_was_missed().then_some(misses);
@@ -260,10 +259,10 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     }
 }
 
-/// Beside a thread that does nothing but update a map, on one CPU.
+/// Two threads share a CPU, and one of them does nothing but update a map.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_counts_the_calls_that_go_unseen_beside_map_updates() {
+fn kernel_counts_the_calls_that_it_skips_next_to_map_updates() {
     if !links_tell_what_was_missed() {
         return println!("this kernel does not count them");
     }
@@ -289,7 +288,7 @@ fn kernel_counts_the_calls_that_go_unseen_beside_map_updates() {
             }
         });
     });
-    println!("{misses} of {calls} calls were left out");
+    println!("{misses} of {calls} calls were skipped");
     assert_eq!(probe.hits(15) + misses, calls as u64);
     assert!(misses > 0 || !is_preemptible());
 }

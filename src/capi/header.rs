@@ -29,8 +29,8 @@ unsafe extern "C" {
     /// The program runs each time the call is made, by any process of this
     /// architecture. The kernel function is found by the architecture's syscall table
     /// and the running kernel's naming convention: "stat", which `sys_newstat`
-    /// serves, is attached to `__x64_sys_newstat` on x86-64. The kernel leaves a call out
-    /// while the CPU is inside BPF already: ksyscall_program__recursion_misses() counts those.
+    /// serves, is attached to `__x64_sys_newstat` on x86-64. The kernel skips the program on a
+    /// CPU that is busy with BPF: see ksyscall_program__recursion_misses().
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param syscall_name the call's name, for example "openat"
@@ -112,15 +112,15 @@ unsafe extern "C" {
     ///  - EINVAL: an argument is NULL.
     pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
-    /// How many runs of a program the kernel left out since it was loaded, at all functions
-    /// that it is attached to. It leaves one out on a CPU where another
-    /// program of a kprobe runs, or where a task is inside a map operation of bpf(2), even if
-    /// that task was preempted there. ksyscall_link__missed() does not count those.
+    /// How often the kernel has skipped a program since it was loaded, at all functions that
+    /// the program is attached to. The kernel skips a kprobe program on a
+    /// CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
+    /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param misses where the number is put
     /// @return 0, or a negative errno, which is in errno too:
-    ///  - EOPNOTSUPP: the kernel does not count them for such programs; it does from Linux 6.7;
+    ///  - EOPNOTSUPP: the kernel does not count this for kprobe programs (before Linux 6.7);
     ///  - EINVAL: an argument is NULL, or the program is not loaded;
     ///  - ELIBACC: no libbpf is loaded that could have made the program.
     pub fn ksyscall_program__recursion_misses(

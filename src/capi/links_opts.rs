@@ -40,7 +40,8 @@ pub struct ksyscall_links_opts {
     /// Where it is put for each name whether that is attached to: 0 or an errno; or NULL.
     pub results: *mut c_int,
     /// Called after each name with how many are done with. If it returns another number than
-    /// 0, no more are attached to, and those that were are detached. It must return.
+    /// 0, no more are attached to, and those that were are detached. It must
+    /// return, and must not close the program.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,

@@ -1,26 +1,26 @@
-//! Calls at which the kernel left a program out, for it was inside BPF on that CPU.
+//! How often the kernel skipped a program because the CPU was busy with BPF.
 
 use core::ffi::c_int;
 
 use super::release;
 use crate::sys;
 
-/// How many runs of a program the kernel left out because its CPU was inside BPF already, since
-/// the program was loaded. None if the kernel does not count them for programs of kprobes
-/// (before Linux 6.7), or if that is no program.
+/// How often the kernel has skipped a kprobe program since it was loaded, because the CPU was
+/// executing another BPF program or a bpf(2) map operation. None if the kernel does not count
+/// that for kprobe programs (before Linux 6.7), or if `program` is not a BPF program.
 ///
-/// No program of a kprobe runs on a CPU where another one runs, or where a task is inside a
-/// map operation of bpf(2), even if the kernel has preempted that task: then the calls of all
-/// others on the CPU go unseen until that task goes on. The kernel counts each such call here,
-/// at all functions that the program is attached to; [`Link::missed`] does not have them.
+/// A task that is preempted inside a map operation leaves its CPU in that state, so the program
+/// does not run for other tasks' calls on that CPU until the task continues. No loader can
+/// prevent that. The number covers all functions that the program is attached to;
+/// [`Link::missed`] does not include it.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
 /// # let program = load();
 /// match ksyscall::recursion_misses(&program) {
 ///     Some(0) => {}
-///     Some(calls) => eprintln!("{calls} calls were not seen"),
-///     None => eprintln!("whether all calls were seen, this kernel does not say"),
+///     Some(calls) => eprintln!("the program did not run for {calls} calls"),
+///     None => eprintln!("this kernel does not count calls that it skips"),
 /// }
 /// ```
 ///
@@ -37,7 +37,7 @@ pub fn recursion_misses(program: impl std::os::fd::AsFd) -> Option<u64> {
 
 pub(crate) fn recursion_misses_of(program_fd: c_int) -> Option<u64> {
     let misses = sys::bpf_program_recursion_misses(program_fd)?;
-    // What does not count has 0. Of a vendor's kernel that counts, any other number shows it.
+    // A kernel that does not count returns 0. A vendor's older kernel may count.
     (misses > 0 || release::is_at_least(6, 7)).then_some(misses)
 }
 
