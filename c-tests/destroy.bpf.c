@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <bpf/usdt.bpf.h>
 
-#define PROGRAM(name, section)      \
-	SEC("?" section)            \
-	int name(void *ctx)         \
-	{                           \
-		(void)ctx;          \
-		record(ON_ENTRY);   \
-		return 0;           \
+#define PROGRAM(name, section)    \
+	SEC("?" section)          \
+	int name(void *ctx)       \
+	{                         \
+		(void)ctx;        \
+		record(ON_ENTRY); \
+		return 0;         \
 	}
 
 PROGRAM(on_kprobe, "kprobe/__x64_sys_getpgid")
@@ -26,5 +26,18 @@ PROGRAM(on_raw_tracepoint, "raw_tp/sys_enter")
 PROGRAM(on_fentry, "fentry/__x64_sys_getpgid")
 PROGRAM(on_iterator, "iter/task")
 PROGRAM(on_event, "perf_event")
-PROGRAM(on_egress, "cgroup_skb/egress")
-PROGRAM(on_packet, "xdp")
+
+/* Of packets no task's calls are counted. */
+SEC("?cgroup_skb/egress")
+int on_egress(struct __sk_buff *packet)
+{
+	(void)packet;
+	return 1;
+}
+
+SEC("?xdp")
+int on_packet(struct xdp_md *packet)
+{
+	(void)packet;
+	return XDP_PASS;
+}

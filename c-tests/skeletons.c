@@ -81,7 +81,8 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 		CHECK(known.maps == (void *)arrays.maps);
 		CHECK_EQ(known.map_skel_sz, map_size);
 		CHECK(known.obj == (struct bpf_object **)&p->object);
-		CHECK(memcmp(handed[i].bytes + sizeof(known), before + sizeof(known), size - sizeof(known)) == 0);
+		CHECK(memcmp(handed[i].bytes + sizeof(known), before + sizeof(known), size - sizeof(known)) ==
+		      0);
 	}
 	for (int i = 0; i < PROGRAMS; i++)
 		CHECK(arrays.links[i]);

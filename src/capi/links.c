@@ -41,9 +41,13 @@ int ksyscall_links__attach(const struct bpf_program *prog, const char *const *na
 	return -answer.error;
 }
 
+/* A thread that was cancelled ends afterwards, and not in libbpf's close(), below Rust. */
 int ksyscall_links__destroy(struct bpf_link **links, size_t n)
 {
-	int error = ksyscall_destroy_links(links, n);
+	int cancel, error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	error = ksyscall_destroy_links(links, n);
+	pthread_setcancelstate(cancel, &cancel);
 	if (error)
 		errno = -error;
 	return error;
