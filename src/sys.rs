@@ -38,7 +38,7 @@ pub(crate) use perf_event::{
 };
 #[cfg(feature = "capi")]
 pub(crate) use process::yield_now;
-pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
+pub(crate) use process::{pid_namespace, process_id, random, start_time, strerror};
 #[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
 #[cfg(feature = "ext")]

@@ -102,8 +102,8 @@ impl Backend {
                 }
             }
             Backend::Tracefs => {
-                let entry = tracefs::Entry::new(symbol, offset, kind)?;
-                Ok(Attachment { fd: entry.open_event()?, entry: Some(entry) })
+                let (fd, entry) = tracefs::Entry::open(symbol, offset, kind)?;
+                Ok(Attachment { fd, entry: Some(entry) })
             }
         }
     }

@@ -23,9 +23,21 @@ pub(crate) struct Kernel {
     pub(crate) set_bpf: fn() -> Answer,
     /// `BPF_OBJ_GET_INFO_BY_FD`: the 64-bit words of the link's, as many as the kernel has.
     pub(crate) link_info: &'static [u64],
+    /// The lines of tracefs's list of entries, beside those of the file.
+    pub(crate) entries: Vec<String>,
+    /// How many entries another process removes before their event is opened.
+    pub(crate) entries_lost: usize,
+    /// To how many entries another process's probe is added.
+    pub(crate) entries_shared: usize,
+    /// Entries whose names have this are in use.
+    pub(crate) entries_in_use: &'static str,
+    /// The process's id, and what its /proc/self/ns/pid is.
+    pub(crate) process: Option<(usize, &'static str)>,
+    /// What faccessat2(2) is answered with before there is a look at the files.
+    pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// How much of the file has been read that was opened last.
-    pub(crate) offset: usize,
+    /// How much of each file has been read since it was opened last.
+    pub(crate) offsets: [usize; 8],
 }
 
 /// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
@@ -47,8 +59,14 @@ impl Kernel {
             multi: |_| refused(libc::EINVAL),
             set_bpf: || refused(libc::EINVAL),
             link_info: &[],
+            entries: Vec::new(),
+            entries_lost: 0,
+            entries_shared: 0,
+            entries_in_use: "none",
+            process: None,
+            access: Ok(0),
             calls: Vec::new(),
-            offset: 0,
+            offsets: [0; 8],
         }
     }
 
@@ -67,6 +85,27 @@ impl Kernel {
         self.files.iter().position(|file| is_it(file.0)).ok_or(Errno(libc::ENOENT))
     }
 
+    /// Obeys a line written to `kprobe_events`.
+    fn write(&mut self, line: &str) -> Result<(), Errno> {
+        let Some(name) = line.strip_prefix("-:") else {
+            self.entries.push(line.to_owned());
+            if self.entries_shared > 0 {
+                self.entries_shared -= 1;
+                self.entries.push(line.to_owned());
+            }
+            return Ok(());
+        };
+        let is_it = |line: &String| line.split([':', ' ']).nth(1) == Some(name);
+        if !self.entries.iter().any(is_it) {
+            return Err(Errno(libc::ENOENT));
+        }
+        if name.contains(self.entries_in_use) {
+            return Err(Errno(libc::EBUSY));
+        }
+        self.entries.retain(|line| !is_it(line));
+        Ok(())
+    }
+
     fn answer(&mut self, number: c_long, [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
             // SAFETY: where the kernel takes a C string the library gives it one.
@@ -74,19 +113,30 @@ impl Kernel {
         };
         let (call, answer) = match number {
             libc::SYS_openat => {
-                self.offset = 0;
-                ("open".to_owned(), self.file(text(b)).map(|index| 100 + index))
+                let file = self.file(text(b));
+                if let Ok(index) = file {
+                    self.offsets[index] = 0;
+                }
+                ("open".to_owned(), file.map(|index| 100 + index))
             }
-            libc::SYS_faccessat2 => ("access".to_owned(), self.file(text(b))),
+            libc::SYS_faccessat2 => ("access".to_owned(), self.access.and(self.file(text(b)))),
+            libc::SYS_faccessat => ("old access".to_owned(), self.file(text(b))),
             libc::SYS_write => {
                 // SAFETY: the library has `c` bytes there.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
-                (format!("write {}", String::from_utf8_lossy(line)), Ok(c))
+                let line = String::from_utf8_lossy(line);
+                (format!("write {line}"), self.write(line.trim_end()).map(|()| c))
             }
             libc::SYS_read => {
-                let content = &self.files[a - 100].1.as_bytes()[self.offset..];
+                let (name, content) = self.files[a - 100];
+                let mut content = content.to_owned();
+                if name.ends_with("/kprobe_events") {
+                    content.extend(self.entries.iter().map(|line| format!("{line}\n")));
+                }
+                let offset = &mut self.offsets[a - 100];
+                let content = &content.as_bytes()[content.len().min(*offset)..];
                 let bytes = &content[..content.len().min(c)];
-                self.offset += bytes.len();
+                *offset += bytes.len();
                 // SAFETY: the library gives room for `c` bytes.
                 unsafe {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())
@@ -94,6 +144,15 @@ impl Kernel {
                 ("read".to_owned(), Ok(bytes.len()))
             }
             libc::SYS_close => (format!("close {a}"), Ok(0)),
+            libc::SYS_getpid if self.process.is_some() => {
+                ("getpid".to_owned(), Ok(self.process.unwrap_or_default().0))
+            }
+            libc::SYS_readlinkat if self.process.is_some() => {
+                let link = self.process.unwrap_or_default().1.as_bytes();
+                // SAFETY: the library gives room for `d` bytes.
+                unsafe { core::ptr::copy_nonoverlapping(link.as_ptr(), c as *mut u8, link.len()) };
+                ("readlink".to_owned(), Ok(link.len()))
+            }
             libc::SYS_getcpu => {
                 // SAFETY: the library gives room for a number.
                 unsafe { (a as *mut u32).write(1) };
@@ -104,6 +163,10 @@ impl Kernel {
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 // SAFETY: `config` is its third field.
                 let id = unsafe { *(a as *const u64).add(1) };
+                if self.entries_lost > 0 {
+                    self.entries_lost -= 1;
+                    self.entries.pop();
+                }
                 (format!("tracepoint {id}"), Ok(10))
             }
             libc::SYS_perf_event_open => {
