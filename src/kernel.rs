@@ -9,6 +9,7 @@ pub(crate) mod disarmed;
 pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
+pub(crate) mod release;
 pub(crate) mod stubs;
 #[cfg(feature = "more")]
 pub(crate) mod symbols;
