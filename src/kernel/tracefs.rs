@@ -31,7 +31,7 @@ use crate::text::{Text, cut, number};
 pub(crate) type Line = Text<320>;
 
 /// How often an entry is made anew because another process has removed it.
-const TRIES: usize = 10;
+const TRIES: usize = 100;
 
 /// An entry of `kprobe_events`, removed on drop.
 #[derive(Debug)]
