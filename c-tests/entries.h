@@ -8,7 +8,7 @@
 #include <fcntl.h>
 
 /* How many are of others. */
-enum { OTHERS = 4 };
+enum { OTHERS = 2 };
 
 static pid_t dead;
 /* The name of its entry, which make_entries_of_others() does not make. */
@@ -28,21 +28,39 @@ __attribute__((format(printf, 1, 2))) static inline void command(const char *for
 	CHECK(close(events) == 0);
 }
 
-static inline void make_entries_of_others(void)
+/* When a process started: field 22 of its stat (proc_pid_stat(5)). */
+static inline unsigned long long start_of(pid_t process)
+{
+	char path[32], stat[512] = "";
+	unsigned long long started;
+	snprintf(path, sizeof(path), "/proc/%d/stat", process);
+	FILE *file = fopen(path, "re");
+	CHECK(file && fgets(stat, sizeof(stat), file));
+	fclose(file);
+	char *field = strrchr(stat, ')');
+	for (int number = 2; number < 22; number++)
+		CHECK(field && (field = strchr(field + 1, ' ')));
+	CHECK(sscanf(field, "%llu", &started) == 1);
+	return started;
+}
+
+static inline unsigned long own_namespace(void)
 {
 	struct stat namespace;
+	CHECK(stat("/proc/self/ns/pid", &namespace) == 0);
+	return namespace.st_ino;
+}
+
+static inline void make_entries_of_others(void)
+{
 	dead = fork();
 	if (dead == 0)
 		_exit(0);
 	CHECK(dead > 0 && waitpid(dead, NULL, 0) == dead);
-	CHECK(stat("/proc/self/ns/pid", &namespace) == 0);
-	unsigned long own = namespace.st_ino;
-	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_0", own, dead);
-	/* Of another program; a live process; another PID namespace; one that is not known. */
+	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_1_0", own_namespace(), dead);
+	/* Of another program; of a live process. */
 	command("p:others/own " CALL_SYMBOL "\n");
-	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own, getppid());
-	command("p:ksyscall/p%lu_%d_0 " CALL_SYMBOL "\n", own + 1, dead);
-	command("p:ksyscall/p0_%d_0 " CALL_SYMBOL "\n", dead);
+	command("p:ksyscall/p%lu_%d_%llu_0 " CALL_SYMBOL "\n", own_namespace(), getppid(), start_of(getppid()));
 }
 
 static inline int entries(void)
@@ -50,21 +68,26 @@ static inline int entries(void)
 	return count_entries(KPROBE_EVENTS, "");
 }
 
+/* What the names of a process's entries begin with, which is of this PID namespace. */
+static inline const char *start_of_entries(pid_t process)
+{
+	static char start[64];
+	snprintf(start, sizeof(start), ":ksyscall/p%lu_%d_", own_namespace(), process);
+	return start;
+}
+
 static inline int entries_of(pid_t process)
 {
-	char part[32];
-	snprintf(part, sizeof(part), "_%d_", process);
-	return count_entries(KPROBE_EVENTS, part);
+	return count_entries(KPROBE_EVENTS, start_of_entries(process));
 }
 
 static inline void remove_entries_of(pid_t process)
 {
 	FILE *list = fopen(KPROBE_EVENTS, "re");
-	char line[256], part[32], name[64];
+	char line[256], name[128];
 	CHECK(list);
-	snprintf(part, sizeof(part), "_%d_", process);
 	while (fgets(line, sizeof(line), list))
-		if (strstr(line, part) && sscanf(line, "%*[^:]:%63s", name) == 1)
+		if (strstr(line, start_of_entries(process)) && sscanf(line, "%*[^:]:%127s", name) == 1)
 			command("-:%s\n", name);
 	fclose(list);
 }

@@ -29,8 +29,7 @@ static const int perf_event_open_errors[] = { E2BIG,	  EACCES,    EBADF,  EBUSY,
 static const int bpf_errors[] = { E2BIG,  EACCES, EBADF, EFAULT, EINTR, EINVAL,
 				  ENOENT, ENOMEM, EPERM, ENOSYS, 0 };
 static const int ioctl_errors[] = { EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS, 0 };
-/* ESRCH is no failure of it: then there is no such process. */
-static const int kill_errors[] = { EINVAL, EPERM, ENOSYS, 0 };
+static const int getrandom_errors[] = { EAGAIN, EFAULT, EINTR, EINVAL, EPERM, ENOSYS, 0 };
 static const int no_errors[] = { 0 };
 
 static const struct {
@@ -46,7 +45,7 @@ static const struct {
 	{ "perf_event_open", perf_event_open_errors },
 	{ "bpf", bpf_errors },
 	{ "ioctl", ioctl_errors },
-	{ "kill", kill_errors },
+	{ "getrandom", getrandom_errors },
 	{ "getpid", no_errors },
 	{ "getcpu", no_errors },
 };
@@ -84,8 +83,14 @@ static const struct rule {
 	{ "readlinkat", "pid", 0, ATTACH, NONE },
 	{ "openat", "list of entries", 0, ATTACH, NONE },
 	{ "read", "list of entries", 0, ATTACH, NONE },
-	{ "kill", NULL, 0, ATTACH, NONE },
 	{ "write", "-dead", 0, ATTACH, NONE },
+	/* Without these an entry's name says less of its maker. */
+	{ "openat", "stat", 0, ATTACH, NONE },
+	{ "read", "stat", 0, ATTACH, NONE },
+	{ "getrandom", NULL, 0, ATTACH, NONE },
+	/* Then the symbol is asked for. */
+	{ "openat", "osrelease", 0, ATTACH, NONE },
+	{ "read", "osrelease", 0, ATTACH, NONE },
 	/* The failure of the attach is told, not that of its undoing. */
 	{ "openat", "kprobe_events, to remove", 0, ATTACH, NONE },
 	{ "write", "-own", 0, ATTACH, NONE },

@@ -173,7 +173,7 @@ TEST(cookies_go_by_tracefs_too)
 	unload(&p);
 }
 
-/* Its entry is then in use: it stays, and goes with the next attach after the process. */
+/* Its entry is then in use: it stays, and goes with the next attach by tracefs after the process. */
 TEST(a_disconnected_links_entry_goes_with_the_next_attach)
 {
 	hide_the_pmu();
@@ -223,6 +223,27 @@ TEST(a_pinned_links_entry_stays)
 	unload(&p);
 }
 
+static void filter_calls(struct sock_filter *filter, size_t length)
+{
+	struct sock_fprog program = { (unsigned short)length, filter };
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+/* As that of a container whose libseccomp is older than the call (Linux 5.8). */
+TEST(a_filter_that_does_not_know_faccessat2_hides_no_tracefs)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_faccessat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	hide_the_pmu();
+	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
+	works(KPROBE_EVENTS);
+}
+
 /* Has bpf(BPF_LINK_CREATE) fail, as a kernel without it does. */
 static void refuse_links(void)
 {
@@ -234,9 +255,7 @@ static void refuse_links(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
 }
 
 /* On every kernel as on those that have none. */

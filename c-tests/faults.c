@@ -13,7 +13,6 @@
 
 #include <sys/resource.h>
 
-#include <linux/sched.h>
 #include <sanitizer/lsan_interface.h>
 
 #include "entries.h"
@@ -426,15 +425,17 @@ static void attach_elsewhere(void)
 	works_elsewhere(&(struct way){ .tracefs = true, .retprobe = true });
 }
 
-/* At each call of an attach and a destroy, another process makes both. */
-static void is_left_alone(pid_t child)
+/* How many calls the child makes to attach and destroy while another process does both. */
+static int is_left_alone(pid_t child, int at)
 {
 	static struct trace trace;
-	struct injection injection = { .at = -1, .meanwhile = attach_elsewhere };
+	struct injection injection = { .at = at, .meanwhile = attach_elsewhere };
 	CHECK(child >= 0);
 	if (child == 0) {
+		watch(p.object);
 		struct result result = traced_attach(&by_tracefs);
 		CHECK(result.link);
+		CHECK_EQ(result.fired, true);
 		CHECK_EQ(result.destroyed, 0);
 		_exit(PASSED);
 	}
@@ -442,22 +443,21 @@ static void is_left_alone(pid_t child)
 	CHECK(follow(child, &injection, &trace));
 	ends_well(child);
 	CHECK_EQ(entries(), OTHERS);
+	return trace.length;
 }
 
+/* At each call. */
 TEST(an_entry_of_a_live_process_is_left_alone)
 {
 	begin(&by_tracefs);
-	is_left_alone(fork());
+	is_left_alone(fork(), -1);
 	finish();
 }
 
-/* Where its number is one that nobody has here. */
-TEST(an_entry_of_another_pid_namespace_is_left_alone)
+/* The other cannot see that it is alive, and may remove it in the moment before it is in use. */
+TEST(an_entry_of_another_pid_namespace_stays_or_is_made_anew)
 {
 	begin(&by_tracefs);
-	struct clone_args clone = { .exit_signal = SIGCHLD,
-				    .set_tid = (__u64)(uintptr_t)&dead,
-				    .set_tid_size = 1 };
 	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	CHECK(own >= 0 && unshare(CLONE_NEWPID) == 0);
 	/* The namespace's first process, with which it ends. */
@@ -468,11 +468,17 @@ TEST(an_entry_of_another_pid_namespace_is_left_alone)
 		for (;;)
 			pause();
 	}
-	pid_t child = (pid_t)syscall(SYS_clone3, &clone, sizeof(clone));
-	/* Further children are of the namespace of this process. */
-	if (child != 0)
-		CHECK(setns(own, CLONE_NEWPID) == 0 && close(own) == 0);
-	is_left_alone(child);
+	int other = open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+	CHECK(other >= 0);
+	for (int at = 0, count = 1; at < count; at++) {
+		CHECK(setns(other, CLONE_NEWPID) == 0);
+		pid_t child = fork();
+		/* Further children are of the namespace of this process. */
+		if (child != 0)
+			CHECK(setns(own, CLONE_NEWPID) == 0);
+		count = is_left_alone(child, at);
+	}
+	CHECK(close(own) == 0 && close(other) == 0);
 	CHECK(kill(first, SIGKILL) == 0 && waitpid(first, NULL, 0) == first);
 	finish();
 }

@@ -49,7 +49,7 @@ struct injection {
 	int error;
 	/* The child is killed before the step. */
 	bool kills;
-	/* Done before every step, which waits for it. */
+	/* Done before the step, which waits for it; if none is meant, before every one. */
 	void (*meanwhile)(void);
 	/* Each BPF_LINK_CREATE fails as on a kernel that has no links of perf events. */
 	bool no_links;
@@ -59,7 +59,7 @@ enum { MAX_FDS = 64 };
 
 struct trace {
 	int length;
-	struct step steps[96];
+	struct step steps[160];
 	/* What the child's fds are open on. */
 	char objects[MAX_FDS][sizeof(((struct step *)0)->object)];
 	/* The child has an entry in kprobe_events. */
@@ -110,7 +110,7 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 		if (strcmp(behind_last(text, '/'), "kprobe_events") != 0)
 			name_object(step, "%s", behind_last(text, '/'));
 		else if (!(call->rdx & O_WRONLY))
-			name_object(step, "list of entries");
+			name_object(step, trace->has_entry ? "own in the list" : "list of entries");
 		else
 			name_object(step, "kprobe_events%s", trace->has_entry ? ", to remove" : "");
 		return true;
@@ -166,12 +166,14 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 	case SYS_getpid:
 		step->call = "getpid";
 		return true;
-	case SYS_kill:
-		step->call = "kill";
+	case SYS_getrandom:
+		step->call = "getrandom";
 		return true;
 	case SYS_getcpu:
 		step->call = "getcpu";
 		return true;
+	/* The kernel's, where the vDSO has none. */
+	case SYS_clock_gettime:
 	case SYS_brk:
 	case SYS_mmap:
 	case SYS_munmap:
@@ -259,7 +261,7 @@ static inline bool follow(pid_t child, const struct injection *injection, struct
 			continue;
 		}
 		bool meant = trace->length++ == injection->at;
-		if (injection->meanwhile)
+		if (injection->meanwhile && (meant || injection->at < 0))
 			injection->meanwhile();
 		if (meant && injection->kills) {
 			CHECK(kill(child, SIGKILL) == 0);

@@ -85,7 +85,7 @@ TEST(a_child_process_keeps_the_program_attached)
 
 /*
  * Then the entry is in use when the link is destroyed. It goes with the next
- * attach after the process; libbpf leaves its own for good.
+ * attach by tracefs after that; libbpf leaves its own for good.
  */
 TEST(a_child_process_keeps_the_tracefs_entry)
 {

@@ -107,16 +107,16 @@ mod tests {
     fn otherwise_the_entrys_line_of_kprobe_profile_is() {
         const FILES: &[(&str, &str)] = &[(
             "/sys/kernel/tracing/kprobe_profile",
-            "  p1_2_33                              1   2\n  p1_2_3              10             989\n",
+            "  p1_2_4_33                            1   2\n  p1_2_4_3            10             989\n",
         )];
         let ask = |number| {
-            let name = EntryName { namespace: 1, pid: 2, number };
+            let name = EntryName { namespace: 1, pid: 2, started: 4, number };
             missed(Some(name), Kernel { files: FILES, ..Kernel::new() })
         };
         assert_eq!(ask(3), Some(989));
         assert_eq!(ask(33), Some(2));
         assert_eq!(ask(4), None);
-        let unreadable = EntryName { namespace: 1, pid: 2, number: 3 };
+        let unreadable = EntryName { namespace: 1, pid: 2, started: 4, number: 3 };
         assert_eq!(missed(Some(unreadable), Kernel::new()), None);
     }
 }

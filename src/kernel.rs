@@ -8,7 +8,7 @@ pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod recursion;
-mod release;
+pub(crate) mod release;
 pub(crate) mod stubs;
 pub(crate) mod symbols;
 pub(crate) mod tracefs;

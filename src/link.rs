@@ -102,9 +102,9 @@ impl AsFd for Link {
 /// The descriptor of the attachment; the program is detached when it is closed. One that
 /// was kept by [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) is closed now.
 ///
-/// On a kernel without a kprobe PMU (before Linux 4.17) an inert line then
-/// stays in tracefs's `kprobe_events`, which the next attach removes once
-/// this process has ended.
+/// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an entry then
+/// stays in tracefs's `kprobe_events` after the descriptor is closed. It is inert, and the next
+/// attach by tracefs removes it.
 impl From<Link> for OwnedFd {
     fn from(link: Link) -> OwnedFd {
         link.attachment.into_fd().into()

@@ -35,7 +35,7 @@ pub(crate) use perf_event::{
 };
 #[cfg(feature = "capi")]
 pub(crate) use process::yield_now;
-pub(crate) use process::{is_dead, pid_namespace, process_id};
+pub(crate) use process::{pid_namespace, process_id, random, start_time};
 pub(crate) use thread::consume_in_parallel;
 
 /// Makes a system call, and again if a signal has interrupted it: then it has done

@@ -9,6 +9,7 @@ use errno::Errno;
 use crate::Error;
 use crate::attachment::Attachment;
 use crate::kernel::pmu::Pmu;
+use crate::kernel::release::release;
 use crate::kernel::{Kind, tracefs};
 use crate::resolve::Symbol;
 use crate::sys;
@@ -99,12 +100,23 @@ impl Backend {
                     }
                 }
             }
+            // The kernel would log a warning, "Could not insert probe".
+            Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
+                let retprobe = kind.retprobe;
+                Err(Error::PerfEvent { symbol: *symbol, retprobe, errno: libc::ENOENT })
+            }
             Backend::Tracefs => {
-                let entry = tracefs::Entry::new(symbol, offset, kind)?;
-                Ok(Attachment::new(entry.open_event()?, Some(entry)))
+                let (fd, entry) = tracefs::Entry::open(symbol, offset, kind)?;
+                Ok(Attachment::new(fd, Some(entry)))
             }
         }
     }
+}
+
+/// Whether the kernel is older than the functions of calls that begin with `__`: `__x64_sys_openat`
+/// and `__se_sys_openat` came with Linux 4.17, as the kprobe PMU did, others later.
+fn has_no_wrappers() -> bool {
+    release().is_some_and(|release| release < (4, 17))
 }
 
 #[cfg(test)]
@@ -204,5 +216,31 @@ mod tests {
         let refused = Backend::Tracefs.that_has(MANY);
         assert!(matches!(refused, Err(Error::MaxActiveUnsupported)));
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
+    }
+
+    /// Each such line would be in the kernel's log, though the call can be attached to.
+    #[test]
+    fn a_kernel_before_the_pmu_is_not_asked_for_what_came_with_it() {
+        let written = |release| {
+            let files = vec![
+                ("/sys/kernel/tracing/kprobe_events", ""),
+                ("*/id", "7\n"),
+                ("/proc/sys/kernel/osrelease", release),
+            ];
+            let mut asked = Vec::new();
+            for symbol in ["__x64_sys_getpid", "__se_sys_getpid", "sys_getpid"] {
+                let symbol = Symbol::new(symbol.as_bytes(), b"", b"");
+                let files = files.clone().leak();
+                let kernel = Kernel { files, kprobe: |_, _, _| Ok(10), ..Kernel::new() };
+                let (opened, calls) =
+                    kernel.run(|| Backend::Tracefs.open(&symbol, 0, Kind::ENTRY).map(drop));
+                let is_asked = calls.iter().any(|call| call.starts_with("write p:"));
+                assert_eq!(opened.is_ok(), is_asked, "{symbol}");
+                asked.extend(is_asked.then(|| symbol.to_string()));
+            }
+            asked
+        };
+        assert_eq!(written("4.16.18\n"), ["sys_getpid"]);
+        assert_eq!(written("4.17.0\n").len(), 3);
     }
 }

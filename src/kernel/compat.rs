@@ -1,6 +1,9 @@
 //! Whether the kernel was booted without its 32-bit system calls.
 
-use super::release::{self, first_line};
+use core::ffi::CStr;
+
+use super::release::is_at_least;
+use crate::sys::{self, Mode};
 use crate::text::parts;
 
 /// Whether an x86-64 kernel that has 32-bit system calls was told not to take them: by
@@ -9,7 +12,7 @@ use crate::text::parts;
 ///
 /// One that was built so (`CONFIG_IA32_EMULATION_DEFAULT_DISABLED`) does not say it.
 pub(crate) fn is_off() -> bool {
-    cfg!(target_arch = "x86_64") && is_asked_for() && release::is_at_least(6, 7)
+    cfg!(target_arch = "x86_64") && is_asked_for() && is_at_least(6, 7)
 }
 
 fn is_asked_for() -> bool {
@@ -25,6 +28,15 @@ fn is_asked_for() -> bool {
         }
     });
     is_off
+}
+
+fn first_line(path: &CStr, read: &mut dyn FnMut(&[u8])) {
+    if let Ok(file) = sys::open(path, Mode::Read) {
+        _ = sys::for_each_line(&file, &mut |line| {
+            read(line);
+            true
+        });
+    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

@@ -21,16 +21,17 @@ pub fn entry(bytes: &[u8]) {
         let (_, name) = line.split_once(':')?;
         let ids = name.split(' ').next()?.strip_prefix("ksyscall/p")?.split('_');
         let ids: Option<Vec<_>> = ids.map(|id| expected_number(id, 10)).collect();
-        <[u64; 3]>::try_from(ids?).ok()
+        <[u64; 4]>::try_from(ids?).ok()
     };
     let expected = expected();
     let name = EntryName::parse(line.as_bytes());
-    assert_eq!(name.map(|name| [name.namespace, name.pid, name.number]), expected, "{line:?}");
-    if let (Some(name), Some([namespace, pid, number])) = (name, expected) {
+    let numbers = |name: EntryName| [name.namespace, name.pid, name.started, name.number];
+    assert_eq!(name.map(numbers), expected, "{line:?}");
+    if let (Some(name), Some([namespace, pid, started, number])) = (name, expected) {
         let mut command = Line::new();
         command.add(b"-:");
         name.add_to(&mut command);
-        let removal = format!("-:ksyscall/p{namespace}_{pid}_{number}");
+        let removal = format!("-:ksyscall/p{namespace}_{pid}_{started}_{number}");
         assert_eq!(command.as_bytes(), removal.as_bytes());
         assert_eq!(EntryName::parse(command.as_bytes()), Some(name));
     }

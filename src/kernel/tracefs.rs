@@ -2,10 +2,16 @@
 //! a number of calls at a time: a line written to tracefs's `kprobe_events` makes a
 //! tracepoint, which a perf event is opened on.
 //!
-//! An entry outlives its process if that is killed, so its name tells whose it
-//! is, and whoever adds an entry first removes those of dead processes. The
-//! kernel refuses to remove one in use (by a pinned link, say), so this never
-//! takes an attachment away. Who does not know its PID namespace removes none.
+//! An entry outlives its process if that is killed. So each attach by tracefs first removes
+//! every entry of this library but those of processes that it sees alive. The kernel refuses
+//! to remove an entry in use (EBUSY), so this never ends an attachment: not one of a process
+//! in another PID namespace, which cannot be judged from here, and not one that a pin holds.
+//! Only between its making and the opening of its event is an entry not in use. If another
+//! process removes it then, its maker notices and makes another one.
+//!
+//! Since Linux 5.4 the kernel adds a probe to an event that has the name already, and the
+//! program would run for both. So no two entries ever get the same name, and the maker checks
+//! that its event has one probe.
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
 
@@ -22,33 +28,88 @@ use crate::text::{Text, cut, number, parts};
 /// A path in tracefs, or a line for `kprobe_events`.
 pub(crate) type Line = Text<320>;
 
+/// How often an entry is made anew because another process has removed it.
+const TRIES: usize = 100;
+
 /// An entry of `kprobe_events`, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Entry(EntryName);
 
-/// `ksyscall/pNAMESPACE_PID_NUMBER`: the PID namespace by its inode (0 if that
-/// is not known), the process in it, and a number that it has not used before.
+/// `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`: who made an entry, and which of its entries it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
     pub(crate) pid: u64,
+    /// When the process started. The PID namespace's inode and the pid are both used again,
+    /// as when a container is restarted.
+    pub(crate) started: u64,
+    /// The upper half is [`image`], which an execve(2) changes; the lower half counts.
     pub(crate) number: u64,
 }
 
+/// The lower halves of the numbers of this process's entries that it has given up, but that
+/// were in use then. 0 is a free place; without one, an entry stays until the process ends.
+static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
+
+/// A random number that this copy of the library draws once; never 0.
+fn image() -> u64 {
+    static IMAGE: AtomicU32 = AtomicU32::new(0);
+    let known = IMAGE.load(Ordering::Relaxed);
+    if known != 0 {
+        return known.into();
+    }
+    let drawn = sys::random() | 1;
+    let drawn_meanwhile =
+        IMAGE.compare_exchange(0, drawn, Ordering::Relaxed, Ordering::Relaxed).err();
+    drawn_meanwhile.unwrap_or(drawn).into()
+}
+
 impl EntryName {
-    fn next() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        // By its page, no copy of this library in the process has another's numbers: since
-        // Linux 5.4 the kernel may add a probe to an entry that has the name already.
-        let copy = &raw const NUMBER as usize as u64 >> 12;
-        Self {
-            namespace: sys::pid_namespace(),
-            pid: sys::process_id(),
-            number: copy << 28 | u64::from(NUMBER.fetch_add(1, Ordering::Relaxed) & 0xfff_ffff),
+    /// One that this process has not used yet; what /proc does not tell is 0.
+    fn own() -> Self {
+        let pid = sys::process_id();
+        let started = sys::start_time(pid).unwrap_or_default();
+        Self { namespace: sys::pid_namespace(), pid, started, number: 0 }.next()
+    }
+
+    /// The next one of the same process.
+    fn next(self) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let count = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { number: image() << 32 | u64::from(count), ..self }
+    }
+
+    /// Whether the entry is to be left alone: its maker is alive, as far as `own` process can
+    /// see, and has not given it up.
+    fn is_live(&self, own: &Self) -> bool {
+        let of_this_process =
+            (self.namespace, self.pid, self.started) == (own.namespace, own.pid, own.started);
+        if of_this_process {
+            // Another image is that of before an execve, or another copy of the library. The
+            // latter's entries are in use, or it makes them anew.
+            return self.number >> 32 == own.number >> 32 && self.place_of_given_up().is_none();
+        }
+        let is_known = self.namespace != 0 && self.started != 0;
+        is_known
+            && self.namespace == own.namespace
+            && sys::start_time(self.pid) == Some(self.started)
+    }
+
+    fn place_of_given_up(&self) -> Option<&'static AtomicU32> {
+        GIVEN_UP.iter().find(|place| place.load(Ordering::Relaxed) == self.number as u32)
+    }
+
+    /// Has a later attach of this process remove the entry.
+    fn give_up(&self) {
+        for place in &GIVEN_UP {
+            let number = self.number as u32;
+            if place.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                return;
+            }
         }
     }
 
-    fn remove(self, events: &Fd) -> Result<(), Errno> {
+    fn remove(&self, events: &Fd) -> Result<(), Errno> {
         let mut line = Line::new();
         line.add(b"-:");
         self.add_to(&mut line);
@@ -58,10 +119,10 @@ impl EntryName {
     pub(crate) fn add_to(&self, line: &mut Line) {
         line.add(b"ksyscall/p");
         line.add_number(self.namespace);
-        line.add(b"_");
-        line.add_number(self.pid);
-        line.add(b"_");
-        line.add_number(self.number);
+        for number in [self.pid, self.started, self.number] {
+            line.add(b"_");
+            line.add_number(number);
+        }
     }
 
     /// Reads the name back from a line of `kprobe_events`.
@@ -70,25 +131,41 @@ impl EntryName {
         let (group, name) = cut(cut(name, b' ').0, b'/');
         let (namespace, name) =
             cut(name.strip_prefix(b"p").filter(|_| group == b"ksyscall")?, b'_');
-        let (pid, number_used) = cut(name, b'_');
+        let (pid, name) = cut(name, b'_');
+        let (started, name) = cut(name, b'_');
         Some(Self {
             namespace: number(namespace, 10)?,
             pid: number(pid, 10)?,
-            number: number(number_used, 10)?,
+            started: number(started, 10)?,
+            number: number(name, 10)?,
         })
     }
 }
 
 impl Entry {
-    /// Makes an entry for a probe on `symbol` + `offset` bytes.
+    /// Makes an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
     ///
     /// # Errors
     /// [`Error::PerfEvent`] if the kernel refuses the probe itself.
-    pub(crate) fn new(symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
+    pub(crate) fn open(symbol: &Symbol, offset: u64, kind: Kind) -> Result<(Fd, Self), Error> {
+        let mut name = EntryName::own();
+        remove_stale(&name).map_err(failed("open kprobe_events"))?;
+        for _ in 0..TRIES {
+            let entry = Self::add(&mut name, symbol, offset, kind)?;
+            let event = entry.open_event();
+            // If the entry is gone, the event may be another's, which has got its id.
+            if entry.count_probes().map_err(failed("read kprobe_events"))? == 1 {
+                return Ok((event?, entry));
+            }
+        }
+        Err(failed("keep the event")(Errno(libc::EAGAIN)))
+    }
+
+    /// Makes an entry of a name that comes after `name`, which becomes that.
+    fn add(name: &mut EntryName, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
-        remove_entries_of_the_dead(&events);
         loop {
-            let name = EntryName::next();
+            *name = name.next();
             let mut line = Line::new();
             kind.add_to(&mut line);
             name.add_to(&mut line);
@@ -99,8 +176,7 @@ impl Entry {
                 line.add_number(offset);
             }
             match command(&events, line) {
-                Ok(()) => return Ok(Self(name)),
-                // It has been used: by a process that had this one's id, say.
+                Ok(()) => return Ok(Self(*name)),
                 Err(Errno(libc::EEXIST)) => {}
                 Err(Errno(errno @ (libc::ENOENT | libc::EINVAL))) => {
                     let retprobe = kind.retprobe;
@@ -117,7 +193,7 @@ impl Entry {
     }
 
     /// Opens a perf event on the entry's tracepoint.
-    pub(crate) fn open_event(&self) -> Result<Fd, Error> {
+    fn open_event(&self) -> Result<Fd, Error> {
         let mut file = Line::new();
         file.add(b"/events/");
         self.0.add_to(&mut file);
@@ -126,6 +202,17 @@ impl Entry {
             .and_then(|id| sys::read_number(id.as_c_str(), b""))
             .map_err(failed("read the event's id"))?;
         sys::perf_event_open_tracepoint(id).map_err(failed("perf_event_open of the event"))
+    }
+
+    /// How many probes the entry's event has.
+    fn count_probes(&self) -> Result<usize, Errno> {
+        let list = sys::open(find(b"/kprobe_events")?.as_c_str(), Mode::Read)?;
+        let mut count = 0;
+        sys::for_each_line(&list, &mut |line| {
+            count += usize::from(EntryName::parse(line) == Some(self.0));
+            false
+        })?;
+        Ok(count)
     }
 
     /// How often the kernel missed the function's entry or return: the last column of the
@@ -147,21 +234,30 @@ impl Entry {
         missed
     }
 
-    /// Leaves the entry in the kernel; it goes when this process is dead and
-    /// another adds one.
+    /// Leaves the entry to a later attach by tracefs.
     pub(crate) fn leave(self) {
-        core::mem::forget(self);
+        core::mem::ManuallyDrop::new(self).0.give_up();
     }
 
-    /// Removes the entry. The perf event must be closed.
+    /// Removes the entry. The perf event must be closed. If it fails, a later attach tries
+    /// again.
     pub(crate) fn remove(self) -> Result<(), Errno> {
-        core::mem::ManuallyDrop::new(self).0.remove(&open_kprobe_events()?)
+        let name = core::mem::ManuallyDrop::new(self).0;
+        let removed = open_kprobe_events().and_then(|events| match name.remove(&events) {
+            // Another process has done it, since the event was closed.
+            Err(Errno(libc::ENOENT)) => Ok(()),
+            removed => removed,
+        });
+        if removed.is_err() {
+            name.give_up();
+        }
+        removed
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let _ = open_kprobe_events().and_then(|events| self.0.remove(&events));
+        let _ = Self(self.0).remove();
     }
 }
 
@@ -178,23 +274,33 @@ fn command(events: &Fd, mut line: Line) -> Result<(), Errno> {
     if line.is_cut() { Err(Errno(libc::ENAMETOOLONG)) } else { sys::write(events, line.as_bytes()) }
 }
 
-fn remove_entries_of_the_dead(events: &Fd) {
-    let list = find(b"/kprobe_events");
-    let Ok(list) = list.and_then(|path| sys::open(path.as_c_str(), Mode::Read)) else {
-        return;
-    };
-    let own = EntryName::next();
-    if own.namespace == 0 {
-        return;
-    }
-    let _ = sys::for_each_line(&list, &mut |line| {
-        if let Some(name) = EntryName::parse(line) {
-            if name.namespace == own.namespace && sys::is_dead(name.pid) {
-                let _ = name.remove(events);
+/// Removes the entries whose makers are not seen alive, except those in use.
+///
+/// # Errors
+/// What opening `kprobe_events` to write fails with.
+fn remove_stale(own: &EntryName) -> Result<(), Errno> {
+    let events = open_kprobe_events()?;
+    // The kernel counts lines, so each removal can hide a later line from this reading.
+    let mut is_complete = false;
+    while !is_complete {
+        is_complete = true;
+        let list = find(b"/kprobe_events");
+        let Ok(list) = list.and_then(|path| sys::open(path.as_c_str(), Mode::Read)) else {
+            break;
+        };
+        let _ = sys::for_each_line(&list, &mut |line| {
+            let stale = EntryName::parse(line).filter(|name| !name.is_live(own));
+            if let Some(name) = stale.filter(|name| name.remove(&events).is_ok()) {
+                is_complete = false;
+                let place = name.place_of_given_up().filter(|_| name.number >> 32 == image());
+                if let Some(place) = place {
+                    place.store(0, Ordering::Relaxed);
+                }
             }
-        }
-        false
-    });
+            false
+        });
+    }
+    Ok(())
 }
 
 /// The path of a file in tracefs, wherever that is mounted.
@@ -275,9 +381,17 @@ fn existing(mount: &[u8], inside: &[u8], file: &[u8]) -> Option<Line> {
 mod tests {
     use super::*;
 
+    use crate::sys::fake::Kernel;
+
     #[test]
     fn an_entrys_name_is_read_back_from_the_list() {
-        let name = EntryName { namespace: 4_026_531_836, pid: 4_194_304, number: u64::MAX };
+        let name = EntryName {
+            namespace: 4_294_967_295,
+            pid: 4_194_304,
+            // A hundred years at most, in hundredths of a second.
+            started: 315_360_000_000,
+            number: u64::MAX,
+        };
         let mut text = Line::new();
         name.add_to(&mut text);
         let name_text = std::str::from_utf8(text.as_bytes()).unwrap();
@@ -286,7 +400,7 @@ mod tests {
             Some(name)
         );
         // The kernel's limit, MAX_EVENT_NAME_LEN of kernel/trace/trace.h.
-        assert!(name_text.len() < 64);
+        assert!(name_text.len() < 64 + "ksyscall/".len());
     }
 
     #[test]
@@ -294,19 +408,146 @@ mod tests {
         for line in [
             "p:kprobes/openat do_sys_open",
             "p:ksyscall/mine do_sys_open",
-            "p:ksyscall/p1_2 do_sys_open",
-            "p:ksyscall/p1_2_3_4 do_sys_open",
-            "p:ksyscall/p1_2_x do_sys_open",
+            "p:ksyscall/p1_2_3 do_sys_open",
+            "p:ksyscall/p1_2_3_4_5 do_sys_open",
+            "p:ksyscall/p1_2_3_x do_sys_open",
             "",
         ] {
             assert_eq!(EntryName::parse(line.as_bytes()), None, "{line}");
         }
     }
 
+    /// This process is 7 there, process 8 runs, and process 9 is a zombie.
+    const FILES: &[(&str, &str)] = &[
+        ("/sys/kernel/tracing/kprobe_events", ""),
+        ("*/id", "31\n"),
+        ("/proc/7/stat", "7 (self) R 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 700 2 3\n"),
+        ("/proc/8/stat", "8 (other) S 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 800 2 3\n"),
+        ("/proc/9/stat", "9 (ended) Z 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 900 2 3\n"),
+    ];
+
+    fn kernel(entries: &[&str]) -> Kernel {
+        let entries = entries.iter().map(|name| format!("p:ksyscall/{name} sys_openat"));
+        let process = Some((7, "pid:[100]"));
+        let (kprobe, entries) = (|_: &str, _, _| Ok(10), entries.collect());
+        Kernel { files: FILES, kprobe, process, entries, ..Kernel::new() }
+    }
+
+    /// Makes an entry, and removes it; of the calls those that write.
+    fn open(kernel: Kernel) -> (Result<(), Error>, Vec<String>) {
+        let symbol = Symbol::new(b"sys_openat", b"", b"");
+        let (opened, calls) = kernel.run(|| Entry::open(&symbol, 0, Kind::ENTRY).map(drop));
+        let written = calls.iter().filter_map(|call| call.strip_prefix("write "));
+        (opened, written.map(|line| line.trim_end().to_owned()).collect())
+    }
+
+    /// Those entries of others that an attach tries to remove.
+    fn removed(kernel: Kernel) -> Vec<String> {
+        let (opened, written) = open(kernel);
+        opened.unwrap();
+        let others = written.iter().take_while(|line| line.starts_with("-:"));
+        others.map(|line| line["-:ksyscall/".len()..].to_owned()).collect()
+    }
+
+    #[test]
+    fn an_attach_removes_what_no_live_process_has() {
+        let image = image();
+        let number = |image: u64| image << 32 | 0xffff_0001;
+        let of_this_image = format!("p100_7_700_{}", number(image));
+        let of_an_earlier_image = format!("p100_7_700_{}", number(image ^ 2));
+        let entries = [
+            &of_this_image[..],
+            &of_an_earlier_image,
+            // Another process, alive; that had its id before it; dead; a zombie.
+            "p100_8_800_1",
+            "p100_8_799_1",
+            "p100_10_1000_1",
+            "p100_9_900_1",
+            // This process's id was another's, with the same number.
+            &of_this_image.replace("_700_", "_699_"),
+            // Another PID namespace; made without /proc.
+            "p101_8_800_1",
+            "p0_8_800_1",
+            "p100_8_0_1",
+            "mine",
+        ];
+        let stays = |name: &str| [&of_this_image[..], "p100_8_800_1", "mine"].contains(&name);
+        let expected: Vec<_> = entries.iter().filter(|name| !stays(name)).collect();
+        assert_eq!(removed(kernel(&entries)).iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn without_proc_the_kernel_alone_tells_what_is_in_use() {
+        let own = format!("p0_7_0_{}", image() << 32 | 0xffff_0001);
+        let entries = ["p100_8_800_1", "p0_9_0_1", &own];
+        let files = &FILES[..2];
+        let kernel = Kernel { files, process: Some((7, "")), ..kernel(&entries) };
+        assert_eq!(removed(kernel), entries[..2]);
+    }
+
+    #[test]
+    fn what_is_in_use_is_asked_for_once() {
+        let entries = ["p101_8_800_1", "p100_10_1000_1", "p100_10_1000_2"];
+        let kernel = Kernel { entries_in_use: "800_1", ..kernel(&entries) };
+        // The second reading finds nothing else, and tries that one again.
+        assert_eq!(removed(kernel), [&entries[..], &entries[..1]].concat());
+    }
+
+    /// By a process of another PID namespace, between the entry's making and its event's.
+    #[test]
+    fn an_entry_that_another_process_removes_is_made_anew() {
+        let (opened, written) = open(Kernel { entries_lost: 3, ..kernel(&[]) });
+        opened.unwrap();
+        let made: Vec<_> = written.iter().filter(|line| line.starts_with("p:")).collect();
+        assert_eq!(made.len(), 4);
+        assert!((1..4).all(|n| !made[..n].contains(&made[n])), "{made:?}");
+        let (opened, _) = open(Kernel { entries_lost: usize::MAX, ..kernel(&[]) });
+        assert!(matches!(opened, Err(Error::Tracefs { errno: libc::EAGAIN, .. })), "{opened:?}");
+    }
+
+    #[test]
+    fn an_event_with_anothers_probe_is_not_used() {
+        let (opened, written) = open(Kernel { entries_shared: 1, ..kernel(&[]) });
+        opened.unwrap();
+        assert_eq!(written.iter().filter(|line| line.starts_with("p:")).count(), 2);
+        assert_eq!(written.iter().filter(|line| line.starts_with("-:")).count(), 2);
+    }
+
+    /// It was in use when it was to be removed: by a pin, say.
+    #[test]
+    fn an_entry_that_was_given_up_goes_with_a_later_attach() {
+        let symbol = Symbol::new(b"sys_openat", b"", b"");
+        let (removed, _) = Kernel { entries_in_use: "ksyscall/", ..kernel(&[]) }.run(|| {
+            let (_, entry) = Entry::open(&symbol, 0, Kind::ENTRY).unwrap();
+            let name = entry.0;
+            (entry.remove(), name)
+        });
+        let (Err(Errno(libc::EBUSY)), name) = removed else { panic!("{removed:?}") };
+        let mut text = Line::new();
+        name.add_to(&mut text);
+        let text = std::str::from_utf8(text.as_bytes()).unwrap();
+        let text = text.strip_prefix("ksyscall/").unwrap();
+        let in_use = Kernel { entries_in_use: "ksyscall/", ..kernel(&[text]) };
+        assert_eq!(super::tests::removed(in_use), [text]);
+        assert_eq!(super::tests::removed(kernel(&[text])), [text]);
+        // That name comes no more, so if it is there it is not in the making.
+        assert!(name.place_of_given_up().is_none());
+    }
+
+    #[test]
+    fn what_another_process_has_removed_is_removed() {
+        let symbol = Symbol::new(b"sys_openat", b"", b"");
+        let (removed, _) = kernel(&[]).run(|| {
+            let (_, entry) = Entry::open(&symbol, 0, Kind::ENTRY).unwrap();
+            entry.0.remove(&open_kprobe_events().unwrap()).unwrap();
+            entry.remove()
+        });
+        assert_eq!(removed, Ok(()));
+    }
+
     #[cfg(feature = "capi")]
     #[test]
     fn anybodys_entry_in_either_list_counts() {
-        use crate::sys::fake::Kernel;
         let may_have = |files| Kernel { files, ..Kernel::new() }.run(may_have_entries).0;
         let (kprobes, uprobes) =
             ("/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/uprobe_events");

@@ -26,9 +26,21 @@ pub(crate) struct Kernel {
     pub(crate) info: &'static [u64],
     /// How many copies of a descriptor the process may make.
     pub(crate) free_fds: usize,
+    /// The lines of tracefs's list of entries, beside those of the file.
+    pub(crate) entries: Vec<String>,
+    /// How many entries another process removes before their event is opened.
+    pub(crate) entries_lost: usize,
+    /// To how many entries another process's probe is added.
+    pub(crate) entries_shared: usize,
+    /// Entries whose names have this are in use.
+    pub(crate) entries_in_use: &'static str,
+    /// The process's id, and what its /proc/self/ns/pid is.
+    pub(crate) process: Option<(usize, &'static str)>,
+    /// What faccessat2(2) is answered with before there is a look at the files.
+    pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// How much of the file has been read that was opened last.
-    pub(crate) offset: usize,
+    /// How much of each file has been read since it was opened last.
+    pub(crate) offsets: [usize; 8],
 }
 
 /// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
@@ -51,8 +63,14 @@ impl Kernel {
             set_bpf: || refused(libc::EINVAL),
             info: &[],
             free_fds: usize::MAX,
+            entries: Vec::new(),
+            entries_lost: 0,
+            entries_shared: 0,
+            entries_in_use: "none",
+            process: None,
+            access: Ok(0),
             calls: Vec::new(),
-            offset: 0,
+            offsets: [0; 8],
         }
     }
 
@@ -71,6 +89,27 @@ impl Kernel {
         self.files.iter().position(|file| is_it(file.0)).ok_or(Errno(libc::ENOENT))
     }
 
+    /// Obeys a line written to `kprobe_events`.
+    fn write(&mut self, line: &str) -> Result<(), Errno> {
+        let Some(name) = line.strip_prefix("-:") else {
+            self.entries.push(line.to_owned());
+            if self.entries_shared > 0 {
+                self.entries_shared -= 1;
+                self.entries.push(line.to_owned());
+            }
+            return Ok(());
+        };
+        let is_it = |line: &String| line.split([':', ' ']).nth(1) == Some(name);
+        if !self.entries.iter().any(is_it) {
+            return Err(Errno(libc::ENOENT));
+        }
+        if name.contains(self.entries_in_use) {
+            return Err(Errno(libc::EBUSY));
+        }
+        self.entries.retain(|line| !is_it(line));
+        Ok(())
+    }
+
     fn answer(&mut self, number: c_long, [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
             // SAFETY: where the kernel takes a C string the library gives it one.
@@ -78,25 +117,37 @@ impl Kernel {
         };
         let (call, answer) = match number {
             libc::SYS_openat => {
-                self.offset = 0;
-                ("open".to_owned(), self.file(text(b)).map(|index| 100 + index))
+                let file = self.file(text(b));
+                if let Ok(index) = file {
+                    self.offsets[index] = 0;
+                }
+                ("open".to_owned(), file.map(|index| 100 + index))
             }
-            libc::SYS_faccessat2 => ("access".to_owned(), self.file(text(b))),
+            libc::SYS_faccessat2 => ("access".to_owned(), self.access.and(self.file(text(b)))),
+            libc::SYS_faccessat => ("old access".to_owned(), self.file(text(b))),
             libc::SYS_write => {
                 // SAFETY: the library has `c` bytes there.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
-                let line = core::str::from_utf8(line).unwrap();
-                // A line of kprobe_events that adds an entry, or removes one.
-                let answer = match line.trim_end().split_once(' ') {
+                let line = String::from_utf8_lossy(line);
+                let call = format!("write {line}");
+                let line = line.trim_end();
+                // A line of kprobe_events that adds an entry has a symbol.
+                let probed = match line.split_once(' ') {
                     Some((_, symbol)) => (self.kprobe)(symbol, line.starts_with('r'), 0),
-                    None => Ok(c),
+                    None => Ok(0),
                 };
-                (format!("write {line}"), answer.map(|_| c))
+                (call, probed.and_then(|_| self.write(line)).map(|()| c))
             }
             libc::SYS_read => {
-                let content = &self.files[a - 100].1.as_bytes()[self.offset..];
+                let (name, content) = self.files[a - 100];
+                let mut content = content.to_owned();
+                if name.ends_with("/kprobe_events") {
+                    content.extend(self.entries.iter().map(|line| format!("{line}\n")));
+                }
+                let offset = &mut self.offsets[a - 100];
+                let content = &content.as_bytes()[content.len().min(*offset)..];
                 let bytes = &content[..content.len().min(c)];
-                self.offset += bytes.len();
+                *offset += bytes.len();
                 // SAFETY: the library gives room for `c` bytes.
                 unsafe {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())
@@ -109,6 +160,15 @@ impl Kernel {
                 ("dup".to_owned(), left.map(|_| 500).ok_or(Errno(libc::EMFILE)))
             }
             libc::SYS_close => (format!("close {a}"), Ok(0)),
+            libc::SYS_getpid if self.process.is_some() => {
+                ("getpid".to_owned(), Ok(self.process.unwrap_or_default().0))
+            }
+            libc::SYS_readlinkat if self.process.is_some() => {
+                let link = self.process.unwrap_or_default().1.as_bytes();
+                // SAFETY: the library gives room for `d` bytes.
+                unsafe { core::ptr::copy_nonoverlapping(link.as_ptr(), c as *mut u8, link.len()) };
+                ("readlink".to_owned(), Ok(link.len()))
+            }
             libc::SYS_getcpu => {
                 // SAFETY: the library gives room for a number.
                 unsafe { (a as *mut u32).write(1) };
@@ -119,6 +179,10 @@ impl Kernel {
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 // SAFETY: `config` is its third field.
                 let id = unsafe { *(a as *const u64).add(1) };
+                if self.entries_lost > 0 {
+                    self.entries_lost -= 1;
+                    self.entries.pop();
+                }
                 (format!("tracepoint {id}"), Ok(10))
             }
             libc::SYS_perf_event_open => {

@@ -29,13 +29,17 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
 
 /// Whether there is a file, for the user as whom it would be opened: without `AT_EACCESS`
 /// (Linux 5.8) the real user would count.
+///
+/// A container's seccomp filter that is older than faccessat2(2) may answer it with EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
     let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     let (mode, flags) = (libc::F_OK as usize, libc::AT_EACCESS as usize);
     // SAFETY: `path` is a C string.
     unsafe {
         match call(libc::SYS_faccessat2, folder, path, mode, flags, 0) {
-            Err(Errno(libc::ENOSYS)) => call(libc::SYS_faccessat, folder, path, mode, 0, 0),
+            Err(Errno(libc::ENOSYS | libc::EPERM)) => {
+                call(libc::SYS_faccessat, folder, path, mode, 0, 0)
+            }
             found => found,
         }
     }
@@ -110,6 +114,20 @@ mod tests {
             (&b"one"[..], &b""[..], &b"last"[..])
         );
         assert!(lines[1].len() > 256 && lines[1].iter().all(|byte| *byte == b'x'));
+    }
+
+    #[test]
+    fn a_filter_that_does_not_know_the_newer_call_hides_no_file() {
+        use crate::sys::fake::{Kernel, refused};
+        let found = |access, path| {
+            let files = &[("/here", "")];
+            Kernel { files, access, ..Kernel::new() }.run(|| super::access(path)).0
+        };
+        for errno in [libc::ENOSYS, libc::EPERM] {
+            assert_eq!(found(refused(errno), c"/here"), Ok(()));
+            assert_eq!(found(refused(errno), c"/none"), Err(Errno(libc::ENOENT)));
+        }
+        assert_eq!(found(refused(libc::EACCES), c"/here"), Err(Errno(libc::EACCES)));
     }
 
     #[test]

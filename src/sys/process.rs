@@ -1,9 +1,7 @@
 //! This process and others.
 
-use errno::Errno;
-
-use super::call;
-use crate::text::{cut, number};
+use super::{Mode, call, file};
+use crate::text::{Text, cut, number, parts};
 
 /// This process's id, in its own PID namespace.
 pub(crate) fn process_id() -> u64 {
@@ -12,14 +10,40 @@ pub(crate) fn process_id() -> u64 {
     pid.unwrap_or_default() as u64
 }
 
-/// Whether no process of this PID namespace has the id.
-pub(crate) fn is_dead(pid: u64) -> bool {
-    let Ok(pid @ 1..) = libc::pid_t::try_from(pid) else {
-        return false;
-    };
-    // SAFETY: signal 0 is sent to nobody.
-    let sent = unsafe { call(libc::SYS_kill, pid as usize, 0, 0, 0, 0) };
-    sent == Err(Errno(libc::ESRCH))
+/// When the process of that id in this PID namespace started, in clock ticks after boot: field
+/// 22 of /proc/PID/stat (proc_pid_stat(5)). None if none runs, or /proc does not show it.
+pub(crate) fn start_time(pid: u64) -> Option<u64> {
+    let mut path = Text::<40>::new();
+    path.add(b"/proc/");
+    path.add_number(pid);
+    path.add(b"/stat");
+    let mut buffer = [0; 512];
+    let read = file::read(&file::open(path.as_c_str(), Mode::Read).ok()?, &mut buffer).ok()?;
+    started(buffer.get(..read)?)
+}
+
+fn started(stat: &[u8]) -> Option<u64> {
+    // The name, field 2, may have spaces and parentheses; the rest are numbers and the state.
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = parts(stat.get(name_end + 1..)?, b' ');
+    let is_dead = matches!(fields.next()?, b"Z" | b"X");
+    fields.nth(18).filter(|_| !is_dead).and_then(|field| number(field, 10))
+}
+
+/// A number that is drawn at random; if the kernel gives none, the time of day's smallest part.
+pub(crate) fn random() -> u32 {
+    let mut drawn = 0_u32;
+    let (place, len) = (&raw mut drawn as usize, size_of_val(&drawn));
+    // Early at boot it may be long until there is any.
+    let flags = libc::GRND_NONBLOCK as usize;
+    // SAFETY: the kernel writes at most `len` bytes of `drawn`.
+    if unsafe { call(libc::SYS_getrandom, place, len, flags, 0, 0) } != Ok(len) {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the C library writes a `timespec`.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+        drawn = (now.tv_sec as u32).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u32);
+    }
+    drawn
 }
 
 /// The number of this process's PID namespace, 0 if that is not known: it is what
@@ -38,4 +62,51 @@ pub(crate) fn pid_namespace() -> u64 {
 pub(crate) fn yield_now() {
     // SAFETY: it has no arguments.
     let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_by_its_start() {
+        let own = process_id();
+        let started = start_time(own).unwrap();
+        assert!(started > 0);
+        assert_eq!(start_time(own), Some(started));
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        assert!(start_time(child.id().into()).unwrap() >= started);
+        child.kill().unwrap();
+        // SAFETY: a `siginfo_t` may be all zeros.
+        let mut end: libc::siginfo_t = unsafe { core::mem::zeroed() };
+        // SAFETY: it writes a `siginfo_t`. The process is left a zombie.
+        let ended = unsafe {
+            libc::waitid(libc::P_PID, child.id(), &raw mut end, libc::WEXITED | libc::WNOWAIT)
+        };
+        assert_eq!((ended, start_time(child.id().into())), (0, None));
+        child.wait().unwrap();
+        assert_eq!(start_time(child.id().into()), None);
+        assert_eq!(start_time(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_processs_name_may_have_anything() {
+        let stat = |name, state| {
+            format!("7 ({name}) {state} 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 8765 2 3\n")
+        };
+        for name in ["sh", "a b", ") S 1 (", "))", "7 (sh) R 1", ""] {
+            assert_eq!(started(stat(name, 'S').as_bytes()), Some(8765), "{name}");
+            assert_eq!(started(stat(name, 'Z').as_bytes()), None, "{name}");
+        }
+        for cut in ["", "7 (sh", "7 (sh)", "7 (sh) S 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0"] {
+            assert_eq!(started(cut.as_bytes()), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn two_numbers_drawn_at_random_differ() {
+        assert_ne!((random(), random(), random()), (random(), random(), random()));
+        let without = || crate::sys::fake::Kernel::new().run(random).0;
+        assert_ne!(without(), without());
+    }
 }

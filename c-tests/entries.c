@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Entries of kprobe_events: whose they are, who removes them, and that none of another
+ * process is taken away while it is in use. faults.c has what happens at each call.
+ */
+#include "entries.h"
+
+#include <fcntl.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+
+#include <linux/sched.h>
+
+static int left(void)
+{
+	return count_entries(KPROBE_EVENTS, ":ksyscall/");
+}
+
+/*
+ * Attaches until no entry of others is left: one may be in use for a moment after its
+ * process has ended. The time limit of the test ends the wait.
+ */
+static void attach_until_none_is_left(struct programs *p)
+{
+	do
+		DESTROY(ATTACH(program(p, "on_entry"), "getsid", NULL));
+	while (left() > 0);
+}
+
+/* What the kernel answers to the removal of the only entry there is. */
+static int removal(void)
+{
+	char line[256], name[128], command[160];
+	FILE *list = fopen(KPROBE_EVENTS, "re");
+	CHECK(list && fgets(line, sizeof(line), list) && sscanf(line, "%*[^:]:%127s", name) == 1);
+	fclose(list);
+	int length = snprintf(command, sizeof(command), "-:%s\n", name);
+	int events = open(KPROBE_EVENTS, O_WRONLY | O_APPEND | O_CLOEXEC);
+	CHECK(events >= 0);
+	errno = 0;
+	int error = write(events, command, (size_t)length) == length ? 0 : errno;
+	close(events);
+	return error;
+}
+
+/* What the library relies on, which tries to remove entries of makers that it cannot judge. */
+TEST(the_kernel_removes_no_entry_in_use)
+{
+	static const char pin[] = "/sys/fs/bpf/ksyscall-entries";
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	IN_CHILD({
+		struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+		CHECK_EQ(removal(), EBUSY);
+		if (has_perf_links()) {
+			CHECK_EQ(bpf_link__pin(link, pin), 0);
+			bpf_link__disconnect(link);
+		}
+		DESTROY(link);
+	});
+	if (has_perf_links()) {
+		CHECK_EQ(removal(), EBUSY);
+		CHECK(fires(&p, ON_ENTRY));
+		DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
+		CHECK(fires(&p, ON_ENTRY));
+		CHECK_EQ(unlink(pin), 0);
+		wait_until_silent(&p, ON_ENTRY);
+		attach_until_none_is_left(&p);
+	}
+	CHECK_EQ(left(), 0);
+	unload(&p);
+}
+
+/* A container's first process, which attaches and waits to be killed. */
+static void contain(struct programs *p, int ready)
+{
+	own_mounts();
+	CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+	CHECK_EQ(getpid(), 1);
+	attach_until_none_is_left(p);
+	ATTACH(program(p, "on_entry"), CALL, NULL);
+	ATTACH(program(p, "on_return"), CALL, RETPROBE);
+	CHECK(write(ready, "a", 1) == 1);
+	for (;;)
+		pause();
+}
+
+/* Each has the pid of the one before, and mostly the PID namespace's inode, too. */
+TEST(a_restarted_containers_entries_do_not_pile_up)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	for (int i = 0; i < 3; i++) {
+		struct clone_args clone = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
+		int ready[2];
+		char byte;
+		CHECK(pipe(ready) == 0);
+		pid_t child = (pid_t)syscall(SYS_clone3, &clone, sizeof(clone));
+		CHECK(child >= 0);
+		if (child == 0) {
+			alarm(TIME_LIMIT / 4);
+			contain(&p, ready[1]);
+		}
+		close(ready[1]);
+		if (read(ready[0], &byte, 1) != 1)
+			ends_well(child);
+		close(ready[0]);
+		CHECK_EQ(left(), 2);
+		CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	}
+	attach_until_none_is_left(&p);
+	unload(&p);
+}
+
+/* None can judge another, so that each tries to remove what the others are making. */
+TEST(processes_that_do_not_see_each_other_attach_at_the_same_time)
+{
+	enum { COUNT = 3, TIMES = 6 };
+	pid_t children[COUNT];
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	for (int i = 0; i < COUNT; i++) {
+		struct clone_args clone = { .flags = CLONE_NEWPID, .exit_signal = SIGCHLD };
+		children[i] = (pid_t)syscall(SYS_clone3, &clone, sizeof(clone));
+		CHECK(children[i] >= 0);
+		if (children[i] == 0) {
+			alarm(TIME_LIMIT);
+			for (int j = 0; j < TIMES; j++) {
+				struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
+				DESTROY(link);
+			}
+			_exit(PASSED);
+		}
+	}
+	for (int i = 0; i < COUNT; i++)
+		ends_well(children[i]);
+	CHECK_EQ(left(), 0);
+	unload(&p);
+}
+
+TEST(an_entry_that_was_made_without_proc_does_not_stay)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		alarm(TIME_LIMIT);
+		own_mounts();
+		CHECK(umount2("/proc", MNT_DETACH) == 0);
+		ATTACH(program(&p, "on_entry"), CALL, NULL);
+		raise(SIGKILL);
+	}
+	CHECK(waitpid(child, NULL, 0) == child);
+	CHECK_EQ(count_entries(KPROBE_EVENTS, ":ksyscall/p0_"), 1);
+	attach_until_none_is_left(&p);
+	unload(&p);
+}
+
+/* Its program's fd is held by a child, or by a pin: who removes it then? */
+TEST(an_entry_that_was_in_use_when_its_link_was_destroyed_goes_with_a_later_attach)
+{
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	int wait[2];
+	char byte;
+	CHECK(pipe(wait) == 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		close(wait[1]);
+		_exit(read(wait[0], &byte, 1) == 0 ? PASSED : FAILED);
+	}
+	close(wait[0]);
+	CHECK_EQ(bpf_link__destroy(link), -EBUSY);
+	DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
+	CHECK_EQ(left(), 1);
+	CHECK(fires(&p, ON_ENTRY));
+	close(wait[1]);
+	ends_well(child);
+	attach_until_none_is_left(&p);
+	unload(&p);
+}
+
+/*
+ * The next image of a process has its pid and start time, and without randomisation the
+ * library's addresses. Since Linux 5.4 the kernel adds a probe to an event that has the name
+ * already: the program would then run for the call of the image before, too.
+ */
+static void run_image(int number)
+{
+	char next[] = { (char)('0' + number + 1), 0 };
+	struct programs p = LOAD(count);
+	if (number == 2) {
+		CHECK_EQ(left(), 1);
+		struct bpf_link *link = ATTACH(program(&p, "on_entry"), "getsid", NULL);
+		make_calls(7);
+		for (int i = 0; i < 5; i++)
+			syscall(SYS_getsid, 0);
+		CHECK_EQ(counted(&p, ON_ENTRY), 5);
+		DESTROY(link);
+		attach_until_none_is_left(&p);
+		_exit(PASSED);
+	}
+	if (number == 1)
+		ATTACH(program(&p, "on_entry"), CALL, NULL);
+	CHECK(setenv("KSYSCALL_TEST_IMAGE", next, 1) == 0);
+	execl("/proc/self/exe", "entries", NULL);
+	FAIL("/proc/self/exe: %s", strerror(errno));
+}
+
+TEST(an_entry_of_an_earlier_image_of_the_process_gets_no_new_probe)
+{
+	hide_the_pmu();
+	IN_CHILD({
+		CHECK(personality(ADDR_NO_RANDOMIZE) >= 0);
+		run_image(0);
+	});
+}
+
+int main(int argc, char **argv)
+{
+	const char *image = getenv("KSYSCALL_TEST_IMAGE");
+	if (image) {
+		alarm(TIME_LIMIT);
+		run_image(image[0] - '0');
+	}
+	return run_tests(argc, argv, (void *)bpf_program__attach_ksyscall);
+}
