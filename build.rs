@@ -62,7 +62,9 @@ fn divided(table: &str) -> (String, String) {
     for line in table.lines() {
         let (native, others) = line.split_once(" | ").unwrap_or((line, ""));
         before += &format!("{native}\n");
-        let others = others.split(' ').filter(|function| function.starts_with("compat_sys_"));
+        let is_own =
+            |function: &&str| ["compat_sys_", "sys32_"].iter().any(|it| function.starts_with(it));
+        let others = others.split(' ').filter(is_own);
         let own = others.map(|function| format!(" {function}")).collect::<String>();
         if !own.is_empty() {
             let call = native.split([' ', '@']).next().unwrap_or_default();

@@ -14,6 +14,7 @@ mod probe;
 use core::ffi::c_int;
 
 use crate::attachment::Attachment;
+use crate::kernel::version::version;
 use crate::kernel::{Kind, LEARNT, stubs, tracefs};
 use crate::refusal::{Place, Refusal};
 use crate::resolve::Symbol;
@@ -88,7 +89,7 @@ pub(crate) fn attach(
 pub(crate) fn probe_call(place: &mut Place, options: Options) -> Result<Target, Refusal> {
     #[cfg(feature = "more")]
     options.check()?;
-    let mut row = table::row(&place.name);
+    let mut row = table::row(&place.name).in_version(version);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.take_its_name();

@@ -3,6 +3,7 @@
 use crate::attach::is_right;
 use crate::kernel::LEARNT;
 use crate::kernel::symbols::Symbols;
+use crate::kernel::version::version;
 use crate::refusal::Place;
 use crate::resolve::search::search;
 use crate::resolve::table;
@@ -38,7 +39,7 @@ impl KernelFunctions {
     /// own could not be read.
     pub fn serving(&self, name: &SyscallName) -> Result<Symbol, Error> {
         let mut place = Place::of(*name, false);
-        let row = table::row(name);
+        let row = table::row(name).in_version(version);
         let found = search(&row, &LEARNT.conventions, &mut place, |symbol, doubt| {
             Ok((self.0.contains(symbol) && !is_right(doubt, symbol, &row)?).then_some(()))
         });

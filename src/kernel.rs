@@ -9,10 +9,12 @@ pub(crate) mod disarmed;
 pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
+pub(crate) mod release;
 pub(crate) mod stubs;
 #[cfg(feature = "more")]
 pub(crate) mod symbols;
 pub(crate) mod tracefs;
+pub(crate) mod version;
 
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -72,6 +74,8 @@ pub(crate) struct Learnt {
     /// That it may have no BPF links of perf events.
     may_lack_perf_links: AtomicBool,
     stubs: Stubs,
+    /// Its version, as `version.rs` packs it; 0 if it has not been read.
+    version: AtomicU32,
 }
 
 pub(crate) static LEARNT: Learnt = Learnt {
@@ -83,4 +87,5 @@ pub(crate) static LEARNT: Learnt = Learnt {
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
     stubs: Stubs::unread(),
+    version: AtomicU32::new(0),
 };

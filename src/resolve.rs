@@ -13,6 +13,7 @@ mod packed;
 pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;
+pub(crate) mod version;
 
 #[cfg(feature = "more")]
 #[cfg_attr(not(feature = "std"), allow(unreachable_pub))]

@@ -17,6 +17,7 @@ use crate::attachments::Attachments;
 use crate::kernel::LEARNT;
 use crate::kernel::addresses::{Addresses, may_be_one};
 use crate::kernel::symbols::Symbols;
+use crate::kernel::version::version;
 use crate::refusal::{Place, Refusal};
 use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
@@ -165,7 +166,7 @@ impl Many {
                 return Ok(false);
             }
             let mut place = self.place(part.call);
-            let row = table::row(&place.name);
+            let row = table::row(&place.name).in_version(version);
             let first = search(&row, &learnt, &mut place, |_, doubt| match doubt {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Refusal::NotFound),

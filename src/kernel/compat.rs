@@ -2,8 +2,9 @@
 
 use core::ffi::CStr;
 
+use super::release::release;
 use crate::sys::{self, Mode};
-use crate::text::{cut, number, parts};
+use crate::text::parts;
 
 /// Whether an x86-64 kernel that has 32-bit system calls was told not to take them: by
 /// `ia32_emulation=0` of its command line, which Linux 6.7 knows
@@ -30,14 +31,7 @@ fn is_asked_for() -> bool {
 }
 
 fn is_known() -> bool {
-    let mut is_known = false;
-    first_line(c"/proc/sys/kernel/osrelease", &mut |release| {
-        let (major, rest) = cut(release, b'.');
-        let minor = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let minor = rest.get(..minor).unwrap_or_default();
-        is_known = (number(major, 10), number(minor, 10)) >= (Some(6), Some(7));
-    });
-    is_known
+    release() >= Some((6, 7))
 }
 
 fn first_line(path: &CStr, read: &mut dyn FnMut(&[u8])) {

@@ -14,13 +14,20 @@
 //! pread =pread64                  another spelling
 //! mbind?                          the kernel may be built without it
 //! cachestat?@6.5                  it exists since that version
+//! semget? sys_semget@5.1          sys_semget serves it since that version
+//! X | sys_X@<5.4 compat_sys_X     sys_X served it before that version
 //! ```
 //!
-//! Where the kernel has no wrappers, and on s390x, the calls that it was built
-//! without are all names of one function (kernel/sys_ni.c).
+//! A function has a version only where an older or newer kernel has the function as well and the
+//! call does not lead to it. Everything else is decided by what the running kernel has, since
+//! vendors backport.
+//!
+//! The calls that a kernel was built without may all be names of one function
+//! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
 use super::name::SyscallName;
 use super::packed;
+use super::version::{LATEST, Version, serving};
 use crate::text::{Text, cut, parts};
 
 /// The table of this architecture, packed by `encode.rs`.
@@ -47,6 +54,8 @@ pub(crate) struct Row {
     /// Whether a table has the call, as opposed to a function that was asked for by
     /// its own name.
     pub(crate) is_known: bool,
+    /// That of the kernel whose functions are asked for. Without one those of every kernel are.
+    version: Option<Version>,
 }
 
 impl Row {
@@ -61,6 +70,21 @@ impl Row {
             is_there
         });
         is_there
+    }
+
+    /// The same row, with the functions that serve the call in a kernel of that version alone.
+    /// The version is asked for only if something depends on it.
+    pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
+        let has_limits = self.cut().1.contains(&b'@');
+        if self.may_be_absent() || has_limits || !self.is_served() {
+            self.version = Some(version());
+        }
+        self
+    }
+
+    /// The version of the kernel, the latest if nothing depends on it.
+    pub(crate) fn version(&self) -> Version {
+        self.version.unwrap_or(LATEST)
     }
 
     /// The name with its marks, and what comes after it.
@@ -94,14 +118,14 @@ impl Row {
         cut(self.cut().0, b'@').1
     }
 
-    /// Whether the architecture has the call at all.
+    /// Whether the architecture has the call at all, in the version of the row.
     pub(crate) fn is_served(&self) -> bool {
-        !matches!(self.cut().1, [b'-' | b'=', ..])
+        self.spelled().is_none() && self.function(Column::Native, 0).is_some()
     }
 
     /// Whether there is such a call in that column, not by another spelling.
     #[cfg(feature = "more")]
-    pub(super) fn is_in(&self, column: Column) -> bool {
+    pub(crate) fn is_in(&self, column: Column) -> bool {
         self.spelled().is_none() && self.function(column, 0).is_some()
     }
 
@@ -130,7 +154,10 @@ impl Row {
         match listed.peek() {
             None => (rank == 0).then_some((b"sys_", self.name())),
             Some(&b"-") => None,
-            Some(_) => listed.nth(rank).map(|function| (&b""[..], function)),
+            Some(_) => {
+                let mut serving = listed.filter_map(|entry| serving(entry, self.version));
+                serving.nth(rank).map(|function| (&b""[..], function))
+            }
         }
     }
 }
@@ -159,7 +186,7 @@ pub(crate) fn for_each_call(each: &mut dyn FnMut(SyscallName)) {
 pub(crate) fn row_in(table: &[u8], name: &[u8]) -> Row {
     let bare =
         if name.len() > "sys_".len() { name.strip_prefix(b"sys_").unwrap_or(name) } else { name };
-    let mut row = Row { line: Text::new(), is_known: false };
+    let mut row = Row { line: Text::new(), is_known: false, version: None };
     if !row.become_that_of(table, name) && !row.become_that_of(table, bare) {
         row.line.add(bare);
         row.line.push(b'?');
@@ -185,7 +212,7 @@ fn for_each_row_from(table: &[u8], start: &[u8], is_last: &mut dyn FnMut(&Row) -
         if start.first().is_some_and(|first| *first != letter) {
             continue;
         }
-        let mut row = Row { line: Text::new(), is_known: true };
+        let mut row = Row { line: Text::new(), is_known: true, version: None };
         row.line.push(letter);
         // Where the line before differs from the start.
         let mut differs_at = if start.is_empty() { NOWHERE } else { 1 };
@@ -250,7 +277,7 @@ setuid32 =setuid
     }
 
     fn find(table: &[u8], name: &str) -> Option<Row> {
-        let mut row = Row { line: Text::new(), is_known: false };
+        let mut row = Row { line: Text::new(), is_known: false, version: None };
         row.become_that_of(table, name.as_bytes()).then_some(row)
     }
 
