@@ -12,10 +12,12 @@ use errno::Errno;
 
 use crate::Error;
 use crate::attachment::Attachment;
+use crate::kernel::version::version;
 use crate::kernel::{Kind, LEARNT, stubs, tracefs};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
 use crate::resolve::table::{self, Row};
+use crate::resolve::version::{LATEST, Version};
 use crate::resolve::{Symbol, SyscallName};
 
 /// How a program is to be attached.
@@ -61,7 +63,7 @@ pub(crate) struct Target {
 /// Opens an event on the function that serves the call.
 pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target, Error> {
     options.check()?;
-    let mut row = table::row(name);
+    let mut row = table::row(name).in_version(version_or_latest);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.use_own_name();
@@ -76,6 +78,11 @@ pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target,
         Ok((!is_right(doubt, symbol, &row)?).then_some(event))
     })?;
     Ok(Target { event, symbol, is_reached })
+}
+
+/// The running kernel's version, for the rows of its calls.
+fn version_or_latest() -> Version {
+    version().unwrap_or(LATEST)
 }
 
 /// Whether a doubt about a symbol that the kernel has is right: then it does not serve

@@ -8,10 +8,10 @@ pub(crate) mod oracle;
 pub(crate) mod perf_links;
 pub(crate) mod pmu;
 pub(crate) mod recursion;
-pub(crate) mod release;
 pub(crate) mod stubs;
 pub(crate) mod symbols;
 pub(crate) mod tracefs;
+pub(crate) mod version;
 
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -61,6 +61,8 @@ pub(crate) struct Learnt {
     pmu: AtomicU32,
     /// That it may have no BPF links of perf events.
     may_lack_perf_links: AtomicBool,
+    /// Its version, as `version.rs` packs it; 0 if it has not been read.
+    version: AtomicU32,
 }
 
 pub(crate) static LEARNT: Learnt = Learnt {
@@ -69,6 +71,7 @@ pub(crate) static LEARNT: Learnt = Learnt {
     x32: LearntConvention::of_x32(),
     pmu: AtomicU32::new(0),
     may_lack_perf_links: AtomicBool::new(false),
+    version: AtomicU32::new(0),
 };
 
 /// Remembered by the same rule. Apart, for the pointers in [`LEARNT`] would make the zeros of this a

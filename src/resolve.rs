@@ -9,6 +9,7 @@ pub(crate) mod oracle;
 pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;
+pub(crate) mod version;
 
 pub use callers::Callers;
 pub use conventions::Symbol;

@@ -80,7 +80,7 @@ def functions(table):
     """{call: the functions that may serve it}, by src/resolve/tables."""
     found = {}
     for line in (ROOT / f"src/resolve/tables/{table}.tbl").read_text().splitlines():
-        name, _, rest = re.sub(r"@[0-9.]+", "", line).partition(" ")
+        name, _, rest = re.sub(r"@<?[0-9.]+", "", line).partition(" ")
         if not name.startswith("#") and not rest.startswith("="):
             own = [word for word in rest.replace("|", " ").split() if word != "-"]
             found[name.rstrip("?")] = [*own, f"sys_{name.rstrip('?')}"]

@@ -1,22 +1,26 @@
 //! Finds the function that serves a call to its native callers, or to 32-bit ones.
 
-use super::is_right;
+use super::{is_right, version_or_latest};
 use crate::Error;
 use crate::kernel::{LEARNT, compat, stubs};
 use crate::resolve::callers::{self, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
-use crate::resolve::table::{self, Row};
+use crate::resolve::table::{self, Column, Row};
 use crate::resolve::{Symbol, SyscallName};
 
 /// The row of the call on a side.
 pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
-    Ok(match side {
+    let no_call = || Error::NoCompatCall { name: *name };
+    let row = match side {
         Side::Native if is_alone => table::row(name),
         Side::Native => callers::native_row(name)?,
         Side::Compat => callers::compat_row(name)?,
-        Side::X32 => callers::x32_row(name).ok_or(Error::NoCompatCall { name: *name })?,
-    })
+        Side::X32 => callers::x32_row(name).ok_or_else(no_call)?,
+    };
+    let row = row.in_version(version_or_latest);
+    let is_missing = side == Side::Compat && !row.is_in(Column::Compat);
+    if is_missing { Err(no_call()) } else { Ok(row) }
 }
 
 /// Tries the symbols that may serve the call on a side until `probe` finds one.
@@ -61,6 +65,10 @@ c03 T sys_close
 c04 T compat_sys_ioctl
 c05 T compat_sys_openat
 c06 T sys_llseek
+c07 T sys_clock_getres
+c08 T sys_clock_gettime
+c09 T sys_rt_sigsuspend
+c0a T compat_sys_rt_sigsuspend
 ";
 
     /// What an attachment was made of, or why there is none; and the calls to the kernel.
@@ -106,6 +114,32 @@ c06 T sys_llseek
         ] {
             assert_eq!(attach(name, callers, kernel()).0.unwrap(), expected, "{name} {callers:?}");
         }
+    }
+
+    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0: the functions are those of native calls.
+    #[test]
+    fn a_call_that_32_bit_callers_do_not_have_yet_is_an_error() {
+        let attach = |name, callers, release| {
+            let mut files = vec![PMU[0], PMU[1], ("/proc/kallsyms", SYMBOLS)];
+            files.push(("/proc/sys/kernel/osrelease", release));
+            attach(name, callers, Kernel { files: files.leak(), ..kernel() }).0
+        };
+        for name in ["clock_getres_time64", "clock_gettime64"] {
+            let error = attach(name, Callers::Compat, "5.0.0-31-generic\n").unwrap_err();
+            assert!(error.contains("of 32-bit callers"), "{error}");
+            attach(name, Callers::Compat, "5.1.0\n").unwrap();
+        }
+        // In 64 bits that is another spelling.
+        let attached = attach("clock_gettime64", Callers::All, "4.4.155\n");
+        assert_eq!(attached.unwrap(), "sys_clock_gettime 1");
+        assert_eq!(
+            attach("rt_sigsuspend", Callers::All, "4.4.155\n").unwrap(),
+            "sys_rt_sigsuspend 1"
+        );
+        assert_eq!(
+            attach("rt_sigsuspend", Callers::All, "5.4.0\n").unwrap(),
+            "sys_rt_sigsuspend compat_sys_rt_sigsuspend 2"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use core::cell::OnceCell;
 use errno::Errno;
 
 use super::callers::{row_on, search_on};
+use super::version_or_latest;
 use crate::Error;
 use crate::kernel::LEARNT;
 use crate::kernel::addresses::{Addresses, may_be_one};
@@ -128,7 +129,7 @@ impl Plan {
             else {
                 return false;
             };
-            let (name, row) = (call.name, table::row(&call.name));
+            let (name, row) = (call.name, table::row(&call.name).in_version(version_or_latest));
             let first = search(&name, &row, &learnt, |_, doubt| match doubt {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),

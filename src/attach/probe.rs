@@ -9,7 +9,7 @@ use errno::Errno;
 use crate::Error;
 use crate::attachment::Attachment;
 use crate::kernel::pmu::Pmu;
-use crate::kernel::release::release;
+use crate::kernel::version::version;
 use crate::kernel::{Kind, tracefs};
 use crate::resolve::Symbol;
 use crate::sys;
@@ -116,7 +116,7 @@ impl Backend {
 /// Whether the kernel is older than the functions of calls that begin with `__`: `__x64_sys_openat`
 /// and `__se_sys_openat` came with Linux 4.17, as the kprobe PMU did, others later.
 fn has_no_wrappers() -> bool {
-    release().is_some_and(|release| release < (4, 17))
+    version().is_some_and(|version| version < (4, 17))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use super::release::is_at_least;
+use super::version::is_at_least;
 use crate::sys::{self, Mode};
 use crate::text::parts;
 

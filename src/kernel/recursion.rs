@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use super::release;
+use super::version::is_at_least;
 use crate::sys;
 
 /// How often the kernel has skipped a kprobe program since it was loaded, because the CPU was
@@ -38,7 +38,7 @@ pub fn recursion_misses(program: impl std::os::fd::AsFd) -> Option<u64> {
 pub(crate) fn recursion_misses_of(program_fd: c_int) -> Option<u64> {
     let misses = sys::bpf_program_recursion_misses(program_fd)?;
     // A kernel that does not count returns 0. A vendor's older kernel may count.
-    (misses > 0 || release::is_at_least(6, 7)).then_some(misses)
+    (misses > 0 || is_at_least(6, 7)).then_some(misses)
 }
 
 #[cfg(test)]

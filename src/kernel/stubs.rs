@@ -2,17 +2,20 @@
 //! without.
 //!
 //! They are weak symbols (`COND_SYSCALL` of kernel/sys_ni.c), which is their type
-//! in /proc/kallsyms. x86-64, arm64 and riscv64 with wrappers have one for each
-//! call, and a probe on it fires when the call is made. Without wrappers, and on
-//! s390x, they are other names of one function, `sys_ni_syscall`, and a probe on it
-//! fires for every call that is not there. POWER's with wrappers are so short that
+//! in /proc/kallsyms. x86-64 and arm64 since Linux 5.4 (x86's for 32-bit processes since 5.7)
+//! and riscv64 with wrappers have a separate one for each call, and a probe on it fires when the
+//! call is made. In other kernels they are names of one function, `sys_ni_syscall`, and a probe
+//! on it fires for every call that is not there. A kernel of an older version that has separate
+//! ones all the same, since its vendor has backported them, is treated as if it shared them: its
+//! absent calls are not attached to either. POWER's with wrappers are so short that
 //! the kernel may put the probe on the function after it (`kprobe_lookup_name()` of
 //! arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
 //!
 //! Before Linux 6.7 a kernel without POSIX timers has other names of
 //! `sys_ni_posix_timers` for their calls, which are not weak (`SYS_NI` of
 //! kernel/time/posix-stubs.c). They are told by its address, which the kernel shows
-//! to a process with `CAP_SYSLOG`.
+//! to a process with `CAP_SYSLOG`. Where the other stubs are separate nobody looks for them: it
+//! takes `CONFIG_EXPERT` to build such a kernel.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -130,6 +133,7 @@ c0100000 T sys_openat
 c0112358 T sys_ni_syscall
 c0112358 W sys_mbind
 c0112358 W compat_sys_mbind
+c0112358 W __x64_sys_move_pages
 c0112400 T sys_timer_create
 c0112400 T sys_ni_posix_timers
 c0112400 T sys_alarm
@@ -163,7 +167,8 @@ bf000000 W sys_of_a_module\t[module]
     fn stubs_are_the_weak_symbols_of_calls() {
         assert!(!Stubs::unread().are_read() && !Stubs::unread().contains(b"sys_mbind"));
         let stubs = stubs_of(PLAIN).unwrap();
-        assert_eq!(is_in(&stubs, &["sys_mbind", "compat_sys_mbind"]), [true; 2]);
+        let names = ["sys_mbind", "compat_sys_mbind", "__x64_sys_move_pages"];
+        assert_eq!(is_in(&stubs, &names), [true; 3]);
         let others = ["sys_openat", "sys_move_pages", "sys_getpid", "sys_of_a_module", ""];
         assert_eq!(is_in(&stubs, &others), [false; 5]);
     }

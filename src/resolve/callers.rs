@@ -238,6 +238,7 @@ fn search_in<T>(
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
+    use crate::resolve::version::{LATEST, Version};
 
     fn name(name: &str) -> SyscallName {
         SyscallName::new(name).unwrap()
@@ -336,6 +337,92 @@ mod tests {
         let plain = ["compat_sys_ioctl", "compat_sys_openat", "sys_openat"];
         let (found, _) = search_for_openat(&LearntConvention::of_compat(), &plain);
         assert_eq!(found.unwrap(), "compat_sys_openat");
+    }
+
+    /// The function that serves a call to 32-bit processes in a kernel of that version with those
+    /// symbols, and with wrappers.
+    fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
+        let call = name(call);
+        let row = compat_row(&call)?.in_version(|| version);
+        let found = search(&call, &row, &LearntConvention::of_compat(), |symbol, doubt| {
+            let is_stub = doubt == Doubt::MayBeStub && symbol.as_str().contains("lookup_dcookie");
+            let symbols = [symbols, &["__ia32_compat_sys_ioctl"]].concat();
+            let is_there = symbols.contains(&symbol.as_str()) && !is_stub;
+            Ok(is_there.then_some(()))
+        });
+        found.map(|(symbol, ())| symbol.to_string())
+    }
+
+    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl of these versions. Each has
+    /// both functions.
+    #[test]
+    fn the_version_decides_between_functions_that_are_both_there() {
+        let compat = |call: &str| format!("__ia32_compat_sys_{call}");
+        let native = |call: &str| format!("__ia32_sys_{call}");
+        for (call, until, is_compat_before) in [
+            ("setsockopt", (5, 9), true),
+            ("getsockopt", (5, 9), true),
+            ("process_vm_readv", (5, 10), true),
+            ("process_vm_writev", (5, 10), true),
+            ("rt_sigprocmask", (5, 4), false),
+            ("rt_sigsuspend", (5, 4), false),
+        ] {
+            let symbols = [compat(call), native(call)];
+            let symbols = symbols.each_ref().map(|symbol| symbol.as_str());
+            let [before, after] = match is_compat_before {
+                true => [compat(call), native(call)],
+                false => [native(call), compat(call)],
+            };
+            let (major, minor) = until;
+            for (version, expected) in [
+                ((4, 18), &before),
+                ((major, minor - 1), &before),
+                (until, &after),
+                (LATEST, &after),
+            ] {
+                let found = found_in(version, call, &symbols).unwrap();
+                assert_eq!(found, *expected, "{version:?}");
+            }
+        }
+    }
+
+    /// arch/x86/ia32/ia32_signal.c of Linux 5.3 and 5.4.
+    #[test]
+    fn functions_that_have_no_wrapper_have_no_prefix() {
+        for call in ["sigreturn", "rt_sigreturn"] {
+            let old = format!("sys32_{call}");
+            assert_eq!(found_in((4, 18), call, &[&old]).unwrap(), old);
+            let new = format!("__ia32_compat_sys_{call}");
+            assert_eq!(found_in((5, 4), call, &[&new]).unwrap(), new);
+        }
+        let symbols = ["__x32_compat_sys_ioctl", "sys32_x32_rt_sigreturn"];
+        let (found, _) = search_for_x32("rt_sigreturn", &LearntConvention::of_x32(), &symbols);
+        assert_eq!(found.unwrap(), "sys32_x32_rt_sigreturn");
+    }
+
+    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0 and 5.1.
+    #[test]
+    fn calls_that_are_younger_for_32_bit_processes_are_not_those_of_others() {
+        for call in ["semget", "shmdt", "clock_gettime64", "futex_time64"] {
+            let functions = compat(call).unwrap();
+            let symbols = functions.iter().map(|function| format!("__ia32_{function}"));
+            let symbols: Vec<_> = symbols.collect();
+            let symbols: Vec<_> = symbols.iter().map(String::as_str).collect();
+            assert!(
+                matches!(found_in((5, 0), call, &symbols), Err(Error::NotFound { .. })),
+                "{call}"
+            );
+            assert_eq!(found_in((5, 1), call, &symbols).unwrap(), symbols[0]);
+        }
+    }
+
+    /// `COND_SYSCALL_COMPAT` of arch/x86/include/asm/syscall_wrapper.h.
+    #[test]
+    fn stubs_of_32_bit_calls_were_shared_before_5_7() {
+        let symbols = ["__ia32_compat_sys_lookup_dcookie"];
+        let absent = found_in((5, 6), "lookup_dcookie", &symbols);
+        assert!(matches!(absent, Err(Error::NotFound { .. })));
+        assert_eq!(found_in((5, 7), "lookup_dcookie", &symbols).unwrap(), symbols[0]);
     }
 
     /// The function that is found of a call for x32 processes alone in a kernel with those

@@ -9,6 +9,8 @@ use core::fmt;
 
 use super::name::MAX_NAME_LEN;
 use super::table::{Column, Row};
+#[allow(unused_imports, reason = "architectures without wrappers")]
+use super::version::{ALWAYS, NEVER, Version};
 
 /// How a kernel names the functions of its syscall table.
 pub(crate) struct Convention {
@@ -19,9 +21,9 @@ pub(crate) struct Convention {
     /// further down the list. Where it exists, a missing symbol is missing for
     /// good.
     pub(crate) anchor: &'static str,
-    /// Whether a probe on the stub of a call that the kernel was built without
-    /// fires for other calls: see `stubs.rs`.
-    pub(crate) shares_stubs: bool,
+    /// Since which version each call that the kernel was built without has a separate stub.
+    /// Before it, a probe on a stub fires for other calls: see `stubs.rs`.
+    separate_stubs: Version,
 }
 
 /// Functions that take the caller's registers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`,
@@ -29,16 +31,19 @@ pub(crate) struct Convention {
 /// such a kernel nothing else may be taken: a program built for the one
 /// convention reads garbage from the other.
 #[allow(dead_code, reason = "architectures without wrappers")]
-const fn wrapped(prefix: &'static str, anchor: &'static str) -> Convention {
-    let shares_stubs = cfg!(target_arch = "s390x");
-    Convention { prefix, column: Column::Native, anchor, shares_stubs }
+const fn wrapped(
+    prefix: &'static str,
+    anchor: &'static str,
+    separate_stubs: Version,
+) -> Convention {
+    Convention { prefix, column: Column::Native, anchor, separate_stubs }
 }
 
 /// Functions under their plain names. Where a call takes arguments
 /// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
 /// `sys_openat` is there in every version and for every call.
 const PLAIN: Convention =
-    Convention { prefix: "", column: Column::Native, anchor: "sys_getpid", shares_stubs: true };
+    Convention { prefix: "", column: Column::Native, anchor: "sys_getpid", separate_stubs: NEVER };
 
 /// Those of a 64-bit x86 kernel that serve its 32-bit processes (4.17).
 #[allow(dead_code, reason = "other architectures")]
@@ -46,7 +51,7 @@ const WRAPPED_IA32: Convention = Convention {
     prefix: "__ia32_",
     column: Column::Compat,
     anchor: "__ia32_compat_sys_ioctl",
-    shares_stubs: false,
+    separate_stubs: (5, 7),
 };
 
 /// The same of arm64 (4.19).
@@ -55,7 +60,7 @@ const WRAPPED_ARM: Convention = Convention {
     prefix: "__arm64_",
     column: Column::Compat,
     anchor: "__arm64_compat_sys_ioctl",
-    shares_stubs: false,
+    separate_stubs: (5, 4),
 };
 
 /// The same of 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
@@ -64,7 +69,7 @@ const PLAIN_COMPAT: Convention = Convention {
     prefix: "",
     column: Column::Compat,
     anchor: "compat_sys_ioctl",
-    shares_stubs: true,
+    separate_stubs: NEVER,
 };
 
 /// By which this architecture's kernel may name the functions that serve its 32-bit
@@ -82,36 +87,37 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
 /// and from 4.17 on. Before that they are those of i386's.
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
-    x32("__x64_", "__x64_compat_sys_ioctl"),
+    x32("__x64_", "__x64_compat_sys_ioctl", ALWAYS),
     #[cfg(target_arch = "x86_64")]
-    x32("__x32_", "__x32_compat_sys_ioctl"),
+    x32("__x32_", "__x32_compat_sys_ioctl", NEVER),
 ];
 
 #[cfg(target_arch = "x86_64")]
-const fn x32(prefix: &'static str, anchor: &'static str) -> Convention {
-    Convention { prefix, column: Column::X32, anchor, shares_stubs: false }
+const fn x32(prefix: &'static str, anchor: &'static str, separate_stubs: Version) -> Convention {
+    Convention { prefix, column: Column::X32, anchor, separate_stubs }
 }
 
 /// The conventions of this architecture, in the order to try them.
 ///
 /// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit
 /// since 5.7), arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in
-/// 5.0), arch/riscv (6.6) and arch/powerpc (in 6.1, wrappers without a prefix).
+/// 5.0), arch/riscv (6.6) and arch/powerpc (in 6.1, wrappers without a prefix). Their
+/// `COND_SYSCALL` says whether a stub is separate.
 pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
-    wrapped("__x64_", "__x64_sys_getpid"),
+    wrapped("__x64_", "__x64_sys_getpid", (5, 4)),
     #[cfg(target_arch = "aarch64")]
-    wrapped("__arm64_", "__arm64_sys_getpid"),
+    wrapped("__arm64_", "__arm64_sys_getpid", (5, 4)),
     #[cfg(target_arch = "riscv64")]
-    wrapped("__riscv_", "__riscv_sys_getpid"),
+    wrapped("__riscv_", "__riscv_sys_getpid", ALWAYS),
     #[cfg(target_arch = "s390x")]
-    wrapped("__s390x_", "__s390x_sys_getpid"),
+    wrapped("__s390x_", "__s390x_sys_getpid", NEVER),
     // A 64-bit kernel has `__ia32_sys_openat` too and may serve 32-bit processes
     // by another function, so its own names come first.
     #[cfg(target_arch = "x86")]
     WRAPPED_IA32,
     #[cfg(target_arch = "x86")]
-    wrapped("__ia32_", "__ia32_sys_getpid"),
+    wrapped("__ia32_", "__ia32_sys_getpid", ALWAYS),
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
     PLAIN_COMPAT,
     PLAIN,
@@ -190,7 +196,9 @@ impl Convention {
             return Some(Symbol::new(start, row.name.as_bytes(), b""));
         }
         let (sys, rest) = row.function(self.column, rank)?;
-        Some(Symbol::new(self.prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
+        // x86's of before 5.4 have no wrapper (arch/x86/ia32/ia32_signal.c).
+        let prefix = if rest.starts_with("sys32_") { "" } else { self.prefix };
+        Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }
 
     /// What is not sure of a symbol of the row though the kernel has it.
@@ -199,7 +207,8 @@ impl Convention {
             let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
             return if is_any_function { Doubt::MayBeNoCall } else { Doubt::None };
         }
-        if self.shares_stubs && row.is_optional { Doubt::MayBeStub } else { Doubt::None }
+        let may_be_shared = row.is_optional && row.version() < self.separate_stubs;
+        if may_be_shared { Doubt::MayBeStub } else { Doubt::None }
     }
 }
 

@@ -110,6 +110,7 @@ impl Tried {
 mod tests {
     use super::*;
     use crate::resolve::table;
+    use crate::resolve::version::{LATEST, Version};
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
     struct Kernel {
@@ -118,11 +119,18 @@ mod tests {
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: RuledOut,
+        version: Version,
     }
 
     impl Kernel {
         fn new(symbols: &'static [&'static str]) -> Self {
-            Self { symbols, stubs: &[], asked: Vec::new(), learnt: RuledOut::nothing() }
+            Self {
+                symbols,
+                stubs: &[],
+                asked: Vec::new(),
+                learnt: RuledOut::nothing(),
+                version: LATEST,
+            }
         }
 
         fn wrapped() -> Self {
@@ -135,8 +143,12 @@ mod tests {
 
         fn search(&mut self, name: &str) -> Result<String, Error> {
             let name = SyscallName::new(name).unwrap();
+            self.search_for(&name, &table::row(&name).in_version(|| self.version))
+        }
+
+        fn search_for(&mut self, name: &SyscallName, row: &Row) -> Result<String, Error> {
             self.asked.clear();
-            let found = search(&name, &table::row(&name), &self.learnt, |symbol, doubt| {
+            let found = search(name, row, &self.learnt, |symbol, doubt| {
                 self.asked.push(symbol.to_string());
                 let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
                 let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
@@ -184,6 +196,22 @@ mod tests {
         let mut wrapped = Kernel::new(&["__x64_sys_getpid", "__x64_sys_mbind"]);
         wrapped.stubs = &["__x64_sys_mbind"];
         assert_eq!(wrapped.search("mbind").unwrap(), "__x64_sys_mbind");
+    }
+
+    /// `COND_SYSCALL` of arch/x86/include/asm/syscall_wrapper.h in Linux 5.3 and 5.4.
+    #[test]
+    fn kernels_with_wrappers_shared_their_stubs_before_5_4() {
+        let mut kernel = Kernel::new(&["__x64_sys_getpid", "__x64_sys_mbind", "__x64_sys_uselib"]);
+        kernel.stubs = &["__x64_sys_mbind", "__x64_sys_uselib"];
+        let uselib = SyscallName::new("uselib").unwrap();
+        for (version, is_separate) in [((4, 18), false), ((5, 3), false), ((5, 4), true)] {
+            kernel.version = version;
+            assert_eq!(kernel.search("mbind").is_ok(), is_separate, "{version:?}");
+            // The C function asks for it though no call reaches it.
+            let mut row = table::row(&uselib).in_version(|| version);
+            row.use_own_name();
+            assert_eq!(kernel.search_for(&uselib, &row).is_ok(), is_separate, "{version:?}");
+        }
     }
 
     #[test]

@@ -14,14 +14,21 @@
 //! pread =pread64                  another spelling
 //! mbind?                          the kernel may be built without it
 //! cachestat?@6.5                  it exists since that version
+//! semget? sys_semget@5.1          sys_semget serves it since that version
+//! X | sys_X@<5.4 compat_sys_X     sys_X served it before that version
 //! ```
 //!
-//! Where the kernel has no wrappers, and on s390x, the calls that it was built
-//! without are all names of one function (kernel/sys_ni.c).
+//! A function has a version only where an older or newer kernel has the function as well and the
+//! call does not lead to it. Everything else is decided by what the running kernel has, since
+//! vendors backport.
+//!
+//! The calls that a kernel was built without may all be names of one function
+//! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
 use core::cmp::Ordering;
 
 use super::name::SyscallName;
+use super::version::{LATEST, Version, serving};
 
 pub(crate) const AARCH64: &str = include_str!("tables/aarch64.tbl");
 pub(crate) const ARM: &str = include_str!("tables/arm.tbl");
@@ -103,6 +110,8 @@ pub(crate) struct Row<'a> {
     functions: &'a str,
     /// The functions behind the bar. Empty if the line has no bar.
     compat_functions: &'a str,
+    /// The version of the kernel whose functions are asked for; None for those of every kernel.
+    version: Option<Version>,
 }
 
 impl<'a> Row<'a> {
@@ -119,6 +128,7 @@ impl<'a> Row<'a> {
             since,
             functions,
             compat_functions: compat_functions.trim_ascii_start(),
+            version: None,
         }
     }
 
@@ -131,23 +141,39 @@ impl<'a> Row<'a> {
             since: "",
             functions: "",
             compat_functions: "",
+            version: None,
         }
     }
 
     /// Makes this the row of the function that has the call's name, if no call reaches it.
     pub(crate) fn use_own_name(&mut self) {
         if !self.is_served() {
-            *self = Self::unknown(self.name);
+            *self = Self { version: self.version, ..Self::unknown(self.name) };
         }
     }
 
-    /// Whether the architecture has the call at all.
+    /// The same row, with only the functions that serve the call in a kernel of that version.
+    /// The version is asked for only if something depends on it.
+    pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
+        let has_limits = [self.functions, self.compat_functions].iter().any(|it| it.contains('@'));
+        if self.is_optional || has_limits || !self.is_served() {
+            self.version = Some(version());
+        }
+        self
+    }
+
+    /// The version of the kernel, the latest if nothing depends on it.
+    pub(crate) fn version(&self) -> Version {
+        self.version.unwrap_or(LATEST)
+    }
+
+    /// Whether the architecture has the call at all, in the version of the row.
     pub(crate) fn is_served(&self) -> bool {
-        self.functions != "-" && self.alias_of().is_none()
+        self.is_in(Column::Native)
     }
 
     /// Whether the call exists in that column, other than as an alias.
-    pub(super) fn is_in(&self, column: Column) -> bool {
+    pub(crate) fn is_in(&self, column: Column) -> bool {
         self.alias_of().is_none() && self.function(column, 0).is_some()
     }
 
@@ -162,8 +188,10 @@ impl<'a> Row<'a> {
         let listed = match column {
             Column::X32 => {
                 // The others serve 64-bit processes, too.
-                let is_own = |function: &&str| function.starts_with("compat_sys_");
-                let function = self.compat_functions.split(' ').filter(is_own).nth(rank);
+                let is_own = |function: &&str| {
+                    function.starts_with("compat_sys_") || function.starts_with("sys32_")
+                };
+                let function = self.serving(self.compat_functions).filter(is_own).nth(rank);
                 return function.map(|function| ("", function));
             }
             Column::Compat if !self.compat_functions.is_empty() => self.compat_functions,
@@ -172,8 +200,14 @@ impl<'a> Row<'a> {
         match listed {
             "" => (rank == 0).then_some(("sys_", self.name)),
             "-" => None,
-            _ => listed.split(' ').nth(rank).map(|function| ("", function)),
+            _ => self.serving(listed).nth(rank).map(|function| ("", function)),
         }
+    }
+
+    /// Those of the listed functions that serve the call in the version of the row.
+    fn serving(&self, listed: &'a str) -> impl Iterator<Item = &'a str> {
+        let version = self.version;
+        listed.split(' ').filter_map(move |entry| serving(entry, version))
     }
 
     /// The names of the functions, the most likely first.

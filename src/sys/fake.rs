@@ -237,6 +237,11 @@ thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
 }
 
+/// Whether this thread's test has a kernel of its own.
+pub(crate) fn is_there() -> bool {
+    KERNEL.with_borrow(Option::is_some)
+}
+
 /// What the kernel of this thread's test answers; None if the real one is asked.
 pub(super) fn answer(number: c_long, arguments: [usize; 5]) -> Option<Answer> {
     KERNEL.with_borrow_mut(|kernel| Some(kernel.as_mut()?.answer(number, arguments)))

@@ -33,7 +33,9 @@ An ENTRY is the function's name without the architecture's prefix. '-' after
 the bar: never served to 32-bit callers of a 64-bit kernel. A '?' behind the
 NAME: the kernel may be built without the call, and then one of its ENTRYs can
 be another name of a function that all such calls share (kernel/sys_ni.c). '@6.5'
-behind that: the call exists since that version (SINCE_VERSION).
+behind that: the call exists since that version (SINCE_VERSION). An ENTRY with
+'@5.1' serves the call since that version, and one with '@<5.4' served it before:
+other versions have the function as well, and another one serves (LIMITS, LATER).
 
 The kernel's own table is half of the truth: a probe finds whatever function
 exists. So the sources are also scanned for the functions that they define, and

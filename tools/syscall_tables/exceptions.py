@@ -59,37 +59,49 @@ ABSENT = [
      "for 32-bit processes of a 64-bit kernel, or for 64-bit ones"),
 ]
 
-# Lines that are wrong for some versions, whatever their order, since the other
-# function exists as well: tables, side, versions, calls, which function serves.
-# Most are of 32-bit processes on 64-bit kernels, and none of a newer version.
-WRONG = [
-    ("x86|x86_64|arm|powerpc", "compat", "4.4|4.15|4.18|5.0|5.4",
-     "[gs]etsockopt|process_vm_(readv|writev)",
-     "compat_sys_* before 5.9 or 5.10, which left a weak stub of that name"),
-    ("x86|arm|powerpc", "compat", "5.4|5.10|6.1", "io_pgetevents_time64",
-     "sys_io_pgetevents, by mistake that stable versions corrected at different times"),
-    ("x86", "compat", "4.4|4.15|4.18|5.0", "rt_sigprocmask|rt_sigsuspend",
-     "sys_*, in these versions"),
-    ("x86_64", "compat", "5.0", "recvmmsg|rt_sigtimedwait",
-     "compat_sys_*, of which there is one with _time64 that x32 has from 5.1 on"),
-    ("x86|arm|powerpc", "native", "5.0", "recvmmsg",
-     "sys_recvmmsg; there is a weak stub of sys_recvmmsg_time32"),
+# Functions that other versions have as well, in which another one serves the call:
+# tables, side, function, in which versions it serves, why.
+LIMITS = [
+    ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_[gs]etsockopt", "<5.9",
+     "net/compat.c of 5.8; a weak stub of that name is left"),
+    ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_process_vm_(readv|writev)", "<5.10",
+     "mm/process_vm_access.c of 5.9; a weak stub of that name is left"),
+    ("x86", "compat", r"sys_rt_sig(procmask|suspend)", "<5.4",
+     "arch/x86/entry/syscalls/syscall_32.tbl of 5.3"),
+    ("x86_64", "compat", r"compat_sys_(recvmmsg|rt_sigtimedwait)_time64", "5.1",
+     "5.0 has it and uses it nowhere"),
+    ("x86|arm|powerpc", "native", "sys_recvmmsg_time32", "5.1",
+     "5.0 has a weak stub of that name"),
 ]
 
-# Calls that some versions lack although they have a function of the line, so that
-# a probe is possible and is not of the call: tables, versions, calls, why.
+# Lines that are wrong for some versions, and nothing that the kernel shows tells:
+# tables, side, versions, calls, which function serves. docs/compatibility.md names them.
+WRONG = [
+    ("x86|arm|powerpc", "compat", "5.4|5.10|6.1", "io_pgetevents_time64",
+     "sys_io_pgetevents, by mistake that stable versions corrected at different times"),
+]
+
+# Calls that older versions lack although they have a function of the line, so that
+# a probe is possible and is not of the call: tables, calls, why. The function is given
+# the version after the last that lacks the call.
 LATER = [
-    ("x86|arm|powerpc", "4.4|4.15|4.18|5.0", r"\w+_time64|(clock|timer|timerfd)_\w+64",
+    ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
      "sys_* serves the call without 64, until 5.1 gives that a function of its own"),
-    ("x86|s390x|powerpc|powerpc64", "4.4|4.15|4.18|5.0", r"(msg|sem|shm)\w+",
+    ("x86|s390x|powerpc|powerpc64", r"(msg|sem|shm)\w+",
      "reached through ipc() alone before 5.1"),
-    ("x86|arm|aarch64|s390x|powerpc|powerpc64", "4.4|4.15|4.18|5.0",
-     r"kexec_file_load|migrate_pages|mlock2|pkey_\w+|io_pgetevents|rseq",
-     "younger on this architecture than on others, whose weak stub it has before"),
-    ("s390x|loongarch64", "6.1|6.12", "memfd_secret", "the same"),
-    ("x86", "4.4", "arch_prctl", "for 64-bit processes alone"),
-    ("powerpc", "4.4|4.15|4.18|5.0|5.4|5.10", "select",
+    ("arm|powerpc", "migrate_pages|mlock2|io_pgetevents",
+     "younger on this architecture than on others"),
+    ("x86", "arch_prctl", "for 64-bit processes alone"),
+    ("powerpc", "select",
      "compat_sys_old_select is there for other architectures' 32-bit processes"),
+]
+
+# Calls that are younger on some architectures than on others, which have a stub before that
+# all absent calls share. So the kernel's own list of symbols tells, whatever a vendor has
+# backported: tables, calls.
+STUBS = [
+    ("x86|arm|aarch64|s390x|powerpc|powerpc64", r"kexec_file_load|pkey_\w+|rseq"),
+    ("s390x|loongarch64", "memfd_secret"),
 ]
 
 # Calls are one if their names are equal without these: a kernel that gives a call

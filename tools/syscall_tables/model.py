@@ -8,11 +8,13 @@ from tools.syscall_tables.exceptions import (
     DECORATION,
     DECORATIONS,
     LATER,
+    LIMITS,
     RENAMES,
     SAME,
     SECOND,
     SINCE_VERSION,
     SPELLINGS,
+    STUBS,
     VERSIONS,
     WRONG,
 )
@@ -81,9 +83,24 @@ class Side:
             if call in rows and not is_listed(WRONG, self.table, self.side, version, call):
                 yield version, rows[call]
 
-    def found(self, version, functions):
+    def found(self, version, entries):
         """The function that a search in this order ends at."""
+        functions = (entry.partition("@")[0] for entry in entries if serves(entry, version))
         return next((f for f in functions if self.exists(version, f)), None)
+
+    def limited(self, call, function):
+        """The function as an entry of the call's line: with the versions in which it serves,
+        if others have it, too."""
+        for table, side, pattern, limit, _ in LIMITS:
+            if is_listed([(table, side, pattern)], self.table, self.side, function):
+                return f"{function}@{limit}"
+        has = [call in rows for rows in self.rows.values()]
+        lacking = [version for version, rows in self.rows.items() if call not in rows]
+        is_later = has == sorted(has) and any(self.exists(version, function) for version in lacking)
+        if is_later and is_listed(LATER, self.table, call):
+            major, minor = number(lacking[-1])
+            return f"{function}@{major}.{minor + 1}"
+        return function
 
     def wrong(self, call, functions):
         """The versions in which the first function that exists isn't the one."""
@@ -96,19 +113,20 @@ class Side:
         """The versions that lack the call, but not all of its functions."""
         for version, rows in self.rows.items():
             first = self.found(version, functions)
-            if call not in rows and first and not is_listed(LATER, self.table, version, call):
+            is_stub = first in self.trees[version].conditional and is_listed(STUBS, self.table, call)
+            if call not in rows and first and not is_stub:
                 yield (f"{self.table} {self.side} {version}: {call}: "
                        f"there is no such call, {first} is found")
 
     def order(self, call):
-        """All functions that serve a call, in the order to look for them."""
+        """All entries of a call, in the order to look for them."""
         newest_first = [rows[call] for rows in reversed(self.rows.values()) if call in rows]
-        functions = list(dict.fromkeys(newest_first))
+        functions = [self.limited(call, function) for function in dict.fromkeys(newest_first)]
         after = {f: set() for f in functions}
         for version, right in self.checked(call):
             for f in functions:
-                if f != right and self.exists(version, f):
-                    after[f].add(right)
+                if (found := self.found(version, [f])) and found != right:
+                    after[f].add(self.limited(call, right))
         ordered = []
         while rest := [f for f in functions if f not in ordered]:
             # If none can come next then no order is right, and wrong() will say so.
@@ -129,13 +147,13 @@ def make(name, trees):
     for call in calls:
         functions = native.order(call)
         others = compat.order(call) if compat else []
-        line = call + "?" * (not conditional.isdisjoint(functions + others))
+        line = call + "?" * (not conditional.isdisjoint(names(functions + others)))
         if functions != ["sys_" + call]:
             line += " " + (" ".join(functions) or "-")
         if compat:
             if not others:
                 line += " | -"
-            elif not functions or any(compat.wrong(call, functions)):
+            elif not functions or any(compat.wrong(call, functions)) or any(compat.stray(call, functions)):
                 line += " | " + " ".join(others)
         lines[call] = line
     live = {function for rows in native.rows.values() for function in rows.values()}
@@ -197,7 +215,7 @@ def annotated(tables):
 
 
 def parse(text):
-    """{call: (native functions, functions for 32-bit callers, is marked)} of a table."""
+    """{call: (native entries, entries for 32-bit callers, is marked)} of a table."""
     table = {}
     for line in bare(text).values():
         name, _, functions = line.partition(" ")
@@ -227,18 +245,31 @@ def check(name, text, tree):
             problems += compat.stray(call, others)
             # Until it knows which kernel it has, the library tries these first; not those of x32.
             problems += native.wrong(call, others + functions) if name != "x86_64" else []
-        if not is_marked and not tree.conditional.isdisjoint(functions + others):
+        if not is_marked and not tree.conditional.isdisjoint(names(functions + others)):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
     for version, newer in SINCE_VERSION.items():
         if number(tree.version) < number(version):
             problems += [f"{name} {tree.version}: {call}: exists, but SINCE_VERSION says {version}"
                          for call in newer.split() if call in calls]
-    listed = {function for functions, *_ in table.values() for function in functions}
+    listed = {function for functions, *_ in table.values() for function in names(functions)}
     for function in native.calls(tree.version) - listed:
         if function.removeprefix("sys_") not in table:
             problems.append(f"{name} {tree.version}: {function}: no call reaches it,"
                             " and no line says so")
     return len(calls), sorted(set(problems))
+
+
+def names(entries):
+    """The functions of entries."""
+    return [entry.partition("@")[0] for entry in entries]
+
+
+def serves(entry, version):
+    """Whether the function of an entry serves the call in that version."""
+    limit = entry.partition("@")[2]
+    if limit.startswith("<"):
+        return number(version) < number(limit[1:])
+    return not limit or number(version) >= number(limit)
 
 
 def number(version):
