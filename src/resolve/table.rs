@@ -250,25 +250,27 @@ pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
 /// The row of exactly that name, by binary search in the text. The comment at the start of
 /// a table does no harm: `#` sorts before every character of a name.
 fn find<'a>(table: &'a str, name: &str) -> Option<Row<'a>> {
+    let is_end = |byte: &u8| *byte == b'\n';
     let mut rest = table;
     while !rest.is_empty() {
         let before_middle = rest.as_bytes().get(..rest.len() / 2)?;
-        let line_start = before_middle.iter().rposition(|byte| *byte == b'\n');
-        let (before, from) = rest.split_at_checked(line_start.map_or(0, |end| end + 1))?;
-        let (line, after) = from.split_once('\n').unwrap_or((from, ""));
-        rest = match name.cmp(name_in(line)) {
+        let line_start = before_middle.iter().rposition(is_end).map_or(0, |end| end + 1);
+        let (before, line) = rest.split_at_checked(line_start)?;
+        rest = match name.bytes().cmp(name_in(line)) {
             Ordering::Less => before,
-            Ordering::Equal => return Some(Row::parse(line)),
-            Ordering::Greater => after,
+            Ordering::Equal => return line.lines().next().map(Row::parse),
+            Ordering::Greater => {
+                let end = line.as_bytes().iter().position(is_end)?;
+                line.get(end + 1..)?
+            }
         };
     }
     None
 }
 
-/// The name that a line begins with.
-fn name_in(line: &str) -> &str {
-    let end = line.bytes().position(|byte| matches!(byte, b' ' | b'?' | b'@'));
-    line.get(..end.unwrap_or(line.len())).unwrap_or_default()
+/// The name at the start of a line.
+fn name_in(line: &str) -> impl Iterator<Item = u8> {
+    line.bytes().take_while(|byte| !matches!(byte, b' ' | b'?' | b'@' | b'\n'))
 }
 
 #[cfg(test)]
