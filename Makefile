@@ -23,7 +23,8 @@ TESTS := $(PYTHON) -m pytest testing
 BUILD ?= build
 TARGET ?=
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+# The first: in the published crate's Cargo.toml those of the dependencies follow.
+VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
@@ -89,7 +90,7 @@ $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c src/capi/*.h) $(
 .PHONY: cli
 cli: $(BUILD)/ksyscall ## build the command ksyscall, build/ksyscall, and what completes its words
 
-$(BUILD)/ksyscall: $(SOURCES) $(shell find cli -type f) Makefile
+$(BUILD)/ksyscall: $(SOURCES) $(if $(wildcard cli),$(shell find cli -type f)) Makefile
 	CLANG="$(CLANG)" $(CARGO) build --locked --release -p ksyscall-cli $(if $(TARGET),--target $(TARGET))
 	@mkdir -p $(BUILD)/completions
 	for shell in bash zsh fish; do \

@@ -138,7 +138,8 @@ pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)>
 
 /// Which of some conventions the running kernel has.
 pub(crate) struct LearntConvention {
-    all: &'static [Convention],
+    /// Whose they are. In place of a pointer to them, which would lie in writable memory.
+    side: Side,
     /// The number of one of them, or [`UNKNOWN`] or [`NONE`].
     known: AtomicUsize,
 }
@@ -148,11 +149,11 @@ const NONE: usize = UNKNOWN - 1;
 
 impl LearntConvention {
     pub(crate) const fn of_compat() -> Self {
-        Self { all: COMPAT_CONVENTIONS, known: AtomicUsize::new(UNKNOWN) }
+        Self { side: Side::Compat, known: AtomicUsize::new(UNKNOWN) }
     }
 
     pub(crate) const fn of_x32() -> Self {
-        Self { all: X32_CONVENTIONS, known: AtomicUsize::new(UNKNOWN) }
+        Self { side: Side::X32, known: AtomicUsize::new(UNKNOWN) }
     }
 
     /// That of the kernel, by its anchor, which it is asked for until it has been found.
@@ -160,11 +161,15 @@ impl LearntConvention {
         &self,
         probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
     ) -> Result<Option<&'static Convention>, Error> {
+        let all = match self.side {
+            Side::X32 => X32_CONVENTIONS,
+            _ => COMPAT_CONVENTIONS,
+        };
         let known = self.known.load(Ordering::Relaxed);
-        if let (NONE, found) | (_, found @ Some(_)) = (known, self.all.get(known)) {
+        if let (NONE, found) | (_, found @ Some(_)) = (known, all.get(known)) {
             return Ok(found);
         }
-        for (index, convention) in self.all.iter().enumerate() {
+        for (index, convention) in all.iter().enumerate() {
             if probe(&convention.anchor(), Doubt::None)?.is_some() {
                 self.known.store(index, Ordering::Relaxed);
                 return Ok(Some(convention));
