@@ -238,8 +238,8 @@ TEST(tracepoints)
 
 TEST(raw_tracepoints)
 {
-	/* Linux 5.10 attaches a program once. */
-	destroy_mixed(by_section, "on_raw_tracepoint", has_perf_links() ? MOST : 1, EACH);
+	/* Linux 6.1 attaches a program once. */
+	destroy_mixed(by_section, "on_raw_tracepoint", 1, EACH);
 }
 
 TEST(fentry)
