@@ -36,9 +36,9 @@ pub(crate) use file::{Mode, access, for_each_line, open, read_number, write};
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };
-#[cfg(feature = "capi")]
-pub(crate) use process::yield_now;
 pub(crate) use process::{is_dead, pid_namespace, process_id, strerror};
+#[cfg(feature = "capi")]
+pub(crate) use process::{memory_empty_after_fork, sleep_1ms, unmap, yield_now};
 #[cfg(feature = "more")]
 pub(crate) use thread::consume_in_parallel;
 #[cfg(feature = "ext")]
