@@ -25,6 +25,8 @@ static void note(struct trace *trace, int mark, long number)
 		{ SYS_ioctl, "ioctl" },
 		{ SYS_openat, "openat" },
 		{ SYS_read, "read" },
+		{ SYS_mmap, "mmap" },
+		{ SYS_madvise, "madvise" },
 	};
 	char unknown[16];
 	const char *name = unknown;
@@ -95,12 +97,13 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	memset(&trace, 0, sizeof(trace));
 	trace_work(&trace, name, opts);
 	/*
-	 * The first attach asks whether the kernel runs probes at all, by two files, reads
-	 * sysfs, and learns what the kernel has from what it needs itself.
+	 * The first attach gets memory for what it looks up in libbpf, asks whether the kernel
+	 * runs probes at all, by two files, reads sysfs, and learns what the kernel has from
+	 * what it needs itself.
 	 */
 	CHECK_EQ(trace.opened[0], 1);
-	CHECK_TEXT(trace.text[0], has_perf_links() ? FOUR_FILES "perf_event_open bpf close"
-						   : FOUR_FILES "perf_event_open bpf bpf ioctl");
+	CHECK_TEXT(trace.text[0], has_perf_links() ? "mmap madvise " FOUR_FILES "perf_event_open bpf close"
+						   : "mmap madvise " FOUR_FILES "perf_event_open bpf bpf ioctl");
 	for (int i = 1; i < MARKS; i++)
 		CHECK_TEXT(trace.text[i], i % 2		     ? "close"
 					  : has_perf_links() ? "perf_event_open bpf close"

@@ -192,6 +192,28 @@ TEST(several_libbpfs_in_one_process)
 	globfree(&found);
 }
 
+/* Each is loaded where the last one was: what was looked up in that is forgotten. */
+TEST(one_libbpf_after_the_other)
+{
+	glob_t found = find_libbpfs();
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		libbpf = dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+		if (!libbpf)
+			FAIL("%s", dlerror());
+		struct programs p = LOAD(count);
+		for (int j = 0; j < 2; j++) {
+			struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+			CHECK(fires(&p, ON_ENTRY));
+			DESTROY(link);
+			CHECK(!fires(&p, ON_ENTRY));
+		}
+		unload(&p);
+		CHECK(dlclose(libbpf) == 0);
+		CHECK(!dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_NOLOAD));
+	}
+	globfree(&found);
+}
+
 #ifndef LINKED
 /* What each attaches by section comes to this library, with that libbpf's program. */
 TEST(several_libbpfs_attach_by_section)

@@ -6,8 +6,14 @@
 #include "messages.h"
 #include "programs.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 enum { THREADS = 4, ROUNDS = 100 };
 
@@ -100,6 +106,130 @@ TEST(what_another_thread_sets_stays_set)
 	CHECK(libbpf_set_print(NULL) == set);
 	CHECK_EQ(warnings, THREADS * ROUNDS);
 	unload(&p);
+}
+
+/* Another copy of the library, as a plugin can bring one. */
+static void *open_copy(void)
+{
+	static const char path[] = "/tmp/libksyscall-copy.so";
+	char buffer[4096];
+	ssize_t length;
+	int from = open(file_of((void *)bpf_program__attach_ksyscall), O_RDONLY);
+	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	CHECK(from >= 0 && to >= 0);
+	while ((length = read(from, buffer, sizeof(buffer))) > 0)
+		CHECK(write(to, buffer, (size_t)length) == length);
+	close(from), close(to);
+	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!copy)
+		FAIL("%s", dlerror());
+	return copy;
+}
+
+static __typeof__(bpf_program__attach_ksyscall) *attach_of_copy;
+
+static void *fail_by_copy(void *prog)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK_FAILS(attach_of_copy(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+	return NULL;
+}
+
+TEST(two_copies_of_the_library_do_not_take_each_others)
+{
+	struct programs p = LOAD(count);
+	libbpf_print_fn_t set = count_warning;
+	pthread_t failing_by_copy[THREADS];
+	void *copy = open_copy();
+	attach_of_copy = dlsym(copy, "bpf_program__attach_ksyscall");
+	__typeof__(libbpf_set_print) *set_by_copy = dlsym(copy, "libbpf_set_print");
+	CHECK(attach_of_copy && attach_of_copy != bpf_program__attach_ksyscall && set_by_copy);
+	stand_in_for_libbpfs(slow_set_print);
+	CHECK(!libbpf_set_print(set));
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&failing_by_copy[i], NULL, fail_by_copy, program(&p, "on_entry")) == 0);
+	let_them_fail(program(&p, "on_entry"));
+	do {
+		libbpf_print_fn_t other = set == count_warning ? count_too : count_warning;
+		CHECK((set == count_warning ? libbpf_set_print : set_by_copy)(other) == set);
+		set = other;
+	} while (are_failing());
+	wait_for_them();
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_join(failing_by_copy[i], NULL) == 0);
+	CHECK(libbpf_set_print(NULL) == set);
+	CHECK_EQ(warnings, 2 * THREADS * ROUNDS);
+	unload(&p);
+}
+
+/* While the callback is out, it waits for another thread. */
+static enum { NOT_OUT, IS_OUT, GO_ON } turn;
+
+static libbpf_print_fn_t waiting_set_print(libbpf_print_fn_t set)
+{
+	libbpf_print_fn_t previous = __atomic_exchange_n(&callback, set, __ATOMIC_SEQ_CST);
+	if (previous == count_warning && set != count_too && turn != GO_ON) {
+		__atomic_store_n(&turn, IS_OUT, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) != GO_ON)
+			sched_yield();
+	}
+	return previous;
+}
+
+static void die_of_sched_yield(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_yield, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+}
+
+static void *fail_once(void *prog)
+{
+	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+	return NULL;
+}
+
+static void fork_while_it_is_out(void)
+{
+	struct programs p = LOAD(count);
+	struct bpf_program *prog = program(&p, "on_entry");
+	pthread_t thread;
+	CHECK_EQ(getpid(), 1);
+	libbpf_set_print(count_warning);
+	/* The library has seen the callback once. */
+	fail_once(prog);
+	stand_in_for_libbpfs(waiting_set_print);
+	callback = count_warning;
+	CHECK(pthread_create(&thread, NULL, fail_once, prog) == 0);
+	while (__atomic_load_n(&turn, __ATOMIC_SEQ_CST) != IS_OUT)
+		sched_yield();
+	CHECK(unshare(CLONE_NEWPID) == 0);
+	IN_CHILD({
+		CHECK_EQ(getpid(), 1);
+		die_of_sched_yield();
+		turn = GO_ON;
+		fail_once(prog);
+		CHECK_EQ(warnings, 2);
+		CHECK(libbpf_set_print(count_too) == count_warning);
+		CHECK(libbpf_set_print(NULL) == count_too);
+	});
+	__atomic_store_n(&turn, GO_ON, __ATOMIC_SEQ_CST);
+	CHECK(pthread_join(thread, NULL) == 0);
+	CHECK_EQ(warnings, 2);
+	unload(&p);
+}
+
+/* Where nothing will put it back, and the child's id is that of the one who has it. */
+TEST(a_forked_child_of_the_same_pid_does_not_wait_for_it)
+{
+	CHECK(unshare(CLONE_NEWPID) == 0);
+	IN_CHILD(fork_while_it_is_out());
 }
 
 /* As a program does that has opened libbpf itself. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A plugin with a libbpf of its own, under a name that nobody else finds, in a program
- * without libbpf: three files in one, for testing/test_artifact.py. The calls of the
- * plugin arrive at its libbpf, also with the library preloaded.
+ * A plugin with a private libbpf, under a name that nobody else finds, in a program
+ * without libbpf: three files in one, for testing/test_artifact.py. The plugin's calls
+ * reach its libbpf, also with this library preloaded or linked before that libbpf.
  */
+#define _GNU_SOURCE
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef int print_fn(int level, const char *format, void *arguments);
@@ -16,18 +19,67 @@ struct skeleton {
 
 enum { ITS_ANSWER = 42 };
 
+/* As in libbpf 1.0 to 1.7. */
+struct bpf_program {
+	char *name, *section_name;
+	size_t section_index;
+	const void *section_definition;
+};
+
 print_fn *libbpf_set_print(print_fn *print);
 int bpf_object__attach_skeleton(struct skeleton *skeleton);
+struct bpf_program *new_program(void);
+void *bpf_program__attach(const struct bpf_program *prog);
 const char *use(void);
 
 #if defined(LIBBPF) /* what the library looks for in one, and what is called here */
 static print_fn *current;
 
-int bpf_program__fd(const void *prog);
-int bpf_program__fd(const void *prog)
+static int definition = 1;
+
+/* Another libbpf has its functions at other places. */
+#if defined(OTHER)
+int first(int number);
+int first(int number)
+{
+	while (number & 1)
+		number = number * 5 + 3;
+	return number;
+}
+#endif
+
+int bpf_program__fd(const struct bpf_program *prog);
+int bpf_program__fd(const struct bpf_program *prog)
 {
 	(void)prog;
 	return -1;
+}
+
+int bpf_program__type(const struct bpf_program *prog);
+int bpf_program__type(const struct bpf_program *prog)
+{
+	enum { BPF_PROG_TYPE_KPROBE = 2 };
+	if (prog->section_definition != &definition)
+		abort();
+	return BPF_PROG_TYPE_KPROBE;
+}
+
+const char *bpf_program__section_name(const struct bpf_program *prog);
+const char *bpf_program__section_name(const struct bpf_program *prog)
+{
+	return prog->section_name;
+}
+
+void *bpf_program__attach(const struct bpf_program *prog)
+{
+	return prog->section_definition == &definition ? &definition : NULL;
+}
+
+struct bpf_program *new_program(void)
+{
+	struct bpf_program *prog = malloc(sizeof(*prog));
+	*prog = (struct bpf_program){ strdup("name"), strdup("kprobe/name"), 0, &definition };
+	return prog;
 }
 
 print_fn *libbpf_set_print(print_fn *print)
@@ -57,18 +109,31 @@ const char *use(void)
 		return "libbpf_set_print() did not arrive";
 	if (bpf_object__attach_skeleton(&maps_alone) != ITS_ANSWER)
 		return "bpf_object__attach_skeleton() did not arrive";
-	return "both arrived";
+	/* Twice: what was looked up for the first call is remembered. */
+	for (int i = 0; i < 2; i++) {
+		struct bpf_program *prog = new_program();
+		if (!bpf_program__attach(prog))
+			return "bpf_program__attach() did not arrive";
+		free(prog->name), free(prog->section_name), free(prog);
+	}
+	return "all arrived";
 }
 #else
+/* Uses one plugin after the other: local|deepbind PLUGIN... */
 int main(int argc, char **argv)
 {
-	void *plugin = argc == 2 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
-	const char *(*used)(void);
-	void *function = plugin ? dlsym(plugin, "use") : NULL;
-	if (!function)
-		return puts(dlerror()), 1;
-	memcpy(&used, &function, sizeof(used));
-	puts(used());
+	int flags = argc > 1 && strcmp(argv[1], "deepbind") == 0 ? RTLD_DEEPBIND : RTLD_LOCAL;
+	for (int i = 2; i < argc; i++) {
+		void *plugin = dlopen(argv[i], RTLD_NOW | flags);
+		const char *(*used)(void);
+		void *function = plugin ? dlsym(plugin, "use") : NULL;
+		if (!function)
+			return puts(dlerror()), 1;
+		memcpy(&used, &function, sizeof(used));
+		puts(used());
+		if (dlclose(plugin) || dlopen(argv[i], RTLD_NOW | RTLD_NOLOAD))
+			return puts("the plugin is still loaded"), 1;
+	}
 	return 0;
 }
 #endif

@@ -34,7 +34,7 @@ pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };
 #[cfg(feature = "capi")]
-pub(crate) use process::yield_now;
+pub(crate) use process::{memory_empty_after_fork, sleep_1ms, unmap, yield_now};
 pub(crate) use process::{pid_namespace, process_id, random, start_time};
 pub(crate) use thread::consume_in_parallel;
 

@@ -118,15 +118,30 @@ def test_the_preloaded_library_is_in_that_program_and_libbpf_is_not(library):
     assert "libbpf" not in maps
 
 
-def test_a_plugins_private_libbpf_is_reached_under_ld_preload(library, tmp_path):
-    def cc(*words):
-        run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "c-tests/private.c", *words, f"-L{tmp_path}",
-            f"-Wl,-rpath,{tmp_path}")
-    cc("-shared", "-fPIC", "-DLIBBPF", "-o", tmp_path / "libprivate.so")
-    cc("-shared", "-fPIC", "-DPLUGIN", "-o", tmp_path / "plugin.so", "-lprivate")
-    cc("-o", tmp_path / "host")
-    for environment in ({}, {"LD_PRELOAD": str(library)}):
-        assert run(tmp_path / "host", tmp_path / "plugin.so", env=environment) == "both arrived\n"
+@pytest.fixture(scope="module")
+def private(library, tmp_path_factory):
+    """A folder with a program and its plugins, each of which has a private libbpf."""
+    folder = tmp_path_factory.mktemp("private")
+    def cc(out, *words):
+        run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "c-tests/private.c", "-o", folder / out, *words,
+            f"-L{folder}", f"-L{library.parent}", f"-Wl,-rpath,{folder}:{library.parent}")
+    for name, other in (("private", []), ("other", ["-DOTHER"])):
+        cc(f"lib{name}.so", "-shared", "-fPIC", "-DLIBBPF", *other)
+        cc(f"{name}.so", "-shared", "-fPIC", "-DPLUGIN", f"-l{name}")
+        cc(f"{name}-linked.so", "-shared", "-fPIC", "-DPLUGIN", "-Wl,--no-as-needed", "-lksyscall", f"-l{name}")
+    cc("host")
+    return folder
+
+
+# One after the other: the second libbpf is loaded where the first was, with its functions elsewhere.
+@pytest.mark.parametrize("plugins", [["private.so", "other.so"], ["private-linked.so", "other-linked.so"]],
+                         ids=["alone", "linked"])
+@pytest.mark.parametrize("how", ["local", "deepbind"])
+@pytest.mark.parametrize("is_preloaded", [False, True], ids=["plain", "preloaded"])
+def test_a_plugins_private_libbpf_is_reached(plugins, how, is_preloaded, library, private):
+    said = run(private / "host", how, *(private / name for name in plugins),
+               env={"LD_PRELOAD": str(library)} if is_preloaded else {})
+    assert said == "all arrived\n" * len(plugins)
 
 
 # --- Building twice --------------------------------------------------------------

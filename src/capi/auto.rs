@@ -78,7 +78,10 @@ unsafe extern "C" fn ksyscall_libbpfs_own(
 ) -> *const c_void {
     // SAFETY: the caller's promise.
     unsafe {
-        let libbpf = Libbpf::by_definition(prog).unwrap_or_else(|| Libbpf::of_caller(caller));
-        libbpf.map_or(ptr::null(), |libbpf| libbpf.own(CStr::from_ptr(name)))
+        let handle = match Libbpf::by_definition(prog) {
+            Some(libbpf) => libbpf.and_then(|libbpf| libbpf.handle()),
+            None => Libbpf::of_caller(caller),
+        };
+        handle.map_or(ptr::null_mut(), |handle| handle.own(CStr::from_ptr(name))).cast_const()
     }
 }

@@ -1,21 +1,18 @@
 //! The libbpf that is loaded in this process, found when it is needed.
 //!
 //! It is not linked: preloaded into a program without libbpf this library must
-//! not bring one in, and there can be any version of it. No address is kept from
-//! one call to the next, for the program may unload it.
+//! not bring one in, and there can be any version of it. What was looked up in it is
+//! remembered until the dynamic loader has loaded or unloaded anything, for the program may
+//! unload it.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::Ordering;
 
 use errno::errno;
 
-use super::remembered::REMEMBERED;
+use super::loader::{self, Generation, file_at};
+use super::remembered::{ThisProcess, this_process};
 use super::{Failure, bpf_link, bpf_program};
-
-/// A handle on the loaded libbpf.
-pub(super) struct Libbpf(*mut c_void);
 
 /// libbpf's `libbpf_print_fn_t`. The last argument is a `va_list`.
 pub(super) type Print =
@@ -25,15 +22,22 @@ pub(super) type Print =
 /// than the sections that it is used for (1.0).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        #[allow(non_camel_case_types, reason = "libbpf's own names")]
+        enum Function { $($name),* }
+
+        /// Their names, each in its place.
+        const NAMES: &[&CStr] = &[$(
+            match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                Ok(name) => name,
+                Err(_) => panic!(),
+            }
+        ),*];
+
         impl Libbpf {
             $(#[allow(non_snake_case, reason = "libbpf's own names")]
             pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
-                const NAME: &CStr = match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
-                    Ok(name) => name,
-                    Err(_) => panic!(),
-                };
-                // SAFETY: libbpf.h declares the function of this name so.
-                unsafe { core::mem::transmute(self.address(NAME)) }
+                // SAFETY: libbpf.h declares the function of this name so, and 0 is None.
+                unsafe { core::mem::transmute(self.functions[Function::$name as usize]) }
             })*
         }
     };
@@ -52,11 +56,22 @@ functions! {
     bpf_program__autoattach: fn(*const bpf_program) -> bool;
 }
 
+const FUNCTIONS: usize = NAMES.len();
+
 /// `struct bpf_perf_event_opts` up to the cookie (libbpf 0.5).
 #[repr(C)]
 pub(super) struct PerfEventOpts {
     pub(super) sz: usize,
     pub(super) bpf_cookie: u64,
+}
+
+/// The functions of a loaded libbpf, those that it has.
+///
+/// They are valid for as long as it is loaded: the program that it made, which its user holds,
+/// keeps it so.
+#[derive(Clone, Copy)]
+pub(super) struct Libbpf {
+    functions: [usize; FUNCTIONS],
 }
 
 impl Libbpf {
@@ -66,7 +81,7 @@ impl Libbpf {
     /// A program points to the definition of its section, which lies in its
     /// libbpf: `sec_def`, the fifth word in 0.0.8 to 0.1, the first in 0.2 to 0.8,
     /// the fourth in 1.0 to 1.7. A program without one (its section is not known,
-    /// or its type was set by hand) is taken for [`Libbpf::usual`]'s. If that file's
+    /// or its type was set by hand) is taken for [`Handle::usual`]'s. If that file's
     /// functions cannot be found, as those of a libbpf that is linked statically, then
     /// none: another's would read what is not there.
     ///
@@ -74,7 +89,8 @@ impl Libbpf {
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { Self::by_definition(prog) }.unwrap_or_else(Self::usual)
+        unsafe { Self::by_definition(prog) }
+            .unwrap_or_else(|| Handle::usual().map(|handle| handle.functions()))
     }
 
     /// The libbpf in which the definition of the program's section lies: none if the
@@ -93,93 +109,41 @@ impl Libbpf {
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn by_definition(prog: *const bpf_program) -> Option<Option<Self>> {
-        const WORDS: usize = 5;
         if prog.is_null() {
             return None;
         }
-        let global = Self(libc::RTLD_DEFAULT);
-        let function = global.bpf_program__fd();
-        let known = &REMEMBERED.definition;
-        let mut found = None;
-        for word in 0..WORDS {
-            // SAFETY: in every release a program is longer than this.
-            let word = unsafe { ptr::read(prog.cast::<*const c_void>().add(word)) };
-            let distance = function.map(|function| (word as usize).wrapping_sub(function as usize));
-            if distance == Some(known.load(Ordering::Relaxed)) {
-                return Some(Some(global));
-            }
-            let Some(object) = object_at(word) else { continue };
-            let has_it = |libbpf: &Self| {
-                libbpf.object().is_some_and(|libbpf| libbpf.dli_fbase == object.dli_fbase)
-            };
-            // Symbols bound to another's functions in its place, if any, are kept.
-            let usual = Self::usual().filter(has_it);
-            if let (Some(_), Some(distance)) = (&usual, distance) {
-                known.store(distance, Ordering::Relaxed);
-            }
-            found = Some(usual.or_else(|| Self::loaded(object.dli_fname).filter(has_it)));
-            if matches!(found, Some(Some(_))) {
-                break;
-            }
+        // SAFETY: in every release a program is longer than this.
+        let words = unsafe { ptr::read(prog.cast::<[usize; WORDS]>()) };
+        let memory = this_process();
+        // Asked for before anything is looked up: what changes meanwhile makes that obsolete.
+        let generation = memory.and_then(|_| loader::generation());
+        let memory = memory.zip(generation);
+        if let Some(known) = memory.and_then(|(memory, generation)| {
+            Found::read(memory).filter(|found| found.is_of(&words, generation))
+        }) {
+            return Some(Some(known.libbpf));
         }
-        found
-    }
-
-    /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
-    /// can have one of its own, which no other file finds.
-    pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
-        let file = object_at(caller).and_then(|file| Self::loaded(file.dli_fname));
-        file.filter(|file| file.bpf_program__fd().is_some()).or_else(Self::usual)
-    }
-
-    /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
-    pub(super) fn usual() -> Option<Self> {
-        let global = Self(libc::RTLD_DEFAULT);
-        if global.bpf_program__fd().is_some() { Some(global) } else { Self::by_name() }
-    }
-
-    fn by_name() -> Option<Self> {
-        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
-    }
-
-    /// A library that is loaded already; `name` is a C string.
-    fn loaded(name: *const c_char) -> Option<Self> {
-        // SAFETY: RTLD_NOLOAD runs no code of the library.
-        let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
-        (!handle.is_null()).then_some(Self(handle))
-    }
-
-    /// The file that its functions are in.
-    fn object(&self) -> Option<libc::Dl_info> {
-        object_at(self.bpf_program__fd()? as *const c_void)
-    }
-
-    pub(super) fn address(&self, name: &CStr) -> *mut c_void {
-        // SAFETY: the handle is open, or RTLD_DEFAULT.
-        unsafe { libc::dlsym(self.0, name.as_ptr()) }
-    }
-
-    /// libbpf's own function of a name that this library has too, or NULL.
-    pub(super) fn own(&self, name: &CStr) -> *mut c_void {
-        let handle = if self.0 == libc::RTLD_DEFAULT { libc::RTLD_NEXT } else { self.0 };
-        // SAFETY: the handle is open, or RTLD_NEXT: what is loaded after this library.
-        let own = unsafe { libc::dlsym(handle, name.as_ptr()) };
-        // A file that is linked to this library finds that first.
-        let ours = object_at(object_at as *const c_void).map(|file| file.dli_fbase);
-        let is_ours = object_at(own).map(|file| file.dli_fbase) == ours;
-        if !own.is_null() && !is_ours {
-            return own;
+        let (definition, handle) = Handle::by_definition(&words)?;
+        let libbpf = handle.map(|handle| handle.functions());
+        if let (Some((memory, generation)), Some(libbpf)) = (memory, libbpf) {
+            Found { generation, start: 0, end: 0, libbpf }.write(definition, memory);
         }
-        // It is loaded before this library, or was opened after the program began.
-        // SAFETY: the handle is open.
-        Self::by_name().map_or(own, |named| unsafe { libc::dlsym(named.0, name.as_ptr()) })
+        Some(libbpf)
     }
 
-    pub(super) fn own_libbpf_set_print(
-        &self,
-    ) -> Option<unsafe extern "C" fn(Option<Print>) -> Option<Print>> {
-        // SAFETY: libbpf.h declares the function so.
-        unsafe { core::mem::transmute(self.own(c"libbpf_set_print")) }
+    /// The file that it is in.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        let [function, ..] = self.functions;
+        let global = Handle(libc::RTLD_DEFAULT);
+        if global.address(c"bpf_program__fd") as usize == function {
+            return Some(global);
+        }
+        Handle::loaded(file_at(function as *const c_void)?.dli_fname)
+    }
+
+    /// The libbpf that the code at `caller` is linked to.
+    pub(super) fn of_caller(caller: *const c_void) -> Option<Handle> {
+        Handle::of_caller(caller)
     }
 
     /// # Safety
@@ -216,18 +180,158 @@ impl Libbpf {
     }
 }
 
-/// The loaded file that the address lies in.
-fn object_at(address: *const c_void) -> Option<libc::Dl_info> {
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: any address may be asked for; `info` is written if the result is not 0.
-    unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
+/// Among so many words at its start a program has the address of its section's definition.
+const WORDS: usize = 5;
+
+/// A libbpf that was found, and how it is known again: a word of the program points into it.
+struct Found {
+    generation: Generation,
+    /// Where its file is.
+    start: usize,
+    end: usize,
+    libbpf: Libbpf,
 }
 
-impl Drop for Libbpf {
+pub(super) const FOUND_WORDS: usize = 4 + FUNCTIONS;
+
+impl Found {
+    fn is_of(&self, words: &[usize; WORDS], generation: Generation) -> bool {
+        let range = self.start..self.end;
+        self.generation == generation && words.iter().any(|word| range.contains(word))
+    }
+
+    fn read(memory: &ThisProcess) -> Option<Self> {
+        let [loaded, unloaded, start, end, functions @ ..] = memory.libbpf.read()?;
+        let generation = Generation { loaded, unloaded };
+        Some(Self { generation, start, end, libbpf: Libbpf { functions } })
+    }
+
+    /// Remembers the libbpf that `definition` lies in, unless something else was loaded or
+    /// unloaded while it was looked for.
+    fn write(&self, definition: usize, memory: &ThisProcess) {
+        let (range, generation) = loader::range_at(definition);
+        if generation != Some(self.generation) {
+            return;
+        }
+        let mut words = [0; FOUND_WORDS];
+        let Generation { loaded, unloaded } = self.generation;
+        let head = [loaded, unloaded, range.start, range.end];
+        for (place, word) in words.iter_mut().zip(head.into_iter().chain(self.libbpf.functions)) {
+            *place = word;
+        }
+        memory.libbpf.write(words);
+    }
+}
+
+/// A loaded libbpf in which functions can be looked up; it stays loaded meanwhile.
+pub(super) struct Handle(*mut c_void);
+
+impl Handle {
+    /// The first word that lies in a loaded libbpf, and that; or without the latter if one lies
+    /// in a loaded file, but that file's functions cannot be found.
+    fn by_definition(words: &[usize; WORDS]) -> Option<(usize, Option<Self>)> {
+        let mut found = None;
+        for word in *words {
+            let Some(file) = file_at(word as *const c_void) else { continue };
+            let has_it = |libbpf: &Self| {
+                libbpf.file().is_some_and(|libbpf| libbpf.dli_fbase == file.dli_fbase)
+            };
+            // Symbols bound to another's functions in its place, if any, are kept.
+            let usual = Self::usual().filter(has_it);
+            let handle = usual.or_else(|| Self::loaded(file.dli_fname).filter(has_it));
+            let is_libbpf = handle.is_some();
+            found = Some((word, handle));
+            if is_libbpf {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
+    /// can have one of its own, which no other file finds.
+    fn of_caller(caller: *const c_void) -> Option<Self> {
+        let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
+        file.filter(Self::is_libbpf).or_else(Self::usual)
+    }
+
+    /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
+    fn usual() -> Option<Self> {
+        let global = Self(libc::RTLD_DEFAULT);
+        if global.is_libbpf() { Some(global) } else { Self::by_name() }
+    }
+
+    fn by_name() -> Option<Self> {
+        [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
+    }
+
+    /// A library that is loaded already; `name` is a C string.
+    fn loaded(name: *const c_char) -> Option<Self> {
+        // SAFETY: RTLD_NOLOAD runs no code of the library.
+        let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+        (!handle.is_null()).then_some(Self(handle))
+    }
+
+    fn is_libbpf(&self) -> bool {
+        !self.address(c"bpf_program__fd").is_null()
+    }
+
+    /// The file that its functions are in.
+    fn file(&self) -> Option<libc::Dl_info> {
+        let function = self.address(c"bpf_program__fd");
+        if function.is_null() { None } else { file_at(function) }
+    }
+
+    pub(super) fn functions(&self) -> Libbpf {
+        let mut functions = [0; FUNCTIONS];
+        for (function, name) in functions.iter_mut().zip(NAMES) {
+            *function = self.address(name) as usize;
+        }
+        Libbpf { functions }
+    }
+
+    #[inline(never)]
+    pub(super) fn address(&self, name: &CStr) -> *mut c_void {
+        // SAFETY: the handle is open, or RTLD_DEFAULT.
+        unsafe { libc::dlsym(self.0, name.as_ptr()) }
+    }
+
+    /// libbpf's own function of a name that this library has too, or NULL; never this
+    /// library's, which would call itself.
+    pub(super) fn own(&self, name: &CStr) -> *mut c_void {
+        // In libksyscall.a the linker has told them apart, and there are no files: see static.c.
+        if Self::loaded(ptr::null()).is_none() {
+            return self.address(name);
+        }
+        let ours = file_at(file_at as *const c_void).map(|file| file.dli_fbase);
+        let is_libbpfs = |function: &*mut c_void| {
+            file_at(*function).is_some_and(|file| Some(file.dli_fbase) != ours)
+        };
+        // Others may stand between this library and libbpf, as this one does.
+        let next = Self(libc::RTLD_NEXT);
+        let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
+        // It is loaded before this library, or opened after the program began, or it is a
+        // plugin's, which is linked to this library, too.
+        let in_its_file = || {
+            let file = Self::loaded(self.file()?.dli_fname)?;
+            Some(file.address(name)).filter(is_libbpfs)
+        };
+        let by_name = || Some(Self::by_name()?.address(name)).filter(is_libbpfs);
+        next.or_else(in_its_file).or_else(by_name).unwrap_or(ptr::null_mut())
+    }
+
+    pub(super) fn own_libbpf_set_print(
+        &self,
+    ) -> Option<unsafe extern "C" fn(Option<Print>) -> Option<Print>> {
+        // SAFETY: libbpf.h declares the function so.
+        unsafe { core::mem::transmute(self.own(c"libbpf_set_print")) }
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0 != libc::RTLD_DEFAULT {
-            // SAFETY: dlopen gave the handle. The program holds libbpf itself, for it has a
-            // `struct bpf_program` of it, so this unloads nothing.
+        if self.0 != libc::RTLD_DEFAULT && self.0 != libc::RTLD_NEXT {
+            // SAFETY: dlopen gave the handle.
             unsafe { libc::dlclose(self.0) };
         }
     }

@@ -7,10 +7,8 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
-use core::sync::atomic::Ordering;
 
 use super::libbpf::Libbpf;
-use super::remembered::REMEMBERED;
 use super::{Failure, Request, bpf_link};
 use crate::Error;
 use crate::attach::perf_link;
@@ -205,10 +203,6 @@ pub(super) fn has_our_layout(libbpf: &Libbpf) -> bool {
     else {
         return false;
     };
-    let checked = &REMEMBERED.libbpf_of_our_layout;
-    if checked.load(Ordering::Relaxed) == link_fd as usize {
-        return true;
-    }
     const FD: c_int = 0x5ca1_ab1e;
     /// Room after the link, for a libbpf whose own is longer.
     #[repr(C)]
@@ -233,9 +227,5 @@ pub(super) fn has_our_layout(libbpf: &Libbpf) -> bool {
         disconnect(link);
         link_fd(link) == FD && ptr::eq(pin_path(link), &raw const path)
     };
-    let same = same && probe.base.disconnected && probe.room == [0; 32];
-    if same {
-        checked.store(link_fd as usize, Ordering::Relaxed);
-    }
-    same
+    same && probe.base.disconnected && probe.room == [0; 32]
 }

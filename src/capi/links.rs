@@ -7,7 +7,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI64, Ordering};
 
-use super::libbpf::Libbpf;
+use super::libbpf::{Handle, Libbpf};
 use super::links_opts::{Options, ksyscall_links_opts, read};
 use super::{Answer, Failure, bpf_link, bpf_program, link, name, warning};
 use crate::Error;
@@ -265,7 +265,7 @@ impl Holder {
     /// `link` is a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
         // SAFETY: the caller's promise.
-        let fd = unsafe { libbpf_of(link)?.bpf_link__fd()?(link) };
+        let fd = unsafe { libbpf_of(link)?.functions().bpf_link__fd()?(link) };
         // A link that consists of others, like that of a USDT, has 0 there. If that is a
         // descriptor of some link, a copy does not change when that link ends: its owner
         // still has the descriptor.
@@ -282,7 +282,7 @@ impl Holder {
 ///
 /// # Safety
 /// `link` is a link.
-unsafe fn libbpf_of(link: *const bpf_link) -> Option<Libbpf> {
+unsafe fn libbpf_of(link: *const bpf_link) -> Option<Handle> {
     // SAFETY: a link begins with the address of its detach function.
     Libbpf::of_caller(unsafe { link.cast::<*const c_void>().read() })
 }

@@ -5,7 +5,7 @@
 //! called from there: what unwinds through it, a C++ exception or the end of a
 //! thread, would stop the process in a frame of Rust. Here their arguments are
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
-//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
+//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from, `loader.rs` asks the dynamic loader,
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
@@ -22,6 +22,7 @@ mod libbpf;
 mod link;
 mod links;
 mod links_opts;
+mod loader;
 #[cfg(not(any(feature = "std", test)))]
 mod no_std;
 mod opts;

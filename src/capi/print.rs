@@ -5,26 +5,45 @@
 //! back, so that neither is lost. In its place stands a function which waits
 //! likewise, and hands libbpf's message on.
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
 
 use super::libbpf::{Libbpf, Print};
 use super::remembered::REMEMBERED;
 use crate::sys;
 
+unsafe extern "C" {
+    static stderr: *mut c_void;
+    /// ftrylockfile(3) and funlockfile(3).
+    fn ftrylockfile(file: *mut c_void) -> c_int;
+    fn funlockfile(file: *mut c_void);
+}
+
 /// Runs `action` while no other thread of this process changes the callback.
+///
+/// The lock is the C library's of stderr. All copies of this library in a process share it,
+/// glibc's fork(2) leaves it free in the child, and a signal handler that interrupts its holder
+/// gets it, too.
 fn alone<T>(action: impl Fn() -> T) -> T {
-    /// As if for ever: then it is a signal handler that interrupted the one it waits for.
-    const LONG: u32 = 100_000;
-    let own = sys::process_id() as u32;
-    let out = &REMEMBERED.print_is_out_in;
-    for _ in 0..LONG {
-        if out.swap(own, Ordering::Acquire) != own {
+    /// How often to let other threads run, and then how many milliseconds to sleep. Whoever holds
+    /// the lock that long cannot write to stderr, or does not exist: in a child of clone(2), or
+    /// of musl's fork(2), nobody frees what another thread of the parent has locked.
+    const YIELDS: u32 = 100;
+    const SLEEPS: u32 = 2_000;
+    // SAFETY: it is a pointer of the C library's, which is only read.
+    let file = unsafe { stderr };
+    if file.is_null() {
+        return action();
+    }
+    for attempt in 0..YIELDS + SLEEPS {
+        // SAFETY: it is a stream.
+        if unsafe { ftrylockfile(file) } == 0 {
             let result = action();
-            out.store(0, Ordering::Release);
+            // SAFETY: this thread has locked it.
+            unsafe { funlockfile(file) };
             return result;
         }
-        sys::yield_now();
+        if attempt < YIELDS { sys::yield_now() } else { sys::sleep_1ms() }
     }
     action()
 }
@@ -33,7 +52,7 @@ impl Libbpf {
     /// The callback of `libbpf_set_print()`; None if nothing is to be printed.
     /// Meanwhile libbpf has `hold`.
     pub(super) fn print_callback(&self, hold: Option<Print>) -> Option<Print> {
-        let set_print = self.own_libbpf_set_print()?;
+        let set_print = self.handle()?.own_libbpf_set_print()?;
         alone(|| {
             // SAFETY: of what libbpf takes here the first is our own, and the others it has had.
             unsafe {

@@ -1,5 +1,8 @@
 //! This process and others.
 
+#[cfg(feature = "capi")]
+use core::ptr;
+
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
 
@@ -62,6 +65,44 @@ pub(crate) fn pid_namespace() -> u64 {
 pub(crate) fn yield_now() {
     // SAFETY: it has no arguments.
     let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
+}
+
+/// Unlike nanosleep(3) of the C library it is no place where a thread can be cancelled.
+#[cfg(feature = "capi")]
+pub(crate) fn sleep_1ms() {
+    static TIME: [core::ffi::c_long; 2] = [0, 1_000_000];
+    // SAFETY: `TIME` is the kernel's `struct timespec` of this call, which is only read.
+    let _ = unsafe { call(libc::SYS_nanosleep, TIME.as_ptr() as usize, 0, 0, 0, 0) };
+}
+
+/// Zeros, of which a child of fork(2) gets zeros again (Linux 4.14), aligned to a page. NULL if
+/// that cannot be had.
+#[cfg(feature = "capi")]
+pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
+    let (access, kind) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory is asked for, which is given back if it is not of use.
+    unsafe {
+        let memory = libc::mmap(ptr::null_mut(), len, access, kind, -1, 0);
+        if memory == libc::MAP_FAILED {
+            return ptr::null_mut();
+        }
+        if libc::madvise(memory, len, libc::MADV_WIPEONFORK) != 0 {
+            unmap(memory.cast(), len);
+            return ptr::null_mut();
+        }
+        memory.cast()
+    }
+}
+
+/// # Safety
+/// `memory` is NULL, or [`memory_empty_after_fork`] gave it for this length, and nobody uses it.
+#[cfg(feature = "capi")]
+pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
+    if !memory.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { libc::munmap(memory.cast(), len) };
+    }
 }
 
 #[cfg(test)]
