@@ -29,7 +29,6 @@ static const int perf_event_open_errors[] = { E2BIG,	  EACCES,    EBADF,  EBUSY,
 static const int bpf_errors[] = { E2BIG,  EACCES, EBADF, EFAULT, EINTR, EINVAL,
 				  ENOENT, ENOMEM, EPERM, ENOSYS, 0 };
 static const int ioctl_errors[] = { EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS, 0 };
-static const int getrandom_errors[] = { EAGAIN, EFAULT, EINTR, EINVAL, EPERM, ENOSYS, 0 };
 static const int no_errors[] = { 0 };
 
 static const struct {
@@ -45,7 +44,6 @@ static const struct {
 	{ "perf_event_open", perf_event_open_errors },
 	{ "bpf", bpf_errors },
 	{ "ioctl", ioctl_errors },
-	{ "getrandom", getrandom_errors },
 	{ "getpid", no_errors },
 	{ "getcpu", no_errors },
 };
@@ -87,7 +85,6 @@ static const struct rule {
 	/* Without these an entry's name says less of its maker. */
 	{ "openat", "stat", 0, ATTACH, NONE },
 	{ "read", "stat", 0, ATTACH, NONE },
-	{ "getrandom", NULL, 0, ATTACH, NONE },
 	/* Then the symbol is asked for. */
 	{ "openat", "osrelease", 0, ATTACH, NONE },
 	{ "read", "osrelease", 0, ATTACH, NONE },

@@ -166,14 +166,9 @@ static inline bool describe(struct step *step, const struct trace *trace, pid_t 
 	case SYS_getpid:
 		step->call = "getpid";
 		return true;
-	case SYS_getrandom:
-		step->call = "getrandom";
-		return true;
 	case SYS_getcpu:
 		step->call = "getcpu";
 		return true;
-	/* The kernel's, where the vDSO has none. */
-	case SYS_clock_gettime:
 	case SYS_brk:
 	case SYS_mmap:
 	case SYS_munmap:
