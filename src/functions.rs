@@ -61,6 +61,6 @@ impl KernelFunctions {
 
     /// Whether the kernel has a function of that name, which may be one that no call reaches.
     pub fn has(&self, function: &str) -> bool {
-        self.0.contains(&Symbol::new(function.as_bytes(), b"", b""))
+        self.0.contains(function.as_bytes())
     }
 }

@@ -1,6 +1,5 @@
 //! The running kernel: what it has, and what this process remembers of that.
 
-pub(crate) mod addresses;
 pub(crate) mod compat;
 pub(crate) mod disarmed;
 #[cfg(any(test, fuzzing))]

@@ -6,6 +6,7 @@
 //! up in its list of symbols, which takes longer than all the rest.
 
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::ffi::c_int;
 
 use errno::Errno;
@@ -28,6 +29,8 @@ pub(crate) struct Many {
     options: Options,
     plan: Plan,
     attachments: Attachments,
+    /// The kernel's list, read when it is first needed.
+    symbols: OnceCell<Result<Symbols, Errno>>,
     /// How many calls were reported.
     done: usize,
 }
@@ -51,7 +54,7 @@ impl Many {
         }
         let plan = Plan::of(calls)?;
         let attachments = Attachments::with_room(plan.parts())?;
-        let mut many = Self { options, plan, attachments, done: 0 };
+        let mut many = Self { options, plan, attachments, symbols: OnceCell::new(), done: 0 };
         match kind {
             Some(kind) => many.attach_multi(program_fd, kind, best_effort)?,
             None => many.has_descriptors(program_fd)?,
@@ -69,8 +72,9 @@ impl Many {
         if self.plan.guess() && self.link_functions(program_fd, kind).is_ok() {
             return Ok(());
         }
-        let symbols = Symbols::read().map_err(|Errno(errno)| Error::KernelSymbols { errno })?;
-        self.plan.look_up(&symbols);
+        let symbols = self.symbols.get_or_init(Symbols::read).as_ref();
+        let symbols = symbols.map_err(|Errno(errno)| Error::KernelSymbols { errno: *errno })?;
+        self.plan.look_up(symbols);
         if !best_effort {
             self.plan.check()?;
         }
@@ -145,7 +149,11 @@ impl Many {
         let kind = self.options.kind();
         let (symbol, event) =
             self.plan.search(number, |symbol| probe::probe_symbol(symbol, kind))?;
-        if self.plan.set_function(number, symbol)? {
+        let are_one = |one: &Symbol, other: &Symbol| {
+            let symbols = self.symbols.get_or_init(Symbols::read);
+            symbols.as_ref().map_err(|errno| *errno)?.are_one(one, other)
+        };
+        if self.plan.set_function(number, symbol, are_one)? {
             let options = Options { cookie: self.plan.cookie(number), ..self.options };
             self.attachments.push(perf_link::join(program_fd, event, &symbol, options)?);
         }

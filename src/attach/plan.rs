@@ -2,7 +2,6 @@
 //! what is known before anything is attached.
 
 use alloc::vec::Vec;
-use core::cell::OnceCell;
 
 use errno::Errno;
 
@@ -10,8 +9,7 @@ use super::callers::{row_on, search_on};
 use super::version_or_latest;
 use crate::Error;
 use crate::kernel::LEARNT;
-use crate::kernel::addresses::{Addresses, may_be_one};
-use crate::kernel::symbols::Symbols;
+use crate::kernel::symbols::{Symbols, may_be_one};
 use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
 use crate::resolve::search::search;
@@ -38,8 +36,6 @@ pub(crate) struct Plan {
     /// Those of a call stand together, in the order of the calls.
     parts: Vec<Part>,
     calls: usize,
-    /// Read when it is first asked whether two symbols are names of one function.
-    addresses: OnceCell<Result<Addresses, Errno>>,
 }
 
 /// A call as callers of one side make it, through a function of its own.
@@ -81,7 +77,7 @@ impl Plan {
                 Part { call, index, side, is_alone, state: State::Unknown }
             }));
         }
-        Ok(Self { parts, calls: calls.len(), addresses: OnceCell::new() })
+        Ok(Self { parts, calls: calls.len() })
     }
 
     /// How many calls there are.
@@ -134,15 +130,20 @@ impl Plan {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
-            first.and_then(|(symbol, ())| self.set_function(number, symbol)).is_ok()
+            // Of native callers alone no two symbols are names of one function.
+            let set = |(symbol, ())| self.set_function(number, symbol, |_, _| Ok(false));
+            first.and_then(set).is_ok()
         })
     }
 
     /// Finds the functions in the kernel's list of symbols.
     pub(crate) fn look_up(&mut self, symbols: &Symbols) {
         for number in 0..self.parts.len() {
-            let found = self.search(number, |symbol| Ok(symbols.contains(symbol).then_some(())));
-            let found = found.and_then(|(symbol, ())| self.set_function(number, symbol));
+            let found =
+                self.search(number, |symbol| Ok(symbols.contains(symbol.as_bytes()).then_some(())));
+            let found = found.and_then(|(symbol, ())| {
+                self.set_function(number, symbol, |one, other| symbols.are_one(one, other))
+            });
             if let Err(error) = found {
                 self.fail(number, error);
             }
@@ -160,8 +161,14 @@ impl Plan {
     }
 
     /// Sets the function of a part, and returns whether no earlier part has the same one: then the
-    /// program is attached to it once, so there can be only one cookie.
-    pub(crate) fn set_function(&mut self, number: usize, symbol: Symbol) -> Result<bool, Error> {
+    /// program is attached to it once, so there can be only one cookie. `are_one` tells whether two
+    /// symbols are names of one function.
+    pub(crate) fn set_function(
+        &mut self,
+        number: usize,
+        symbol: Symbol,
+        are_one: impl Fn(&Symbol, &Symbol) -> Result<bool, Errno>,
+    ) -> Result<bool, Error> {
         let part = &self.parts[number];
         let mut state = State::Function(symbol);
         for (place, earlier) in self.parts[..number].iter().enumerate() {
@@ -169,7 +176,8 @@ impl Plan {
             let is_same = *function == symbol
                 || (earlier.side != part.side
                     && may_be_one(function, &symbol)
-                    && self.are_one(function, &symbol)?);
+                    && are_one(function, &symbol)
+                        .map_err(|Errno(errno)| Error::Addresses { symbol, errno })?);
             if is_same && earlier.call.cookie != part.call.cookie {
                 return Err(Error::SameFunction { symbol });
             }
@@ -183,14 +191,6 @@ impl Plan {
         Ok(is_first)
     }
 
-    fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Error> {
-        let addresses = self.addresses.get_or_init(Addresses::read);
-        let addresses = addresses.as_ref().map_err(|errno| *errno);
-        addresses
-            .and_then(|addresses| addresses.are_one(one, other))
-            .map_err(|Errno(errno)| Error::Addresses { symbol: *other, errno })
-    }
-
     pub(crate) fn fail(&mut self, number: usize, error: Error) {
         self.parts[number].state = State::Failed(error);
     }
@@ -199,7 +199,7 @@ impl Plan {
     pub(crate) fn fail_untraceable(&mut self, traceable: &Symbols) {
         for part in &mut self.parts {
             match part.state {
-                State::Function(symbol) if !traceable.contains(&symbol) => {
+                State::Function(symbol) if !traceable.contains(symbol.as_bytes()) => {
                     part.state = State::Failed(Error::NotTraceable { symbol });
                 }
                 _ => {}

@@ -23,9 +23,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use errno::Errno;
 
 use super::STUBS;
+use super::symbols::Symbols;
 use crate::resolve::Symbol;
-use crate::sys::{self, Mode};
-use crate::text::parts;
 
 /// More than a kernel has stubs: two for each call, if it has nothing optional.
 const MAX_STUBS: usize = 1024;
@@ -44,7 +43,7 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
 
 /// Whether the kernel has `symbol`, which it surely has, as a stub.
 ///
-/// The first time this reads /proc/kallsyms twice, some 100,000 lines.
+/// The first time this reads /proc/kallsyms, some 100,000 lines.
 ///
 /// # Errors
 /// If not all of that can be read; nothing is then remembered.
@@ -70,39 +69,13 @@ impl Stubs {
     /// What reading fails with; ENODATA if the list lacks `known`, or has more than
     /// there is room for.
     fn read(&self, list: &CStr, known: &[u8]) -> Result<(), Errno> {
-        let mut has_known = false;
-        let mut count = 0;
-        // The hash of its address; that of none until it is found, in a reading of its own.
-        let mut posix_timers = hash(b"");
-        for is_first in [true, false] {
-            sys::for_each_line(&sys::open(list, Mode::Read)?, &mut |line| {
-                let mut fields = parts(line, b' ');
-                let mut field = || fields.next().unwrap_or_default();
-                let (address, kind, name) = (field(), field(), field());
-                // Those of modules come last, and change.
-                let is_of_a_module = line.ends_with(b"]");
-                let may_be_a_call = name.windows(4).any(|part| part == b"sys_");
-                if is_of_a_module || !may_be_a_call {
-                    return is_of_a_module;
-                }
-                has_known |= name == known;
-                // Zeros in place of the address say nothing.
-                let is_shown = address.iter().any(|digit| *digit != b'0');
-                if is_first {
-                    if is_shown && name.ends_with(b"sys_ni_posix_timers") {
-                        posix_timers = hash(address);
-                    }
-                } else if matches!(kind, b"W" | b"w") || hash(address) == posix_timers {
-                    if let Some(place) = self.hashes.get(count) {
-                        place.store(hash(name), Ordering::Relaxed);
-                    }
-                    count += 1;
-                }
-                false
-            })?;
-        }
-        if !has_known || count > MAX_STUBS {
+        let symbols = Symbols::of_kallsyms(list)?;
+        let count = symbols.stubs().count();
+        if !symbols.contains(known) || count > MAX_STUBS {
             return Err(Errno(libc::ENODATA));
+        }
+        for (place, stub) in self.hashes.iter().zip(symbols.stubs()) {
+            place.store(hash(stub), Ordering::Relaxed);
         }
         self.end.store(count + 1, Ordering::Release);
         Ok(())

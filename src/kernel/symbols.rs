@@ -1,5 +1,5 @@
-//! Which functions the kernel has of system calls, all at once: for one it is cheaper to
-//! try, for hundreds to read /proc/kallsyms, some 100,000 lines.
+//! The functions that the kernel has of system calls, by its list of symbols: for one call it is
+//! cheaper to try, for hundreds to read /proc/kallsyms, some 100,000 lines. Nothing else reads it.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -9,14 +9,23 @@ use errno::Errno;
 use super::tracefs;
 use crate::resolve::Symbol;
 use crate::sys::{self, Mode};
-use crate::text::parts;
+use crate::text::{cut, parts};
 
 /// How much is read at a time, in bytes: several lines at least.
 const BUFFER: usize = 64 * 1024;
 
-/// Symbols of the kernel itself that may be functions of system calls, in order.
+/// Symbols of the kernel itself that may be functions of system calls, sorted by name.
 #[derive(Debug)]
-pub(crate) struct Symbols(Vec<Symbol>);
+pub(crate) struct Symbols(Vec<Function>);
+
+/// A line of the list.
+#[derive(Debug)]
+struct Function {
+    symbol: Symbol,
+    /// 0 if the list does not show it.
+    address: u64,
+    is_weak: bool,
+}
 
 impl Symbols {
     /// Those of the running kernel.
@@ -27,53 +36,105 @@ impl Symbols {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Those of them that ftrace can trace, which kprobe.multi needs.
+    /// Those of them that ftrace can trace, which kprobe.multi needs, without addresses.
     pub(crate) fn read_traceable() -> Result<Self, Errno> {
         Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
     }
 
-    fn of_kallsyms(path: &CStr) -> Result<Self, Errno> {
-        Self::of(path, |line| parts(line, b' ').nth(2))
+    pub(super) fn of_kallsyms(path: &CStr) -> Result<Self, Errno> {
+        Self::of(path, |line| {
+            let mut fields = parts(line, b' ');
+            let digits = core::str::from_utf8(fields.next()?).ok()?;
+            let address = u64::from_str_radix(digits, 16).ok()?;
+            let is_weak = matches!(fields.next()?, b"W" | b"w");
+            Some(Function { symbol: of_a_call(fields.next()?)?, address, is_weak })
+        })
     }
 
     fn of_ftrace(path: &CStr) -> Result<Self, Errno> {
-        Self::of(path, |line| parts(line, b' ').next())
+        Self::of(path, |line| {
+            let symbol = of_a_call(cut(line, b' ').0)?;
+            Some(Function { symbol, address: 0, is_weak: false })
+        })
     }
 
-    fn of(path: &CStr, name: fn(&[u8]) -> Option<&[u8]>) -> Result<Self, Errno> {
-        let mut symbols = Vec::new();
+    fn of(path: &CStr, parse: fn(&[u8]) -> Option<Function>) -> Result<Self, Errno> {
+        let mut functions = Vec::new();
         let mut has_room = true;
-        let mut add = |line: &[u8]| {
-            // Those of modules have none.
-            let symbol = name(line).filter(|_| !line.ends_with(b"]")).and_then(of_a_call);
-            if let Some(symbol) = symbol {
-                has_room = has_room && symbols.try_reserve(1).is_ok();
-                if has_room {
-                    symbols.push(symbol);
-                }
+        for_each_marked_line(path, &mut |line| {
+            // Those of modules serve no system calls.
+            let Some(function) = parse(line).filter(|_| !line.ends_with(b"]")) else { return };
+            has_room = has_room && functions.try_reserve(1).is_ok();
+            if has_room {
+                functions.push(function);
             }
-        };
-        for_each_marked_line(path, &mut add)?;
+        })?;
         if !has_room {
             return Err(Errno(libc::ENOMEM));
         }
-        if symbols.is_empty() {
+        if functions.is_empty() {
             return Err(Errno(libc::ENODATA));
         }
-        symbols.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
-        Ok(Self(symbols))
+        functions.sort_unstable_by(|a, b| a.symbol.as_bytes().cmp(b.symbol.as_bytes()));
+        Ok(Self(functions))
     }
 
-    pub(crate) fn contains(&self, symbol: &Symbol) -> bool {
-        self.0.binary_search_by(|other| other.as_bytes().cmp(symbol.as_bytes())).is_ok()
+    fn find(&self, name: &[u8]) -> Option<&Function> {
+        let found = self.0.binary_search_by(|function| function.symbol.as_bytes().cmp(name));
+        self.0.get(found.ok()?)
     }
+
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether the two symbols are names of one function: one of a call without arguments has
+    /// two on x86_64, `__x64_sys_getpid` and `__ia32_sys_getpid` (`__SYS_STUB0` of
+    /// arch/x86/include/asm/syscall_wrapper.h), and a probe on each would run twice.
+    ///
+    /// # Errors
+    /// ENODATA if one of them is not in the list; EPERM if the list shows no addresses, which
+    /// requires `CAP_SYSLOG` (`kallsyms_show_value()` of kernel/ksyms_common.c).
+    pub(crate) fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
+        let address =
+            |symbol: &Symbol| match self.find(symbol.as_bytes()).map(|function| function.address) {
+                Some(0) if self.0.iter().all(|function| function.address == 0) => {
+                    Err(Errno(libc::EPERM))
+                }
+                None | Some(0) => Err(Errno(libc::ENODATA)),
+                Some(address) => Ok(address),
+            };
+        Ok(address(one)? == address(other)?)
+    }
+
+    /// The names of the stubs among them: see `stubs.rs`.
+    pub(super) fn stubs(&self) -> impl Iterator<Item = &[u8]> {
+        let is_timers = |function: &&Function| {
+            function.address != 0 && function.symbol.as_bytes().ends_with(b"sys_ni_posix_timers")
+        };
+        let timers = self.0.iter().find(is_timers).map(|function| function.address);
+        let stubs = self.0.iter().filter(move |function| {
+            function.is_weak || (timers.is_some() && timers == Some(function.address))
+        });
+        stubs.map(|function| function.symbol.as_bytes())
+    }
+}
+
+/// Whether the symbols may be two names of one function: they differ in their prefix alone.
+pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
+    fn bare(symbol: &[u8]) -> &[u8] {
+        symbol.strip_prefix(b"__").map_or(symbol, |rest| cut(rest, b'_').1)
+    }
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    // Most do not, which is seen at once.
+    one.last() == other.last() && bare(one) == bare(other)
 }
 
 /// Calls `each` with the lines of a list of symbols that may have one of a call's.
 ///
 /// # Errors
 /// What reading it fails with; ENOMEM.
-pub(super) fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
+fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
     let file = sys::open(path, Mode::Read)?;
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(BUFFER).map_err(|_| Errno(libc::ENOMEM))?;
@@ -130,7 +191,7 @@ fn mark(text: &[u8]) -> Option<usize> {
 }
 
 /// The symbol, if that of a call can be so called.
-pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
+fn of_a_call(name: &[u8]) -> Option<Symbol> {
     mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
     // One that is longer than a call's has been cut.
@@ -140,6 +201,7 @@ pub(super) fn of_a_call(name: &[u8]) -> Option<Symbol> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fake::Kernel;
 
     /// What is read of a file with that text, as /proc/kallsyms or as tracefs's list.
     fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
@@ -154,7 +216,7 @@ mod tests {
     }
 
     fn has(symbols: &Symbols, name: &[u8]) -> bool {
-        symbols.contains(&Symbol::new(name, b"", b""))
+        symbols.contains(name)
     }
 
     #[test]
@@ -228,5 +290,49 @@ mod tests {
             let expected: Vec<_> = lines.filter(|line| mark(line).is_some()).collect();
             assert_eq!(marked, expected, "{}", text.escape_ascii());
         }
+    }
+
+    fn symbol(name: &str) -> Symbol {
+        Symbol::new(name.as_bytes(), b"", b"")
+    }
+
+    fn are_one(list: &'static str, one: &str, other: &str) -> Result<bool, Errno> {
+        let files = vec![("/proc/kallsyms", list)].leak();
+        let (answer, _) = Kernel { files, ..Kernel::new() }
+            .run(|| Symbols::read()?.are_one(&symbol(one), &symbol(other)));
+        answer
+    }
+
+    const SHOWN: &str = "\
+ffffffff81000010 T __x64_sys_getpid
+ffffffff81000010 T __ia32_sys_getpid
+ffffffff81000020 T __x64_sys_read
+ffffffff81000030 T __ia32_sys_read
+ffffffffc0000040 t __ia32_sys_close\t[module]
+";
+
+    #[test]
+    fn two_names_of_one_address_are_one_function() {
+        assert_eq!(are_one(SHOWN, "__x64_sys_getpid", "__ia32_sys_getpid"), Ok(true));
+        assert_eq!(are_one(SHOWN, "__x64_sys_read", "__ia32_sys_read"), Ok(false));
+        let of_a_module = are_one(SHOWN, "__x64_sys_read", "__ia32_sys_close");
+        assert_eq!(of_a_module, Err(Errno(libc::ENODATA)));
+    }
+
+    #[test]
+    fn hidden_addresses_are_an_error_and_not_one_function() {
+        const HIDDEN: &str = "0000000000000000 T __x64_sys_read\n\
+                              0000000000000000 T __ia32_sys_read\n";
+        let hidden = are_one(HIDDEN, "__x64_sys_read", "__ia32_sys_read");
+        assert_eq!(hidden, Err(Errno(libc::EPERM)));
+    }
+
+    #[test]
+    fn names_that_differ_in_more_than_the_prefix_are_of_two_functions() {
+        let may = |one, other| may_be_one(&symbol(one), &symbol(other));
+        assert!(may("__x64_sys_read", "__ia32_sys_read"));
+        assert!(!may("__x64_sys_ioctl", "__ia32_compat_sys_ioctl"));
+        assert!(!may("__x64_sys_read", "__ia32_sys_readv"));
+        assert!(!may("sys_read", "compat_sys_read"));
     }
 }
