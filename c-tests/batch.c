@@ -184,7 +184,7 @@ TEST(too_few_descriptors_are_told_before)
 	int refused = attach(program(&p, "on_entry"), five, FIVE, links, NULL);
 	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	CHECK_EQ(refused, -EMFILE);
-	CHECK_HAS(warned, "takes 6 file descriptors");
+	CHECK_HAS(warned, "needs 6 file descriptors");
 	unload(&p);
 }
 

@@ -1,23 +1,17 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
-pub(crate) mod callers;
 pub(crate) mod many;
 mod multi_link;
 pub(crate) mod perf_link;
 pub(crate) mod plan;
 mod probe;
-
-use errno::Errno;
+mod search;
 
 use crate::Error;
 use crate::attachment::Attachment;
-use crate::kernel::version::version;
-use crate::kernel::{Kind, LEARNT, stubs, tracefs};
-use crate::resolve::conventions::Doubt;
-use crate::resolve::search::search;
-use crate::resolve::table::{self, Row};
-use crate::resolve::version::{LATEST, Version};
+use crate::kernel::Kind;
+use crate::resolve::callers::Side;
 use crate::resolve::{Symbol, SyscallName};
 
 /// How a program is to be attached.
@@ -63,38 +57,15 @@ pub(crate) struct Target {
 /// Opens an event on the function that serves the call.
 pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target, Error> {
     options.check()?;
-    let mut row = table::row(name).in_version(version_or_latest);
+    let mut row = search::native_row(name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.use_own_name();
     }
-    let (symbol, event) = search(name, &row, &LEARNT.conventions, |symbol, doubt| {
-        if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
-            return Ok(None);
-        }
-        let Some(event) = probe::probe_symbol(symbol, options.kind())? else {
-            return Ok(None);
-        };
-        Ok((!is_right(doubt, symbol, &row)?).then_some(event))
+    let (symbol, event) = search::find_function(Side::Native, name, &row, |symbol| {
+        probe::probe_symbol(symbol, options.kind())
     })?;
     Ok(Target { event, symbol, is_reached })
-}
-
-/// The running kernel's version, for the rows of its calls.
-fn version_or_latest() -> Version {
-    version().unwrap_or(LATEST)
-}
-
-/// Whether a doubt about a symbol that the kernel has is right: then it does not serve
-/// the call of the row.
-pub(crate) fn is_right(doubt: Doubt, symbol: &Symbol, row: &Row) -> Result<bool, Error> {
-    Ok(match doubt {
-        Doubt::None => false,
-        Doubt::MayBeStub => {
-            stubs::is_stub(symbol).map_err(|Errno(errno)| Error::KernelSymbols { errno })?
-        }
-        Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name.as_bytes()),
-    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod compat;
 pub(crate) mod disarmed;
+mod known;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
 pub(crate) mod perf_links;
@@ -12,13 +13,8 @@ pub(crate) mod symbols;
 pub(crate) mod tracefs;
 pub(crate) mod version;
 
-use core::sync::atomic::{AtomicBool, AtomicU32};
-
+pub(crate) use known::Known;
 use tracefs::Line;
-
-use crate::resolve::callers::LearntConvention;
-use crate::resolve::search::RuledOut;
-use stubs::Stubs;
 
 /// Which kind of probe is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -44,35 +40,28 @@ impl Kind {
     }
 }
 
-/// What the process remembers of the kernel.
-///
-/// It is what the kernel itself has said beyond doubt, and what stays so for as long as it
-/// runs. Nothing that a caller's program or privileges were the evidence for: EPERM
-/// teaches nothing, and a file that cannot be read, neither.
+/// What the process remembers of the kernel, by the rule of [`Known`].
 pub(crate) struct Learnt {
-    /// The conventions that it does not name the functions of its calls by.
-    pub(crate) conventions: RuledOut,
-    /// That by which it names those of its 32-bit processes' calls.
-    pub(crate) compat: LearntConvention,
-    /// The same of x32 ones.
-    pub(crate) x32: LearntConvention,
-    /// The kprobe PMU, as `pmu.rs` packs it; 0 if it has not been found.
-    pmu: AtomicU32,
+    /// The conventions that the functions of its calls may have: a set of bits.
+    pub(crate) conventions: Known,
+    /// Which of the conventions of its 32-bit callers it has, by index.
+    pub(crate) compat: Known,
+    /// The same of x32 ones; as many as there are if it has none.
+    pub(crate) x32: Known,
+    pmu_kind: Known,
+    pmu_retprobe_bit: Known,
     /// That it may have no BPF links of perf events.
-    may_lack_perf_links: AtomicBool,
-    /// Its version, as `version.rs` packs it; 0 if it has not been read.
-    version: AtomicU32,
+    may_lack_perf_links: Known,
+    /// Its version, as `version.rs` packs it.
+    version: Known,
 }
 
 pub(crate) static LEARNT: Learnt = Learnt {
-    conventions: RuledOut::nothing(),
-    compat: LearntConvention::of_compat(),
-    x32: LearntConvention::of_x32(),
-    pmu: AtomicU32::new(0),
-    may_lack_perf_links: AtomicBool::new(false),
-    version: AtomicU32::new(0),
+    conventions: Known::nothing(),
+    compat: Known::nothing(),
+    x32: Known::nothing(),
+    pmu_kind: Known::nothing(),
+    pmu_retprobe_bit: Known::nothing(),
+    may_lack_perf_links: Known::nothing(),
+    version: Known::nothing(),
 };
-
-/// Remembered by the same rule. Apart, for the pointers in [`LEARNT`] would make the zeros of this a
-/// part of the file.
-static STUBS: Stubs = Stubs::unread();

@@ -6,7 +6,6 @@ pub(crate) mod conventions;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
-pub(crate) mod search;
 pub(crate) mod suggestions;
 pub(crate) mod table;
 pub(crate) mod version;

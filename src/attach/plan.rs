@@ -5,15 +5,13 @@ use alloc::vec::Vec;
 
 use errno::Errno;
 
-use super::callers::{row_on, search_on};
-use super::version_or_latest;
+use super::search::{find_function, find_native, native_row, row_on};
 use crate::Error;
-use crate::kernel::LEARNT;
 use crate::kernel::symbols::{Symbols, may_be_one};
+use crate::kernel::{Known, LEARNT};
 use crate::resolve::callers::{Callers, Side};
 use crate::resolve::conventions::Doubt;
-use crate::resolve::search::search;
-use crate::resolve::table::{self, Row};
+use crate::resolve::table::Row;
 use crate::resolve::{Symbol, SyscallName};
 
 /// One of the calls.
@@ -118,15 +116,18 @@ impl Plan {
     /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
         // A guess is no evidence: nothing is learnt from it.
-        let learnt = LEARNT.conventions.copy();
+        let learnt = Known::nothing();
+        if let Some(set) = LEARNT.conventions.get() {
+            learnt.set(set);
+        }
         (0..self.parts.len()).all(|number| {
             let Some(Part { call, side: Side::Native, is_alone: true, .. }) =
                 self.parts.get(number)
             else {
                 return false;
             };
-            let (name, row) = (call.name, table::row(&call.name).in_version(version_or_latest));
-            let first = search(&name, &row, &learnt, |_, doubt| match doubt {
+            let (name, row) = (call.name, native_row(&call.name));
+            let first = find_native(&name, &row, &learnt, |_, doubt| match doubt {
                 Doubt::None => Ok(Some(())),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
@@ -157,7 +158,7 @@ impl Plan {
         probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
     ) -> Result<(Symbol, T), Error> {
         let Part { call, side, is_alone, .. } = &self.parts[number];
-        search_on(*side, *is_alone, &call.name, probe)
+        find_function(*side, &call.name, &row_on(*side, *is_alone, &call.name)?, probe)
     }
 
     /// Sets the function of a part, and returns whether no earlier part has the same one: then the

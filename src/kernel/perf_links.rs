@@ -1,7 +1,5 @@
 //! Whether the kernel has BPF links of perf events (Linux 5.15).
 
-use core::sync::atomic::Ordering;
-
 use super::LEARNT;
 use crate::sys;
 
@@ -14,14 +12,14 @@ use crate::sys;
 /// the same function for both (`perf_event_set_bpf_prog()` of kernel/events/core.c),
 /// so there the ioctl refuses what the link has refused.
 pub(crate) fn always_has_links() -> bool {
-    if !LEARNT.may_lack_perf_links.load(Ordering::Relaxed) {
+    if LEARNT.may_lack_perf_links.get().is_none() {
         let answer = sys::bpf_link_create_multi_without_program().0;
         // EBADF says yes. What else there is, a filter of the process's calls, say, is no
         // answer, and is not kept.
         if !matches!(answer, libc::EINVAL | libc::E2BIG) {
             return true;
         }
-        LEARNT.may_lack_perf_links.store(true, Ordering::Relaxed);
+        LEARNT.may_lack_perf_links.set(1);
     }
     false
 }

@@ -1,7 +1,5 @@
 //! The PMU whose perf events are kprobes.
 
-use core::sync::atomic::Ordering;
-
 use super::LEARNT;
 use crate::sys;
 
@@ -19,21 +17,17 @@ impl Pmu {
     /// Reads sysfs the first time that it is there; neither number changes
     /// while the kernel runs.
     pub(crate) fn find() -> Option<Self> {
-        // A PMU's type is a small number, and never 0, which is PERF_TYPE_HARDWARE.
-        const KIND_BITS: u32 = 26;
-        let known = LEARNT.pmu.load(Ordering::Relaxed);
-        if known != 0 {
-            let kind = known & ((1 << KIND_BITS) - 1);
-            return Some(Self { kind, retprobe_bit: known >> KIND_BITS });
+        let known = LEARNT.pmu_kind.get().zip(LEARNT.pmu_retprobe_bit.get());
+        if let Some((kind, bit)) = known {
+            return Some(Self { kind: kind as u32, retprobe_bit: bit as u32 });
         }
         let kind = sys::read_number(c"/sys/bus/event_source/devices/kprobe/type", b"").ok()?;
         let bit =
             sys::read_number(c"/sys/bus/event_source/devices/kprobe/format/retprobe", b"config:")
                 .ok()?;
         let found = Self { kind: kind as u32, retprobe_bit: bit as u32 & 63 };
-        if kind < 1 << KIND_BITS {
-            LEARNT.pmu.store(found.retprobe_bit << KIND_BITS | found.kind, Ordering::Relaxed);
-        }
+        LEARNT.pmu_kind.set(found.kind as usize);
+        LEARNT.pmu_retprobe_bit.set(found.retprobe_bit as usize);
         Some(found)
     }
 

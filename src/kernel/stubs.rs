@@ -22,7 +22,6 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use errno::Errno;
 
-use super::STUBS;
 use super::symbols::Symbols;
 use crate::resolve::Symbol;
 
@@ -30,11 +29,13 @@ use crate::resolve::Symbol;
 const MAX_STUBS: usize = 1024;
 
 /// The names of the running kernel's stubs, each by its [`hash`].
-pub(crate) struct Stubs {
+struct Stubs {
     hashes: [AtomicUsize; MAX_STUBS],
     /// One more than there are, 0 before they were read: zeros take no room in the library.
     end: AtomicUsize,
 }
+
+static STUBS: Stubs = Stubs::unread();
 
 /// Whether `symbol` is known to be a stub, without asking the kernel.
 pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
@@ -55,7 +56,7 @@ pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
 }
 
 impl Stubs {
-    pub(crate) const fn unread() -> Self {
+    const fn unread() -> Self {
         Self { hashes: [const { AtomicUsize::new(0) }; MAX_STUBS], end: AtomicUsize::new(0) }
     }
 

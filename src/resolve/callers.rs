@@ -1,13 +1,9 @@
 //! Whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions
 //! than its own, which the 32-bit architecture's table has.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
-
-use super::conventions::{COMPAT_CONVENTIONS, Convention, Doubt, Symbol, X32_CONVENTIONS};
+use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
-use super::search::Tried;
 use super::table::{self, COMPAT_TABLE, Column, Row};
-use crate::Error;
 
 /// Whose calls a program is to see.
 ///
@@ -76,40 +72,19 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// The row of the call `name`, as native callers mean it when others are meant, too.
-pub(crate) fn native_row(name: &SyscallName) -> Result<Row<'_>, Error> {
-    native_row_in(table::row(name), COMPAT_TABLE, name)
+/// The row of the call `name`, as native callers mean it when others are meant, too. None for a
+/// name that only the other table knows; one that no table knows may be a new call's.
+pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
+    let row = table::row(name);
+    let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
+    (!is_foreign).then_some(row)
 }
 
-/// The row of the call `name`, as 32-bit callers mean it.
-///
-/// # Errors
-/// [`Error::NoCompatCall`] if they have none; [`Error::CallersUnknown`].
-pub(crate) fn compat_row(name: &SyscallName) -> Result<Row<'_>, Error> {
-    if COMPAT_CONVENTIONS.is_empty() {
-        return Err(Error::CallersUnknown);
-    }
-    compat_row_in(COMPAT_TABLE, &table::row(name), name)
-}
-
-/// A name that no table knows may be a new call's; but not one that the other table knows.
-fn native_row_in<'a>(row: Row<'a>, compat: &str, name: &SyscallName) -> Result<Row<'a>, Error> {
-    let is_foreign = !row.is_known && table::row_in(compat, name.as_str()).is_known;
-    if is_foreign { Err(Tried::default().not_found(name)) } else { Ok(row) }
-}
-
-fn compat_row_in<'a>(
-    compat: &'a str,
-    native: &Row,
-    name: &'a SyscallName,
-) -> Result<Row<'a>, Error> {
-    let row = table::row_in(compat, name.as_str());
-    let is_foreign = !row.is_known && native.is_known;
-    if is_foreign || !row.is_in(Column::Compat) {
-        Err(Error::NoCompatCall { name: *name })
-    } else {
-        Ok(row)
-    }
+/// The row of the call `name`, as 32-bit callers mean it, if they have it.
+pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
+    let row = table::row_in(COMPAT_TABLE, name.as_str());
+    let is_foreign = !row.is_known && table::row(name).is_known;
+    (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
 /// Every call that these callers have in any version of the kernel, in alphabetical order,
@@ -136,124 +111,19 @@ pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)>
     calls
 }
 
-/// Which of some conventions the running kernel has.
-pub(crate) struct LearntConvention {
-    /// Whose they are. In place of a pointer to them, which would lie in writable memory.
-    side: Side,
-    /// The number of one of them, or [`UNKNOWN`] or [`NONE`].
-    known: AtomicUsize,
-}
-
-const UNKNOWN: usize = usize::MAX;
-const NONE: usize = UNKNOWN - 1;
-
-impl LearntConvention {
-    pub(crate) const fn of_compat() -> Self {
-        Self { side: Side::Compat, known: AtomicUsize::new(UNKNOWN) }
-    }
-
-    pub(crate) const fn of_x32() -> Self {
-        Self { side: Side::X32, known: AtomicUsize::new(UNKNOWN) }
-    }
-
-    /// That of the kernel, by its anchor, which it is asked for until it has been found.
-    fn find<T>(
-        &self,
-        probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-    ) -> Result<Option<&'static Convention>, Error> {
-        let all = match self.side {
-            Side::X32 => X32_CONVENTIONS,
-            _ => COMPAT_CONVENTIONS,
-        };
-        let known = self.known.load(Ordering::Relaxed);
-        if let (NONE, found) | (_, found @ Some(_)) = (known, all.get(known)) {
-            return Ok(found);
-        }
-        for (index, convention) in all.iter().enumerate() {
-            if probe(&convention.anchor(), Doubt::None)?.is_some() {
-                self.known.store(index, Ordering::Relaxed);
-                return Ok(Some(convention));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Tries the symbols that may serve the call of the row to 32-bit callers, as
-/// [`search`](super::search::search) does for native ones.
-///
-/// # Errors
-/// [`Error::NotFound`] if the kernel has none of them, [`Error::NoCompatCallers`] if it serves
-/// no 32-bit callers at all; the error of `probe`.
-pub(crate) fn search<T>(
-    name: &SyscallName,
-    row: &Row,
-    learnt: &LearntConvention,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    let Some(convention) = learnt.find(&mut probe)? else {
-        return Err(no_compat_callers(false));
-    };
-    search_in(convention, name, row, probe)
-}
-
-/// The kernel serves no 32-bit callers: it was booted, or else built, without.
-pub(crate) fn no_compat_callers(is_off: bool) -> Error {
-    let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
-    Error::NoCompatCallers { symbol, is_off }
-}
-
-/// The same for the function that x32 processes alone have.
-///
-/// # Errors
-/// [`Error::NoCompatCall`]; the error of `probe`.
-pub(crate) fn search_x32<T>(
-    name: &SyscallName,
-    row: &Row,
-    learnt: &LearntConvention,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    let Some(convention) = learnt.find(&mut probe)? else {
-        // Most kernels have no x32: they are not to be asked for each call.
-        learnt.known.store(NONE, Ordering::Relaxed);
-        return Err(Error::NoCompatCall { name: *name });
-    };
-    match search_in(convention, name, row, probe) {
-        Err(Error::NotFound { .. }) => Err(Error::NoCompatCall { name: *name }),
-        found => found,
-    }
-}
-
-fn search_in<T>(
-    convention: &Convention,
-    name: &SyscallName,
-    row: &Row,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    let mut tried = Tried::default();
-    for symbol in convention.symbols(row) {
-        if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
-            return Ok((symbol, found));
-        }
-        tried.add(symbol)?;
-    }
-    Err(tried.not_found(name))
-}
-
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::version::{LATEST, Version};
 
     fn name(name: &str) -> SyscallName {
         SyscallName::new(name).unwrap()
     }
 
     /// The functions of 32-bit callers.
-    fn compat(call: &str) -> Result<Vec<String>, Error> {
+    fn compat(call: &str) -> Option<Vec<String>> {
         let call = name(call);
         let row = compat_row(&call)?;
-        Ok(row.function_names(Column::Compat).collect())
+        Some(row.function_names(Column::Compat).collect())
     }
 
     /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 6.12: its last columns.
@@ -282,13 +152,13 @@ mod tests {
     #[test]
     fn what_one_table_alone_has_is_no_call_of_the_others_callers() {
         // A 64-bit kernel does not have it.
-        assert!(matches!(compat("vm86"), Err(Error::NoCompatCall { .. })));
+        assert!(compat("vm86").is_none());
         // It is new in both.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
-        assert!(native_row(&name("brand_new")).is_ok());
+        assert!(native_row(&name("brand_new")).is_some());
         // Of 32 bits alone, and not of the 64-bit table.
-        assert!(matches!(native_row(&name("readdir")), Err(Error::NotFound { .. })));
-        assert!(compat("readdir").is_ok());
+        assert!(native_row(&name("readdir")).is_none());
+        assert!(compat("readdir").is_some());
         assert!(!native_row(&name("socketcall")).unwrap().is_served());
     }
 
@@ -308,181 +178,6 @@ mod tests {
         // As other spellings 64-bit callers have these, too; but that is another call.
         assert!(has("_llseek", Callers::Compat) && has("umount", Callers::Compat));
         assert!(!all.iter().any(|call| call.0 == name("vm86")));
-    }
-
-    /// The symbols of `openat` that are asked for on a kernel with those.
-    fn search_for_openat(
-        learnt: &LearntConvention,
-        symbols: &[&str],
-    ) -> (Result<String, Error>, Vec<String>) {
-        let mut asked = Vec::new();
-        let openat = name("openat");
-        let row = compat_row(&openat).unwrap();
-        let found = search(&openat, &row, learnt, |symbol, _| {
-            asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then_some(()))
-        });
-        (found.map(|(symbol, ())| symbol.to_string()), asked)
-    }
-
-    #[test]
-    fn the_kernels_convention_is_asked_for_until_it_is_known() {
-        const WRAPPED: &[&str] = &["__ia32_compat_sys_ioctl", "__ia32_compat_sys_openat"];
-        let learnt = LearntConvention::of_compat();
-        // The kernel has none of that: no symbol of native callers is taken in its place.
-        let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
-        assert!(matches!(found, Err(Error::NoCompatCallers { is_off: false, .. })));
-        assert_eq!(asked, ["__ia32_compat_sys_ioctl", "compat_sys_ioctl"]);
-        let (found, asked) = search_for_openat(&learnt, WRAPPED);
-        assert_eq!((found.unwrap().as_str(), asked.len()), ("__ia32_compat_sys_openat", 2));
-        let (_, asked) = search_for_openat(&learnt, WRAPPED);
-        assert_eq!(asked, ["__ia32_compat_sys_openat"]);
-        let (found, asked) = search_for_openat(&learnt, &["compat_sys_openat"]);
-        assert!(matches!(found, Err(Error::NotFound { .. })), "{asked:?}");
-        let plain = ["compat_sys_ioctl", "compat_sys_openat", "sys_openat"];
-        let (found, _) = search_for_openat(&LearntConvention::of_compat(), &plain);
-        assert_eq!(found.unwrap(), "compat_sys_openat");
-    }
-
-    /// The function that serves a call to 32-bit processes in a kernel of that version with those
-    /// symbols, and with wrappers.
-    fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
-        let call = name(call);
-        let row = compat_row(&call)?.in_version(|| version);
-        let found = search(&call, &row, &LearntConvention::of_compat(), |symbol, doubt| {
-            let is_stub = doubt == Doubt::MayBeStub && symbol.as_str().contains("lookup_dcookie");
-            let symbols = [symbols, &["__ia32_compat_sys_ioctl"]].concat();
-            let is_there = symbols.contains(&symbol.as_str()) && !is_stub;
-            Ok(is_there.then_some(()))
-        });
-        found.map(|(symbol, ())| symbol.to_string())
-    }
-
-    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl of these versions. Each has
-    /// both functions.
-    #[test]
-    fn the_version_decides_between_functions_that_are_both_there() {
-        let compat = |call: &str| format!("__ia32_compat_sys_{call}");
-        let native = |call: &str| format!("__ia32_sys_{call}");
-        for (call, until, is_compat_before) in [
-            ("setsockopt", (5, 9), true),
-            ("getsockopt", (5, 9), true),
-            ("process_vm_readv", (5, 10), true),
-            ("process_vm_writev", (5, 10), true),
-            ("rt_sigprocmask", (5, 4), false),
-            ("rt_sigsuspend", (5, 4), false),
-        ] {
-            let symbols = [compat(call), native(call)];
-            let symbols = symbols.each_ref().map(|symbol| symbol.as_str());
-            let [before, after] = match is_compat_before {
-                true => [compat(call), native(call)],
-                false => [native(call), compat(call)],
-            };
-            let (major, minor) = until;
-            for (version, expected) in [
-                ((4, 18), &before),
-                ((major, minor - 1), &before),
-                (until, &after),
-                (LATEST, &after),
-            ] {
-                let found = found_in(version, call, &symbols).unwrap();
-                assert_eq!(found, *expected, "{version:?}");
-            }
-        }
-    }
-
-    /// arch/x86/ia32/ia32_signal.c of Linux 5.3 and 5.4.
-    #[test]
-    fn functions_that_have_no_wrapper_have_no_prefix() {
-        for call in ["sigreturn", "rt_sigreturn"] {
-            let old = format!("sys32_{call}");
-            assert_eq!(found_in((4, 18), call, &[&old]).unwrap(), old);
-            let new = format!("__ia32_compat_sys_{call}");
-            assert_eq!(found_in((5, 4), call, &[&new]).unwrap(), new);
-        }
-        let symbols = ["__x32_compat_sys_ioctl", "sys32_x32_rt_sigreturn"];
-        let (found, _) = search_for_x32("rt_sigreturn", &LearntConvention::of_x32(), &symbols);
-        assert_eq!(found.unwrap(), "sys32_x32_rt_sigreturn");
-    }
-
-    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0 and 5.1.
-    #[test]
-    fn calls_that_are_younger_for_32_bit_processes_are_not_those_of_others() {
-        for call in ["semget", "shmdt", "clock_gettime64", "futex_time64"] {
-            let functions = compat(call).unwrap();
-            let symbols = functions.iter().map(|function| format!("__ia32_{function}"));
-            let symbols: Vec<_> = symbols.collect();
-            let symbols: Vec<_> = symbols.iter().map(String::as_str).collect();
-            assert!(
-                matches!(found_in((5, 0), call, &symbols), Err(Error::NotFound { .. })),
-                "{call}"
-            );
-            assert_eq!(found_in((5, 1), call, &symbols).unwrap(), symbols[0]);
-        }
-    }
-
-    /// `COND_SYSCALL_COMPAT` of arch/x86/include/asm/syscall_wrapper.h.
-    #[test]
-    fn stubs_of_32_bit_calls_were_shared_before_5_7() {
-        let symbols = ["__ia32_compat_sys_lookup_dcookie"];
-        let absent = found_in((5, 6), "lookup_dcookie", &symbols);
-        assert!(matches!(absent, Err(Error::NotFound { .. })));
-        assert_eq!(found_in((5, 7), "lookup_dcookie", &symbols).unwrap(), symbols[0]);
-    }
-
-    /// The function that is found of a call for x32 processes alone in a kernel with those
-    /// symbols, and what is asked for.
-    fn search_for_x32(
-        call: &str,
-        learnt: &LearntConvention,
-        symbols: &[&str],
-    ) -> (Result<String, Error>, Vec<String>) {
-        let mut asked = Vec::new();
-        let call = name(call);
-        let found = search_x32(&call, &x32_row(&call).unwrap(), learnt, |symbol, _| {
-            asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then_some(()))
-        });
-        (found.map(|(symbol, ())| symbol.to_string()), asked)
-    }
-
-    /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
-    #[test]
-    fn x32_has_functions_of_its_own() {
-        const NEW: &[&str] = &[
-            "__x64_compat_sys_ioctl",
-            "__x64_compat_sys_preadv64",
-            "__x64_compat_sys_recvmmsg_time64",
-            "__x64_compat_sys_rt_sigqueueinfo",
-            "__x64_sys_readv",
-        ];
-        let learnt = LearntConvention::of_x32();
-        for (call, function) in [
-            ("ioctl", "ioctl"),
-            ("preadv", "preadv64"),
-            ("recvmmsg", "recvmmsg_time64"),
-            // As 64-bit processes spell it.
-            ("sigqueue", "rt_sigqueueinfo"),
-        ] {
-            let (found, _) = search_for_x32(call, &learnt, NEW);
-            assert_eq!(found.unwrap(), format!("__x64_compat_sys_{function}"));
-        }
-        // That is the function of 64-bit processes.
-        assert!(search_for_x32("readv", &learnt, NEW).0.is_err());
-        let old = ["__x32_compat_sys_ioctl", "__x32_compat_sys_readv", "__x64_sys_readv"];
-        let (found, _) = search_for_x32("readv", &LearntConvention::of_x32(), &old);
-        assert_eq!(found.unwrap(), "__x32_compat_sys_readv");
-    }
-
-    #[test]
-    fn a_kernel_without_x32_is_asked_once() {
-        let learnt = LearntConvention::of_x32();
-        for asked in [2, 0] {
-            let symbols = ["__x64_sys_ioctl", "__ia32_compat_sys_ioctl"];
-            let (found, tries) = search_for_x32("ioctl", &learnt, &symbols);
-            assert!(matches!(found, Err(Error::NoCompatCall { .. })));
-            assert_eq!(tries.len(), asked, "{tries:?}");
-        }
     }
 
     #[test]
