@@ -29,6 +29,10 @@ const X32_TABLE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/x32_table"));
 /// most functions with 64-bit processes, so that [`Callers::Native`] sees it; most calls from 512
 /// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
 /// are not those of i386's), which count as those of 32-bit callers.
+///
+/// Before Linux 4.17 the functions of system calls call each other: `sys_lchown16`, which serves a
+/// 32-bit `lchown`, calls `sys_lchown`. There [`Callers::All`] makes the program run twice for such
+/// a call, and [`Callers::Native`] once (docs/compatibility.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[cfg_attr(not(feature = "std"), allow(dead_code, unreachable_pub))]
 pub enum Callers {
