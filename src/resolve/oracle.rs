@@ -24,8 +24,10 @@ static EXPECTED_TABLE: LazyLock<Vec<ExpectedRow>> = LazyLock::new(|| {
         let (native, compat) = line.split_once('|').unwrap_or((line, ""));
         let mut native = native.split_whitespace();
         let name = native.next()?.split('@').next()?;
-        let native: Vec<_> = native.collect();
-        let compat: Vec<_> = compat.split_whitespace().collect();
+        // Without the versions in which they serve.
+        let function = |entry: &'static str| entry.split('@').next();
+        let native: Vec<_> = native.filter_map(function).collect();
+        let compat: Vec<_> = compat.split_whitespace().filter_map(function).collect();
         let compat = if compat.is_empty() { native.clone() } else { compat };
         Some((name.trim_end_matches('?'), native, compat, name.ends_with('?')))
     };
