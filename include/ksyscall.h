@@ -101,7 +101,8 @@ struct ksyscall_links_opts {
     /**
      * How many calls may be inside at once whose returns are seen; needs `retprobe` and
      * tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
-     * as many as there are CPUs. Not for kprobe.multi.
+     * as many as there are CPUs; before Linux 6.2, without preemption, of as many as there are
+     * CPUs. Not for kprobe.multi.
      */
     unsigned int max_active;
     /**

@@ -42,8 +42,9 @@ impl Ksyscall {
     /// Whether the program runs at the call's return instead of its entry.
     ///
     /// The kernel keeps return addresses for a limited number of calls in progress
-    /// at a time, 10, or two for each CPU if that is more (`register_kretprobe()` in
-    /// kernel/kprobes.c): returns beyond that are not seen. [`Ksyscall::max_active`] makes
+    /// at a time: 10, or two for each CPU if that is more; before Linux 6.2 one for each CPU in
+    /// kernels without preemption (`register_kretprobe()` in kernel/kprobes.c). Returns beyond
+    /// that are not seen. [`Ksyscall::max_active`] makes
     /// it more, and [`Link::missed`] counts them.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;

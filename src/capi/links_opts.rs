@@ -50,7 +50,8 @@ pub struct ksyscall_links_opts {
     pub threads: c_uint,
     /// How many calls may be inside at once whose returns are seen; needs `retprobe` and
     /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
-    /// as many as there are CPUs. Not for kprobe.multi.
+    /// as many as there are CPUs; before Linux 6.2, without preemption, of as many as there are
+    /// CPUs. Not for kprobe.multi.
     pub max_active: c_uint,
     /// Whose calls, of `enum ksyscall_callers`.
     pub callers: c_uint,

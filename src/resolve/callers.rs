@@ -18,6 +18,10 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// most functions with 64-bit processes, so that [`Callers::Native`] sees it; most calls from 512
 /// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
 /// are not those of i386's), which count as those of 32-bit callers.
+///
+/// Before Linux 4.17 the functions of system calls call each other: `sys_lchown16`, which serves a
+/// 32-bit `lchown`, calls `sys_lchown`. There [`Callers::All`] makes the program run twice for such
+/// a call, and [`Callers::Native`] once (docs/compatibility.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Callers {
     /// Those of this process's architecture.

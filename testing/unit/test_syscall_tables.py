@@ -140,3 +140,49 @@ def test_spellings_and_versions_are_written_once(monkeypatch):
     once = annotated(tables)
     assert once["a"] == "#\n_exit =exit_group\nexit_group\nmseal@6.10\nnewstat =stat\nstat sys_newstat\nstat64 =stat\n"
     assert annotated(once) == once
+
+
+TBL32 = "arch/x86/entry/syscalls/syscall_32.tbl"
+SIGNALS = "SYSCALL_DEFINE2(rt_sigsuspend, x)\nCOMPAT_SYSCALL_DEFINE2(rt_sigsuspend, x)\n"
+
+
+@pytest.fixture
+def older(tmp_path):
+    """Two versions with the same functions, of which they make different use."""
+    files = {"kernel/signal.c": SIGNALS, "ipc/sem.c": "SYSCALL_DEFINE3(semget, int, key)\n",
+             "kernel/rseq.c": "SYSCALL_DEFINE4(rseq, x)\n", "kernel/sys_ni.c": "COND_SYSCALL(rseq);\n"}
+    return {"5.0": tree(tmp_path / "5.0", "5.0", files | {TBL32: "179 i386 rt_sigsuspend sys_rt_sigsuspend\n"}),
+            "5.4": tree(tmp_path / "5.4", "5.4", files | {TBL32:
+                "179 i386 rt_sigsuspend sys_rt_sigsuspend compat_sys_rt_sigsuspend\n"
+                "393 i386 semget sys_semget\n386 i386 rseq sys_rseq\n"})}
+
+
+def test_a_function_has_a_version_where_others_have_it_and_make_other_use_of_it(older):
+    table = make("x86", older)
+    assert "\nrt_sigsuspend | sys_rt_sigsuspend@<5.4 compat_sys_rt_sigsuspend\n" in table
+    # The version after the last that lacks the call.
+    assert "\nsemget sys_semget@5.1\n" in table
+    # Of this the kernel's list of symbols tells.
+    assert "\nrseq?\n" in table
+    for kernel in older.values():
+        assert check("x86", table, kernel)[1] == []
+
+
+@pytest.mark.parametrize("line, version, problem", [
+    ("rt_sigsuspend | compat_sys_rt_sigsuspend sys_rt_sigsuspend", "5.0",
+     "x86 compat 5.0: rt_sigsuspend: sys_rt_sigsuspend serves, compat_sys_rt_sigsuspend is found"),
+    ("rt_sigsuspend | sys_rt_sigsuspend@<5.5 compat_sys_rt_sigsuspend", "5.4",
+     "x86 compat 5.4: rt_sigsuspend: compat_sys_rt_sigsuspend serves, sys_rt_sigsuspend is found"),
+    ("semget", "5.0", "x86 compat 5.0: semget: there is no such call, sys_semget is found"),
+])
+def test_a_version_that_is_wrong_is_told(older, line, version, problem):
+    rows = {row.split()[0].rstrip("?"): row for row in make("x86", older).splitlines()[1:]}
+    rows[line.split()[0]] = line
+    _, problems = check("x86", "\n".join(["#", *rows.values()]) + "\n", older[version])
+    assert problem in problems
+
+
+def test_entries_serve_in_the_versions_that_they_name():
+    serving = [[model.serves(entry, version) for version in ("5.0", "5.9", "5.10")]
+               for entry in ("sys_a", "sys_a@5.10", "sys_a@<5.10")]
+    assert serving == [[True] * 3, [False, False, True], [True, True, False]]
