@@ -49,17 +49,20 @@ impl Attachment {
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Ends it, like dropping, and says what failed. It has ended in any case.
+    /// Ends the attachment, as dropping does, and reports what failed; it has ended in any case. That
+    /// something else still holds it, a pin or a copy of the descriptor, is no failure.
+    pub(crate) fn detach(self) -> Result<(), Error> {
+        match self.close() {
+            Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
+            closed => closed,
+        }
+    }
+
+    /// The same, but if something else still holds a tracefs entry that is EBUSY, as in libbpf.
     pub(crate) fn close(self) -> Result<(), Error> {
         let closed = self.fd.close().map_err(|Errno(errno)| Error::Close { errno });
         drop(self.kept_event);
         let removed = self.entry.map_or(Ok(()), Entry::remove);
-        // A pin, or another process's copy of the descriptor, holds the event still, as it may
-        // one without an entry.
-        let removed = match removed {
-            Err(Errno(libc::EBUSY)) => Ok(()),
-            removed => removed,
-        };
         let step = "remove the event";
         closed.and(removed.map_err(|Errno(errno)| Error::Tracefs { step, errno }))
     }

@@ -46,7 +46,7 @@ impl Attachments {
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {
-            if let Err(error) = attachment.close() {
+            if let Err(error) = attachment.detach() {
                 failed(index, error);
             }
         });

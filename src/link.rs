@@ -69,7 +69,7 @@ impl Link {
     /// # Errors
     /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed in any case.
     pub fn detach(self) -> Result<(), Error> {
-        self.attachment.close()
+        self.attachment.detach()
     }
 
     /// Pins the attachment to a path in a BPF filesystem: it then outlives
