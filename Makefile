@@ -195,7 +195,7 @@ measure-returns: ## how many returns each way to probe them sees, into docs/retu
 	$(PYTHON) -m testing.returns
 
 .PHONY: tables
-tables: ## make src/resolve/tables anew; TREES="..." are the kernel sources that Debian does not have
+tables: ## make src/calls/tables anew; TREES="..." are the kernel sources that Debian does not have
 	$(PYTHON) -m tools.syscall_tables --fetch $(TREES)
 
 .PHONY: fuzz

@@ -1,6 +1,8 @@
 //! The way of one call: the name's candidates are probed for, and the program is
 //! attached to the first that the kernel has.
 
+pub(crate) mod attachment;
+pub(crate) mod attachments;
 pub(crate) mod many;
 mod multi_link;
 pub(crate) mod perf_link;
@@ -9,10 +11,10 @@ mod probe;
 mod search;
 
 use crate::Error;
-use crate::attachment::Attachment;
+use crate::attach::attachment::Attachment;
+use crate::calls::abi::Abi;
+use crate::calls::{Symbol, SyscallName};
 use crate::kernel::Kind;
-use crate::resolve::callers::Side;
-use crate::resolve::{Symbol, SyscallName};
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +64,7 @@ pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target,
     if options.allow_unreached {
         row.use_own_name();
     }
-    let (symbol, event) = search::find_function(Side::Native, name, &row, |symbol| {
+    let (symbol, event) = search::find_function(Abi::Native, name, &row, |symbol| {
         probe::probe_symbol(symbol, options.kind())
     })?;
     Ok(Target { event, symbol, is_reached })

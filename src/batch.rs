@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::attach::Options;
 use crate::attach::many::Many;
 use crate::attach::plan::Call;
+use crate::calls::abi;
 use crate::links::{Failure, Links};
-use crate::resolve::callers;
 use crate::{Callers, Error, Symbol, SyscallName};
 
 /// System calls to attach one program to, together.
@@ -80,7 +80,7 @@ impl Batch {
     /// # Ok::<(), ksyscall::Error>(())
     /// ```
     pub fn all_of(callers: Callers) -> Self {
-        let calls = callers::calls(callers).into_iter();
+        let calls = abi::calls(callers).into_iter();
         Self::of(calls.map(|(name, callers)| Call { name, cookie: 0, callers }).collect())
     }
 

@@ -8,7 +8,7 @@ use core::fmt;
 
 use errno::Errno;
 
-use crate::resolve::{InvalidName, Symbol, SyscallName, suggestions, table};
+use crate::calls::{InvalidName, Symbol, SyscallName, suggestions, table};
 use crate::sys;
 
 /// Why a program could not be attached, pinned or detached.

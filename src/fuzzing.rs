@@ -5,10 +5,10 @@
 //!
 //! No part of the API: it is compiled for tests and under `cfg(fuzzing)` only.
 
+pub use crate::calls::oracle::{name, nearest};
 #[cfg(feature = "capi")]
 pub use crate::capi::oracle::{options, warning};
 pub use crate::kernel::oracle::{entry, mounts};
-pub use crate::resolve::oracle::{name, nearest};
 pub use crate::sys::oracle::number_file;
 pub use crate::text::oracle::text;
 

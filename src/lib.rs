@@ -76,13 +76,10 @@ compile_error!("enable `std` for the Rust API, or `capi` for the C library");
 
 extern crate alloc;
 
-#[cfg(feature = "all-tables")]
-mod architecture;
 mod attach;
-mod attachment;
-mod attachments;
 #[cfg(feature = "std")]
 mod batch;
+mod calls;
 #[cfg(feature = "capi")]
 pub mod capi;
 mod error;
@@ -98,17 +95,16 @@ mod ksyscall;
 mod link;
 #[cfg(feature = "std")]
 mod links;
-mod resolve;
 mod sys;
 mod text;
 
 #[cfg(feature = "all-tables")]
-pub use architecture::{Architecture, Call, Wrappers};
+pub use calls::architecture::{Architecture, Call, Wrappers};
+pub use calls::{Callers, InvalidName, MAX_NAME_LEN, Symbol, SyscallName};
 pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]
 pub use kernel::recursion::recursion_misses;
-pub use resolve::{Callers, InvalidName, MAX_NAME_LEN, Symbol, SyscallName};
 #[cfg(feature = "std")]
 pub use {
     batch::{Attaching, Batch},

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use errno::Errno;
 
+use crate::attach::attachment::Attachment;
 use crate::attach::{self, Options, Target, perf_link};
-use crate::attachment::Attachment;
 use crate::{Error, Symbol, SyscallName, sys};
 
 /// A program's attachment to a system call. Dropping it detaches the program.

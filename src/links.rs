@@ -3,8 +3,8 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::attachment::Attachment;
-use crate::attachments::Attachments;
+use crate::attach::attachment::Attachment;
+use crate::attach::attachments::Attachments;
 use crate::{Error, Symbol, SyscallName};
 
 /// A program's attachments to many system calls. Dropping them detaches the program,

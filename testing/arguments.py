@@ -77,9 +77,9 @@ def prototypes(text):
 
 
 def functions(table):
-    """{call: the functions that may serve it}, by src/resolve/tables."""
+    """{call: the functions that may serve it}, by src/calls/tables."""
     found = {}
-    for line in (ROOT / f"src/resolve/tables/{table}.tbl").read_text().splitlines():
+    for line in (ROOT / f"src/calls/tables/{table}.tbl").read_text().splitlines():
         name, _, rest = re.sub(r"@<?[0-9.]+", "", line).partition(" ")
         if not name.startswith("#") and not rest.startswith("="):
             own = [word for word in rest.replace("|", " ").split() if word != "-"]

@@ -30,7 +30,7 @@ class Architecture:
     # What `uname -m` says, and the ELF header: class, byte order, machine.
     machine: str
     elf: tuple[int, int, int]
-    # GNU's name, Rust's, and the table in src/resolve/tables.
+    # GNU's name, Rust's, and the table in src/calls/tables.
     gnu: str
     rust: str
     table: str

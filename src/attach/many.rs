@@ -14,10 +14,10 @@ use errno::Errno;
 use super::plan::{Call, Plan};
 use super::{Options, multi_link, perf_link, probe};
 use crate::Error;
-use crate::attachment::Attachment;
-use crate::attachments::Attachments;
+use crate::attach::attachment::Attachment;
+use crate::attach::attachments::Attachments;
+use crate::calls::{Symbol, SyscallName};
 use crate::kernel::symbols::Symbols;
-use crate::resolve::{Symbol, SyscallName};
 use crate::sys::{self, KprobeMulti};
 
 /// An attachment to many calls in the making. Dropping it detaches what was attached.
@@ -187,7 +187,7 @@ impl Many {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::Callers;
+    use crate::calls::Callers;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
@@ -317,7 +317,7 @@ c03 T sys_close
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
-    use crate::resolve::Callers;
+    use crate::calls::Callers;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use errno::Errno;
 
 use crate::Error;
-use crate::resolve::Symbol;
+use crate::calls::Symbol;
 use crate::sys::{self, Fd, KprobeMulti};
 
 /// What the program was loaded for: None if it is for perf events, or is no program, or

@@ -7,9 +7,9 @@ use errno::Errno;
 
 use crate::Error;
 use crate::attach::Options;
-use crate::attachment::Attachment;
+use crate::attach::attachment::Attachment;
+use crate::calls::Symbol;
 use crate::kernel::perf_links::always_has_links;
-use crate::resolve::Symbol;
 use crate::sys;
 
 /// Joins a program and an event on `symbol`. The attachment is a link that holds the event, or

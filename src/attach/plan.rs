@@ -7,12 +7,12 @@ use errno::Errno;
 
 use super::search::{find_function, find_native, native_row, row_on};
 use crate::Error;
+use crate::calls::abi::{Abi, Callers};
+use crate::calls::conventions::Doubt;
+use crate::calls::table::Row;
+use crate::calls::{Symbol, SyscallName};
 use crate::kernel::symbols::{Symbols, may_be_one};
 use crate::kernel::{Known, LEARNT};
-use crate::resolve::callers::{Callers, Side};
-use crate::resolve::conventions::Doubt;
-use crate::resolve::table::Row;
-use crate::resolve::{Symbol, SyscallName};
 
 /// One of the calls.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +23,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn sides(&self) -> &'static [Side] {
-        self.callers.sides(&self.name)
+    fn abis(&self) -> &'static [Abi] {
+        self.callers.abis(&self.name)
     }
 }
 
@@ -36,13 +36,13 @@ pub(crate) struct Plan {
     calls: usize,
 }
 
-/// A call as callers of one side make it, through a function of its own.
+/// A call as callers of one ABI make it, through a function of its own.
 #[derive(Debug)]
 struct Part {
     call: Call,
     /// The index of the call.
     index: usize,
-    side: Side,
+    abi: Abi,
     /// Whether the call has no other part.
     is_alone: bool,
     state: State,
@@ -66,13 +66,13 @@ impl Plan {
     /// A plan in which no function is known yet.
     pub(crate) fn of(calls: &[Call]) -> Result<Self, Error> {
         let mut parts = Vec::new();
-        let count = calls.iter().map(|call| call.sides().len()).sum();
+        let count = calls.iter().map(|call| call.abis().len()).sum();
         parts.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
         for (index, call) in calls.iter().enumerate() {
-            let (call, is_alone) = (*call, call.sides().len() == 1);
-            parts.extend(call.sides().iter().map(|side| {
-                let side = *side;
-                Part { call, index, side, is_alone, state: State::Unknown }
+            let (call, is_alone) = (*call, call.abis().len() == 1);
+            parts.extend(call.abis().iter().map(|abi| {
+                let abi = *abi;
+                Part { call, index, abi, is_alone, state: State::Unknown }
             }));
         }
         Ok(Self { parts, calls: calls.len() })
@@ -94,12 +94,12 @@ impl Plan {
 
     /// How many parts have a row of their own: two of one row have the same function.
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
-        let mut rows: Vec<(Side, Row<'_>)> = Vec::new();
+        let mut rows: Vec<(Abi, Row<'_>)> = Vec::new();
         rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
-        for Part { call, side, is_alone, .. } in &self.parts {
-            let Ok(row) = row_on(*side, *is_alone, &call.name) else { continue };
-            if !rows.iter().any(|(other_side, other)| other_side == side && row == *other) {
-                rows.push((*side, row));
+        for Part { call, abi, is_alone, .. } in &self.parts {
+            let Ok(row) = row_on(*abi, *is_alone, &call.name) else { continue };
+            if !rows.iter().any(|(other_abi, other)| other_abi == abi && row == *other) {
+                rows.push((*abi, row));
             }
         }
         Ok(rows.len())
@@ -121,8 +121,7 @@ impl Plan {
             learnt.set(set);
         }
         (0..self.parts.len()).all(|number| {
-            let Some(Part { call, side: Side::Native, is_alone: true, .. }) =
-                self.parts.get(number)
+            let Some(Part { call, abi: Abi::Native, is_alone: true, .. }) = self.parts.get(number)
             else {
                 return false;
             };
@@ -157,8 +156,8 @@ impl Plan {
         number: usize,
         probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
     ) -> Result<(Symbol, T), Error> {
-        let Part { call, side, is_alone, .. } = &self.parts[number];
-        find_function(*side, &call.name, &row_on(*side, *is_alone, &call.name)?, probe)
+        let Part { call, abi, is_alone, .. } = &self.parts[number];
+        find_function(*abi, &call.name, &row_on(*abi, *is_alone, &call.name)?, probe)
     }
 
     /// Sets the function of a part, and returns whether no earlier part has the same one: then the
@@ -175,7 +174,7 @@ impl Plan {
         for (place, earlier) in self.parts[..number].iter().enumerate() {
             let State::Function(function) = &earlier.state else { continue };
             let is_same = *function == symbol
-                || (earlier.side != part.side
+                || (earlier.abi != part.abi
                     && may_be_one(function, &symbol)
                     && are_one(function, &symbol)
                         .map_err(|Errno(errno)| Error::Addresses { symbol, errno })?);

@@ -7,11 +7,11 @@
 use errno::Errno;
 
 use crate::Error;
-use crate::attachment::Attachment;
+use crate::attach::attachment::Attachment;
+use crate::calls::Symbol;
 use crate::kernel::pmu::Pmu;
 use crate::kernel::version::version;
 use crate::kernel::{Kind, tracefs};
-use crate::resolve::Symbol;
 use crate::sys;
 
 /// How far after a function's first instruction a probe goes where the kernel
@@ -122,9 +122,9 @@ fn has_no_wrappers() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::SyscallName;
-    use crate::resolve::conventions::CONVENTIONS;
-    use crate::resolve::table;
+    use crate::calls::SyscallName;
+    use crate::calls::conventions::CONVENTIONS;
+    use crate::calls::table;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     fn symbol() -> Symbol {

@@ -10,37 +10,37 @@ use alloc::vec::Vec;
 use errno::Errno;
 
 use crate::Error;
-use crate::kernel::version::version;
-use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
-use crate::resolve::callers::{self, Side};
-use crate::resolve::conventions::{
+use crate::calls::abi::{self, Abi};
+use crate::calls::conventions::{
     COMPAT_CONVENTIONS, CONVENTIONS, Convention, Conventions, Doubt, X32_CONVENTIONS,
 };
-use crate::resolve::table::{self, Column, Row};
-use crate::resolve::version::LATEST;
-use crate::resolve::{Symbol, SyscallName};
+use crate::calls::table::{self, Column, Row};
+use crate::calls::version::LATEST;
+use crate::calls::{Symbol, SyscallName};
+use crate::kernel::version::version;
+use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
 /// The row of the call on this kernel, as native callers mean it.
 pub(super) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// The row of the call on this kernel, as callers of that side mean it.
+/// The row of the call on this kernel, as callers of that ABI mean it.
 ///
-/// `is_alone` tells that the call is asked for on this side only.
-pub(super) fn row_on(side: Side, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
+/// `is_alone` tells that the call is asked for by this ABI only.
+pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
     let no_call = || Error::NoCompatCall { name: *name };
-    match side {
-        Side::Native if is_alone => Ok(native_row(name)),
-        Side::Native => callers::native_row(name)
+    match abi {
+        Abi::Native if is_alone => Ok(native_row(name)),
+        Abi::Native => abi::native_row(name)
             .map(in_this_version)
             .ok_or_else(|| Tried::default().not_found(name)),
-        Side::Compat if COMPAT_CONVENTIONS.is_empty() => Err(Error::CallersUnknown),
-        Side::Compat => callers::compat_row(name)
+        Abi::Compat if COMPAT_CONVENTIONS.is_empty() => Err(Error::CallersUnknown),
+        Abi::Compat => abi::compat_row(name)
             .map(in_this_version)
             .filter(|row| row.is_in(Column::Compat))
             .ok_or_else(no_call),
-        Side::X32 => callers::x32_row(name).map(in_this_version).ok_or_else(no_call),
+        Abi::X32 => abi::x32_row(name).map(in_this_version).ok_or_else(no_call),
     }
 }
 
@@ -55,7 +55,7 @@ fn in_this_version(row: Row<'_>) -> Row<'_> {
 /// That the kernel, or these callers, do not have the call; the error of `probe`, which ends the
 /// search.
 pub(super) fn find_function<T>(
-    side: Side,
+    abi: Abi,
     name: &SyscallName,
     row: &Row,
     mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
@@ -74,11 +74,11 @@ pub(super) fn find_function<T>(
         };
         Ok((!is_right).then_some(found))
     };
-    match side {
-        Side::Native => find_native(name, row, &LEARNT.conventions, probe),
-        Side::Compat if compat::is_off() => Err(no_compat_callers(true)),
-        Side::Compat => find_compat(name, row, &LEARNT.compat, probe),
-        Side::X32 => find_x32(name, row, &LEARNT.x32, probe),
+    match abi {
+        Abi::Native => find_native(name, row, &LEARNT.conventions, probe),
+        Abi::Compat if compat::is_off() => Err(no_compat_callers(true)),
+        Abi::Compat => find_compat(name, row, &LEARNT.compat, probe),
+        Abi::X32 => find_x32(name, row, &LEARNT.x32, probe),
     }
 }
 
@@ -236,7 +236,7 @@ fn find_by<T>(
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::version::Version;
+    use crate::calls::version::Version;
 
     /// A kernel that has some symbols, and the symbols that it was asked for.
     struct Kernel {
@@ -395,7 +395,7 @@ mod tests {
     fn search_for_openat(learnt: &Known, symbols: &[&str]) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let openat = name("openat");
-        let row = callers::compat_row(&openat).unwrap();
+        let row = abi::compat_row(&openat).unwrap();
         let found = find_compat(&openat, &row, learnt, |symbol, _| {
             asked.push(symbol.to_string());
             Ok(symbols.contains(&symbol.as_str()).then_some(()))
@@ -426,7 +426,7 @@ mod tests {
     /// symbols, and with wrappers.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
-        let row = callers::compat_row(&call).unwrap().in_version(|| version);
+        let row = abi::compat_row(&call).unwrap().in_version(|| version);
         let found = find_compat(&call, &row, &Known::nothing(), |symbol, doubt| {
             let is_stub = doubt == Doubt::MayBeStub && symbol.as_str().contains("lookup_dcookie");
             let symbols = [symbols, &["__ia32_compat_sys_ioctl"]].concat();
@@ -488,7 +488,7 @@ mod tests {
     fn calls_that_are_younger_for_32_bit_processes_are_not_those_of_others() {
         for call in ["semget", "shmdt", "clock_gettime64", "futex_time64"] {
             let name = name(call);
-            let row = callers::compat_row(&name).unwrap();
+            let row = abi::compat_row(&name).unwrap();
             let functions = row.function_names(Column::Compat);
             let symbols = functions.map(|function| format!("__ia32_{function}"));
             let symbols: Vec<_> = symbols.collect();
@@ -519,7 +519,7 @@ mod tests {
     ) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let call = name(call);
-        let found = find_x32(&call, &callers::x32_row(&call).unwrap(), learnt, |symbol, _| {
+        let found = find_x32(&call, &abi::x32_row(&call).unwrap(), learnt, |symbol, _| {
             asked.push(symbol.to_string());
             Ok(symbols.contains(&symbol.as_str()).then_some(()))
         });

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 
 use super::{Failure, secure_getenv};
 use crate::attach::Options;
-use crate::resolve::Callers;
+use crate::calls::Callers;
 use crate::text::number;
 
 /// Adds `KSYSCALL_MAX_ACTIVE` to the options of one attach.

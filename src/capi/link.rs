@@ -11,9 +11,9 @@ use core::ptr;
 use super::libbpf::Libbpf;
 use super::{Failure, Request, bpf_link};
 use crate::Error;
+use crate::attach::attachment::Attachment;
 use crate::attach::perf_link;
 use crate::attach::{self, Target};
-use crate::attachment::Attachment;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
@@ -64,7 +64,7 @@ impl Object {
 /// # Safety
 /// There is a place for each.
 pub(super) unsafe fn make_all(
-    mut attachments: crate::attachments::Attachments,
+    mut attachments: crate::attach::attachments::Attachments,
     links: *mut *mut bpf_link,
 ) -> Result<(), Failure> {
     let count = attachments.as_slice().len();
@@ -100,7 +100,7 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
         return unsafe { &*link.cast::<Object>() }.attachment.as_ref()?.missed();
     }
     // SAFETY: the caller's promise.
-    let of_several = || unsafe { super::callers::missed(link) };
+    let of_several = || unsafe { super::composite::missed(link) };
     crate::sys::bpf_link_missed(base.fd).or_else(of_several)
 }
 
@@ -175,7 +175,7 @@ pub(super) unsafe fn is_ended_by(link: *const bpf_link, detach: Detach) -> bool 
 #[cfg(feature = "capi")]
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { is_ended_by(link, detach) || super::callers::is_several(link) }
+    unsafe { is_ended_by(link, detach) || super::composite::is_several(link) }
 }
 
 /// Detaches, unless the link is disconnected. Afterwards `bpf_link__destroy()` only frees the

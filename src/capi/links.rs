@@ -11,13 +11,13 @@ use super::libbpf::{Handle, Libbpf};
 use super::links_opts::{Options, ksyscall_links_opts, read};
 use super::{Answer, Failure, bpf_link, bpf_program, link, name, warning};
 use crate::Error;
+use crate::attach::attachments::THREADS;
 use crate::attach::many::Many;
 use crate::attach::plan::Call;
-use crate::attachments::THREADS;
+use crate::calls::abi::Abi;
+use crate::calls::{Callers, table};
 use crate::kernel::recursion::recursion_misses_of;
 use crate::kernel::tracefs;
-use crate::resolve::callers::Side;
-use crate::resolve::{Callers, table};
 use crate::sys::{self, Fd, ProbeLink};
 
 /// Writes what has to be printed before an attach: see [`super::ksyscall_warn`].
@@ -88,7 +88,7 @@ impl Wanted {
         let options = unsafe { read(opts) }?;
         if options.callers != Callers::Native {
             // SAFETY: there are so many then.
-            unsafe { self.clear_links(self.n, Side::ALL.len() * self.n) };
+            unsafe { self.clear_links(self.n, Abi::ALL.len() * self.n) };
         }
         // SAFETY: the caller's promise.
         let calls = unsafe { self.calls(&options) }?;
@@ -362,4 +362,4 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
     }
 }
 
-const _: () = assert!(crate::resolve::MAX_NAME_LEN == 64);
+const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);

@@ -7,8 +7,8 @@ use core::ptr;
 
 use super::Failure;
 use crate::attach;
-use crate::attachments::THREADS;
-use crate::resolve::Callers;
+use crate::attach::attachments::THREADS;
+use crate::calls::Callers;
 
 /// The kernel's name of the type.
 #[allow(non_camel_case_types)]

@@ -10,12 +10,12 @@
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 //! `links.rs` and `links.c` have the functions that libbpf does not have, `links_opts.rs` their
-//! options. `environment.rs` reads the environment variables, `callers.rs` makes the link that
+//! options. `environment.rs` reads the environment variables, `composite.rs` makes the link that
 //! `KSYSCALL_CALLERS` asks for, and `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
 
 mod auto;
-mod callers;
+mod composite;
 mod environment;
 mod header;
 mod libbpf;
@@ -36,7 +36,7 @@ use core::ffi::{CStr, c_char, c_int};
 
 use crate::Error;
 use crate::attach::Options;
-use crate::resolve::{Callers, InvalidName, SyscallName};
+use crate::calls::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
     bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__name, ksyscall_link__missed,
@@ -222,7 +222,7 @@ impl Request {
         match self.callers {
             // SAFETY: the caller's promise.
             Callers::Native => unsafe { link::make(self) },
-            _ => callers::make(self),
+            _ => composite::make(self),
         }
     }
 }

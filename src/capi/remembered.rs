@@ -6,8 +6,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
 use super::libbpf::FOUND_WORDS;
+use crate::calls::SyscallName;
 use crate::kernel::stubs::hash;
-use crate::resolve::SyscallName;
 use crate::sys;
 
 /// What the process remembers of what was printed, and of libbpf's print callback. Why an attach

@@ -8,8 +8,8 @@ use super::libbpf::Libbpf;
 use super::remembered::REMEMBERED;
 use super::{Answer, Failure, Request, bpf_program};
 use crate::attach::{self, Options, Target};
+use crate::calls::{Callers, InvalidName, Symbol, SyscallName, table};
 use crate::kernel::disarmed::{Disarmed, disarmed};
-use crate::resolve::{Callers, InvalidName, Symbol, SyscallName, table};
 
 /// What to print before an attach that goes on.
 #[derive(Debug, thiserror::Error)]

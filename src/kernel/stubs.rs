@@ -23,7 +23,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use errno::Errno;
 
 use super::symbols::Symbols;
-use crate::resolve::Symbol;
+use crate::calls::Symbol;
 
 /// More than a kernel has stubs: two for each call, if it has nothing optional.
 const MAX_STUBS: usize = 1024;

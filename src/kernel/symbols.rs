@@ -7,7 +7,7 @@ use core::ffi::CStr;
 use errno::Errno;
 
 use super::tracefs;
-use crate::resolve::Symbol;
+use crate::calls::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::{cut, parts};
 

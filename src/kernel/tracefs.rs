@@ -21,7 +21,7 @@ use errno::Errno;
 
 use super::Kind;
 use crate::Error;
-use crate::resolve::Symbol;
+use crate::calls::Symbol;
 use crate::sys::{self, Fd, Mode};
 use crate::text::{Text, cut, number, parts};
 

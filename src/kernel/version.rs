@@ -4,7 +4,7 @@
 //! where the kernel shows nothing else.
 
 use super::LEARNT;
-use crate::resolve::version::Version;
+use crate::calls::version::Version;
 use crate::sys::{self, Mode};
 use crate::text::{cut, number};
 

@@ -12,7 +12,7 @@ WORDS = 12
 
 def messages():
     """The texts in the sources of errors and warnings, before any of their tests."""
-    for name in ("error.rs", "resolve/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
+    for name in ("error.rs", "calls/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
                  "kernel/disarmed.rs"):
         source = re.sub(r"^\s*//.*", "", (ROOT / "src" / name).read_text().partition("#[cfg(test)]")[0], flags=re.M)
         for text in re.findall(r'(?<!\w)"((?:[^"\\]|\\.)*)"', source, re.S):

@@ -108,7 +108,7 @@ def test_an_architecture_stands_for_all_of_its_kernels():
 
 
 def test_every_architecture_has_a_table():
-    assert all((ROOT / f"src/resolve/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())
+    assert all((ROOT / f"src/calls/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())
 
 
 def test_what_was_tried_of_older_kernels_stays_in_the_page():

@@ -1,1 +1,1 @@
-"""Makes src/resolve/tables: `python3 -m tools.syscall_tables --help`."""
+"""Makes src/calls/tables: `python3 -m tools.syscall_tables --help`."""

@@ -1,4 +1,4 @@
-r"""Make src/resolve/tables/*.tbl: which kernel function serves which system call.
+r"""Make src/calls/tables/*.tbl: which kernel function serves which system call.
 
     python3 -m tools.syscall_tables [--check] [--fetch] TREE...
 
@@ -11,7 +11,7 @@ else. Then each is checked against each version.
 Debian has, into the cache of the tests.
 --check writes nothing. It checks the tables of the repository against the trees
 that it is given, of whatever versions; one is enough (testing/test_tables.py).
---numbers takes one TREE, of 6.11 or later, and writes src/resolve/numbers/*.tbl: what
+--numbers takes one TREE, of 6.11 or later, and writes src/calls/numbers/*.tbl: what
 number each call has, which for calls that went stays in the kernel's tables.
 --annotate takes no TREE. It writes the spellings and versions anew into the tables
 as they are; without it the same is done to tables that are made.
@@ -56,7 +56,7 @@ from tools.syscall_tables.model import annotated, check, make, number
 from tools.syscall_tables.readers import ARCHES, tbl_numbers
 from tools.syscall_tables.sources import Tree
 
-FOLDER = Path(__file__).parents[2] / "src/resolve/tables"
+FOLDER = Path(__file__).parents[2] / "src/calls/tables"
 NUMBERS = FOLDER.with_name("numbers")
 # Which suites of Debian have a source package: of the newest only until there is a newer.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}

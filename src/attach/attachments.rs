@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::Error;
-use crate::attachment::Attachment;
+use crate::attach::attachment::Attachment;
 use crate::sys;
 
 /// By how many threads attachments are closed, if nobody says.

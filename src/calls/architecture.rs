@@ -4,8 +4,8 @@
 use core::fmt;
 
 use crate::SyscallName;
-use crate::resolve::suggestions;
-use crate::resolve::table::{self, Column, Row, row_in};
+use crate::calls::suggestions;
+use crate::calls::table::{self, Column, Row, row_in};
 
 /// An architecture that there is a table of.
 ///
@@ -76,61 +76,61 @@ const ALL: &[Architecture] = &[
         names: &["x86_64", "amd64", "x86-64"],
         wrappers: wrappers("__x64_", "4.17"),
         table: table::X86_64,
-        numbers: include_str!("resolve/numbers/x86_64.tbl"),
+        numbers: include_str!("numbers/x86_64.tbl"),
     },
     Architecture {
         names: &["aarch64", "arm64"],
         wrappers: wrappers("__arm64_", "4.19"),
         table: table::AARCH64,
-        numbers: include_str!("resolve/numbers/aarch64.tbl"),
+        numbers: include_str!("numbers/aarch64.tbl"),
     },
     Architecture {
         names: &["riscv64"],
         wrappers: wrappers("__riscv_", "6.6"),
         table: table::RISCV64,
-        numbers: include_str!("resolve/numbers/riscv64.tbl"),
+        numbers: include_str!("numbers/riscv64.tbl"),
     },
     Architecture {
         names: &["s390x"],
         wrappers: wrappers("__s390x_", "6.1"),
         table: table::S390X,
-        numbers: include_str!("resolve/numbers/s390x.tbl"),
+        numbers: include_str!("numbers/s390x.tbl"),
     },
     Architecture {
         names: &["powerpc64", "ppc64le", "ppc64el", "ppc64"],
         wrappers: wrappers("", "6.1"),
         table: table::POWERPC64,
-        numbers: include_str!("resolve/numbers/powerpc64.tbl"),
+        numbers: include_str!("numbers/powerpc64.tbl"),
     },
     Architecture {
         names: &["mips64", "mips64el"],
         wrappers: None,
         table: table::MIPS64,
-        numbers: include_str!("resolve/numbers/mips64.tbl"),
+        numbers: include_str!("numbers/mips64.tbl"),
     },
     Architecture {
         names: &["loongarch64", "loong64"],
         wrappers: None,
         table: table::LOONGARCH64,
-        numbers: include_str!("resolve/numbers/loongarch64.tbl"),
+        numbers: include_str!("numbers/loongarch64.tbl"),
     },
     Architecture {
         names: &["x86", "i386", "i686"],
         wrappers: wrappers("__ia32_", "5.7"),
         table: table::X86,
-        numbers: include_str!("resolve/numbers/x86.tbl"),
+        numbers: include_str!("numbers/x86.tbl"),
     },
     Architecture {
         names: &["arm", "armhf", "armv7l"],
         wrappers: None,
         table: table::ARM,
-        numbers: include_str!("resolve/numbers/arm.tbl"),
+        numbers: include_str!("numbers/arm.tbl"),
     },
     Architecture {
         names: &["powerpc", "ppc"],
         wrappers: wrappers("", "6.1"),
         table: table::POWERPC,
-        numbers: include_str!("resolve/numbers/powerpc.tbl"),
+        numbers: include_str!("numbers/powerpc.tbl"),
     },
 ];
 

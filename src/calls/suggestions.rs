@@ -35,7 +35,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolve::table::tests::{SMALL, TABLES};
+    use crate::calls::table::tests::{SMALL, TABLES};
 
     fn nearest_in<'a>(table: &'a str, name: &'a str) -> Vec<&'a str> {
         nearest(table, name).collect()

@@ -1,7 +1,9 @@
 //! From a call's name to the kernel symbols that may serve it: pure, without a look at
 //! the running kernel.
 
-pub(crate) mod callers;
+pub(crate) mod abi;
+#[cfg(feature = "all-tables")]
+pub(crate) mod architecture;
 pub(crate) mod conventions;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
@@ -10,6 +12,6 @@ pub(crate) mod suggestions;
 pub(crate) mod table;
 pub(crate) mod version;
 
-pub use callers::Callers;
+pub use abi::Callers;
 pub use conventions::Symbol;
 pub use name::{InvalidName, MAX_NAME_LEN, SyscallName};

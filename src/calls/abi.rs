@@ -35,30 +35,30 @@ pub enum Callers {
     All,
 }
 
-/// A side from which calls come.
+/// A way for calls to enter the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Side {
+pub(crate) enum Abi {
     Native,
     Compat,
     /// x32 processes, where they have a function of their own.
     X32,
 }
 
-impl Side {
+impl Abi {
     /// All, of which a call has one at least.
-    pub(crate) const ALL: [Side; 3] = [Side::Native, Side::Compat, Side::X32];
+    pub(crate) const ALL: [Abi; 3] = [Abi::Native, Abi::Compat, Abi::X32];
 }
 
 impl Callers {
     /// From where these callers can make the call, each by a function of its own.
-    pub(crate) fn sides(self, name: &SyscallName) -> &'static [Side] {
+    pub(crate) fn abis(self, name: &SyscallName) -> &'static [Abi] {
         let has_x32 = || x32_row(name).is_some();
         match self {
-            Callers::Native => &[Side::Native],
-            Callers::Compat if has_x32() => &[Side::Compat, Side::X32],
-            Callers::Compat => &[Side::Compat],
-            Callers::All if has_x32() => &Side::ALL,
-            Callers::All => &[Side::Native, Side::Compat],
+            Callers::Native => &[Abi::Native],
+            Callers::Compat if has_x32() => &[Abi::Compat, Abi::X32],
+            Callers::Compat => &[Abi::Compat],
+            Callers::All if has_x32() => &Abi::ALL,
+            Callers::All => &[Abi::Native, Abi::Compat],
         }
     }
 }
@@ -186,14 +186,14 @@ mod tests {
 
     #[test]
     fn calls_have_a_side_for_each_function() {
-        let sides = |call: &str| {
-            let of = |callers: Callers| callers.sides(&name(call)).len();
+        let abis = |call: &str| {
+            let of = |callers: Callers| callers.abis(&name(call)).len();
             [Callers::Native, Callers::Compat, Callers::All].map(of)
         };
-        assert_eq!(sides("ioctl"), [1, 2, 3]);
-        assert_eq!(sides("openat"), [1, 1, 2]);
+        assert_eq!(abis("ioctl"), [1, 2, 3]);
+        assert_eq!(abis("openat"), [1, 1, 2]);
         // For 64-bit processes that is rt_sigaction, and for 32-bit ones another call.
-        assert_eq!(sides("sigaction"), [1, 1, 2]);
-        assert_eq!(sides("rt_sigaction"), [1, 2, 3]);
+        assert_eq!(abis("sigaction"), [1, 1, 2]);
+        assert_eq!(abis("rt_sigaction"), [1, 2, 3]);
     }
 }

@@ -422,7 +422,7 @@ umount2 sys_umount
                         assert!(starts.iter().any(|start| function.starts_with(start)), "{last}");
                         assert!(SyscallName::new(&function).is_ok(), "{last}");
                         assert!(
-                            function.len() <= crate::resolve::conventions::MAX_FUNCTION_LEN,
+                            function.len() <= crate::calls::conventions::MAX_FUNCTION_LEN,
                             "{last}"
                         );
                     }

@@ -6,17 +6,17 @@ use core::ffi::c_int;
 use super::link::{self, Base, Object};
 use super::{Failure, Request, bpf_link};
 use crate::Error;
+use crate::attach::attachment::Attachment;
 use crate::attach::many::Many;
 use crate::attach::plan::Call;
-use crate::attachment::Attachment;
-use crate::resolve::callers::Side;
+use crate::calls::abi::Abi;
 
-/// A link of several attachments, one for each side that callers come from. It has no
+/// A link of several attachments, one for each ABI of its callers. It has no
 /// descriptor that stands for all: what takes one, as pinning, fails with `EBADF`.
 #[repr(C)]
 struct Several {
     base: Base,
-    attachments: [Option<Attachment>; Side::ALL.len()],
+    attachments: [Option<Attachment>; Abi::ALL.len()],
 }
 
 const NO_FD: c_int = -1;
