@@ -70,7 +70,7 @@ const fn wrappers(prefix: &'static str, since: &'static str) -> Option<Wrappers>
     Some(Wrappers { prefix, since })
 }
 
-/// For the sources of the wrappers see `resolve/conventions.rs`.
+/// For the sources of the wrappers see `conventions.rs`.
 const ALL: &[Architecture] = &[
     Architecture {
         names: &["x86_64", "amd64", "x86-64"],
