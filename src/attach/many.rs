@@ -16,7 +16,7 @@ use crate::Error;
 use crate::attachment::Attachment;
 use crate::attachments::Attachments;
 use crate::kernel::symbols::Symbols;
-use crate::resolve::{Symbol, SyscallName};
+use crate::resolve::Symbol;
 use crate::sys::{self, KprobeMulti};
 
 /// An attachment to many calls in the making. Dropping it detaches what was attached.
@@ -155,10 +155,6 @@ impl Many {
     /// The functions that the program is attached to for the call of that index, each once.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         self.plan.functions(index)
-    }
-
-    pub(crate) fn name(&self, index: usize) -> SyscallName {
-        self.plan.name(index)
     }
 
     /// How many calls were not reported yet.

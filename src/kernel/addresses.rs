@@ -11,7 +11,7 @@ use super::symbols::{for_each_marked_line, of_a_call};
 use crate::resolve::Symbol;
 use crate::text::{cut, parts};
 
-/// Symbols and their addresses, in order.
+/// Symbols and their addresses. They are not sorted: few are ever looked up.
 #[derive(Debug)]
 pub(crate) struct Addresses(Vec<(Symbol, u64)>);
 
@@ -46,7 +46,6 @@ impl Addresses {
         if !is_shown {
             return Err(Errno(libc::EPERM));
         }
-        addresses.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
         Ok(Self(addresses))
     }
 
@@ -56,8 +55,8 @@ impl Addresses {
     /// ENODATA if one of them is not there, or without an address.
     pub(crate) fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
         let address = |symbol: &Symbol| {
-            let found = self.0.binary_search_by(|(name, _)| name.as_bytes().cmp(symbol.as_bytes()));
-            let address = found.ok().and_then(|index| self.0.get(index)).map_or(0, |(_, it)| *it);
+            let found = self.0.iter().find(|(name, _)| name.as_bytes() == symbol.as_bytes());
+            let address = found.map_or(0, |(_, address)| *address);
             if address == 0 { Err(Errno(libc::ENODATA)) } else { Ok(address) }
         };
         Ok(address(one)? == address(other)?)

@@ -65,7 +65,13 @@ impl Symbols {
     }
 
     pub(crate) fn contains(&self, symbol: &Symbol) -> bool {
-        self.0.binary_search_by(|other| other.as_bytes().cmp(symbol.as_bytes())).is_ok()
+        self.find(symbol).is_some()
+    }
+
+    /// The symbol as it stands here.
+    pub(crate) fn find(&self, symbol: &Symbol) -> Option<&Symbol> {
+        let found = self.0.binary_search_by(|other| other.as_bytes().cmp(symbol.as_bytes()));
+        found.ok().and_then(|index| self.0.get(index))
     }
 }
 
