@@ -175,7 +175,7 @@ impl Many {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::resolve::Callers;
+    use crate::resolve::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
