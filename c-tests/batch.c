@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One program on many calls, and many links destroyed. */
+/* One program on many calls, many links destroyed, and what serves a call. */
 #include "messages.h"
 #include "programs.h"
 
+#include <pthread.h>
 #include <sys/resource.h>
 
 /* Those of `enum bpf_attach_type` that older headers lack. */
@@ -13,24 +14,34 @@ enum { FOR_KPROBE_MULTI = 42, FOR_KPROBE_SESSION = 56 };
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-static int attach(const struct bpf_program *prog, const char *const *names, size_t n, struct bpf_link **links,
-		  const struct ksyscall_links_opts *opts)
+/* Attaches to all or some of the names, which must work. */
+static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
+				     const struct ksyscall_links_opts *opts)
 {
 	errno = 0;
-	int attached = ksyscall_links__attach(prog, names, n, links, opts);
-	if (attached < 0) {
-		CHECK_EQ(errno, -attached);
-		for (size_t i = 0; i < n; i++)
-			CHECK(!links[i]);
-	}
-	return attached;
+	struct ksyscall_links *links = ksyscall_links__attach(prog, names, n, opts);
+	if (!links)
+		FAIL("attach: errno %d (%s)", errno, strerror(errno));
+	return links;
 }
 
-static void destroy(struct bpf_link **links, size_t n)
+/* With which errno it fails. */
+static int refusal(const struct bpf_program *prog, const char *const *names, size_t n,
+		   const struct ksyscall_links_opts *opts)
 {
-	CHECK_EQ(ksyscall_links__destroy(links, n), 0);
-	for (size_t i = 0; i < n; i++)
-		CHECK(!links[i]);
+	int fds = count_fds();
+	errno = 0;
+	struct ksyscall_links *links = ksyscall_links__attach(prog, names, n, opts);
+	int error = errno;
+	if (links)
+		FAIL("attached to %zu of %zu", ksyscall_links__count(links), n);
+	CHECK_EQ(count_fds(), fds);
+	return error;
+}
+
+static void destroy(struct ksyscall_links *links)
+{
+	CHECK_EQ(ksyscall_links__destroy(links), 0);
 }
 
 static bool has_fprobe(void)
@@ -61,24 +72,28 @@ static bool load_for(struct programs *p, int attach_type)
 
 TEST(a_program_is_attached_to_each_call_with_its_cookie)
 {
-	struct bpf_link *links[FIVE];
+	static const char *const functions[FIVE] = { CALL_SYMBOL, "__x64_sys_umount", "__x64_sys_newstat",
+						     "__x64_sys_acct", "__x64_sys_getppid" };
 	const __u64 cookies[FIVE] = { 1, 2, 3, 4, 5 };
-	int results[FIVE] = { 9, 9, 9, 9, 9 };
 	if (!has_perf_links())
 		SKIP("this kernel has no cookies");
 	struct programs p = LOAD(cookie);
-	CHECK_EQ(attach(program(&p, "on_entry_by_cookie"), five, FIVE, links,
-			MANY(.cookies = cookies, .results = results)),
-		 FIVE);
+	int fds = count_fds();
+	struct ksyscall_links *links =
+		attach(program(&p, "on_entry_by_cookie"), five, FIVE, MANY(.cookies = cookies));
+	CHECK_EQ(ksyscall_links__count(links), FIVE);
 	make_calls(3);
 	call_stat();
 	CHECK_EQ(counted(&p, 1), 3);
 	CHECK_EQ(counted(&p, 3), 1);
-	for (int i = 0; i < FIVE; i++) {
-		CHECK_EQ(results[i], 0);
-		CHECK(bpf_link__fd(links[i]) >= 0);
+	for (size_t i = 0; i < FIVE; i++) {
+		CHECK_EQ(ksyscall_links__result(links, i), 0);
+		CHECK_TEXT(ksyscall_links__function(links, i, 0), functions[i]);
+		CHECK(!ksyscall_links__function(links, i, 1));
 	}
-	destroy(links, FIVE);
+	CHECK_EQ(count_fds(), fds + FIVE);
+	destroy(links);
+	CHECK_EQ(count_fds(), fds);
 	make_calls(1);
 	CHECK_EQ(counted(&p, 1), 3);
 	unload(&p);
@@ -87,24 +102,24 @@ TEST(a_program_is_attached_to_each_call_with_its_cookie)
 TEST(returns_are_seen_with_their_results)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[2];
-	CHECK_EQ(attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2, links, MANY(.retprobe = true)), 2);
+	struct ksyscall_links *links =
+		attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2, MANY(.retprobe = true));
+	CHECK_EQ(ksyscall_links__count(links), 2);
 	CHECK_EQ(syscall(SYS_getpgid, NOBODY), -1);
 	CHECK_EQ((long long)seen(&p, ON_RETURN).result, -ESRCH);
-	destroy(links, 2);
+	destroy(links);
 	unload(&p);
 }
 
 TEST(one_unknown_name_fails_all_and_is_said)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[3];
 	forget_warnings();
 	libbpf_set_print(keep_warning);
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL, "frobnicate", "acct"), 3, links, NULL), -ENOENT);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL, "frobnicate", "acct"), 3, NULL), ENOENT);
 	CHECK_HAS(warned, "'frobnicate': no system call frobnicate");
 	CHECK(!fires(&p, ON_ENTRY));
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL, "no name"), 2, links, NULL), -EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL, "no name"), 2, NULL), EINVAL);
 	CHECK_HAS(warned, "'no name'");
 	unload(&p);
 }
@@ -112,67 +127,95 @@ TEST(one_unknown_name_fails_all_and_is_said)
 TEST(best_effort_attaches_to_the_others)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[3];
-	int results[3];
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES("frobnicate", CALL, "acct"), 3, links,
-			MANY(.best_effort = true, .results = results)),
-		 2);
-	CHECK_EQ(results[0], ENOENT);
-	CHECK_EQ(results[1] | results[2], 0);
-	CHECK(links[0] && links[1] && !links[2]);
+	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES("frobnicate", CALL, "acct"), 3,
+					      MANY(.best_effort = true));
+	CHECK_EQ(ksyscall_links__count(links), 2);
+	CHECK_EQ(ksyscall_links__result(links, 0), -ENOENT);
+	CHECK_EQ(ksyscall_links__result(links, 1), 0);
+	CHECK_EQ(ksyscall_links__result(links, 2), 0);
+	CHECK(!ksyscall_links__function(links, 0, 0));
+	CHECK_TEXT(ksyscall_links__function(links, 1, 0), CALL_SYMBOL);
+	CHECK_TEXT(ksyscall_links__function(links, 2, 0), "__x64_sys_acct");
 	CHECK(fires(&p, ON_ENTRY));
-	destroy(links, 3);
+	destroy(links);
+	links = attach(program(&p, "on_entry"), NAMES("frobnicate"), 1, MANY(.best_effort = true));
+	CHECK_EQ(ksyscall_links__count(links), 0);
+	destroy(links);
+	unload(&p);
+}
+
+TEST(there_is_nothing_behind_the_last_name_nor_in_no_links)
+{
+	struct programs p = LOAD(count);
+	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL, "acct"), 2, NULL);
+	__u64 missed;
+	for (size_t index = 2; index; index = index == 2 ? (size_t)-1 : 0) {
+		CHECK_EQ(ksyscall_links__result(links, index), -EINVAL);
+		CHECK(!ksyscall_links__function(links, index, 0));
+	}
+	CHECK(!ksyscall_links__function(links, 0, (size_t)-1));
+	CHECK_EQ(ksyscall_links__missed(links, NULL), -EINVAL);
+	destroy(links);
+	CHECK_EQ(ksyscall_links__count(NULL), 0);
+	CHECK_EQ(ksyscall_links__result(NULL, 0), -EINVAL);
+	CHECK(!ksyscall_links__function(NULL, 0, 0));
+	CHECK_EQ(ksyscall_links__missed(NULL, &missed), -EINVAL);
+	CHECK_EQ(errno, EINVAL);
+	destroy(NULL);
 	unload(&p);
 }
 
 TEST(a_function_is_attached_to_once)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[2];
 	const __u64 cookies[2] = { 1, 2 };
 	const char *const same[] = { CALL, "sys_" CALL };
+	int fds = count_fds();
 	libbpf_set_print(NULL);
-	CHECK_EQ(attach(program(&p, "on_entry"), same, 2, links, NULL), 2);
-	CHECK(links[0] && !links[1]);
+	struct ksyscall_links *links = attach(program(&p, "on_entry"), same, 2, NULL);
+	CHECK_EQ(ksyscall_links__count(links), 2);
+	CHECK_EQ(count_fds(), fds + 1);
+	for (size_t i = 0; i < 2; i++)
+		CHECK_TEXT(ksyscall_links__function(links, i, 0), CALL_SYMBOL);
 	CHECK(fires(&p, ON_ENTRY));
-	destroy(links, 2);
-	CHECK_EQ(attach(program(&p, "on_entry"), same, 2, links, MANY(.cookies = cookies)),
-		 has_perf_links() ? -EEXIST : -EOPNOTSUPP);
+	destroy(links);
+	CHECK_EQ(refusal(program(&p, "on_entry"), same, 2, MANY(.cookies = cookies)),
+		 has_perf_links() ? EEXIST : EOPNOTSUPP);
 	unload(&p);
 }
 
 TEST(wrong_arguments_are_refused)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[1];
 	struct {
 		struct ksyscall_links_opts opts;
 		char more;
 	} longer = { .opts.sz = sizeof(longer), .more = 1 };
 	libbpf_set_print(NULL);
-	CHECK_EQ(attach(NULL, NAMES(CALL), 1, links, NULL), -EINVAL);
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(NULL), 1, links, NULL), -EINVAL);
-	CHECK_EQ(ksyscall_links__attach(program(&p, "on_entry"), NULL, 1, links, NULL), -EINVAL);
-	CHECK_EQ(ksyscall_links__attach(program(&p, "on_entry"), NAMES(CALL), 1, NULL, NULL), -EINVAL);
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, &longer.opts), -EINVAL);
+	CHECK_EQ(refusal(NULL, NAMES(CALL), 1, NULL), EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(NULL), 1, NULL), EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NULL, 1, NULL), EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	longer.opts.sz = 1;
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, &longer.opts), -EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	/* Of a size that covers no field, none counts. */
 	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, &longer.opts), 1);
+	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts);
 	CHECK(fires(&p, ON_ENTRY));
-	destroy(links, 1);
-	CHECK_EQ(attach(program(&p, "on_entry"), NULL, 0, NULL, NULL), 0);
-	CHECK_EQ(ksyscall_links__destroy(NULL, 0), 0);
-	CHECK_EQ(ksyscall_links__destroy(NULL, 1), -EINVAL);
-	CHECK(attach(program(&p, "on_packet"), NAMES(CALL), 1, links, NULL) < 0);
+	destroy(links);
+	links = attach(program(&p, "on_entry"), NULL, 0, NULL);
+	CHECK_EQ(ksyscall_links__count(links), 0);
+	destroy(links);
+	CHECK_EQ(ksyscall_link__destroy_all(NULL, 0), 0);
+	CHECK_EQ(ksyscall_link__destroy_all(NULL, 1), -EINVAL);
+	CHECK_EQ(errno, EINVAL);
+	CHECK(refusal(program(&p, "on_packet"), NAMES(CALL), 1, NULL) > 0);
 	unload(&p);
 }
 
 TEST(too_few_descriptors_are_told_before)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[FIVE];
 	struct rlimit old, few;
 	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
 	int lowest = dup(0);
@@ -181,9 +224,11 @@ TEST(too_few_descriptors_are_told_before)
 	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
 	forget_warnings();
 	libbpf_set_print(keep_warning);
-	int refused = attach(program(&p, "on_entry"), five, FIVE, links, NULL);
+	struct ksyscall_links *links = ksyscall_links__attach(program(&p, "on_entry"), five, FIVE, NULL);
+	int error = errno;
 	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
-	CHECK_EQ(refused, -EMFILE);
+	CHECK(!links);
+	CHECK_EQ(error, EMFILE);
 	CHECK_HAS(warned, "needs 6 file descriptors");
 	unload(&p);
 }
@@ -204,17 +249,44 @@ static int step(void *ctx, size_t done, size_t n)
 TEST(progress_is_told_and_can_end_it)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[FIVE];
 	struct steps steps = { 0 };
-	CHECK_EQ(attach(program(&p, "on_entry"), five, FIVE, links, MANY(.progress = step, .ctx = &steps)),
-		 FIVE);
+	destroy(attach(program(&p, "on_entry"), five, FIVE, MANY(.progress = step, .ctx = &steps)));
 	CHECK_EQ(steps.done, FIVE);
-	destroy(links, FIVE);
 	steps = (struct steps){ 0, 2 };
-	CHECK_EQ(attach(program(&p, "on_entry"), five, FIVE, links, MANY(.progress = step, .ctx = &steps)),
-		 -ECANCELED);
+	CHECK_EQ(refusal(program(&p, "on_entry"), five, FIVE, MANY(.progress = step, .ctx = &steps)),
+		 ECANCELED);
 	CHECK_EQ(steps.done, 2);
 	CHECK(!fires(&p, ON_ENTRY));
+	unload(&p);
+}
+
+static int step_in_cancelled(void *ctx, size_t done, size_t n)
+{
+	pthread_testcancel();
+	return step(ctx, done, n);
+}
+
+static struct ksyscall_links *of_cancelled;
+
+static void *cancel_and_attach(void *prog)
+{
+	struct steps steps = { 0 };
+	pthread_cancel(pthread_self());
+	of_cancelled = attach(prog, five, FIVE, MANY(.progress = step_in_cancelled, .ctx = &steps));
+	pthread_testcancel();
+	FAIL("the thread did not end");
+}
+
+TEST(a_thread_that_is_cancelled_ends_when_all_are_attached)
+{
+	struct programs p = LOAD(count);
+	pthread_t cancelled;
+	void *result;
+	CHECK(pthread_create(&cancelled, NULL, cancel_and_attach, program(&p, "on_entry")) == 0);
+	CHECK(pthread_join(cancelled, &result) == 0);
+	CHECK(result == PTHREAD_CANCELED);
+	CHECK_EQ(ksyscall_links__count(of_cancelled), FIVE);
+	destroy(of_cancelled);
 	unload(&p);
 }
 
@@ -231,7 +303,9 @@ TEST(links_of_any_kind_are_destroyed_together)
 		CHECK(links[i] && !libbpf_get_error(links[i]));
 	make_calls(1);
 	CHECK_EQ(counted(&p, ON_ENTRY), 10);
-	destroy(links, 20);
+	CHECK_EQ(ksyscall_link__destroy_all(links, 20), 0);
+	for (int i = 0; i < 20; i++)
+		CHECK(!links[i]);
 	CHECK_EQ(count_fds(), fds);
 	make_calls(1);
 	CHECK_EQ(counted(&p, ON_ENTRY), 10);
@@ -242,13 +316,24 @@ TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
 {
 	struct programs p = LOAD(count);
 	struct bpf_link *links[FIVE];
-	CHECK_EQ(attach(program(&p, "on_entry"), five, FIVE, links, NULL), FIVE);
+	for (int i = 0; i < FIVE; i++)
+		links[i] = ATTACH(program(&p, "on_entry"), five[i], NULL);
 	CHECK(close(bpf_link__fd(links[3])) == 0);
 	errno = 0;
-	CHECK_EQ(ksyscall_links__destroy(links, FIVE), -EBADF);
+	CHECK_EQ(ksyscall_link__destroy_all(links, FIVE), -EBADF);
 	CHECK_EQ(errno, EBADF);
 	for (int i = 0; i < FIVE; i++)
 		CHECK(!links[i]);
+	CHECK(!fires(&p, ON_ENTRY));
+
+	/* The links' descriptors are the lowest that were free. */
+	int first = dup(0);
+	CHECK(first >= 0 && close(first) == 0);
+	struct ksyscall_links *many = attach(program(&p, "on_entry"), five, FIVE, NULL);
+	CHECK(close(first) == 0);
+	errno = 0;
+	CHECK_EQ(ksyscall_links__destroy(many), -EBADF);
+	CHECK_EQ(errno, EBADF);
 	CHECK(!fires(&p, ON_ENTRY));
 	unload(&p);
 }
@@ -256,19 +341,21 @@ TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
 TEST(one_link_has_all_of_a_program_for_kprobe_multi)
 {
 	struct programs p;
-	struct bpf_link *links[FIVE];
 	const __u64 cookies[FIVE] = { 1, 2, 3, 4, 5 };
 	if (!load_for(&p, FOR_KPROBE_MULTI) || !has_fprobe())
 		SKIP("this kernel has no kprobe.multi links");
+	int fds = count_fds();
 	for (int retprobe = 0; retprobe < 2; retprobe++) {
 		__u64 before = counted(&p, 1);
-		CHECK_EQ(attach(program(&p, "on_entry_by_cookie"), five, FIVE, links,
-				MANY(.cookies = cookies, .retprobe = retprobe)),
-			 FIVE);
-		CHECK(links[0] && !links[1]);
+		struct ksyscall_links *links = attach(program(&p, "on_entry_by_cookie"), five, FIVE,
+						      MANY(.cookies = cookies, .retprobe = retprobe));
+		CHECK_EQ(ksyscall_links__count(links), FIVE);
+		CHECK_EQ(count_fds(), fds + 1);
+		CHECK_TEXT(ksyscall_links__function(links, 2, 0), "__x64_sys_newstat");
 		make_calls(3);
 		CHECK_EQ(counted(&p, 1), before + 3);
-		destroy(links, FIVE);
+		destroy(links);
+		CHECK_EQ(count_fds(), fds);
 	}
 	unload(&p);
 }
@@ -276,34 +363,30 @@ TEST(one_link_has_all_of_a_program_for_kprobe_multi)
 TEST(a_program_for_kprobe_session_runs_at_entry_and_return)
 {
 	struct programs p;
-	struct bpf_link *links[FIVE];
 	const __u64 cookies[FIVE] = { 1, 2, 3, 4, 5 };
 	if (!load_for(&p, FOR_KPROBE_SESSION) || !has_fprobe())
 		SKIP("this kernel has no kprobe.session");
-	CHECK_EQ(attach(program(&p, "on_entry_by_cookie"), five, FIVE, links, MANY(.cookies = cookies)),
-		 FIVE);
+	struct ksyscall_links *links =
+		attach(program(&p, "on_entry_by_cookie"), five, FIVE, MANY(.cookies = cookies));
 	make_calls(3);
 	CHECK_EQ(counted(&p, 1), 6);
-	destroy(links, FIVE);
+	destroy(links);
 	unload(&p);
 }
 
 TEST(a_return_probe_has_as_many_instances_as_asked_for)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *links[2];
 	libbpf_set_print(NULL);
-	CHECK_EQ(attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2, links,
-			MANY(.retprobe = true, .max_active = 20)),
-		 2);
+	struct ksyscall_links *links = attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2,
+					      MANY(.retprobe = true, .max_active = 20));
 	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
 	CHECK(fires(&p, ON_RETURN));
-	destroy(links, 2);
+	destroy(links);
 	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/p"), 0);
-	CHECK_EQ(attach(program(&p, "on_return"), NAMES(CALL), 1, links,
-			MANY(.retprobe = true, .max_active = 4097)),
-		 -EINVAL);
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, MANY(.max_active = 20)), -EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_return"), NAMES(CALL), 1, MANY(.retprobe = true, .max_active = 4097)),
+		 EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, MANY(.max_active = 20)), EINVAL);
 	unload(&p);
 }
 
@@ -311,43 +394,109 @@ TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
 {
 	static const struct {
 		unsigned int callers;
-		int links;
+		const char *functions[2];
 		__u64 native, compat;
 	} cases[] = {
-		{ KSYSCALL_CALLERS_NATIVE, 1, 1, 0 },
-		{ KSYSCALL_CALLERS_COMPAT, 1, 0, 1 },
-		{ KSYSCALL_CALLERS_ALL, 2, 1, 1 },
+		{ KSYSCALL_CALLERS_NATIVE, { CALL_SYMBOL }, 1, 0 },
+		{ KSYSCALL_CALLERS_COMPAT, { "__ia32_sys_" CALL }, 0, 1 },
+		{ KSYSCALL_CALLERS_ALL, { CALL_SYMBOL, "__ia32_sys_" CALL }, 1, 1 },
 	};
 	struct programs p = LOAD(count);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct bpf_link *links[3] = { NULL };
-		CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links,
-				MANY(.callers = cases[i].callers)),
-			 1);
-		CHECK_EQ(!!links[0] + !!links[1] + !!links[2], cases[i].links);
+		struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL, "mmap2"), 2,
+						      MANY(.callers = cases[i].callers, .best_effort = true));
+		CHECK_EQ(ksyscall_links__result(links, 0), 0);
+		CHECK_EQ(ksyscall_links__result(links, 1), i == 0 ? -ENOENT : 0);
+		for (size_t nth = 0; nth < 2; nth++) {
+			const char *function = ksyscall_links__function(links, 0, nth);
+			CHECK_TEXT(function ? function : "", cases[i].functions[nth] ? cases[i].functions[nth] : "");
+		}
+		CHECK(!ksyscall_links__function(links, 0, 2));
 		__u64 before = counted(&p, ON_ENTRY);
 		make_calls(1);
 		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native);
 		make_compat_call();
 		CHECK_EQ(counted(&p, ON_ENTRY), before + cases[i].native + cases[i].compat);
-		destroy(links, 3);
+		destroy(links);
 	}
-	struct bpf_link *links[2];
 	libbpf_set_print(NULL);
-	CHECK_EQ(attach(program(&p, "on_entry"), NAMES(CALL), 1, links, MANY(.callers = 3)), -EINVAL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, MANY(.callers = 3)), EINVAL);
 	unload(&p);
+}
+
+TEST(the_functions_of_a_call_are_found_without_attaching)
+{
+	static const struct {
+		const char *name;
+		enum ksyscall_callers callers;
+		const char *functions[3];
+	} cases[] = {
+		{ CALL, KSYSCALL_CALLERS_NATIVE, { CALL_SYMBOL } },
+		{ "__NR_stat", KSYSCALL_CALLERS_NATIVE, { "__x64_sys_newstat" } },
+		{ CALL, KSYSCALL_CALLERS_COMPAT, { "__ia32_sys_" CALL } },
+		{ CALL, KSYSCALL_CALLERS_ALL, { CALL_SYMBOL, "__ia32_sys_" CALL } },
+		/* Two names of one function. */
+		{ "getppid", KSYSCALL_CALLERS_ALL, { "__x64_sys_getppid" } },
+		{ "socketcall", KSYSCALL_CALLERS_ALL, { "__ia32_compat_sys_socketcall" } },
+		{ "socketcall", KSYSCALL_CALLERS_NATIVE, { NULL } },
+		/* The kernel may have a function of that name, which no call reaches. */
+		{ "uselib", KSYSCALL_CALLERS_NATIVE, { NULL } },
+		{ "frobnicate", KSYSCALL_CALLERS_ALL, { NULL } },
+	};
+	int fds = count_fds();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t nth = 0;
+		for (; cases[i].functions[nth]; nth++) {
+			const char *function = ksyscall__function(cases[i].name, cases[i].callers, nth);
+			if (!function)
+				FAIL("%s: errno %d (%s)", cases[i].name, errno, strerror(errno));
+			CHECK_TEXT(function, cases[i].functions[nth]);
+			/* It is not freed, and nothing is read again. */
+			CHECK(ksyscall__function(cases[i].name, cases[i].callers, nth) == function);
+		}
+		errno = 0;
+		CHECK(!ksyscall__function(cases[i].name, cases[i].callers, nth));
+		CHECK_EQ(errno, ENOENT);
+	}
+	static const char *const wrong[] = { NULL, "", "no name" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		errno = 0;
+		CHECK(!ksyscall__function(wrong[i], KSYSCALL_CALLERS_NATIVE, 0));
+		CHECK_EQ(errno, EINVAL);
+	}
+	errno = 0;
+	CHECK(!ksyscall__function(CALL, (enum ksyscall_callers)3, 0));
+	CHECK_EQ(errno, EINVAL);
+	CHECK_EQ(count_fds(), fds);
+}
+
+/* What could not be read is read at the next call, and then no more. */
+TEST(the_kernels_functions_are_read_once)
+{
+	struct rlimit old, none;
+	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	errno = 0;
+	CHECK(!ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0));
+	CHECK_EQ(errno, EMFILE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	const char *function = ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0);
+	CHECK_TEXT(function, CALL_SYMBOL);
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK(ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0) == function);
+	CHECK_TEXT(ksyscall__function("acct", KSYSCALL_CALLERS_NATIVE, 0), "__x64_sys_acct");
+	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
 }
 
 TEST(returns_that_were_missed_are_told)
 {
 	struct programs p = LOAD(count);
-	struct bpf_link *link;
 	pid_t sleepers[2];
 	__u64 missed = 9;
-	CHECK_EQ(attach(program(&p, "on_return"), NAMES("pause"), 1, &link,
-			MANY(.retprobe = true, .max_active = 1)),
-		 1);
-	CHECK_EQ(ksyscall_link__missed(link, &missed), 0);
+	struct ksyscall_links *links = attach(program(&p, "on_return"), NAMES("pause", "acct"), 2,
+					      MANY(.retprobe = true, .max_active = 1));
+	CHECK_EQ(ksyscall_links__missed(links, &missed), 0);
 	CHECK_EQ(missed, 0);
 	for (int i = 0; i < 2; i++) {
 		sleepers[i] = fork();
@@ -358,22 +507,25 @@ TEST(returns_that_were_missed_are_told)
 	/* The harness ends a test that takes too long. */
 	while (missed == 0) {
 		sched_yield();
-		CHECK_EQ(ksyscall_link__missed(link, &missed), 0);
+		CHECK_EQ(ksyscall_links__missed(links, &missed), 0);
 	}
 	CHECK_EQ(missed, 1);
 	for (int i = 0; i < 2; i++)
 		CHECK(kill(sleepers[i], SIGKILL) == 0 && waitpid(sleepers[i], NULL, 0) == sleepers[i]);
-	destroy(&link, 1);
+	destroy(links);
 
 	errno = 0;
 	CHECK_EQ(ksyscall_link__missed(NULL, &missed), -EINVAL);
 	CHECK_EQ(errno, EINVAL);
-	link = ATTACH(program(&p, "on_entry"), CALL, NULL);
+	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK_EQ(ksyscall_link__missed(link, NULL), -EINVAL);
 	/* Of a perf event's link the kernel says it or does not, and no other is asked. */
 	int result = ksyscall_link__missed(link, &missed);
 	CHECK(result == 0 ? missed == 0 : result == -EOPNOTSUPP);
 	DESTROY(link);
+	links = attach(program(&p, "on_entry"), NAMES(CALL), 1, NULL);
+	CHECK_EQ(ksyscall_links__missed(links, &missed), result);
+	destroy(links);
 	unload(&p);
 }
 

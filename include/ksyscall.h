@@ -23,6 +23,8 @@
 
 struct bpf_program;
 struct bpf_link;
+/* One program's attachments to many calls, from ksyscall_links__attach(). */
+struct ksyscall_links;
 
 /**
  * Whose calls a program is to see, on a 64-bit kernel.
@@ -80,13 +82,9 @@ struct ksyscall_links_opts {
      */
     const __u64 *cookies;
     /**
-     * Where it is put for each name whether that is attached to: 0 or an errno; or NULL.
-     */
-    int *results;
-    /**
      * Called after each name with how many are done with. If it returns another number than
      * 0, no more are attached to, and those that were are detached. It must
-     * return, and must not close the program.
+     * return, and must not close the program. The thread cannot be cancelled in it.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -94,8 +92,8 @@ struct ksyscall_links_opts {
      */
     void *ctx;
     /**
-     * By how many threads to detach again what was attached, if not to all: 1 to 64, or 0
-     * for 8.
+     * How many threads detach at once what was attached, at ksyscall_links__destroy() or if the
+     * attach fails: 1 to 64, or 0 for 8.
      */
     unsigned int threads;
     /**
@@ -160,33 +158,96 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
  * Attaches one BPF program to many system calls.
  *
  * A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
- * attached by one link, which is `links[0]`; any other by one for each call, in the
- * order of the names. The other places are NULL. A function that serves several of the
- * calls is attached to once. Of other callers than native ones there are up to three links
- * for each call, and they stand in the order in which they were made.
+ * attached by one BPF link; any other by a perf event for each function. A function that
+ * serves several of the calls is attached to once.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
  * @param names the calls' names
- * @param n how many there are
- * @param links room for as many links, or for three times as many if other callers than
- *   `KSYSCALL_CALLERS_NATIVE` are meant
- * @param opts cookies, results, return probes, progress; or NULL
- * @return to how many names the program is attached; or a negative errno, which is in
- * errno too, and nothing is attached:
+ * @param n how many names there are
+ * @param opts cookies, return probes, progress; or NULL
+ * @return the program's links, for ksyscall_links__destroy(); or NULL with errno set, never
+ * to 0, and nothing is attached:
  *  - as bpf_program__attach_ksyscall() says, of the first name that fails, unless
  *    `best_effort` is set;
  *  - EEXIST: two names with different cookies have the same function;
- *  - EMFILE: it takes more file descriptors than the process may open;
+ *  - EMFILE: the process may not open enough file descriptors;
  *  - ECANCELED: `progress` has ended it.
  */
-extern int ksyscall_links__attach(const struct bpf_program *prog,
-                                  const char *const *names,
-                                  size_t n,
-                                  struct bpf_link **links,
-                                  const struct ksyscall_links_opts *opts);
+extern struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog,
+                                                     const char *const *names,
+                                                     size_t n,
+                                                     const struct ksyscall_links_opts *opts);
 
 /**
- * Destroys links, of this library or of libbpf, as bpf_link__destroy() does.
+ * Detaches the program from all calls, and frees the links.
+ *
+ * To end a kprobe the kernel waits until no CPU runs its program any more. Where there is a
+ * perf event for each function, several threads wait at once; see `threads`.
+ *
+ * @param links the links, or NULL
+ * @return 0, or the first negative errno, which is in errno too; all have ended in any case
+ */
+extern int ksyscall_links__destroy(struct ksyscall_links *links);
+
+/**
+ * The number of names that the program is attached to: fewer than all only with
+ * `best_effort`.
+ *
+ * @param links the links
+ * @return the number
+ */
+extern size_t ksyscall_links__count(const struct ksyscall_links *links);
+
+/**
+ * Whether the program is attached to a name.
+ *
+ * @param links the links
+ * @param index the name's place in the list of names, from 0
+ * @return 0 if it is attached; or, with `best_effort`, the negative errno for which it is
+ * not, which is not in errno; -EINVAL if there is no such name
+ */
+extern int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
+
+/**
+ * A kernel function that the program is attached to for a name. Of native callers alone
+ * there is one.
+ *
+ * @param links the links
+ * @param index the name's place in the list of names, from 0
+ * @param nth the number of the function, from 0
+ * @return the function, for as long as the links live; NULL after the last
+ */
+extern const char *ksyscall_links__function(const struct ksyscall_links *links,
+                                            size_t index,
+                                            size_t nth);
+
+/**
+ * How many entries or returns the kernel missed at all functions together since the program
+ * was attached. A return is missed when too many calls are inside at once, see
+ * `max_active`.
+ *
+ * @param links the links
+ * @param missed receives the number
+ * @return 0, or a negative errno, which is in errno too:
+ *  - EOPNOTSUPP: the kernel does not report it; it does since Linux 6.7, and before with
+ *    `max_active`;
+ *  - EINVAL: an argument is NULL.
+ */
+extern int ksyscall_links__missed(const struct ksyscall_links *links, __u64 *missed);
+
+/**
+ * Does what ksyscall_links__missed() does, for one link.
+ *
+ * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+ * kprobe.multi
+ * @param missed receives the number
+ * @return as ksyscall_links__missed()
+ */
+extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
+
+/**
+ * Destroys links, of this library or of libbpf, as bpf_link__destroy() does, but
+ * concurrently.
  *
  * To end a kprobe the kernel waits until no CPU runs its program any more. Eight threads
  * wait at once for this library's links, and for libbpf's if they are BPF links (Linux
@@ -195,26 +256,11 @@ extern int ksyscall_links__attach(const struct bpf_program *prog,
  * order; a link of any other kind has ended before the next is destroyed.
  *
  * @param links the links; a place may be NULL, and each is afterwards
- * @param n how many there are
+ * @param n how many places there are
  * @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
  * in errno too; all are destroyed in any case
  */
-extern int ksyscall_links__destroy(struct bpf_link **links, size_t n);
-
-/**
- * How many entries or returns of the call the kernel missed since the program was
- * attached. A return is missed when too many calls are inside at
- * once, see `max_active`.
- *
- * @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
- * kprobe.multi
- * @param missed where the number is put
- * @return 0, or a negative errno, which is in errno too:
- *  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
- *    before of one with `max_active`;
- *  - EINVAL: an argument is NULL.
- */
-extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
+extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 
 /**
  * How often the kernel has skipped a program since it was loaded, at all functions that
@@ -238,6 +284,31 @@ extern int ksyscall_program__recursion_misses(const struct bpf_program *prog, __
  * @return a string that is never freed; NULL after the last
  */
 extern const char *ksyscall__name(size_t index);
+
+/**
+ * A kernel function that serves a system call on the running kernel: for programs that
+ * attach in a way of their own, such as fentry. Nothing is attached.
+ *
+ * The first call of a process reads /proc/kallsyms, some 100,000 lines, and keeps the
+ * kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL`
+ * some calls of the function read it again: those for which only the functions' addresses
+ * tell whether one function has both names.
+ *
+ * @param syscall_name the call's name, for example "openat"
+ * @param callers whose calls
+ * @param nth the number of the function, from 0; of native callers there is one
+ * @return the function, for example "__x64_sys_openat", in a string that is never freed; or
+ * NULL with errno set:
+ *  - ENOENT: the kernel does not have the call, or `nth` is behind the last function;
+ *  - EINVAL: an argument is not valid;
+ *  - EPERM: addresses are needed and hidden, which require `CAP_SYSLOG`;
+ *  - EOPNOTSUPP: the kernel does not serve such callers, or none are known for this
+ *    architecture;
+ *  - ENOMEM, and whatever else reading /proc/kallsyms fails with.
+ */
+extern const char *ksyscall__function(const char *syscall_name,
+                                      enum ksyscall_callers callers,
+                                      size_t nth);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -215,7 +215,8 @@ impl Batch {
         if let Some(threads) = self.threads {
             many.set_threads(threads);
         }
-        Ok(Attaching { program, many, attached: Vec::new(), failures: Vec::new() })
+        let calls = self.calls.clone();
+        Ok(Attaching { program, calls, many, attached: Vec::new(), failures: Vec::new() })
     }
 }
 
@@ -235,6 +236,7 @@ impl Batch {
 #[must_use = "what was attached is detached when this is dropped"]
 pub struct Attaching<P: AsFd> {
     program: P,
+    calls: Vec<Call>,
     many: Many,
     attached: Vec<(SyscallName, Symbol)>,
     failures: Vec<Failure>,
@@ -254,6 +256,7 @@ impl<P: AsFd> fmt::Debug for Attaching<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attaching")
             .field("program", &self.program.as_fd())
+            .field("calls", &self.calls)
             .field("many", &self.many)
             .field("attached", &self.attached)
             .field("failures", &self.failures)
@@ -266,7 +269,7 @@ impl<P: AsFd> Iterator for Attaching<P> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (index, result) = self.many.next(self.program.as_fd().as_raw_fd())?;
-        let name = self.many.name(index);
+        let name = self.calls[index].name;
         self.attached.extend(self.many.functions(index).map(|symbol| (name, symbol)));
         if let Err(error) = &result {
             self.failures.push(Failure { name, error: error.clone() });

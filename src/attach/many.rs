@@ -16,7 +16,7 @@ use super::{Options, multi_link, perf_link, probe};
 use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
-use crate::calls::{Symbol, SyscallName};
+use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::{self, KprobeMulti};
 
@@ -165,10 +165,6 @@ impl Many {
         self.plan.functions(index)
     }
 
-    pub(crate) fn name(&self, index: usize) -> SyscallName {
-        self.plan.name(index)
-    }
-
     /// How many calls were not reported yet.
     pub(crate) fn left(&self) -> usize {
         self.plan.calls() - self.done
@@ -187,7 +183,7 @@ impl Many {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::calls::Callers;
+    use crate::calls::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
@@ -317,7 +313,7 @@ c03 T sys_close
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
-    use crate::calls::Callers;
+    use crate::calls::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.

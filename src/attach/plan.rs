@@ -88,10 +88,6 @@ impl Plan {
         self.parts.len()
     }
 
-    pub(crate) fn name(&self, index: usize) -> SyscallName {
-        self.parts[self.parts_of(index).start].call.name
-    }
-
     /// How many parts have a row of their own: two of one row have the same function.
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
         let mut rows: Vec<(Abi, Row<'_>)> = Vec::new();

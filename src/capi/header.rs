@@ -3,7 +3,7 @@
 
 use core::ffi::{c_char, c_int};
 
-use super::{bpf_ksyscall_opts, ksyscall_links_opts};
+use super::{bpf_ksyscall_opts, ksyscall_callers, ksyscall_links_opts};
 
 /// The kernel's name of the type.
 #[allow(non_camel_case_types)]
@@ -20,6 +20,13 @@ pub struct bpf_program {
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct bpf_link {
+    _opaque: [u8; 0],
+}
+
+/// A program's attachments to many calls, which this library owns.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub struct ksyscall_links {
     _opaque: [u8; 0],
 }
 
@@ -59,33 +66,86 @@ unsafe extern "C" {
     /// Attaches one BPF program to many system calls.
     ///
     /// A program that was loaded for kprobe.multi (Linux 5.18) or kprobe.session (6.10) is
-    /// attached by one link, which is `links[0]`; any other by one for each call, in the
-    /// order of the names. The other places are NULL. A function that serves several of the
-    /// calls is attached to once. Of other callers than native ones there are up to three links
-    /// for each call, and they stand in the order in which they were made.
+    /// attached by one BPF link; any other by a perf event for each function. A function that
+    /// serves several of the calls is attached to once.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param names the calls' names
-    /// @param n how many there are
-    /// @param links room for as many links, or for three times as many if other callers than
-    ///   `KSYSCALL_CALLERS_NATIVE` are meant
-    /// @param opts cookies, results, return probes, progress; or NULL
-    /// @return to how many names the program is attached; or a negative errno, which is in
-    /// errno too, and nothing is attached:
+    /// @param n how many names there are
+    /// @param opts cookies, return probes, progress; or NULL
+    /// @return the program's links, for ksyscall_links__destroy(); or NULL with errno set, never
+    /// to 0, and nothing is attached:
     ///  - as bpf_program__attach_ksyscall() says, of the first name that fails, unless
     ///    `best_effort` is set;
     ///  - EEXIST: two names with different cookies have the same function;
-    ///  - EMFILE: it takes more file descriptors than the process may open;
+    ///  - EMFILE: the process may not open enough file descriptors;
     ///  - ECANCELED: `progress` has ended it.
     pub fn ksyscall_links__attach(
         prog: *const bpf_program,
         names: *const *const c_char,
         n: usize,
-        links: *mut *mut bpf_link,
         opts: *const ksyscall_links_opts,
-    ) -> c_int;
+    ) -> *mut ksyscall_links;
 
-    /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does.
+    /// Detaches the program from all calls, and frees the links.
+    ///
+    /// To end a kprobe the kernel waits until no CPU runs its program any more. Where there is a
+    /// perf event for each function, several threads wait at once; see `threads`.
+    ///
+    /// @param links the links, or NULL
+    /// @return 0, or the first negative errno, which is in errno too; all have ended in any case
+    pub fn ksyscall_links__destroy(links: *mut ksyscall_links) -> c_int;
+
+    /// The number of names that the program is attached to: fewer than all only with
+    /// `best_effort`.
+    ///
+    /// @param links the links
+    /// @return the number
+    pub fn ksyscall_links__count(links: *const ksyscall_links) -> usize;
+
+    /// Whether the program is attached to a name.
+    ///
+    /// @param links the links
+    /// @param index the name's place in the list of names, from 0
+    /// @return 0 if it is attached; or, with `best_effort`, the negative errno for which it is
+    /// not, which is not in errno; -EINVAL if there is no such name
+    pub fn ksyscall_links__result(links: *const ksyscall_links, index: usize) -> c_int;
+
+    /// A kernel function that the program is attached to for a name. Of native callers alone
+    /// there is one.
+    ///
+    /// @param links the links
+    /// @param index the name's place in the list of names, from 0
+    /// @param nth the number of the function, from 0
+    /// @return the function, for as long as the links live; NULL after the last
+    pub fn ksyscall_links__function(
+        links: *const ksyscall_links,
+        index: usize,
+        nth: usize,
+    ) -> *const c_char;
+
+    /// How many entries or returns the kernel missed at all functions together since the program
+    /// was attached. A return is missed when too many calls are inside at once, see
+    /// `max_active`.
+    ///
+    /// @param links the links
+    /// @param missed receives the number
+    /// @return 0, or a negative errno, which is in errno too:
+    ///  - EOPNOTSUPP: the kernel does not report it; it does since Linux 6.7, and before with
+    ///    `max_active`;
+    ///  - EINVAL: an argument is NULL.
+    pub fn ksyscall_links__missed(links: *const ksyscall_links, missed: *mut __u64) -> c_int;
+
+    /// Does what ksyscall_links__missed() does, for one link.
+    ///
+    /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
+    /// kprobe.multi
+    /// @param missed receives the number
+    /// @return as ksyscall_links__missed()
+    pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
+
+    /// Destroys links, of this library or of libbpf, as bpf_link__destroy() does, but
+    /// concurrently.
     ///
     /// To end a kprobe the kernel waits until no CPU runs its program any more. Eight threads
     /// wait at once for this library's links, and for libbpf's if they are BPF links (Linux
@@ -94,23 +154,10 @@ unsafe extern "C" {
     /// order; a link of any other kind has ended before the next is destroyed.
     ///
     /// @param links the links; a place may be NULL, and each is afterwards
-    /// @param n how many there are
+    /// @param n how many places there are
     /// @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
     /// in errno too; all are destroyed in any case
-    pub fn ksyscall_links__destroy(links: *mut *mut bpf_link, n: usize) -> c_int;
-
-    /// How many entries or returns of the call the kernel missed since the program was
-    /// attached. A return is missed when too many calls are inside at
-    /// once, see `max_active`.
-    ///
-    /// @param link a link of this library's or of libbpf's, to a kprobe or kretprobe or of
-    /// kprobe.multi
-    /// @param missed where the number is put
-    /// @return 0, or a negative errno, which is in errno too:
-    ///  - EOPNOTSUPP: the kernel does not say so of that link; it does from Linux 6.7, and
-    ///    before of one with `max_active`;
-    ///  - EINVAL: an argument is NULL.
-    pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
+    pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// How often the kernel has skipped a program since it was loaded, at all functions that
     /// the program is attached to. The kernel skips a kprobe program on a
@@ -133,4 +180,29 @@ unsafe extern "C" {
     /// @param index its number, from 0
     /// @return a string that is never freed; NULL after the last
     pub fn ksyscall__name(index: usize) -> *const c_char;
+
+    /// A kernel function that serves a system call on the running kernel: for programs that
+    /// attach in a way of their own, such as fentry. Nothing is attached.
+    ///
+    /// The first call of a process reads /proc/kallsyms, some 100,000 lines, and keeps the
+    /// kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL`
+    /// some calls of the function read it again: those for which only the functions' addresses
+    /// tell whether one function has both names.
+    ///
+    /// @param syscall_name the call's name, for example "openat"
+    /// @param callers whose calls
+    /// @param nth the number of the function, from 0; of native callers there is one
+    /// @return the function, for example "__x64_sys_openat", in a string that is never freed; or
+    /// NULL with errno set:
+    ///  - ENOENT: the kernel does not have the call, or `nth` is behind the last function;
+    ///  - EINVAL: an argument is not valid;
+    ///  - EPERM: addresses are needed and hidden, which require `CAP_SYSLOG`;
+    ///  - EOPNOTSUPP: the kernel does not serve such callers, or none are known for this
+    ///    architecture;
+    ///  - ENOMEM, and whatever else reading /proc/kallsyms fails with.
+    pub fn ksyscall__function(
+        syscall_name: *const c_char,
+        callers: ksyscall_callers,
+        nth: usize,
+    ) -> *const c_char;
 }

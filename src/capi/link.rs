@@ -59,35 +59,6 @@ impl Object {
     }
 }
 
-/// Makes an object for each attachment; if there is no memory for one, all are closed.
-///
-/// # Safety
-/// There is a place for each.
-pub(super) unsafe fn make_all(
-    mut attachments: crate::attach::attachments::Attachments,
-    links: *mut *mut bpf_link,
-) -> Result<(), Failure> {
-    let count = attachments.as_slice().len();
-    for index in 0..count {
-        // SAFETY: malloc may be called with any size; there is a place.
-        unsafe {
-            let object = libc::malloc(size_of::<Object>());
-            links.add(index).write(object.cast());
-            if object.is_null() {
-                for made in 0..index {
-                    libc::free(links.add(made).replace(ptr::null_mut()).cast::<c_void>());
-                }
-                return Err(Error::NoMemory.into());
-            }
-        }
-    }
-    for (index, attachment) in attachments.take().enumerate() {
-        // SAFETY: there is an object of malloc's in each place.
-        unsafe { (*links.add(index)).cast::<Object>().write(Object::of(attachment)) };
-    }
-    Ok(())
-}
-
 /// How many entries or returns the kernel missed, if it says so.
 ///
 /// # Safety

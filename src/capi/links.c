@@ -7,66 +7,108 @@
 
 #include <pthread.h>
 
+struct ksyscall_links;
 struct ksyscall_links_opts;
+enum ksyscall_callers { KSYSCALL_CALLERS_NATIVE };
 
-/* In links.rs. */
+/* In links.rs, destroy.rs and serving.rs. */
 void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
-int ksyscall_attach_links(const struct bpf_program *prog, const char *const *names, size_t n,
-			  struct bpf_link **links, const struct ksyscall_links_opts *opts,
-			  struct answer *answer);
-int ksyscall_destroy_links(struct bpf_link **links, size_t n);
+struct ksyscall_links *ksyscall_attach_links(const struct bpf_program *prog, const char *const *names, size_t n,
+					     const struct ksyscall_links_opts *opts, struct answer *answer);
+int ksyscall_destroy_links(struct ksyscall_links *links);
+size_t ksyscall_count_links(const struct ksyscall_links *links);
+int ksyscall_links_result(const struct ksyscall_links *links, size_t index);
+const char *ksyscall_links_function(const struct ksyscall_links *links, size_t index, size_t nth);
+int ksyscall_links_missed(const struct ksyscall_links *links, unsigned long long *missed);
+int ksyscall_destroy_all(struct bpf_link **links, size_t n);
 int ksyscall_link_missed(const struct bpf_link *link, unsigned long long *missed);
 int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 void ksyscall_list_names(char (*names)[65], size_t room);
+int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 
-int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
-			   struct bpf_link **links, const struct ksyscall_links_opts *opts);
-int ksyscall_links__destroy(struct bpf_link **links, size_t n);
+struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
+					      const struct ksyscall_links_opts *opts);
+int ksyscall_links__destroy(struct ksyscall_links *links);
+size_t ksyscall_links__count(const struct ksyscall_links *links);
+int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
+const char *ksyscall_links__function(const struct ksyscall_links *links, size_t index, size_t nth);
+int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long long *missed);
+int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed);
 int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 const char *ksyscall__name(size_t index);
+const char *ksyscall__function(const char *syscall_name, enum ksyscall_callers callers, size_t nth);
 
-int ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
-			   struct bpf_link **links, const struct ksyscall_links_opts *opts)
+/* Sets errno of a result. */
+static int with_errno(int error)
 {
-	struct answer answer = { .hold = hold };
-	int attached;
-	ksyscall_warn_links(prog, &answer);
-	say(&answer);
-	attached = ksyscall_attach_links(prog, names, n, links, opts, &answer);
-	if (attached >= 0)
-		return attached;
-	say(&answer);
-	errno = answer.error;
-	return -answer.error;
-}
-
-/* A thread that was cancelled ends afterwards, and not in libbpf's close(), below Rust. */
-int ksyscall_links__destroy(struct bpf_link **links, size_t n)
-{
-	int cancel, error;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
-	error = ksyscall_destroy_links(links, n);
-	pthread_setcancelstate(cancel, &cancel);
 	if (error)
 		errno = -error;
 	return error;
+}
+
+/* A thread that is cancelled meanwhile ends afterwards, and not in `progress`, below Rust. */
+struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
+					      const struct ksyscall_links_opts *opts)
+{
+	struct answer answer = { .hold = hold };
+	struct ksyscall_links *links;
+	int cancel;
+	ksyscall_warn_links(prog, &answer);
+	say(&answer);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	links = ksyscall_attach_links(prog, names, n, opts, &answer);
+	pthread_setcancelstate(cancel, &cancel);
+	if (!links) {
+		say(&answer);
+		errno = answer.error;
+	}
+	return links;
+}
+
+int ksyscall_links__destroy(struct ksyscall_links *links)
+{
+	return with_errno(ksyscall_destroy_links(links));
+}
+
+size_t ksyscall_links__count(const struct ksyscall_links *links)
+{
+	return ksyscall_count_links(links);
+}
+
+int ksyscall_links__result(const struct ksyscall_links *links, size_t index)
+{
+	return ksyscall_links_result(links, index);
+}
+
+const char *ksyscall_links__function(const struct ksyscall_links *links, size_t index, size_t nth)
+{
+	return ksyscall_links_function(links, index, nth);
+}
+
+int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long long *missed)
+{
+	return with_errno(ksyscall_links_missed(links, missed));
+}
+
+/* A thread that was cancelled ends afterwards, and not in libbpf's close(), below Rust. */
+int ksyscall_link__destroy_all(struct bpf_link **links, size_t n)
+{
+	int cancel, error;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	error = ksyscall_destroy_all(links, n);
+	pthread_setcancelstate(cancel, &cancel);
+	return with_errno(error);
 }
 
 int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed)
 {
-	int error = ksyscall_link_missed(link, missed);
-	if (error)
-		errno = -error;
-	return error;
+	return with_errno(ksyscall_link_missed(link, missed));
 }
 
 int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned long long *misses)
 {
-	int error = ksyscall_program_recursion_misses(prog, misses);
-	if (error)
-		errno = -error;
-	return error;
+	return with_errno(ksyscall_program_recursion_misses(prog, misses));
 }
 
 /* More than any architecture has, and the longest with its NUL; filled when asked for. */
@@ -82,4 +124,11 @@ const char *ksyscall__name(size_t index)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, list);
 	return index < sizeof(names) / sizeof(names[0]) && names[index][0] ? names[index] : NULL;
+}
+
+const char *ksyscall__function(const char *syscall_name, enum ksyscall_callers callers, size_t nth)
+{
+	const char *function = NULL;
+	with_errno(ksyscall_find_function(syscall_name, (unsigned int)callers, nth, &function));
+	return function;
 }

@@ -37,16 +37,14 @@ pub struct ksyscall_links_opts {
     pub sz: usize,
     /// What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
     pub cookies: *const __u64,
-    /// Where it is put for each name whether that is attached to: 0 or an errno; or NULL.
-    pub results: *mut c_int,
     /// Called after each name with how many are done with. If it returns another number than
     /// 0, no more are attached to, and those that were are detached. It must
-    /// return, and must not close the program.
+    /// return, and must not close the program. The thread cannot be cancelled in it.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,
-    /// By how many threads to detach again what was attached, if not to all: 1 to 64, or 0
-    /// for 8.
+    /// How many threads detach at once what was attached, at ksyscall_links__destroy() or if the
+    /// attach fails: 1 to 64, or 0 for 8.
     pub threads: c_uint,
     /// How many calls may be inside at once whose returns are seen; needs `retprobe` and
     /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
@@ -65,7 +63,6 @@ pub struct ksyscall_links_opts {
 pub(super) struct Options {
     pub(super) attach: attach::Options,
     pub(super) cookies: *const u64,
-    pub(super) results: *mut c_int,
     pub(super) progress: Option<unsafe extern "C" fn(*mut c_void, usize, usize) -> c_int>,
     pub(super) ctx: *mut c_void,
     pub(super) threads: usize,
@@ -123,9 +120,6 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
             cookies: field(offset_of!(ksyscall_links_opts, cookies))
                 .cast::<*const u64>()
                 .read_unaligned(),
-            results: field(offset_of!(ksyscall_links_opts, results))
-                .cast::<*mut c_int>()
-                .read_unaligned(),
             progress: field(offset_of!(ksyscall_links_opts, progress))
                 .cast::<Option<_>>()
                 .read_unaligned(),
@@ -141,7 +135,7 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
     }
 }
 
-fn callers(number: c_uint) -> Result<Callers, Failure> {
+pub(super) fn callers(number: c_uint) -> Result<Callers, Failure> {
     use ksyscall_callers::{
         KSYSCALL_CALLERS_ALL, KSYSCALL_CALLERS_COMPAT, KSYSCALL_CALLERS_NATIVE,
     };
@@ -157,7 +151,7 @@ fn callers(number: c_uint) -> Result<Callers, Failure> {
 }
 
 /// Where each field ends, and its size.
-const FIELDS: [(usize, usize); 9] = {
+const FIELDS: [(usize, usize); 8] = {
     macro_rules! field {
         ($name:ident, $type:ty) => {
             (offset_of!(ksyscall_links_opts, $name) + size_of::<$type>(), size_of::<$type>())
@@ -165,7 +159,6 @@ const FIELDS: [(usize, usize); 9] = {
     }
     [
         field!(cookies, usize),
-        field!(results, usize),
         field!(progress, usize),
         field!(ctx, usize),
         field!(threads, c_uint),

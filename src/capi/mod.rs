@@ -10,12 +10,14 @@
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 //! `links.rs` and `links.c` have the functions that libbpf does not have, `links_opts.rs` their
-//! options. `environment.rs` reads the environment variables, `composite.rs` makes the link that
+//! options; `destroy.rs` destroys any links, `serving.rs` finds the functions of a call.
+//! `environment.rs` reads the environment variables, `composite.rs` makes the link that
 //! `KSYSCALL_CALLERS` asks for, and `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
 
 mod auto;
 mod composite;
+mod destroy;
 mod environment;
 mod header;
 mod libbpf;
@@ -30,6 +32,7 @@ mod opts;
 pub(crate) mod oracle;
 mod print;
 mod remembered;
+mod serving;
 mod warning;
 
 use core::ffi::{CStr, c_char, c_int};
@@ -39,8 +42,10 @@ use crate::attach::Options;
 use crate::calls::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
-    bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__name, ksyscall_link__missed,
-    ksyscall_links__attach, ksyscall_links__destroy, ksyscall_program__recursion_misses,
+    bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__function, ksyscall__name,
+    ksyscall_link__destroy_all, ksyscall_link__missed, ksyscall_links, ksyscall_links__attach,
+    ksyscall_links__count, ksyscall_links__destroy, ksyscall_links__function,
+    ksyscall_links__missed, ksyscall_links__result, ksyscall_program__recursion_misses,
 };
 use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
@@ -75,9 +80,9 @@ enum Failure {
     /// A variable of the environment is set to what it cannot be.
     #[error("{0}")]
     Environment(&'static str),
-    #[error("the array of names or of links is NULL")]
-    NoList,
-    #[error("ksyscall_links_opts: callers is not of enum ksyscall_callers")]
+    #[error("the array of names is NULL")]
+    NoNames,
+    #[error("callers is not of enum ksyscall_callers")]
     NoCallers,
     #[error("stopped by the progress function")]
     Stopped,
@@ -102,7 +107,7 @@ impl Failure {
             | Failure::NoName
             | Failure::InvalidName
             | Failure::Environment(_)
-            | Failure::NoList
+            | Failure::NoNames
             | Failure::NoCallers => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,
             Failure::Stopped => libc::ECANCELED,

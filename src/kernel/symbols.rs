@@ -79,13 +79,19 @@ impl Symbols {
         Ok(Self(functions))
     }
 
-    fn find(&self, name: &[u8]) -> Option<&Function> {
+    fn function(&self, name: &[u8]) -> Option<&Function> {
         let found = self.0.binary_search_by(|function| function.symbol.as_bytes().cmp(name));
         self.0.get(found.ok()?)
     }
 
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
-        self.find(name).is_some()
+        self.function(name).is_some()
+    }
+
+    /// The symbol of that name, as it stands here.
+    #[cfg(feature = "capi")]
+    pub(crate) fn find(&self, name: &[u8]) -> Option<&Symbol> {
+        self.function(name).map(|function| &function.symbol)
     }
 
     /// Whether the two symbols are names of one function: one of a call without arguments has
@@ -96,14 +102,16 @@ impl Symbols {
     /// ENODATA if one of them is not in the list; EPERM if the list shows no addresses, which
     /// requires `CAP_SYSLOG` (`kallsyms_show_value()` of kernel/ksyms_common.c).
     pub(crate) fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
-        let address =
-            |symbol: &Symbol| match self.find(symbol.as_bytes()).map(|function| function.address) {
-                Some(0) if self.0.iter().all(|function| function.address == 0) => {
-                    Err(Errno(libc::EPERM))
-                }
-                None | Some(0) => Err(Errno(libc::ENODATA)),
-                Some(address) => Ok(address),
-            };
+        let address = |symbol: &Symbol| match self
+            .function(symbol.as_bytes())
+            .map(|function| function.address)
+        {
+            Some(0) if self.0.iter().all(|function| function.address == 0) => {
+                Err(Errno(libc::EPERM))
+            }
+            None | Some(0) => Err(Errno(libc::ENODATA)),
+            Some(address) => Ok(address),
+        };
         Ok(address(one)? == address(other)?)
     }
 
