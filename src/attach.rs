@@ -64,9 +64,7 @@ pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target,
     if options.allow_unreached {
         row.use_own_name();
     }
-    let (symbol, event) = search::find_function(Abi::Native, name, &row, |symbol| {
-        probe::probe_symbol(symbol, options.kind())
-    })?;
+    let (symbol, event) = probe::probe_function(Abi::Native, name, &row, options.kind())?;
     Ok(Target { event, symbol, is_reached })
 }
 

@@ -122,12 +122,12 @@ impl Plan {
                 return false;
             };
             let (name, row) = (call.name, native_row(&call.name));
-            let first = find_native(&name, &row, &learnt, |_, doubt| match doubt {
-                Doubt::None => Ok(Some(())),
+            let first = find_native(&name, &row, &learnt, &mut |_, doubt| match doubt {
+                Doubt::None => Ok(true),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
             // Of native callers alone no two symbols are names of one function.
-            let set = |(symbol, ())| self.set_function(number, symbol, |_, _| Ok(false));
+            let set = |symbol| self.set_function(number, symbol, &|_, _| Ok(false));
             first.and_then(set).is_ok()
         })
     }
@@ -135,10 +135,12 @@ impl Plan {
     /// Finds the functions in the kernel's list of symbols.
     pub(crate) fn look_up(&mut self, symbols: &Symbols) {
         for number in 0..self.parts.len() {
-            let found =
-                self.search(number, |symbol| Ok(symbols.contains(symbol.as_bytes()).then_some(())));
-            let found = found.and_then(|(symbol, ())| {
-                self.set_function(number, symbol, |one, other| symbols.are_one(one, other))
+            let found = self.part(number).and_then(|(abi, name, row)| {
+                let is_there = |symbol: &Symbol| symbols.contains(symbol.as_bytes());
+                find_function(abi, name, &row, &mut |symbol| Ok(is_there(symbol)))
+            });
+            let found = found.and_then(|symbol| {
+                self.set_function(number, symbol, &|one, other| symbols.are_one(one, other))
             });
             if let Err(error) = found {
                 self.fail(number, error);
@@ -146,14 +148,10 @@ impl Plan {
         }
     }
 
-    /// Searches for the function of a part.
-    pub(crate) fn search<T>(
-        &self,
-        number: usize,
-        probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
-    ) -> Result<(Symbol, T), Error> {
+    /// Which function a part is in search of: by which ABI, of which call, and its row.
+    pub(crate) fn part(&self, number: usize) -> Result<(Abi, &SyscallName, Row<'_>), Error> {
         let Part { call, abi, is_alone, .. } = &self.parts[number];
-        find_function(*abi, &call.name, &row_on(*abi, *is_alone, &call.name)?, probe)
+        Ok((*abi, &call.name, row_on(*abi, *is_alone, &call.name)?))
     }
 
     /// Sets the function of a part, and returns whether no earlier part has the same one: then the
@@ -163,7 +161,7 @@ impl Plan {
         &mut self,
         number: usize,
         symbol: Symbol,
-        are_one: impl Fn(&Symbol, &Symbol) -> Result<bool, Errno>,
+        are_one: &dyn Fn(&Symbol, &Symbol) -> Result<bool, Errno>,
     ) -> Result<bool, Error> {
         let part = &self.parts[number];
         let mut state = State::Function(symbol);

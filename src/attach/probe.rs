@@ -4,11 +4,16 @@
 //! The two, and the kernel's versions, say "no such symbol" and "no probe there"
 //! in different ways; this file is where that is made one.
 
+use alloc::vec::Vec;
+
 use errno::Errno;
 
+use super::search::find_function;
 use crate::Error;
 use crate::attach::attachment::Attachment;
-use crate::calls::Symbol;
+use crate::calls::abi::Abi;
+use crate::calls::table::Row;
+use crate::calls::{Symbol, SyscallName};
 use crate::kernel::pmu::Pmu;
 use crate::kernel::version::version;
 use crate::kernel::{Kind, tracefs};
@@ -22,9 +27,26 @@ use crate::sys;
 /// kprobes on ftrace sites. The arguments are still in their registers after it.
 const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
+/// Opens an event on the function that serves the call of the row to callers of that ABI.
+pub(super) fn probe_function(
+    abi: Abi,
+    name: &SyscallName,
+    row: &Row,
+    kind: Kind,
+) -> Result<(Symbol, Attachment), Error> {
+    let mut event = None;
+    let symbol = find_function(abi, name, row, &mut |symbol| {
+        event = probe_symbol(symbol, kind)?;
+        Ok(event.is_some())
+    })?;
+    // The function is the last symbol that was probed.
+    let event = event.ok_or(Error::NotFound { name: *name, tried: Vec::new() })?;
+    Ok((symbol, event))
+}
+
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
-pub(crate) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
+fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
     let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),

@@ -20,6 +20,10 @@ use crate::calls::{Symbol, SyscallName};
 use crate::kernel::version::version;
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
+/// Tells whether the kernel has a symbol, and the doubt about it is not right. An error ends the
+/// search and teaches nothing.
+type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
+
 /// The row of the call on this kernel, as native callers mean it.
 pub(super) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
@@ -48,23 +52,22 @@ fn in_this_version(row: Row<'_>) -> Row<'_> {
     row.in_version(|| version().unwrap_or(LATEST))
 }
 
-/// Finds the function that serves the call of the row on that side: the first candidate for which
-/// `probe` returns something, and what it returns.
+/// Finds the function that serves the call of the row to callers of that ABI: the first candidate
+/// of which `probe` says that the kernel has it. No symbol is probed after that one.
 ///
 /// # Errors
 /// That the kernel, or these callers, do not have the call; the error of `probe`, which ends the
 /// search.
-pub(super) fn find_function<T>(
+pub(super) fn find_function(
     abi: Abi,
     name: &SyscallName,
     row: &Row,
-    mut probe: impl FnMut(&Symbol) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    let probe = |symbol: &Symbol, doubt| {
-        if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) {
-            return Ok(None);
+    probe: &mut dyn FnMut(&Symbol) -> Result<bool, Error>,
+) -> Result<Symbol, Error> {
+    let probe: &mut Probe = &mut |symbol, doubt| {
+        if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) || !probe(symbol)? {
+            return Ok(false);
         }
-        let Some(found) = probe(symbol)? else { return Ok(None) };
         let is_right = match doubt {
             Doubt::None => false,
             Doubt::MayBeStub => {
@@ -72,7 +75,7 @@ pub(super) fn find_function<T>(
             }
             Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name.as_bytes()),
         };
-        Ok((!is_right).then_some(found))
+        Ok(!is_right)
     };
     match abi {
         Abi::Native => find_native(name, row, &LEARNT.conventions, probe),
@@ -84,17 +87,14 @@ pub(super) fn find_function<T>(
 
 /// Finds the function of native callers. `learnt` is the set of conventions that the kernel may have.
 ///
-/// `probe` returns None for a symbol that the kernel does not have, and for one whose doubt
-/// turns out to be right. Any error of `probe` ends the search and teaches nothing.
-///
 /// # Errors
 /// [`Error::NotFound`] if the kernel has none of the symbols; the error of `probe`.
-pub(super) fn find_native<T>(
+pub(super) fn find_native(
     name: &SyscallName,
     row: &Row,
     learnt: &Known,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
+    probe: &mut Probe,
+) -> Result<Symbol, Error> {
     let mut possible = learnt.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
     let mut tried = Tried::default();
     for (index, convention) in CONVENTIONS.iter().enumerate() {
@@ -106,9 +106,9 @@ pub(super) fn find_native<T>(
             if tried.contains(&symbol) {
                 continue;
             }
-            if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
+            if probe(&symbol, convention.doubt(&symbol, row))? {
                 keep(learnt, possible.that_have(&symbol, row));
-                return Ok((symbol, found));
+                return Ok(symbol);
             }
             tried.add(symbol)?;
         }
@@ -116,7 +116,7 @@ pub(super) fn find_native<T>(
             continue;
         }
         let anchor = convention.anchor;
-        if probe(&convention.anchor(), Doubt::None)?.is_some() {
+        if probe(&convention.anchor(), Doubt::None)? {
             possible = possible.only(|convention| convention.anchor == anchor);
             keep(learnt, possible);
         } else {
@@ -159,13 +159,13 @@ impl Tried {
 /// # Errors
 /// [`Error::NotFound`] if the kernel has none of the symbols, [`Error::NoCompatCallers`] if it
 /// serves no 32-bit callers at all; the error of `probe`.
-fn find_compat<T>(
+fn find_compat(
     name: &SyscallName,
     row: &Row,
     learnt: &Known,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    match convention_of(COMPAT_CONVENTIONS, learnt, &mut probe)? {
+    probe: &mut Probe,
+) -> Result<Symbol, Error> {
+    match convention_of(COMPAT_CONVENTIONS, learnt, probe)? {
         Some(convention) => find_by(convention, name, row, probe),
         None => Err(no_compat_callers(false)),
     }
@@ -181,13 +181,13 @@ fn no_compat_callers(is_off: bool) -> Error {
 ///
 /// # Errors
 /// [`Error::NoCompatCall`]; the error of `probe`.
-fn find_x32<T>(
+fn find_x32(
     name: &SyscallName,
     row: &Row,
     learnt: &Known,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
-    let Some(convention) = convention_of(X32_CONVENTIONS, learnt, &mut probe)? else {
+    probe: &mut Probe,
+) -> Result<Symbol, Error> {
+    let Some(convention) = convention_of(X32_CONVENTIONS, learnt, probe)? else {
         // Most kernels have no x32: they are not to be asked for each call.
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
@@ -200,16 +200,16 @@ fn find_x32<T>(
 
 /// The one of these conventions that the kernel has, by its anchor. The kernel is asked until it
 /// has one of them.
-fn convention_of<T>(
+fn convention_of(
     conventions: &'static [Convention],
     learnt: &Known,
-    probe: &mut impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
+    probe: &mut Probe,
 ) -> Result<Option<&'static Convention>, Error> {
     if let Some(index) = learnt.get() {
         return Ok(conventions.get(index));
     }
     for (index, convention) in conventions.iter().enumerate() {
-        if probe(&convention.anchor(), Doubt::None)?.is_some() {
+        if probe(&convention.anchor(), Doubt::None)? {
             learnt.set(index);
             return Ok(Some(convention));
         }
@@ -217,16 +217,16 @@ fn convention_of<T>(
     Ok(None)
 }
 
-fn find_by<T>(
+fn find_by(
     convention: &Convention,
     name: &SyscallName,
     row: &Row,
-    mut probe: impl FnMut(&Symbol, Doubt) -> Result<Option<T>, Error>,
-) -> Result<(Symbol, T), Error> {
+    probe: &mut Probe,
+) -> Result<Symbol, Error> {
     let mut tried = Tried::default();
     for symbol in convention.symbols(row) {
-        if let Some(found) = probe(&symbol, convention.doubt(&symbol, row))? {
-            return Ok((symbol, found));
+        if probe(&symbol, convention.doubt(&symbol, row))? {
+            return Ok(symbol);
         }
         tried.add(symbol)?;
     }
@@ -274,13 +274,13 @@ mod tests {
 
         fn search_for(&mut self, name: &SyscallName, row: &Row) -> Result<String, Error> {
             self.asked.clear();
-            let found = find_native(name, row, &self.learnt, |symbol, doubt| {
+            let found = find_native(name, row, &self.learnt, &mut |symbol, doubt| {
                 self.asked.push(symbol.to_string());
                 let is_stub = doubt != Doubt::None && self.stubs.contains(&symbol.as_str());
                 let is_there = self.symbols.contains(&symbol.as_str()) && !is_stub;
-                Ok(is_there.then(|| symbol.to_string()))
+                Ok(is_there)
             });
-            found.map(|(_, symbol)| symbol)
+            found.map(|symbol| symbol.to_string())
         }
     }
 
@@ -356,9 +356,9 @@ mod tests {
     fn a_refusal_ends_the_search_and_teaches_nothing() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
-        let refused = find_native(&name, &table::row(&name), &kernel.learnt, |symbol, _| {
+        let refused = find_native(&name, &table::row(&name), &kernel.learnt, &mut |symbol, _| {
             assert_eq!(symbol.as_str(), "__x64_sys_newstat");
-            Err::<Option<()>, _>(Error::Close { errno: libc::EPERM })
+            Err(Error::Close { errno: libc::EPERM })
         });
         assert_eq!(refused.unwrap_err().errno(), libc::EPERM);
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
@@ -396,11 +396,11 @@ mod tests {
         let mut asked = Vec::new();
         let openat = name("openat");
         let row = abi::compat_row(&openat).unwrap();
-        let found = find_compat(&openat, &row, learnt, |symbol, _| {
+        let found = find_compat(&openat, &row, learnt, &mut |symbol, _| {
             asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then_some(()))
+            Ok(symbols.contains(&symbol.as_str()))
         });
-        (found.map(|(symbol, ())| symbol.to_string()), asked)
+        (found.map(|symbol| symbol.to_string()), asked)
     }
 
     #[test]
@@ -427,13 +427,13 @@ mod tests {
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
-        let found = find_compat(&call, &row, &Known::nothing(), |symbol, doubt| {
+        let found = find_compat(&call, &row, &Known::nothing(), &mut |symbol, doubt| {
             let is_stub = doubt == Doubt::MayBeStub && symbol.as_str().contains("lookup_dcookie");
             let symbols = [symbols, &["__ia32_compat_sys_ioctl"]].concat();
             let is_there = symbols.contains(&symbol.as_str()) && !is_stub;
-            Ok(is_there.then_some(()))
+            Ok(is_there)
         });
-        found.map(|(symbol, ())| symbol.to_string())
+        found.map(|symbol| symbol.to_string())
     }
 
     /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl of these versions. Each has
@@ -519,11 +519,11 @@ mod tests {
     ) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let call = name(call);
-        let found = find_x32(&call, &abi::x32_row(&call).unwrap(), learnt, |symbol, _| {
+        let found = find_x32(&call, &abi::x32_row(&call).unwrap(), learnt, &mut |symbol, _| {
             asked.push(symbol.to_string());
-            Ok(symbols.contains(&symbol.as_str()).then_some(()))
+            Ok(symbols.contains(&symbol.as_str()))
         });
-        (found.map(|(symbol, ())| symbol.to_string()), asked)
+        (found.map(|symbol| symbol.to_string()), asked)
     }
 
     /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
