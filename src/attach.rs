@@ -1,5 +1,5 @@
-//! The way of one call: the name's candidates are probed for, and the program is
-//! attached to the first that the kernel has.
+//! Attaches a program to a call: finds the function that serves it, opens a perf event there, and
+//! makes a BPF link of both.
 
 pub(crate) mod attachment;
 pub(crate) mod attachments;

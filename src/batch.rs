@@ -1,4 +1,4 @@
-//! The safe Rust API for many calls: a builder, and the attachment in the making.
+//! Attaches one program to many calls: the builder, and the attachment in the making.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};

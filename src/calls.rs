@@ -1,5 +1,5 @@
-//! From a call's name to the kernel symbols that may serve it: pure, without a look at
-//! the running kernel.
+//! Turns a call's name into the kernel symbols that may serve it. Nothing here asks the running
+//! kernel.
 
 pub(crate) mod abi;
 #[cfg(feature = "all-tables")]

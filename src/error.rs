@@ -1,4 +1,4 @@
-//! Everything that can go wrong, for Rust and for C: one enum, with its text and its errno.
+//! Defines every error, for Rust and for C, with its text and its errno.
 //!
 //! An error owns what its text needs. Adding one is two edits: the variant here, with its text and
 //! its errno, and its row in docs/errors.md.

@@ -1,4 +1,4 @@
-//! Which kernel function serves a call here, without a probe on it.
+//! Finds the kernel functions that serve a call, without attaching.
 
 use crate::attach::plan::{Call, Plan};
 use crate::kernel::symbols::Symbols;

@@ -1,5 +1,5 @@
-//! What must hold of the crate's parsers for every input: the fuzz targets in
-//! fuzz/ check it, and the tests here do for the saved corpus. What a parser
+//! Checks what must hold of the crate's parsers for every input: the fuzz targets in
+//! fuzz/ call it, and so do the tests here for the saved corpus. What a parser
 //! gives is compared with what its rule gives when it is written down plainly,
 //! with the standard library, in a file `oracle.rs` beside the parser.
 //!

@@ -1,4 +1,4 @@
-//! The running kernel: what it has, and what this process remembers of that.
+//! Finds out what the running kernel has, and remembers it.
 
 pub(crate) mod compat;
 pub(crate) mod disarmed;

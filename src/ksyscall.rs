@@ -1,4 +1,4 @@
-//! The safe Rust API: a builder for one attachment.
+//! Attaches a program to one call: the builder.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -7,8 +7,8 @@ use crate::{Error, Link, SyscallName};
 
 /// A system call to attach programs to, and how.
 ///
-/// The program runs for the calls of processes of this architecture. [`Batch`](crate::Batch) also
-/// attaches to the functions that serve 32-bit processes.
+/// The program runs for the calls of processes of this architecture. For those of 32-bit processes
+/// see [`Batch::callers`](crate::Batch::callers).
 ///
 /// One `Ksyscall` can attach any number of programs, or one program more than
 /// once, told apart by their cookies.

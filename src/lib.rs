@@ -11,17 +11,17 @@
 //! # Ok::<(), ksyscall::Error>(())
 //! ```
 //!
-//! The program is of type `BPF_PROG_TYPE_KPROBE`. It runs each time the call is
-//! made, by any process of this architecture ([`Callers`]: or by 32-bit ones, too), or
-//! [`Ksyscall::attach`] fails with an [`Error`] that says why. The kernel function that serves a call often has
-//! another name than the call (`stat` is served by `sys_newstat` on x86_64) and
-//! a prefix that depends on kernel and architecture (`__x64_sys_newstat`); this
-//! crate knows the tables and learns the prefix.
+//! The program is of type `BPF_PROG_TYPE_KPROBE`. It runs each time a process of this architecture
+//! makes the call, or [`Ksyscall::attach`] fails with an [`Error`] that says why. The kernel
+//! function that serves a call often has another name than the call (`stat` is served by
+//! `sys_newstat` on x86_64), and a prefix that depends on kernel and architecture
+//! (`__x64_sys_newstat`). This crate contains the tables, and finds out the prefix.
 //!
 //! The kernel skips the program on a CPU that is busy with BPF: see [`recursion_misses`].
 //!
-//! [`Batch`] attaches a program to many calls at once, by one BPF link where the program
-//! was loaded for kprobe.multi.
+//! A [`Link`] is one kernel function and one file descriptor. [`Batch`] attaches a program to
+//! several functions and returns [`Links`]: to many calls at once, by one BPF link if the program
+//! was loaded for kprobe.multi, and to the calls of 32-bit processes as well ([`Batch::callers`]).
 //!
 //! # Coming from another library
 //! What is written to attach one program to stat(2), on x86_64:
@@ -33,15 +33,16 @@
 //! | With a cookie | `bpf_cookie` | no | `KprobeOptions.Cookie` | [`cookie()`](Ksyscall::cookie) |
 //! | Returns of many calls at a time | no | no | `RetprobeMaxActive` | [`max_active()`](Ksyscall::max_active) |
 //! | Many calls at once | `bpf_program__attach_kprobe_multi_opts()`, by function | no | `link.KprobeMulti()`, by function | [`Batch`], by call |
+//! | Calls of 32-bit processes | by function | by function | by function | [`Batch::callers`], by call |
 //! | Detach | `bpf_link__destroy()` | `program.detach()`, or drop what `take_link()` gives | `Close()` | drop the link, or [`Link::detach`] |
 //! | Leave attached | `bpf_link__disconnect()` | forget what `take_link()` gives | keep the link | [`Link::forget`] |
 //! | Pin | `bpf_link__pin()` | `FdLink::pin()` | `Pin()` | [`Link::pin`] |
 //!
-//! The program may be loaded by any of them: `program` is what is `AsFd`, such as a `Program` of
-//! libbpf-rs, `program.fd()?` of an aya program, and an `OwnedFd`. Loaders that attach what a
-//! section or macro names (`autoattach` of libbpf-rs) are told not to. A program that
-//! libbpf would attach by `SEC("ksyscall/stat")` is attached here by its name all the same: of a
-//! section only the program's type counts.
+//! Any of them may load the program: `program` is anything that is `AsFd`, such as a `Program` of
+//! libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. Switch off what a loader attaches
+//! by itself by a section or macro (`autoattach` of libbpf-rs). The section does not matter here,
+//! only the program's type: a program of `SEC("ksyscall/stat")` is attached to the call that you
+//! name.
 //!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. Where the kernel
@@ -50,8 +51,8 @@
 //! 6.6; s390x and POWER in 6.1, on s390x not in 5.10, which has the same names);
 //! elsewhere the arguments are the call's own. Source: `syscall_wrapper.h` of each
 //! architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
-//! `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads either; where libbpf's
-//! `BPF_KSYSCALL` does not, docs/arguments.md says.
+//! `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads either. docs/arguments.md says where
+//! libbpf's `BPF_KSYSCALL` does not.
 //!
 //! # Requirements
 //! Linux 4.1 or later with kprobes, and the privileges that the kernel asks for:
@@ -62,12 +63,11 @@
 //!
 //! # Features
 //! - `std` (default): everything described here.
-//! - `capi`: the part of the C library that is written in Rust; of no use to a Rust program.
-//!   `make install` in this crate's folder builds and installs the whole library:
-//!   `libksyscall.so`, `libksyscall.a`, the headers, the pkg-config files and the man pages.
+//! - `capi`: the Rust part of the C library; of no use to a Rust program. `make install` in this
+//!   crate's folder builds and installs the whole library: `libksyscall.so`, `libksyscall.a`, the
+//!   headers, the pkg-config files and the man pages.
 //! - `all-tables`: the syscall tables of all architectures, with the calls' numbers
-//!   (`Architecture`), 80 kB, for programs that tell people about calls. Attaching does not
-//!   need it.
+//!   (`Architecture`), for programs that describe calls. Attaching does not require it.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

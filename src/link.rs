@@ -1,4 +1,4 @@
-//! What the Rust API returns for one call: a program's attachment to one kernel function.
+//! Holds a program's attachment to one kernel function, which the Rust API returns for one call.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,4 +1,4 @@
-//! What the Rust API returns for many calls: a program's attachments, which end together.
+//! Holds a program's attachments that end together, which the Rust API returns for many calls.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};

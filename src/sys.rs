@@ -1,4 +1,4 @@
-//! The raw system calls, by subject, each as a function that returns an errno.
+//! Makes the raw system calls, by subject; each function returns an errno.
 //!
 //! No other file of the core calls into libc, and all go through [`call`], where the
 //! tests can put a kernel of their own.

@@ -1,6 +1,4 @@
-//! Text without an allocator: tracefs commands, paths, warnings.
-//!
-//! What is here does less than the standard library's, in a tenth of the code.
+//! Builds and parses text in fixed memory: tracefs commands, paths, messages.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;

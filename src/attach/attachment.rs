@@ -1,4 +1,4 @@
-//! What has to be closed: a perf event, or the link that holds one.
+//! Holds what must be closed to detach a program: a perf event, or the link that holds one.
 
 use errno::Errno;
 

@@ -1,4 +1,4 @@
-//! What has to be closed, many at once.
+//! Closes many attachments at the same time.
 //!
 //! The kernel ends a probe when no CPU can run it any more, for which it waits (RCU grace
 //! periods). Threads that close at the same time wait at the same time.

@@ -1,5 +1,5 @@
-//! Attaching a program to many functions by one kprobe.multi link (Linux 5.18, with
-//! `CONFIG_FPROBE`, on 64-bit kernels), which takes a program that was loaded for it.
+//! Attaches a program to many functions by one kprobe.multi link (Linux 5.18, with
+//! `CONFIG_FPROBE`, on 64-bit kernels). The program must have been loaded for that.
 
 use core::ffi::c_int;
 

@@ -1,5 +1,5 @@
-//! Joining a program and a perf event: by a BPF link, or on kernels that have none of
-//! perf events (before Linux 5.15) to the event itself.
+//! Attaches a program to a perf event: by a BPF link, or on a kernel that has no links of perf
+//! events (before Linux 5.15) directly.
 
 use core::ffi::c_int;
 

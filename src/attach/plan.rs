@@ -1,5 +1,5 @@
-//! Which functions a program is to be attached to for a list of calls, and which of these are one:
-//! what is known before anything is attached.
+//! Plans an attachment to many calls: which functions serve them, and which of these are the same.
+//! It attaches nothing.
 
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
-//! Opening a perf event on a kernel symbol: by the kprobe PMU, or where the
-//! kernel has none by a tracepoint made in tracefs.
+//! Opens a perf event on a kernel symbol: by the kprobe PMU, or where the kernel has none by a
+//! tracepoint made in tracefs.
 //!
-//! The two, and the kernel's versions, say "no such symbol" and "no probe there"
-//! in different ways; this file is where that is made one.
+//! The two, and the kernel's versions, report "no such symbol" and "no probe there" by different
+//! errnos; `explain` tells them apart.
 
 use alloc::vec::Vec;
 

@@ -1,5 +1,5 @@
-//! Whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions
-//! than its own, which the 32-bit architecture's table has.
+//! Tells whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions than
+//! its own, which the 32-bit architecture's table lists.
 
 use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_have_a_side_for_each_function() {
+    fn calls_have_an_abi_for_each_function() {
         let abis = |call: &str| {
             let of = |callers: Callers| callers.abis(&name(call)).len();
             [Callers::Native, Callers::Compat, Callers::All].map(of)

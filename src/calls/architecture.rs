@@ -1,5 +1,5 @@
-//! What the syscall tables say, of this architecture and of others: for programs that tell
-//! people about calls, such as the command `ksyscall`. Nothing here asks a kernel.
+//! Describes the system calls of any architecture by its table, for programs such as the command
+//! `ksyscall`.
 
 use core::fmt;
 

@@ -1,8 +1,8 @@
-//! From a call's name to the kernel symbols that may serve it.
+//! Makes the kernel symbols that may serve a call.
 //!
-//! A kernel names the functions of its syscall table by one convention out of a
-//! few. This file holds those of each architecture, as data, and spells out the
-//! symbols; `search.rs` finds out which convention the running kernel has.
+//! A kernel names the functions of its syscall table by one convention out of a few. This file
+//! contains those of each architecture, as data, and spells out the symbols; `attach/search.rs`
+//! finds out which convention the running kernel has.
 
 use core::ffi::CStr;
 use core::fmt;

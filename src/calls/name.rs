@@ -1,4 +1,4 @@
-//! The name of a system call, checked before it goes anywhere.
+//! Checks the name of a system call before it goes anywhere.
 //!
 //! A name ends up in a kernel symbol and, where there is no kprobe PMU, in a
 //! line of text written to tracefs. What is accepted here is therefore also the

@@ -1,4 +1,4 @@
-//! What must hold of names and their suggestions for every input.
+//! Checks what must hold of names and their suggestions for every input.
 
 use super::SyscallName;
 use super::suggestions::nearest as suggest;

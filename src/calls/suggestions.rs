@@ -1,4 +1,4 @@
-//! What may be meant by a name that no table has.
+//! Suggests names in place of one that no table has.
 
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row};

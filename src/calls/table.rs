@@ -1,4 +1,5 @@
-//! The system calls of each architecture, and the kernel functions that serve them.
+//! Reads the tables: the system calls of each architecture, and the kernel functions that serve
+//! them.
 //!
 //! The tables are text, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
 //! kernel's own syscall tables. The library contains them as they are. Each line describes one

@@ -1,4 +1,4 @@
-//! Versions of Linux, as far as it depends on them which function serves a call.
+//! Selects functions by the version of Linux, where the version decides which one serves a call.
 
 /// Major and minor number.
 pub(crate) type Version = (u64, u64);

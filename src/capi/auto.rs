@@ -1,4 +1,4 @@
-//! Programs that attach by their section, `SEC("ksyscall/NAME")`.
+//! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
 //! `bpf_program__attach()` and `bpf_object__attach_skeleton()` of a libbpf that is
 //! bound to itself (`-Bsymbolic-functions`, LTO, static) never reach

@@ -1,5 +1,5 @@
-//! A program attached to the functions that serve a call to several callers, as one link:
-//! what `KSYSCALL_CALLERS` asks for.
+//! Makes one C link of a program's attachments to the functions that serve a call to several
+//! callers: what `KSYSCALL_CALLERS` asks for.
 
 use core::ffi::c_int;
 

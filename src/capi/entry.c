@@ -2,8 +2,8 @@
 /*
  * The functions of libbpf that the library exports. They are in C because the program's print
  * callback is called from here: a C++ exception, or the end of a thread in
- * pthread_cancel(), passes through these frames as through libbpf's. What is to be
- * done is said by the rest, in Rust, which has returned by then and holds nothing.
+ * pthread_cancel(), passes through these frames as through libbpf's. The rest is in Rust,
+ * which has returned by then and holds nothing.
  *
  * libksyscall.a has them under the names by which the linker's --wrap calls them;
  * see static.c.

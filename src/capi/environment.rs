@@ -1,5 +1,4 @@
-//! The environment variables, for tools that the library is preloaded into and that cannot
-//! be changed to set options.
+//! Reads the environment variables, which set options for tools that cannot be changed.
 
 use core::ffi::CStr;
 

@@ -1,4 +1,4 @@
-//! What include/ksyscall.h declares, with the options of `opts.rs` and `links_opts.rs`:
+//! Declares what include/ksyscall.h contains, with the options of `opts.rs` and `links_opts.rs`:
 //! cbindgen reads these files. The functions themselves are in `entry.c` and `links.c`.
 
 use core::ffi::{c_char, c_int};

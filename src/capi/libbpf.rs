@@ -1,4 +1,4 @@
-//! The libbpf that is loaded in this process, found when it is needed.
+//! Finds the libbpf that is loaded in this process, when it is needed.
 //!
 //! It is not linked: preloaded into a program without libbpf this library must
 //! not bring one in, and there can be any version of it. What was looked up in it is

@@ -1,4 +1,4 @@
-//! The link that C gets: an object that libbpf's `bpf_link__*` functions work on.
+//! Makes the link that C gets: an object that libbpf's `bpf_link__*` functions work on.
 //!
 //! libbpf's links begin with a private `struct bpf_link`, the same in every
 //! release from 0.0.8 to 1.7. Ours begin with it too. Whether the loaded libbpf

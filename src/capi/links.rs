@@ -1,5 +1,5 @@
-//! The C functions that libbpf does not have: they attach one program to many calls, report what
-//! was missed and list the calls. The exported functions are in `links.c`.
+//! Implements the C functions that libbpf does not have: `struct ksyscall_links`, what was missed,
+//! and the names of all calls. The exported functions are in `links.c`.
 
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_void};

@@ -1,5 +1,5 @@
-//! `struct ksyscall_links_opts`, which is read by the rule of libbpf's options: a field
-//! counts if `sz` covers it, and what it covers beyond those that are known must be zero.
+//! Reads `struct ksyscall_links_opts` by the rule of libbpf's options: a field counts if `sz`
+//! covers it, and what `sz` covers beyond the known fields must be zero.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::offset_of;

@@ -1,18 +1,21 @@
-//! The C boundary: `bpf_program__attach_ksyscall` with libbpf's ABI, and three of
-//! libbpf's functions that have to know of it.
+//! Implements the C API: `bpf_program__attach_ksyscall` with libbpf's ABI, three of libbpf's
+//! functions that have to know of it, and functions that libbpf does not have.
 //!
-//! The functions themselves are in `entry.c`, for the program's print callback is
-//! called from there: what unwinds through it, a C++ exception or the end of a
-//! thread, would stop the process in a frame of Rust. Here their arguments are
-//! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
-//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from, `loader.rs` asks the dynamic loader,
-//! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
-//! tells which programs attach by their section, `print.rs` has libbpf's print callback,
-//! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
-//! `links.rs` and `links.c` have the functions that libbpf does not have, `links_opts.rs` their
-//! options; `destroy.rs` destroys any links, `serving.rs` finds the functions of a call.
-//! `environment.rs` reads the environment variables, `composite.rs` makes the link that
-//! `KSYSCALL_CALLERS` asks for, and `no_std.rs` has the allocator.
+//! The exported functions are in `entry.c` and `links.c`, because the program's print callback is
+//! called from there: a C++ exception, or the end of a thread, must not unwind through a frame of
+//! Rust, which would stop the process. This file checks and converts the arguments of
+//! `bpf_program__attach_ksyscall`. The others:
+//!
+//! - `header.rs` is what ksyscall.h is made of; `opts.rs` and `links_opts.rs` read the options,
+//!   `environment.rs` the environment variables;
+//! - `libbpf.rs` finds the libbpf that made the program, `loader.rs` asks the dynamic loader, and
+//!   `print.rs` finds libbpf's print callback;
+//! - `link.rs` makes the link of one function, `composite.rs` that of several, and `auto.rs`
+//!   recognises programs that attach by their section;
+//! - `links.rs` attaches to many calls, `destroy.rs` destroys any links, and `serving.rs` finds the
+//!   functions of a call;
+//! - `warning.rs` words the warnings, and `remembered.rs` is what stays from one call to the next;
+//! - `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
 
 mod auto;

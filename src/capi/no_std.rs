@@ -1,4 +1,4 @@
-//! What Rust's standard library has, and the C library has to bring: an allocator, which is C's,
+//! Provides what the C library lacks without Rust's standard library: an allocator, which is C's,
 //! and what a panic does.
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -26,8 +26,8 @@ unsafe impl GlobalAlloc for Malloc {
 #[global_allocator]
 static MALLOC: Malloc = Malloc;
 
-/// Nothing here panics on purpose; should a defect do, the program stops at once
-/// instead of running on with half an attachment.
+/// Nothing here is meant to panic; if a bug does, the program stops at once instead of running on
+/// with half an attachment.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: it takes no arguments and does not return.

@@ -1,5 +1,5 @@
-//! `struct bpf_ksyscall_opts`, read as libbpf reads it (`OPTS_VALID` and
-//! `OPTS_GET` of its src/libbpf_internal.h).
+//! Reads `struct bpf_ksyscall_opts` as libbpf does (`OPTS_VALID` and `OPTS_GET` of its
+//! src/libbpf_internal.h).
 
 use core::mem::{offset_of, size_of};
 use core::ptr;

@@ -1,4 +1,4 @@
-//! What must hold of the C boundary for every input; see `fuzzing.rs` of the crate.
+//! Checks what must hold of the C boundary for every input; see `fuzzing.rs` of the crate.
 
 use core::ffi::c_void;
 

@@ -1,9 +1,8 @@
-//! libbpf's print callback, which it tells only when another is set.
+//! Finds libbpf's print callback, which libbpf returns only when another is set.
 //!
-//! To know the callback it is replaced for a moment. `libbpf_set_print()` is
-//! therefore ours too: what a program sets meanwhile waits until the callback is
-//! back, so that neither is lost. In its place stands a function which waits
-//! likewise, and hands libbpf's message on.
+//! So the callback is replaced for a moment. The library exports `libbpf_set_print()` as well: a
+//! callback that the program sets in that moment waits until the first is back, so neither is lost.
+//! The function that is set meanwhile waits likewise, and passes libbpf's message on.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -60,7 +59,7 @@ impl Libbpf {
                 REMEMBERED.print.store(as_pointer(found), Ordering::Relaxed);
                 let (mut taken, mut put) = (hold, found);
                 loop {
-                    // Who has asked for libbpf's own function can have set another meanwhile.
+                    // A caller that holds libbpf's own setter may have set another callback.
                     let other = set_print(put);
                     if as_pointer(other) == as_pointer(taken) {
                         return found;

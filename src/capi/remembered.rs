@@ -1,5 +1,5 @@
-//! What the C side remembers from one call to the next; what is learnt of the kernel
-//! stands in `kernel.rs`.
+//! Remembers what the C side needs from one call to the next. What is known of the kernel is in
+//! `kernel.rs`.
 
 use core::ffi::c_void;
 use core::ptr;

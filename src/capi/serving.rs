@@ -1,4 +1,4 @@
-//! Which kernel functions serve a call, for programs that attach in a way of their own.
+//! Finds the kernel functions that serve a call, for C programs that attach by other means.
 
 use core::ffi::{c_char, c_int, c_uint};
 use core::ptr;

@@ -1,5 +1,5 @@
-//! What is printed, and to whom: why an attach failed, and what a caller should know of one that
-//! does not fail.
+//! Words the warnings, and writes messages for the print callback: why an attach failed, and what a
+//! caller should know of one that goes on.
 
 use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write as _};
@@ -30,7 +30,7 @@ pub(super) fn may_be_due(name: &SyscallName) -> bool {
 /// Writes the warnings of an attach, each of which is printed once in a process.
 ///
 /// # Safety
-/// As of [`write`].
+/// As of [`write()`].
 pub(super) unsafe fn write_due(
     answer: &mut Answer,
     request: &Request,
@@ -62,7 +62,7 @@ fn unreached_once(request: &Request) -> Option<Warning> {
 /// Writes why an attach failed.
 ///
 /// # Safety
-/// As of [`write`].
+/// As of [`write()`].
 pub(super) unsafe fn write_failure(
     answer: &mut Answer,
     prog: *const bpf_program,

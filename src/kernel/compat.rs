@@ -1,4 +1,4 @@
-//! Whether the kernel was booted without its 32-bit system calls.
+//! Tells whether the kernel was booted without its 32-bit system calls.
 
 use core::ffi::CStr;
 

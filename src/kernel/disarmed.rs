@@ -1,4 +1,4 @@
-//! States in which a kernel takes probes and runs none.
+//! Recognises the states in which a kernel accepts probes and runs none.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! One thing that the process remembers of the running kernel.
+//! Remembers one answer of the running kernel.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 

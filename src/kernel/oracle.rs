@@ -1,4 +1,4 @@
-//! What must hold of the readers of tracefs's and the kernel's lists for every input.
+//! Checks what must hold of the readers of tracefs's and the kernel's lists for every input.
 
 use std::ffi::OsString;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Whether the kernel has BPF links of perf events (Linux 5.15).
+//! Tells whether the kernel has BPF links of perf events (Linux 5.15).
 
 use super::LEARNT;
 use crate::sys;

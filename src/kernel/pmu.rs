@@ -1,4 +1,4 @@
-//! The PMU whose perf events are kprobes.
+//! Finds the PMU whose perf events are kprobes.
 
 use super::LEARNT;
 use crate::sys;

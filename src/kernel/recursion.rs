@@ -1,4 +1,4 @@
-//! How often the kernel skipped a program because the CPU was busy with BPF.
+//! Reads how often the kernel skipped a program because the CPU was busy with BPF.
 
 use core::ffi::c_int;
 

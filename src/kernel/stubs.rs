@@ -1,4 +1,4 @@
-//! Stubs: what a kernel has in place of the functions of calls that it was built
+//! Recognises stubs: what a kernel has in place of the functions of calls that it was built
 //! without.
 //!
 //! They are weak symbols (`COND_SYSCALL` of kernel/sys_ni.c), which is their type
@@ -13,9 +13,9 @@
 //!
 //! Before Linux 6.7 a kernel without POSIX timers has other names of
 //! `sys_ni_posix_timers` for their calls, which are not weak (`SYS_NI` of
-//! kernel/time/posix-stubs.c). They are told by its address, which the kernel shows
-//! to a process with `CAP_SYSLOG`. Where the other stubs are separate nobody looks for them: it
-//! takes `CONFIG_EXPERT` to build such a kernel.
+//! kernel/time/posix-stubs.c). They are recognised by its address, which the kernel
+//! shows to a process with `CAP_SYSLOG`. Where the other stubs are separate nobody looks for them:
+//! such a kernel requires `CONFIG_EXPERT`.
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ const MAX_STUBS: usize = 1024;
 /// The names of the running kernel's stubs, each by its [`hash`].
 struct Stubs {
     hashes: [AtomicUsize; MAX_STUBS],
-    /// One more than there are, 0 before they were read: zeros take no room in the library.
+    /// One more than there are; 0 before they were read.
     end: AtomicUsize,
 }
 

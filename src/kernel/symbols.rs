@@ -1,5 +1,6 @@
-//! The functions that the kernel has of system calls, by its list of symbols: for one call it is
-//! cheaper to try, for hundreds to read /proc/kallsyms, some 100,000 lines. Nothing else reads it.
+//! Reads the kernel's functions of system calls from /proc/kallsyms; nothing else reads that file.
+//!
+//! It has some 100,000 lines: for one call it takes less time to probe, for hundreds to read.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;

@@ -1,6 +1,6 @@
-//! Probes on kernels without a kprobe PMU (before Linux 4.17), and return probes that watch
-//! a number of calls at a time: a line written to tracefs's `kprobe_events` makes a
-//! tracepoint, which a perf event is opened on.
+//! Makes probes by tracefs, on kernels without a kprobe PMU (before Linux 4.17) and for return
+//! probes that watch a number of calls at a time: a line written to `kprobe_events` makes a
+//! tracepoint, and a perf event is opened on that.
 //!
 //! An entry outlives its process if that is killed. So each attach by tracefs first removes
 //! every entry of this library but those of processes that it sees alive. The kernel refuses

@@ -1,4 +1,4 @@
-//! The version of the running kernel, remembered.
+//! Reads the version of the running kernel, and remembers it.
 //!
 //! A version proves less than what the kernel itself has, for vendors backport. It decides only
 //! where the kernel shows nothing else.

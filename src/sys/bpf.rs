@@ -1,4 +1,4 @@
-//! bpf(2).
+//! Calls bpf(2).
 
 use core::ffi::c_int;
 

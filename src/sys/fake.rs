@@ -1,4 +1,4 @@
-//! A kernel of a test's own: it answers the calls that this thread makes meanwhile.
+//! Answers the system calls that a test's thread makes, in place of the kernel.
 
 use core::cell::RefCell;
 use core::ffi::{CStr, c_char, c_long};

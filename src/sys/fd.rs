@@ -1,4 +1,4 @@
-//! An open file descriptor.
+//! Owns an open file descriptor.
 
 use core::ffi::c_int;
 

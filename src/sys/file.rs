@@ -1,4 +1,4 @@
-//! Files, most of them the kernel's own.
+//! Opens, reads and writes files, most of them the kernel's own.
 
 use core::ffi::{CStr, c_int};
 

@@ -1,4 +1,4 @@
-//! What must hold of the readers of files for every input, and files to read.
+//! Checks what must hold of the readers of files for every input, and files to read.
 
 use std::ffi::CString;
 use std::fs::{self, File};

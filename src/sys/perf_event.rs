@@ -1,4 +1,4 @@
-//! Perf events: perf_event_open(2) and the ioctl that attaches a program to one.
+//! Calls perf_event_open(2), and the ioctl that attaches a program to a perf event.
 
 use core::ffi::{CStr, c_int};
 

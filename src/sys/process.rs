@@ -1,4 +1,4 @@
-//! This process and others.
+//! Asks the kernel about this process and others, and for memory and random numbers.
 
 #[cfg(feature = "capi")]
 use core::ptr;

@@ -1,4 +1,4 @@
-//! Threads that live for as long as one function call.
+//! Runs work by threads that live for as long as one function call.
 
 use alloc::vec::Vec;
 use core::ffi::{c_int, c_void};

@@ -1,4 +1,4 @@
-//! What must hold of text for every input.
+//! Checks what must hold of text for every input.
 
 use super::{Text, cut, number, parts};
 
