@@ -1,7 +1,6 @@
-//! Checks what must hold of the crate's parsers for every input: the fuzz targets in
-//! fuzz/ call it, and so do the tests here for the saved corpus. What a parser
-//! gives is compared with what its rule gives when it is written down plainly,
-//! with the standard library, in a file `oracle.rs` beside the parser.
+//! Lists what the fuzz targets in fuzz/ check for every input, and the tests here for the saved
+//! corpus: the result of a parser is compared with that of its rule, written plainly with the
+//! standard library in a file `oracle.rs` beside the parser.
 //!
 //! No part of the API: it is compiled for tests and under `cfg(fuzzing)` only.
 

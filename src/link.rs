@@ -48,8 +48,9 @@ impl Link {
     }
 
     /// How many of the function's entries, or returns, the kernel missed since the program
-    /// was attached. None if it does not say so: before Linux 6.7 it does only with
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and to who may read tracefs.
+    /// was attached. None if the kernel does not report it: before Linux 6.7 it does so only with
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only if the process may read
+    /// tracefs.
     ///
     /// A return is missed if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), an entry if another probe's handler

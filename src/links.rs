@@ -27,8 +27,8 @@ impl Links {
     }
 
     /// The calls that are attached to, in the order of their names in the batch, each with
-    /// the kernel function that serves it; more than once, if several serve it to its
-    /// [`Callers`](crate::Callers).
+    /// the kernel function that serves it. A call is listed once for each function that serves it
+    /// to its [`Callers`](crate::Callers).
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
@@ -44,8 +44,8 @@ impl Links {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// How many entries or returns the kernel missed, as [`Link::missed`](crate::Link::missed)
-    /// says, of all together. None if it does not say so of each.
+    /// How many entries or returns the kernel missed at all functions together; see
+    /// [`Link::missed`](crate::Link::missed). None if the kernel does not report it for each.
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }

@@ -1,4 +1,4 @@
-//! See `mounts` in src/fuzzing.rs.
+//! See `mounts` in src/kernel/oracle.rs.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::mounts(input));

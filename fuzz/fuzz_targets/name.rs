@@ -1,4 +1,4 @@
-//! See `name` in src/fuzzing.rs.
+//! See `name` in src/calls/oracle.rs.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::name(input));

@@ -1,4 +1,4 @@
-//! See `nearest` in src/fuzzing.rs.
+//! See `nearest` in src/calls/oracle.rs.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::nearest(input));

@@ -43,14 +43,14 @@ impl Attachment {
         self.fd
     }
 
-    /// How often the kernel missed the function's entry or return, if it says so.
+    /// How often the kernel missed the function's entry or return, if it reports that.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Ends the attachment, as dropping does, and reports what failed; it has ended in any case. That
-    /// something else still holds it, a pin or a copy of the descriptor, is no failure.
+    /// Ends the attachment, as dropping does, and reports what failed; it has ended in any case. It
+    /// is no failure if something else still holds it, such as a pin or a copy of the descriptor.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
@@ -58,7 +58,7 @@ impl Attachment {
         }
     }
 
-    /// The same, but if something else still holds a tracefs entry that is EBUSY, as in libbpf.
+    /// The same, but EBUSY if something else still holds the tracefs entry, as in libbpf.
     pub(crate) fn close(self) -> Result<(), Error> {
         let closed = self.fd.close().map_err(|Errno(errno)| Error::Close { errno });
         drop(self.kept_event);

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::sys;
 
-/// By how many threads attachments are closed, if nobody says.
+/// How many threads close attachments by default.
 pub(crate) const THREADS: usize = 8;
 
 /// Attachments, which are closed concurrently.
@@ -20,7 +20,7 @@ pub(crate) struct Attachments {
 }
 
 impl Attachments {
-    /// None, with room for so many.
+    /// An empty list with room for `count` attachments.
     pub(crate) fn with_room(count: usize) -> Result<Self, Error> {
         let mut list = Vec::new();
         list.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
@@ -42,7 +42,8 @@ impl Attachments {
         core::mem::take(&mut self.list).into_iter()
     }
 
-    /// Ends all, and says of which by their number what failed. They have ended in any case.
+    /// Ends all, and calls `failed` with the number and error of each that failed. They have ended in
+    /// any case.
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {
@@ -55,7 +56,7 @@ impl Attachments {
 
 #[cfg(feature = "std")]
 impl Attachments {
-    /// Ends all, and says what failed first in their order. They have ended in any case.
+    /// Ends all, and returns the first error in their order. They have ended in any case.
     pub(crate) fn close_all(&mut self) -> Result<(), Error> {
         let first = std::sync::Mutex::new(None);
         self.close(&|index, error| {

@@ -20,8 +20,8 @@ use crate::calls::{Symbol, SyscallName};
 use crate::kernel::version::version;
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
-/// Tells whether the kernel has a symbol, and the doubt about it is not right. An error ends the
-/// search and teaches nothing.
+/// Tells whether the kernel has a symbol and that symbol is the call's own, whatever the doubt. An
+/// error ends the search and teaches nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
 /// The row of the call on this kernel, as native callers mean it.

@@ -11,8 +11,8 @@ use crate::attach::many::Many;
 use crate::attach::plan::Call;
 use crate::calls::abi::Abi;
 
-/// A link of several attachments, one for each ABI of its callers. It has no
-/// descriptor that stands for all: what takes one, as pinning, fails with `EBADF`.
+/// A link of several attachments, one for each ABI of its callers. It has no single descriptor, so
+/// that an operation on the link's descriptor, such as pinning, fails with `EBADF`.
 #[repr(C)]
 struct Several {
     base: Base,
@@ -80,7 +80,8 @@ pub(super) unsafe fn is_several(link: *const bpf_link) -> bool {
     unsafe { link::is_ended_by(link, detach) }
 }
 
-/// How many calls the kernel missed at all of them, if `link` is of several and it says so.
+/// How many calls the kernel missed at all of them, if `link` is of several and the kernel reports
+/// that.
 ///
 /// # Safety
 /// `link` is one of libbpf's or of this library's.

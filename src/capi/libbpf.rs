@@ -180,7 +180,7 @@ impl Libbpf {
     }
 }
 
-/// Among so many words at its start a program has the address of its section's definition.
+/// One of the first `WORDS` words of a program is the address of its section's definition.
 const WORDS: usize = 5;
 
 /// A libbpf that was found, and how it is known again: a word of the program points into it.

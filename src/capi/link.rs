@@ -59,7 +59,7 @@ impl Object {
     }
 }
 
-/// How many entries or returns the kernel missed, if it says so.
+/// How many entries or returns the kernel missed, if it reports that.
 ///
 /// # Safety
 /// `link` is one of libbpf's or of this library's.

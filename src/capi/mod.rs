@@ -55,7 +55,7 @@ pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
 unsafe extern "C" {
-    /// getenv(3), but for a process that has more privileges than who started it.
+    /// getenv(3), which finds nothing in a process with more privileges than its caller.
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 

@@ -88,7 +88,7 @@ pub fn options(image: &[u8]) {
     }
 }
 
-/// A name from outside, as a warning repeats it: in a format for printf.
+/// A name from outside, as a message shows it.
 pub fn warning(name: &[u8]) {
     let shown = Shown(name).to_string();
     let printable = |byte: &u8| if (32..127).contains(byte) { char::from(*byte) } else { '?' };
