@@ -35,9 +35,9 @@ enum ksyscall_callers {
      */
     KSYSCALL_CALLERS_NATIVE,
     /**
-     * Those of 32-bit processes, and by `int $0x80` on x86-64; as the 32-bit architecture
-     * names them. A function that serves both is seen for both. And those of x32 processes
-     * that have functions of their own, where the kernel has x32.
+     * Those of 32-bit processes, and by `int $0x80` on x86-64, by the names of the 32-bit
+     * architecture. If one function serves both kinds of callers, the program runs for both. Calls
+     * for which x32 processes have separate functions count here.
      */
     KSYSCALL_CALLERS_COMPAT,
     /**
@@ -82,9 +82,9 @@ struct ksyscall_links_opts {
      */
     const __u64 *cookies;
     /**
-     * Called after each name with how many are done with. If it returns another number than
-     * 0, no more are attached to, and those that were are detached. It must
-     * return, and must not close the program. The thread cannot be cancelled in it.
+     * Called after each name, with the number of names done so far. If it returns a value other
+     * than 0, the attach stops and everything is detached again. It must return, and must not
+     * close the program. The thread cannot be cancelled in it.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -92,15 +92,14 @@ struct ksyscall_links_opts {
      */
     void *ctx;
     /**
-     * How many threads detach at once what was attached, at ksyscall_links__destroy() or if the
-     * attach fails: 1 to 64, or 0 for 8.
+     * How many threads detach at the same time, in ksyscall_links__destroy() and when the attach
+     * fails: 1 to 64, or 0 for 8.
      */
     unsigned int threads;
     /**
-     * How many calls may be inside at once whose returns are seen; needs `retprobe` and
-     * tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
-     * as many as there are CPUs; before Linux 6.2, without preemption, of as many as there are
-     * CPUs. Not for kprobe.multi.
+     * How many calls in progress each return probe watches: 1 to 4096, or 0 for the kernel's own
+     * number, which is 10, or two for each CPU if that is more (before Linux 6.2, without
+     * preemption, one for each CPU). Requires `retprobe` and tracefs; not for kprobe.multi.
      */
     unsigned int max_active;
     /**
@@ -112,7 +111,7 @@ struct ksyscall_links_opts {
      */
     bool retprobe;
     /**
-     * Whether a name that cannot be attached to does not fail the others.
+     * Attach to the other names if one of them fails.
      */
     bool best_effort;
     size_t :0;
@@ -199,12 +198,12 @@ extern int ksyscall_links__destroy(struct ksyscall_links *links);
 extern size_t ksyscall_links__count(const struct ksyscall_links *links);
 
 /**
- * Whether the program is attached to a name.
+ * Whether the program is attached to a name. Does not change errno.
  *
  * @param links the links
- * @param index the name's place in the list of names, from 0
- * @return 0 if it is attached; or, with `best_effort`, the negative errno for which it is
- * not, which is not in errno; -EINVAL if there is no such name
+ * @param index the name's index in the list of names, from 0
+ * @return 0 if the program is attached; with `best_effort`, the negative errno that says why
+ * not; -EINVAL if there is no such name
  */
 extern int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
 
@@ -213,7 +212,7 @@ extern int ksyscall_links__result(const struct ksyscall_links *links, size_t ind
  * there is one.
  *
  * @param links the links
- * @param index the name's place in the list of names, from 0
+ * @param index the name's index in the list of names, from 0
  * @param nth the number of the function, from 0
  * @return the function, for as long as the links live; NULL after the last
  */
@@ -255,8 +254,8 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
  * tracefs. libbpf's code runs in the calling thread, for one link after the other in their
  * order; a link of any other kind has ended before the next is destroyed.
  *
- * @param links the links; a place may be NULL, and each is afterwards
- * @param n how many places there are
+ * @param links the links; elements may be NULL, and all are NULL afterwards
+ * @param n how many elements there are
  * @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
  * in errno too; all are destroyed in any case
  */
@@ -269,7 +268,7 @@ extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
  * that operation was preempted. ksyscall_link__missed() does not count those calls.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
- * @param misses where the number is put
+ * @param misses receives the number
  * @return 0, or a negative errno, which is in errno too:
  *  - EOPNOTSUPP: the kernel does not count this for kprobe programs (before Linux 6.7);
  *  - EINVAL: an argument is NULL, or the program is not loaded;
@@ -287,21 +286,20 @@ extern const char *ksyscall__name(size_t index);
 
 /**
  * A kernel function that serves a system call on the running kernel: for programs that
- * attach in a way of their own, such as fentry. Nothing is attached.
+ * attach by other means, such as fentry. Nothing is attached.
  *
  * The first call of a process reads /proc/kallsyms, some 100,000 lines, and keeps the
- * kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL`
- * some calls of the function read it again: those for which only the functions' addresses
- * tell whether one function has both names.
+ * kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL` a
+ * call may read the file again, to compare the addresses of two functions.
  *
  * @param syscall_name the call's name, for example "openat"
  * @param callers whose calls
  * @param nth the number of the function, from 0; of native callers there is one
  * @return the function, for example "__x64_sys_openat", in a string that is never freed; or
  * NULL with errno set:
- *  - ENOENT: the kernel does not have the call, or `nth` is behind the last function;
+ *  - ENOENT: the kernel does not have the call, or `nth` is after the last function;
  *  - EINVAL: an argument is not valid;
- *  - EPERM: addresses are needed and hidden, which require `CAP_SYSLOG`;
+ *  - EPERM: it has to compare addresses, which requires `CAP_SYSLOG`;
  *  - EOPNOTSUPP: the kernel does not serve such callers, or none are known for this
  *    architecture;
  *  - ENOMEM, and whatever else reading /proc/kallsyms fails with.

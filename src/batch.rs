@@ -32,14 +32,13 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// # How it attaches
 /// A program that was loaded for kprobe.multi (`expected_attach_type`
 /// `BPF_TRACE_KPROBE_MULTI`, Linux 5.18; `SEC("kprobe.multi")` of libbpf) or
-/// kprobe.session (6.10) is attached by one BPF link, which takes one file descriptor,
-/// and a fraction of a second. Any other is attached by a perf event for each call, one
-/// after the other, which takes the kernel some 10 to 100 ms each, and a descriptor each.
+/// kprobe.session (6.10) is attached by one BPF link, with one file descriptor, in a fraction of a
+/// second. Any other is attached by a perf event for each function, one after the other; each takes
+/// the kernel some 10 to 100 ms, and a descriptor.
 ///
-/// Of a kprobe.multi link the functions are known before: those of a kernel that has all of
-/// the calls are tried, and if it has not, what it has is looked up in /proc/kallsyms, which
-/// takes longer than the link itself. A function that serves several calls of the list is
-/// attached to once.
+/// A kprobe.multi link is first tried on the functions of a kernel that has all of the calls. If
+/// this kernel does not, they are looked up in /proc/kallsyms, which takes longer than the link
+/// itself. If one function serves several calls of the list, the program is attached to it once.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
@@ -96,7 +95,7 @@ impl Batch {
     /// Whose calls the program runs for, of every call of the batch; native ones, if never set.
     ///
     /// The program is attached to each function that serves the call to one of the callers, once.
-    /// Callers that do not have the call are passed over, unless none has it.
+    /// Callers that do not have the call are skipped, unless none has it.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -137,7 +136,7 @@ impl Batch {
     }
 
     /// Gives each call a cookie, by its number and name. With perf events any other than 0
-    /// needs Linux 5.15.
+    /// requires Linux 5.15.
     pub fn cookies(mut self, mut cookie: impl FnMut(usize, &SyscallName) -> u64) -> Self {
         for (index, call) in self.calls.iter_mut().enumerate() {
             call.cookie = cookie(index, &call.name);
@@ -145,9 +144,9 @@ impl Batch {
         self
     }
 
-    /// By how many threads at once perf events are closed: 1 to 64, 8 if never set. The
-    /// kernel waits for each until no CPU runs the program any more, so that more threads
-    /// wait for more at a time. They live only while something is closed.
+    /// How many threads close perf events at the same time: 1 to 64, 8 if never set. For each event
+    /// the kernel waits until no CPU runs the program any more; the threads wait at the same time.
+    /// They live only while something is closed.
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -156,8 +155,8 @@ impl Batch {
     /// Attaches the program to all calls.
     ///
     /// # Errors
-    /// If it cannot be attached to one of them, with what [`Ksyscall::attach`] says of
-    /// that; or as [`Batch::attaching`] says. Nothing is left attached or open.
+    /// The first call that fails, with an error of [`Ksyscall::attach`]; or those of
+    /// [`Batch::attaching`]. Nothing is left attached or open.
     ///
     /// [`Ksyscall::attach`]: crate::Ksyscall::attach
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
@@ -168,20 +167,19 @@ impl Batch {
         Ok(attaching.finish())
     }
 
-    /// Attaches the program to all calls that it can be attached to. What failed is in
-    /// [`Links::failures`]. A call of which one function failed is there, though it is attached
-    /// to for other [`Callers`].
+    /// Attaches the program to all calls that it can be attached to. [`Links::failures`] lists the
+    /// others. It also lists a call if one of its functions failed, although the program is attached
+    /// to it for other [`Callers`].
     ///
     /// # Errors
-    /// As [`Batch::attaching`] says. It is none if no call could be attached to.
+    /// Those of [`Batch::attaching`]. It is no error if every call failed.
     pub fn attach_each(&self, program: impl AsFd) -> Result<Links, Error> {
         Ok(self.attaching(program)?.finish())
     }
 
-    /// Begins to attach the program to all calls that it can be attached to: each item of
-    /// the iterator is one, attached, with the function (of several for its [`Callers`] the
-    /// first), or an error. So a program can show how far it is, and stop early: what is
-    /// dropped is detached.
+    /// Begins to attach the program to all calls that it can be attached to. Each item of the
+    /// iterator is a call with its function (the first, if its [`Callers`] have several), or an
+    /// error. So a program can report progress, or stop early: dropping the iterator detaches.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -195,16 +193,18 @@ impl Batch {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::Descriptors`]: it takes too many;
+    /// - [`Error::Descriptors`]: it needs more than the process can open;
     /// - [`Error::MultiLink`]: the kernel refuses a kprobe.multi link;
-    /// - [`Error::KernelSymbols`]: /proc/kallsyms, without which there can be none, cannot
-    ///   be read;
-    /// - [`Error::MaxActive`]: a number that [`Batch::max_active`] does not take, or one for
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which a kprobe.multi link requires, cannot be
+    ///   read;
+    /// - [`Error::MaxActive`]: a number that [`Batch::max_active`] does not accept, or one for
     ///   a program for kprobe.multi;
     /// - [`Error::NoMemory`].
     ///
-    /// That of one call is what [`Ksyscall::attach`](crate::Ksyscall::attach) says,
-    /// [`Error::SameFunction`] or [`Error::NotTraceable`].
+    /// The error of one call is one of [`Ksyscall::attach`](crate::Ksyscall::attach), or
+    /// [`Error::SameFunction`] or [`Error::NotTraceable`], or for other callers than native ones
+    /// [`Error::CallersUnknown`], [`Error::NoCompatCallers`], [`Error::NoCompatCall`] or
+    /// [`Error::Addresses`].
     pub fn attaching<P: AsFd>(&self, program: P) -> Result<Attaching<P>, Error> {
         self.start(program, true)
     }

@@ -43,9 +43,9 @@ impl Ksyscall {
     ///
     /// The kernel keeps return addresses for a limited number of calls in progress
     /// at a time: 10, or two for each CPU if that is more; before Linux 6.2 one for each CPU in
-    /// kernels without preemption (`register_kretprobe()` in kernel/kprobes.c). Returns beyond
-    /// that are not seen. [`Ksyscall::max_active`] makes
-    /// it more, and [`Link::missed`] counts them.
+    /// kernels without preemption (`register_kretprobe()` in kernel/kprobes.c). It misses returns
+    /// beyond that. [`Ksyscall::max_active`] raises the number, and [`Link::missed`] counts missed
+    /// returns.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
@@ -56,18 +56,17 @@ impl Ksyscall {
     /// number, which is the default.
     ///
     /// Each takes 64 bytes of kernel memory on x86_64 for as long as the program is attached
-    /// (docs/returns.md). Such a probe can only be had from tracefs, of Linux 4.17 and later,
-    /// which takes root in most systems. An entry of `kprobe_events` goes with it: dropping or
-    /// detaching the link removes it; of a link that was pinned, forgotten or turned into a
-    /// descriptor it is removed by the next such attach once this process has ended and
-    /// nothing is attached to it any more.
+    /// (docs/returns.md). Such a probe requires tracefs and Linux 4.17, and on most systems root.
+    /// It has an entry in `kprobe_events`: dropping or detaching the link removes the entry. If the
+    /// link was pinned, forgotten or turned into a descriptor, the next such attach removes the
+    /// entry once this process has ended and nothing is attached to it any more.
     pub const fn max_active(mut self, calls: u32) -> Self {
         self.options.max_active = calls;
         self
     }
 
     /// What the program's `bpf_get_attach_cookie()` returns, 0 if never set.
-    /// Any other than 0 needs Linux 5.15.
+    /// Any other than 0 requires Linux 5.15.
     pub const fn cookie(mut self, cookie: u64) -> Self {
         self.options.cookie = cookie;
         self
@@ -75,18 +74,17 @@ impl Ksyscall {
 
     /// Whether the perf event's file descriptor stays open beside the link's.
     ///
-    /// The link alone keeps the event alive. But what asks for the function by the
-    /// event's descriptor, such as `bpftool perf show` (`BPF_TASK_FD_QUERY` of bpf(2)),
-    /// finds it only so on Linux 5.15 and later.
+    /// The link alone keeps the event alive. But on Linux 5.15 and later a tool that asks for the
+    /// function by the event's descriptor, such as `bpftool perf show` (`BPF_TASK_FD_QUERY` of
+    /// bpf(2)), finds it only if that descriptor is open.
     pub const fn keep_event(mut self, keep: bool) -> Self {
         self.options.keep_event = keep;
         self
     }
 
-    /// Whether a function of the call's name is taken though no call reaches it, as
-    /// libbpf takes it: `sys_uselib` on x86_64, of which the kernel has the function
-    /// but no entry in its table. The program then never runs. By default this is
-    /// [`Error::NotFound`].
+    /// Whether to attach, as libbpf does, to a function of the call's name that no call reaches:
+    /// on x86_64 the kernel has the function `sys_uselib`, but no entry in its table. The program
+    /// then never runs. By default this is [`Error::NotFound`].
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
         self
@@ -96,14 +94,16 @@ impl Ksyscall {
     ///
     /// # Errors
     /// - [`Error::NotFound`]: the kernel does not have the call;
-    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: it allows no probe there, or
-    ///   not to this process;
-    /// - [`Error::KernelSymbols`]: whether the function is the call's own could not be read;
-    /// - [`Error::NoReturnProbe`]: it allows none at the function's return;
-    /// - [`Error::LinkCreate`], [`Error::SetBpf`]: it does not take the program;
+    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: the kernel allows no probe there, or not to
+    ///   this process;
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which tells whether the function is the call's
+    ///   own, could not be read;
+    /// - [`Error::NoReturnProbe`]: the kernel allows no probe at the function's return;
+    /// - [`Error::LinkCreate`], [`Error::SetBpf`]: the kernel refuses the program;
     /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15;
     /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: a number that
-    ///   [`Ksyscall::max_active`] does not take, or not there.
+    ///   [`Ksyscall::max_active`] does not accept, or that this kernel does not support;
+    /// - [`Error::NoMemory`].
     ///
     /// Nothing is left attached or open.
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {

@@ -103,19 +103,19 @@ unsafe extern "C" {
     /// @return the number
     pub fn ksyscall_links__count(links: *const ksyscall_links) -> usize;
 
-    /// Whether the program is attached to a name.
+    /// Whether the program is attached to a name. Does not change errno.
     ///
     /// @param links the links
-    /// @param index the name's place in the list of names, from 0
-    /// @return 0 if it is attached; or, with `best_effort`, the negative errno for which it is
-    /// not, which is not in errno; -EINVAL if there is no such name
+    /// @param index the name's index in the list of names, from 0
+    /// @return 0 if the program is attached; with `best_effort`, the negative errno that says why
+    /// not; -EINVAL if there is no such name
     pub fn ksyscall_links__result(links: *const ksyscall_links, index: usize) -> c_int;
 
     /// A kernel function that the program is attached to for a name. Of native callers alone
     /// there is one.
     ///
     /// @param links the links
-    /// @param index the name's place in the list of names, from 0
+    /// @param index the name's index in the list of names, from 0
     /// @param nth the number of the function, from 0
     /// @return the function, for as long as the links live; NULL after the last
     pub fn ksyscall_links__function(
@@ -153,8 +153,8 @@ unsafe extern "C" {
     /// tracefs. libbpf's code runs in the calling thread, for one link after the other in their
     /// order; a link of any other kind has ended before the next is destroyed.
     ///
-    /// @param links the links; a place may be NULL, and each is afterwards
-    /// @param n how many places there are
+    /// @param links the links; elements may be NULL, and all are NULL afterwards
+    /// @param n how many elements there are
     /// @return 0, or the first negative errno of bpf_link__destroy() in their order, which is
     /// in errno too; all are destroyed in any case
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
@@ -165,7 +165,7 @@ unsafe extern "C" {
     /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
-    /// @param misses where the number is put
+    /// @param misses receives the number
     /// @return 0, or a negative errno, which is in errno too:
     ///  - EOPNOTSUPP: the kernel does not count this for kprobe programs (before Linux 6.7);
     ///  - EINVAL: an argument is NULL, or the program is not loaded;
@@ -182,21 +182,20 @@ unsafe extern "C" {
     pub fn ksyscall__name(index: usize) -> *const c_char;
 
     /// A kernel function that serves a system call on the running kernel: for programs that
-    /// attach in a way of their own, such as fentry. Nothing is attached.
+    /// attach by other means, such as fentry. Nothing is attached.
     ///
     /// The first call of a process reads /proc/kallsyms, some 100,000 lines, and keeps the
-    /// kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL`
-    /// some calls of the function read it again: those for which only the functions' addresses
-    /// tell whether one function has both names.
+    /// kernel's functions of system calls until the process ends. For `KSYSCALL_CALLERS_ALL` a
+    /// call may read the file again, to compare the addresses of two functions.
     ///
     /// @param syscall_name the call's name, for example "openat"
     /// @param callers whose calls
     /// @param nth the number of the function, from 0; of native callers there is one
     /// @return the function, for example "__x64_sys_openat", in a string that is never freed; or
     /// NULL with errno set:
-    ///  - ENOENT: the kernel does not have the call, or `nth` is behind the last function;
+    ///  - ENOENT: the kernel does not have the call, or `nth` is after the last function;
     ///  - EINVAL: an argument is not valid;
-    ///  - EPERM: addresses are needed and hidden, which require `CAP_SYSLOG`;
+    ///  - EPERM: it has to compare addresses, which requires `CAP_SYSLOG`;
     ///  - EOPNOTSUPP: the kernel does not serve such callers, or none are known for this
     ///    architecture;
     ///  - ENOMEM, and whatever else reading /proc/kallsyms fails with.

@@ -20,9 +20,9 @@ type __u64 = u64;
 pub enum ksyscall_callers {
     /// Those of processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
-    /// Those of 32-bit processes, and by `int $0x80` on x86-64; as the 32-bit architecture
-    /// names them. A function that serves both is seen for both. And those of x32 processes
-    /// that have functions of their own, where the kernel has x32.
+    /// Those of 32-bit processes, and by `int $0x80` on x86-64, by the names of the 32-bit
+    /// architecture. If one function serves both kinds of callers, the program runs for both. Calls
+    /// for which x32 processes have separate functions count here.
     KSYSCALL_CALLERS_COMPAT,
     /// Both.
     KSYSCALL_CALLERS_ALL,
@@ -37,25 +37,24 @@ pub struct ksyscall_links_opts {
     pub sz: usize,
     /// What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
     pub cookies: *const __u64,
-    /// Called after each name with how many are done with. If it returns another number than
-    /// 0, no more are attached to, and those that were are detached. It must
-    /// return, and must not close the program. The thread cannot be cancelled in it.
+    /// Called after each name, with the number of names done so far. If it returns a value other
+    /// than 0, the attach stops and everything is detached again. It must return, and must not
+    /// close the program. The thread cannot be cancelled in it.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,
-    /// How many threads detach at once what was attached, at ksyscall_links__destroy() or if the
-    /// attach fails: 1 to 64, or 0 for 8.
+    /// How many threads detach at the same time, in ksyscall_links__destroy() and when the attach
+    /// fails: 1 to 64, or 0 for 8.
     pub threads: c_uint,
-    /// How many calls may be inside at once whose returns are seen; needs `retprobe` and
-    /// tracefs. At most 4096; 0 leaves it to the kernel, which sees those of 10 or of twice
-    /// as many as there are CPUs; before Linux 6.2, without preemption, of as many as there are
-    /// CPUs. Not for kprobe.multi.
+    /// How many calls in progress each return probe watches: 1 to 4096, or 0 for the kernel's own
+    /// number, which is 10, or two for each CPU if that is more (before Linux 6.2, without
+    /// preemption, one for each CPU). Requires `retprobe` and tracefs; not for kprobe.multi.
     pub max_active: c_uint,
     /// Whose calls, of `enum ksyscall_callers`.
     pub callers: c_uint,
     /// Run at the calls' return instead of their entry.
     pub retprobe: bool,
-    /// Whether a name that cannot be attached to does not fail the others.
+    /// Attach to the other names if one of them fails.
     pub best_effort: bool,
 }
 
