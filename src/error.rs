@@ -22,14 +22,14 @@ pub enum Error {
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
 
-    /// The running kernel has no function that serves the call: it does not implement the
-    /// call, this architecture does not have it, or it is no syscall.
+    /// The running kernel has no function that serves the call: it does not implement the call,
+    /// this architecture does not have the call, or there is none of that name.
     #[error(fmt = not_found)]
     #[non_exhaustive]
     NotFound {
         /// The call.
         name: SyscallName,
-        /// The kernel functions that were looked for, one of which would have served it.
+        /// The kernel functions that were tried, one of which would have served the call.
         tried: Vec<Symbol>,
     },
 
@@ -49,8 +49,8 @@ pub enum Error {
     },
 
     /// The kernel can probe the function, but not at its return: it refuses probes on the first
-    /// instruction (riscv64, Linux 6.12, where that is an ftrace site and there are no kprobes on
-    /// ftrace).
+    /// instruction (riscv64, Linux 6.12: the instruction is an ftrace site, and this kernel has no
+    /// kprobes on ftrace).
     #[error("{symbol}: this kernel allows no return probe on functions that ftrace can trace")]
     #[non_exhaustive]
     NoReturnProbe {
@@ -62,19 +62,19 @@ pub enum Error {
     #[error("tracefs: {step}: {}", Errno(*errno))]
     #[non_exhaustive]
     Tracefs {
-        /// What was done.
+        /// The step that failed.
         step: &'static str,
         /// What the kernel returned.
         errno: i32,
     },
 
-    /// /proc/kallsyms could not be read, on which it depended whether a function is a stub that
-    /// stands for all the calls that the kernel was built without, or which functions a
-    /// kprobe.multi link can have.
+    /// /proc/kallsyms could not be read. It tells whether a function is a stub that stands for all
+    /// the calls that the kernel was built without, and which functions a kprobe.multi link can
+    /// have.
     #[error("cannot read the kernel's list of functions, /proc/kallsyms: {}", Errno(*errno))]
     #[non_exhaustive]
     KernelSymbols {
-        /// What the kernel returned; ENODATA if the list is not whole.
+        /// What the kernel returned; ENODATA if the list is incomplete.
         errno: i32,
     },
 
@@ -102,7 +102,7 @@ pub enum Error {
         errno: i32,
     },
 
-    /// A cookie was given to a kernel that has none (before Linux 5.15).
+    /// A cookie was set, and the kernel does not support cookies (before Linux 5.15).
     #[error("a BPF cookie requires Linux 5.15")]
     CookieUnsupported,
 
@@ -150,19 +150,19 @@ pub enum Error {
     #[error("out of memory")]
     NoMemory,
 
-    /// A number that [`Ksyscall::max_active`](crate::Ksyscall::max_active) does not accept, or
-    /// one for a probe that is no return probe.
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set to a number that it does not
+    /// accept, or for a probe that is no return probe.
     #[error("max_active is 1 to 4096, and for return probes by perf events only")]
     MaxActive,
 
-    /// A number of active calls was given to a kernel that may not support it (before Linux
-    /// 4.17, or sysfs is not mounted).
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set, and the kernel may not
+    /// support it (before Linux 4.17, or sysfs is not mounted).
     #[error("max_active requires Linux 4.17 and sysfs: there is no kprobe PMU")]
     MaxActiveUnsupported,
 
     /// The functions that serve the call to native and to 32-bit callers may be one function
-    /// under two names, and /proc/kallsyms, which tells, could not be read or shows no addresses.
-    /// Addresses require `CAP_SYSLOG`.
+    /// under two names. /proc/kallsyms would tell, but could not be read or shows no addresses,
+    /// which require `CAP_SYSLOG`.
     #[error(
         "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
         Errno(*errno), addresses_hint(*errno)
@@ -175,8 +175,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// [`Callers`](crate::Callers) other than native ones were asked for, and which functions
-    /// serve them is not known for this architecture.
+    /// [`Callers`](crate::Callers) other than native ones were asked for, and the tables do not
+    /// list the functions that serve them on this architecture.
     #[error("which functions serve 32-bit callers is not known for this architecture")]
     CallersUnknown,
 
@@ -184,14 +184,14 @@ pub enum Error {
     #[error(fmt = no_compat_callers)]
     #[non_exhaustive]
     NoCompatCallers {
-        /// The function that a kernel which does would have.
+        /// A function that every kernel with such callers has.
         symbol: Symbol,
-        /// Whether it was booted so (`ia32_emulation=0`), as opposed to built (without
-        /// `CONFIG_IA32_EMULATION`, `CONFIG_COMPAT`).
+        /// True if the kernel was booted with `ia32_emulation=0`; false if it was built without
+        /// `CONFIG_IA32_EMULATION` or `CONFIG_COMPAT`.
         is_off: bool,
     },
 
-    /// 32-bit callers have no such call: their table does not lead to it.
+    /// 32-bit callers do not have the call: their system call table does not lead to it.
     #[error("no system call {name} of 32-bit callers: their system call table does not lead to it")]
     #[non_exhaustive]
     NoCompatCall {
@@ -256,7 +256,7 @@ impl Error {
         self
     }
 
-    /// Whether these callers do not have the call, which is no failure as long as others have it.
+    /// Whether these callers do not have the call, which is no failure if others have it.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,
