@@ -213,11 +213,13 @@ TEST(uprobe_multi_links)
 	destroy_mixed(if_there_are, "on_uprobe_multi", MOST, EACH);
 }
 
-/* All of one object, which they change when they are destroyed. Without cookies there is only one. */
+/* All of one object, which they change when they are destroyed. */
 TEST(usdts)
 {
+	if (!has_perf_links())
+		SKIP("without cookies libbpf attaches to no USDT of a position-independent program");
 	for (int round = 0; round < 4; round++)
-		destroy_mixed(by_section, "on_usdt", has_perf_links() ? MOST : 1, EACH);
+		destroy_mixed(by_section, "on_usdt", MOST, EACH);
 }
 
 TEST(tracepoints)
