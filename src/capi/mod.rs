@@ -5,18 +5,17 @@
 //! called from there: what unwinds through it, a C++ exception or the end of a
 //! thread, would stop the process in a frame of Rust. Here their arguments are
 //! checked and converted. `header.rs` is what ksyscall.h is made of, `opts.rs` reads
-//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from, `loader.rs` asks the dynamic loader,
+//! the options as libbpf does, `libbpf.rs` finds the libbpf that the program came from,
+//! `loader.rs` asks the dynamic loader,
 //! `link.rs` makes the object that libbpf's `bpf_link__*` functions work on, `auto.rs`
 //! tells which programs attach by their section, `print.rs` has libbpf's print callback,
 //! `warning.rs` what it is told, and `remembered.rs` what stays from one call to the next.
 //! `links.rs` and `links.c` have the functions that libbpf does not have, `links_opts.rs` their
 //! options; `destroy.rs` destroys any links, `serving.rs` finds the functions of a call.
-//! `environment.rs` reads the environment variables, `composite.rs` makes the link that
-//! `KSYSCALL_CALLERS` asks for, and `no_std.rs` has the allocator.
+//! `environment.rs` reads the environment variables, and `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
 
 mod auto;
-mod composite;
 mod destroy;
 mod environment;
 mod header;
@@ -172,7 +171,7 @@ unsafe extern "C" fn ksyscall_attach(
     // SAFETY: the caller's promise.
     let attached = unsafe { Request::check(prog, syscall_name, opts) }
         // SAFETY: the same.
-        .and_then(|request| unsafe { request.attach() });
+        .and_then(|request| unsafe { link::make(&request) });
     // SAFETY: the same.
     let answer = unsafe { &mut *answer };
     match attached {
@@ -219,16 +218,6 @@ impl Request {
         let program_fd = unsafe { libbpf.program_fd(prog) }?;
         let callers = environment::callers()?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
-    }
-
-    /// # Safety
-    /// The arguments are valid for as long as `bpf_program__attach_ksyscall` runs.
-    unsafe fn attach(&self) -> Result<*mut bpf_link, Failure> {
-        match self.callers {
-            // SAFETY: the caller's promise.
-            Callers::Native => unsafe { link::make(self) },
-            _ => composite::make(self),
-        }
     }
 }
 
