@@ -334,7 +334,8 @@ TEST(a_thread_that_is_cancelled_destroys_all)
 	pthread_t cancelled;
 	void *result;
 	for (int i = 0; i < 4; i++)
-		links_of_cancelled[i] = i % 2 ? ATTACH(program(&ours, "on_entry"), CALL, NULL) : by_section(&p);
+		links_of_cancelled[i] = i % 2 ? ATTACH(program(&ours, "on_entry"), CALL, NULL)
+					      : by_section(&p);
 	CHECK(pthread_create(&cancelled, NULL, cancel_and_destroy, NULL) == 0);
 	CHECK(pthread_join(cancelled, &result) == 0);
 	CHECK(result == PTHREAD_CANCELED);

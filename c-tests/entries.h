@@ -80,7 +80,8 @@ static inline void make_entries_of_others(void)
 	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_1_0", own_namespace(), dead);
 	/* Of another program; of a live process, in use, for not everybody sees that it is alive. */
 	char live[128];
-	snprintf(live, sizeof(live), "ksyscall/p%lu_%d_%llu_0", own_namespace(), getppid(), start_of(getppid()));
+	snprintf(live, sizeof(live), "ksyscall/p%lu_%d_%llu_0", own_namespace(), getppid(),
+		 start_of(getppid()));
 	command("p:others/own " CALL_SYMBOL "\n");
 	command("p:%s " CALL_SYMBOL "\n", live);
 	live_event = use(live);
