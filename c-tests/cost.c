@@ -103,7 +103,8 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	 */
 	CHECK_EQ(trace.opened[0], 1);
 	CHECK_TEXT(trace.text[0], has_perf_links() ? "mmap madvise " FOUR_FILES "perf_event_open bpf close"
-						   : "mmap madvise " FOUR_FILES "perf_event_open bpf bpf ioctl");
+						   : "mmap madvise " FOUR_FILES
+						     "perf_event_open bpf bpf ioctl");
 	for (int i = 1; i < MARKS; i++)
 		CHECK_TEXT(trace.text[i], i % 2		     ? "close"
 					  : has_perf_links() ? "perf_event_open bpf close"

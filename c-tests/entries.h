@@ -7,12 +7,16 @@
 
 #include <fcntl.h>
 
+#include <linux/perf_event.h>
+
 /* How many are of others. */
 enum { OTHERS = 2 };
 
 static pid_t dead;
 /* The name of its entry, which make_entries_of_others() does not make. */
 static char dead_entry[64];
+/* Keeps a live process's entry in use; 0 if there is none. */
+static int live_event;
 
 /* Writes to kprobe_events. */
 __attribute__((format(printf, 1, 2))) static inline void command(const char *format, ...)
@@ -51,6 +55,22 @@ static inline unsigned long own_namespace(void)
 	return namespace.st_ino;
 }
 
+/* A perf event on an entry. */
+static inline int use(const char *entry)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
+	char path[160];
+	unsigned long long id;
+	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id", entry);
+	FILE *file = fopen(path, "re");
+	CHECK(file && fscanf(file, "%llu", &id) == 1);
+	fclose(file);
+	attr.config = id;
+	int event = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	CHECK(event >= 0);
+	return event;
+}
+
 static inline void make_entries_of_others(void)
 {
 	dead = fork();
@@ -58,9 +78,20 @@ static inline void make_entries_of_others(void)
 		_exit(0);
 	CHECK(dead > 0 && waitpid(dead, NULL, 0) == dead);
 	snprintf(dead_entry, sizeof(dead_entry), "ksyscall/p%lu_%d_1_0", own_namespace(), dead);
-	/* Of another program; of a live process. */
+	/* Of another program; of a live process, in use, for not everybody sees that it is alive. */
+	char live[128];
+	snprintf(live, sizeof(live), "ksyscall/p%lu_%d_%llu_0", own_namespace(), getppid(),
+		 start_of(getppid()));
 	command("p:others/own " CALL_SYMBOL "\n");
-	command("p:ksyscall/p%lu_%d_%llu_0 " CALL_SYMBOL "\n", own_namespace(), getppid(), start_of(getppid()));
+	command("p:%s " CALL_SYMBOL "\n", live);
+	live_event = use(live);
+}
+
+static inline void remove_entries_of_others(void)
+{
+	if (live_event)
+		CHECK(close(live_event) == 0);
+	clear_entries();
 }
 
 static inline int entries(void)

@@ -206,7 +206,7 @@ static void begin(const struct way *way)
 static void finish(void)
 {
 	unload(&p);
-	clear_entries();
+	remove_entries_of_others();
 }
 
 /* Faults. */

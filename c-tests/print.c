@@ -191,7 +191,8 @@ static void die_of_sched_yield(void)
 
 static void *fail_once(void *prog)
 {
-	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })), EINVAL);
+	CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
+		    EINVAL);
 	return NULL;
 }
 

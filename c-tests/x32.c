@@ -56,8 +56,8 @@ TEST(every_caller_has_a_function)
 	struct programs p = LOAD(count);
 	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
 		struct ksyscall_links_opts opts = { .sz = sizeof(opts), .callers = callers[i].number };
-		struct ksyscall_links *links =
-			ksyscall_links__attach(program(&p, "on_entry"), names, 1, &opts);
+		struct ksyscall_links *links = ksyscall_links__attach(program(&p, "on_entry"), names, 1,
+								      &opts);
 		CHECK(links);
 		int functions = 0;
 		while (ksyscall_links__function(links, 0, (size_t)functions))

@@ -326,15 +326,12 @@ def report(shown, not_run):
         rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run |")
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
     lines = [*rows, "", "## What libksyscall does not reach", "", *(notes or ["- none"])]
-    # That builds on this module.
-    from testing import callers
-    return (HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown)
-            + OLDER + callers.section(CELLS))
+    return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown) + OLDER
 
 
-def reported(config, page):
+def reported(config, page, section=lambda cells: ""):
     """{cell: what it has shown, or why it was not run}, to be filled; then the page is made of
-    it: a module that has PAGE, Shown, report() and SIDES."""
+    it: a module that has PAGE, Shown, report() and SIDES. `section` has the page's end."""
     shown = {}
     yield shown
     keep = config.getoption("keep")
@@ -343,6 +340,7 @@ def reported(config, page):
             shown[cell] = page.Shown(cell)
     ran = [shown[cell] for cell in CELLS if isinstance(shown.get(cell), page.Shown)]
     text = page.report(ran, {cell: why for cell, why in shown.items() if isinstance(why, str)})
+    text += section(CELLS)
     if config.getoption("matrix"):
         print(f"\n{text}")
     is_good = not any(each.results.of("failed") for each in ran)

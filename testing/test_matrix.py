@@ -12,7 +12,7 @@ from testing.packages import Unavailable
 
 @pytest.fixture(scope="module")
 def shown(request):
-    yield from matrix.reported(request.config, matrix)
+    yield from matrix.reported(request.config, matrix, callers.section)
 
 
 @pytest.mark.kernel("matrix")

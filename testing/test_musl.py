@@ -51,7 +51,7 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(target, tmp_path):
     cc("-shared", "-fPIC", "-DPLUGIN", "-o", tmp_path / "plugin.so", "-lprivate")
     cc("-o", tmp_path / "host")
     for environment in ({}, {"LD_PRELOAD": str(library(target))}):
-        assert run(tmp_path / "host", tmp_path / "plugin.so", env=environment) == "both arrived\n"
+        assert run(tmp_path / "host", "local", tmp_path / "plugin.so", env=environment) == "all arrived\n"
 
 
 @dataclass(frozen=True, eq=False)

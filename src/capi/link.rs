@@ -12,14 +12,17 @@ use super::libbpf::Libbpf;
 use super::{Failure, Request, bpf_link};
 use crate::Error;
 use crate::attach::attachment::Attachment;
+use crate::attach::many::Many;
 use crate::attach::perf_link;
+use crate::attach::plan::Call;
 use crate::attach::{self, Target};
+use crate::calls::abi::{Abi, Callers};
 
-pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
+type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
 /// libbpf's `struct bpf_link` (its src/libbpf.c).
 #[repr(C)]
-pub(super) struct Base {
+struct Base {
     /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
     detach: Option<Detach>,
     /// Frees the object. Without one every release calls free() for it.
@@ -30,32 +33,30 @@ pub(super) struct Base {
     disconnected: bool,
 }
 
-impl Base {
-    pub(super) fn of(detach: Detach, fd: c_int) -> Self {
-        Self {
+#[repr(C)]
+struct Object {
+    /// Its descriptor is the attachment's. Of several there is none that stands for all: what
+    /// takes one, as pinning, fails with `EBADF`.
+    base: Base,
+    /// One, or with `KSYSCALL_CALLERS` one for each ABI of the callers.
+    attachments: [Option<Attachment>; Abi::ALL.len()],
+}
+
+impl Object {
+    fn of(mut attachments: impl Iterator<Item = Attachment>) -> Self {
+        let attachments = core::array::from_fn(|_| attachments.next());
+        let fd = match attachments.as_slice() {
+            [Some(Attachment { fd, .. }), None, ..] => fd.as_raw(),
+            _ => -1,
+        };
+        let base = Base {
             detach: Some(detach),
             dealloc: None,
             pin_path: ptr::null_mut(),
             fd,
             disconnected: false,
-        }
-    }
-
-    pub(super) fn is_ended_by(&self, detach: Detach) -> bool {
-        self.detach.is_some_and(|end| ptr::fn_addr_eq(end, detach))
-    }
-}
-
-#[repr(C)]
-pub(super) struct Object {
-    /// Its descriptor is the attachment's.
-    base: Base,
-    attachment: Option<Attachment>,
-}
-
-impl Object {
-    pub(super) fn of(attachment: Attachment) -> Self {
-        Self { base: Base::of(detach, attachment.fd.as_raw()), attachment: Some(attachment) }
+        };
+        Self { base, attachments }
     }
 }
 
@@ -64,15 +65,14 @@ impl Object {
 /// # Safety
 /// `link` is one of libbpf's or of this library's.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
-    // SAFETY: every link begins with the base.
-    let base = unsafe { &*link.cast::<Base>() };
-    if base.is_ended_by(detach) {
-        // SAFETY: it has our function.
-        return unsafe { &*link.cast::<Object>() }.attachment.as_ref()?.missed();
-    }
     // SAFETY: the caller's promise.
-    let of_several = || unsafe { super::composite::missed(link) };
-    crate::sys::bpf_link_missed(base.fd).or_else(of_several)
+    if unsafe { is_ours(link) } {
+        // SAFETY: it has our function.
+        let object = unsafe { &*link.cast::<Object>() };
+        return object.attachments.iter().flatten().map(Attachment::missed).sum();
+    }
+    // SAFETY: every link begins with the base.
+    crate::sys::bpf_link_missed(unsafe { &*link.cast::<Base>() }.fd)
 }
 
 /// Attaches, and makes the object that stands for it.
@@ -80,8 +80,11 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
 /// # Safety
 /// The program of the request is one of its libbpf.
 pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
-    let Request { libbpf, prog, program_fd, name, options, .. } = request;
+    let Request { libbpf, prog, name, options, callers, .. } = request;
     if !has_our_layout(libbpf) {
+        if !matches!(callers, Callers::Native) {
+            return Err(Failure::NoLink);
+        }
         let Target { event, .. } = attach::probe_call(name, *options)?;
         if event.has_entry() {
             // libbpf would not know to remove it.
@@ -98,14 +101,10 @@ pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
     if object.is_null() {
         return Err(Error::NoMemory.into());
     }
-    let attached =
-        attach::probe_call(name, *options).and_then(|Target { event, symbol, .. }| {
-            perf_link::join(*program_fd, event, &symbol, *options)
-        });
-    match attached {
-        Ok(attachment) => {
+    match attached(request) {
+        Ok(attached) => {
             // SAFETY: malloc gave room for an `Object`, aligned for anything.
-            unsafe { object.write(Object::of(attachment)) };
+            unsafe { object.write(attached) };
             Ok(object.cast::<bpf_link>())
         }
         Err(error) => {
@@ -116,37 +115,44 @@ pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
     }
 }
 
+fn attached(request: &Request) -> Result<Object, Error> {
+    let Request { program_fd, name, options, callers, .. } = request;
+    if let Callers::Native = callers {
+        let Target { event, symbol, .. } = attach::probe_call(name, *options)?;
+        let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
+        return Ok(Object::of([attachment].into_iter()));
+    }
+    let call = Call { name: *name, cookie: options.cookie, callers: *callers };
+    let mut many = Many::start(*program_fd, *options, &[call], false)?;
+    if let Some((_, Err(error))) = many.next(*program_fd) {
+        return Err(error);
+    }
+    Ok(Object::of(many.into_attachments().take()))
+}
+
 /// # Safety
 /// `link` is from [`make`], and this is called once: by `bpf_link__destroy`.
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: the object begins with what libbpf has a pointer to.
     let object = unsafe { &mut *link.cast::<Object>() };
     object.base.fd = -1;
-    match object.attachment.take().map_or(Ok(()), Attachment::close) {
-        Ok(()) => 0,
-        Err(error) => -error.errno(),
+    let mut result = 0;
+    for attachment in object.attachments.iter_mut().filter_map(Option::take) {
+        if let (Err(error), 0) = (attachment.close(), result) {
+            result = -error.errno();
+        }
     }
-}
-
-/// Whether `detach` is the link's detach function.
-///
-/// # Safety
-/// `link` begins with its detach function, as all links of libbpf and of this library do.
-#[cfg(feature = "capi")]
-pub(super) unsafe fn is_ended_by(link: *const bpf_link, detach: Detach) -> bool {
-    // SAFETY: the caller's promise.
-    let end = unsafe { link.cast::<Option<Detach>>().read() };
-    end.is_some_and(|end| ptr::fn_addr_eq(end, detach))
+    result
 }
 
 /// Whether this library has made the link.
 ///
 /// # Safety
-/// As of [`is_ended_by`].
-#[cfg(feature = "capi")]
+/// `link` begins with its detach function, as all links of libbpf and of this library do.
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { is_ended_by(link, detach) || super::composite::is_several(link) }
+    let end = unsafe { link.cast::<Option<Detach>>().read() };
+    end.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach))
 }
 
 /// Detaches, unless the link is disconnected. Afterwards `bpf_link__destroy()` only frees the
@@ -154,7 +160,6 @@ pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
 ///
 /// # Safety
 /// [`is_ours`], and nobody else uses the link.
-#[cfg(feature = "capi")]
 pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
     let end = {
         // SAFETY: ours begin with the base.

@@ -10,8 +10,8 @@
 //!   `environment.rs` the environment variables;
 //! - `libbpf.rs` finds the libbpf that made the program, `loader.rs` asks the dynamic loader, and
 //!   `print.rs` finds libbpf's print callback;
-//! - `link.rs` makes the link of one function, `composite.rs` that of several, and `auto.rs`
-//!   recognises programs that attach by their section;
+//! - `link.rs` makes the `struct bpf_link`, and `auto.rs` recognises programs that attach by their
+//!   section;
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys any links, and `serving.rs` finds the
 //!   functions of a call;
 //! - `warning.rs` words the warnings, and `remembered.rs` is what stays from one call to the next;
@@ -19,7 +19,6 @@
 #![allow(unsafe_code)]
 
 mod auto;
-mod composite;
 mod destroy;
 mod environment;
 mod header;
@@ -175,7 +174,7 @@ unsafe extern "C" fn ksyscall_attach(
     // SAFETY: the caller's promise.
     let attached = unsafe { Request::check(prog, syscall_name, opts) }
         // SAFETY: the same.
-        .and_then(|request| unsafe { request.attach() });
+        .and_then(|request| unsafe { link::make(&request) });
     // SAFETY: the same.
     let answer = unsafe { &mut *answer };
     match attached {
@@ -222,16 +221,6 @@ impl Request {
         let program_fd = unsafe { libbpf.program_fd(prog) }?;
         let callers = environment::callers()?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
-    }
-
-    /// # Safety
-    /// The arguments are valid for as long as `bpf_program__attach_ksyscall` runs.
-    unsafe fn attach(&self) -> Result<*mut bpf_link, Failure> {
-        match self.callers {
-            // SAFETY: the caller's promise.
-            Callers::Native => unsafe { link::make(self) },
-            _ => composite::make(self),
-        }
     }
 }
 
