@@ -18,7 +18,7 @@ use super::{Failure, bpf_link, bpf_program};
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// The functions of libbpf that are used, but for rare ones, each since 0.5 or before, or since no later
+/// The functions of libbpf that are used often, each since 0.5 or before, or since no later
 /// than the sections that it is used for (1.0).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
