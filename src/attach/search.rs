@@ -107,7 +107,10 @@ pub(super) fn find_native(
                 continue;
             }
             if probe(&symbol, convention.doubt(&symbol, row))? {
-                keep(learnt, possible.that_have(&symbol, row));
+                // Where the kernel's is known, there is nothing left to learn.
+                if !learnt.get().is_some_and(usize::is_power_of_two) {
+                    keep(learnt, possible.that_have(&symbol, row));
+                }
                 return Ok(symbol);
             }
             tried.add(symbol)?;

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::SyscallName;
 use crate::calls::suggestions;
-use crate::calls::table::{self, Column, Row, row_in};
+use crate::calls::table::{self, Column, Row, Table, row_in};
 
 /// An architecture that there is a table of.
 ///
@@ -22,7 +22,7 @@ pub struct Architecture {
     /// Rust's name first, then others.
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
-    table: &'static str,
+    table: Table,
     /// Lines of a name and a number.
     numbers: &'static str,
 }

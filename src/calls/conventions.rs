@@ -231,12 +231,10 @@ impl Symbol {
     pub(crate) fn new(prefix: &[u8], sys: &[u8], rest: &[u8]) -> Self {
         let mut symbol = Self::EMPTY;
         for part in [prefix, sys, rest] {
-            for byte in part {
-                let end = usize::from(symbol.len);
-                if let Some(place) = symbol.bytes[..MAX_SYMBOL_LEN].get_mut(end) {
-                    *place = *byte;
-                    symbol.len += 1;
-                }
+            let room = symbol.bytes[..MAX_SYMBOL_LEN].get_mut(usize::from(symbol.len)..);
+            if let Some(place) = room.and_then(|room| room.get_mut(..part.len())) {
+                place.copy_from_slice(part);
+                symbol.len += part.len() as u8;
             }
         }
         symbol

@@ -31,20 +31,62 @@ use core::cmp::Ordering;
 use super::name::SyscallName;
 use super::version::{LATEST, Version, serving};
 
-pub(crate) const AARCH64: &str = include_str!("tables/aarch64.tbl");
-pub(crate) const ARM: &str = include_str!("tables/arm.tbl");
-pub(crate) const LOONGARCH64: &str = include_str!("tables/loongarch64.tbl");
-pub(crate) const MIPS64: &str = include_str!("tables/mips64.tbl");
-pub(crate) const POWERPC: &str = include_str!("tables/powerpc.tbl");
-pub(crate) const POWERPC64: &str = include_str!("tables/powerpc64.tbl");
-pub(crate) const RISCV64: &str = include_str!("tables/riscv64.tbl");
-pub(crate) const S390X: &str = include_str!("tables/s390x.tbl");
-pub(crate) const X86: &str = include_str!("tables/x86.tbl");
-pub(crate) const X86_64: &str = include_str!("tables/x86_64.tbl");
+/// A table: its text, and where its lines begin, which is counted when this is compiled.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    text: &'static str,
+    line_starts: &'static [u16],
+}
+
+macro_rules! table {
+    ($file:literal) => {
+        table!(text include_str!($file))
+    };
+    (text $text:expr) => {{
+        const TEXT: &str = $text;
+        const LINE_STARTS: &[u16] = &line_starts::<{ count_lines(TEXT) }>(TEXT);
+        Table { text: TEXT, line_starts: LINE_STARTS }
+    }};
+}
+
+const fn count_lines(text: &str) -> usize {
+    let (mut lines, mut at) = (0, 0);
+    while at < text.len() {
+        lines += (text.as_bytes()[at] == b'\n') as usize;
+        at += 1;
+    }
+    lines
+}
+
+/// Where the lines of a text begin, each of which ends in a newline.
+const fn line_starts<const LINES: usize>(text: &str) -> [u16; LINES] {
+    assert!(text.len() <= u16::MAX as usize);
+    let mut starts = [0; LINES];
+    let (mut line, mut at) = (1, 0);
+    while line < LINES {
+        at += 1;
+        if text.as_bytes()[at - 1] == b'\n' {
+            starts[line] = at as u16;
+            line += 1;
+        }
+    }
+    starts
+}
+
+pub(crate) const AARCH64: Table = table!("tables/aarch64.tbl");
+pub(crate) const ARM: Table = table!("tables/arm.tbl");
+pub(crate) const LOONGARCH64: Table = table!("tables/loongarch64.tbl");
+pub(crate) const MIPS64: Table = table!("tables/mips64.tbl");
+pub(crate) const POWERPC: Table = table!("tables/powerpc.tbl");
+pub(crate) const POWERPC64: Table = table!("tables/powerpc64.tbl");
+pub(crate) const RISCV64: Table = table!("tables/riscv64.tbl");
+pub(crate) const S390X: Table = table!("tables/s390x.tbl");
+pub(crate) const X86: Table = table!("tables/x86.tbl");
+pub(crate) const X86_64: Table = table!("tables/x86_64.tbl");
 
 /// The table of the architecture that this is compiled for. It is empty for an architecture
 /// without a table: then every name stands for the function of that name.
-pub(crate) const TABLE: &str = if cfg!(target_arch = "aarch64") {
+pub(crate) const TABLE: Table = if cfg!(target_arch = "aarch64") {
     AARCH64
 } else if cfg!(target_arch = "arm") {
     ARM
@@ -65,18 +107,18 @@ pub(crate) const TABLE: &str = if cfg!(target_arch = "aarch64") {
 } else if cfg!(target_arch = "x86_64") {
     X86_64
 } else {
-    ""
+    table!(text "")
 };
 
 /// The table of the 32-bit processes that a kernel of this architecture runs, or an empty one.
-pub(crate) const COMPAT_TABLE: &str = if cfg!(target_arch = "aarch64") {
+pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
     ARM
 } else if cfg!(target_arch = "powerpc64") {
     POWERPC
 } else if cfg!(target_arch = "x86_64") {
     X86
 } else {
-    ""
+    table!(text "")
 };
 
 /// Whose functions a row is asked for.
@@ -117,6 +159,11 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn parse(line: &'a str) -> Self {
+        let known = Self { is_known: true, is_optional: false, ..Self::unknown(line) };
+        // Most lines are a name alone.
+        if !line.bytes().any(ends_name) {
+            return known;
+        }
         let (call, compat_functions) = line.split_once('|').unwrap_or((line, ""));
         let call = call.trim_ascii_end();
         let (call, functions) = call.split_once(' ').unwrap_or((call, ""));
@@ -124,12 +171,11 @@ impl<'a> Row<'a> {
         let name = call.strip_suffix('?');
         Self {
             name: name.unwrap_or(call),
-            is_known: true,
             is_optional: name.is_some(),
             since,
             functions,
             compat_functions: compat_functions.trim_ascii_start(),
-            version: None,
+            ..known
         }
     }
 
@@ -230,7 +276,7 @@ pub(crate) fn row(name: &SyscallName) -> Row<'_> {
 }
 
 /// The row of the call `name` in a table.
-pub(crate) fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
+pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let row = find(table, name).or_else(|| find(table, bare));
     let row = row.unwrap_or_else(|| Row::unknown(bare));
@@ -238,8 +284,8 @@ pub(crate) fn row_in<'a>(table: &'a str, name: &'a str) -> Row<'a> {
 }
 
 /// Every row of a table, in the order of the names.
-pub(crate) fn rows(table: &str) -> impl Iterator<Item = Row<'_>> {
-    table.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
+pub(crate) fn rows(table: Table) -> impl Iterator<Item = Row<'static>> {
+    table.text.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
 }
 
 /// Every call that this architecture has in any version of the kernel, in alphabetical order.
@@ -248,30 +294,29 @@ pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 
-/// The row of exactly that name, by binary search in the text. The comment at the start of
-/// a table does no harm: `#` sorts before every character of a name.
-fn find<'a>(table: &'a str, name: &str) -> Option<Row<'a>> {
-    let is_end = |byte: &u8| *byte == b'\n';
-    let mut rest = table;
-    while !rest.is_empty() {
-        let before_middle = rest.as_bytes().get(..rest.len() / 2)?;
-        let line_start = before_middle.iter().rposition(is_end).map_or(0, |end| end + 1);
-        let (before, line) = rest.split_at_checked(line_start)?;
-        rest = match name.bytes().cmp(name_in(line)) {
-            Ordering::Less => before,
-            Ordering::Equal => return line.lines().next().map(Row::parse),
-            Ordering::Greater => {
-                let end = line.as_bytes().iter().position(is_end)?;
-                line.get(end + 1..)?
-            }
-        };
-    }
-    None
+/// The row of exactly that name, by binary search. The comment at the start of a table does no
+/// harm: `#` sorts before every character of a name.
+fn find(table: Table, name: &str) -> Option<Row<'static>> {
+    let Table { text, line_starts } = table;
+    let order = |start: &u16| {
+        let line = text.as_bytes().get(usize::from(*start)..).unwrap_or_default();
+        compare(line, name.as_bytes())
+    };
+    let index = line_starts.binary_search_by(order).ok()?;
+    let start_of = |index: usize| line_starts.get(index).map(|start| usize::from(*start));
+    let line = text.get(start_of(index)?..start_of(index + 1).unwrap_or(text.len()))?;
+    Some(Row::parse(line.trim_ascii_end()))
 }
 
-/// The name at the start of a line.
-fn name_in(line: &str) -> impl Iterator<Item = u8> {
-    line.bytes().take_while(|byte| !matches!(byte, b' ' | b'?' | b'@' | b'\n'))
+/// How the name at the start of a line is sorted, compared to another.
+fn compare(line: &[u8], name: &[u8]) -> Ordering {
+    let same = line.iter().zip(name).take_while(|(a, b)| a == b).count();
+    line.get(same).filter(|byte| !ends_name(**byte)).cmp(&name.get(same))
+}
+
+/// Whether a byte cannot be in the name that a line begins with.
+fn ends_name(byte: u8) -> bool {
+    matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }
 
 #[cfg(test)]
@@ -280,7 +325,10 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) const SMALL: &str = "\
+    /// Not in order, for what reads every line.
+    pub(crate) const ALIKE: Table = table!(text "abc\nabd\nabe\nab\n");
+
+    pub(crate) const SMALL: Table = table!(text "\
 # a small table
 _llseek =lseek
 cachestat?@6.5
@@ -298,13 +346,18 @@ stat64 =stat -
 sys_debug_setcontext
 umount =umount2
 umount2 sys_umount
-";
+");
 
     /// A table is searched for every name in it, for every start of these and for longer
     /// names; the result must be that of reading every line.
     #[test]
     fn a_call_is_found_by_its_name_and_by_no_other() {
-        let others = [("empty", ""), ("comment", "# none\n"), ("one", "a"), ("two", "a\nab?\n")];
+        let others = [
+            ("empty", table!(text "")),
+            ("comment", table!(text "# none\n")),
+            ("one", table!(text "a\n")),
+            ("two", table!(text "a\nab?\n")),
+        ];
         for (arch, table) in others.into_iter().chain([("small", SMALL)]).chain(TABLES) {
             let by_name: BTreeMap<_, _> = rows(table).map(|row| (row.name, row)).collect();
             for name in rows(table).map(|row| row.name).chain(["a", "z"]) {
@@ -354,7 +407,7 @@ umount2 sys_umount
     #[test]
     fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
-        let mut uselib = row_in("uselib -\n", "uselib");
+        let mut uselib = row_in(table!(text "uselib -\n"), "uselib");
         assert!(uselib.is_known && !uselib.is_served());
         assert_eq!(uselib.function(Column::Native, 0), None);
         uselib.use_own_name();
@@ -389,7 +442,7 @@ umount2 sys_umount
         assert_eq!(row_in(SMALL, "openat").since, "");
     }
 
-    pub(crate) const TABLES: [(&str, &str); 10] = [
+    pub(crate) const TABLES: [(&str, Table); 10] = [
         ("aarch64", AARCH64),
         ("arm", ARM),
         ("loongarch64", LOONGARCH64),
@@ -471,6 +524,7 @@ umount2 sys_umount
                 // A function of the name is looked for, and there is none: the
                 // generator gives each that is there a line, or lists it in one.
                 let is_listed = table
+                    .text
                     .lines()
                     .any(|line| line.split(' ').any(|part| functions.iter().any(|f| f == part)));
                 let is_missing = !calls.is_empty() && !is_listed && !row.is_known;

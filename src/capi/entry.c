@@ -49,7 +49,8 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 						      const char *syscall_name,
 						      const struct bpf_ksyscall_opts *opts)
 {
-	struct answer answer = { .hold = hold };
+	struct answer answer;
+	begin(&answer);
 	/* First, for the callback may not return: then nothing is attached. */
 	ksyscall_warn(prog, syscall_name, opts, &answer);
 	say(&answer);

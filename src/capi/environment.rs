@@ -10,7 +10,10 @@ use crate::text::number;
 /// Adds `KSYSCALL_MAX_ACTIVE` to the options of one attach.
 pub(super) fn max_active(options: &mut Options) -> Result<(), Failure> {
     const WRONG: Failure = Failure::Environment("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096");
-    if let Some(text) = variable(c"KSYSCALL_MAX_ACTIVE").filter(|_| options.retprobe) {
+    if !options.retprobe {
+        return Ok(());
+    }
+    if let Some(text) = variable(c"KSYSCALL_MAX_ACTIVE") {
         let calls = number(text, 10).and_then(|calls| calls.try_into().ok());
         options.max_active = calls.filter(|calls| *calls > 0).ok_or(WRONG)?;
         options.check().map_err(|_| WRONG)?;

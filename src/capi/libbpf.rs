@@ -18,7 +18,7 @@ use super::{Failure, bpf_link, bpf_program};
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// The functions of libbpf that are used, each since 0.5 or before, or since no later
+/// The functions of libbpf that are used often, each since 0.5 or before, or since no later
 /// than the sections that it is used for (1.0).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
@@ -45,8 +45,6 @@ macro_rules! functions {
 
 functions! {
     bpf_program__fd: fn(*const bpf_program) -> c_int;
-    bpf_program__name: fn(*const bpf_program) -> *const c_char;
-    bpf_program__attach_perf_event_opts: fn(*const bpf_program, c_int, *const PerfEventOpts) -> *mut bpf_link;
     bpf_link__fd: fn(*const bpf_link) -> c_int;
     bpf_link__pin_path: fn(*const bpf_link) -> *const c_char;
     bpf_link__disconnect: fn(*mut bpf_link);
@@ -64,6 +62,9 @@ pub(super) struct PerfEventOpts {
     pub(super) sz: usize,
     pub(super) bpf_cookie: u64,
 }
+
+type AttachPerfEvent =
+    unsafe extern "C" fn(*const bpf_program, c_int, *const PerfEventOpts) -> *mut bpf_link;
 
 /// The functions of a loaded libbpf, those that it has.
 ///
@@ -123,12 +124,35 @@ impl Libbpf {
         }) {
             return Some(Some(known.libbpf));
         }
-        let (definition, handle) = Handle::by_definition(&words)?;
+        let may_iterate = memory.is_some();
+        let (definition, handle) = Handle::by_definition(&words, may_iterate)?;
         let libbpf = handle.map(|handle| handle.functions());
         if let (Some((memory, generation)), Some(libbpf)) = (memory, libbpf) {
             Found { generation, start: 0, end: 0, libbpf }.write(definition, memory);
         }
         Some(libbpf)
+    }
+
+    /// A function that most programs need none of, so that it is not looked up with the others;
+    /// NULL if there is none.
+    fn rarely_used(&self, name: &CStr) -> *mut c_void {
+        self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
+    }
+
+    /// The name of a program, or NULL.
+    ///
+    /// # Safety
+    /// `prog` is NULL or a program of this libbpf.
+    pub(super) unsafe fn program_name(&self, prog: *const bpf_program) -> *const c_char {
+        type Name = unsafe extern "C" fn(*const bpf_program) -> *const c_char;
+        if prog.is_null() {
+            return ptr::null();
+        }
+        // SAFETY: libbpf.h declares the function so, and NULL is None.
+        let name: Option<Name> =
+            unsafe { core::mem::transmute(self.rarely_used(c"bpf_program__name")) };
+        // SAFETY: the caller's promise.
+        name.map_or(ptr::null(), |name| unsafe { name(prog) })
     }
 
     /// The file that it is in.
@@ -167,7 +191,10 @@ impl Libbpf {
         event: c_int,
         cookie: u64,
     ) -> Result<*mut bpf_link, Failure> {
-        let attach = self.bpf_program__attach_perf_event_opts().ok_or(Failure::NoLink)?;
+        let attach = self.rarely_used(c"bpf_program__attach_perf_event_opts");
+        // SAFETY: libbpf.h declares the function so, and NULL is None.
+        let attach: Option<AttachPerfEvent> = unsafe { core::mem::transmute(attach) };
+        let attach = attach.ok_or(Failure::NoLink)?;
         let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
         // SAFETY: the caller's promise; `opts` is read before the call returns.
         let link = unsafe { attach(prog, event, &opts) };
@@ -228,10 +255,17 @@ pub(super) struct Handle(*mut c_void);
 
 impl Handle {
     /// The first word that lies in a loaded libbpf, and that; or without the latter if one lies
-    /// in a loaded file, but that file's functions cannot be found.
-    fn by_definition(words: &[usize; WORDS]) -> Option<(usize, Option<Self>)> {
+    /// in a loaded file, but that file's functions cannot be found. `may_iterate` tells
+    /// whether the loader may be asked as [`loader::range_at`] does.
+    fn by_definition(words: &[usize; WORDS], may_iterate: bool) -> Option<(usize, Option<Self>)> {
+        let usual = Self::usual().filter(|_| may_iterate);
+        let function = usual.as_ref().map(|usual| usual.address(c"bpf_program__fd") as usize);
         let mut found = None;
         for word in *words {
+            // First, for dladdr() reads all symbols of a file.
+            if function.is_some_and(|function| loader::range_at(word).0.contains(&function)) {
+                return Some((word, usual));
+            }
             let Some(file) = file_at(word as *const c_void) else { continue };
             let has_it = |libbpf: &Self| {
                 libbpf.file().is_some_and(|libbpf| libbpf.dli_fbase == file.dli_fbase)

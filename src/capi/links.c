@@ -51,9 +51,10 @@ static int with_errno(int error)
 struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
 					      const struct ksyscall_links_opts *opts)
 {
-	struct answer answer = { .hold = hold };
+	struct answer answer;
 	struct ksyscall_links *links;
 	int cancel;
+	begin(&answer);
 	ksyscall_warn_links(prog, &answer);
 	say(&answer);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);

@@ -92,7 +92,7 @@ unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut 
     if let Some(warning) = warning::disarmed_once() {
         let name = c"(all)".as_ptr();
         // SAFETY: the caller's promise.
-        unsafe { warning::write(&mut *answer, Some(&libbpf), prog, name, &warning) };
+        unsafe { warning::write(Answer::with_text(answer), Some(&libbpf), prog, name, &warning) };
     }
 }
 
@@ -112,9 +112,9 @@ unsafe extern "C" fn ksyscall_attach_links(
     let mut wanted = Wanted { prog, names, n, shown: ptr::null() };
     // SAFETY: the caller's promise.
     let attached = unsafe { wanted.attach(opts) };
-    // SAFETY: the caller's promise.
-    let answer = unsafe { &mut *answer };
     attached.and_then(|links| Ok(links.into_raw()?)).unwrap_or_else(|failure| {
+        // SAFETY: the caller's promise.
+        let answer = unsafe { Answer::with_text(answer) };
         answer.errno = failure.errno();
         // A caller that has stopped it knows.
         if !matches!(failure, Failure::Stopped) {

@@ -134,6 +134,20 @@ struct Answer {
     errno: c_int,
 }
 
+impl Answer {
+    /// Makes it one with an empty text, which C leaves uninitialised for speed.
+    ///
+    /// # Safety
+    /// C has prepared the answer, and nobody else uses it.
+    unsafe fn with_text<'a>(answer: *mut Answer) -> &'a mut Answer {
+        // SAFETY: the caller's promise; all but the text is initialised.
+        unsafe {
+            (&raw mut (*answer).text).write(Text::new());
+            &mut *answer
+        }
+    }
+}
+
 /// Writes what has to be printed before an attach: warnings, which do not keep the program from
 /// being attached. They come first because the callback may not return (a C++ exception, a
 /// cancelled thread), and nothing may be attached then.
@@ -155,15 +169,16 @@ unsafe extern "C" fn ksyscall_warn(
     // SAFETY: the caller's promise.
     if let Ok(request) = unsafe { Request::check(prog, syscall_name, opts) } {
         // SAFETY: the caller's promise.
-        unsafe { warning::write_due(&mut *answer, &request, syscall_name) };
+        unsafe { warning::write_due(Answer::with_text(answer), &request, syscall_name) };
     }
 }
 
 /// Attaches, or writes why not.
 ///
 /// # Safety
-/// `answer` is zeroes but for its `hold`, which is what [`Libbpf::print_callback`] is
-/// given. The other arguments are `bpf_program__attach_ksyscall`'s.
+/// C has prepared `answer`: all but its `hold`, which is what [`Libbpf::print_callback`] is
+/// given, is zero, and its text is not initialised. The other arguments are
+/// `bpf_program__attach_ksyscall`'s.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,
@@ -175,11 +190,12 @@ unsafe extern "C" fn ksyscall_attach(
     let attached = unsafe { Request::check(prog, syscall_name, opts) }
         // SAFETY: the same.
         .and_then(|request| unsafe { link::make(&request) });
-    // SAFETY: the same.
-    let answer = unsafe { &mut *answer };
     match attached {
-        Ok(link) => answer.link = link,
+        // SAFETY: the same.
+        Ok(link) => unsafe { (*answer).link = link },
         Err(failure) => {
+            // SAFETY: the same.
+            let answer = unsafe { Answer::with_text(answer) };
             answer.errno = failure.errno();
             // SAFETY: the same.
             unsafe { warning::write_failure(answer, prog, syscall_name, &failure) };

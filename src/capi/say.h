@@ -38,6 +38,16 @@ static int hold(int level, const char *format, va_list arguments)
 	return print ? print(level, format, arguments) : 0;
 }
 
+/* Prepares an answer. The bytes of its text are left as they are: whoever writes one sets them. */
+static void begin(struct answer *answer)
+{
+	answer->link = NULL;
+	answer->hold = hold;
+	answer->print = NULL;
+	answer->text.length = 0;
+	answer->error = 0;
+}
+
 static void warn(print_fn *print, const char *format, ...)
 {
 	va_list arguments;
@@ -55,5 +65,6 @@ static void say(struct answer *answer)
 		warn(answer->print, "%s", answer->text.bytes);
 	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
 		return; /* There is nobody else to tell. */
-	*answer = (struct answer){ .link = answer->link, .hold = answer->hold, .error = answer->error };
+	answer->text.length = 0;
+	answer->print = NULL;
 }

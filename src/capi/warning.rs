@@ -94,10 +94,8 @@ pub(super) unsafe fn write(
         if answer.print.is_none() {
             return;
         }
-        if let Some(name) = libbpf.bpf_program__name().filter(|_| !prog.is_null()) {
-            // SAFETY: the caller's promise.
-            program_name = unsafe { name(prog) };
-        }
+        // SAFETY: the caller's promise.
+        program_name = unsafe { libbpf.program_name(prog) };
     }
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program_name), Shown::new(syscall_name)) };
