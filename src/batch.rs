@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use crate::attach::Options;
 use crate::attach::many::Many;
-use crate::attach::plan::Call;
+use crate::attach::plan::BatchCall;
 use crate::calls::abi;
 use crate::links::{Failure, Links};
 use crate::{Callers, Error, Symbol, SyscallName};
@@ -42,7 +42,7 @@ use crate::{Callers, Error, Symbol, SyscallName};
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
-    calls: Vec<Call>,
+    calls: Vec<BatchCall>,
     options: Options,
     threads: Option<usize>,
 }
@@ -55,7 +55,7 @@ impl Batch {
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
         let call = |name: N| {
             let name = name.as_ref();
-            Ok(Call { name: SyscallName::new(name)?, cookie: 0, callers: Callers::Native })
+            Ok(BatchCall { name: SyscallName::new(name)?, cookie: 0, callers: Callers::Native })
         };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
@@ -80,10 +80,10 @@ impl Batch {
     /// ```
     pub fn all_of(callers: Callers) -> Self {
         let calls = abi::calls(callers).into_iter();
-        Self::of(calls.map(|(name, callers)| Call { name, cookie: 0, callers }).collect())
+        Self::of(calls.map(|(name, callers)| BatchCall { name, cookie: 0, callers }).collect())
     }
 
-    fn of(calls: Vec<Call>) -> Self {
+    fn of(calls: Vec<BatchCall>) -> Self {
         Self { calls, options: Options::default(), threads: None }
     }
 
@@ -236,7 +236,7 @@ impl Batch {
 #[must_use = "what was attached is detached when this is dropped"]
 pub struct Attaching<P: AsFd> {
     program: P,
-    calls: Vec<Call>,
+    calls: Vec<BatchCall>,
     many: Many,
     attached: Vec<(SyscallName, Symbol)>,
     failures: Vec<Failure>,

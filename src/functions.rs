@@ -1,6 +1,6 @@
 //! Finds the kernel functions that serve a call, without attaching.
 
-use crate::attach::plan::{Call, Plan};
+use crate::attach::plan::{BatchCall, Plan};
 use crate::kernel::symbols::Symbols;
 use crate::{Callers, Error, Symbol, SyscallName};
 
@@ -54,7 +54,7 @@ impl KernelFunctions {
     }
 
     fn plan(&self, name: &SyscallName, callers: Callers) -> Result<Plan, Error> {
-        let mut plan = Plan::of(&[Call { name: *name, cookie: 0, callers }])?;
+        let mut plan = Plan::of(&[BatchCall { name: *name, cookie: 0, callers }])?;
         plan.look_up(&self.0);
         Ok(plan)
     }

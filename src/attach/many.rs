@@ -11,7 +11,7 @@ use core::ffi::c_int;
 
 use errno::Errno;
 
-use super::plan::{Call, Plan};
+use super::plan::{BatchCall, Plan};
 use super::{Options, multi_link, perf_link, probe};
 use crate::Error;
 use crate::attach::attachment::Attachment;
@@ -44,7 +44,7 @@ impl Many {
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,
-        calls: &[Call],
+        calls: &[BatchCall],
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
@@ -213,7 +213,7 @@ c03 T sys_close
         best_effort: bool,
         kernel: Kernel,
     ) -> (Result<Vec<Option<i32>>, String>, Vec<String>) {
-        let call = |name: &&str| Call {
+        let call = |name: &&str| BatchCall {
             name: SyscallName::new(name).unwrap(),
             cookie: 0,
             callers: Callers::Native,
@@ -337,12 +337,12 @@ c0a T compat_sys_rt_sigsuspend
     ) -> (Result<String, String>, Vec<String>) {
         kernel.run(|| {
             let name = SyscallName::new(name).unwrap();
-            let call = Call { name, cookie: 7, callers };
+            let call = BatchCall { name, cookie: 7, callers };
             attach_to(call, Options::default()).map_err(|error| error.to_string())
         })
     }
 
-    fn attach_to(call: Call, options: Options) -> Result<String, Error> {
+    fn attach_to(call: BatchCall, options: Options) -> Result<String, Error> {
         let mut many = Many::start(3, options, &[call], false)?;
         many.next(3).unwrap().1?;
         let names: Vec<_> = many.functions(0).map(|symbol| symbol.to_string()).collect();
@@ -459,7 +459,7 @@ c0a T compat_sys_rt_sigsuspend
         };
         let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
             let name = SyscallName::new("openat").unwrap();
-            let call = Call { name, cookie: 0, callers: Callers::All };
+            let call = BatchCall { name, cookie: 0, callers: Callers::All };
             let options =
                 Options { retprobe: true, keep_event: true, max_active: 9, ..Options::default() };
             attach_to(call, options)

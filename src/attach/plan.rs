@@ -14,15 +14,15 @@ use crate::calls::{Symbol, SyscallName};
 use crate::kernel::symbols::{Symbols, may_be_one};
 use crate::kernel::{Known, LEARNT};
 
-/// One of the calls.
+/// One of the calls of a batch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Call {
+pub(crate) struct BatchCall {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
 }
 
-impl Call {
+impl BatchCall {
     fn abis(&self) -> &'static [Abi] {
         self.callers.abis(&self.name)
     }
@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 /// A call as callers of one ABI make it, through a function of its own.
 #[derive(Debug)]
 struct Part {
-    call: Call,
+    call: BatchCall,
     /// The index of the call.
     index: usize,
     abi: Abi,
@@ -64,7 +64,7 @@ enum State {
 
 impl Plan {
     /// A plan in which no function is known yet.
-    pub(crate) fn of(calls: &[Call]) -> Result<Self, Error> {
+    pub(crate) fn of(calls: &[BatchCall]) -> Result<Self, Error> {
         let mut parts = Vec::new();
         let count = calls.iter().map(|call| call.abis().len()).sum();
         parts.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;

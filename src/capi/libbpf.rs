@@ -11,7 +11,7 @@ use core::ptr;
 use errno::errno;
 
 use super::loader::{self, Generation, file_at};
-use super::remembered::{ThisProcess, this_process};
+use super::remembered::{LIBBPF_WORDS, ThisProcess, this_process};
 use super::{Failure, bpf_link, bpf_program};
 
 /// libbpf's `libbpf_print_fn_t`. The last argument is a `va_list`.
@@ -219,8 +219,6 @@ struct Found {
     libbpf: Libbpf,
 }
 
-pub(super) const FOUND_WORDS: usize = 4 + FUNCTIONS;
-
 impl Found {
     fn is_of(&self, words: &[usize; WORDS], generation: Generation) -> bool {
         let range = self.start..self.end;
@@ -240,7 +238,7 @@ impl Found {
         if generation != Some(self.generation) {
             return;
         }
-        let mut words = [0; FOUND_WORDS];
+        let mut words = [0; LIBBPF_WORDS];
         let Generation { loaded, unloaded } = self.generation;
         let head = [loaded, unloaded, range.start, range.end];
         for (place, word) in words.iter_mut().zip(head.into_iter().chain(self.libbpf.functions)) {

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::attach::many::Many;
 use crate::attach::perf_link;
-use crate::attach::plan::Call;
+use crate::attach::plan::BatchCall;
 use crate::attach::{self, Target};
 use crate::calls::abi::{Abi, Callers};
 
@@ -122,7 +122,7 @@ fn attached(request: &Request) -> Result<Object, Error> {
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }
-    let call = Call { name: *name, cookie: options.cookie, callers: *callers };
+    let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;
     if let Some((_, Err(error))) = many.next(*program_fd) {
         return Err(error);

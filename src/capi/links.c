@@ -13,8 +13,9 @@ enum ksyscall_callers { KSYSCALL_CALLERS_NATIVE };
 
 /* In links.rs, destroy.rs and serving.rs. */
 void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
-struct ksyscall_links *ksyscall_attach_links(const struct bpf_program *prog, const char *const *names, size_t n,
-					     const struct ksyscall_links_opts *opts, struct answer *answer);
+struct ksyscall_links *ksyscall_attach_links(const struct bpf_program *prog, const char *const *names,
+					     size_t n, const struct ksyscall_links_opts *opts,
+					     struct answer *answer);
 int ksyscall_destroy_links(struct ksyscall_links *links);
 size_t ksyscall_count_links(const struct ksyscall_links *links);
 int ksyscall_links_result(const struct ksyscall_links *links, size_t index);
@@ -26,8 +27,8 @@ int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned l
 void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 
-struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
-					      const struct ksyscall_links_opts *opts);
+struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
+					      size_t n, const struct ksyscall_links_opts *opts);
 int ksyscall_links__destroy(struct ksyscall_links *links);
 size_t ksyscall_links__count(const struct ksyscall_links *links);
 int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
@@ -48,8 +49,8 @@ static int with_errno(int error)
 }
 
 /* A thread that is cancelled meanwhile ends afterwards, and not in `progress`, below Rust. */
-struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names, size_t n,
-					      const struct ksyscall_links_opts *opts)
+struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
+					      size_t n, const struct ksyscall_links_opts *opts)
 {
 	struct answer answer;
 	struct ksyscall_links *links;

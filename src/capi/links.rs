@@ -13,7 +13,7 @@ use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
 use crate::attach::many::Many;
-use crate::attach::plan::Call;
+use crate::attach::plan::BatchCall;
 use crate::calls::{Symbol, table};
 use crate::kernel::recursion::recursion_misses_of;
 
@@ -180,7 +180,7 @@ impl Wanted {
     ///
     /// # Safety
     /// There are `n` names, and `n` cookies if any.
-    unsafe fn calls(&mut self, options: &Options) -> Result<Vec<Call>, Failure> {
+    unsafe fn calls(&mut self, options: &Options) -> Result<Vec<BatchCall>, Failure> {
         let mut calls = Vec::new();
         calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         for index in 0..self.n {
@@ -193,7 +193,7 @@ impl Wanted {
             self.shown = text;
             // SAFETY: the caller's promise.
             let name = unsafe { name(text) }?;
-            calls.push(Call { name, cookie, callers: options.callers });
+            calls.push(BatchCall { name, cookie, callers: options.callers });
         }
         self.shown = c"(all)".as_ptr();
         Ok(calls)

@@ -5,7 +5,6 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
-use super::libbpf::FOUND_WORDS;
 use crate::calls::SyscallName;
 use crate::kernel::stubs::hash;
 use crate::sys;
@@ -62,11 +61,14 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
+/// The loader's two counters, the range of libbpf's file, and its eight functions.
+pub(super) const LIBBPF_WORDS: usize = 4 + 8;
+
 /// What a child of fork(2) must not use. Its memory is empty in the child.
 pub(super) struct ThisProcess {
     is_first: AtomicBool,
     /// The functions of the libbpf that was used last.
-    pub(super) libbpf: Snapshot<FOUND_WORDS>,
+    pub(super) libbpf: Snapshot<LIBBPF_WORDS>,
 }
 
 /// None in a child of a process that has called this before, and where there is no such memory

@@ -8,7 +8,7 @@ use errno::Errno;
 
 use super::{Failure, links_opts, name};
 use crate::Error;
-use crate::attach::plan::{Call, Plan};
+use crate::attach::plan::{BatchCall, Plan};
 use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 
@@ -82,7 +82,7 @@ unsafe fn find(
     let name = unsafe { name(syscall_name) }?;
     let callers = links_opts::callers(callers)?;
     let symbols = symbols()?;
-    let mut plan = Plan::of(&[Call { name, cookie: 0, callers }])?;
+    let mut plan = Plan::of(&[BatchCall { name, cookie: 0, callers }])?;
     plan.look_up(symbols);
     plan.take_result(0)?;
     let symbol = plan.functions(0).nth(nth);
