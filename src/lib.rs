@@ -104,11 +104,10 @@ pub use calls::{Callers, InvalidName, MAX_NAME_LEN, Symbol, SyscallName};
 pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]
-pub use kernel::recursion::recursion_misses;
-#[cfg(feature = "std")]
 pub use {
     batch::{Attaching, Batch},
     functions::KernelFunctions,
+    kernel::recursion::recursion_misses,
     ksyscall::Ksyscall,
     link::Link,
     links::{Failure, Links},
