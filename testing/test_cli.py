@@ -258,7 +258,7 @@ def test_what_fails_says_what_to_do(job, guest):
             ("near", 1, "no system call opnat", "did you mean openat?"),
             ("script", 1, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
             ("command", 2, "a COMMAND is missing after `--`"),
-            ("files", 1, "Too many open files", "`ulimit -n`"),
+            ("files", 1, "this process can open only", "`ulimit -n`"),
             ("output", 1, "/none/file, for the result, cannot be written", "No such file"),
             ("full", 1, "writing to the standard output", "No space left"),
             ("forced", 126, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
