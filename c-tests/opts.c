@@ -23,7 +23,7 @@ static unsigned char *options(size_t sz, __u64 cookie, unsigned char retprobe)
 		page = mmap(NULL, PAGE * (PAGES + 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			    0);
 		CHECK(page != MAP_FAILED);
-		CHECK(munmap(page + PAGE * PAGES, PAGE) == 0);
+		CHECK(mprotect(page + PAGE * PAGES, PAGE, PROT_NONE) == 0);
 	}
 	memcpy(whole, &sz, sizeof(sz));
 	memcpy(whole + COOKIE_AT, &cookie, sizeof(cookie));

@@ -110,7 +110,7 @@ static void *at_the_end_of_a_page(size_t size)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(pages != MAP_FAILED);
-	CHECK(munmap(pages + page, page) == 0);
+	CHECK(mprotect(pages + page, page, PROT_NONE) == 0);
 	return pages + page - size;
 }
 
