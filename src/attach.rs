@@ -13,8 +13,10 @@ mod search;
 use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::calls::abi::Abi;
+use crate::calls::table::Row;
 use crate::calls::{Symbol, SyscallName};
 use crate::kernel::Kind;
+pub(crate) use search::native_row;
 
 /// How a program is to be attached.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,10 +58,13 @@ pub(crate) struct Target {
     pub(crate) is_reached: bool,
 }
 
-/// Opens an event on the function that serves the call.
-pub(crate) fn probe_call(name: &SyscallName, options: Options) -> Result<Target, Error> {
+/// Opens an event on the function that serves the call, whose [`native_row`] is `row`.
+pub(crate) fn probe_call(
+    name: &SyscallName,
+    mut row: Row<'_>,
+    options: Options,
+) -> Result<Target, Error> {
     options.check()?;
-    let mut row = search::native_row(name);
     let is_reached = row.is_served();
     if options.allow_unreached {
         row.use_own_name();
@@ -89,7 +94,7 @@ mod tests {
             };
             let (probed, calls) = Kernel { files, kprobe, ..Kernel::new() }.run(|| {
                 let name = SyscallName::new("mbind").unwrap();
-                probe_call(&name, Options::default()).map(|_| ())
+                probe_call(&name, native_row(&name), Options::default()).map(|_| ())
             });
             assert!(matches!(probed, Err(Error::NotFound { .. })), "{probed:?}");
             calls.iter().filter(|call| *call == "kprobe sys_mbind on 0").count()

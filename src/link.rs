@@ -31,7 +31,8 @@ impl Link {
         name: &SyscallName,
         options: Options,
     ) -> Result<Self, Error> {
-        let Target { event, symbol, is_reached } = attach::probe_call(name, options)?;
+        let Target { event, symbol, is_reached } =
+            attach::probe_call(name, attach::native_row(name), options)?;
         let attachment = perf_link::join(program_fd, event, &symbol, options)?;
         Ok(Self { attachment, symbol, is_reached })
     }

@@ -25,7 +25,7 @@ use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
 /// The row of the call on this kernel, as native callers mean it.
-pub(super) fn native_row(name: &SyscallName) -> Row<'_> {
+pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 

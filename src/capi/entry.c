@@ -27,10 +27,8 @@ struct bpf_ksyscall_opts {
 };
 
 /* These are in Rust: in mod.rs, auto.rs and print.rs. */
-void ksyscall_warn(const struct bpf_program *prog, const char *syscall_name,
-		   const struct bpf_ksyscall_opts *opts, struct answer *answer);
-void ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
-		     const struct bpf_ksyscall_opts *opts, struct answer *answer);
+bool ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
+		     const struct bpf_ksyscall_opts *opts, bool may_warn, struct answer *answer);
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
 bool ksyscall_is_automatic(const struct bpf_program *prog);
 void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name, const void *caller);
@@ -51,10 +49,11 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 {
 	struct answer answer;
 	begin(&answer);
-	/* First, for the callback may not return: then nothing is attached. */
-	ksyscall_warn(prog, syscall_name, opts, &answer);
-	say(&answer);
-	ksyscall_attach(prog, syscall_name, opts, &answer);
+	/* Warnings come first, for the callback may not return: then nothing is attached. */
+	if (!ksyscall_attach(prog, syscall_name, opts, true, &answer)) {
+		say(&answer);
+		ksyscall_attach(prog, syscall_name, opts, false, &answer);
+	}
 	if (!answer.link) {
 		say(&answer);
 		errno = answer.error;

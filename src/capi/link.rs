@@ -17,6 +17,7 @@ use crate::attach::perf_link;
 use crate::attach::plan::BatchCall;
 use crate::attach::{self, Target};
 use crate::calls::abi::{Abi, Callers};
+use crate::calls::table::Row;
 
 type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
@@ -78,14 +79,14 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
 /// Attaches, and makes the object that stands for it.
 ///
 /// # Safety
-/// The program of the request is one of its libbpf.
-pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
+/// The program of the request is one of its libbpf; `row` is that of its call.
+pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_link, Failure> {
     let Request { libbpf, prog, name, options, callers, .. } = request;
     if !has_our_layout(libbpf) {
         if !matches!(callers, Callers::Native) {
             return Err(Failure::NoLink);
         }
-        let Target { event, .. } = attach::probe_call(name, *options)?;
+        let Target { event, .. } = attach::probe_call(name, row, *options)?;
         if event.has_entry() {
             // libbpf would not know to remove it.
             return Err(Failure::NoLink);
@@ -101,7 +102,7 @@ pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
     if object.is_null() {
         return Err(Error::NoMemory.into());
     }
-    match attached(request) {
+    match attached(request, row) {
         Ok(attached) => {
             // SAFETY: malloc gave room for an `Object`, aligned for anything.
             unsafe { object.write(attached) };
@@ -115,10 +116,10 @@ pub(super) unsafe fn make(request: &Request) -> Result<*mut bpf_link, Failure> {
     }
 }
 
-fn attached(request: &Request) -> Result<Object, Error> {
+fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
     let Request { program_fd, name, options, callers, .. } = request;
     if let Callers::Native = callers {
-        let Target { event, symbol, .. } = attach::probe_call(name, *options)?;
+        let Target { event, symbol, .. } = attach::probe_call(name, row, *options)?;
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }

@@ -40,7 +40,7 @@ mod warning;
 use core::ffi::{CStr, c_char, c_int};
 
 use crate::Error;
-use crate::attach::Options;
+use crate::attach::{self, Options};
 use crate::calls::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
@@ -148,32 +148,12 @@ impl Answer {
     }
 }
 
-/// Writes what has to be printed before an attach: warnings, which do not keep the program from
-/// being attached. They come first because the callback may not return (a C++ exception, a
-/// cancelled thread), and nothing may be attached then.
+/// Attaches, or writes why not, and returns true.
 ///
-/// # Safety
-/// As of [`ksyscall_attach`].
-#[unsafe(no_mangle)]
-unsafe extern "C" fn ksyscall_warn(
-    prog: *const bpf_program,
-    syscall_name: *const c_char,
-    opts: *const bpf_ksyscall_opts,
-    answer: *mut Answer,
-) {
-    // SAFETY: the caller's promise.
-    let Ok(name) = (unsafe { name(syscall_name) }) else { return };
-    if !warning::may_be_due(&name) {
-        return;
-    }
-    // SAFETY: the caller's promise.
-    if let Ok(request) = unsafe { Request::check(prog, syscall_name, opts) } {
-        // SAFETY: the caller's promise.
-        unsafe { warning::write_due(Answer::with_text(answer), &request, syscall_name) };
-    }
-}
-
-/// Attaches, or writes why not.
+/// If `may_warn` and there is something to print before the attach, this only writes that and
+/// returns false. Warnings do not keep the program from being attached, but they come first,
+/// because the callback may not return (a C++ exception, a cancelled thread), and nothing may be
+/// attached then.
 ///
 /// # Safety
 /// C has prepared `answer`: all but its `hold`, which is what [`Libbpf::print_callback`] is
@@ -184,15 +164,23 @@ unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,
     syscall_name: *const c_char,
     opts: *const bpf_ksyscall_opts,
+    may_warn: bool,
     answer: *mut Answer,
-) {
+) -> bool {
     // SAFETY: the caller's promise.
-    let attached = unsafe { Request::check(prog, syscall_name, opts) }
+    let attached = unsafe { Request::check(prog, syscall_name, opts) }.and_then(|request| {
+        let row = attach::native_row(&request.name);
         // SAFETY: the same.
-        .and_then(|request| unsafe { link::make(&request) });
+        if may_warn && unsafe { warning::write_due(answer, &request, row, syscall_name) } {
+            return Ok(None);
+        }
+        // SAFETY: the same.
+        unsafe { link::make(&request, row) }.map(Some)
+    });
     match attached {
         // SAFETY: the same.
-        Ok(link) => unsafe { (*answer).link = link },
+        Ok(Some(link)) => unsafe { (*answer).link = link },
+        Ok(None) => return false,
         Err(failure) => {
             // SAFETY: the same.
             let answer = unsafe { Answer::with_text(answer) };
@@ -201,6 +189,7 @@ unsafe extern "C" fn ksyscall_attach(
             unsafe { warning::write_failure(answer, prog, syscall_name, &failure) };
         }
     }
+    true
 }
 
 /// Arguments of `bpf_program__attach_ksyscall` that are valid.

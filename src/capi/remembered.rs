@@ -29,11 +29,6 @@ impl Remembered {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether that was asked before.
-    pub(super) fn has_attached(&self) -> bool {
-        self.has_attached.load(Ordering::Relaxed)
-    }
-
     /// Whether [`Remembered::is_first_warning_of`] was asked of the call.
     pub(super) fn is_warned_of(&self, call: &SyscallName) -> bool {
         let sought = hash(call.as_bytes());

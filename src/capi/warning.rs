@@ -8,7 +8,8 @@ use super::libbpf::Libbpf;
 use super::remembered::REMEMBERED;
 use super::{Answer, Failure, Request, bpf_program};
 use crate::attach::{self, Options, Target};
-use crate::calls::{Callers, InvalidName, Symbol, SyscallName, table};
+use crate::calls::table::Row;
+use crate::calls::{Callers, InvalidName, Symbol};
 use crate::kernel::disarmed::{Disarmed, disarmed};
 
 /// What to print before an attach that goes on.
@@ -22,24 +23,28 @@ pub(super) enum Warning {
     Unreached(Symbol),
 }
 
-/// Whether there may be a warning to print of a call.
-pub(super) fn may_be_due(name: &SyscallName) -> bool {
-    !REMEMBERED.has_attached() || !table::row(name).is_served()
-}
-
-/// Writes the warnings of an attach, each of which is printed once in a process.
+/// Writes the warnings of an attach, each of which is printed once in a process; returns whether
+/// there is anything to print.
 ///
 /// # Safety
-/// As of [`write()`].
+/// As of [`write()`], and C has prepared the answer.
 pub(super) unsafe fn write_due(
-    answer: &mut Answer,
+    answer: *mut Answer,
     request: &Request,
+    row: Row<'_>,
     syscall_name: *const c_char,
-) {
-    for warning in [disarmed_once(), unreached_once(request)].into_iter().flatten() {
+) -> bool {
+    let due = [disarmed_once(), unreached_once(request, row)];
+    if due.iter().all(Option::is_none) {
+        return false;
+    }
+    // SAFETY: the caller's promise.
+    let answer = unsafe { Answer::with_text(answer) };
+    for warning in due.into_iter().flatten() {
         // SAFETY: the caller's promise.
         unsafe { write(answer, Some(&request.libbpf), request.prog, syscall_name, &warning) };
     }
+    !answer.text.as_bytes().is_empty()
 }
 
 /// The state in which the kernel runs no probe, if it is in one when this is asked first.
@@ -48,14 +53,14 @@ pub(super) fn disarmed_once() -> Option<Warning> {
 }
 
 /// The function that no call reaches, if the kernel has it and this is asked first of the call.
-fn unreached_once(request: &Request) -> Option<Warning> {
+fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
-    if table::row(name).is_served() || REMEMBERED.is_warned_of(name) {
+    if row.is_served() || REMEMBERED.is_warned_of(name) {
         return None;
     }
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
-    let Target { symbol, is_reached, .. } = attach::probe_call(name, options).ok()?;
+    let Target { symbol, is_reached, .. } = attach::probe_call(name, row, options).ok()?;
     (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(Warning::Unreached(symbol))
 }
 
