@@ -50,6 +50,16 @@ pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
     number.filter(|_| !text.is_empty())
 }
 
+/// The hash FNV-1a of a name.
+pub(crate) const fn hash(name: &[u8]) -> usize {
+    let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
+    while at < name.len() {
+        hash = (hash ^ name[at] as u64).wrapping_mul(0x100_0000_01b3);
+        at += 1;
+    }
+    hash as usize
+}
+
 /// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
 #[repr(transparent)]
 #[derive(Clone, Copy)]

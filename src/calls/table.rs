@@ -26,17 +26,21 @@
 //! The calls that a kernel was built without may all be names of one function
 //! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
-use core::cmp::Ordering;
-
 use super::name::SyscallName;
 use super::version::{LATEST, Version, serving};
+use crate::text::hash;
 
-/// A table: its text, and where its lines begin, which is counted when this is compiled.
+/// A table: its text, and where the line of each name begins: a hash table with linear probing,
+/// made when this is compiled.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
     text: &'static str,
-    line_starts: &'static [u16],
+    slots: &'static [u16; SLOTS],
 }
+
+/// More than any table has lines.
+const SLOTS: usize = 1024;
+const EMPTY: u16 = u16::MAX;
 
 macro_rules! table {
     ($file:literal) => {
@@ -44,33 +48,37 @@ macro_rules! table {
     };
     (text $text:expr) => {{
         const TEXT: &str = $text;
-        const LINE_STARTS: &[u16] = &line_starts::<{ count_lines(TEXT) }>(TEXT);
-        Table { text: TEXT, line_starts: LINE_STARTS }
+        const SLOTS_OF_NAMES: &[u16; SLOTS] = &slots(TEXT.as_bytes());
+        Table { text: TEXT, slots: SLOTS_OF_NAMES }
     }};
 }
 
-const fn count_lines(text: &str) -> usize {
-    let (mut lines, mut at) = (0, 0);
-    while at < text.len() {
-        lines += (text.as_bytes()[at] == b'\n') as usize;
-        at += 1;
-    }
-    lines
-}
-
-/// Where the lines of a text begin, each of which ends in a newline.
-const fn line_starts<const LINES: usize>(text: &str) -> [u16; LINES] {
-    assert!(text.len() <= u16::MAX as usize);
-    let mut starts = [0; LINES];
-    let (mut line, mut at) = (1, 0);
-    while line < LINES {
-        at += 1;
-        if text.as_bytes()[at - 1] == b'\n' {
-            starts[line] = at as u16;
-            line += 1;
+/// The slots of a text, whose lines all end in a newline.
+const fn slots(text: &[u8]) -> [u16; SLOTS] {
+    assert!(text.len() < EMPTY as usize);
+    let mut slots = [EMPTY; SLOTS];
+    // One is left empty, at which a search ends.
+    let (mut free, mut start) = (SLOTS - 1, 0);
+    while start < text.len() {
+        let mut end = start;
+        while !ends_name(text[end]) {
+            end += 1;
         }
+        if text[start] != b'#' {
+            let mut slot = hash(text.split_at(end).0.split_at(start).1) % SLOTS;
+            while slots[slot] != EMPTY {
+                slot = (slot + 1) % SLOTS;
+            }
+            slots[slot] = start as u16;
+            free -= 1;
+            assert!(free > 0);
+        }
+        while text[end] != b'\n' {
+            end += 1;
+        }
+        start = end + 1;
     }
-    starts
+    slots
 }
 
 pub(crate) const AARCH64: Table = table!("tables/aarch64.tbl");
@@ -158,12 +166,9 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn parse(line: &'a str) -> Self {
-        let known = Self { is_known: true, is_optional: false, ..Self::unknown(line) };
-        // Most lines are a name alone.
-        if !line.bytes().any(ends_name) {
-            return known;
-        }
+    /// Parses the first line of a text.
+    fn parse(text: &'a str) -> Self {
+        let (line, _) = text.split_once('\n').unwrap_or((text, ""));
         let (call, compat_functions) = line.split_once('|').unwrap_or((line, ""));
         let call = call.trim_ascii_end();
         let (call, functions) = call.split_once(' ').unwrap_or((call, ""));
@@ -175,8 +180,13 @@ impl<'a> Row<'a> {
             since,
             functions,
             compat_functions: compat_functions.trim_ascii_start(),
-            ..known
+            ..Self::of_name(call)
         }
+    }
+
+    /// The row of a line that is a name alone.
+    fn of_name(name: &'a str) -> Self {
+        Self { is_known: true, is_optional: false, ..Self::unknown(name) }
     }
 
     /// The row of a name that no table has.
@@ -202,7 +212,8 @@ impl<'a> Row<'a> {
     /// The same row, with only the functions that serve the call in a kernel of that version.
     /// The version is asked for only if something depends on it.
     pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
-        let has_limits = [self.functions, self.compat_functions].iter().any(|it| it.contains('@'));
+        let lists = [self.functions, self.compat_functions];
+        let has_limits = lists.iter().any(|list| list.bytes().any(|byte| byte == b'@'));
         if self.is_optional || has_limits || !self.is_served() {
             self.version = Some(version());
         }
@@ -216,7 +227,8 @@ impl<'a> Row<'a> {
 
     /// Whether the architecture has the call at all, in the version of the row.
     pub(crate) fn is_served(&self) -> bool {
-        self.is_in(Column::Native)
+        // Without a list it is the function of the call's name.
+        self.functions.is_empty() || self.is_in(Column::Native)
     }
 
     /// Whether the call exists in that column, other than as an alias.
@@ -294,28 +306,26 @@ pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 
-/// The row of exactly that name, by binary search. The comment at the start of a table does no
-/// harm: `#` sorts before every character of a name.
+/// The row of exactly that name.
 fn find(table: Table, name: &str) -> Option<Row<'static>> {
-    let Table { text, line_starts } = table;
-    let order = |start: &u16| {
-        let line = text.as_bytes().get(usize::from(*start)..).unwrap_or_default();
-        compare(line, name.as_bytes())
-    };
-    let index = line_starts.binary_search_by(order).ok()?;
-    let start_of = |index: usize| line_starts.get(index).map(|start| usize::from(*start));
-    let line = text.get(start_of(index)?..start_of(index + 1).unwrap_or(text.len()))?;
-    Some(Row::parse(line.trim_ascii_end()))
-}
-
-/// How the name at the start of a line is sorted, compared to another.
-fn compare(line: &[u8], name: &[u8]) -> Ordering {
-    let same = line.iter().zip(name).take_while(|(a, b)| a == b).count();
-    line.get(same).filter(|byte| !ends_name(**byte)).cmp(&name.get(same))
+    let mut slot = hash(name.as_bytes());
+    loop {
+        let start = table.slots[slot % SLOTS];
+        // Of an empty slot too there is no such line.
+        let line = table.text.get(usize::from(start)..)?;
+        if let Some((head, rest)) = line.split_at_checked(name.len()) {
+            if head == name && rest.bytes().next().is_some_and(ends_name) {
+                // Most lines are a name alone.
+                let is_name = rest.starts_with('\n');
+                return Some(if is_name { Row::of_name(head) } else { Row::parse(line) });
+            }
+        }
+        slot = slot.wrapping_add(1);
+    }
 }
 
 /// Whether a byte cannot be in the name that a line begins with.
-fn ends_name(byte: u8) -> bool {
+const fn ends_name(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }
 

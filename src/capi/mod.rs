@@ -53,11 +53,6 @@ use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
-unsafe extern "C" {
-    /// getenv(3), which finds nothing in a process with more privileges than its caller.
-    fn secure_getenv(name: *const c_char) -> *const c_char;
-}
-
 /// Why a function fails: what only a caller in C can do wrong, or the core's error.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -212,9 +207,7 @@ impl Request {
     ) -> Result<Self, Failure> {
         // SAFETY: the caller's promise.
         let mut options = unsafe { opts::read(opts) }?;
-        // SAFETY: the name is a C string.
-        options.keep_event = unsafe { !secure_getenv(c"KSYSCALL_KEEP_EVENT".as_ptr()).is_null() };
-        environment::max_active(&mut options)?;
+        let callers = environment::read(&mut options)?;
         // SAFETY: the caller's promise.
         let name = unsafe { name(syscall_name) }?;
         if prog.is_null() {
@@ -224,7 +217,6 @@ impl Request {
         let libbpf = unsafe { Libbpf::of(prog) }.ok_or(Failure::NoLibbpf)?;
         // SAFETY: the caller's promise.
         let program_fd = unsafe { libbpf.program_fd(prog) }?;
-        let callers = environment::callers()?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
     }
 }

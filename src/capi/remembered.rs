@@ -6,8 +6,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
 use crate::calls::SyscallName;
-use crate::kernel::stubs::hash;
 use crate::sys;
+use crate::text::hash;
 
 /// What the process remembers of what was printed, and of libbpf's print callback. Why an attach
 /// failed is not remembered.

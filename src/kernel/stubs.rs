@@ -24,11 +24,13 @@ use errno::Errno;
 
 use super::symbols::Symbols;
 use crate::calls::Symbol;
+use crate::text::hash;
 
 /// More than a kernel has stubs: two for each call, if it has nothing optional.
 const MAX_STUBS: usize = 1024;
 
-/// The names of the running kernel's stubs, each by its [`hash`].
+/// The names of the running kernel's stubs, each by its [`hash`]. That a function has the hash of
+/// one of a thousand stubs is a chance of 1 in 10^16, with 32 bits of 1 in 10^6.
 struct Stubs {
     hashes: [AtomicUsize; MAX_STUBS],
     /// One more than there are; 0 before they were read.
@@ -87,15 +89,6 @@ impl Stubs {
         let sought = hash(name);
         self.hashes.iter().take(count).any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
-}
-
-/// FNV-1a. That a function has the hash of one of a thousand stubs is a chance of
-/// 1 in 10^16, with 32 bits of 1 in 10^6.
-pub(crate) fn hash(name: &[u8]) -> usize {
-    let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    hash as usize
 }
 
 #[cfg(test)]
