@@ -284,15 +284,18 @@ impl<'a> Row<'a> {
 /// (`brand_new` is `sys_brand_new`), which is also how a call newer than the table
 /// is found.
 pub(crate) fn row(name: &SyscallName) -> Row<'_> {
-    row_in(TABLE, name.as_str())
+    // Most names are the call's own: their text need not be checked to be UTF-8.
+    let row = find(TABLE, name.as_bytes()).filter(|row| row.alias_of().is_none());
+    row.unwrap_or_else(|| row_in(TABLE, name.as_str()))
 }
 
 /// The row of the call `name` in a table.
 pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
-    let row = find(table, name).or_else(|| find(table, bare));
+    let find = |name: &str| find(table, name.as_bytes());
+    let row = find(name).or_else(|| find(bare));
     let row = row.unwrap_or_else(|| Row::unknown(bare));
-    row.alias_of().and_then(|call| find(table, call)).unwrap_or(row)
+    row.alias_of().and_then(find).unwrap_or(row)
 }
 
 /// Every row of a table, in the order of the names.
@@ -307,14 +310,14 @@ pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
 }
 
 /// The row of exactly that name.
-fn find(table: Table, name: &str) -> Option<Row<'static>> {
-    let mut slot = hash(name.as_bytes());
+fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
+    let mut slot = hash(name);
     loop {
         let start = table.slots[slot % SLOTS];
         // Of an empty slot too there is no such line.
         let line = table.text.get(usize::from(start)..)?;
         if let Some((head, rest)) = line.split_at_checked(name.len()) {
-            if head == name && rest.bytes().next().is_some_and(ends_name) {
+            if head.as_bytes() == name && rest.bytes().next().is_some_and(ends_name) {
                 // Most lines are a name alone.
                 let is_name = rest.starts_with('\n');
                 return Some(if is_name { Row::of_name(head) } else { Row::parse(line) });
@@ -375,7 +378,7 @@ umount2 sys_umount
                 let longer = ["0", "_", "s", "z"].map(|more| format!("{name}{more}"));
                 for name in starts.chain(longer) {
                     let expected = by_name.get(&*name).copied();
-                    assert_eq!(find(table, &name), expected, "{name} on {arch}");
+                    assert_eq!(find(table, name.as_bytes()), expected, "{name} on {arch}");
                 }
             }
         }
@@ -551,7 +554,7 @@ umount2 sys_umount
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {
-                let mut rows = calls.iter().filter_map(|call| find(table, call));
+                let mut rows = calls.iter().filter_map(|call| find(table, call.as_bytes()));
                 let expected = rows.find(Row::is_served);
                 let row = row_in(table, name.as_str());
                 match expected {

@@ -78,10 +78,7 @@ unsafe extern "C" fn ksyscall_libbpfs_own(
 ) -> *const c_void {
     // SAFETY: the caller's promise.
     unsafe {
-        let handle = match Libbpf::by_definition(prog) {
-            Some(libbpf) => libbpf.and_then(|libbpf| libbpf.handle()),
-            None => Libbpf::of_caller(caller),
-        };
+        let handle = Libbpf::handle_of(prog, caller);
         handle.map_or(ptr::null_mut(), |handle| handle.own(CStr::from_ptr(name))).cast_const()
     }
 }

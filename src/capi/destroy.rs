@@ -1,11 +1,11 @@
 //! Destroys many links, of this library or of libbpf, concurrently.
 
 use alloc::vec::Vec;
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI64, Ordering};
 
-use super::libbpf::{Handle, Libbpf};
+use super::libbpf::Libbpf;
 use super::{bpf_link, link};
 use crate::attach::attachments::THREADS;
 use crate::kernel::tracefs;
@@ -112,7 +112,7 @@ impl Holder {
     /// `link` is a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
         // SAFETY: the caller's promise.
-        let fd = unsafe { libbpf_of(link)?.functions().bpf_link__fd()?(link) };
+        let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
         // A link that consists of others, like that of a USDT, has 0 there. If that is a
         // descriptor of some link, a copy does not change when that link ends: its owner
         // still has the descriptor.
@@ -125,13 +125,21 @@ impl Holder {
     }
 }
 
-/// The libbpf that made the link, or for this library's own the usual one.
+/// A function that takes the link and returns a number, of the libbpf that made the link, or for
+/// this library's own of the usual one.
 ///
 /// # Safety
-/// `link` is a link.
-unsafe fn libbpf_of(link: *const bpf_link) -> Option<Handle> {
-    // SAFETY: a link begins with the address of its detach function.
-    Libbpf::of_caller(unsafe { link.cast::<*const c_void>().read() })
+/// `link` is a link, and `name` that of such a function.
+unsafe fn libbpfs(
+    name: &CStr,
+    link: *const bpf_link,
+) -> Option<unsafe extern "C" fn(*mut bpf_link) -> c_int> {
+    // SAFETY: a link begins with the address of its detach function. libbpf.h declares the function
+    // so, and NULL is None.
+    unsafe {
+        let libbpf = Libbpf::of_caller(link.cast::<*const c_void>().read())?;
+        core::mem::transmute(libbpf.address(name))
+    }
 }
 
 /// `bpf_link__destroy()` of the link's libbpf.
@@ -143,10 +151,7 @@ unsafe fn destroy(link: *mut bpf_link) -> c_int {
         return 0;
     }
     // SAFETY: the caller's promise.
-    let Some(libbpf) = (unsafe { libbpf_of(link) }) else { return -libc::ELIBACC };
-    // SAFETY: libbpf.h declares the function of this name so.
-    let destroy: Option<unsafe extern "C" fn(*mut bpf_link) -> c_int> =
-        unsafe { core::mem::transmute(libbpf.address(c"bpf_link__destroy")) };
+    let destroy = unsafe { libbpfs(c"bpf_link__destroy", link) };
     // SAFETY: the caller's promise.
     destroy.map_or(-libc::ELIBACC, |destroy| unsafe { destroy(link) })
 }

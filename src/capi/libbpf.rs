@@ -6,20 +6,23 @@
 //! unload it.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ops::Range;
 use core::ptr;
 
 use errno::errno;
 
+use super::layout;
 use super::loader::{self, Generation, file_at};
-use super::remembered::{LIBBPF_WORDS, ThisProcess, this_process};
+use super::remembered::{ThisProcess, this_process};
 use super::{Failure, bpf_link, bpf_program};
 
 /// libbpf's `libbpf_print_fn_t`. The last argument is a `va_list`.
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// The functions of libbpf that are used often, each since 0.5 or before, or since no later
-/// than the sections that it is used for (1.0).
+/// The functions of libbpf that are used often: the first for every attach, the others for
+/// programs that attach by their sections. Each exists since 0.5 or before, or since no later than
+/// the sections that it is used for (1.0).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
@@ -37,7 +40,7 @@ macro_rules! functions {
             $(#[allow(non_snake_case, reason = "libbpf's own names")]
             pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
                 // SAFETY: libbpf.h declares the function of this name so, and 0 is None.
-                unsafe { core::mem::transmute(self.functions[Function::$name as usize]) }
+                unsafe { core::mem::transmute(self.address(Function::$name)) }
             })*
         }
     };
@@ -45,16 +48,15 @@ macro_rules! functions {
 
 functions! {
     bpf_program__fd: fn(*const bpf_program) -> c_int;
-    bpf_link__fd: fn(*const bpf_link) -> c_int;
-    bpf_link__pin_path: fn(*const bpf_link) -> *const c_char;
-    bpf_link__disconnect: fn(*mut bpf_link);
     bpf_program__section_name: fn(*const bpf_program) -> *const c_char;
     bpf_program__type: fn(*const bpf_program) -> c_int;
     bpf_program__autoload: fn(*const bpf_program) -> bool;
     bpf_program__autoattach: fn(*const bpf_program) -> bool;
 }
 
-const FUNCTIONS: usize = NAMES.len();
+/// How many functions an attach of a program uses, and a look at its section.
+const FOR_ATTACH: usize = 1;
+const FOR_SECTIONS: usize = NAMES.len();
 
 /// `struct bpf_perf_event_opts` up to the cookie (libbpf 0.5).
 #[repr(C)]
@@ -72,7 +74,11 @@ type AttachPerfEvent =
 /// keeps it so.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
-    functions: [usize; FUNCTIONS],
+    /// The first `known` were looked up; the rest are 0.
+    functions: [usize; NAMES.len()],
+    known: usize,
+    /// Whether its `struct bpf_link` begins as ours: see `layout.rs`.
+    pub(super) has_our_layout: bool,
 }
 
 impl Libbpf {
@@ -90,8 +96,8 @@ impl Libbpf {
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { Self::by_definition(prog) }
-            .unwrap_or_else(|| Handle::usual().map(|handle| handle.functions()))
+        unsafe { Self::by_definition(prog, FOR_ATTACH) }
+            .unwrap_or_else(|| Handle::usual().map(|handle| handle.libbpf(FOR_ATTACH)))
     }
 
     /// The libbpf in which the definition of the program's section lies: none if the
@@ -101,15 +107,15 @@ impl Libbpf {
     /// `prog` is NULL or a program of a loaded libbpf.
     pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: the caller's promise.
-        unsafe { Self::by_definition(prog) }.flatten()
+        unsafe { Self::by_definition(prog, FOR_SECTIONS) }.flatten()
     }
 
     /// The libbpf in which the definition lies, if its functions can be found; None if
-    /// there is no definition.
+    /// there is no definition. So many of the functions are looked up.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
-    pub(super) unsafe fn by_definition(prog: *const bpf_program) -> Option<Option<Self>> {
+    unsafe fn by_definition(prog: *const bpf_program, functions: usize) -> Option<Option<Self>> {
         if prog.is_null() {
             return None;
         }
@@ -119,18 +125,44 @@ impl Libbpf {
         // Asked for before anything is looked up: what changes meanwhile makes that obsolete.
         let generation = memory.and_then(|_| loader::generation());
         let memory = memory.zip(generation);
-        if let Some(known) = memory.and_then(|(memory, generation)| {
-            Found::read(memory).filter(|found| found.is_of(&words, generation))
+        if let Some(found) = memory.and_then(|(memory, generation)| {
+            let found = Found::read(memory)?;
+            let is_enough = found.libbpf.known >= functions;
+            (is_enough && found.is_of(&words, generation)).then_some(found)
         }) {
-            return Some(Some(known.libbpf));
+            return Some(Some(found.libbpf));
         }
-        let may_iterate = memory.is_some();
-        let (definition, handle) = Handle::by_definition(&words, may_iterate)?;
-        let libbpf = handle.map(|handle| handle.functions());
+        let (range, handle) = Handle::by_definition(&words, memory.is_some())?;
+        let libbpf = handle.map(|handle| handle.libbpf(functions));
         if let (Some((memory, generation)), Some(libbpf)) = (memory, libbpf) {
-            Found { generation, start: 0, end: 0, libbpf }.write(definition, memory);
+            Found { generation, range, libbpf }.write(memory);
         }
         Some(libbpf)
+    }
+
+    /// The libbpf's own file, where a program tells it, or NULL for the one that the code at
+    /// `caller` is linked to.
+    ///
+    /// # Safety
+    /// `prog` is NULL or a program of a loaded libbpf.
+    pub(super) unsafe fn handle_of(
+        prog: *const bpf_program,
+        caller: *const c_void,
+    ) -> Option<Handle> {
+        // SAFETY: the caller's promise.
+        match unsafe { Self::by_definition(prog, FOR_ATTACH) } {
+            Some(libbpf) => libbpf?.handle(),
+            None => Self::of_caller(caller),
+        }
+    }
+
+    /// A function, which is looked up now if it was not with the others.
+    fn address(&self, function: Function) -> usize {
+        let place = function as usize;
+        match self.functions.get(place) {
+            Some(address) if place < self.known => *address,
+            _ => self.rarely_used(NAMES[place]) as usize,
+        }
     }
 
     /// A function that most programs need none of, so that it is not looked up with the others;
@@ -214,37 +246,46 @@ const WORDS: usize = 5;
 struct Found {
     generation: Generation,
     /// Where its file is.
-    start: usize,
-    end: usize,
+    range: Range<usize>,
     libbpf: Libbpf,
 }
 
 impl Found {
     fn is_of(&self, words: &[usize; WORDS], generation: Generation) -> bool {
-        let range = self.start..self.end;
-        self.generation == generation && words.iter().any(|word| range.contains(word))
+        self.generation == generation && words.iter().any(|word| self.range.contains(word))
     }
 
     fn read(memory: &ThisProcess) -> Option<Self> {
-        let [loaded, unloaded, start, end, functions @ ..] = memory.libbpf.read()?;
-        let generation = Generation { loaded, unloaded };
-        Some(Self { generation, start, end, libbpf: Libbpf { functions } })
+        let [loaded, unloaded, start, end, known, layout, functions @ ..] = memory.libbpf.read()?;
+        Some(Self {
+            generation: Generation { loaded, unloaded },
+            range: start..end,
+            libbpf: Libbpf { functions, known, has_our_layout: layout != 0 },
+        })
     }
 
-    /// Remembers the libbpf that `definition` lies in, unless something else was loaded or
-    /// unloaded while it was looked for.
-    fn write(&self, definition: usize, memory: &ThisProcess) {
-        let (range, generation) = loader::range_at(definition);
-        if generation != Some(self.generation) {
+    /// Remembers it, unless something else was loaded or unloaded while it was looked for.
+    fn write(self, memory: &ThisProcess) {
+        let Self { generation, range, libbpf } = self;
+        if loader::generation() != Some(generation) {
             return;
         }
-        let mut words = [0; LIBBPF_WORDS];
-        let Generation { loaded, unloaded } = self.generation;
-        let head = [loaded, unloaded, range.start, range.end];
-        for (place, word) in words.iter_mut().zip(head.into_iter().chain(self.libbpf.functions)) {
-            *place = word;
-        }
-        memory.libbpf.write(words);
+        let Generation { loaded, unloaded } = generation;
+        let layout = libbpf.has_our_layout.into();
+        let [program_fd, section_name, kind, autoload, autoattach] = libbpf.functions;
+        memory.libbpf.write([
+            loaded,
+            unloaded,
+            range.start,
+            range.end,
+            libbpf.known,
+            layout,
+            program_fd,
+            section_name,
+            kind,
+            autoload,
+            autoattach,
+        ]);
     }
 }
 
@@ -252,18 +293,23 @@ impl Found {
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// The first word that lies in a loaded libbpf, and that; or without the latter if one lies
-    /// in a loaded file, but that file's functions cannot be found. `may_iterate` tells
-    /// whether the loader may be asked as [`loader::range_at`] does.
-    fn by_definition(words: &[usize; WORDS], may_iterate: bool) -> Option<(usize, Option<Self>)> {
-        let usual = Self::usual().filter(|_| may_iterate);
-        let function = usual.as_ref().map(|usual| usual.address(c"bpf_program__fd") as usize);
+    /// The libbpf that one of the words points into, with the addresses of its file; or without it,
+    /// if a word points into a loaded file, but that file's functions cannot be found.
+    /// `may_iterate` tells whether the loader may be asked as [`loader::range_at`] does.
+    fn by_definition(
+        words: &[usize; WORDS],
+        may_iterate: bool,
+    ) -> Option<(Range<usize>, Option<Self>)> {
+        let range_at = |word: usize| if may_iterate { loader::range_at(word) } else { 0..0 };
+        // First, for dladdr() reads all symbols of a file.
+        if let Some((usual, program_fd)) = Self::usual_with_program_fd().filter(|_| may_iterate) {
+            let range = range_at(program_fd as usize);
+            if words.iter().any(|word| range.contains(word)) {
+                return Some((range, Some(usual)));
+            }
+        }
         let mut found = None;
         for word in *words {
-            // First, for dladdr() reads all symbols of a file.
-            if function.is_some_and(|function| loader::range_at(word).0.contains(&function)) {
-                return Some((word, usual));
-            }
             let Some(file) = file_at(word as *const c_void) else { continue };
             let has_it = |libbpf: &Self| {
                 libbpf.file().is_some_and(|libbpf| libbpf.dli_fbase == file.dli_fbase)
@@ -272,7 +318,7 @@ impl Handle {
             let usual = Self::usual().filter(has_it);
             let handle = usual.or_else(|| Self::loaded(file.dli_fname).filter(has_it));
             let is_libbpf = handle.is_some();
-            found = Some((word, handle));
+            found = Some((range_at(word), handle));
             if is_libbpf {
                 break;
             }
@@ -289,8 +335,17 @@ impl Handle {
 
     /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
     fn usual() -> Option<Self> {
+        Self::usual_with_program_fd().map(|(usual, _)| usual)
+    }
+
+    /// The same, with its `bpf_program__fd()`.
+    fn usual_with_program_fd() -> Option<(Self, *mut c_void)> {
         let global = Self(libc::RTLD_DEFAULT);
-        if global.is_libbpf() { Some(global) } else { Self::by_name() }
+        let with_function = |handle: Self| {
+            let program_fd = handle.address(c"bpf_program__fd");
+            (!program_fd.is_null()).then_some((handle, program_fd))
+        };
+        with_function(global).or_else(|| with_function(Self::by_name()?))
     }
 
     fn by_name() -> Option<Self> {
@@ -314,12 +369,13 @@ impl Handle {
         if function.is_null() { None } else { file_at(function) }
     }
 
-    pub(super) fn functions(&self) -> Libbpf {
-        let mut functions = [0; FUNCTIONS];
-        for (function, name) in functions.iter_mut().zip(NAMES) {
+    /// So many of its functions.
+    fn libbpf(&self, known: usize) -> Libbpf {
+        let mut functions = [0; NAMES.len()];
+        for (function, name) in functions.iter_mut().zip(NAMES).take(known) {
             *function = self.address(name) as usize;
         }
-        Libbpf { functions }
+        Libbpf { functions, known, has_our_layout: layout::is_ours(&|name| self.address(name)) }
     }
 
     #[inline(never)]

@@ -5,10 +5,10 @@
 //! still has that layout is asked of its own accessors; if it has not, libbpf
 //! makes the link.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use super::libbpf::Libbpf;
+use super::layout::{Base, Detach};
 use super::{Failure, Request, bpf_link};
 use crate::Error;
 use crate::attach::attachment::Attachment;
@@ -18,21 +18,6 @@ use crate::attach::plan::BatchCall;
 use crate::attach::{self, Target};
 use crate::calls::abi::{Abi, Callers};
 use crate::calls::table::Row;
-
-type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
-
-/// libbpf's `struct bpf_link` (its src/libbpf.c).
-#[repr(C)]
-struct Base {
-    /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
-    detach: Option<Detach>,
-    /// Frees the object. Without one every release calls free() for it.
-    dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
-    /// Freed with free().
-    pin_path: *mut c_char,
-    fd: c_int,
-    disconnected: bool,
-}
 
 #[repr(C)]
 struct Object {
@@ -82,7 +67,7 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
 /// The program of the request is one of its libbpf; `row` is that of its call.
 pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_link, Failure> {
     let Request { libbpf, prog, name, options, callers, .. } = request;
-    if !has_our_layout(libbpf) {
+    if !libbpf.has_our_layout {
         if !matches!(callers, Callers::Native) {
             return Err(Failure::NoLink);
         }
@@ -169,40 +154,4 @@ pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
     };
     // SAFETY: it is the link's own function, which is called once.
     end.map_or(0, |detach| unsafe { detach(link) })
-}
-
-/// Whether the loaded libbpf finds fd, pin path and the disconnected mark of a
-/// link where they are in ours. `detach` and `dealloc` stand before them, and
-/// leave no room for anything else.
-pub(super) fn has_our_layout(libbpf: &Libbpf) -> bool {
-    let (Some(link_fd), Some(pin_path), Some(disconnect)) =
-        (libbpf.bpf_link__fd(), libbpf.bpf_link__pin_path(), libbpf.bpf_link__disconnect())
-    else {
-        return false;
-    };
-    const FD: c_int = 0x5ca1_ab1e;
-    /// Room after the link, for a libbpf whose own is longer.
-    #[repr(C)]
-    struct Probe {
-        base: Base,
-        room: [usize; 32],
-    }
-    let mut path: c_char = 0;
-    let mut probe = Probe {
-        base: Base {
-            detach: None,
-            dealloc: None,
-            pin_path: &raw mut path,
-            fd: FD,
-            disconnected: false,
-        },
-        room: [0; 32],
-    };
-    let link = (&raw mut probe).cast::<bpf_link>();
-    // SAFETY: the functions read or write one field of the link, which lies in `probe`.
-    let same = unsafe {
-        disconnect(link);
-        link_fd(link) == FD && ptr::eq(pin_path(link), &raw const path)
-    };
-    same && probe.base.disconnected && probe.room == [0; 32]
 }

@@ -31,11 +31,9 @@ pub(super) fn generation() -> Option<Generation> {
     ask(Query { address: None, generation: None, range: 0..0 }).generation
 }
 
-/// The addresses of the file that `address` lies in, and when that is so. To be called as
-/// [`generation`] is.
-pub(super) fn range_at(address: usize) -> (Range<usize>, Option<Generation>) {
-    let query = ask(Query { address: Some(address), generation: None, range: 0..0 });
-    (query.range, query.generation)
+/// The addresses of the file that `address` lies in. To be called as [`generation`] is.
+pub(super) fn range_at(address: usize) -> Range<usize> {
+    ask(Query { address: Some(address), generation: None, range: 0..0 }).range
 }
 
 struct Query {

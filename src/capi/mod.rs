@@ -10,8 +10,8 @@
 //!   `environment.rs` the environment variables;
 //! - `libbpf.rs` finds the libbpf that made the program, `loader.rs` asks the dynamic loader, and
 //!   `print.rs` finds libbpf's print callback;
-//! - `link.rs` makes the `struct bpf_link`, and `auto.rs` recognises programs that attach by their
-//!   section;
+//! - `link.rs` makes the `struct bpf_link`, whose layout `layout.rs` checks, and `auto.rs`
+//!   recognises programs that attach by their section;
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys any links, and `serving.rs` finds the
 //!   functions of a call;
 //! - `warning.rs` words the warnings, and `remembered.rs` is what stays from one call to the next;
@@ -22,6 +22,7 @@ mod auto;
 mod destroy;
 mod environment;
 mod header;
+mod layout;
 mod libbpf;
 mod link;
 mod links;

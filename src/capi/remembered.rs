@@ -56,8 +56,9 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
-/// The loader's two counters, the range of libbpf's file, and its eight functions.
-pub(super) const LIBBPF_WORDS: usize = 4 + 8;
+/// The loader's two counters, the range of libbpf's file, how many of its functions are known,
+/// whether its layout is ours, and its functions.
+pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 
 /// What a child of fork(2) must not use. Its memory is empty in the child.
 pub(super) struct ThisProcess {
