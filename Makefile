@@ -36,12 +36,17 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 
 MAP := src/capi/libksyscall.map
 C_FILES := entry links
+# Functions of the C library that late.c looks up when they are called.
+LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile madvise memmove mmap \
+	munmap pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
+	secure_getenv sigfillset __xpg_strerror_r write
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
 	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
-	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions
+	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
+	$(LATE:%=-Wl,--wrap=%)
 # Where the compiler has them, and CFLAGS says nothing else.
 HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 		-mbranch-protection=standard; do \
@@ -72,8 +77,8 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-$(LIBRARY): $(BUILD)/core.a $(C_FILES:%=src/capi/%.c) src/capi/say.h $(MAP)
-	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(C_FILES:%=src/capi/%.c) $(BUILD)/core.a
+$(LIBRARY): $(BUILD)/core.a $(C_FILES:%=src/capi/%.c) src/capi/late.c src/capi/say.h $(MAP)
+	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(C_FILES:%=src/capi/%.c) src/capi/late.c $(BUILD)/core.a
 
 # The same for programs that are linked with a static libbpf: one object, which shows no
 # more than the exported functions; see src/capi/static.c.

@@ -73,6 +73,15 @@ def test_its_own_calls_are_bound_to_itself(library):
     assert not [name for name in LIBBPFS + OWN if f" {name}@" in relocations]
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the names are those of x86-64")
+def test_it_imports_few_functions(library):
+    """The loader looks each one up in every process that the library is preloaded into. What few
+    processes call is in LATE of the Makefile."""
+    imports = set(re.findall(r"GLOB_DAT +[0-9a-f]+ (\w+)", run("readelf", "-rW", library)))
+    assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "environ", "free",
+                       "malloc", "memcpy", "memset", "strlen", "syscall"}
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the promise is for x86-64")
 def test_it_has_at_most_128_kib(library):
     assert library.stat().st_size <= 128 * 1024

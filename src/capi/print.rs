@@ -12,7 +12,8 @@ use super::remembered::REMEMBERED;
 use crate::sys;
 
 unsafe extern "C" {
-    static stderr: *mut c_void;
+    /// stderr(3); in late.c, and for libksyscall.a in static.c.
+    fn ksyscall_stderr() -> *mut c_void;
     /// ftrylockfile(3) and funlockfile(3).
     fn ftrylockfile(file: *mut c_void) -> c_int;
     fn funlockfile(file: *mut c_void);
@@ -29,8 +30,8 @@ fn alone<T>(action: impl Fn() -> T) -> T {
     /// of musl's fork(2), nobody frees what another thread of the parent has locked.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
-    // SAFETY: it is a pointer of the C library's, which is only read.
-    let file = unsafe { stderr };
+    // SAFETY: it only reads a pointer of the C library's.
+    let file = unsafe { ksyscall_stderr() };
     if file.is_null() {
         return action();
     }

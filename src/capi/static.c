@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Weak: an old libbpf lacks some, and whoever does not wrap has no __real_ ones. */
@@ -62,6 +63,12 @@ void *ksyscall_dlsym(void *handle, const char *name)
 		if (strcmp(functions[i].name, name) == 0)
 			memcpy(&address, &functions[i].function, sizeof(address));
 	return address;
+}
+
+FILE *ksyscall_stderr(void);
+FILE *ksyscall_stderr(void)
+{
+	return stderr;
 }
 
 /* There is no other libbpf. */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Functions of the C library that few processes call are looked up when they are called. The
+ * dynamic linker executes some 800 instructions for each function that a library imports, in every
+ * process that this library is preloaded into.
+ *
+ * The linker's --wrap leads the calls here: to add a function, add it to LATE in the Makefile, too.
+ * libksyscall.a is linked to the functions themselves, and so is without this file.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A C library that has linked this one lacks none of them. */
+#define LATE(result, name, parameters, arguments)                 \
+	result __wrap_##name parameters;                          \
+	result __wrap_##name parameters                           \
+	{                                                         \
+		result(*function) parameters;                     \
+		*(void **)&function = dlsym(RTLD_DEFAULT, #name); \
+		return function arguments;                        \
+	}
+
+LATE(void, abort, (void), ())
+LATE(int, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time))
+LATE(int, dladdr, (const void *address, Dl_info *info), (address, info))
+LATE(int, dlclose, (void *handle), (handle))
+LATE(void *, dlopen, (const char *name, int flags), (name, flags))
+LATE(int, ftrylockfile, (FILE * file), (file))
+LATE(void, funlockfile, (FILE * file), (file))
+LATE(int, madvise, (void *start, size_t length, int advice), (start, length, advice))
+/* Of all lists of symbols, for one buffer of 64 KiB. */
+LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
+LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
+     (start, length, access, flags, fd, offset))
+LATE(int, munmap, (void *start, size_t length), (start, length))
+LATE(int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
+     (thread, attributes, run, argument))
+LATE(int, pthread_join, (pthread_t thread, void **result), (thread, result))
+LATE(int, pthread_once, (pthread_once_t * once, void (*run)(void)), (once, run))
+LATE(int, pthread_setcancelstate, (int state, int *old), (state, old))
+LATE(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))
+LATE(char *, secure_getenv, (const char *name), (name))
+LATE(int, sigfillset, (sigset_t * set), (set))
+LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, size))
+LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
+
+/* In static.c for libksyscall.a. */
+FILE *ksyscall_stderr(void);
+FILE *ksyscall_stderr(void)
+{
+	FILE **place = dlsym(RTLD_DEFAULT, "stderr");
+	return place ? *place : NULL;
+}
