@@ -73,6 +73,29 @@ def test_its_own_calls_are_bound_to_itself(library):
     assert not [name for name in LIBBPFS + OWN if f" {name}@" in relocations]
 
 
+def test_it_is_hardened(library):
+    """As hardening-check(1) sees it: stack protector, read-only relocations, immediate binding. Not
+    asked for are fortified functions, since the compiler knows the size of each buffer that the
+    files in C copy to, and Rust checks its own; and the mark of control flow protection, which the
+    linker leaves out if an object has none, and those of a stable Rust have none."""
+    said = run("hardening-check", "--nofortify", "--nocfprotection", library)
+    for feature in ["Stack protected", "Read-only relocations", "Immediate binding"]:
+        assert re.search(f"^ {feature}: yes", said, re.M), said
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="elsewhere compilers have other flags, or none")
+def test_its_functions_in_c_are_hardened(library):
+    code = run("objdump", "-d", "--no-show-raw-insn", library)
+    for name in LIBBPFS + OWN:
+        body = re.search(rf"<{name}@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
+        # -fcf-protection: a place that indirect calls may lead to.
+        assert body.split()[1] == "endbr64", f"{name} begins with:\n{body[:200]}"
+    # -fstack-protector-strong: it has a struct answer on its stack. Of -fstack-clash-protection
+    # nothing is seen, which is about frames of more than a page.
+    attach = re.search(r"<bpf_program__attach_ksyscall@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
+    assert re.search(r"mov +%fs:0x28,", attach), attach
+
+
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the names are those of x86-64")
 def test_it_imports_few_functions(library):
     """The loader looks each one up in every process that the library is preloaded into. What few
