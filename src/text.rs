@@ -1,10 +1,6 @@
 //! Builds and parses text in fixed memory: tracefs commands, paths, messages.
 
-#[cfg(any(test, fuzzing))]
-pub(crate) mod oracle;
-
 use core::ffi::CStr;
-use core::ops::{Deref, DerefMut};
 
 /// What stands before and after the first `separator`.
 pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
@@ -14,40 +10,15 @@ pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
 }
 
 /// The parts of `text` between separators, without the empty ones.
-pub(crate) fn parts(text: &[u8], separator: u8) -> Parts<'_> {
-    Parts { rest: text, separator }
+pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    text.split(move |byte| *byte == separator).filter(|part| !part.is_empty())
 }
 
-/// What [`parts`] gives.
-#[derive(Clone)]
-pub(crate) struct Parts<'a> {
-    rest: &'a [u8],
-    separator: u8,
-}
-
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        while !self.rest.is_empty() {
-            let (part, rest) = cut(self.rest, self.separator);
-            self.rest = rest;
-            if !part.is_empty() {
-                return Some(part);
-            }
-        }
-        None
-    }
-}
-
-/// The number that `text` is, in digits of `base`.
-pub(crate) fn number(text: &[u8], base: u8) -> Option<u64> {
-    let mut digits = text.iter().map(|byte| byte.wrapping_sub(b'0'));
-    let number = digits.try_fold(0_u64, |number, digit| {
-        let digit = Some(digit).filter(|digit| *digit < base)?;
-        number.checked_mul(u64::from(base))?.checked_add(u64::from(digit))
-    });
-    number.filter(|_| !text.is_empty())
+/// The number that `text` is, in digits of `base`, which is at most 10, and nothing else.
+pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
+    // from_str_radix() would take a plus sign.
+    let digits = core::str::from_utf8(text).ok().filter(|_| text.iter().all(u8::is_ascii_digit));
+    u64::from_str_radix(digits?, base).ok()
 }
 
 /// The hash FNV-1a of a name.
@@ -61,40 +32,15 @@ pub(crate) const fn hash(name: &[u8]) -> usize {
 }
 
 /// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub(crate) struct Text<const N: usize>(Buffer<[u8; N]>);
-
-/// A [`Text`] of any size, for one copy of the code.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Buffer<Bytes: ?Sized = [u8]> {
+pub(crate) struct Text<const N: usize> {
     len: usize,
     is_cut: bool,
-    bytes: Bytes,
+    bytes: [u8; N],
 }
 
-impl<const N: usize> Text<N> {
-    pub(crate) const fn new() -> Self {
-        Self(Buffer { len: 0, is_cut: false, bytes: [0; N] })
-    }
-}
-
-impl<const N: usize> Deref for Text<N> {
-    type Target = Buffer;
-
-    fn deref(&self) -> &Buffer {
-        &self.0
-    }
-}
-
-impl<const N: usize> DerefMut for Text<N> {
-    fn deref_mut(&mut self) -> &mut Buffer {
-        &mut self.0
-    }
-}
-
-impl core::fmt::Write for Buffer {
+impl<const N: usize> core::fmt::Write for Text<N> {
     /// Adds as much as fits.
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.add(text.as_bytes());
@@ -102,16 +48,17 @@ impl core::fmt::Write for Buffer {
     }
 }
 
-impl Buffer {
+impl<const N: usize> Text<N> {
+    pub(crate) const fn new() -> Self {
+        Self { len: 0, is_cut: false, bytes: [0; N] }
+    }
+
     /// Adds a byte if it fits.
     pub(crate) fn push(&mut self, byte: u8) {
-        let end = self.bytes.len().saturating_sub(1);
-        let room = self.bytes.get_mut(self.len..end).unwrap_or_default();
-        if let Some(place) = room.first_mut() {
-            *place = byte;
+        self.is_cut |= self.len + 1 >= N;
+        if !self.is_cut {
+            self.bytes[self.len] = byte;
             self.len += 1;
-        } else {
-            self.is_cut = true;
         }
     }
 
@@ -136,8 +83,9 @@ impl Buffer {
     /// Adds a last byte, in place of another if there is no room.
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
-        self.len = self.len.min(self.bytes.len().saturating_sub(2));
-        self.push(byte);
+        self.len = self.len.min(N - 2);
+        self.bytes[self.len] = byte;
+        self.len += 1;
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

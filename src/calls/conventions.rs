@@ -45,32 +45,23 @@ const fn wrapped(
 const PLAIN: Convention =
     Convention { prefix: "", column: Column::Native, anchor: "sys_getpid", separate_stubs: NEVER };
 
-/// Those of a 64-bit x86 kernel that serve its 32-bit processes (4.17).
+/// The functions by which a 64-bit kernel serves its 32-bit processes.
 #[allow(dead_code, reason = "other architectures")]
-const WRAPPED_IA32: Convention = Convention {
-    prefix: "__ia32_",
-    column: Column::Compat,
-    anchor: "__ia32_compat_sys_ioctl",
-    separate_stubs: (5, 7),
-};
+const fn compat(prefix: &'static str, anchor: &'static str, separate_stubs: Version) -> Convention {
+    Convention { prefix, column: Column::Compat, anchor, separate_stubs }
+}
 
-/// The same of arm64 (4.19).
+/// Those of x86-64 (4.17).
 #[allow(dead_code, reason = "other architectures")]
-const WRAPPED_ARM: Convention = Convention {
-    prefix: "__arm64_",
-    column: Column::Compat,
-    anchor: "__arm64_compat_sys_ioctl",
-    separate_stubs: (5, 4),
-};
+const WRAPPED_IA32: Convention = compat("__ia32_", "__ia32_compat_sys_ioctl", (5, 7));
 
-/// The same of 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
+/// Those of arm64 (4.19).
 #[allow(dead_code, reason = "other architectures")]
-const PLAIN_COMPAT: Convention = Convention {
-    prefix: "",
-    column: Column::Compat,
-    anchor: "compat_sys_ioctl",
-    separate_stubs: NEVER,
-};
+const WRAPPED_ARM: Convention = compat("__arm64_", "__arm64_compat_sys_ioctl", (5, 4));
+
+/// Those without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
+#[allow(dead_code, reason = "other architectures")]
+const PLAIN_COMPAT: Convention = compat("", "compat_sys_ioctl", NEVER);
 
 /// By which this architecture's kernel may name the functions that serve its 32-bit
 /// processes. It has the anchor of one, or no such processes.

@@ -8,9 +8,8 @@ use std::path::PathBuf;
 use super::tracefs::{EntryName, Line, find_mounted};
 use crate::sys::{
     self,
-    oracle::{Unnamed, unused_path},
+    oracle::{Unnamed, expected_number, unused_path},
 };
-use crate::text::oracle::expected_number;
 
 /// A line of `kprobe_events`: whether it is an entry of this library, and whose.
 pub fn entry(bytes: &[u8]) {

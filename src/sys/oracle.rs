@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Fd, Mode};
-use crate::text::oracle::expected_number;
 
 /// A file that has no name any more, so that nothing is left behind.
 pub(crate) struct Unnamed {
@@ -37,6 +36,12 @@ pub(crate) fn unused_path() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("ksyscall-fuzzing-{}-{number}", std::process::id()))
+}
+
+/// The number that a text is, if it is nothing but digits of the base.
+pub(crate) fn expected_number(text: &str, base: u32) -> Option<u64> {
+    let digits = text.chars().all(|c| c.is_digit(base));
+    digits.then(|| u64::from_str_radix(text, base).ok()).flatten()
 }
 
 /// A file of sysfs or tracefs that holds a number, with and without a label.
