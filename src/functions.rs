@@ -1,6 +1,6 @@
 //! Finds the kernel functions that serve a call, without attaching.
 
-use crate::attach::plan::{BatchCall, Plan};
+use crate::attach::plan::Plan;
 use crate::kernel::symbols::Symbols;
 use crate::{Callers, Error, Symbol, SyscallName};
 
@@ -33,7 +33,7 @@ impl KernelFunctions {
     /// [`Error::NotFound`]; [`Error::KernelSymbols`] if it cannot be read whether the function is a
     /// stub.
     pub fn serving(&self, name: &SyscallName) -> Result<Symbol, Error> {
-        self.plan(name, Callers::Native)?.take_result(0)
+        Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
     /// The functions that serve the call to its callers, each once, to which
@@ -48,15 +48,9 @@ impl KernelFunctions {
         name: &SyscallName,
         callers: Callers,
     ) -> Result<Vec<Symbol>, Error> {
-        let mut plan = self.plan(name, callers)?;
+        let mut plan = Plan::of_call(*name, callers, &self.0)?;
         plan.take_result(0)?;
         Ok(plan.functions(0).collect())
-    }
-
-    fn plan(&self, name: &SyscallName, callers: Callers) -> Result<Plan, Error> {
-        let mut plan = Plan::of(&[BatchCall { name: *name, cookie: 0, callers }])?;
-        plan.look_up(&self.0);
-        Ok(plan)
     }
 
     /// Whether the kernel has a function of that name, which may be one that no call reaches.

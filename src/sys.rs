@@ -9,6 +9,7 @@ mod bpf;
 pub(crate) mod fake;
 mod fd;
 mod file;
+mod kept;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
 mod perf_event;
@@ -30,6 +31,7 @@ pub(crate) use bpf::{
 pub(crate) use bpf::{ProbeLink, bpf_probe_link};
 pub(crate) use fd::{Fd, can_open, descriptor_limit};
 pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
+pub(crate) use kept::Kept;
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
 };

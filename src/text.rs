@@ -14,11 +14,13 @@ pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     text.split(move |byte| *byte == separator).filter(|part| !part.is_empty())
 }
 
-/// The number that `text` is, in digits of `base`, which is at most 10, and nothing else.
+/// The number that `text` is, in digits of `base` and nothing else.
 pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
-    // from_str_radix() would take a plus sign.
-    let digits = core::str::from_utf8(text).ok().filter(|_| text.iter().all(u8::is_ascii_digit));
-    u64::from_str_radix(digits?, base).ok()
+    let number = text.iter().try_fold(0_u64, |number, byte| {
+        let digit = char::from(*byte).to_digit(base)?;
+        number.checked_mul(base.into())?.checked_add(digit.into())
+    });
+    number.filter(|_| !text.is_empty())
 }
 
 /// The hash FNV-1a of a name.

@@ -78,6 +78,17 @@ impl Plan {
         Ok(Self { parts, calls: calls.len() })
     }
 
+    /// The plan of one call, with its functions in the kernel's list of symbols.
+    pub(crate) fn of_call(
+        name: SyscallName,
+        callers: Callers,
+        symbols: &Symbols,
+    ) -> Result<Self, Error> {
+        let mut plan = Self::of(&[BatchCall { name, cookie: 0, callers }])?;
+        plan.look_up(symbols);
+        Ok(plan)
+    }
+
     /// How many calls there are.
     pub(crate) fn calls(&self) -> usize {
         self.calls

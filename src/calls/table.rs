@@ -245,21 +245,22 @@ impl<'a> Row<'a> {
     /// prefix and the rest.
     pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
         let listed = match column {
-            Column::X32 => {
-                // The others serve 64-bit processes, too.
-                let is_own = |function: &&str| {
-                    function.starts_with("compat_sys_") || function.starts_with("sys32_")
-                };
-                let function = self.serving(self.compat_functions).filter(is_own).nth(rank);
-                return function.map(|function| ("", function));
-            }
-            Column::Compat if !self.compat_functions.is_empty() => self.compat_functions,
-            Column::Native | Column::Compat => self.functions,
+            Column::Compat if self.compat_functions.is_empty() => self.functions,
+            Column::Compat | Column::X32 => self.compat_functions,
+            Column::Native => self.functions,
         };
         match listed {
-            "" => (rank == 0).then_some(("sys_", self.name)),
+            "" if column != Column::X32 => (rank == 0).then_some(("sys_", self.name)),
             "-" => None,
-            _ => self.serving(listed).nth(rank).map(|function| ("", function)),
+            _ => {
+                // The others serve 64-bit processes, too.
+                let is_of_x32 = |function: &str| {
+                    function.starts_with("compat_sys_") || function.starts_with("sys32_")
+                };
+                let is_asked_for = |function: &&str| column != Column::X32 || is_of_x32(function);
+                let function = self.serving(listed).filter(is_asked_for).nth(rank);
+                function.map(|function| ("", function))
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Selects functions by the version of Linux, where the version decides which one serves a call.
 
+use crate::text::{cut, number};
+
 /// Major and minor number.
 pub(crate) type Version = (u64, u64);
 
@@ -24,8 +26,9 @@ pub(crate) fn serving(entry: &str, version: Option<Version>) -> Option<&str> {
 }
 
 fn parse(text: &str) -> Version {
-    let number = |digits: &str| digits.parse().unwrap_or_default();
-    text.split_once('.').map_or((number(text), 0), |(major, minor)| (number(major), number(minor)))
+    let (major, minor) = cut(text.as_bytes(), b'.');
+    let [major, minor] = [major, minor].map(|digits| number(digits, 10).unwrap_or_default());
+    (major, minor)
 }
 
 #[cfg(test)]

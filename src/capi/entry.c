@@ -34,15 +34,6 @@ bool ksyscall_is_automatic(const struct bpf_program *prog);
 void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name, const void *caller);
 print_fn *ksyscall_set_print(print_fn *print, print_fn *hold, const void *caller);
 
-/* And these are exported. */
-struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
-						      const char *syscall_name,
-						      const struct bpf_ksyscall_opts *opts);
-struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog);
-struct bpf_object_skeleton;
-int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton);
-print_fn *EXPORT(libbpf_set_print)(print_fn *print);
-
 struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
 						      const char *syscall_name,
 						      const struct bpf_ksyscall_opts *opts)
@@ -183,12 +174,10 @@ print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 
 #ifdef __ARM_EABI__
 /* The unwinder has its own; the name is only there to link it in. */
-__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void);
-void __aeabi_unwind_cpp_pr0(void)
+__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void)
 {
 }
-__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr1(void);
-void __aeabi_unwind_cpp_pr1(void)
+__attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr1(void)
 {
 }
 #endif

@@ -20,7 +20,6 @@
 
 /* A C library that has linked this one lacks none of them. */
 #define LATE(result, name, parameters, arguments)                 \
-	result __wrap_##name parameters;                          \
 	result __wrap_##name parameters                           \
 	{                                                         \
 		result(*function) parameters;                     \
@@ -54,7 +53,6 @@ LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, 
 LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 
 /* In static.c for libksyscall.a. */
-FILE *ksyscall_stderr(void);
 FILE *ksyscall_stderr(void)
 {
 	FILE **place = dlsym(RTLD_DEFAULT, "stderr");

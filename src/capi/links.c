@@ -27,19 +27,6 @@ int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned l
 void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 
-struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
-					      size_t n, const struct ksyscall_links_opts *opts);
-int ksyscall_links__destroy(struct ksyscall_links *links);
-size_t ksyscall_links__count(const struct ksyscall_links *links);
-int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
-const char *ksyscall_links__function(const struct ksyscall_links *links, size_t index, size_t nth);
-int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long long *missed);
-int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
-int ksyscall_link__missed(const struct bpf_link *link, unsigned long long *missed);
-int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
-const char *ksyscall__name(size_t index);
-const char *ksyscall__function(const char *syscall_name, enum ksyscall_callers callers, size_t nth);
-
 /* Sets errno of a result. */
 static int with_errno(int error)
 {

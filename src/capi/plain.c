@@ -10,8 +10,6 @@ struct bpf_ksyscall_opts;
 
 struct bpf_link *__wrap_bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 						     const struct bpf_ksyscall_opts *opts);
-struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
-					      const struct bpf_ksyscall_opts *opts);
 
 struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 					      const struct bpf_ksyscall_opts *opts)

@@ -50,11 +50,6 @@ extern __typeof__(dladdr) dladdr __attribute__((weak));
 /* Where the program's own code and data are. */
 extern const char __executable_start[] __attribute__((weak)), _end[] __attribute__((weak));
 
-void *ksyscall_dlsym(void *handle, const char *name);
-void *ksyscall_dlopen(const char *name, int flags);
-int ksyscall_dlclose(void *handle);
-int ksyscall_dladdr(const void *address, Dl_info *info);
-
 void *ksyscall_dlsym(void *handle, const char *name)
 {
 	void *address = NULL;
@@ -65,7 +60,6 @@ void *ksyscall_dlsym(void *handle, const char *name)
 	return address;
 }
 
-FILE *ksyscall_stderr(void);
 FILE *ksyscall_stderr(void)
 {
 	return stderr;

@@ -9,9 +9,7 @@ struct bpf_object_skeleton;
 struct bpf_program;
 
 struct bpf_link *__real_bpf_program__attach(const struct bpf_program *prog);
-struct bpf_link *bpf_program__attach(const struct bpf_program *prog);
 int __real_bpf_object__attach_skeleton(struct bpf_object_skeleton *skeleton);
-int bpf_object__attach_skeleton(struct bpf_object_skeleton *skeleton);
 
 struct bpf_link *bpf_program__attach(const struct bpf_program *prog)
 {

@@ -17,31 +17,23 @@
 //! shows to a process with `CAP_SYSLOG`. Where the other stubs are separate nobody looks for them:
 //! such a kernel requires `CONFIG_EXPERT`.
 
+use alloc::vec::Vec;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicUsize, Ordering};
 
 use errno::Errno;
 
 use super::symbols::Symbols;
 use crate::calls::Symbol;
+use crate::sys::Kept;
 use crate::text::hash;
-
-/// More than a kernel has stubs: two for each call, if it has nothing optional.
-const MAX_STUBS: usize = 1024;
 
 /// The names of the running kernel's stubs, each by its [`hash`]. That a function has the hash of
 /// one of a thousand stubs is a chance of 1 in 10^16, with 32 bits of 1 in 10^6.
-struct Stubs {
-    hashes: [AtomicUsize; MAX_STUBS],
-    /// One more than there are; 0 before they were read.
-    end: AtomicUsize,
-}
-
-static STUBS: Stubs = Stubs::unread();
+static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
 /// Whether `symbol` is known to be a stub, without asking the kernel.
 pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
-    STUBS.contains(symbol.as_bytes())
+    STUBS.get().is_some_and(|stubs| stubs.contains(&hash(symbol.as_bytes())))
 }
 
 /// Whether the kernel has `symbol`, which it surely has, as a stub.
@@ -51,49 +43,32 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
 /// # Errors
 /// If not all of that can be read; nothing is then remembered.
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
-    if !STUBS.are_read() {
-        STUBS.read(c"/proc/kallsyms", symbol.as_bytes())?;
+    if STUBS.get().is_none() {
+        STUBS.keep(read(c"/proc/kallsyms", symbol.as_bytes())?)?;
     }
     Ok(is_known_stub(symbol))
 }
 
-impl Stubs {
-    const fn unread() -> Self {
-        Self { hashes: [const { AtomicUsize::new(0) }; MAX_STUBS], end: AtomicUsize::new(0) }
+/// The hashes of the stubs in a list of symbols.
+///
+/// # Errors
+/// What reading fails with; ENODATA if the list lacks `known`; ENOMEM.
+fn read(list: &CStr, known: &[u8]) -> Result<Vec<usize>, Errno> {
+    let symbols = Symbols::of_kallsyms(list)?;
+    if !symbols.contains(known) {
+        return Err(Errno(libc::ENODATA));
     }
-
-    fn are_read(&self) -> bool {
-        self.end.load(Ordering::Acquire) != 0
-    }
-
-    /// Threads that do this at the same time write the same numbers to the same places.
-    ///
-    /// # Errors
-    /// What reading fails with; ENODATA if the list lacks `known`, or has more than
-    /// there is room for.
-    fn read(&self, list: &CStr, known: &[u8]) -> Result<(), Errno> {
-        let symbols = Symbols::of_kallsyms(list)?;
-        let count = symbols.stubs().count();
-        if !symbols.contains(known) || count > MAX_STUBS {
-            return Err(Errno(libc::ENODATA));
-        }
-        for (place, stub) in self.hashes.iter().zip(symbols.stubs()) {
-            place.store(hash(stub), Ordering::Relaxed);
-        }
-        self.end.store(count + 1, Ordering::Release);
-        Ok(())
-    }
-
-    fn contains(&self, name: &[u8]) -> bool {
-        let count = self.end.load(Ordering::Acquire).saturating_sub(1);
-        let sought = hash(name);
-        self.hashes.iter().take(count).any(|hash| hash.load(Ordering::Relaxed) == sought)
-    }
+    let mut stubs = Vec::new();
+    let count = symbols.stubs().count();
+    stubs.try_reserve_exact(count).map_err(|_| Errno(libc::ENOMEM))?;
+    stubs.extend(symbols.stubs().map(hash));
+    Ok(stubs)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::oracle::Unnamed;
 
     const PLAIN: &str = "\
 c0100000 T sys_openat
@@ -112,27 +87,16 @@ bf000000 W sys_of_a_module\t[module]
 ";
 
     /// The stubs of a kernel that has these symbols, `sys_openat` among them.
-    fn stubs_of(symbols: &str) -> Result<Stubs, Errno> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ksyscall-stubs-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, symbols).unwrap();
-        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let stubs = Stubs::unread();
-        let read = stubs.read(&name, b"sys_openat");
-        std::fs::remove_file(path).unwrap();
-        assert_eq!(stubs.are_read(), read.is_ok());
-        read.map(|()| stubs)
+    fn stubs_of(symbols: &str) -> Result<Vec<usize>, Errno> {
+        read(&Unnamed::new(symbols.as_bytes()).path(), b"sys_openat")
     }
 
-    fn is_in(stubs: &Stubs, names: &[&str]) -> Vec<bool> {
-        names.iter().map(|name| stubs.contains(name.as_bytes())).collect()
+    fn is_in(stubs: &[usize], names: &[&str]) -> Vec<bool> {
+        names.iter().map(|name| stubs.contains(&hash(name.as_bytes()))).collect()
     }
 
     #[test]
     fn stubs_are_the_weak_symbols_of_calls() {
-        assert!(!Stubs::unread().are_read() && !Stubs::unread().contains(b"sys_mbind"));
         let stubs = stubs_of(PLAIN).unwrap();
         let names = ["sys_mbind", "compat_sys_mbind", "__x64_sys_move_pages"];
         assert_eq!(is_in(&stubs, &names), [true; 3]);
@@ -159,11 +123,7 @@ bf000000 W sys_of_a_module\t[module]
     fn a_list_that_is_cut_is_not_taken_for_whole() {
         assert_eq!(stubs_of("").err(), Some(Errno(libc::ENODATA)));
         assert_eq!(stubs_of("c0112358 W sys_mbind\n").err(), Some(Errno(libc::ENODATA)));
-        let many: String = (0..=MAX_STUBS).map(|n| format!("c0112358 W sys_{n}\n")).collect();
-        assert_eq!(stubs_of(&(many + PLAIN)).err(), Some(Errno(libc::ENODATA)));
-        let stubs = Stubs::unread();
-        assert_eq!(stubs.read(c"/", b"sys_openat"), Err(Errno(libc::EISDIR)));
-        assert_eq!(stubs.read(c"/none", b"sys_openat"), Err(Errno(libc::ENOENT)));
-        assert!(!stubs.are_read());
+        assert_eq!(read(c"/", b"sys_openat"), Err(Errno(libc::EISDIR)));
+        assert_eq!(read(c"/none", b"sys_openat"), Err(Errno(libc::ENOENT)));
     }
 }

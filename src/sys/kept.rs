@@ -1,0 +1,56 @@
+//! Keeps a value that is made once, for as long as the process lives.
+
+use alloc::vec::Vec;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use errno::Errno;
+
+/// A value, or none yet. It is never changed or dropped.
+pub(crate) struct Kept<T>(AtomicPtr<T>);
+
+impl<T: Send + Sync + 'static> Kept<T> {
+    pub(crate) const fn nothing() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(crate) fn get(&self) -> Option<&'static T> {
+        // SAFETY: it is NULL, or `keep` has stored it, which is never changed or freed.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Keeps the value, and returns it, or the one that another thread has kept meanwhile.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn keep(&self, value: T) -> Result<&'static T, Errno> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(1).map_err(|_| Errno(libc::ENOMEM))?;
+        memory.push(value);
+        let (nothing, new) = (ptr::null_mut(), memory.as_mut_ptr());
+        match self.0.compare_exchange(nothing, new, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                memory.leak();
+                // SAFETY: the memory has the value, and nobody frees it now.
+                Ok(unsafe { &*new })
+            }
+            // SAFETY: another thread's call has stored it, as above.
+            Err(others) => Ok(unsafe { &*others }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_is_kept() {
+        let kept = Kept::nothing();
+        assert!(kept.get().is_none());
+        let first = kept.keep(vec![1]).unwrap();
+        assert!(ptr::eq(kept.keep(vec![2]).unwrap(), first));
+        assert!(ptr::eq(kept.get().unwrap(), first));
+        assert_eq!(*first, [1]);
+    }
+}
