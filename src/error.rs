@@ -199,6 +199,19 @@ pub enum Error {
         name: SyscallName,
     },
 
+    /// Stable updates of this version of Linux corrected which function serves the call of 32-bit
+    /// callers, and it is not known whether the running kernel has the correction.
+    #[error(
+        "cannot tell which function serves {name} of 32-bit callers: stable updates of this version \
+         of Linux changed it, and this kernel does not show which update it is, or is one between \
+         those that are known"
+    )]
+    #[non_exhaustive]
+    UpdateUnknown {
+        /// The call.
+        name: SyscallName,
+    },
+
     /// `BPF_OBJ_PIN` failed.
     #[error("bpf(BPF_OBJ_PIN): {}", Errno(*errno))]
     #[non_exhaustive]
@@ -239,7 +252,8 @@ impl Error {
             | Error::NotTraceable { .. }
             | Error::MaxActiveUnsupported
             | Error::CallersUnknown
-            | Error::NoCompatCallers { .. } => libc::EOPNOTSUPP,
+            | Error::NoCompatCallers { .. }
+            | Error::UpdateUnknown { .. } => libc::EOPNOTSUPP,
         }
     }
 

@@ -233,7 +233,7 @@ class Run:
 UNREACHABLE = [
     # kernel/events/Makefile of that version takes -pg from core.c, and kprobe events are
     # refused where a function has no ftrace site (within_notrace_func()).
-    (r"amd64:5\.10\..*:perf_event_open:attach:.*",
+    (r"(i386@)?amd64:5\.10\..*:perf_event_open:attach:.*",
      "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
     (r"i386@amd64:.*:fcntl:.*of fcntl64 ran.*|i386@amd64:.*:fcntl64:.*of fcntl ran.*",
      "one function, compat_sys_fcntl64, serves fcntl and fcntl64 (arch/x86/entry/syscalls/syscall_32.tbl)"),

@@ -129,7 +129,7 @@ CELLS = [Cell(process, suite) for process, suites in {
     "riscv64": "trixie sid",
     "s390x": "bookworm trixie sid",
     "ppc64el": "bookworm trixie sid",
-    "i386@amd64": "bookworm trixie sid",
+    "i386@amd64": "bullseye bookworm trixie sid",
     "armhf@arm64": "bookworm trixie sid",
 }.items() for suite in suites.split()]
 

@@ -17,7 +17,7 @@ use crate::calls::conventions::{
 use crate::calls::table::{self, Column, Row};
 use crate::calls::version::LATEST;
 use crate::calls::{Symbol, SyscallName};
-use crate::kernel::version::version;
+use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
 /// Tells whether the kernel has a symbol and that symbol is the call's own, whatever the doubt. An
@@ -40,16 +40,16 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
             .map(in_this_version)
             .ok_or_else(|| Tried::default().not_found(name)),
         Abi::Compat if COMPAT_CONVENTIONS.is_empty() => Err(Error::CallersUnknown),
-        Abi::Compat => abi::compat_row(name)
-            .map(in_this_version)
-            .filter(|row| row.is_in(Column::Compat))
-            .ok_or_else(no_call),
+        Abi::Compat => match abi::compat_row(name).map(in_this_version) {
+            Some(row) if row.is_undecided() => Err(Error::UpdateUnknown { name: *name }),
+            row => row.filter(|row| row.is_in(Column::Compat)).ok_or_else(no_call),
+        },
         Abi::X32 => abi::x32_row(name).map(in_this_version).ok_or_else(no_call),
     }
 }
 
 fn in_this_version(row: Row<'_>) -> Row<'_> {
-    row.in_version(|| version().unwrap_or(LATEST))
+    row.in_version(|| version().unwrap_or(LATEST)).in_update(update)
 }
 
 /// Finds the function that serves the call of the row to callers of that ABI: the first candidate
@@ -125,6 +125,10 @@ pub(super) fn find_native(
         } else {
             possible = possible.without(index);
         }
+    }
+    // A 32-bit process cannot see beforehand that its kernel is a 64-bit one.
+    if row.is_undecided() {
+        return Err(Error::UpdateUnknown { name: *name });
     }
     Err(tried.not_found(name))
 }
@@ -469,6 +473,54 @@ mod tests {
                 let found = found_in(version, call, &symbols).unwrap();
                 assert_eq!(found, *expected, "{version:?}");
             }
+        }
+    }
+
+    /// arch/x86/entry/syscalls/syscall_32.tbl of the stable versions.
+    #[test]
+    fn a_stable_update_decides_between_functions_that_are_both_there() {
+        let symbols = ["__ia32_compat_sys_io_pgetevents_time64", "__ia32_sys_io_pgetevents"]
+            .map(String::from);
+        let found = |call: &str, version, update: Option<u64>| {
+            let call = name(call);
+            let row = abi::compat_row(&call).unwrap().in_version(|| version).in_update(|| update);
+            if row.is_undecided() {
+                return Err(Error::UpdateUnknown { name: call });
+            }
+            let found = find_compat(&call, &row, &Known::nothing(), &mut |symbol, _| {
+                let symbols =
+                    [symbols.as_slice(), &["__ia32_compat_sys_ioctl".to_owned()]].concat();
+                Ok(symbols.iter().any(|known| known == symbol.as_str()))
+            });
+            found.map(|symbol| symbol.to_string())
+        };
+        let [right, wrong] = &symbols;
+        for (version, update, expected) in [
+            ((5, 4), Some(286), wrong),
+            ((5, 10), Some(220), wrong),
+            ((5, 10), Some(221), right),
+            ((5, 15), Some(135), wrong),
+            ((6, 1), Some(97), right),
+            ((6, 10), None, right),
+        ] {
+            let found = found("io_pgetevents_time64", version, update).unwrap();
+            assert_eq!(found, *expected, "{version:?} {update:?}");
+        }
+        let undecided = found("io_pgetevents_time64", (6, 1), None).unwrap_err();
+        assert!(matches!(undecided, Error::UpdateUnknown { .. }), "{undecided}");
+        assert!(undecided.to_string().contains("io_pgetevents_time64"), "{undecided}");
+        let absent = found("io_pgetevents_time64", (5, 0), Some(21)).unwrap_err();
+        assert!(matches!(absent, Error::NotFound { .. }), "{absent}");
+        for (version, update, is_decided) in [
+            ((4, 1), Some(15), false),
+            ((4, 1), Some(52), true),
+            ((4, 4), Some(155), true),
+            ((4, 4), None, false),
+            ((4, 8), None, true),
+        ] {
+            let keyctl = found("keyctl", version, update).unwrap_err();
+            let is_refused = matches!(keyctl, Error::UpdateUnknown { .. });
+            assert_eq!(is_refused, !is_decided, "{version:?} {update:?}");
         }
     }
 

@@ -17,6 +17,7 @@
 //! cachestat?@6.5                  it exists since that version
 //! semget? sys_semget@5.1          sys_semget serves it since that version
 //! X | sys_X@<5.4 compat_sys_X     sys_X served it before that version
+//! X | compat_sys_X@6.1.97,6.10    compat_sys_X serves it since these stable updates
 //! ```
 //!
 //! A function has a version only where an older or newer kernel has the function as well and the
@@ -27,7 +28,7 @@
 //! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
 use super::name::SyscallName;
-use super::version::{LATEST, Version, serving};
+use super::version::{self, LATEST, Version, serving};
 use crate::text::hash;
 
 /// A table: its text, and where the line of each name begins: a hash table with linear probing,
@@ -163,6 +164,8 @@ pub(crate) struct Row<'a> {
     compat_functions: &'a str,
     /// The version of the kernel whose functions are asked for; None for those of every kernel.
     version: Option<Version>,
+    /// The stable update of that version, if it was asked for and is known.
+    update: Option<u64>,
 }
 
 impl<'a> Row<'a> {
@@ -199,6 +202,7 @@ impl<'a> Row<'a> {
             functions: "",
             compat_functions: "",
             version: None,
+            update: None,
         }
     }
 
@@ -218,6 +222,30 @@ impl<'a> Row<'a> {
             self.version = Some(version());
         }
         self
+    }
+
+    /// The same row, for that stable update of its version, None if that is unknown. The update is
+    /// asked for only if something depends on it.
+    pub(crate) fn in_update(mut self, update: impl FnOnce() -> Option<u64>) -> Self {
+        if self.depends_on_update() {
+            self.update = update();
+        }
+        self
+    }
+
+    fn depends_on_update(&self) -> bool {
+        self.compat_functions.contains(',')
+    }
+
+    /// Whether the stable update decides which function serves 32-bit callers, and it is unknown,
+    /// or not known to have any of them.
+    pub(crate) fn is_undecided(&self) -> bool {
+        let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
+        let entries = self.compat_functions.split(' ');
+        let mut serves = entries.map(|entry| serving(entry, self.version, self.update).1);
+        let is_decided = serves.clone().all(|serves| serves.is_some())
+            && serves.any(|serves| serves == Some(true));
+        !is_decided && version >= version::parse(self.since).0
     }
 
     /// The version of the kernel, the latest if nothing depends on it.
@@ -245,6 +273,7 @@ impl<'a> Row<'a> {
     /// prefix and the rest.
     pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
         let listed = match column {
+            Column::Compat if self.is_undecided() => return None,
             Column::Compat if self.compat_functions.is_empty() => self.functions,
             Column::Compat | Column::X32 => self.compat_functions,
             Column::Native => self.functions,
@@ -266,8 +295,11 @@ impl<'a> Row<'a> {
 
     /// Those of the listed functions that serve the call in the version of the row.
     fn serving(&self, listed: &'a str) -> impl Iterator<Item = &'a str> {
-        let version = self.version;
-        listed.split(' ').filter_map(move |entry| serving(entry, version))
+        let (version, update) = (self.version, self.update);
+        listed.split(' ').filter_map(move |entry| {
+            let (function, serves) = serving(entry, version, update);
+            (serves == Some(true)).then_some(function)
+        })
     }
 
     /// The names of the functions, the most likely first.

@@ -1,7 +1,5 @@
 //! Selects functions by the version of Linux, where the version decides which one serves a call.
 
-use crate::text::{cut, number};
-
 /// Major and minor number.
 pub(crate) type Version = (u64, u64);
 
@@ -13,22 +11,45 @@ pub(crate) const NEVER: Version = (u64::MAX, u64::MAX);
 #[allow(dead_code, reason = "architectures without wrappers")]
 pub(crate) const ALWAYS: Version = (0, 0);
 
-/// The function of a table's entry if it serves the call in that version; in any version if
-/// none is given. The entry is a name, and perhaps `@5.1` for a function that serves since
-/// that version, or `@<5.4` for one that served before.
-pub(crate) fn serving(entry: &str, version: Option<Version>) -> Option<&str> {
-    let Some((function, limit)) = entry.split_once('@') else { return Some(entry) };
-    let serves = version.is_none_or(|version| match limit.strip_prefix('<') {
-        Some(end) => version < parse(end),
-        None => version >= parse(limit),
-    });
-    serves.then_some(function)
+/// The function of a table's entry, and whether it serves the call in that version; in any version
+/// if none is given. None if the stable update of the version decides, and is not known.
+///
+/// The entry is a name, and perhaps `@5.1` for a function that serves since that version, `@<5.4`
+/// for one that served before, or `@5.10.221,6.1.97,6.10` for one that serves since these stable
+/// updates, and since 6.10.
+pub(crate) fn serving(
+    entry: &str,
+    version: Option<Version>,
+    update: Option<u64>,
+) -> (&str, Option<bool>) {
+    let Some((function, limit)) = entry.split_once('@') else { return (entry, Some(true)) };
+    let Some(version) = version else { return (function, Some(true)) };
+    let serves = match limit.strip_prefix('<') {
+        Some(end) => Some(version < parse(end).0),
+        None => serves_since(limit, version, update),
+    };
+    (function, serves)
 }
 
-fn parse(text: &str) -> Version {
-    let (major, minor) = cut(text.as_bytes(), b'.');
-    let [major, minor] = [major, minor].map(|digits| number(digits, 10).unwrap_or_default());
-    (major, minor)
+/// Whether the version, with its stable update, is one of those that the list begins with, or as
+/// new as the last of it.
+fn serves_since(list: &str, version: Version, update: Option<u64>) -> Option<bool> {
+    let Some((updates, last)) = list.rsplit_once(',') else {
+        return Some(version >= parse(list).0);
+    };
+    if version >= parse(last).0 {
+        return Some(true);
+    }
+    let update = update?;
+    let mut updates = updates.split(',').map(parse);
+    Some(updates.any(|(series, first)| series == version && update >= first))
+}
+
+/// The version, and the stable update of it, 0 if the text has none.
+pub(crate) fn parse(text: &str) -> (Version, u64) {
+    let mut numbers = text.split('.').map(|digits| digits.parse().unwrap_or_default());
+    let mut next = || numbers.next().unwrap_or_default();
+    ((next(), next()), next())
 }
 
 #[cfg(test)]
@@ -37,7 +58,7 @@ mod tests {
 
     #[test]
     fn an_entry_serves_in_the_versions_that_its_mark_allows() {
-        let serves = |entry: &str, version| serving(entry, version).is_some();
+        let serves = |entry: &str, version| serving(entry, version, None).1 == Some(true);
         for (entry, expected) in [
             ("sys_openat", [true; 4]),
             ("sys_semget@5.1", [false, false, true, true]),
@@ -48,7 +69,26 @@ mod tests {
             assert_eq!(versions.map(|version| serves(entry, Some(version))), expected, "{entry}");
             assert!(serves(entry, None), "{entry}");
         }
-        assert_eq!(serving("sys_semget@5.1", None), Some("sys_semget"));
+        assert_eq!(serving("sys_semget@5.1", None, None), ("sys_semget", Some(true)));
         assert!(ALWAYS < (1, 0) && LATEST < NEVER);
+    }
+
+    #[test]
+    fn an_entry_can_serve_since_a_stable_update() {
+        for (version, update, expected) in [
+            ((5, 10), Some(220), Some(false)),
+            ((5, 10), Some(221), Some(true)),
+            ((6, 1), Some(221), Some(true)),
+            ((6, 1), Some(96), Some(false)),
+            // No update of that version has it.
+            ((5, 4), Some(302), Some(false)),
+            ((6, 1), None, None),
+            ((5, 14), None, None),
+            ((6, 10), None, Some(true)),
+            (LATEST, None, Some(true)),
+        ] {
+            let serves = serving("sys_x@5.10.221,6.1.97,6.10", Some(version), update).1;
+            assert_eq!(serves, expected, "{version:?} {update:?}");
+        }
     }
 }

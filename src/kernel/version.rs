@@ -6,7 +6,7 @@
 use super::LEARNT;
 use crate::calls::version::Version;
 use crate::sys::{self, Mode};
-use crate::text::{cut, number};
+use crate::text::{cut, number, parts};
 
 /// Major and minor number; None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
@@ -24,6 +24,41 @@ pub(crate) fn version() -> Option<Version> {
         LEARNT.version.set((major as usize) << MINOR_BITS | minor as usize);
     }
     Some(version)
+}
+
+/// The stable update of the version, 97 of 6.1.97; None if nothing tells.
+///
+/// A vendor may leave it out of the release: Debian up to 12 and Ubuntu name every update 6.1.0 or so.
+/// Debian says it in the text behind the release ("Debian 6.1.176-1"), Ubuntu in a file.
+pub(crate) fn update() -> Option<u64> {
+    let mut found = None;
+    for path in
+        [c"/proc/sys/kernel/osrelease", c"/proc/version_signature", c"/proc/sys/kernel/version"]
+    {
+        let Ok(file) = sys::open(path, Mode::Read) else { continue };
+        let _ = sys::for_each_line(&file, &mut |line| {
+            found =
+                found.or_else(|| parts(line, b' ').find_map(|word| update_in(word, version()?)));
+            true
+        });
+    }
+    found
+}
+
+/// The update if the word begins with an update's number of that version. A zero says something only
+/// if nothing is behind it.
+fn update_in(word: &[u8], (major, minor): Version) -> Option<u64> {
+    let mut rest = word;
+    for expected in [major, minor] {
+        let (digits, after) = cut(rest, b'.');
+        if number(digits, 10)? != expected {
+            return None;
+        }
+        rest = after;
+    }
+    let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, after) = rest.split_at_checked(len)?;
+    number(digits, 10).filter(|update| *update > 0 || after.is_empty())
 }
 
 /// Whether the kernel reports that version or a later one.
@@ -62,6 +97,35 @@ mod tests {
             assert_eq!(Kernel { files, ..Kernel::new() }.run(version).0, expected, "{text}");
         }
         assert_eq!(Kernel::new().run(version).0, None, "without /proc");
+    }
+
+    #[test]
+    fn a_stable_update_is_told_by_the_release_or_by_the_vendor() {
+        const DEBIAN: &str = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-01)\n";
+        for (release, version, signature, expected) in [
+            ("6.12.117+deb13-cloud-amd64\n", "#1 SMP Debian 6.12.117-1\n", None, Some(117)),
+            ("5.15.135\n", "#1 SMP\n", None, Some(135)),
+            ("6.1.0\n", "#1 SMP\n", None, Some(0)),
+            ("6.1.0-50-cloud-amd64\n", DEBIAN, None, Some(176)),
+            // Of another version.
+            ("5.10.0-50-cloud-amd64\n", DEBIAN, None, None),
+            (
+                "5.15.0-100-generic\n",
+                "#110-Ubuntu SMP\n",
+                Some("Ubuntu 5.15.0-100.110-generic 5.15.143\n"),
+                Some(143),
+            ),
+            ("5.14.0-427.el9.x86_64\n", "#1 SMP PREEMPT_DYNAMIC Fri\n", None, None),
+            ("6.1\n", "#1 SMP\n", None, None),
+        ] {
+            let mut files = vec![
+                ("/proc/sys/kernel/osrelease", release),
+                ("/proc/sys/kernel/version", version),
+            ];
+            files.extend(signature.map(|text| ("/proc/version_signature", text)));
+            let kernel = Kernel { files: files.leak(), ..Kernel::new() };
+            assert_eq!(kernel.run(update).0, expected, "{release}");
+        }
     }
 
     #[test]

@@ -6,12 +6,12 @@ from tools.syscall_tables.readers import assembly, macros, preprocess, tbl
 from tools.syscall_tables.sources import Tree
 
 TBL64 = "arch/x86/entry/syscalls/syscall_64.tbl"
-MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\n"
+MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = {}\n"
 
 
 def tree(folder, version, files):
     """A kernel source of these files."""
-    for name, text in {"Makefile": MAKEFILE.format(*version.split(".")), **files}.items():
+    for name, text in {"Makefile": MAKEFILE.format(*f"{version}.0".split(".")[:3]), **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return Tree(str(folder))
@@ -183,6 +183,23 @@ def test_a_version_that_is_wrong_is_told(older, line, version, problem):
 
 
 def test_entries_serve_in_the_versions_that_they_name():
-    serving = [[model.serves(entry, version) for version in ("5.0", "5.9", "5.10")]
+    serving = [[model.serves(entry, version, 0) for version in ("5.0", "5.9", "5.10")]
                for entry in ("sys_a", "sys_a@5.10", "sys_a@<5.10")]
     assert serving == [[True] * 3, [False, False, True], [True, True, False]]
+    updates = {("5.4", 302): False, ("5.10", 220): False, ("5.10", 221): True, ("6.1", 9): False, ("6.10", 0): True}
+    assert {each: model.serves("sys_a@5.10.221,6.1.97,6.10", *each) for each in updates} == updates
+
+
+def test_a_stable_update_can_have_another_function(tmp_path):
+    def io(version, function):
+        return tree(tmp_path / version, version, {
+            "arch/x86/entry/syscalls/syscall_32.tbl":
+                f"416 i386 io_pgetevents_time64 sys_io_pgetevents {function}\n",
+            "fs/aio.c": "SYSCALL_DEFINE6(io_pgetevents, long, id)\nCOMPAT_SYSCALL_DEFINE6(io_pgetevents_time64, long, id)\n",
+        })
+    older, newer = io("5.10.9", "sys_io_pgetevents"), io("6.12", "compat_sys_io_pgetevents_time64")
+    assert (older.version, older.update) == ("5.10", 9)
+    table = make("x86", {"5.10": older, "6.12": newer})
+    corrected = io("5.10.221", "compat_sys_io_pgetevents_time64")
+    for kernel in (older, corrected, newer):
+        assert [problem for problem in check("x86", table, kernel)[1] if "io_pgetevents_time64" in problem] == []

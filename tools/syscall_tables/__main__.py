@@ -36,6 +36,8 @@ be another name of a function that all such calls share (kernel/sys_ni.c). '@6.5
 behind that: the call exists since that version (SINCE_VERSION). An ENTRY with
 '@5.1' serves the call since that version, and one with '@<5.4' served it before:
 other versions have the function as well, and another one serves (LIMITS, LATER).
+'@5.10.221,6.1.97,6.10' is of a mistake in the kernel's table: since those stable
+updates, and since 6.10.
 
 The kernel's own table is half of the truth: a probe finds whatever function
 exists. So the sources are also scanned for the functions that they define, and

@@ -60,8 +60,15 @@ ABSENT = [
 ]
 
 # Functions that other versions have as well, in which another one serves the call:
-# tables, side, function, in which versions it serves, why.
+# tables, side, function, in which versions it serves, why. A list is of the stable updates
+# that corrected a table, and of the first version that never had the mistake.
 LIMITS = [
+    ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
+     "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
+     "the table had sys_io_pgetevents: d3882564a77c (syscalls: fix"
+     " compat_sys_io_pgetevents_time64 usage), and never corrected in 5.4 (5.4.286)"),
+    ("x86", "compat", "compat_sys_keyctl", "4.1.52,4.4.155,4.8",
+     "the table had sys_keyctl up to 2016: in 4.1.15; these have been seen without"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_[gs]etsockopt", "<5.9",
      "net/compat.c of 5.8; a weak stub of that name is left"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_process_vm_(readv|writev)", "<5.10",
@@ -72,13 +79,6 @@ LIMITS = [
      "5.0 has it and uses it nowhere"),
     ("x86|arm|powerpc", "native", "sys_recvmmsg_time32", "5.1",
      "5.0 has a weak stub of that name"),
-]
-
-# Lines that are wrong for some versions, and nothing that the kernel shows tells:
-# tables, side, versions, calls, which function serves. docs/compatibility.md names them.
-WRONG = [
-    ("x86|arm|powerpc", "compat", "5.4|5.10|6.1", "io_pgetevents_time64",
-     "sys_io_pgetevents, by mistake that stable versions corrected at different times"),
 ]
 
 # Calls that older versions lack although they have a function of the line, so that

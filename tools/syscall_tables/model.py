@@ -16,7 +16,6 @@ from tools.syscall_tables.exceptions import (
     SPELLINGS,
     STUBS,
     VERSIONS,
-    WRONG,
 )
 from tools.syscall_tables.readers import ARCHES, SINCE
 
@@ -77,15 +76,14 @@ class Side:
         made = set().union(*(self.trees[version].calls.get(d, ()) for d in ("", self.directory)))
         return {f for f in made if f.startswith("sys_")} - {"sys_ni_syscall"}
 
-    def checked(self, call):
-        """(version, function that serves) of the versions that can be right."""
-        for version, rows in self.rows.items():
-            if call in rows and not is_listed(WRONG, self.table, self.side, version, call):
-                yield version, rows[call]
+    def having(self, call):
+        """(version, function that serves) of the versions that have the call."""
+        return ((version, rows[call]) for version, rows in self.rows.items() if call in rows)
 
     def found(self, version, entries):
         """The function that a search in this order ends at."""
-        functions = (entry.partition("@")[0] for entry in entries if serves(entry, version))
+        functions = (entry.partition("@")[0] for entry in entries
+                     if serves(entry, version, self.trees[version].update))
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
@@ -104,7 +102,10 @@ class Side:
 
     def wrong(self, call, functions):
         """The versions in which the first function that exists isn't the one."""
-        for version, right in self.checked(call):
+        for version, right in self.having(call):
+            # A vendor's source can have any update's table and say 0.
+            if not self.trees[version].update and any("," in entry for entry in functions):
+                continue
             if (first := self.found(version, functions)) != right:
                 yield (f"{self.table} {self.side} {version}: {call}: "
                        f"{right} serves, {first} is found")
@@ -123,7 +124,7 @@ class Side:
         newest_first = [rows[call] for rows in reversed(self.rows.values()) if call in rows]
         functions = [self.limited(call, function) for function in dict.fromkeys(newest_first)]
         after = {f: set() for f in functions}
-        for version, right in self.checked(call):
+        for version, right in self.having(call):
             for f in functions:
                 if (found := self.found(version, [f])) and found != right:
                     after[f].add(self.limited(call, right))
@@ -264,12 +265,16 @@ def names(entries):
     return [entry.partition("@")[0] for entry in entries]
 
 
-def serves(entry, version):
-    """Whether the function of an entry serves the call in that version."""
+def serves(entry, version, update):
+    """Whether the function of an entry serves the call in that stable update of a version."""
     limit = entry.partition("@")[2]
     if limit.startswith("<"):
         return number(version) < number(limit[1:])
-    return not limit or number(version) >= number(limit)
+    if not limit:
+        return True
+    *updates, last = map(number, limit.split(","))
+    return number(version) >= last or any(
+        tuple(series) == number(version) and update >= first for *series, first in updates)
 
 
 def number(version):

@@ -54,11 +54,13 @@ class Tree:
             for pattern in IN_ARCH if where else ():
                 found.update(pattern.findall(text))
             self.defined.setdefault(where, set()).update(found)
-        numbers = re.findall(r"^(?:VERSION|PATCHLEVEL) = (\d+)$",
+        numbers = re.findall(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$",
                              self.files.get("Makefile", ""), re.M)
-        if len(numbers) != 2:
+        if len(numbers) < 2:
             sys.exit(f"{path}: not a kernel source")
-        self.version = ".".join(numbers)
+        self.version = ".".join(numbers[:2])
+        # The stable update of that version.
+        self.update = int((*numbers, 0)[2])
 
 
 def matches(patterns, text):
