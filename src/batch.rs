@@ -55,7 +55,7 @@ impl Batch {
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
         let call = |name: N| {
             let name = name.as_ref();
-            Ok(BatchCall { name: SyscallName::new(name)?, cookie: 0, callers: Callers::Native })
+            Ok(BatchCall::new(SyscallName::new(name)?, Callers::Native))
         };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
@@ -80,7 +80,7 @@ impl Batch {
     /// ```
     pub fn all_of(callers: Callers) -> Self {
         let calls = abi::calls(callers).into_iter();
-        Self::of(calls.map(|(name, callers)| BatchCall { name, cookie: 0, callers }).collect())
+        Self::of(calls.map(|(name, callers)| BatchCall::new(name, callers)).collect())
     }
 
     fn of(calls: Vec<BatchCall>) -> Self {

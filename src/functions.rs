@@ -54,7 +54,7 @@ impl KernelFunctions {
     }
 
     fn plan(&self, name: &SyscallName, callers: Callers) -> Result<Plan, Error> {
-        let mut plan = Plan::of(&[BatchCall { name: *name, cookie: 0, callers }])?;
+        let mut plan = Plan::of(&[BatchCall::new(*name, callers)])?;
         plan.look_up(&self.0);
         Ok(plan)
     }

@@ -53,6 +53,8 @@ class Call:
     count: int
     seen: list[int]
     made: list[int]
+    # socketcall or ipc, through which it is made, or nothing.
+    multiplexer: str = ""
 
 
 def calls(text):
@@ -62,8 +64,9 @@ def calls(text):
         if len(fields) == 19:
             name, number, attached, hits, seen_number, is_compat, count, *words = fields
             words = [int(word, 16) for word in words]
-            found[name] = Call(name, int(number), attached, int(hits), int(seen_number), is_compat == "1",
-                               int(count), words[:6], words[6:])
+            multiplexer, _, call = name.rpartition(":")
+            found[name] = Call(call, int(number), attached, int(hits), int(seen_number), is_compat == "1",
+                               int(count), words[:6], words[6:], multiplexer)
     return found
 
 
@@ -95,6 +98,7 @@ class Shown:
     """What the runs of a cell have shown: lines for the report, and results."""
 
     def __init__(self, cell, out=matrix.OUT):
+        self.process = cell.process
         folder = out / cell.process
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
@@ -108,17 +112,19 @@ class Shown:
         ours, rust, theirs = (calls(texts[side]) for side in SIDES)
         self.results, self.unknown, self.calls, self.all = Results(), [], 0, 0
         self.right, missed = dict.fromkeys(SIDES, 0), []
+        self.multiplexed = self.through_multiplexers(ours, rust)
+        self.path_row = self.path(texts)
         for name, call in ours.items():
-            if call.attached != "ok" or not call.hits:
+            if call.attached != "ok" or not call.hits or call.multiplexer:
                 continue
             kinds = self.kinds(call)
-            wrong = self.wrong(kinds, call, cell)
+            wrong = self.wrong(kinds, call)
             self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
             self.calls += bool(kinds)
             self.all += len(kinds)
             self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
             if (same := rust.get(name)) and same.hits:
-                wrong = self.wrong(kinds, same, cell)
+                wrong = self.wrong(kinds, same)
                 self.right["rust"] += len(kinds) - len(self.wrong_arguments(kinds, same))
             else:
                 wrong = ["the program did not run"]
@@ -145,6 +151,41 @@ class Shown:
             self.notes.append(f"{where} not counted, for the kernel has no prototype: "
                               + " ".join(f"`{name}`" for name in self.unknown))
 
+    def through_multiplexers(self, ours, rust):
+        """A row of the calls that are made through socketcall and ipc; "" if there are none."""
+        made = {name: self.kinds(call) for name, call in ours.items() if call.multiplexer}
+        fired, right = [], []
+        for side, language in (ours, "C"), (rust, "Rust"):
+            seen = {name: call for name in made if (call := side.get(name)) and call.hits}
+            for name, kinds in made.items():
+                call = seen.get(name)
+                wrong = self.wrong(kinds, call) if call else ["the program did not run"]
+                if call and call.hits != 1:
+                    wrong.append(f"programs ran {call.hits} times")
+                self.results.add("failed" if wrong else "passed", f"{name}, in {language}", "; ".join(wrong))
+            fired.append(sum(call.hits == 1 for call in seen.values()))
+            right.append(sum(len(made[name]) - len(self.wrong_arguments(made[name], call))
+                             for name, call in seen.items()))
+        words = sum(map(len, made.values()))
+        return made and (f"| {self.process} | {self.kernel} | {fired[0]} of {len(made)} | {fired[1]} of {len(made)}"
+                         f" | {right[0]} of {words} | {right[1]} of {words} |")
+
+    def path(self, texts):
+        """A row of what the programs read of a path that is not in memory."""
+        read = []
+        for side, language in ("ours", "C"), ("rust", "Rust"):
+            line = re.search("^# path\t(.*)\t(.*)\t(.*)\t(.*)", texts[side], re.M)
+            seen = line.groups() if line else ("no line",)
+            name = f"a path that is not in memory, in {language}"
+            if self.process == "riscv64" and seen[0] == "EOPNOTSUPP":
+                self.results.add("skipped", name, "the kernel allows no return probe")
+                read.append("no return probe")
+                continue
+            is_right = seen == ("ok", "-14", "18", "/proc/self/status")
+            self.results.add("passed" if is_right else "failed", name, " ".join(seen))
+            read.append(f"`{seen[-1]}`")
+        return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
+
     def kinds(self, call):
         """The types of the call's arguments; of those that the program knows by itself, none."""
         if call.count:
@@ -168,11 +209,11 @@ class Shown:
                 wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
         return wrong
 
-    def wrong(self, kinds, call, cell):
+    def wrong(self, kinds, call):
         wrong = self.wrong_arguments(kinds, call)
         if call.seen_number != call.number:
             wrong.append(f"the number is {call.seen_number}, not {call.number}")
-        if call.is_compat != ("@" in cell.process):
+        if call.is_compat != ("@" in self.process):
             wrong.append(f"is_compat is {call.is_compat}")
         return wrong
 
@@ -302,6 +343,23 @@ one of them sees an argument, a number or a caller wrong, the test fails.
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
 """
+MULTIPLEXED = """
+### Through socketcall and ipc
+
+To `socketcall` and `ipc` a program is attached for each call that they carry out. Each of these calls is made
+through them, with words none of which is like another; then its program must have run once, no other
+program, and what it sees must be those words.
+
+| callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
+|---|---|---|---|---|---|"""
+PATHS = """
+### A path that is not in memory
+
+openat is called with a path in a file that is mapped and was never touched. A program at the call's entry
+tries to read it, and keeps the pointer; one at its return reads it.
+
+| callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
+|---|---|---|---|---|"""
 
 
 def report(shown, not_run):
@@ -311,4 +369,7 @@ def report(shown, not_run):
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
         # Without what a mirror said of it today.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
-    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"])]) + "\n"
+    multiplexed = [each.multiplexed for each in shown if each.multiplexed]
+    paths = [each.path_row for each in shown]
+    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"]),
+                             MULTIPLEXED, *multiplexed, PATHS, *paths]) + "\n"

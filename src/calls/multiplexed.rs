@@ -6,6 +6,9 @@
 //! `SYSCALL_DEFINE2(socketcall` of net/socket.c with include/uapi/linux/net.h, and `ksys_ipc()` of
 //! ipc/syscall.c with include/uapi/linux/ipc.h, of Linux 5.4 to 7.2.
 
+use super::name::SyscallName;
+use super::table::{Column, Table, row_in};
+
 /// A call that a multiplexer carries out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -81,6 +84,13 @@ impl SubCall {
     pub fn of(multiplexer: &str, first: u32) -> Option<Self> {
         let number = if multiplexer == IPC { first & 0xffff } else { first };
         Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
+    }
+
+    /// The sub-call of that name if the callers of a table have its multiplexer.
+    pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
+        let name = name.as_str();
+        let bare = name.strip_prefix("sys_").unwrap_or(name);
+        Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
     /// The sub-call of that name, wherever there is a multiplexer.

@@ -82,7 +82,7 @@ unsafe fn find(
     let name = unsafe { name(syscall_name) }?;
     let callers = links_opts::callers(callers)?;
     let symbols = symbols()?;
-    let mut plan = Plan::of(&[BatchCall { name, cookie: 0, callers }])?;
+    let mut plan = Plan::of(&[BatchCall::new(name, callers)])?;
     plan.look_up(symbols);
     plan.take_result(0)?;
     let symbol = plan.functions(0).nth(nth);
