@@ -220,6 +220,7 @@ class Shown:
 
 # Compiled by the crate's tests.
 EXAMPLE = ROOT / "ebpf/doc/pread.rs"
+KEPT_EXAMPLE = ROOT / "ebpf/doc/path.rs"
 # Run by testing/test_rust.py.
 PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
@@ -271,8 +272,11 @@ pointer: the page that it points to is not mapped yet. The page of a string cons
 never touched is an example, and so is a page that was swapped out. A BPF program at a kprobe cannot wait
 until the kernel has fetched the page. The call itself can: it reads its argument, and then the page is there.
 
-So keep the pointer in a map at entry, and read at the return. This is
-[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2):
+So keep the pointer at entry, and read at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a map with one
+pointer for each thread, `KSYSCALL_KEEP(map, pointer)` keeps one, and `KSYSCALL_TAKE_STR(map, to, size)` takes
+it and reads the string; `KSYSCALL_TAKE(map)` takes the pointer alone. This is
+[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2), which reads at both places to
+compare:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
@@ -284,6 +288,11 @@ and was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
     at entry: Bad address
     at return: /proc/self/status
 
+[Other architectures](#a-path-that-is-not-in-memory) give the same.
+
+What it costs: the probe at the return, and three operations on a hash map for each call. The map takes some
+100 bytes for each entry, whether used or not.
+
 Limits of reading at the return:
 
 - A successful execve(2) has replaced the memory by then. Attach to the tracepoint `sched:sched_process_exec`,
@@ -291,12 +300,52 @@ Limits of reading at the return:
 - The program reads what is there at the return, which another thread may have changed meanwhile. That is good
   enough to trace, and not to enforce a policy ([SECURITY.md](../SECURITY.md)).
 - A call that fails before it reads the argument leaves the page where it was: both reads fail.
-- A return that is lost ([returns.md](returns.md)) loses the path, and leaves the pointer in the map, which
-  is why that replaces its oldest entries by itself.
+- A return that is lost ([returns.md](returns.md)) loses the string. Its pointer stays in the map until the
+  thread makes the next such call. The map is an LRU hash: when it is full it drops entries that were not used
+  for long, possibly of a call that still waits. So give it more entries than there are threads that can
+  be in such calls at a time; `KSYSCALL_TAKE_STR` returns -ENOENT for what was dropped.
+- riscv64's kernel 6.12 allows no return probe ([errors.md](errors.md)).
 
 A program that may sleep reads at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. A
 kprobe's may not. A program for `fentry.s/FUNCTION` may, where the kernel was built with
 `CONFIG_FUNCTION_ERROR_INJECTION`; the tool has to know FUNCTION, which `ksyscall resolve NAME` prints.
+
+## Calls through socketcall and ipc
+
+On i386, s390 and POWER (and for 32-bit processes of MIPS) a process can make the calls of sockets
+through socketcall(2), and those of System V IPC through ipc(2). Their functions carry such a call out: the
+function of `connect` is not entered, and a program that is attached to it sees nothing. The C library of
+i386 makes most of these calls so, and `accept`, `send`, `recv` and `semop` have no other way there.
+
+Attached to `socketcall`, a program runs for every call that is made through it. `KSYSCALL_SUBCALL_PROG` defines
+one that may be attached to both, and whose body runs for its own call, however that is made:
+
+```c
+SEC("kprobe")
+int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
+{
+	bpf_printk("connect of %d", fd);
+	return 0;
+}
+```
+
+It is attached to `connect` and `socketcall`, in Rust
+`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
+with `.callers = KSYSCALL_CALLERS_ALL`. For a name that some callers can make through the multiplexer alone, as
+`semop`, these attach to that by themselves. Programs that do not look which call it is then run for all that are
+made through it.
+
+`KSYSCALL_SUBCALL(ctx, ipc)` is the number of the call in a program that is attached to `ipc`,
+`KSYSCALL_SUBCALL_NR(semop)` that of semop, and `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` its nth argument. The
+arguments are in the man page's order: where they are is known for each call, with the word size of the
+caller. ipc's are registers, but for `semctl`'s fourth and two of `msgrcv`'s, which are in the caller's memory unless
+the upper half of ipc's first argument is a version other than 0. s390 has no sixth argument, so that the
+timeout of `semtimedop` is in the fourth's place. In Rust these are `SubCall` and `Call::sub_call`.
+
+What differs from a call that is made by itself: the command of `semctl`, `msgctl` and `shmctl` has `IPC_64` (0x100)
+in it, as the C library passes it; `semctl`'s fourth is the union as a word; and `shmat`'s address is stored
+where ipc's fourth argument points, while the function returns 0. Which way a call was made is told by the
+call's number. Where that is not known (`KSYSCALL_NR` is -1), attach such a program to the multiplexer alone.
 
 ## From Rust (aya)
 
@@ -316,6 +365,12 @@ Who calls: attached to native callers alone it is `Callers::Native`, by `ksyscal
 riscv64 answer by the registers. x86-64 has it in the task, and Rust has no CO-RE: the program is told by
 its loader where, and reads it in `Memory::thread_status`: 16 bytes into the task since Linux 5.11, 8 before
 that.
+
+The trait `Kept` keeps a pointer from entry to return, as the macros above do. This is
+[ebpf/doc/path.rs](../ebpf/doc/path.rs), without lines that are as in the first example:
+
+```rust
+""" + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
 
 The crate's numbers are made of the header, and a test compares what both make of the same words, for
 each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels

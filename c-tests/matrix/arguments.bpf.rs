@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::mem::transmute;
 use core::ptr::null;
 
-use ksyscall_ebpf::{Call, Callers, Kept, Layout, Memory, Native, SubCall};
+use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native, SubCall};
 
 /// Of arguments.h.
 #[repr(C)]
@@ -106,12 +106,31 @@ unsafe fn arguments() -> *mut Arguments {
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
+/// A closure would not be inlined.
+trait HasArguments {
+    fn argument(&self, n: usize) -> u64;
+}
+
+impl HasArguments for (&Call<Native, Helpers>, Layout) {
+    #[inline(always)]
+    fn argument(&self, n: usize) -> u64 {
+        self.0.argument(self.1, n)
+    }
+}
+
+impl HasArguments for Made<'_, Native, Helpers> {
+    #[inline(always)]
+    fn argument(&self, n: usize) -> u64 {
+        Made::argument(self, n)
+    }
+}
+
 /// Stores what the call of this index gets, if it is the one that is made.
 ///
 /// # Safety
 /// `context` is a kprobe's.
 #[inline(always)]
-unsafe fn store(index: usize, call: &Call<Native, Helpers>, argument: impl Fn(usize) -> u64) {
+unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
     // SAFETY: the map's value is there, or null; it has as many calls; and the caller's promise.
     unsafe {
         let arguments = arguments();
@@ -127,12 +146,12 @@ unsafe fn store(index: usize, call: &Call<Native, Helpers>, argument: impl Fn(us
         if (*seen).hits != 1 {
             return;
         }
-        (*seen).arguments[0] = argument(1);
-        (*seen).arguments[1] = argument(2);
-        (*seen).arguments[2] = argument(3);
-        (*seen).arguments[3] = argument(4);
-        (*seen).arguments[4] = argument(5);
-        (*seen).arguments[5] = argument(6);
+        (*seen).arguments[0] = of.argument(1);
+        (*seen).arguments[1] = of.argument(2);
+        (*seen).arguments[2] = of.argument(3);
+        (*seen).arguments[3] = of.argument(4);
+        (*seen).arguments[4] = of.argument(5);
+        (*seen).arguments[5] = of.argument(6);
         (*seen).number = call.number().unwrap_or(-1);
         (*seen).is_compat = call.is_compat().into();
     }
@@ -149,7 +168,7 @@ macro_rules! call {
             // SAFETY: it is what the kernel gives.
             unsafe {
                 let call = Call::<Native, Helpers>::new(context, Callers::Asked);
-                store($index, &call, |n| call.argument(layout, n));
+                store($index, &call, (&call, layout));
             }
             0
         }
@@ -168,7 +187,7 @@ macro_rules! sub_call {
             unsafe {
                 let call = Call::<Native, Helpers>::new(context, Callers::Asked);
                 if let Some(made) = call.sub_call(which) {
-                    store($index, &call, |n| made.argument(n));
+                    store($index, &call, made);
                 }
             }
             0

@@ -437,6 +437,18 @@ mod tests {
         assert!(place.answer("open at").is_err());
     }
 
+    #[test]
+    fn calls_through_socketcall_and_ipc_are_told() {
+        let text = |arch: &str, name| {
+            let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
+            place.answer(name).unwrap().text(&place)
+        };
+        assert!(text("i386", "semop").contains("through   only through ipc, sub-call 1\n"));
+        assert!(text("s390x", "connect").contains("through   also through socketcall, sub-call 3\n"));
+        assert!(!text("i386", "openat").contains("through"));
+        assert!(!text("arm64", "semop").contains("through "));
+    }
+
     /// A page's name must stand for a call that the page describes, where a process has 64
     /// bits: with 32 some are of the C library alone.
     #[test]

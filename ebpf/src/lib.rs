@@ -344,9 +344,11 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     /// ```
     #[inline(always)]
     pub fn sub_call(&self, which: SubCall) -> Option<Made<'_, K, M>> {
-        let has_multiplexers = const { K::PLACES.has_multiplexers };
+        let [of_native, of_compat] = const { K::PLACES.has_multiplexers };
         let multiplexer = which.multiplexer();
-        let is_multiplexed = has_multiplexers[usize::from(self.is_compat)]
+        // An index would take a table, which is a map in a BPF program.
+        let has_multiplexer = if self.is_compat { of_compat } else { of_native };
+        let is_multiplexed = has_multiplexer
             && self.number().is_none_or(|number| number == multiplexer.call_number());
         if is_multiplexed && self.sub_call_number(multiplexer) != which.number() {
             return None;
