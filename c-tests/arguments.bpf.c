@@ -80,6 +80,52 @@ int words(struct pt_regs *ctx)
 	return 0;
 }
 
+#ifndef NATIVE_ONLY
+SEC("kprobe/sub_connect")
+int KSYSCALL_SUBCALL_PROG(sub_connect, connect, int fd, const void *address, int length)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = fd;
+		seen->arguments[1] = (unsigned long)address;
+		seen->arguments[2] = length;
+		seen->number = KSYSCALL_NR(ctx);
+	}
+	return 0;
+}
+
+SEC("kprobe/sub_msgrcv")
+int KSYSCALL_SUBCALL_PROG(sub_msgrcv, msgrcv, int queue, void *message, unsigned long size, long type, int flags)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->arguments[0] = queue;
+		seen->arguments[1] = (unsigned long)message;
+		seen->arguments[2] = size;
+		seen->arguments[3] = type;
+		seen->arguments[4] = flags;
+	}
+	return 0;
+}
+
+/* For any call that is made through ipc. */
+SEC("kprobe/through_ipc")
+int through_ipc(struct pt_regs *ctx)
+{
+	struct passed *seen = watched_call();
+
+	if (seen) {
+		seen->number = KSYSCALL_SUBCALL(ctx, ipc);
+		seen->is_compat = KSYSCALL_SUBCALL_NR(semctl);
+		seen->arguments[0] = KSYSCALL_SUBCALL_ARG(ctx, semctl, 3);
+		seen->arguments[1] = KSYSCALL_SUBCALL_ARG(ctx, semctl, 4);
+	}
+	return 0;
+}
+#endif
+
 /* The same without a look at who calls. */
 #undef KSYSCALL_CALLERS
 #define KSYSCALL_CALLERS KSYSCALL_NATIVE

@@ -5,6 +5,8 @@
  */
 #include "programs.h"
 
+#include <sys/mman.h>
+
 EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
 
 /* The first one could be a pointer. */
@@ -150,6 +152,115 @@ TEST(int_0x80_of_64_bit_code_is_compat)
 	CHECK_EQ(seen.number, GETPGID_OF_32_BITS);
 	for (int n = 0; n < 5; n++)
 		CHECK_EQ(seen.arguments[n], (unsigned int)WORDS[n]);
+	DESTROY(link);
+	unload(&p);
+}
+
+/* Of i386: its calls, and what socketcall and ipc take for the numbers of others. */
+enum { SOCKETCALL = 102, IPC = 117, BIND = 2, CONNECT = 3, SEMCTL = 3, MSGSND = 11, MSGRCV = 12 };
+
+static void compat_call(long number, unsigned int a, unsigned int b, unsigned int c, unsigned int d,
+			unsigned int e, unsigned int f)
+{
+	register long sixth __asm__("r12") = f;
+
+	/* The sixth is in ebp; below the stack pointer there may be variables. */
+	__asm__ volatile("lea -128(%%rsp), %%rsp; push %%rbp; mov %%r12d, %%ebp; int $0x80; pop %%rbp;"
+			 "lea 128(%%rsp), %%rsp"
+			 : "+a"(number)
+			 : "b"(a), "c"(b), "d"(c), "S"(d), "D"(e), "r"(sixth)
+			 : "r8", "r9", "r10", "r11", "memory", "cc");
+}
+
+/* Words in memory that a 32-bit call can point to. */
+static unsigned int *words_of_32_bits(void)
+{
+	unsigned int *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	CHECK(words != MAP_FAILED);
+	words[0] = 0x81234567;
+	words[1] = 0xfffffff5;
+	words[2] = 0x2a3b4c5d;
+	return words;
+}
+
+static struct bpf_link *attach_kprobe(const struct programs *p, const char *name, const char *function)
+{
+	struct bpf_link *link = bpf_program__attach_kprobe(program(p, name), false, function);
+
+	CHECK(link && !libbpf_get_error(link));
+	return link;
+}
+
+TEST(a_call_is_seen_by_itself_and_through_socketcall)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *links[] = { ATTACH(program(&p, "sub_connect"), "connect", NULL),
+				     attach_kprobe(&p, "sub_connect", "__ia32_compat_sys_socketcall") };
+	unsigned int *words = words_of_32_bits();
+	unsigned int block = (unsigned int)(unsigned long)words;
+
+	/* Other calls, the last of which the kernel rejects. */
+	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
+	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
+	CHECK_EQ(counted(&p, ON_ENTRY), 0);
+	compat_call(SOCKETCALL, CONNECT, block, 0, 0, 0, 0);
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.number, SOCKETCALL);
+	for (int n = 0; n < 3; n++)
+		CHECK_EQ(seen.arguments[n], n == 1 ? words[n] : (__u64)(int)words[n]);
+	syscall(SYS_connect, -1, WORDS[1], 5);
+	CHECK_EQ(counted(&p, ON_ENTRY), 2);
+	__u32 zero = 0;
+	CHECK(bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(p.object, "passed"), &zero, &seen) == 0);
+	CHECK_EQ(seen.number, SYS_connect);
+	CHECK_EQ(seen.arguments[0], (__u64)-1);
+	CHECK_EQ(seen.arguments[1], WORDS[1]);
+	CHECK_EQ(seen.arguments[2], 5);
+	DESTROY(links[0]);
+	DESTROY(links[1]);
+	unload(&p);
+}
+
+/* `compat_ksys_ipc` of ipc/syscall.c: two of the arguments are in memory if the version is 0. */
+TEST(msgrcv_through_ipc_has_its_arguments_by_the_version)
+{
+	for (unsigned int version = 0; version < 2; version++) {
+		struct programs p = LOAD(arguments);
+		struct bpf_link *link = attach_kprobe(&p, "sub_msgrcv", "__ia32_compat_sys_ipc");
+		unsigned int *words = words_of_32_bits(), first = version << 16 | MSGRCV;
+		unsigned int pointer = (unsigned int)(unsigned long)words;
+
+		compat_call(IPC, MSGSND, -1, 64, 7, pointer, -9);
+		CHECK_EQ(counted(&p, ON_ENTRY), 0);
+		compat_call(IPC, first, -1, 64, 7, pointer, -9);
+		struct passed seen = passed(&p);
+
+		CHECK_EQ(seen.arguments[0], (__u64)-1);
+		CHECK_EQ(seen.arguments[1], version ? pointer : words[0]);
+		CHECK_EQ(seen.arguments[2], 64);
+		CHECK_EQ(seen.arguments[3], version ? (__u64)-9 : (__u64)(int)words[1]);
+		CHECK_EQ(seen.arguments[4], 7);
+		DESTROY(link);
+		unload(&p);
+	}
+}
+
+TEST(a_program_at_ipc_sees_which_call_it_is)
+{
+	struct programs p = LOAD(arguments);
+	struct bpf_link *link = attach_kprobe(&p, "through_ipc", "__ia32_compat_sys_ipc");
+	unsigned int *words = words_of_32_bits();
+
+	compat_call(IPC, SEMCTL, -1, 0, 0x100, (unsigned int)(unsigned long)words, 0);
+	struct passed seen = passed(&p);
+
+	CHECK_EQ(seen.number, SEMCTL);
+	CHECK_EQ(seen.is_compat, SEMCTL);
+	CHECK_EQ(seen.arguments[0], 0x100);
+	CHECK_EQ(seen.arguments[1], words[0]);
 	DESTROY(link);
 	unload(&p);
 }

@@ -426,6 +426,26 @@ TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
 	unload(&p);
 }
 
+TEST(calls_through_socketcall_are_seen_where_there_is_no_other_way)
+{
+	enum { SOCKETCALL_OF_32_BITS = 102, RECV = 10 };
+	struct programs p = LOAD(count);
+	struct ksyscall_links *links =
+		attach(program(&p, "on_entry"), NAMES("recv"), 1, MANY(.callers = KSYSCALL_CALLERS_ALL));
+	const char *function = ksyscall_links__function(links, 0, 0);
+	long result = SOCKETCALL_OF_32_BITS;
+
+	CHECK_TEXT(function ? function : "", "__ia32_compat_sys_socketcall");
+	__asm__ volatile("int $0x80" : "+a"(result) : "b"(RECV), "c"(0) : "r8", "r9", "r10", "r11", "memory");
+	CHECK_EQ((int)result, -EFAULT);
+	CHECK_EQ(counted(&p, ON_ENTRY), 1);
+	destroy(links);
+	libbpf_set_print(NULL);
+	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES("recv"), 1, MANY(.callers = KSYSCALL_CALLERS_COMPAT)),
+		 ENOENT);
+	unload(&p);
+}
+
 TEST(the_functions_of_a_call_are_found_without_attaching)
 {
 	static const struct {
@@ -441,6 +461,10 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 		{ "getppid", KSYSCALL_CALLERS_ALL, { "__x64_sys_getppid" } },
 		{ "socketcall", KSYSCALL_CALLERS_ALL, { "__ia32_compat_sys_socketcall" } },
 		{ "socketcall", KSYSCALL_CALLERS_NATIVE, { NULL } },
+		/* 32-bit processes have no other way than through these. */
+		{ "accept", KSYSCALL_CALLERS_ALL, { "__x64_sys_accept", "__ia32_compat_sys_socketcall" } },
+		{ "semop", KSYSCALL_CALLERS_ALL, { "__x64_sys_semop", "__ia32_compat_sys_ipc" } },
+		{ "semop", KSYSCALL_CALLERS_NATIVE, { "__x64_sys_semop" } },
 		/* The kernel may have a function of that name, which no call reaches. */
 		{ "uselib", KSYSCALL_CALLERS_NATIVE, { NULL } },
 		{ "frobnicate", KSYSCALL_CALLERS_ALL, { NULL } },

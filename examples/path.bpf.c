@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Reports the path of each openat(2), even if it is not in memory when the call begins. */
+/* Reads the path of each openat(2) at entry and at return: it need not be in memory when the call begins. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <ksyscall.bpf.h>
 
-struct call {
-	const char *path;
-	long at_entry;
-};
+/* The paths of the calls in progress, one for each thread. */
+KSYSCALL_KEPT_MAP(paths, 10240);
 
-/* The calls in progress, by thread. A lost return leaves its entry here: LRU replaces the oldest. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 10240);
-	__type(key, __u64);
-	__type(value, struct call);
-} calls SEC(".maps");
-
-/* What is reported: at_entry and at_return are a length, or a negative errno. */
+/* What is reported: length is that of the string with its NUL, or a negative errno. */
 struct opened {
 	__u64 address;
-	__s64 at_entry;
-	__s64 at_return;
+	__s64 length;
+	__u32 at_return;
 	char path[256];
 };
 
@@ -30,37 +20,35 @@ struct {
 	__uint(max_entries, 1 << 18);
 } opened SEC(".maps");
 
+static void report(const char *path, int at_return)
+{
+	struct opened *seen = bpf_ringbuf_reserve(&opened, sizeof(*seen), 0);
+
+	if (!seen)
+		return;
+	seen->address = (unsigned long)path;
+	seen->at_return = at_return;
+	seen->length = bpf_probe_read_user_str(seen->path, sizeof(seen->path), path);
+	bpf_ringbuf_submit(seen, 0);
+}
+
 SEC("ksyscall/openat")
 int KSYSCALL_PROG(on_entry, openat, int dirfd, const char *path)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct call call = { .path = path };
-	char start[16];
-
 	/* -EFAULT if the page is not in memory. This read only shows that. */
-	call.at_entry = bpf_probe_read_user_str(start, sizeof(start), path);
-	bpf_map_update_elem(&calls, &thread, &call, BPF_ANY);
+	report(path, 0);
+	KSYSCALL_KEEP(paths, path);
 	return 0;
 }
 
 SEC("kretsyscall/openat")
 int on_return(void *ctx)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &thread);
-	struct opened *seen;
+	const char *path = (const char *)(unsigned long)KSYSCALL_TAKE(paths);
 
-	if (!call)
-		return 0;
-	seen = bpf_ringbuf_reserve(&opened, sizeof(*seen), 0);
-	if (seen) {
-		seen->address = (unsigned long)call->path;
-		seen->at_entry = call->at_entry;
-		/* The kernel has read the path by now, which has brought it into memory. */
-		seen->at_return = bpf_probe_read_user_str(seen->path, sizeof(seen->path), call->path);
-		bpf_ringbuf_submit(seen, 0);
-	}
-	bpf_map_delete_elem(&calls, &thread);
+	/* The kernel has read the path by now, which has brought it into memory. */
+	if (path)
+		report(path, 1);
 	return 0;
 }
 

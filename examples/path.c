@@ -13,8 +13,8 @@
 /* As in path.bpf.c. */
 struct opened {
 	__u64 address;
-	__s64 at_entry;
-	__s64 at_return;
+	__s64 length;
+	__u32 at_return;
 	char path[256];
 };
 
@@ -25,8 +25,8 @@ static int print(void *path, void *data, size_t size)
 	/* Not the paths that libbpf opens. */
 	if (size < sizeof(*seen) || seen->address != (unsigned long)path)
 		return 0;
-	printf("at entry: %s\n", seen->at_entry < 0 ? strerror((int)-seen->at_entry) : "read");
-	printf("at return: %s\n", seen->at_return < 0 ? strerror((int)-seen->at_return) : seen->path);
+	printf("at %s: %s\n", seen->at_return ? "return" : "entry",
+	       seen->length < 0 ? strerror((int)-seen->length) : seen->path);
 	return 0;
 }
 

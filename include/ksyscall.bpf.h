@@ -24,6 +24,9 @@
  *	KSYSCALL_SLOT(ctx, n)			the nth word that the caller passed
  *	KSYSCALL_NR(ctx)			the call's number
  *	KSYSCALL_IS_COMPAT(ctx)			whether the caller is a 32-bit one on a 64-bit kernel
+ *	KSYSCALL_SUBCALL_PROG(name, call, args...)
+ *						the same program for a call that is made through socketcall(2)
+ *						or ipc(2), too: see "Calls through socketcall and ipc" below
  *
  * They hold at the entry of the function that serves the call, in a program of type kprobe
  * (kprobe, kprobe.multi); at its return the arguments are gone. Where a word cannot be read
@@ -31,9 +34,9 @@
  * bpf_probe_read_kernel() does.
  *
  * What a pointer points to need not be in memory yet: at entry bpf_probe_read_user_str() then
- * returns -EFAULT for a valid path. Keep the pointer in a map, and read at the call's return, when
- * the kernel has read it too. examples/path.bpf.c does so; docs/arguments.md has the limits. A
- * successful execve has replaced the memory by then: use the tracepoint sched:sched_process_exec.
+ * returns -EFAULT for a valid path. KSYSCALL_KEEP() keeps the pointer, and KSYSCALL_TAKE_STR() reads
+ * the string at the call's return, when the kernel has read it too: see "Strings that are not in
+ * memory at entry" below.
  *
  * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386),
  * 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10, it gets one pointer to the
@@ -81,13 +84,17 @@ struct pt_regs;
 
 /*
  * Reads the kernel's memory: KSYSCALL_READ(to, size, from). For kernels before Linux 5.5 it can be
- * defined as bpf_probe_read before this header, and KSYSCALL_READ_USER too.
+ * defined as bpf_probe_read before this header, and KSYSCALL_READ_USER too; KSYSCALL_READ_USER_STR as
+ * bpf_probe_read_str.
  */
 #ifndef KSYSCALL_READ
 #define KSYSCALL_READ bpf_probe_read_kernel
 #endif
 #ifndef KSYSCALL_READ_USER
 #define KSYSCALL_READ_USER bpf_probe_read_user
+#endif
+#ifndef KSYSCALL_READ_USER_STR
+#define KSYSCALL_READ_USER_STR bpf_probe_read_user_str
 #endif
 
 #define KSYSCALL_UNUSED_ __attribute__((unused))
@@ -468,6 +475,20 @@ KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, 
 	return narrow ? (__u32)word : word;
 }
 
+/* A word of the caller's memory. */
+KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
+{
+	__u64 word = 0;
+	__u32 half = 0;
+
+	if (narrow) {
+		KSYSCALL_READ_USER(&half, sizeof(half), (const void *)(unsigned long)address);
+		return half;
+	}
+	KSYSCALL_READ_USER(&word, sizeof(word), (const void *)(unsigned long)address);
+	return word;
+}
+
 /* The nth argument of the man page from 0 on. All but `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
@@ -475,17 +496,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 l
 	__u64 kind = layout >> 2 * place & 3, value = 0;
 
 	if (layout & KSYSCALL_POINTED_) {
-		__u64 from = ksyscall_word_(call, narrow, 0);
-
-		if (narrow) {
-			__u32 half = 0;
-
-			KSYSCALL_READ_USER(&half, sizeof(half), (const void *)(unsigned long)(from + 4 * n));
-			value = half;
-		} else {
-			KSYSCALL_READ_USER(&value, sizeof(value),
-					   (const void *)(unsigned long)(from + 8 * n));
-		}
+		value = ksyscall_user_word_(ksyscall_word_(call, narrow, 0) + (narrow ? 4 : 8) * n, narrow);
 	} else {
 #pragma unroll
 		for (int before = 0; before < 6; before++) {
@@ -614,7 +625,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 		_Pragma("clang diagnostic push")                                                \
 		_Pragma("clang diagnostic ignored \"-Wint-conversion\"")                        \
 		return ksyscall_##name##_(                                                      \
-			ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(KSYSCALL_LAYOUTS_OF_(call))); \
+			ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(ksyscall_arg_,                \
+								  KSYSCALL_LAYOUTS_OF_(call))); \
 		_Pragma("clang diagnostic pop")                                                 \
 	}                                                                                       \
 	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
@@ -625,12 +637,315 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_SEVENTH_(_0, _1, _2, _3, _4, _5, _6, n, ...) n
 #define KSYSCALL_PASS_(count) KSYSCALL_PASTE_(KSYSCALL_PASS_, count)
 #define KSYSCALL_PASTE_(a, b) a##b
-#define KSYSCALL_PASS_0(layouts...)
-#define KSYSCALL_PASS_1(layouts...) , ksyscall_arg_(call_, layouts, 1)
-#define KSYSCALL_PASS_2(layouts...) KSYSCALL_PASS_1(layouts), ksyscall_arg_(call_, layouts, 2)
-#define KSYSCALL_PASS_3(layouts...) KSYSCALL_PASS_2(layouts), ksyscall_arg_(call_, layouts, 3)
-#define KSYSCALL_PASS_4(layouts...) KSYSCALL_PASS_3(layouts), ksyscall_arg_(call_, layouts, 4)
-#define KSYSCALL_PASS_5(layouts...) KSYSCALL_PASS_4(layouts), ksyscall_arg_(call_, layouts, 5)
-#define KSYSCALL_PASS_6(layouts...) KSYSCALL_PASS_5(layouts), ksyscall_arg_(call_, layouts, 6)
+#define KSYSCALL_PASS_0(read, from...)
+#define KSYSCALL_PASS_1(read, from...) , read(call_, from, 1)
+#define KSYSCALL_PASS_2(read, from...) KSYSCALL_PASS_1(read, from), read(call_, from, 2)
+#define KSYSCALL_PASS_3(read, from...) KSYSCALL_PASS_2(read, from), read(call_, from, 3)
+#define KSYSCALL_PASS_4(read, from...) KSYSCALL_PASS_3(read, from), read(call_, from, 4)
+#define KSYSCALL_PASS_5(read, from...) KSYSCALL_PASS_4(read, from), read(call_, from, 5)
+#define KSYSCALL_PASS_6(read, from...) KSYSCALL_PASS_5(read, from), read(call_, from, 6)
+
+/* --- Calls through socketcall and ipc --- */
+
+/*
+ * On some architectures a process can make the calls of sockets through socketcall(2), and those of
+ * System V IPC through ipc(2): i386, s390, POWER, and 32-bit MIPS. The C library of i386 makes most of
+ * them so, and some have no other way there (accept, send, recv, semop). socketcall and ipc carry such a
+ * call out themselves: the function of connect is not entered. A program that is to see it is
+ * attached to socketcall, and runs for each call that is made through it:
+ *
+ *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
+ *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
+ *
+ * The body runs if the call is connect, made by itself or through socketcall. Of other calls through
+ * socketcall the program returns 0. Which way was taken is told by KSYSCALL_NR(). Where that is -1,
+ * since the function gets the arguments themselves, callers that have socketcall are taken to have
+ * made it: there, attach the program to socketcall alone.
+ *
+ *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
+ *						the number of the call that is made through it
+ *	KSYSCALL_SUBCALL_NR(connect)		that number of connect, a constant
+ *	KSYSCALL_SUBCALL_ARG(ctx, connect, n)	its nth argument, of a call with that number
+ *
+ * The arguments are those of the man page, with the exceptions that the C library makes as well: the
+ * command of semctl, msgctl and shmctl has IPC_64 (0x100) in it, and semctl's fourth is the union as
+ * a word (on s390 the value of SETVAL is its upper half). shmat's result is stored at *third,
+ * KSYSCALL_SLOT(ctx, 4); what the function returns is 0. socketcall's arguments, semctl's fourth
+ * and some of msgrcv's are in the caller's memory. The C library has just written them to its
+ * stack, and so they are resident. If they are not, they read as 0.
+ *
+ * From `socketcall` of net/socket.c, `ksys_ipc` and `compat_ksys_ipc` of ipc/syscall.c, `s390_ipc` of
+ * arch/s390/kernel/syscall.c and the numbers of include/uapi/linux/net.h and ipc.h of Linux 5.4 to 7.2.
+ */
+#if defined(__TARGET_ARCH_x86)
+#define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) (KSYSCALL_BITS == 32 || (is_compat))
+#elif defined(__TARGET_ARCH_s390) || defined(__TARGET_ARCH_powerpc)
+#define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) 1
+#elif defined(__TARGET_ARCH_mips)
+#define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) (is_compat)
+#else
+#define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) 0
+#endif
+
+/* s390's ipc has five arguments: semtimedop's timeout is in the place of the fourth, and there are no versions. */
+#if defined(__TARGET_ARCH_s390)
+#define KSYSCALL_IPC_LAST_ 4
+#define KSYSCALL_IPC_VERSION_(first) 0
+#else
+#define KSYSCALL_IPC_LAST_ 6
+#define KSYSCALL_IPC_VERSION_(first) ((__u32)(first) >> 16)
+#endif
+
+/*
+ * KSYSCALL_SUBCALL_<call>: where its arguments are, four bits for each; its number from bit 24 on;
+ * and in bit 32 whether the multiplexer is ipc. An argument is
+ *
+ *	1 to 6		that argument of the multiplexer
+ *	LAST		ipc's sixth, or that of which s390 has it
+ *	POINTED		the word that ipc's fifth points to
+ *	MESSAGE, TYPE	the first and second word of a struct that ipc's fifth points to. If the version,
+ *			the upper half of ipc's first, is not 0, then ipc's fifth itself and its sixth
+ *	LISTED		a word of those that socketcall's second points to
+ */
+#define KSYSCALL_LAST_ 7
+#define KSYSCALL_POINTED_TO_ 8
+#define KSYSCALL_MESSAGE_ 9
+#define KSYSCALL_TYPE_ 10
+#define KSYSCALL_LISTED_ 11
+#define KSYSCALL_IS_IPC_ (1ULL << 32)
+#define KSYSCALL_SOCKETCALL_(number) ((number) * 1ULL << 24 | KSYSCALL_LISTED_ * 0x111111ULL)
+#define KSYSCALL_IPC_(number, a, b, c, d, e) \
+	(KSYSCALL_IS_IPC_ | (number) * 1ULL << 24 | (a) | (b) << 4 | (c) << 8 | (d) << 12 | (e) << 16)
+
+#define KSYSCALL_SUBCALL_socket KSYSCALL_SOCKETCALL_(1)
+#define KSYSCALL_SUBCALL_bind KSYSCALL_SOCKETCALL_(2)
+#define KSYSCALL_SUBCALL_connect KSYSCALL_SOCKETCALL_(3)
+#define KSYSCALL_SUBCALL_listen KSYSCALL_SOCKETCALL_(4)
+#define KSYSCALL_SUBCALL_accept KSYSCALL_SOCKETCALL_(5)
+#define KSYSCALL_SUBCALL_getsockname KSYSCALL_SOCKETCALL_(6)
+#define KSYSCALL_SUBCALL_getpeername KSYSCALL_SOCKETCALL_(7)
+#define KSYSCALL_SUBCALL_socketpair KSYSCALL_SOCKETCALL_(8)
+#define KSYSCALL_SUBCALL_send KSYSCALL_SOCKETCALL_(9)
+#define KSYSCALL_SUBCALL_recv KSYSCALL_SOCKETCALL_(10)
+#define KSYSCALL_SUBCALL_sendto KSYSCALL_SOCKETCALL_(11)
+#define KSYSCALL_SUBCALL_recvfrom KSYSCALL_SOCKETCALL_(12)
+#define KSYSCALL_SUBCALL_shutdown KSYSCALL_SOCKETCALL_(13)
+#define KSYSCALL_SUBCALL_setsockopt KSYSCALL_SOCKETCALL_(14)
+#define KSYSCALL_SUBCALL_getsockopt KSYSCALL_SOCKETCALL_(15)
+#define KSYSCALL_SUBCALL_sendmsg KSYSCALL_SOCKETCALL_(16)
+#define KSYSCALL_SUBCALL_recvmsg KSYSCALL_SOCKETCALL_(17)
+#define KSYSCALL_SUBCALL_accept4 KSYSCALL_SOCKETCALL_(18)
+#define KSYSCALL_SUBCALL_recvmmsg KSYSCALL_SOCKETCALL_(19)
+#define KSYSCALL_SUBCALL_sendmmsg KSYSCALL_SOCKETCALL_(20)
+#define KSYSCALL_SUBCALL_semop KSYSCALL_IPC_(1, 2, 5, 3, 0, 0)
+#define KSYSCALL_SUBCALL_semget KSYSCALL_IPC_(2, 2, 3, 4, 0, 0)
+#define KSYSCALL_SUBCALL_semctl KSYSCALL_IPC_(3, 2, 3, 4, KSYSCALL_POINTED_TO_, 0)
+#define KSYSCALL_SUBCALL_semtimedop KSYSCALL_IPC_(4, 2, 5, 3, KSYSCALL_LAST_, 0)
+#define KSYSCALL_SUBCALL_msgsnd KSYSCALL_IPC_(11, 2, 5, 3, 4, 0)
+#define KSYSCALL_SUBCALL_msgrcv KSYSCALL_IPC_(12, 2, KSYSCALL_MESSAGE_, 3, KSYSCALL_TYPE_, 4)
+#define KSYSCALL_SUBCALL_msgget KSYSCALL_IPC_(13, 2, 3, 0, 0, 0)
+#define KSYSCALL_SUBCALL_msgctl KSYSCALL_IPC_(14, 2, 3, 5, 0, 0)
+#define KSYSCALL_SUBCALL_shmat KSYSCALL_IPC_(21, 2, 5, 3, 0, 0)
+#define KSYSCALL_SUBCALL_shmdt KSYSCALL_IPC_(22, 5, 0, 0, 0, 0)
+#define KSYSCALL_SUBCALL_shmget KSYSCALL_IPC_(23, 2, 3, 4, 0, 0)
+#define KSYSCALL_SUBCALL_shmctl KSYSCALL_IPC_(24, 2, 3, 5, 0, 0)
+
+/* The numbers of the multiplexers. Those of MIPS differ, but there the number cannot be asked. */
+#define KSYSCALL_NR_SOCKETCALL_ 102
+#define KSYSCALL_NR_IPC_ 117
+#define KSYSCALL_MULTIPLEXER_socketcall 0xffffffff
+#define KSYSCALL_MULTIPLEXER_ipc 0xffff
+
+/* What a process passes to the multiplexer first, of which ipc takes some bits for a version. */
+KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mask)
+{
+	if (KSYSCALL_BITS == 32 || call->is_compat)
+		return (__u32)ksyscall_word_(call, 1, 0) & mask;
+	return (__u32)ksyscall_word_(call, 0, 0) & mask;
+}
+
+/* The nth argument of the sub-call from 0 on. All but `call` are constants. */
+KSYSCALL_INLINE_ __u64 ksyscall_subcall_word_(const struct ksyscall_ *call, __u64 subcall, int narrow, int n)
+{
+	int source = (int)(subcall >> 4 * n & 15), size = narrow ? 4 : 8;
+	__u64 value;
+
+	switch (source) {
+	case 0:
+		return 0;
+	case KSYSCALL_LAST_:
+		return ksyscall_word_(call, narrow, KSYSCALL_IPC_LAST_ - 1);
+	case KSYSCALL_POINTED_TO_:
+		return ksyscall_user_word_(ksyscall_word_(call, narrow, 4), narrow);
+	case KSYSCALL_LISTED_:
+		return ksyscall_user_word_(ksyscall_word_(call, narrow, 1) + size * n, narrow);
+	case KSYSCALL_MESSAGE_:
+		value = ksyscall_word_(call, narrow, 4);
+		if (KSYSCALL_IPC_VERSION_(ksyscall_word_(call, narrow, 0)))
+			return value;
+		return ksyscall_user_word_(value, narrow);
+	case KSYSCALL_TYPE_:
+		if (KSYSCALL_IPC_VERSION_(ksyscall_word_(call, narrow, 0)))
+			value = ksyscall_word_(call, narrow, 5);
+		else
+			value = ksyscall_user_word_(ksyscall_word_(call, narrow, 4) + size, narrow);
+		return narrow ? (__u64)(__s32)value : value;
+	default:
+		return ksyscall_word_(call, narrow, source - 1);
+	}
+}
+
+KSYSCALL_INLINE_ __u64 ksyscall_subcall_arg_(struct ksyscall_ call, __u64 subcall, int n)
+{
+	if (KSYSCALL_BITS == 32 || call.is_compat)
+		return ksyscall_subcall_word_(&call, subcall, 1, n - 1);
+	return ksyscall_subcall_word_(&call, subcall, 0, n - 1);
+}
+
+/* How a call was made that is attached to itself and to its multiplexer. */
+enum { KSYSCALL_BY_ITSELF_, KSYSCALL_BY_MULTIPLEXER_, KSYSCALL_ANOTHER_ };
+
+KSYSCALL_INLINE_ int ksyscall_way_(const void *ctx, const struct ksyscall_ *call, __u64 subcall)
+{
+	int is_ipc = (subcall & KSYSCALL_IS_IPC_) != 0, number = ksyscall_nr_(ctx);
+
+	if (!KSYSCALL_HAS_MULTIPLEXERS_(call->is_compat) ||
+	    (number != -1 && number != (is_ipc ? KSYSCALL_NR_IPC_ : KSYSCALL_NR_SOCKETCALL_)))
+		return KSYSCALL_BY_ITSELF_;
+	if (ksyscall_subcall_(call, is_ipc ? KSYSCALL_MULTIPLEXER_ipc : KSYSCALL_MULTIPLEXER_socketcall) !=
+	    (subcall >> 24 & 0xff))
+		return KSYSCALL_ANOTHER_;
+	return KSYSCALL_BY_MULTIPLEXER_;
+}
+
+KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u64 subcall, __u64 wide,
+					    __u64 narrow, int n)
+{
+	if (way == KSYSCALL_BY_MULTIPLEXER_)
+		return ksyscall_subcall_arg_(call, subcall, n);
+	return ksyscall_arg_(call, wide, narrow, n);
+}
+
+#define KSYSCALL_SUBCALL_NR(call) ((__u32)(KSYSCALL_SUBCALL_##call >> 24 & 0xff))
+
+#define KSYSCALL_SUBCALL(ctx, multiplexer)                                                  \
+	({                                                                                  \
+		struct ksyscall_ subcall_of_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);         \
+		ksyscall_subcall_(&subcall_of_, (__u32)KSYSCALL_MULTIPLEXER_##multiplexer); \
+	})
+
+#define KSYSCALL_SUBCALL_ARG(ctx, call, n)                                                              \
+	({                                                                                              \
+		_Static_assert((n) >= 1 && (n) <= 6, "arguments are 1 to 6");                           \
+		ksyscall_subcall_arg_(ksyscall_of_(ctx, KSYSCALL_CALLERS), KSYSCALL_SUBCALL_##call, n); \
+	})
+
+/* clang-format off */
+#define KSYSCALL_SUBCALL_PROG(name, call, args...)                                              \
+	name(struct pt_regs *ctx);                                                              \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args);                       \
+	__typeof__(name(0)) name(struct pt_regs *ctx)                                           \
+	{                                                                                       \
+		struct ksyscall_ call_ = ksyscall_of_(ctx, KSYSCALL_CALLERS);                   \
+		int way_ = ksyscall_way_(ctx, &call_, KSYSCALL_SUBCALL_##call);                 \
+                                                                                                \
+		if (way_ == KSYSCALL_ANOTHER_)                                                  \
+			return 0;                                                               \
+		_Pragma("clang diagnostic push")                                                \
+		_Pragma("clang diagnostic ignored \"-Wint-conversion\"")                        \
+		return ksyscall_##name##_(                                                      \
+			ctx KSYSCALL_PASS_(KSYSCALL_COUNT_(args))(ksyscall_either_arg_, way_,   \
+								  KSYSCALL_SUBCALL_##call,      \
+								  KSYSCALL_LAYOUTS_OF_(call))); \
+		_Pragma("clang diagnostic pop")                                                 \
+	}                                                                                       \
+	KSYSCALL_INLINE_ __typeof__(name(0))                                                    \
+	ksyscall_##name##_(KSYSCALL_UNUSED_ struct pt_regs *ctx, ##args)
+/* clang-format on */
+
+/* --- Strings that are not in memory at entry --- */
+
+/*
+ * A program at a call's entry keeps the pointer, and one at its return reads: by then the kernel
+ * has read the argument, which brought its page into memory.
+ *
+ *	KSYSCALL_KEPT_MAP(paths, 10240);
+ *
+ *	SEC("ksyscall/openat")
+ *	int KSYSCALL_PROG(on_entry, openat, int dirfd, const char *path)
+ *	{
+ *		KSYSCALL_KEEP(paths, path);
+ *		return 0;
+ *	}
+ *
+ *	SEC("kretsyscall/openat")
+ *	int on_return(void *ctx)
+ *	{
+ *		char path[256];
+ *		long length = KSYSCALL_TAKE_STR(paths, path, sizeof(path));
+ *
+ *		if (length > 0)
+ *			bpf_printk("%s", path);
+ *		return 0;
+ *	}
+ *
+ *	KSYSCALL_KEPT_MAP(map, entries)	a map with one pointer for each thread that is in a call
+ *	KSYSCALL_KEEP(map, pointer)	keeps it for this thread: 0, or a negative errno
+ *	KSYSCALL_TAKE(map)		removes and returns it, as a __u64: 0 if none was kept
+ *	KSYSCALL_TAKE_STR(map, to, size)
+ *					takes it, and reads the string: its length with the NUL; a negative
+ *					errno, of which -ENOENT (-2) says that none was kept
+ *
+ * A call with two strings (rename) has two maps. Programs of several calls may share a map, if each
+ * of the calls has both programs. Attach the return's first, so that no call in between
+ * leaves its entry behind.
+ *
+ * Cost: the probe at the return, and three operations on a hash map for each call. The map takes
+ * some 100 bytes for each entry (bpftool map shows it), whether used or not.
+ *
+ * Limits:
+ *	- A return can be lost (docs/returns.md): the string is, too. The pointer stays in the map until
+ *	  the thread makes the next such call. The map is an LRU: when it is full it drops entries that
+ *	  were not used for long, possibly of a call that still waits. So it has to have more entries
+ *	  than threads that can be in such calls at a time. Its return is then -ENOENT.
+ *	- A successful execve(2) has replaced the memory: use the tracepoint sched:sched_process_exec.
+ *	- A call that fails before it reads its argument leaves the page where it was: -EFAULT.
+ *	- Another thread can have changed the memory since the kernel read it.
+ */
+#define KSYSCALL_KEPT_MAP(map, entries)               \
+	struct {                                      \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);  \
+		__uint(max_entries, entries);         \
+		__type(key, __u64);                   \
+		__type(value, __u64);                 \
+	} map SEC(".maps")
+
+#define KSYSCALL_KEEP(map, pointer) ksyscall_keep_(&(map), (unsigned long)(pointer))
+#define KSYSCALL_TAKE(map) ksyscall_take_(&(map))
+#define KSYSCALL_TAKE_STR(map, to, size)                                                                 \
+	({                                                                                               \
+		const void *taken_ = (const void *)(unsigned long)ksyscall_take_(&(map));                \
+		taken_ ? (long)KSYSCALL_READ_USER_STR(to, size, taken_) : -2L;                           \
+	})
+
+KSYSCALL_INLINE_ long ksyscall_keep_(void *map, __u64 pointer)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	return bpf_map_update_elem(map, &thread, &pointer, BPF_ANY);
+}
+
+KSYSCALL_INLINE_ __u64 ksyscall_take_(void *map)
+{
+	__u64 thread = bpf_get_current_pid_tgid(), pointer;
+	const __u64 *kept = bpf_map_lookup_elem(map, &thread);
+
+	if (!kept)
+		return 0;
+	pointer = *kept;
+	bpf_map_delete_elem(map, &thread);
+	return pointer;
+}
 
 #endif

@@ -41,7 +41,9 @@ enum ksyscall_callers {
      */
     KSYSCALL_CALLERS_COMPAT,
     /**
-     * Both.
+     * Both. For a call that some of them make only through socketcall(2) or ipc(2), as i386 does
+     * accept and semop, the program is attached to these, too, and runs for every call through
+     * them: see KSYSCALL_SUBCALL_PROG of ksyscall.bpf.h.
      */
     KSYSCALL_CALLERS_ALL,
 };

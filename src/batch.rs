@@ -55,7 +55,7 @@ impl Batch {
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
         let call = |name: N| {
             let name = name.as_ref();
-            Ok(BatchCall { name: SyscallName::new(name)?, cookie: 0, callers: Callers::Native })
+            Ok(BatchCall::new(SyscallName::new(name)?, Callers::Native))
         };
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
@@ -80,7 +80,7 @@ impl Batch {
     /// ```
     pub fn all_of(callers: Callers) -> Self {
         let calls = abi::calls(callers).into_iter();
-        Self::of(calls.map(|(name, callers)| BatchCall { name, cookie: 0, callers }).collect())
+        Self::of(calls.map(|(name, callers)| BatchCall::new(name, callers)).collect())
     }
 
     fn of(calls: Vec<BatchCall>) -> Self {
@@ -95,7 +95,11 @@ impl Batch {
     /// Whose calls the program runs for, of every call of the batch; native ones, if never set.
     ///
     /// The program is attached to each function that serves the call to one of the callers, once.
-    /// Callers that do not have the call are skipped, unless none has it.
+    /// Callers that do not have the call are skipped, unless none has it. For [`Callers::All`] that
+    /// includes socketcall(2) and ipc(2), if some callers make the call through these alone;
+    /// [`Links::attached`] then lists their functions for the call. The program runs for every call
+    /// through them. Such a function has one cookie: that of socketcall or ipc if it is in the
+    /// batch, else that of the first call that is made through it.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -5,6 +5,7 @@ pub(crate) mod abi;
 #[cfg(feature = "all-tables")]
 pub(crate) mod architecture;
 pub(crate) mod conventions;
+pub(crate) mod multiplexed;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -14,4 +15,5 @@ pub(crate) mod version;
 
 pub use abi::Callers;
 pub use conventions::Symbol;
+pub use multiplexed::SubCall;
 pub use name::{InvalidName, MAX_NAME_LEN, SyscallName};

@@ -8,7 +8,8 @@ use core::fmt;
 
 use errno::Errno;
 
-use crate::calls::{InvalidName, Symbol, SyscallName, suggestions, table};
+use crate::calls::table::Column;
+use crate::calls::{InvalidName, SubCall, Symbol, SyscallName, suggestions, table};
 use crate::sys;
 
 /// Why a program could not be attached, pinned or detached.
@@ -192,7 +193,7 @@ pub enum Error {
     },
 
     /// 32-bit callers do not have the call: their system call table does not lead to it.
-    #[error("no system call {name} of 32-bit callers: their system call table does not lead to it")]
+    #[error(fmt = no_compat_call)]
     #[non_exhaustive]
     NoCompatCall {
         /// The call.
@@ -289,7 +290,9 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
         write!(f, "{lead}{symbol}")?;
     }
     let row = table::row(name);
-    if row.is_known {
+    if let Some(sub_call) = SubCall::of_table(table::TABLE, Column::Native, name) {
+        write!(f, "; it is made through {0}: attach to {0}", sub_call.multiplexer)
+    } else if row.is_known {
         match row.since {
             "" => Ok(()),
             version => write!(f, "; it exists since Linux {version}"),
@@ -300,6 +303,17 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
         write!(f, "; did you mean {first}")?;
         nearest.try_for_each(|near| write!(f, ", {near}"))?;
         f.write_str("?")
+    }
+}
+
+fn no_compat_call(name: &SyscallName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let table = "their system call table does not lead to it";
+    write!(f, "no system call {name} of 32-bit callers: {table}")?;
+    match SubCall::of_table(table::COMPAT_TABLE, Column::Compat, name) {
+        Some(SubCall { multiplexer, .. }) => {
+            write!(f, "; they make it through {multiplexer}: attach to {multiplexer}")
+        }
+        None => Ok(()),
     }
 }
 

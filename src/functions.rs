@@ -37,7 +37,8 @@ impl KernelFunctions {
     }
 
     /// The functions that serve the call to its callers, each once, to which
-    /// [`Batch::attach`](crate::Batch::attach) attaches: for those who attach in another way, such
+    /// [`Batch::attach`](crate::Batch::attach) attaches, with those of socketcall(2) and ipc(2) where
+    /// it includes them: for those who attach in another way, such
     /// as fentry.
     ///
     /// # Errors

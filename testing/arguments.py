@@ -53,6 +53,8 @@ class Call:
     count: int
     seen: list[int]
     made: list[int]
+    # socketcall or ipc, through which it is made, or nothing.
+    multiplexer: str = ""
 
 
 def calls(text):
@@ -62,8 +64,9 @@ def calls(text):
         if len(fields) == 19:
             name, number, attached, hits, seen_number, is_compat, count, *words = fields
             words = [int(word, 16) for word in words]
-            found[name] = Call(name, int(number), attached, int(hits), int(seen_number), is_compat == "1",
-                               int(count), words[:6], words[6:])
+            multiplexer, _, call = name.rpartition(":")
+            found[name] = Call(call, int(number), attached, int(hits), int(seen_number), is_compat == "1",
+                               int(count), words[:6], words[6:], multiplexer)
     return found
 
 
@@ -95,6 +98,7 @@ class Shown:
     """What the runs of a cell have shown: lines for the report, and results."""
 
     def __init__(self, cell, out=matrix.OUT):
+        self.process = cell.process
         folder = out / cell.process
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
@@ -108,17 +112,19 @@ class Shown:
         ours, rust, theirs = (calls(texts[side]) for side in SIDES)
         self.results, self.unknown, self.calls, self.all = Results(), [], 0, 0
         self.right, missed = dict.fromkeys(SIDES, 0), []
+        self.multiplexed = self.through_multiplexers(ours, rust)
+        self.path_row = self.path(texts)
         for name, call in ours.items():
-            if call.attached != "ok" or not call.hits:
+            if call.attached != "ok" or not call.hits or call.multiplexer:
                 continue
             kinds = self.kinds(call)
-            wrong = self.wrong(kinds, call, cell)
+            wrong = self.wrong(kinds, call)
             self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
             self.calls += bool(kinds)
             self.all += len(kinds)
             self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
             if (same := rust.get(name)) and same.hits:
-                wrong = self.wrong(kinds, same, cell)
+                wrong = self.wrong(kinds, same)
                 self.right["rust"] += len(kinds) - len(self.wrong_arguments(kinds, same))
             else:
                 wrong = ["the program did not run"]
@@ -145,6 +151,41 @@ class Shown:
             self.notes.append(f"{where} not counted, for the kernel has no prototype: "
                               + " ".join(f"`{name}`" for name in self.unknown))
 
+    def through_multiplexers(self, ours, rust):
+        """A row of the calls that are made through socketcall and ipc; "" if there are none."""
+        made = {name: self.kinds(call) for name, call in ours.items() if call.multiplexer}
+        fired, right = [], []
+        for side, language in (ours, "C"), (rust, "Rust"):
+            seen = {name: call for name in made if (call := side.get(name)) and call.hits}
+            for name, kinds in made.items():
+                call = seen.get(name)
+                wrong = self.wrong(kinds, call) if call else ["the program did not run"]
+                if call and call.hits != 1:
+                    wrong.append(f"programs ran {call.hits} times")
+                self.results.add("failed" if wrong else "passed", f"{name}, in {language}", "; ".join(wrong))
+            fired.append(sum(call.hits == 1 for call in seen.values()))
+            right.append(sum(len(made[name]) - len(self.wrong_arguments(made[name], call))
+                             for name, call in seen.items()))
+        words = sum(map(len, made.values()))
+        return made and (f"| {self.process} | {self.kernel} | {fired[0]} of {len(made)} | {fired[1]} of {len(made)}"
+                         f" | {right[0]} of {words} | {right[1]} of {words} |")
+
+    def path(self, texts):
+        """A row of what the programs read of a path that is not in memory."""
+        read = []
+        for side, language in ("ours", "C"), ("rust", "Rust"):
+            line = re.search("^# path\t(.*)\t(.*)\t(.*)\t(.*)", texts[side], re.M)
+            seen = line.groups() if line else ("no line",)
+            name = f"a path that is not in memory, in {language}"
+            if self.process == "riscv64" and seen[0] == "EOPNOTSUPP":
+                self.results.add("skipped", name, "the kernel allows no return probe")
+                read.append("no return probe")
+                continue
+            is_right = seen == ("ok", "-14", "18", "/proc/self/status")
+            self.results.add("passed" if is_right else "failed", name, " ".join(seen))
+            read.append(f"`{seen[-1]}`")
+        return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
+
     def kinds(self, call):
         """The types of the call's arguments; of those that the program knows by itself, none."""
         if call.count:
@@ -168,17 +209,18 @@ class Shown:
                 wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
         return wrong
 
-    def wrong(self, kinds, call, cell):
+    def wrong(self, kinds, call):
         wrong = self.wrong_arguments(kinds, call)
         if call.seen_number != call.number:
             wrong.append(f"the number is {call.seen_number}, not {call.number}")
-        if call.is_compat != ("@" in cell.process):
+        if call.is_compat != ("@" in self.process):
             wrong.append(f"is_compat is {call.is_compat}")
         return wrong
 
 
 # Compiled by the crate's tests.
 EXAMPLE = ROOT / "ebpf/doc/pread.rs"
+KEPT_EXAMPLE = ROOT / "ebpf/doc/path.rs"
 # Run by testing/test_rust.py.
 PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
@@ -230,8 +272,11 @@ pointer: the page that it points to is not mapped yet. The page of a string cons
 never touched is an example, and so is a page that was swapped out. A BPF program at a kprobe cannot wait
 until the kernel has fetched the page. The call itself can: it reads its argument, and then the page is there.
 
-So keep the pointer in a map at entry, and read at the return. This is
-[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2):
+So keep the pointer at entry, and read at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a map with one
+pointer for each thread, `KSYSCALL_KEEP(map, pointer)` keeps one, and `KSYSCALL_TAKE_STR(map, to, size)` takes
+it and reads the string; `KSYSCALL_TAKE(map)` takes the pointer alone. This is
+[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2), which reads at both places to
+compare:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
@@ -243,6 +288,11 @@ and was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
     at entry: Bad address
     at return: /proc/self/status
 
+[Other architectures](#a-path-that-is-not-in-memory) give the same.
+
+What it costs: the probe at the return, and three operations on a hash map for each call. The map takes some
+100 bytes for each entry, whether used or not.
+
 Limits of reading at the return:
 
 - A successful execve(2) has replaced the memory by then. Attach to the tracepoint `sched:sched_process_exec`,
@@ -250,12 +300,52 @@ Limits of reading at the return:
 - The program reads what is there at the return, which another thread may have changed meanwhile. That is good
   enough to trace, and not to enforce a policy ([SECURITY.md](../SECURITY.md)).
 - A call that fails before it reads the argument leaves the page where it was: both reads fail.
-- A return that is lost ([returns.md](returns.md)) loses the path, and leaves the pointer in the map, which
-  is why that replaces its oldest entries by itself.
+- A return that is lost ([returns.md](returns.md)) loses the string. Its pointer stays in the map until the
+  thread makes the next such call. The map is an LRU hash: when it is full it drops entries that were not used
+  for long, possibly of a call that still waits. So give it more entries than there are threads that can
+  be in such calls at a time; `KSYSCALL_TAKE_STR` returns -ENOENT for what was dropped.
+- riscv64's kernel 6.12 allows no return probe ([errors.md](errors.md)).
 
 A program that may sleep reads at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. A
 kprobe's may not. A program for `fentry.s/FUNCTION` may, where the kernel was built with
 `CONFIG_FUNCTION_ERROR_INJECTION`; the tool has to know FUNCTION, which `ksyscall resolve NAME` prints.
+
+## Calls through socketcall and ipc
+
+On i386, s390 and POWER (and for 32-bit processes of MIPS) a process can make the calls of sockets
+through socketcall(2), and those of System V IPC through ipc(2). Their functions carry such a call out: the
+function of `connect` is not entered, and a program that is attached to it sees nothing. The C library of
+i386 makes most of these calls so, and `accept`, `send`, `recv` and `semop` have no other way there.
+
+Attached to `socketcall`, a program runs for every call that is made through it. `KSYSCALL_SUBCALL_PROG` defines
+one that may be attached to both, and whose body runs for its own call, however that is made:
+
+```c
+SEC("kprobe")
+int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
+{
+	bpf_printk("connect of %d", fd);
+	return 0;
+}
+```
+
+It is attached to `connect` and `socketcall`, in Rust
+`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
+with `.callers = KSYSCALL_CALLERS_ALL`. For a name that some callers can make through the multiplexer alone, as
+`semop`, these attach to that by themselves. Programs that do not look which call it is then run for all that are
+made through it.
+
+`KSYSCALL_SUBCALL(ctx, ipc)` is the number of the call in a program that is attached to `ipc`,
+`KSYSCALL_SUBCALL_NR(semop)` that of semop, and `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` its nth argument. The
+arguments are in the man page's order: where they are is known for each call, with the word size of the
+caller. ipc's are registers, but for `semctl`'s fourth and two of `msgrcv`'s, which are in the caller's memory unless
+the upper half of ipc's first argument is a version other than 0. s390 has no sixth argument, so that the
+timeout of `semtimedop` is in the fourth's place. In Rust these are `SubCall` and `Call::sub_call`.
+
+What differs from a call that is made by itself: the command of `semctl`, `msgctl` and `shmctl` has `IPC_64` (0x100)
+in it, as the C library passes it; `semctl`'s fourth is the union as a word; and `shmat`'s address is stored
+where ipc's fourth argument points, while the function returns 0. Which way a call was made is told by the
+call's number. Where that is not known (`KSYSCALL_NR` is -1), attach such a program to the multiplexer alone.
 
 ## From Rust (aya)
 
@@ -275,6 +365,12 @@ Who calls: attached to native callers alone it is `Callers::Native`, by `ksyscal
 riscv64 answer by the registers. x86-64 has it in the task, and Rust has no CO-RE: the program is told by
 its loader where, and reads it in `Memory::thread_status`: 16 bytes into the task since Linux 5.11, 8 before
 that.
+
+The trait `Kept` keeps a pointer from entry to return, as the macros above do. This is
+[ebpf/doc/path.rs](../ebpf/doc/path.rs), without lines that are as in the first example:
+
+```rust
+""" + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
 
 The crate's numbers are made of the header, and a test compares what both make of the same words, for
 each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels
@@ -302,6 +398,23 @@ one of them sees an argument, a number or a caller wrong, the test fails.
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
 """
+MULTIPLEXED = """
+### Through socketcall and ipc
+
+To `socketcall` and `ipc` a program is attached for each call that they carry out. Each of these calls is made
+through them, with words none of which is like another; then its program must have run once, no other
+program, and what it sees must be those words.
+
+| callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
+|---|---|---|---|---|---|"""
+PATHS = """
+### A path that is not in memory
+
+openat is called with a path in a file that is mapped and was never touched. A program at the call's entry
+tries to read it, and keeps the pointer; one at its return reads it.
+
+| callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
+|---|---|---|---|---|"""
 
 
 def report(shown, not_run):
@@ -311,4 +424,7 @@ def report(shown, not_run):
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
         # Without what a mirror said of it today.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
-    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"])]) + "\n"
+    multiplexed = [each.multiplexed for each in shown if each.multiplexed]
+    paths = [each.path_row for each in shown]
+    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"]),
+                             MULTIPLEXED, *multiplexed, PATHS, *paths]) + "\n"

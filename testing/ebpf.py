@@ -117,9 +117,25 @@ int main(void)
 #else
 	NONE(mode);
 #endif
+	printf("ipc_last: %d,\\n", KSYSCALL_IPC_LAST_);
+	NAME(ipc_has_versions, KSYSCALL_IPC_VERSION_(1 << 16) ? "true" : "false");
+	printf("has_multiplexers: [%s, %s],\\n", KSYSCALL_HAS_MULTIPLEXERS_(0) ? "true" : "false",
+	       KSYSCALL_HAS_MULTIPLEXERS_(1) ? "true" : "false");
 	printf("layouts: &[\\n");
 	LAYOUTS
 	printf("],\\n");
+	return 0;
+}
+"""
+SUB_CALLS = """
+#include <stdio.h>
+#define KSYSCALL_READ(to, size, from)
+#define KSYSCALL_READ_USER KSYSCALL_READ
+#include <ksyscall.bpf.h>
+#define SUB_CALL(call) printf("(\\"%s\\", %#llx),\\n", #call, KSYSCALL_SUBCALL_##call)
+int main(void)
+{
+	CALLS
 	return 0;
 }
 """
@@ -155,6 +171,11 @@ pub struct Places {
     /// masked, by a value.
     pub(crate) asks_thread: bool,
     pub(crate) mode: Option<(u64, u32, u64, u64)>,
+    /// Which of ipc(2)'s arguments takes the place of the sixth, and whether the first contains a version.
+    pub(crate) ipc_last: u64,
+    pub(crate) ipc_has_versions: bool,
+    /// Whether native and 32-bit callers have socketcall(2) and ipc(2).
+    pub(crate) has_multiplexers: [bool; 2],
     /// Of calls with an argument that is not one word: for 64-bit and for 32-bit callers.
     pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
@@ -165,6 +186,18 @@ def calls():
     """Those that the header has a layout of, somewhere."""
     header = (ROOT / "include/ksyscall.bpf.h").read_text()
     return sorted(set(re.findall(r"^#define KSYSCALL_LAYOUT_(\w+)", header, re.M)))
+
+
+def sub_calls():
+    """Those that socketcall and ipc carry out."""
+    header = (ROOT / "include/ksyscall.bpf.h").read_text()
+    return re.findall(r"^#define KSYSCALL_SUBCALL_([a-z]\w+)", header, re.M)
+
+
+def sub_call_rows():
+    source = SUB_CALLS.replace("CALLS\n", "".join(f"\tSUB_CALL({call});\n" for call in sub_calls()))
+    with tempfile.TemporaryDirectory() as work:
+        return run(build_c(source, *KERNELS["X86"], Path(work, "sub_calls")))
 
 
 def build_c(source, defines, is_big_endian, out, *options):
@@ -189,7 +222,13 @@ def places(kernel):
 
 
 def module():
-    parts = [HEAD]
+    rows = "\n".join(f"    {line}" for line in sub_call_rows().splitlines())
+    parts = [HEAD, f"""
+/// The calls that socketcall(2) and ipc(2) carry out: where their arguments are, and their numbers.
+pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
+{rows}
+];
+"""]
     for kernel, (_, is_big_endian) in KERNELS.items():
         lines = "\n".join(f"        {line}" for line in places(kernel).splitlines())
         parts.append(f"""

@@ -91,8 +91,12 @@ def programs(cell):
     # Of these headers and no others: the compiler's own may be older, and would leave out
     # new calls without a word.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
+    calls = names_of_calls(macros)
+    sub_calls = sub_calls_of(calls)
     (top / here / "calls.h").write_text(list_calls(macros))
-    programs_of_arguments(cell, out, names_of_calls(macros))
+    (top / here / "sub_calls.h").write_text("".join(
+        f'\t{{ "{name}", __NR_{by}, "{by}", {number} }},\n' for name, (by, number) in sub_calls.items()))
+    programs_of_arguments(cell, out, calls, list(sub_calls))
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     for program, libraries in (("coverage", []), ("arguments", []), ("attach", [f"{here}/libksyscall.so.1"])):
         tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
@@ -114,15 +118,25 @@ def list_calls(macros):
     return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
-def programs_of_arguments(cell, out, calls):
+def sub_calls_of(calls):
+    """{call: its multiplexer and its number there} of an architecture with these calls."""
+    rows = re.findall(r'sub_call\((SOCKETCALL|IPC), (\d+), "(\w+)"\)', (ROOT / "src/calls/multiplexed.rs").read_text())
+    return {name: (by.lower(), int(number)) for by, number, name in rows if by.lower() in calls}
+
+
+def programs_of_arguments(cell, out, calls, sub_calls):
     """The BPF programs that read the arguments of each call, by this library's macro, by its crate
     for Rust and by the macro of the newest libbpf."""
-    (out / "calls.bpf.rs").write_text("".join(f'call!({i}, on_{name}, "{name}");\n'
-                                              for i, name in enumerate(calls)))
+    sub_calls = list(enumerate(sub_calls, len(calls)))
+    (out / "calls.bpf.rs").write_text("".join(
+        [*(f'call!({i}, on_{name}, "{name}");\n' for i, name in enumerate(calls)),
+         *(f'sub_call!({i}, sub_{name}, "{name}");\n' for i, name in sub_calls)]))
     # Rust's name of an architecture is that of its table.
     ebpf.bpf("c-tests/matrix/arguments.bpf.rs", out / "rust.bpf.o", cell.architecture.bpf, cell.kernel.table,
              env={"CALLS": str(out / "calls.bpf.rs")})
-    (out / "calls.bpf.h").write_text("".join(f"CALL({i}, {name})\n" for i, name in enumerate(calls)))
+    (out / "calls.bpf.h").write_text("".join(
+        [*(f"CALL({i}, {name})\n" for i, name in enumerate(calls)), "#ifndef LIBBPF\n",
+         *(f"SUB_CALL({i}, {name})\n" for i, name in sub_calls), "#endif\n"]))
     newest = packages.unpack("sid", "amd64", "libbpf-dev") / "usr/include"
     theirs = ["-DLIBBPF", "-isystem", newest, *["-DWRAPPED"] * ("@" in cell.process)]
     for name, options in (("ours", []), ("theirs", theirs)):

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A program for each call of calls.bpf.h, which stores the six arguments that it gets: by
- * KSYSCALL_PROG(), or with -DLIBBPF by libbpf's BPF_KSYSCALL().
+ * KSYSCALL_PROG(), or with -DLIBBPF by libbpf's BPF_KSYSCALL(); and by KSYSCALL_SUBCALL_PROG() for each
+ * call that the architecture's socketcall and ipc carry out. Two programs read a path by
+ * KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
  */
 #ifdef LIBBPF
 /* What vmlinux.h has of the registers, by the names that CO-RE looks for. */
@@ -73,9 +75,11 @@ static __always_inline struct seen *seen_by(__u32 index)
 	return &arguments->calls[index];
 }
 
-#define CALL(index, call)                                                                  \
+#define CALL(index, call) STORE(index, PROGRAM, on_##call, call)
+#define SUB_CALL(index, call) STORE(index, KSYSCALL_SUBCALL_PROG, sub_##call, call)
+#define STORE(index, program, name, call)                                                  \
 	SEC("kprobe")                                                                      \
-	int PROGRAM(on_##call, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f) \
+	int program(name, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f) \
 	{                                                                                  \
 		struct seen *seen = seen_by(index);                                        \
                                                                                            \
@@ -102,5 +106,41 @@ static __always_inline struct seen *seen_by(__u32 index)
 #endif
 
 #include "calls.bpf.h"
+
+#ifndef LIBBPF
+KSYSCALL_KEPT_MAP(paths, 64);
+
+static __always_inline struct arguments *armed(void)
+{
+	__u32 zero = 0;
+	struct arguments *arguments = bpf_map_lookup_elem(&state, &zero);
+
+	return arguments && arguments->armed == (__u32)bpf_get_current_pid_tgid() ? arguments : 0;
+}
+
+SEC("kprobe")
+int KSYSCALL_PROG(keep_path, openat, int directory, const char *path)
+{
+	struct arguments *arguments = armed();
+	char start[8];
+
+	(void)directory;
+	if (!arguments)
+		return 0;
+	arguments->at_entry = bpf_probe_read_user_str(start, sizeof(start), path);
+	return KSYSCALL_KEEP(paths, path);
+}
+
+SEC("kprobe")
+int take_path(void *ctx)
+{
+	struct arguments *arguments = armed();
+
+	(void)ctx;
+	if (arguments)
+		arguments->at_return = KSYSCALL_TAKE_STR(paths, arguments->path, sizeof(arguments->path));
+	return 0;
+}
+#endif
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

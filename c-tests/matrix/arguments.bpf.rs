@@ -1,13 +1,13 @@
 //! What arguments.bpf.c is, in Rust, by the crate ksyscall-ebpf: a program for each call of
-//! calls.bpf.rs, which stores the six arguments that it gets. Without aya-ebpf, which Debian
-//! does not have.
+//! calls.bpf.rs, which stores the six arguments that it gets; likewise for calls through socketcall
+//! and ipc; and two that read a path. Without aya-ebpf, which Debian does not have.
 #![no_std]
 
 use core::ffi::c_void;
 use core::mem::transmute;
 use core::ptr::null;
 
-use ksyscall_ebpf::{Call, Callers, Layout, Memory, Native};
+use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native, SubCall};
 
 /// Of arguments.h.
 #[repr(C)]
@@ -24,6 +24,9 @@ pub struct Arguments {
     armed: u32,
     thread_status: u32,
     calls: [Seen; 1024],
+    at_entry: i64,
+    at_return: i64,
+    path: [u8; 32],
 }
 
 /// As libbpf has it of a map, in BTF: numbers are lengths of arrays.
@@ -103,12 +106,31 @@ unsafe fn arguments() -> *mut Arguments {
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
+/// A closure would not be inlined.
+trait HasArguments {
+    fn argument(&self, n: usize) -> u64;
+}
+
+impl HasArguments for (&Call<Native, Helpers>, Layout) {
+    #[inline(always)]
+    fn argument(&self, n: usize) -> u64 {
+        self.0.argument(self.1, n)
+    }
+}
+
+impl HasArguments for Made<'_, Native, Helpers> {
+    #[inline(always)]
+    fn argument(&self, n: usize) -> u64 {
+        Made::argument(self, n)
+    }
+}
+
 /// Stores what the call of this index gets, if it is the one that is made.
 ///
 /// # Safety
 /// `context` is a kprobe's.
 #[inline(always)]
-unsafe fn store(context: *const c_void, index: usize, layout: Layout) {
+unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
     // SAFETY: the map's value is there, or null; it has as many calls; and the caller's promise.
     unsafe {
         let arguments = arguments();
@@ -124,13 +146,12 @@ unsafe fn store(context: *const c_void, index: usize, layout: Layout) {
         if (*seen).hits != 1 {
             return;
         }
-        let call = Call::<Native, Helpers>::new(context, Callers::Asked);
-        (*seen).arguments[0] = call.argument(layout, 1);
-        (*seen).arguments[1] = call.argument(layout, 2);
-        (*seen).arguments[2] = call.argument(layout, 3);
-        (*seen).arguments[3] = call.argument(layout, 4);
-        (*seen).arguments[4] = call.argument(layout, 5);
-        (*seen).arguments[5] = call.argument(layout, 6);
+        (*seen).arguments[0] = of.argument(1);
+        (*seen).arguments[1] = of.argument(2);
+        (*seen).arguments[2] = of.argument(3);
+        (*seen).arguments[3] = of.argument(4);
+        (*seen).arguments[4] = of.argument(5);
+        (*seen).arguments[5] = of.argument(6);
         (*seen).number = call.number().unwrap_or(-1);
         (*seen).is_compat = call.is_compat().into();
     }
@@ -143,11 +164,144 @@ macro_rules! call {
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
+            let layout = const { Layout::of::<Native>($call) };
             // SAFETY: it is what the kernel gives.
-            unsafe { store(context, $index, const { Layout::of::<Native>($call) }) };
+            unsafe {
+                let call = Call::<Native, Helpers>::new(context, Callers::Asked);
+                store($index, &call, (&call, layout));
+            }
             0
         }
     };
+}
+
+macro_rules! sub_call {
+    ($index:literal, $program:ident, $call:literal) => {
+        /// # Safety
+        /// The kernel runs it.
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = "kprobe")]
+        pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
+            let which = const { SubCall::of::<Native>($call) };
+            // SAFETY: it is what the kernel gives.
+            unsafe {
+                let call = Call::<Native, Helpers>::new(context, Callers::Asked);
+                if let Some(made) = call.sub_call(which) {
+                    store($index, &call, made);
+                }
+            }
+            0
+        }
+    };
+}
+
+/// Pointers of threads, as libbpf has it of a map.
+#[repr(C)]
+pub struct PointerMap {
+    r#type: *const [i32; 9],
+    max_entries: *const [i32; 64],
+    key: *const u64,
+    value: *const u64,
+}
+
+// SAFETY: nothing here reads it.
+unsafe impl Sync for PointerMap {}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".maps")]
+#[allow(non_upper_case_globals)]
+pub static paths: PointerMap =
+    PointerMap { r#type: null(), max_entries: null(), key: null(), value: null() };
+
+struct Paths;
+
+impl Kept for Paths {
+    #[inline(always)]
+    fn thread() -> u64 {
+        // SAFETY: bpf_get_current_pid_tgid takes nothing.
+        unsafe { helper!(14, fn() -> u64)() }
+    }
+    #[inline(always)]
+    fn insert(thread: u64, pointer: u64) {
+        let of_map = &raw const paths;
+        // SAFETY: bpf_map_update_elem copies key and value.
+        unsafe {
+            helper!(2, fn(*const PointerMap, *const u64, *const u64, u64) -> i64)(
+                of_map, &thread, &pointer, 0,
+            );
+        }
+    }
+    #[inline(always)]
+    fn get(thread: u64) -> Option<u64> {
+        let of_map = &raw const paths;
+        // SAFETY: bpf_map_lookup_elem gives a value that is there, or null.
+        unsafe {
+            helper!(1, fn(*const PointerMap, *const u64) -> *const u64)(of_map, &thread)
+                .as_ref()
+                .copied()
+        }
+    }
+    #[inline(always)]
+    fn remove(thread: u64) {
+        let of_map = &raw const paths;
+        // SAFETY: bpf_map_delete_elem reads the key.
+        unsafe { helper!(3, fn(*const PointerMap, *const u64) -> i64)(of_map, &thread) };
+    }
+    #[inline(always)]
+    fn user_str(to: &mut [u8], address: u64) -> i64 {
+        let (at, size) = (to.as_mut_ptr(), to.len() as u32);
+        // SAFETY: bpf_probe_read_user_str writes no more than that.
+        unsafe { helper!(114, fn(*mut u8, u32, u64) -> i64)(at, size, address) }
+    }
+}
+
+/// The map's value, if the call is the one that is made, or null.
+///
+/// # Safety
+/// In a BPF program alone.
+#[inline(always)]
+unsafe fn armed() -> *mut Arguments {
+    // SAFETY: the map's value is there, or null.
+    unsafe {
+        let arguments = arguments();
+        let is_armed = !arguments.is_null() && (*arguments).armed == Paths::thread() as u32;
+        if is_armed { arguments } else { core::ptr::null_mut() }
+    }
+}
+
+/// # Safety
+/// The kernel runs it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "kprobe")]
+pub unsafe extern "C" fn keep_path(context: *const c_void) -> u32 {
+    let layout = const { Layout::of::<Native>("openat") };
+    // SAFETY: it is what the kernel gives; the map's value is there, or null.
+    unsafe {
+        let arguments = armed();
+        if arguments.is_null() {
+            return 0;
+        }
+        let path = Call::<Native, Helpers>::new(context, Callers::Asked).argument(layout, 2);
+        let mut start = [0; 8];
+        (*arguments).at_entry = Paths::user_str(&mut start, path);
+        Paths::keep(path);
+    }
+    0
+}
+
+/// # Safety
+/// The kernel runs it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "kprobe")]
+pub unsafe extern "C" fn take_path(_: *const c_void) -> u32 {
+    // SAFETY: the map's value is there, or null, and nobody else writes to it.
+    unsafe {
+        let arguments = armed();
+        if !arguments.is_null() {
+            (*arguments).at_return = Paths::take_str(&mut (*arguments).path);
+        }
+    }
+    0
 }
 
 include!(env!("CALLS"));

@@ -10,6 +10,14 @@
  * program saw; count is how many arguments the man page has, or 0 where this program does
  * not know; SEEN are the arguments that the program saw, MADE what the call was made with.
  *
+ * Where the architecture has socketcall and ipc, likewise for each call that they carry out: its name
+ * has the multiplexer's in front (`ipc:semop`), and it is made through that. hits then counts the
+ * programs of all such calls.
+ *
+ * At last openat is called with a path that is not in memory:
+ *
+ *	# path  attached  AT_ENTRY  AT_RETURN  PATH
+ *
  * A plain libbpf program: nothing in it knows of libksyscall.
  */
 #define _GNU_SOURCE
@@ -27,11 +35,17 @@
 #include "arguments.h"
 #include "child.h"
 
+/* Of most calls the last two are left out. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 static const struct {
 	const char *name;
 	long number;
+	/* What carries it out, if it is made so, and what that takes for the call's number. */
+	const char *multiplexer;
+	unsigned int sub_call;
 } calls[] = {
 #include "calls.h"
+#include "sub_calls.h"
 };
 
 #define CALLS ((int)(sizeof(calls) / sizeof(calls[0])))
@@ -285,13 +299,68 @@ static const struct {
 	{ "rt_sigreturn", not_made },
 };
 
+#ifdef __NR_socketcall
+static void make_by_socketcall(int i)
+{
+	const unsigned long block[6] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5) };
+
+	syscall(__NR_socketcall, calls[i].sub_call, block);
+}
+
+/* first, second and third are ints for the kernel, but as words the arguments of the calls. */
+static void make_by_ipc(int i)
+{
+	enum { SEMOP = 1, SEMCTL = 3, SEMTIMEDOP = 4, MSGSND = 11, MSGRCV = 12, MSGCTL = 14, SHMAT = 21 };
+	enum { SHMDT = 22, SHMCTL = 24 };
+	const unsigned long pointed[2] = { WORD(3), WORD(4) };
+	unsigned long first = WORD(0), second = WORD(1), third = WORD(2), pointer = WORD(3), fifth = WORD(5);
+
+	switch (calls[i].sub_call) {
+	case SEMOP:
+	case SHMAT:
+		MADE(first, pointer, second);
+		break;
+	case SEMTIMEDOP:
+		/* s390 has no sixth. */
+#ifdef __s390x__
+		fifth = third;
+#endif
+		MADE(first, pointer, second, fifth);
+		break;
+	case SEMCTL:
+		MADE(first, second, third, pointed[0]);
+		pointer = (unsigned long)pointed;
+		break;
+	case MSGSND:
+		MADE(first, pointer, second, third);
+		break;
+	case MSGRCV:
+		MADE(first, pointed[0], second, pointed[1], third);
+		pointer = (unsigned long)pointed;
+		break;
+	case SHMDT:
+		MADE(pointer);
+		break;
+	case MSGCTL:
+	case SHMCTL:
+		MADE(first, second, pointer);
+		break;
+	default:
+		MADE(first, second, third);
+	}
+	/* The kernel says how many of them the call has, and their types. */
+	made->count = 0;
+	syscall(__NR_ipc, calls[i].sub_call, first, second, third, pointer, fifth);
+}
+#endif
+
 static void make_call(int i)
 {
 	void (*make)(void) = NULL;
 	pid_t self = getpid();
 
 	for (size_t s = 0; s < sizeof(special) / sizeof(special[0]); s++)
-		if (!strcmp(calls[i].name, special[s].name))
+		if (!calls[i].multiplexer && !strcmp(calls[i].name, special[s].name))
 			make = special[s].make;
 	for (int n = 0; n < 6; n++)
 		made->arguments[n] = WORD(n);
@@ -300,10 +369,25 @@ static void make_call(int i)
 	seen->armed = self;
 	if (make)
 		make();
+#ifdef __NR_socketcall
+	else if (calls[i].multiplexer)
+		(strcmp(calls[i].multiplexer, "ipc") ? make_by_socketcall : make_by_ipc)(i);
+#endif
 	else
 		syscall(calls[i].number, WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5));
 	seen->armed = 0;
 	_exit(0);
+}
+
+/* How often the call's program ran; with those of others that the same multiplexer carries out. */
+static unsigned int hits(int i)
+{
+	unsigned int hits = seen->calls[i].hits;
+
+	for (int other = 0; calls[i].multiplexer && other < CALLS; other++)
+		if (other != i && calls[other].multiplexer)
+			hits += seen->calls[other].hits;
+	return hits;
 }
 
 static void print(int i, const char *attached)
@@ -313,13 +397,55 @@ static void print(int i, const char *attached)
 	/* A stack is right anywhere in its memory. */
 	if (made->slack && call->arguments[1] - made->arguments[1] <= made->slack)
 		made->arguments[1] = call->arguments[1];
-	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, call->hits,
+	if (calls[i].multiplexer)
+		printf("%s:", calls[i].multiplexer);
+	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, hits(i),
 	       call->number, call->is_compat, made->count);
 	for (int n = 0; n < 6; n++)
 		printf("\t%llx", (unsigned long long)call->arguments[n]);
 	for (int n = 0; n < 6; n++)
 		printf("\t%llx", (unsigned long long)made->arguments[n]);
 	putchar('\n');
+}
+
+static struct bpf_link *attach(struct bpf_object *object, const char *name, const char *call, bool retprobe)
+{
+	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .retprobe = retprobe);
+	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
+
+	/* libbpf's programs are of calls alone. */
+	errno = ENOENT;
+	return program ? bpf_program__attach_ksyscall(program, call, &opts) : NULL;
+}
+
+/* A path in a file that is mapped and was never touched. */
+static char *untouched(const char *path)
+{
+	int file = memfd_create("path", 0);
+
+	if (file < 0 || write(file, path, strlen(path) + 1) < 0)
+		die("memfd_create");
+	path = mmap(NULL, strlen(path) + 1, PROT_READ, MAP_PRIVATE, file, 0);
+	close(file);
+	return (char *)path;
+}
+
+static void read_path(struct bpf_object *object)
+{
+	struct bpf_link *on_return = attach(object, "take_path", "openat", true);
+	int failed = errno;
+	struct bpf_link *on_entry = on_return ? attach(object, "keep_path", "openat", false) : NULL;
+	char *path = untouched("/proc/self/status");
+
+	if (on_return && !on_entry)
+		failed = errno;
+	if (on_entry) {
+		seen->armed = getpid();
+		syscall(__NR_openat, AT_FDCWD, path, O_RDONLY);
+		seen->armed = 0;
+	}
+	printf("# path\t%s\t%lld\t%lld\t%s\n", on_entry ? "ok" : strerrorname_np(failed) ?: "E?",
+	       (long long)seen->at_entry, (long long)seen->at_return, (const char *)seen->path);
 }
 
 /* arch/x86/include/asm/thread_info.h: since Linux 5.11 syscall_work is before it. */
@@ -365,19 +491,19 @@ int main(int argc, char **argv)
 		die("mmap");
 	seen->thread_status = thread_status();
 	for (int i = 0; i < CALLS; i++) {
-		snprintf(name, sizeof(name), "on_%s", calls[i].name);
-		links[i] = bpf_program__attach_ksyscall(bpf_object__find_program_by_name(object, name),
-							calls[i].name, NULL);
+		snprintf(name, sizeof(name), "%s_%s", calls[i].multiplexer ? "sub" : "on", calls[i].name);
+		links[i] = attach(object, name, calls[i].multiplexer ?: calls[i].name, false);
 		failed[i] = links[i] ? 0 : errno;
 	}
 	for (int i = 0; i < CALLS; i++) {
 		memset((void *)made, 0, sizeof(*made));
 		/* It may have run for another name of the call. */
-		memset((void *)&seen->calls[i], 0, sizeof(seen->calls[i]));
+		memset((void *)seen->calls, 0, sizeof(seen->calls));
 		if (links[i])
 			run_child(make_call, i, &seen->armed, &is_blocked);
 		print(i, links[i] ? "ok" : strerrorname_np(failed[i]) ?: "E?");
 	}
+	read_path(object);
 	printf("# end\n");
 	fflush(stdout);
 	/* The kernel takes the probes away. */

@@ -24,6 +24,11 @@ struct arguments {
 	/* Where x86-64's tasks have thread_info.status, for programs without CO-RE. */
 	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
+	/* The path of openat: what reading it gave at the call's entry and at its return, a length or a
+	 * negative errno; and what was read at the return. */
+	__s64 at_entry;
+	__s64 at_return;
+	char path[32];
 };
 
 #endif

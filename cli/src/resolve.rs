@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use ksyscall::{Architecture, Call, KernelFunctions, SyscallName};
+use ksyscall::{Architecture, Call, KernelFunctions, SubCall, SyscallName};
 use serde_json::json;
 
 use crate::WRITING;
@@ -282,6 +282,9 @@ impl Answer {
                 &format!("{} in a 64-bit kernel, behind its prefix", in_64_bit_kernels[0]),
             );
         }
+        for (label, text) in self.through(place) {
+            row(label, &text);
+        }
         if !self.call.spellings.is_empty() {
             row("also", &names(&self.call.spellings));
         }
@@ -298,6 +301,26 @@ impl Answer {
         text
     }
 
+    /// How processes make it through socketcall or ipc, if they can.
+    fn through(&self, place: &Place) -> Vec<(&'static str, String)> {
+        let mut rows = Vec::new();
+        let sub_call = |arch: Architecture| {
+            arch.sub_calls().find(|sub_call| sub_call.name == self.call.name.as_str())
+        };
+        if let Some(SubCall { multiplexer, number, .. }) = sub_call(place.arch) {
+            let only = if self.call.is_served { "also" } else { "only" };
+            rows.push(("through", format!("{only} through {multiplexer}, sub-call {number}")));
+        }
+        let compat = compat_architecture().filter(|_| Architecture::native() == Some(place.arch));
+        if let Some(SubCall { multiplexer, number, .. }) = compat.and_then(sub_call) {
+            let is_served = compat.is_some_and(|arch| arch.call(&self.call.name).is_served);
+            let only = if is_served { "also" } else { "only" };
+            let text = format!("32-bit processes: {only} through {multiplexer}, sub-call {number}");
+            rows.push(("through", text));
+        }
+        rows
+    }
+
     fn json(&self, place: &Place) -> serde_json::Value {
         json!({
             "name": self.name.as_str(),
@@ -312,6 +335,7 @@ impl Answer {
             "man_page": self.call.is_known.then(|| man_page(self.call.name.as_str())),
             "since": self.call.since,
             "optional": self.call.is_optional,
+            "through": self.through(place).iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
             "compat_functions": self.call.functions_in_64_bit_kernels,
             "spellings": self.call.spellings.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
             "nearest": self.nearest.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
@@ -411,6 +435,20 @@ mod tests {
         let unreached = by_table("x86_64", "uselib");
         assert!(unreached.function.unwrap_err().contains("no call of x86_64 reaches"));
         assert!(place.answer("open at").is_err());
+    }
+
+    #[test]
+    fn calls_through_socketcall_and_ipc_are_told() {
+        let text = |arch: &str, name| {
+            let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
+            place.answer(name).unwrap().text(&place)
+        };
+        assert!(text("i386", "semop").contains("through   only through ipc, sub-call 1\n"));
+        assert!(
+            text("s390x", "connect").contains("through   also through socketcall, sub-call 3\n")
+        );
+        assert!(!text("i386", "openat").contains("through"));
+        assert!(!text("arm64", "semop").contains("through "));
     }
 
     /// A page's name must stand for a call that the page describes, where a process has 64

@@ -1,13 +1,13 @@
 //! Prints what the rules make of a call whose words are made by a seed: for the test that
 //! compares them with those of ksyscall.bpf.h (testing/unit/test_ebpf.py).
 //!
-//! evaluate KERNEL native|compat|asked direct|registers SEED CALL...
+//! evaluate KERNEL native|compat|asked direct|registers|socketcall|ipc SEED GIVEN CALL... -- SUB_CALL...
 
 use std::cell::RefCell;
 
 use ksyscall_ebpf::{
-    Aarch64, Arm, Call, Callers, Kernel, Layout, Loongarch64, Memory, Mips64, Powerpc, Powerpc64,
-    Riscv64, S390x, X86, X86_64,
+    Aarch64, Arm, Call, Callers, Kernel, Layout, Loongarch64, Memory, Mips64, Multiplexer, Powerpc,
+    Powerpc64, Riscv64, S390x, SubCall, X86, X86_64,
 };
 
 /// Where the kernel's and the caller's memory lies, in 32 bits; and in it the stack, on which
@@ -16,6 +16,8 @@ const BASE: u64 = 0x1000_0000;
 const STACK: u64 = BASE + 0x1000;
 const REGISTERS: u64 = STACK + 0x100;
 const POINTED: u64 = BASE + 0x8000;
+/// Any address is one of the caller's memory.
+const USER_MASK: u64 = 0xfff8;
 const SIZE: usize = 0x10000;
 const CONTEXT_SIZE: usize = 1024;
 
@@ -45,10 +47,10 @@ impl Memory for Made {
         u32::from_ne_bytes(read(address))
     }
     fn user_u64(address: u64) -> u64 {
-        u64::from_ne_bytes(read(address))
+        u64::from_ne_bytes(read(BASE + (address & USER_MASK)))
     }
     fn user_u32(address: u64) -> u32 {
-        u32::from_ne_bytes(read(address))
+        u32::from_ne_bytes(read(BASE + (address & USER_MASK)))
     }
 }
 
@@ -68,6 +70,9 @@ struct Given {
     word: usize,
     stack_pointer: Option<usize>,
     first: Option<usize>,
+    /// Where the call's number is among the registers, and of how many bytes.
+    number: Option<usize>,
+    number_size: usize,
     first_words: Vec<i64>,
 }
 
@@ -77,19 +82,34 @@ fn put(memory: &mut [u8], place: usize, word: usize, value: u64) {
 
 fn evaluate<K: Kernel>(
     callers: Callers,
-    has_registers: bool,
+    words: &str,
     mut seed: u64,
     given: &Given,
-    calls: &[String],
+    [calls, sub_calls]: [&[String]; 2],
 ) {
+    let is_version_1 = seed.to_string().as_bytes()[0] % 2;
     let (mut context, mut memory) = (fill(&mut seed, CONTEXT_SIZE), fill(&mut seed, SIZE));
     if let Some(place) = given.stack_pointer {
         put(&mut context, place, given.word, STACK);
     }
-    if has_registers {
+    let registers = (REGISTERS - BASE) as usize;
+    // connect through socketcall, msgrcv through ipc.
+    let (number, first_word) = match words {
+        "socketcall" => (Some(102), 3),
+        "ipc" => (Some(117), u64::from(is_version_1) << 16 | 12),
+        _ => (None, POINTED),
+    };
+    if words != "direct" {
         put(&mut context, given.first.unwrap(), given.word, REGISTERS);
         for place in &given.first_words {
-            put(&mut memory, (REGISTERS - BASE) as usize + *place as usize, given.word, POINTED);
+            put(&mut memory, registers + *place as usize, given.word, first_word);
+        }
+        if let (Some(place), Some(number)) = (given.number, number) {
+            put(&mut memory, registers + place, given.number_size, number);
+        } else if number.is_some() {
+            for place in &given.first_words {
+                put(&mut memory, registers + *place as usize, given.word, POINTED);
+            }
         }
     } else {
         match given.first_words[0] {
@@ -111,18 +131,30 @@ fn evaluate<K: Kernel>(
     // SAFETY: it is as long as any.
     let call = unsafe { Call::<K, Made>::new(context.cast(), callers) };
     println!("{} {}", u8::from(call.is_compat()), call.number().unwrap_or(-1));
+    let of = |multiplexer| call.sub_call_number(multiplexer);
+    println!("{} {}", of(Multiplexer::Socketcall), of(Multiplexer::Ipc));
     for name in calls {
         let layout = Layout::of::<K>(name);
         let arguments: Vec<_> =
             (1..=6).map(|n| format!("{:x}", call.argument(layout, n))).collect();
         println!("{name} {}", arguments.join(" "));
     }
+    for name in sub_calls {
+        let which = SubCall::of::<K>(name);
+        let way = match call.sub_call(which) {
+            None => 2,
+            Some(made) => u8::from(made.is_multiplexed()),
+        };
+        let arguments: Vec<_> =
+            (1..=6).map(|n| format!("{:x}", call.sub_call_argument(which, n))).collect();
+        println!("{name} {way} {} {}", which.number(), arguments.join(" "));
+    }
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, kernel, callers, words, seed, given, calls @ ..] = &arguments[..] else {
-        panic!("usage: evaluate KERNEL CALLERS direct|registers SEED GIVEN CALL...");
+        panic!("usage: evaluate KERNEL CALLERS WORDS SEED GIVEN CALL... -- SUB_CALL...");
     };
     let numbers: Vec<i64> = given.split(',').map(|number| number.parse().unwrap()).collect();
     let place = |number: i64| usize::try_from(number).ok();
@@ -130,8 +162,12 @@ fn main() {
         word: numbers[0] as usize,
         stack_pointer: place(numbers[1]),
         first: place(numbers[2]),
-        first_words: numbers[3..].to_vec(),
+        number: place(numbers[3]),
+        number_size: numbers[4] as usize,
+        first_words: numbers[5..].to_vec(),
     };
+    let end = calls.iter().position(|call| call == "--").expect("--");
+    let calls = [&calls[..end], &calls[end + 1..]];
     let callers = match callers.as_str() {
         "native" => Callers::Native,
         "compat" => Callers::Compat,
@@ -150,5 +186,5 @@ fn main() {
         "Loongarch64" => evaluate::<Loongarch64>,
         other => panic!("no kernel {other}"),
     };
-    evaluate(callers, words == "registers", seed.parse().unwrap(), &given, calls);
+    evaluate(callers, words, seed.parse().unwrap(), &given, calls);
 }

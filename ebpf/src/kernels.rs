@@ -28,9 +28,50 @@ pub struct Places {
     /// masked, by a value.
     pub(crate) asks_thread: bool,
     pub(crate) mode: Option<(u64, u32, u64, u64)>,
+    /// Which of ipc(2)'s arguments takes the place of the sixth, and whether the first contains a version.
+    pub(crate) ipc_last: u64,
+    pub(crate) ipc_has_versions: bool,
+    /// Whether native and 32-bit callers have socketcall(2) and ipc(2).
+    pub(crate) has_multiplexers: [bool; 2],
     /// Of calls with an argument that is not one word: for 64-bit and for 32-bit callers.
     pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
+
+/// The calls that socketcall(2) and ipc(2) carry out: where their arguments are, and their numbers.
+pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
+    ("socket", 0x1bbbbbb),
+    ("bind", 0x2bbbbbb),
+    ("connect", 0x3bbbbbb),
+    ("listen", 0x4bbbbbb),
+    ("accept", 0x5bbbbbb),
+    ("getsockname", 0x6bbbbbb),
+    ("getpeername", 0x7bbbbbb),
+    ("socketpair", 0x8bbbbbb),
+    ("send", 0x9bbbbbb),
+    ("recv", 0xabbbbbb),
+    ("sendto", 0xbbbbbbb),
+    ("recvfrom", 0xcbbbbbb),
+    ("shutdown", 0xdbbbbbb),
+    ("setsockopt", 0xebbbbbb),
+    ("getsockopt", 0xfbbbbbb),
+    ("sendmsg", 0x10bbbbbb),
+    ("recvmsg", 0x11bbbbbb),
+    ("accept4", 0x12bbbbbb),
+    ("recvmmsg", 0x13bbbbbb),
+    ("sendmmsg", 0x14bbbbbb),
+    ("semop", 0x101000352),
+    ("semget", 0x102000432),
+    ("semctl", 0x103008432),
+    ("semtimedop", 0x104007352),
+    ("msgsnd", 0x10b004352),
+    ("msgrcv", 0x10c04a392),
+    ("msgget", 0x10d000032),
+    ("msgctl", 0x10e000532),
+    ("shmat", 0x115000352),
+    ("shmdt", 0x116000005),
+    ("shmget", 0x117000432),
+    ("shmctl", 0x118000532),
+];
 
 /// x86-64, with i386 callers.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +96,9 @@ impl Kernel for X86_64 {
         number_on_stack: None,
         asks_thread: true,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, true],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("clone", 0, 0x1200000),
@@ -120,6 +164,9 @@ impl Kernel for X86 {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [true, true],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("clone", 0, 0x1200000),
@@ -185,6 +232,9 @@ impl Kernel for Aarch64 {
         number_on_stack: None,
         asks_thread: false,
         mode: Some((264, 4, 0x1, 0x1)),
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, false],
         layouts: &[
         ("arm_fadvise64_64", 0xe70028, 0xa0),
         ("arm_sync_file_range", 0xe70028, 0xa0),
@@ -249,6 +299,9 @@ impl Kernel for Arm {
         number_on_stack: Some(36),
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, false],
         layouts: &[
         ("arm_fadvise64_64", 0xe70028, 0xa0),
         ("arm_sync_file_range", 0xa0, 0xa0),
@@ -313,6 +366,9 @@ impl Kernel for Riscv64 {
         number_on_stack: None,
         asks_thread: false,
         mode: Some((256, 32, 0x3, 0x1)),
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, false],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("clone", 0x1200000, 0x1200000),
@@ -375,6 +431,9 @@ impl Kernel for S390x {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 4,
+        ipc_has_versions: false,
+        has_multiplexers: [true, true],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("clone", 0x1b000, 0x1b000),
@@ -439,6 +498,9 @@ impl Kernel for Powerpc64 {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [true, true],
         layouts: &[
         ("arm_sync_file_range", 0xa0, 0xa0),
         ("clone", 0x1200000, 0x1200000),
@@ -502,6 +564,9 @@ impl Kernel for Powerpc {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [true, true],
         layouts: &[
         ("arm_sync_file_range", 0xa0, 0xa0),
         ("clone", 0x1200000, 0x1200000),
@@ -565,6 +630,9 @@ impl Kernel for Mips64 {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, true],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("clone", 0x1200000, 0x1200000),
@@ -626,6 +694,9 @@ impl Kernel for Loongarch64 {
         number_on_stack: None,
         asks_thread: false,
         mode: None,
+        ipc_last: 6,
+        ipc_has_versions: true,
+        has_multiplexers: [false, false],
         layouts: &[
         ("arm_sync_file_range", 0xe70028, 0xe70028),
         ("fadvise64", 0x8, 0x8),

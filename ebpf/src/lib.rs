@@ -12,12 +12,16 @@
 //! arguments are gone. The program needs a licence that is compatible with the GPL, as
 //! `bpf_probe_read_kernel()` does.
 //!
+//! # Strings that are not in memory at entry
 //! What a pointer points to need not be in memory yet: at entry
-//! `bpf_probe_read_user_str_bytes()` then fails with -14 (EFAULT) for a valid path. Keep the
-//! pointer in a map by `bpf_get_current_pid_tgid()`, and read in a kretprobe at the call's
-//! return: by then the kernel has read it, too. A successful execve(2) has replaced the memory
-//! by then; the tracepoint `sched:sched_process_exec` has its path. docs/arguments.md has a
-//! complete example in C, and the limits.
+//! `bpf_probe_read_user_str_bytes()` then fails with -14 (EFAULT) for a valid path. [`Kept`] keeps
+//! the pointer at entry and reads the string in a kretprobe at the call's return: by then the
+//! kernel has read it, too.
+//!
+//! # Calls through socketcall and ipc
+//! On i386, s390x, POWER and 32-bit MIPS a process can make some calls through socketcall(2) and
+//! ipc(2), whose function carries them out: that of connect(2) is not entered. A program that is
+//! attached to connect and socketcall asks [`Call::sub_call`].
 #![no_std]
 
 #[rustfmt::skip]
@@ -28,6 +32,7 @@ use core::marker::PhantomData;
 
 #[doc(hidden)]
 pub use kernels::Places;
+use kernels::SUB_CALLS;
 pub use kernels::{
     Aarch64, Arm, Loongarch64, Mips64, Powerpc, Powerpc64, Riscv64, S390x, X86, X86_64,
 };
@@ -139,6 +144,87 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     true
 }
 
+/// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SubCall {
+    /// Where its arguments are, four bits for each; then its number, and whether it is ipc's.
+    sources: u64,
+    layout: Layout,
+}
+
+impl SubCall {
+    /// The one of that name, to be had as a constant: then no name is in the program.
+    ///
+    /// # Panics
+    /// If neither socketcall nor ipc carries out such a call. In a constant that is an error of the
+    /// compiler.
+    pub const fn of<K: Kernel>(call: &str) -> Self {
+        let mut index = 0;
+        while index < SUB_CALLS.len() {
+            let (name, sources) = SUB_CALLS[index];
+            if is_same(name.as_bytes(), call.as_bytes()) {
+                return Self { sources, layout: Layout::of::<K>(call) };
+            }
+            index += 1;
+        }
+        panic!("neither socketcall nor ipc carries out this call")
+    }
+
+    /// What a process passes to the multiplexer first: `SYS_CONNECT`, `SEMOP`.
+    pub const fn number(self) -> u32 {
+        (self.sources >> 24 & 0xff) as u32
+    }
+
+    /// What carries it out.
+    pub const fn multiplexer(self) -> Multiplexer {
+        if self.sources & IS_IPC == 0 { Multiplexer::Socketcall } else { Multiplexer::Ipc }
+    }
+}
+
+/// A call that carries out others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Multiplexer {
+    /// socketcall(2).
+    Socketcall,
+    /// ipc(2).
+    Ipc,
+}
+
+impl Multiplexer {
+    /// That of MIPS differs, but there the number cannot be asked.
+    const fn call_number(self) -> i32 {
+        match self {
+            Multiplexer::Socketcall => 102,
+            Multiplexer::Ipc => 117,
+        }
+    }
+}
+
+/// A call that was made by itself or through its multiplexer: see [`Call::sub_call`].
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a, K, M> {
+    call: &'a Call<K, M>,
+    which: SubCall,
+    is_multiplexed: bool,
+}
+
+impl<K: Kernel, M: Memory> Made<'_, K, M> {
+    /// Whether it was made through its multiplexer.
+    #[inline(always)]
+    pub fn is_multiplexed(&self) -> bool {
+        self.is_multiplexed
+    }
+
+    /// The call's nth argument, from 1 on: as [`Call::argument`], or [`Call::sub_call_argument`].
+    #[inline(always)]
+    pub fn argument(&self, n: usize) -> u64 {
+        match self.is_multiplexed {
+            true => self.call.sub_call_argument(self.which, n),
+            false => self.call.argument(self.which.layout, n),
+        }
+    }
+}
+
 /// A call as a program sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<K, M> {
@@ -158,6 +244,14 @@ const POINTED: u64 = 1 << 32;
 const IN_PAGES: u64 = 1 << 33;
 const IN_BYTES: u64 = 1 << 34;
 const PAGE_SHIFT: u32 = 12;
+
+// Where a sub-call's arguments are: see ksyscall.bpf.h.
+const LAST: u64 = 7;
+const POINTED_TO: u64 = 8;
+const MESSAGE: u64 = 9;
+const TYPE: u64 = 10;
+const LISTED: u64 = 11;
+const IS_IPC: u64 = 1 << 32;
 
 impl<K: Kernel, M: Memory> Call<K, M> {
     const IS_32_BIT: bool = K::PLACES.bits == 32;
@@ -231,6 +325,92 @@ impl<K: Kernel, M: Memory> Call<K, M> {
             false => M::kernel_u32(self.from + place),
         };
         Some((number & places.number_mask) as i32)
+    }
+
+    /// This call if it is the one that is asked for: made by itself, or through its multiplexer,
+    /// socketcall(2) or ipc(2). None if another call is made through that. For a program that is
+    /// attached to both.
+    ///
+    /// Which of them it is, [`Call::number`] tells. If that is None, callers that have the
+    /// multiplexer are taken to have made it: there, attach the program to the multiplexer alone.
+    ///
+    /// ```
+    /// use ksyscall_ebpf::{Call, Kernel, Memory, SubCall};
+    ///
+    /// fn on_connect<K: Kernel, M: Memory>(call: &Call<K, M>) -> Option<i32> {
+    ///     let made = call.sub_call(const { SubCall::of::<K>("connect") })?;
+    ///     Some(made.argument(1) as i32)
+    /// }
+    /// ```
+    #[inline(always)]
+    pub fn sub_call(&self, which: SubCall) -> Option<Made<'_, K, M>> {
+        let [of_native, of_compat] = const { K::PLACES.has_multiplexers };
+        let multiplexer = which.multiplexer();
+        // An index would take a table, which is a map in a BPF program.
+        let has_multiplexer = if self.is_compat { of_compat } else { of_native };
+        let is_multiplexed = has_multiplexer
+            && self.number().is_none_or(|number| number == multiplexer.call_number());
+        if is_multiplexed && self.sub_call_number(multiplexer) != which.number() {
+            return None;
+        }
+        Some(Made { call: self, which, is_multiplexed })
+    }
+
+    /// Of a call to socketcall(2) or ipc(2) the number of the call that it carries out:
+    /// [`SubCall::number`].
+    #[inline(always)]
+    pub fn sub_call_number(&self, multiplexer: Multiplexer) -> u32 {
+        let first = self.word(self.is_narrow(), 0) as u32;
+        match multiplexer {
+            Multiplexer::Socketcall => first,
+            // Above is a version.
+            Multiplexer::Ipc => first & 0xffff,
+        }
+    }
+
+    /// Of a call to socketcall(2) or ipc(2) that carries out `which` the nth argument of that, from
+    /// 1 on, as the man page counts. 0 for others than 1 to 6, and where the caller's memory has it
+    /// and cannot be read.
+    ///
+    /// The commands of semctl, msgctl and shmctl have `IPC_64` (0x100) in them, and semctl's fourth
+    /// is the union as a word.
+    #[inline(always)]
+    pub fn sub_call_argument(&self, which: SubCall, n: usize) -> u64 {
+        if !matches!(n, 1..=6) {
+            return 0;
+        }
+        if self.is_narrow() {
+            self.by_source(which.sources, true, n - 1)
+        } else {
+            self.by_source(which.sources, false, n - 1)
+        }
+    }
+
+    #[inline(always)]
+    fn by_source(&self, sources: u64, narrow: bool, n: usize) -> u64 {
+        let places = const { K::PLACES };
+        let size = if narrow { 4 } else { 8 };
+        let of_user = |address| match narrow {
+            true => u64::from(M::user_u32(address)),
+            false => M::user_u64(address),
+        };
+        let has_version = places.ipc_has_versions && self.word(narrow, 0) as u32 >> 16 != 0;
+        match sources >> (4 * n) & 15 {
+            0 => 0,
+            LAST => self.word(narrow, places.ipc_last as usize - 1),
+            POINTED_TO => of_user(self.word(narrow, 4)),
+            LISTED => of_user(self.word(narrow, 1).wrapping_add(size * n as u64)),
+            MESSAGE if has_version => self.word(narrow, 4),
+            MESSAGE => of_user(self.word(narrow, 4)),
+            TYPE => {
+                let value = match has_version {
+                    true => self.word(narrow, 5),
+                    false => of_user(self.word(narrow, 4).wrapping_add(size)),
+                };
+                if narrow { i64::from(value as u32 as i32) as u64 } else { value }
+            }
+            number => self.word(narrow, number as usize - 1),
+        }
     }
 
     #[inline(always)]
@@ -347,6 +527,69 @@ impl<K: Kernel, M: Memory> Call<K, M> {
             true if layout & IN_PAGES != 0 => value << PAGE_SHIFT,
             true if layout & IN_BYTES != 0 => value >> PAGE_SHIFT,
             _ => value,
+        }
+    }
+}
+
+/// Keeps a pointer of each thread from a call's entry to its return, where the string that it
+/// points to is in memory. The methods that a program writes are those of a map, an LRU hash, and
+/// two helpers:
+///
+#[doc = "```"]
+#[doc = include_str!("../doc/path.rs")]
+#[doc = "```"]
+///
+/// A call with two strings (rename) has two maps. Programs of several calls may share a map, if each
+/// of the calls has both programs. Attach the return's first, so that no call in between leaves its
+/// entry behind.
+///
+/// # Cost
+/// The probe at the return, and three operations on a hash map for each call. The map takes some 100
+/// bytes for each entry, whether used or not.
+///
+/// # Limits
+/// - A return can be lost (docs/returns.md): the string is, too. The pointer stays in the map
+///   until the thread makes the next such call. An LRU map that is full drops entries that were not
+///   used for long, possibly of a call that still waits: it has to have more entries than threads
+///   that can be in such calls at a time.
+/// - A successful execve(2) has replaced the memory: use the tracepoint `sched:sched_process_exec`.
+/// - A call that fails before it reads its argument leaves the page where it was: -14 (EFAULT).
+/// - Another thread can have changed the memory since the kernel read it.
+pub trait Kept {
+    /// What `bpf_get_current_pid_tgid()` returns.
+    fn thread() -> u64;
+    /// Puts the pointer of a thread into the map.
+    fn insert(thread: u64, pointer: u64);
+    /// The pointer of a thread in the map.
+    fn get(thread: u64) -> Option<u64>;
+    /// Removes that of a thread.
+    fn remove(thread: u64);
+    /// Reads a string of the caller's with its NUL: its length, or a negative errno.
+    /// `bpf_probe_read_user_str()`.
+    fn user_str(to: &mut [u8], address: u64) -> i64;
+
+    /// Keeps the pointer for this thread: at a call's entry.
+    #[inline(always)]
+    fn keep(pointer: u64) {
+        Self::insert(Self::thread(), pointer);
+    }
+
+    /// Removes and returns what was kept: at the call's return.
+    #[inline(always)]
+    fn take() -> Option<u64> {
+        let thread = Self::thread();
+        let pointer = Self::get(thread)?;
+        Self::remove(thread);
+        Some(pointer)
+    }
+
+    /// Takes the pointer, and reads the string: its length with the NUL, or a negative errno, of
+    /// which -2 (ENOENT) says that none was kept.
+    #[inline(always)]
+    fn take_str(to: &mut [u8]) -> i64 {
+        match Self::take() {
+            Some(pointer) => Self::user_str(to, pointer),
+            None => -2,
         }
     }
 }

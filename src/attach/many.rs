@@ -213,11 +213,7 @@ c03 T sys_close
         best_effort: bool,
         kernel: Kernel,
     ) -> (Result<Vec<Option<i32>>, String>, Vec<String>) {
-        let call = |name: &&str| BatchCall {
-            name: SyscallName::new(name).unwrap(),
-            cookie: 0,
-            callers: Callers::Native,
-        };
+        let call = |name: &&str| BatchCall::new(SyscallName::new(name).unwrap(), Callers::Native);
         let calls: Vec<_> = names.iter().map(call).collect();
         let (results, calls) = kernel.run(|| {
             let many = Many::start(3, Options::default(), &calls, best_effort);
@@ -337,7 +333,7 @@ c0a T compat_sys_rt_sigsuspend
     ) -> (Result<String, String>, Vec<String>) {
         kernel.run(|| {
             let name = SyscallName::new(name).unwrap();
-            let call = BatchCall { name, cookie: 7, callers };
+            let call = BatchCall { cookie: 7, ..BatchCall::new(name, callers) };
             attach_to(call, Options::default()).map_err(|error| error.to_string())
         })
     }
@@ -414,6 +410,9 @@ c0a T compat_sys_rt_sigsuspend
     fn what_callers_do_not_have_is_told_unless_others_do() {
         let (error, _) = attach("vm86", Callers::Compat, kernel());
         assert!(error.unwrap_err().contains("no system call vm86 of 32-bit callers"));
+        let (error, _) = attach("semop", Callers::Compat, kernel());
+        let error = error.unwrap_err();
+        assert!(error.ends_with("; they make it through ipc: attach to ipc"), "{error}");
         let (error, _) = attach("vm86", Callers::All, kernel());
         assert!(error.unwrap_err().contains("no system call vm86"));
         let (error, _) = attach("frobnicate", Callers::All, kernel());
@@ -459,7 +458,7 @@ c0a T compat_sys_rt_sigsuspend
         };
         let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
             let name = SyscallName::new("openat").unwrap();
-            let call = BatchCall { name, cookie: 0, callers: Callers::All };
+            let call = BatchCall::new(name, Callers::All);
             let options =
                 Options { retprobe: true, keep_event: true, max_active: 9, ..Options::default() };
             attach_to(call, options)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use errno::Errno;
 
-use super::search::{find_function, find_native, native_row, row_on};
+use super::search::{find_function, find_native, multiplexer_on, native_row, row_on};
 use crate::Error;
 use crate::calls::abi::{Abi, Callers};
 use crate::calls::conventions::Doubt;
@@ -20,11 +20,35 @@ pub(crate) struct BatchCall {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
+    /// Whether the program is also to be attached to the multiplexer (`socketcall`, `ipc`) through
+    /// which some of all callers make the call, if these have no other way. It then runs for
+    /// every call that is made through that, so it has to look which one it is.
+    pub(crate) multiplexer: bool,
 }
 
 impl BatchCall {
+    pub(crate) const fn new(name: SyscallName, callers: Callers) -> Self {
+        Self { name, cookie: 0, callers, multiplexer: true }
+    }
+
     fn abis(&self) -> &'static [Abi] {
         self.callers.abis(&self.name)
+    }
+
+    /// The calls to multiplexers by which callers make this one that have no other way.
+    fn through_multiplexers(&self) -> impl Iterator<Item = (Abi, BatchCall)> {
+        let is_wanted = self.multiplexer && self.callers == Callers::All;
+        let abis = if is_wanted { &Abi::ALL[..] } else { &[] };
+        abis.iter().filter_map(|abi| {
+            let sub_call = multiplexer_on(*abi, &self.name)?;
+            let name = SyscallName::new(sub_call.multiplexer).ok()?;
+            Some((*abi, BatchCall { name, ..*self }))
+        })
+    }
+
+    /// Whether callers of that ABI are meant.
+    fn is_of(&self, abi: Abi) -> bool {
+        self.callers.abis(&self.name).contains(&abi)
     }
 }
 
@@ -62,6 +86,14 @@ enum State {
     Reported,
 }
 
+/// The cookie at a multiplexer, to which the program is attached once for all calls: that of the
+/// multiplexer itself if it is in the list, else that of the first call that is made through it.
+fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
+    let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
+    let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);
+    itself.or_else(|| earlier().map(|part| &part.call)).unwrap_or(call).cookie
+}
+
 impl Plan {
     /// A plan in which no function is known yet.
     pub(crate) fn of(calls: &[BatchCall]) -> Result<Self, Error> {
@@ -74,6 +106,11 @@ impl Plan {
                 let abi = *abi;
                 Part { call, index, abi, is_alone, state: State::Unknown }
             }));
+            for (abi, mut call) in call.through_multiplexers() {
+                call.cookie = multiplexer_cookie(calls, &parts, abi, &call);
+                parts.try_reserve(1).map_err(|_| Error::NoMemory)?;
+                parts.push(Part { call, index, abi, is_alone, state: State::Unknown });
+            }
         }
         Ok(Self { parts, calls: calls.len() })
     }
@@ -84,7 +121,7 @@ impl Plan {
         callers: Callers,
         symbols: &Symbols,
     ) -> Result<Self, Error> {
-        let mut plan = Self::of(&[BatchCall { name, cookie: 0, callers }])?;
+        let mut plan = Self::of(&[BatchCall::new(name, callers)])?;
         plan.look_up(symbols);
         Ok(plan)
     }
@@ -276,5 +313,71 @@ impl Plan {
     /// The first error that keeps a call from being attached to.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         (0..self.calls).try_for_each(|index| self.take_result(index).map(drop))
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::sys::fake::Kernel;
+
+    /// The parts of calls, each with its cookie, that have a row: `Compat ipc 3`.
+    fn parts(calls: &[BatchCall], files: &'static [(&str, &str)]) -> Vec<String> {
+        let describe = |plan: &Plan, number| {
+            let (abi, name, _) = plan.part(number).ok()?;
+            Some(format!("{abi:?} {name} {}", plan.cookie(number)))
+        };
+        let (parts, _) = Kernel { files, ..Kernel::new() }.run(|| {
+            let plan = Plan::of(calls).unwrap();
+            (0..plan.parts()).filter_map(|number| describe(&plan, number)).collect()
+        });
+        parts
+    }
+
+    fn call(name: &str, callers: Callers, cookie: u64) -> BatchCall {
+        BatchCall { cookie, ..BatchCall::new(SyscallName::new(name).unwrap(), callers) }
+    }
+
+    /// arch/x86/entry/syscalls/syscall_32.tbl: `socketcall` and `ipc` are the only ways to accept and
+    /// semop, and to send, which is no call of 64-bit processes either.
+    #[test]
+    fn all_callers_of_a_call_are_those_through_multiplexers_too() {
+        for (name, callers, expected) in [
+            ("semop", Callers::All, &["Native semop 7", "Compat ipc 7"][..]),
+            ("semop", Callers::Native, &["Native semop 7"]),
+            ("sys_accept", Callers::All, &["Native sys_accept 7", "Compat socketcall 7"]),
+            ("connect", Callers::All, &["Native connect 7", "Compat connect 7"]),
+        ] {
+            assert_eq!(parts(&[call(name, callers, 7)], &[]), expected, "{name} {callers:?}");
+        }
+        assert!(
+            parts(&[call("send", Callers::All, 7)], &[]).contains(&"Compat socketcall 7".into())
+        );
+        // Of a tool that cannot be changed.
+        let unchanged = BatchCall { multiplexer: false, ..call("semop", Callers::All, 7) };
+        assert_eq!(parts(&[unchanged], &[]), ["Native semop 7"]);
+    }
+
+    #[test]
+    fn a_multiplexer_has_its_own_cookie_or_that_of_the_first_call_through_it() {
+        let cookies = |names: &[&str]| {
+            let calls =
+                names.iter().zip(1..).map(|(name, cookie)| call(name, Callers::All, cookie));
+            let parts = parts(&calls.collect::<Vec<_>>(), &[]);
+            let cookies = parts.iter().filter_map(|part| part.strip_prefix("Compat socketcall "));
+            cookies.map(|cookie| cookie.parse().unwrap()).collect::<Vec<u64>>()
+        };
+        assert_eq!(cookies(&["accept", "semop", "send"]), [1, 1]);
+        assert_eq!(cookies(&["accept", "socketcall", "send"]), [2, 2, 2]);
+    }
+
+    /// semget is a call of i386 since Linux 5.1.
+    #[test]
+    fn the_version_decides_which_calls_have_no_other_way() {
+        let calls = [call("semget", Callers::All, 0)];
+        let old = parts(&calls, &[("/proc/sys/kernel/osrelease", "5.0.0\n")]);
+        assert_eq!(old, ["Native semget 0", "Compat ipc 0"]);
+        let new = parts(&calls, &[("/proc/sys/kernel/osrelease", "5.1.0\n")]);
+        assert_eq!(new, ["Native semget 0", "Compat semget 0"]);
     }
 }

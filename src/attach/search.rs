@@ -14,9 +14,9 @@ use crate::calls::abi::{self, Abi};
 use crate::calls::conventions::{
     COMPAT_CONVENTIONS, CONVENTIONS, Convention, Conventions, Doubt, X32_CONVENTIONS,
 };
-use crate::calls::table::{self, Column, Row};
+use crate::calls::table::{self, COMPAT_TABLE, Column, Row, TABLE};
 use crate::calls::version::LATEST;
-use crate::calls::{Symbol, SyscallName};
+use crate::calls::{SubCall, Symbol, SyscallName};
 use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
@@ -46,6 +46,19 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
         },
         Abi::X32 => abi::x32_row(name).map(in_this_version).ok_or_else(no_call),
     }
+}
+
+/// How callers of that ABI make the call if it is carried out by a multiplexer, and no function serves
+/// it to them otherwise.
+pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
+    let (table, column) = match abi {
+        Abi::Native => (TABLE, Column::Native),
+        Abi::Compat => (COMPAT_TABLE, Column::Compat),
+        Abi::X32 => return None,
+    };
+    let sub_call = SubCall::of_table(table, column, name)?;
+    let is_served = in_this_version(table::row_in(table, name.as_str())).is_in(column);
+    (!is_served).then_some(sub_call)
 }
 
 fn in_this_version(row: Row<'_>) -> Row<'_> {

@@ -19,6 +19,13 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
 /// are not those of i386's), which count as those of 32-bit callers.
 ///
+/// 32-bit processes of i386 and POWER make some calls through socketcall(2) and ipc(2), whose functions
+/// carry them out ([`SubCall`](crate::SubCall)). With [`Callers::All`] a batch attaches the program to
+/// these for a name that callers can make in no other way (`accept`, `send`, `recv`, `semop`), too: it
+/// then runs for every call through them and has to look which one it is, as
+/// `KSYSCALL_SUBCALL_PROG` of ksyscall.bpf.h does. The C library of i386 makes other calls through
+/// them as well, such as `connect`: to see these, add `socketcall` and `ipc` to the names.
+///
 /// Before Linux 4.17 the functions of system calls call each other: `sys_lchown16`, which serves a
 /// 32-bit `lchown`, calls `sys_lchown`. There [`Callers::All`] makes the program run twice for such
 /// a call, and [`Callers::Native`] once (docs/compatibility.md).

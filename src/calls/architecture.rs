@@ -3,9 +3,9 @@
 
 use core::fmt;
 
-use crate::SyscallName;
 use crate::calls::suggestions;
 use crate::calls::table::{self, Column, Row, Table, row_in};
+use crate::{SubCall, SyscallName};
 
 /// An architecture that there is a table of.
 ///
@@ -186,6 +186,18 @@ impl Architecture {
         }
     }
 
+    /// The calls that its multiplexers carry out, socketcall(2) and ipc(2). Most architectures have
+    /// neither.
+    ///
+    /// ```
+    /// let calls = |arch| ksyscall::Architecture::named(arch).unwrap().sub_calls().count();
+    /// assert_eq!((calls("i386"), calls("x86_64")), (32, 0));
+    /// ```
+    pub fn sub_calls(&self) -> impl Iterator<Item = SubCall> {
+        let table = self.table;
+        SubCall::all().filter(move |call| row_in(table, call.multiplexer).is_served())
+    }
+
     /// The calls whose names are nearest to `name`, up to three, nearest first.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
@@ -320,6 +332,14 @@ mod tests {
         let ioctl = call("i386", "ioctl");
         assert_eq!(ioctl.functions, ["sys_ioctl"]);
         assert_eq!(ioctl.functions_in_64_bit_kernels, ["compat_sys_ioctl"]);
+    }
+
+    #[test]
+    fn multiplexers_are_where_the_tables_have_them() {
+        let has = |arch: Architecture| arch.sub_calls().next().is_some();
+        let names: Vec<_> = Architecture::all().filter(|arch| has(*arch)).collect();
+        let names: Vec<_> = names.iter().map(Architecture::name).collect();
+        assert_eq!(names, ["s390x", "powerpc64", "x86", "powerpc"]);
     }
 
     #[test]

@@ -108,7 +108,9 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }
-    let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers };
+    // Of a tool that cannot be changed, which would take every call through ipc for semop.
+    let multiplexer = false;
+    let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;
     if let Some((_, Err(error))) = many.next(*program_fd) {
         return Err(error);

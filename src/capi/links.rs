@@ -193,7 +193,7 @@ impl Wanted {
             self.shown = text;
             // SAFETY: the caller's promise.
             let name = unsafe { name(text) }?;
-            calls.push(BatchCall { name, cookie, callers: options.callers });
+            calls.push(BatchCall { cookie, ..BatchCall::new(name, options.callers) });
         }
         self.shown = c"(all)".as_ptr();
         Ok(calls)

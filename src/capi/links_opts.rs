@@ -24,7 +24,9 @@ pub enum ksyscall_callers {
     /// architecture. If one function serves both kinds of callers, the program runs for both. Calls
     /// for which x32 processes have separate functions count here.
     KSYSCALL_CALLERS_COMPAT,
-    /// Both.
+    /// Both. For a call that some of them make only through socketcall(2) or ipc(2), as i386 does
+    /// accept and semop, the program is attached to these, too, and runs for every call through
+    /// them: see KSYSCALL_SUBCALL_PROG of ksyscall.bpf.h.
     KSYSCALL_CALLERS_ALL,
 }
 

@@ -24,14 +24,18 @@ def line(name, number, seen, made, hits=1, is_compat=0, count=0, seen_number=Non
     return "\t".join(map(str, fields)) + "\n"
 
 
+PATH = "# path\tok\t-14\t18\t/proc/self/status\n"
+
+
 @pytest.fixture
 def shown(tmp_path):
-    def shown(ours, theirs="", process="amd64", rust=None):
+    def shown(ours, theirs="", process="amd64", rust=None, path=PATH):
         cell = Cell(process, "bookworm")
         (tmp_path / cell.process).mkdir()
         # As many as a run has, at the least.
         many = "".join(line(f"getpid{n}", n, [], []) for n in range(200))
-        texts = {"ours": many + ours + "# end\n", "rust": many + (ours if rust is None else rust), "theirs": theirs}
+        texts = {"ours": many + ours + path + "# end\n", "rust": many + (ours if rust is None else rust) + path,
+                 "theirs": theirs}
         for name, text in {**texts, "events": EVENTS}.items():
             (tmp_path / cell.process / f"bookworm.{name}").write_text(text)
         return Shown(cell, tmp_path)
@@ -87,6 +91,32 @@ def test_the_program_in_rust_must_see_the_same(shown):
     assert wrong_in_rust(one) == {"openat, in Rust": "argument 2 is 0x3, not 0x2; is_compat is True",
                                   "stat, in Rust": "the program did not run"}
     assert one.row.endswith("| 3 | 1 |")
+
+
+def test_calls_through_multiplexers_are_counted_by_themselves(shown):
+    made = line("ipc:openat", 117, [1, 2], [1, 2]) + line("ipc:stat", 117, [3], [3])
+    one = shown(made)
+    assert (wrong(one), one.row) == ({}, "| amd64 | 6.1.0 | 0 | 0 | 0 | 0 | 0 |")
+    assert one.multiplexed == "| amd64 | 6.1.0 | 2 of 2 | 2 of 2 | 3 of 3 | 3 of 3 |"
+    assert one.multiplexed in report([one], {})
+
+
+@pytest.mark.parametrize("hits, why, row", [(0, "the program did not run", "1 of 2 | 2 of 2 | 1 of 3 | 3 of 3"),
+                                            (2, "programs ran 2 times", "1 of 2 | 2 of 2 | 3 of 3 | 3 of 3")])
+def test_a_call_through_a_multiplexer_runs_one_program_once(hits, why, row, shown):
+    good = line("ipc:openat", 117, [1, 2], [1, 2]) + line("ipc:stat", 117, [3], [3])
+    one = shown(line("ipc:openat", 117, [1, 2], [1, 2], hits=hits) + line("ipc:stat", 117, [3], [3]), rust=good)
+    assert wrong(one) == {"ipc:openat, in C": why}
+    assert one.multiplexed == f"| amd64 | 6.1.0 | {row} |"
+
+
+def test_the_path_is_read_at_the_return(shown):
+    assert "| amd64 | 6.1.0 | -EFAULT | `/proc/self/status` | `/proc/self/status` |" in report([shown("")], {})
+
+
+@pytest.mark.parametrize("path", ["", "# path\tok\t-14\t-14\t\n", "# path\tENOENT\t0\t0\t\n"])
+def test_a_path_that_is_not_read_fails(path, shown):
+    assert "a path that is not in memory, in C" in wrong(shown("", path=path))
 
 
 def test_32_bit_signs_go_on(shown):

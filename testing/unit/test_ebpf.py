@@ -20,9 +20,19 @@ static void fetch(void *to, unsigned long size, const void *from)
 	unsigned long offset = (unsigned long)from - (unsigned long)context;
 	memcpy(to, offset < sizeof(context) ? from : memory + ((unsigned long)from - BASE), size);
 }
+/* Any address is one of the caller's memory. */
+static void fetch_user(void *to, unsigned long size, const void *from)
+{
+	memcpy(to, memory + ((unsigned long)from & 0xfff8), size);
+}
 #define KSYSCALL_READ fetch
-#define KSYSCALL_READ_USER fetch
+#define KSYSCALL_READ_USER fetch_user
 #include <ksyscall.bpf.h>
+#if defined(__TARGET_ARCH_powerpc)
+#define NUMBER(number) &(KSYSCALL_WORD_){ number }, sizeof(KSYSCALL_WORD_)
+#else
+#define NUMBER(number) &(int){ number }, sizeof(int)
+#endif
 static void fill(unsigned long long *seed, unsigned char *to, int size)
 {
 	for (int i = 0; i < size; i++) {
@@ -40,6 +50,22 @@ static void put(unsigned char *to, KSYSCALL_WORD_ word)
 #define CALL(call) \\
 	printf(#call " %llx %llx %llx %llx %llx %llx\\n", ARG(call, 1), ARG(call, 2), ARG(call, 3), ARG(call, 4), \\
 		ARG(call, 5), ARG(call, 6))
+#define SUB_ARG(call, n) (unsigned long long)KSYSCALL_SUBCALL_ARG(context, call, n)
+#define SUB_CALL(call) \\
+	printf(#call " %d %u %llx %llx %llx %llx %llx %llx\\n", way(KSYSCALL_SUBCALL_##call), \\
+		KSYSCALL_SUBCALL_NR(call), SUB_ARG(call, 1), SUB_ARG(call, 2), SUB_ARG(call, 3), SUB_ARG(call, 4), \\
+		SUB_ARG(call, 5), SUB_ARG(call, 6))
+static int way(unsigned long long subcall)
+{
+	struct ksyscall_ call = ksyscall_of_(context, KSYSCALL_CALLERS);
+	return ksyscall_way_(context, &call, subcall);
+}
+static void put_first(unsigned char *to, KSYSCALL_WORD_ word)
+{
+	put(to + KSYSCALL_SAVED_(0), word);
+	if (KSYSCALL_BITS == 64)
+		put(to + KSYSCALL_SAVED_COMPAT_(0), word);
+}
 int main(int argc, char **argv)
 {
 	unsigned long long seed = strtoull(argv[2], NULL, 10);
@@ -51,14 +77,21 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "direct") == 0)
 		put(KSYSCALL_FIRST_WORD, BASE + 0x8000);
 #ifdef KSYSCALL_FIRST_
-	if (strcmp(argv[1], "registers") == 0) {
+	if (strcmp(argv[1], "direct") != 0) {
 		put(context + KSYSCALL_FIRST_, BASE + 0x1100);
-		put(memory + 0x1100 + KSYSCALL_SAVED_(0), BASE + 0x8000);
-		if (KSYSCALL_BITS == 64)
-			put(memory + 0x1100 + KSYSCALL_SAVED_COMPAT_(0), BASE + 0x8000);
+		put_first(memory + 0x1100, BASE + 0x8000);
+	}
+#ifdef KSYSCALL_SAVED_NR_
+	/* connect through socketcall, msgrcv through ipc. */
+	if (strcmp(argv[1], "socketcall") == 0 || strcmp(argv[1], "ipc") == 0) {
+		int is_ipc = strcmp(argv[1], "ipc") == 0;
+		memcpy(memory + 0x1100 + KSYSCALL_SAVED_NR_, NUMBER(is_ipc ? 117 : 102));
+		put_first(memory + 0x1100, is_ipc ? argv[2][0] % 2 << 16 | 12 : 3);
 	}
 #endif
+#endif
 	printf("%d %d\\n", ksyscall_of_(context, KSYSCALL_CALLERS).is_compat, KSYSCALL_NR(context));
+	printf("%u %u\\n", KSYSCALL_SUBCALL(context, socketcall), KSYSCALL_SUBCALL(context, ipc));
 	CALLS
 	return 0;
 }
@@ -84,6 +117,12 @@ def number(lines, name):
     return re.search(rf"^{name}: (?:Some\()?(-?\d+|None)", lines, re.M)[1].replace("None", "-1")
 
 
+def number_size(lines):
+    """How many bytes the call's number has among the registers."""
+    is_64_bit_word = "number_is_a_word: true" in lines and "bits: 64" in lines
+    return "8" if is_64_bit_word else "4"
+
+
 def first(lines, name):
     return re.search(rf"^{name}: \[(-?\d+)", lines, re.M)[1]
 
@@ -98,8 +137,8 @@ def cases():
             yield kernel, callers
 
 
-def test_its_example_compiles_and_runs():
-    assert re.search(r"^test result: ok\. 1 passed", run(
+def test_its_examples_compile_and_run():
+    assert re.search(r"^test result: ok\. 3 passed", run(
         "cargo", "test", "--locked", "--quiet", "--doc", "--manifest-path", "ebpf/Cargo.toml", "--target-dir",
         target_dir()), re.M)
 
@@ -112,7 +151,8 @@ def test_the_numbers_are_those_of_the_header():
 def test_it_makes_of_words_what_the_header_makes(kernel, callers, tmp_path):
     defines, is_big_endian = ebpf.KERNELS[kernel]
     lines = ebpf.places(kernel)
-    source = PROGRAM.replace("CALLS\n", "".join(f"\tCALL({call});\n" for call in calls()))
+    lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]
+    source = PROGRAM.replace("CALLS\n", "".join(f"\t{line};\n" for line in lines_of))
     # In the context; i386 has its words on the stack, which -N stands for: N - 1 bytes from its end.
     direct = int(first(lines, "direct"))
     place = direct if direct >= 0 else -int(first(lines, "on_stack")) - 1
@@ -121,11 +161,19 @@ def test_it_makes_of_words_what_the_header_makes(kernel, callers, tmp_path):
                            f"-DKSYSCALL_CALLERS={CALLERS[callers]}", f"-DKSYSCALL_FIRST_WORD={word}")
     places = [first(lines, "saved"), first(lines, "saved_compat")]
     has_registers = number(lines, "first") != "-1"
-    for words in ["direct", *["registers"] * has_registers]:
+    ways = set()
+    for words in ["direct", *["registers", "socketcall", "ipc"] * has_registers]:
         given = ["4" if "bits: 32" in lines else "8", number(lines, "stack_pointer"), number(lines, "first"),
-                 *(places[:1 if "bits: 32" in lines else 2] if words == "registers" else [str(place)])]
+                 number(lines, "number"), number_size(lines),
+                 *(places[:1 if "bits: 32" in lines else 2] if words != "direct" else [str(place)])]
         for seed in SEEDS:
-            ours = run(evaluate(), kernel, callers, words, str(seed), ",".join(given), *calls())
+            ours = run(evaluate(), kernel, callers, words, str(seed), ",".join(given), *calls(), "--",
+                       *ebpf.sub_calls())
             theirs = run(program, words, str(seed))
             assert ours.splitlines() == theirs.splitlines(), f"{words}, seed {seed}"
             assert len(set(ours.split())) > 20
+            ways |= {(words, line.split()[0]) for line in ours.splitlines() if re.match(r"\w+ 1 \d+ ", line)}
+    is_multiplexed = {"socketcall": "connect", "ipc": "msgrcv"}.items() <= dict(ways).items()
+    has = re.search(r"has_multiplexers: \[(\w+), (\w+)\]", lines).groups()
+    # Of a mode that is made of a seed, whoever is asked for is either.
+    assert is_multiplexed == (has_registers and has[callers == "compat"] == "true") or callers == "asked"

@@ -183,13 +183,59 @@ fn kernel_calls_that_callers_do_not_have_are_told() {
     assert!(matches!(&error, Error::NoCompatCall { name, .. } if name.as_str() == "accept"));
     assert_eq!(error.errno(), libc::ENOENT);
     assert!(error.to_string().contains("accept of 32-bit callers"), "{error}");
-    assert_eq!(names(&probe.attach_to("accept", Callers::All, 0).unwrap()), ["__x64_sys_accept"]);
+    assert!(error.to_string().ends_with("attach to socketcall"), "{error}");
     for callers in [Callers::Compat, Callers::All] {
         let error = probe.attach_to("frobnicate", callers, 0).unwrap_err();
         assert!(matches!(error, Error::NotFound { .. }), "{error}");
         assert!(error.to_string().contains("__ia32_sys_frobnicate"), "{error}");
     }
     assert_eq!(open_fds(), fds);
+}
+
+/// ipc is the only way to make semop for 32-bit processes: then the program runs for every call
+/// through that.
+#[test]
+#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
+fn kernel_calls_through_multiplexers_are_seen() {
+    const IPC: u32 = 117;
+    const SEMOP: u32 = 1;
+    const SEMGET: u32 = 2;
+    let mut probe = Probe::load();
+    let links = probe.attach_to("semop", Callers::All, 16).unwrap();
+    assert_eq!(names(&links), ["__x64_sys_semop", "__ia32_compat_sys_ipc"]);
+    let before = probe.hits(16);
+    // The C library's function may make semtimedop.
+    // SAFETY: it is told of no operations.
+    unsafe { libc::syscall(libc::SYS_semop, -1, 0, 0) };
+    assert_eq!(probe.hits(16), before + 1);
+    int80(IPC, [SEMOP, u32::MAX, 0]);
+    assert_eq!(probe.hits(16), before + 2);
+    int80(IPC, [SEMGET, u32::MAX, 0]);
+    assert_eq!(probe.hits(16), before + 3);
+    let mut process = Compat::start();
+    probe.watch(process.0.id());
+    process.call(IPC, &[SEMOP, u32::MAX]);
+    assert_eq!(probe.hits(16), before + 4);
+    drop(links);
+    // One function of several calls of a batch.
+    let batch = Batch::new(["accept", "recv", "socketcall", "connect"]).unwrap();
+    let batch = batch.callers(Callers::All).cookies(|index, _| index as u64 + 17);
+    let links = batch.attach(&probe.program).unwrap();
+    let attached: Vec<_> =
+        links.attached().map(|(name, symbol)| format!("{name} {symbol}")).collect();
+    let socketcall = "__ia32_compat_sys_socketcall";
+    let expected = [
+        "accept __x64_sys_accept",
+        &format!("accept {socketcall}"),
+        &format!("recv {socketcall}"),
+        &format!("socketcall {socketcall}"),
+        "connect __x64_sys_connect",
+        "connect __ia32_sys_connect",
+    ];
+    assert_eq!((attached, links.fds().len()), (expected.map(str::to_owned).to_vec(), 4));
+    process.call(102, &[u32::MAX]);
+    let hits = [17, 18, 19, 20].map(|cookie| probe.hits(cookie));
+    assert_eq!(hits, [0, 0, 1, 0], "the cookie of socketcall itself");
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! The calls that socketcall(2) and ipc(2) carry out: the multiplexers of old architectures.
+//!
+//! A process passes the number of a sub-call first, and the multiplexer calls what the sub-call's
+//! own function calls, without that function. Which architectures have a multiplexer is in the
+//! tables: i386, s390x and POWER, 64-bit POWER as well. The sub-calls are the same everywhere:
+//! `SYSCALL_DEFINE2(socketcall` of net/socket.c with include/uapi/linux/net.h, and `ksys_ipc()` of
+//! ipc/syscall.c with include/uapi/linux/ipc.h, of Linux 5.4 to 7.2.
+
+use super::name::SyscallName;
+use super::table::{Column, Table, row_in};
+
+/// A call that a multiplexer carries out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct SubCall {
+    /// `socketcall` or `ipc`.
+    pub multiplexer: &'static str,
+    /// What a process passes to the multiplexer first: `SYS_CONNECT`, `SEMOP`.
+    pub number: u32,
+    /// The call: `connect`, `semop`.
+    pub name: &'static str,
+}
+
+const SOCKETCALL: &str = "socketcall";
+const IPC: &str = "ipc";
+
+const fn sub_call(multiplexer: &'static str, number: u32, name: &'static str) -> SubCall {
+    SubCall { multiplexer, number, name }
+}
+
+const ALL: [SubCall; 32] = [
+    sub_call(SOCKETCALL, 1, "socket"),
+    sub_call(SOCKETCALL, 2, "bind"),
+    sub_call(SOCKETCALL, 3, "connect"),
+    sub_call(SOCKETCALL, 4, "listen"),
+    sub_call(SOCKETCALL, 5, "accept"),
+    sub_call(SOCKETCALL, 6, "getsockname"),
+    sub_call(SOCKETCALL, 7, "getpeername"),
+    sub_call(SOCKETCALL, 8, "socketpair"),
+    sub_call(SOCKETCALL, 9, "send"),
+    sub_call(SOCKETCALL, 10, "recv"),
+    sub_call(SOCKETCALL, 11, "sendto"),
+    sub_call(SOCKETCALL, 12, "recvfrom"),
+    sub_call(SOCKETCALL, 13, "shutdown"),
+    sub_call(SOCKETCALL, 14, "setsockopt"),
+    sub_call(SOCKETCALL, 15, "getsockopt"),
+    sub_call(SOCKETCALL, 16, "sendmsg"),
+    sub_call(SOCKETCALL, 17, "recvmsg"),
+    sub_call(SOCKETCALL, 18, "accept4"),
+    sub_call(SOCKETCALL, 19, "recvmmsg"),
+    sub_call(SOCKETCALL, 20, "sendmmsg"),
+    sub_call(IPC, 1, "semop"),
+    sub_call(IPC, 2, "semget"),
+    sub_call(IPC, 3, "semctl"),
+    sub_call(IPC, 4, "semtimedop"),
+    sub_call(IPC, 11, "msgsnd"),
+    sub_call(IPC, 12, "msgrcv"),
+    sub_call(IPC, 13, "msgget"),
+    sub_call(IPC, 14, "msgctl"),
+    sub_call(IPC, 21, "shmat"),
+    sub_call(IPC, 22, "shmdt"),
+    sub_call(IPC, 23, "shmget"),
+    sub_call(IPC, 24, "shmctl"),
+];
+
+impl SubCall {
+    /// Every sub-call of the two multiplexers.
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        ALL.into_iter()
+    }
+
+    /// The call that `socketcall(first, ...)` or `ipc(first, ...)` carries out. None if the kernel
+    /// rejects the number.
+    ///
+    /// The upper half of ipc's first argument is a version, which does not change the call.
+    ///
+    /// ```
+    /// use ksyscall::SubCall;
+    ///
+    /// assert_eq!(SubCall::of("socketcall", 3).map(|call| call.name), Some("connect"));
+    /// assert_eq!(SubCall::of("ipc", 1 << 16 | 12).map(|call| call.name), Some("msgrcv"));
+    /// assert_eq!(SubCall::of("connect", 3), None);
+    /// ```
+    pub fn of(multiplexer: &str, first: u32) -> Option<Self> {
+        let number = if multiplexer == IPC { first & 0xffff } else { first };
+        Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
+    }
+
+    /// The sub-call of that name if the callers of a table have its multiplexer.
+    pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
+        let name = name.as_str();
+        let bare = name.strip_prefix("sys_").unwrap_or(name);
+        Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
+    }
+
+    /// The sub-call of that name, wherever there is a multiplexer.
+    ///
+    /// ```
+    /// use ksyscall::SubCall;
+    ///
+    /// assert_eq!(SubCall::named("semop").map(|call| call.multiplexer), Some("ipc"));
+    /// assert_eq!(SubCall::named("openat"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|call| call.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the C library's headers have them: <linux/net.h> of the kernel, SYS_SOCKET and so on;
+    /// <linux/ipc.h>, SEMOP and so on.
+    #[test]
+    fn numbers_are_those_of_the_headers() {
+        for (multiplexer, header, start) in [
+            (SOCKETCALL, "/usr/include/linux/net.h", "SYS_"),
+            (IPC, "/usr/include/linux/ipc.h", ""),
+        ] {
+            let Ok(text) = std::fs::read_to_string(header) else {
+                println!("no {header} here: the kernel's headers are not installed");
+                continue;
+            };
+            for call in SubCall::all().filter(|call| call.multiplexer == multiplexer) {
+                let macro_name = format!("{start}{}", call.name.to_uppercase());
+                let is_defined = text.lines().any(|line| {
+                    let words: Vec<_> = line.split_whitespace().take(3).collect();
+                    words == ["#define", &macro_name, &call.number.to_string()]
+                });
+                assert!(is_defined, "{macro_name} of {header} is not {}", call.number);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_the_kernel_rejects_are_no_sub_call() {
+        for number in [0, 21, 1 << 16 | 3, u32::MAX] {
+            assert_eq!(SubCall::of(SOCKETCALL, number), None, "{number}");
+        }
+        for number in [0, 5, 10, 15, 20, 25] {
+            assert_eq!(SubCall::of(IPC, number), None, "{number}");
+        }
+    }
+}
