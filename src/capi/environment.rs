@@ -31,6 +31,11 @@ pub(super) fn callers() -> Result<Callers, Failure> {
     }
 }
 
+/// Whether a variable is set, to whatever.
+pub(super) fn is_set(name: &CStr) -> bool {
+    variable(name).is_some()
+}
+
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name is a C string.
     let text = unsafe { secure_getenv(name.as_ptr()) };

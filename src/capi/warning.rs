@@ -20,6 +20,9 @@ pub(super) enum Warning {
         "no system call reaches {0} on this architecture: attached, but the program will never run"
     )]
     Unreached(Symbol),
+    /// Of a probe that the program opened by itself.
+    #[error("no system call reaches this function: probing {function}, which serves {call}")]
+    Moved { function: Symbol, call: SyscallName },
 }
 
 /// Whether there may be a warning to print of a call.
@@ -50,13 +53,14 @@ pub(super) fn disarmed_once() -> Option<Warning> {
 /// The function that no call reaches, if the kernel has it and this is asked first of the call.
 fn unreached_once(request: &Request) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
-    if table::row(name).is_served() || REMEMBERED.is_warned_of(name) {
+    if table::row(name).is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
         return None;
     }
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, options).ok()?;
-    (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(Warning::Unreached(symbol))
+    (!is_reached && REMEMBERED.is_first_warning_of(name.as_bytes()))
+        .then_some(Warning::Unreached(symbol))
 }
 
 /// Writes why an attach failed.
