@@ -35,16 +35,17 @@ C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
 MAP := src/capi/libksyscall.map
-C_FILES := entry links
+C_FILES := entry links perf_event_open
+FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
 # Functions of the C library that late.c looks up when they are called.
 LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile madvise memmove mmap \
 	munmap pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset __xpg_strerror_r write
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
-# links hold the address of their detach function.
+# links hold the address of their detach function. Nothing of core.a is exported.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
-	-Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
+	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
 	$(LATE:%=-Wl,--wrap=%)
 # Where the compiler has them, and CFLAGS says nothing else.
@@ -77,17 +78,17 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
-$(LIBRARY): $(BUILD)/core.a $(C_FILES:%=src/capi/%.c) src/capi/late.c src/capi/say.h $(MAP)
-	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(C_FILES:%=src/capi/%.c) src/capi/late.c $(BUILD)/core.a
+$(LIBRARY): $(BUILD)/core.a $(FILES) src/capi/late.c src/capi/say.h $(MAP)
+	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a
 
 # The same for programs that are linked with a static libbpf: one object, which shows no
 # more than the exported functions; see src/capi/static.c.
-$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.c src/capi/*.h) $(MAP)
-	for file in $(C_FILES) static plain unwrapped; do \
-		$(CC) $(C_FLAGS) -DKSYSCALL_STATIC -c src/capi/$$file.c -o $(BUILD)/$$file.o || exit 1; \
+$(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.[chS]) $(MAP)
+	for file in $(FILES) src/capi/static.c src/capi/plain.c src/capi/unwrapped.c; do \
+		$(CC) $(C_FLAGS) -DKSYSCALL_STATIC -c $$file -o $(BUILD)/$$(basename $${file%.*}).o || exit 1; \
 	done
 	$(OBJCOPY) $(foreach name,dlsym dlopen dlclose dladdr,--redefine-sym $(name)=ksyscall_$(name)) $< $(BUILD)/static-core.a
-	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(C_FILES:%=$(BUILD)/%.o) $(BUILD)/static.o $(BUILD)/static-core.a
+	$(CC) -r -nostdlib -o $(BUILD)/whole.o $(patsubst src/capi/%,$(BUILD)/%.o,$(basename $(FILES))) $(BUILD)/static.o $(BUILD)/static-core.a
 	$(OBJCOPY) $(OWN:%=--keep-global-symbol=%) $(WRAPPED:%=--keep-global-symbol=__wrap_%) $(BUILD)/whole.o
 	rm -f $@
 	$(AR) rcsD $@ $(foreach file,whole plain unwrapped,$(BUILD)/$(file).o)

@@ -13,6 +13,8 @@ mod search;
 use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::calls::abi::Abi;
+#[cfg(feature = "capi")]
+use crate::calls::conventions::Form;
 use crate::calls::table::Row;
 use crate::calls::{Symbol, SyscallName};
 use crate::kernel::Kind;
@@ -71,6 +73,53 @@ pub(crate) fn probe_call(
     }
     let (symbol, event) = probe::probe_function(Abi::Native, name, &row, options.kind())?;
     Ok(Target { event, symbol, is_reached })
+}
+
+/// What the tables know of a kernel function that a loader has asked for.
+#[cfg(feature = "capi")]
+pub(crate) enum Serving {
+    /// A call leads to it, if the kernel has it.
+    Itself,
+    /// No call leads to it, but the call that it is named after leads to another one.
+    Another,
+    /// The call that it is named after does not exist here.
+    None,
+}
+
+#[cfg(feature = "capi")]
+pub(crate) fn serving(form: &Form) -> Serving {
+    // Of a 32-bit process the convention says which kernel it runs on, and that says which
+    // functions its calls lead to.
+    if cfg!(target_pointer_width = "32") && !search::is_convention_known() {
+        let _ = SyscallName::new("ioctl")
+            .map(|ioctl| probe_call(&ioctl, native_row(&ioctl), Options::default()));
+    }
+    let row = search::native_row(&form.call);
+    if !row.is_known || search::may_be_reached(form) {
+        Serving::Itself
+    } else if row.is_served() {
+        Serving::Another
+    } else {
+        Serving::None
+    }
+}
+
+/// Finds the function that serves the call to native processes. `probe` tells whether the kernel has
+/// a function; the last one that it was asked for and has is the result.
+#[cfg(feature = "capi")]
+pub(crate) fn find_function(
+    name: &SyscallName,
+    probe: &mut dyn FnMut(&Symbol) -> Result<bool, Error>,
+) -> Result<Symbol, Error> {
+    search::find_function(Abi::Native, name, &search::native_row(name), probe)
+}
+
+/// Whether the kernel has the function, where it has refused a return probe with EINVAL: up to
+/// Linux 5.10 that may mean either.
+#[cfg(feature = "capi")]
+pub(crate) fn has_function(symbol: &Symbol) -> bool {
+    let kind = Kind { retprobe: true, ..Kind::ENTRY };
+    !matches!(probe::probe_symbol(symbol, kind), Ok(None))
 }
 
 #[cfg(test)]

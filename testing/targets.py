@@ -187,6 +187,9 @@ KERNELS = ["bullseye", "bookworm", "trixie"]
 LIBBPFS = ["bullseye", "bookworm", "lto", "bound", "trixie"]
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
+# The libbpf.a that tools have inside, on each kernel.
+INSIDE = {"bullseye": ["bullseye", "bookworm"], "bookworm": ["bookworm", "trixie"],
+          "trixie": ["bullseye", "bookworm", "trixie", "bound"], "sid": ["trixie", "bound"]}
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 SANITIZED_ON = "trixie"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from testing import build
+from testing import build, packages
 from testing.build import BUILD, C_TESTS
 from testing.guests import Job
 from testing.results import Results
-from testing.targets import CLIENT_KERNELS
+from testing.targets import CLIENT_KERNELS, INSIDE, SUITES
 
 CLIENTS = "trace", "arguments", "mounts", "pinned", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
@@ -95,4 +95,73 @@ def test_client(job, guest, judge):
         is_ours = bool(BOUND.search(bindings))
         expect(f"{way} is answered by the right library", is_ours == (way == "preloaded"), bindings)
     expect("both ways are alike", alone[0] == preloaded[0], f"{alone[0]}\nand with the library:\n{preloaded[0]}")
+    judge(results)
+
+
+# --- Tools with libbpf inside ----------------------------------------------------
+
+@functools.cache
+def inside(libbpf):
+    """The tool with that libbpf.a, and a folder with the C library that runs it."""
+    out = BUILD / "clients" / f"inside-{libbpf}"
+    out.mkdir(parents=True, exist_ok=True)
+    suite = SUITES.get(libbpf, SUITES["bookworm"])
+    libc = SUITES[suite.libc]
+    libraries = packages.unpack(libc.name, "amd64", *libc.libraries)
+    build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", out / "inside",
+              f"LIBBPF={build.libbpf(libbpf)[0]}", f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LIBC={libraries}",
+              f"BEFORE_1_0={'' if suite.has_ksyscall else 1}", f"LOADER=/inside/{libbpf}/lib/ld-linux-x86-64.so.2")
+    return out / "inside", libraries
+
+
+@dataclass(frozen=True, eq=False)
+class Inside(Job):
+    libbpf: str = ""
+
+    def prepare(self, machine, jobs):
+        program, libraries = inside(self.libbpf)
+        machine.put(program, f"/inside/{self.libbpf}/inside")
+        machine.put(build.library() / "libksyscall.so.1", LIBRARY)
+        for name in "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "ld-linux-x86-64.so.2":
+            file = next(file for folder in ("usr/lib", "lib") for file in libraries.glob(f"{folder}/**/{name}"))
+            machine.put(file, f"/inside/{self.libbpf}/lib/{name}")
+
+
+# Each way with its exit status, and what it says on the standard error.
+RUN_INSIDE = """cd /inside/{libbpf}
+for environment in A=B LD_PRELOAD={library} 'LD_PRELOAD={library} KSYSCALL_QUIET=1' \
+    'LD_PRELOAD={library} KSYSCALL_KEEP_NAMES=1'; do
+    env LD_LIBRARY_PATH=/inside/{libbpf}/lib $environment ./inside 2>/tmp/errors
+    echo "=exit status $?"
+    cat /tmp/errors
+    echo "=end"
+done
+"""
+
+
+@pytest.mark.parametrize("job", [
+    Inside(f"inside-{libbpf}", kernel, RUN_INSIDE.format(libbpf=libbpf, library=LIBRARY), libbpf=libbpf)
+    for kernel, libbpfs in INSIDE.items() for libbpf in libbpfs], ids=str)
+def test_a_tool_with_libbpf_inside(job, guest, judge):
+    ways = re.findall(r"(.*?)^=exit status (\d+)\n(.*?)=end\n", guest(job).output, re.M | re.S)
+    assert len(ways) == 4, guest(job).output
+    results = Results()
+
+    def expect(name, found, wanted):
+        results.add("passed" if found == wanted else "failed", name, "" if found == wanted else f"{found}\n{wanted}")
+    # Before 1.0 the tool names the function itself.
+    stat = 0 if SUITES.get(job.libbpf, SUITES["bookworm"]).has_ksyscall else 3
+    alone = "".join(f"{name} was seen {seen} times of 3\n" for name, seen in
+                    (("stat", stat), ("umount2", 0), ("uname", 0), ("__x64_sys_stat", 0)))
+    reached = re.sub(r"\b0 times", "3 times", alone)
+    warnings = "".join(sorted(
+        f"libksyscall: kprobe '__x64_sys_{name}': no system call reaches this function: probing "
+        f"__x64_sys_{function}, which serves {call}\n"
+        for name, function, call in (("stat", "newstat", "stat"), ("umount2", "umount", "umount2"),
+                                     ("uname", "newuname", "uname"))))
+    for name, way, output, errors in zip(("alone", "preloaded", "quiet", "names kept"), ways,
+                                         (alone, reached, reached, alone), ("", warnings, "", "")):
+        expect(f"{name} sees the calls", way[0], output)
+        expect(f"{name} ends well", way[1], "0")
+        expect(f"{name} warns", "".join(sorted(way[2].splitlines(True))), errors)
     judge(results)

@@ -46,7 +46,7 @@ pub(super) fn probe_function(
 
 /// Opens an event on entry to the function `symbol`, or on its return. None if
 /// the kernel does not have the symbol.
-fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
+pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
     let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),

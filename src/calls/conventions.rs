@@ -8,6 +8,8 @@ use core::ffi::CStr;
 use core::fmt;
 
 use super::name::MAX_NAME_LEN;
+#[cfg(feature = "capi")]
+use super::name::SyscallName;
 use super::table::{Column, Row};
 #[allow(unused_imports, reason = "architectures without wrappers")]
 use super::version::{ALWAYS, NEVER, Version};
@@ -122,6 +124,64 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
 /// The last is any function's: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
+/// A kernel function's name as loaders make it of a call's.
+#[cfg(feature = "capi")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// What stands before `sys_` in a kernel with wrappers; empty for plain names.
+    pub(crate) prefix: &'static str,
+    pub(crate) call: SyscallName,
+}
+
+#[cfg(feature = "capi")]
+impl Form {
+    /// Recognises the forms of this architecture: `__x64_sys_stat`, `__se_sys_stat`, `SyS_stat`,
+    /// `sys_stat`.
+    pub(crate) fn of(symbol: &[u8]) -> Option<Self> {
+        let wrapped = CONVENTIONS.iter().filter(|it| !it.prefix.is_empty()).find_map(|it| {
+            let function = symbol.strip_prefix(it.prefix.as_bytes())?;
+            Some((it.prefix, function.strip_prefix(PLAIN_STARTS[2])?))
+        });
+        let plain =
+            || PLAIN_STARTS.iter().find_map(|start| Some(("", symbol.strip_prefix(*start)?)));
+        let (prefix, name) = wrapped.or_else(plain)?;
+        let call = SyscallName::from_bytes(name).ok()?;
+        (call.as_bytes() == name).then_some(Self { prefix, call })
+    }
+
+    /// Whether a call of native processes leads to the function of that name in a kernel that has
+    /// one of these conventions.
+    pub(crate) fn is_served_in(
+        &self,
+        possible: Conventions,
+        rows: impl Iterator<Item = Row<'static>>,
+    ) -> bool {
+        let has_prefix = |index: &usize| {
+            self.prefix.is_empty()
+                || CONVENTIONS.get(*index).is_some_and(|it| it.prefix == self.prefix)
+        };
+        let columns = || {
+            let indices = (0..CONVENTIONS.len()).filter(|index| possible.contains(*index));
+            indices
+                .filter(has_prefix)
+                .filter_map(|index| CONVENTIONS.get(index))
+                .map(|it| it.column)
+        };
+        let mut rows = rows;
+        rows.any(|row| {
+            columns().any(|column| {
+                let mut functions = (0..).map_while(|rank| row.function(column, rank));
+                row.is_in(column)
+                    && functions.any(|(sys, rest)| {
+                        let function =
+                            if sys.is_empty() { rest.strip_prefix("sys_") } else { Some(rest) };
+                        function == Some(self.call.as_str())
+                    })
+            })
+        })
+    }
+}
+
 /// Why a symbol that the kernel has may not be the one that serves the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
@@ -216,6 +276,10 @@ pub struct Symbol {
 }
 
 impl Symbol {
+    /// The most bytes that one can have.
+    #[cfg(feature = "capi")]
+    pub(crate) const MAX_LEN: usize = MAX_SYMBOL_LEN;
+
     /// That of no function.
     pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
 

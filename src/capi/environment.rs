@@ -55,6 +55,11 @@ fn is_any_set() -> bool {
     false
 }
 
+/// Whether a variable is set, to whatever.
+pub(super) fn is_set(name: &CStr) -> bool {
+    variable(name).is_some()
+}
+
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name is a C string.
     let text = unsafe { secure_getenv(name.as_ptr()) };

@@ -14,6 +14,7 @@
 //!   recognises programs that attach by their section;
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys any links, and `serving.rs` finds the
 //!   functions of a call;
+//! - `syscall.rs` moves probes that tools open by themselves, without the functions above;
 //! - `warning.rs` words the warnings, and `remembered.rs` is what stays from one call to the next;
 //! - `no_std.rs` has the allocator.
 #![allow(unsafe_code)]
@@ -36,6 +37,7 @@ pub(crate) mod oracle;
 mod print;
 mod remembered;
 mod serving;
+mod syscall;
 mod warning;
 
 use core::ffi::{CStr, c_char, c_int};

@@ -5,7 +5,6 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 
-use crate::calls::SyscallName;
 use crate::sys;
 use crate::text::hash;
 
@@ -14,9 +13,10 @@ use crate::text::hash;
 pub(super) struct Remembered {
     /// Whether the process has attached: then a state in which the kernel runs no probe was reported.
     has_attached: AtomicBool,
-    /// The calls whose functions no call reaches, each by its hash, of which that was reported. There
-    /// is room for more than any architecture has.
-    unreached: [AtomicUsize; 256],
+    /// The calls whose functions no call reaches, and the functions whose probes were moved, each by
+    /// the hash of its name, of which that was reported. There is room for more than any
+    /// architecture has.
+    warned_of: [AtomicUsize; 512],
     /// The program's print callback, as it was found last.
     pub(super) print: AtomicPtr<c_void>,
     /// The memory of [`this_process`]; NULL before its first call.
@@ -29,16 +29,16 @@ impl Remembered {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether [`Remembered::is_first_warning_of`] was asked of the call.
-    pub(super) fn is_warned_of(&self, call: &SyscallName) -> bool {
-        let sought = hash(call.as_bytes());
-        self.unreached.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
+    /// Whether [`Remembered::is_first_warning_of`] was asked of the name.
+    pub(super) fn is_warned_of(&self, name: &[u8]) -> bool {
+        let sought = hash(name);
+        self.warned_of.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 
-    /// Whether this is asked of the call for the first time.
-    pub(super) fn is_first_warning_of(&self, call: &SyscallName) -> bool {
-        let sought = hash(call.as_bytes());
-        for place in &self.unreached {
+    /// Whether this is asked of the name for the first time.
+    pub(super) fn is_first_warning_of(&self, name: &[u8]) -> bool {
+        let sought = hash(name);
+        for place in &self.warned_of {
             match place.compare_exchange(0, sought, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(hash) if hash == sought => return false,
@@ -51,7 +51,7 @@ impl Remembered {
 
 pub(super) static REMEMBERED: Remembered = Remembered {
     has_attached: AtomicBool::new(false),
-    unreached: [const { AtomicUsize::new(0) }; 256],
+    warned_of: [const { AtomicUsize::new(0) }; 512],
     print: AtomicPtr::new(ptr::null_mut()),
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };

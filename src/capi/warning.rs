@@ -9,7 +9,7 @@ use super::remembered::REMEMBERED;
 use super::{Answer, Failure, Request, bpf_program};
 use crate::attach::{self, Options, Target};
 use crate::calls::table::Row;
-use crate::calls::{Callers, InvalidName, Symbol};
+use crate::calls::{Callers, InvalidName, Symbol, SyscallName};
 use crate::kernel::disarmed::{Disarmed, disarmed};
 
 /// What to print before an attach that goes on.
@@ -21,6 +21,9 @@ pub(super) enum Warning {
         "no system call reaches {0} on this architecture: attached, but the program will never run"
     )]
     Unreached(Symbol),
+    /// Of a probe that the program opened by itself.
+    #[error("no system call reaches this function: probing {function}, which serves {call}")]
+    Moved { function: Symbol, call: SyscallName },
 }
 
 /// Writes the warnings of an attach, each of which is printed once in a process; returns whether
@@ -55,13 +58,14 @@ pub(super) fn disarmed_once() -> Option<Warning> {
 /// The function that no call reaches, if the kernel has it and this is asked first of the call.
 fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
-    if row.is_served() || REMEMBERED.is_warned_of(name) {
+    if row.is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
         return None;
     }
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, row, options).ok()?;
-    (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(Warning::Unreached(symbol))
+    (!is_reached && REMEMBERED.is_first_warning_of(name.as_bytes()))
+        .then_some(Warning::Unreached(symbol))
 }
 
 /// Writes why an attach failed.

@@ -39,8 +39,20 @@ pub(crate) struct Kernel {
     /// What faccessat2(2) is answered with before there is a look at the files.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
+    /// The perf_event_open(2) calls, if they may have any arguments.
+    pub(crate) events: Option<Vec<Event>>,
     /// How much of each file has been read since it was opened last.
     pub(crate) offsets: [usize; 8],
+}
+
+/// The arguments of perf_event_open(2).
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Event {
+    /// What the kernel has read: nothing from a bad address.
+    pub(crate) attr: Vec<u8>,
+    /// The function of a kprobe.
+    pub(crate) name: Option<String>,
+    pub(crate) others: [usize; 4],
 }
 
 /// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
@@ -70,15 +82,22 @@ impl Kernel {
             process: None,
             access: Ok(0),
             calls: Vec::new(),
+            events: None,
             offsets: [0; 8],
         }
     }
 
     /// Runs `test` on it, and returns the calls that were made.
     pub(crate) fn run<T>(self, test: impl FnOnce() -> T) -> (T, Vec<String>) {
+        let (result, kernel) = self.run_and_return(test);
+        (result, kernel.calls)
+    }
+
+    /// Runs `test` on it.
+    pub(crate) fn run_and_return<T>(self, test: impl FnOnce() -> T) -> (T, Self) {
         KERNEL.set(Some(self));
         let result = test();
-        (result, KERNEL.take().unwrap().calls)
+        (result, KERNEL.take().unwrap())
     }
 
     fn file(&self, name: &str) -> Answer {
@@ -110,7 +129,38 @@ impl Kernel {
         Ok(())
     }
 
-    fn answer(&mut self, number: c_long, [a, b, c, ..]: [usize; 5]) -> Answer {
+    /// Opens an event as Linux does, whose first page nobody can read.
+    fn open_event(&mut self, [address, others @ ..]: [usize; 5]) -> Answer {
+        const PAGE: usize = 4096;
+        let mut event = Event { attr: Vec::new(), name: None, others };
+        let mut answer = refused(libc::EFAULT);
+        if address >= PAGE {
+            // SAFETY: a test's attributes have room for their size.
+            let bytes = unsafe {
+                let size = (address as *const u32).add(1).read_unaligned() as usize;
+                let len = if size == 0 { 64 } else { size };
+                core::slice::from_raw_parts(address as *const u8, len)
+            };
+            event.attr = bytes.to_vec();
+            let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+            answer = match bytes.len() {
+                ..64 => refused(libc::E2BIG),
+                _ if word(0) as u32 != 8 || word(56) == 0 => Ok(10),
+                _ if (word(56) as usize) < PAGE => refused(libc::EFAULT),
+                _ => {
+                    // SAFETY: it is a C string.
+                    let name = unsafe { CStr::from_ptr(word(56) as usize as *const c_char) };
+                    let name = name.to_str().unwrap();
+                    event.name = Some(name.to_owned());
+                    (self.kprobe)(name, word(8) & 1 != 0, others[1])
+                }
+            };
+        }
+        self.events.as_mut().unwrap().push(event);
+        answer
+    }
+
+    fn answer(&mut self, number: c_long, arguments @ [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
             // SAFETY: where the kernel takes a C string the library gives it one.
             unsafe { CStr::from_ptr(address as *const c_char) }.to_str().unwrap()
@@ -173,6 +223,13 @@ impl Kernel {
                 // SAFETY: the library gives room for a number.
                 unsafe { (a as *mut u32).write(1) };
                 ("getcpu".to_owned(), Ok(0))
+            }
+            libc::SYS_rt_sigprocmask => (
+                "sigprocmask".to_owned(),
+                refused(if b < 4096 { libc::EFAULT } else { libc::EINVAL }),
+            ),
+            libc::SYS_perf_event_open if self.events.is_some() => {
+                ("event".to_owned(), self.open_event(arguments))
             }
             // Only a tracepoint's type is this number.
             // SAFETY: a `perf_event_attr` begins with it.

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 
-use errno::{Errno, errno};
+use errno::Errno;
 
 /// An open file descriptor, closed on drop.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Fd {
     ///
     /// # Safety
     /// `fd` is open and nobody else closes it.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "capi"))]
     pub(crate) unsafe fn from_raw(fd: c_int) -> Self {
         Self(fd)
     }
@@ -51,12 +51,8 @@ impl Fd {
 /// # Safety
 /// The descriptor is the caller's, and not used again.
 unsafe fn close(fd: c_int) -> Result<(), Errno> {
-    #[cfg(test)]
-    if let Some(answer) = super::fake::answer(libc::SYS_close, [fd as usize, 0, 0, 0, 0]) {
-        return answer.map(drop);
-    }
     // SAFETY: the caller's promise.
-    if unsafe { libc::syscall(libc::SYS_close, fd) } < 0 { Err(errno()) } else { Ok(()) }
+    unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
 /// Whether the process can open as many descriptors more as there are places, which

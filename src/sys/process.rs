@@ -3,6 +3,9 @@
 #[cfg(feature = "capi")]
 use core::ptr;
 
+#[cfg(feature = "capi")]
+use errno::Errno;
+
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
 
@@ -58,6 +61,28 @@ pub(crate) fn pid_namespace() -> u64 {
     // SAFETY: `path` is a C string, and the kernel writes at most `len` bytes of `buffer`.
     let _ = unsafe { call(libc::SYS_readlinkat, folder, path, start, buffer.len(), 0) };
     number(cut(cut(&buffer, b'[').1, b']').0, 10).unwrap_or_default()
+}
+
+/// Whether the process can read the byte at an address, and the seven around it that share its word.
+///
+/// The kernel reads a set of signals from there before it refuses to do an unknown thing with it.
+#[cfg(feature = "capi")]
+pub(crate) fn is_readable(address: usize) -> bool {
+    const NOTHING: usize = 0x7fff_ffff;
+    const SET: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
+    // SAFETY: the kernel reads one set, and changes nothing.
+    let answer =
+        unsafe { call(libc::SYS_rt_sigprocmask, NOTHING, address & !(SET - 1), 0, SET, 0) };
+    // Of the set at address 0 it takes that there is none.
+    answer == Err(Errno(libc::EINVAL))
+}
+
+/// Writes a message to standard error; if that fails, nobody else is there to be told.
+#[cfg(feature = "capi")]
+pub(crate) fn print_error(text: &[u8]) {
+    let stderr = libc::STDERR_FILENO as usize;
+    // SAFETY: the kernel reads the text.
+    let _ = unsafe { call(libc::SYS_write, stderr, text.as_ptr() as usize, text.len(), 0, 0) };
 }
 
 /// Lets other threads run.

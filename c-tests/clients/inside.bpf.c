@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Counts calls whose functions have other names, in a tool with libbpf inside it. */
+#include "kernel.bpf.h"
+
+unsigned long counts[4];
+
+#define COUNT(section, name, index)                             \
+	SEC(section)                                            \
+	int name(void *ctx)                                     \
+	{                                                       \
+		(void)ctx;                                      \
+		if (is_traced())                                \
+			__sync_fetch_and_add(&counts[index], 1); \
+		return 0;                                       \
+	}
+
+#ifdef BEFORE_1_0
+/* As tools did, and do, for a libbpf without sections for system calls. */
+COUNT("kprobe/__x64_sys_newstat", on_stat, 0)
+COUNT("kprobe/__x64_sys_umount2", on_umount2, 1)
+COUNT("kretprobe/__x64_sys_uname", on_uname, 2)
+#else
+COUNT("ksyscall/stat", on_stat, 0)
+COUNT("ksyscall/umount2", on_umount2, 1)
+COUNT("kretsyscall/uname", on_uname, 2)
+#endif
+COUNT("kprobe/__x64_sys_stat", on_old_stat, 3)
