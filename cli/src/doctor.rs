@@ -62,14 +62,11 @@ pub(crate) fn doctor(arguments: &args::Doctor) -> Result<ExitCode> {
 
 fn verdict_on(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let program = tool::find(tool.as_os_str())?;
-    // A library that is to be installed yet is no obstacle to saying what it would reach.
-    let library = match library {
-        Some(_) => Some(tool::find_library(library)?),
-        None => tool::find_library(None).ok(),
-    };
+    let library = tool::find_library(library)?;
     let mut verdict = tool::judge(&program, library.as_deref())?;
+    // That the library is not installed yet is no obstacle to judging the tool.
     if library.is_none() {
-        let lacks = format!("{} is not installed here: `make install`, or --library", tool::SONAME);
+        let lacks = tool::NOT_INSTALLED.to_owned();
         verdict.advice =
             Some(verdict.advice.map_or(lacks.clone(), |advice| format!("{advice}; {lacks}")));
     }
@@ -108,11 +105,7 @@ fn write_text(
     };
     writeln!(out, "\n{sentence}")?;
     if let (Some(verdict), Some(tool)) = (verdict, &arguments.tool) {
-        let word = match verdict.reach {
-            Reach::Yes => "Preloading reaches",
-            Reach::Perhaps => "Preloading may reach",
-            Reach::No => "Preloading does NOT reach",
-        };
+        let word = verdict.reach.lead();
         writeln!(out, "{word} {}: {}.", tool.display(), verdict.found)?;
         if let Some(advice) = &verdict.advice {
             writeln!(out, "{:18}-> {advice}", "")?;
@@ -139,11 +132,7 @@ fn write_json(
     let tool = verdict.zip(arguments.tool.as_ref()).map(|(verdict, tool)| {
         json!({
             "file": tool.display().to_string(),
-            "reached": match verdict.reach {
-                Reach::Yes => "yes",
-                Reach::Perhaps => "perhaps",
-                Reach::No => "no",
-            },
+            "reached": verdict.reach.word(),
             "found": verdict.found,
             "advice": verdict.advice,
         })

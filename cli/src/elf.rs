@@ -9,6 +9,9 @@ use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarg
 
 /// The function that the library takes over.
 const FUNCTION: &str = "bpf_program__attach_ksyscall";
+/// Others of libbpf that lead to it, and that the library answers, too.
+const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
+const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
 /// How each of libbpf's messages of a program begins (`__pr()` of its src/libbpf_internal.h),
 /// which is in whatever has it inside, stripped or not.
 const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
@@ -21,12 +24,27 @@ pub(crate) struct Elf {
     pub(crate) needed: Vec<String>,
     /// DT_RUNPATH, or else DT_RPATH: folders, with `$ORIGIN` as it stands there.
     pub(crate) search_path: Vec<String>,
+    pub(crate) imports: Imports,
+    /// Whether it answers syscall() for others.
+    pub(crate) defines_syscall: bool,
+    pub(crate) is_go: bool,
     /// Whether libbpf is a part of it.
     pub(crate) has_libbpf: bool,
     /// Whether its own uses of the function go by name, so that preloading comes between.
     pub(crate) calls_by_name: bool,
     /// Whether it names a libbpf to load by itself.
     pub(crate) names_libbpf: bool,
+}
+
+/// Which functions of others a file calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Imports {
+    /// One of libbpf's that the library answers.
+    pub(crate) answered: bool,
+    /// One of libbpf's that attaches to a kernel function by its name.
+    pub(crate) kprobe: bool,
+    /// The C library's syscall().
+    pub(crate) syscall: bool,
 }
 
 /// What a file is built for: e_machine, bits, byte order.
@@ -105,7 +123,23 @@ impl Elf {
         let folders = if runpath.is_empty() { rpath } else { runpath };
         let folders = folders.iter().flat_map(|path| path.split(':')).map(str::to_owned);
         let file = object::File::parse(data)?;
+        let is_section = |name| file.section_by_name(name).is_some();
+        let mut imports = Imports::default();
+        let mut defines_syscall = false;
+        for symbol in file.dynamic_symbols() {
+            let name = symbol.name().unwrap_or_default();
+            if symbol.is_definition() {
+                defines_syscall |= name == "syscall";
+            } else {
+                imports.answered |= ANSWERED.contains(&name);
+                imports.kprobe |= KPROBE.contains(&name);
+                imports.syscall |= name == "syscall";
+            }
+        }
         Ok(Self {
+            imports,
+            defines_syscall,
+            is_go: is_section(".go.buildinfo") || is_section(".note.go.buildid"),
             machine,
             interpreter,
             needed,

@@ -1,17 +1,18 @@
 //! `run`: executes a tool with the library preloaded.
 
+use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::args;
-use crate::tool::{self, Reach};
+use crate::tool::{self, Reach, Verdict};
 
-/// As env(1) and others that run commands.
+/// As of env(1) and other programs that run commands.
 const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTED: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -39,34 +40,36 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
 
 fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
     let library = tool::find_library(arguments.library.as_deref())?;
+    let library = library.context(tool::NOT_INSTALLED)?;
     let verdict = tool::judge(program, Some(&library));
     let shown = program.display();
     match &verdict {
-        Err(error) if !arguments.force => {
-            anyhow::bail!(
-                "whether preloading reaches {shown} is not known: {error:#}; --force runs it all the same"
-            )
+        _ if arguments.force => {}
+        Err(error) => bail!(
+            "cannot tell whether preloading reaches {shown}: {error:#}; --force runs it anyway"
+        ),
+        Ok(verdict) => {
+            let Verdict { reach, found, advice } = verdict;
+            let advice = advice.as_deref().unwrap_or_default();
+            let has_options = arguments.keep_event
+                || arguments.max_active.is_some()
+                || arguments.callers.is_some();
+            match reach {
+                Reach::No => bail!(
+                    "preloading does not reach {shown}: {found} (--force runs it anyway); {advice}"
+                ),
+                Reach::Probes if has_options => bail!(
+                    "{shown}: {found}: --keep-event, --max-active and --callers have no effect on \
+                     such a tool; --force runs it anyway"
+                ),
+                Reach::Perhaps => eprintln!("ksyscall: {shown}: {found}; {advice}"),
+                Reach::Yes | Reach::Probes => {}
+            }
         }
-        Ok(verdict) if verdict.reach == Reach::No && !arguments.force => {
-            let advice = verdict.advice.as_deref().unwrap_or_default();
-            anyhow::bail!(
-                "preloading does not reach {shown}: {} (--force runs it all the same); {advice}",
-                verdict.found
-            )
-        }
-        Ok(verdict) if verdict.reach == Reach::Perhaps => {
-            let advice = verdict.advice.as_deref().unwrap_or_default();
-            eprintln!("ksyscall: {shown}: {}; {advice}", verdict.found);
-        }
-        _ => {}
-    }
-    let mut preload = OsString::from(&library);
-    if let Some(before) = std::env::var_os("LD_PRELOAD").filter(|before| !before.is_empty()) {
-        preload.push(":");
-        preload.push(before);
     }
     let mut command = Command::new(program);
-    command.arg0(&arguments.tool[0]).args(&arguments.tool[1..]).env("LD_PRELOAD", preload);
+    command.arg0(&arguments.tool[0]).args(&arguments.tool[1..]);
+    command.env("LD_PRELOAD", preload(env::var_os("LD_PRELOAD"), &library));
     if arguments.keep_event {
         command.env("KSYSCALL_KEEP_EVENT", "1");
     }
@@ -77,4 +80,16 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
         command.env("KSYSCALL_CALLERS", callers.word());
     }
     Ok(command)
+}
+
+/// What the user preloads stays first: AddressSanitizer, for one, refuses to start otherwise.
+fn preload(users: Option<OsString>, library: &Path) -> OsString {
+    match users {
+        Some(mut list) if !list.is_empty() => {
+            list.push(":");
+            list.push(library);
+            list
+        }
+        _ => library.into(),
+    }
 }

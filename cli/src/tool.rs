@@ -1,19 +1,23 @@
 //! A program that is to be run: where it is, and whether preloading the library reaches it.
 
+mod loader;
+mod rights;
+
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{Access, access};
 
-use crate::elf::{Elf, Machine};
+use crate::elf::{Elf, Imports};
 
-pub(crate) const SONAME: &str = "libksyscall.so.1";
+const SONAME: &str = "libksyscall.so.1";
+pub(crate) const NOT_INSTALLED: &str =
+    "libksyscall.so.1 is not installed: `make install`, or name it with --library";
 
 /// Whether the library answers for libbpf in a tool, if it is preloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,16 +25,51 @@ pub(crate) struct Verdict {
     pub(crate) reach: Reach,
     /// What was found.
     pub(crate) found: String,
-    /// What to do about it, if it is not reached.
+    /// What to do about it, or what the limits are.
     pub(crate) advice: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
+    /// The library attaches in libbpf's place.
     Yes,
-    /// It may be, by what it does later.
+    /// The tool attaches by itself, and the library corrects which functions it probes.
+    Probes,
+    /// What the tool does once it runs decides.
     Perhaps,
     No,
+}
+
+impl Reach {
+    /// The word for it in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Reach::Yes => "yes",
+            Reach::Probes => "probes",
+            Reach::Perhaps => "perhaps",
+            Reach::No => "no",
+        }
+    }
+
+    /// The beginning of a sentence that ends with the tool.
+    pub(crate) fn lead(self) -> &'static str {
+        match self {
+            Reach::Yes => "Preloading reaches",
+            Reach::Probes => "Preloading corrects the probes of",
+            Reach::Perhaps => "Preloading may reach",
+            Reach::No => "Preloading does NOT reach",
+        }
+    }
+}
+
+impl Verdict {
+    fn new(reach: Reach, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { reach, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    fn no(found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(Reach::No, found, advice)
+    }
 }
 
 /// The file of a command, as execvp(3) looks for it.
@@ -43,8 +82,8 @@ pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
         }
         if !is_program(&path) {
             match path.is_dir() {
-                true => bail!("{shown} is a folder, and no program"),
-                false => bail!("{shown} is no file that you may execute (chmod +x)"),
+                true => bail!("{shown} is a folder, not a program"),
+                false => bail!("{shown} is not a file that you may execute (chmod +x)"),
             }
         }
         return Ok(path);
@@ -63,7 +102,7 @@ pub(crate) fn not_executed(program: &Path, error: std::io::Error) -> anyhow::Err
         Some(libc::ENOENT) if program.exists() => {
             ": the interpreter or loader that it names is missing"
         }
-        Some(libc::ENOEXEC) => ": this system runs no such file",
+        Some(libc::ENOEXEC) => ": this system cannot execute such a file",
         _ => "",
     };
     anyhow::Error::from(error).context(format!("{} cannot be executed{hint}", program.display()))
@@ -73,50 +112,65 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// The library to preload: the one that is named, or that of the folder beside this
-/// program's, or the system's.
-pub(crate) fn find_library(named: Option<&Path>) -> Result<PathBuf> {
-    if let Some(path) = named {
-        let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
-        Elf::read(&path).context("--library names what cannot be preloaded")?;
-        // LD_PRELOAD has no way to write these (ld.so(8)).
-        if path.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b' ' | b':')) {
-            bail!(
-                "{}: a library with a space or a colon in its path cannot be preloaded",
-                path.display()
-            );
+/// The library to preload: the one that is named, or the one in the folder beside this program's,
+/// or the system's. None if the library is not installed.
+pub(crate) fn find_library(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    let found = match named {
+        Some(path) => {
+            let path = std::path::absolute(path).with_context(|| path.display().to_string())?;
+            Elf::read(&path).context("--library does not name a library that can be preloaded")?;
+            Some(path)
         }
-        return Ok(path);
+        None => {
+            let own = fs::canonicalize("/proc/self/exe")
+                .context("/proc/self/exe: mount /proc, or name the library with --library")?;
+            installed_library(&own)?
+        }
+    };
+    if let Some(path) = &found {
+        has_preloadable_path(path)?;
     }
-    let own = fs::canonicalize("/proc/self/exe")
-        .context("/proc/self/exe: mount /proc, or name the library with --library")?;
-    let machine = Elf::read(&own)?.machine;
+    Ok(found)
+}
+
+fn installed_library(own: &Path) -> Result<Option<PathBuf>> {
+    let machine = Elf::read(own)?.machine;
     let beside = own.parent().and_then(Path::parent).map(|prefix| prefix.join("lib"));
-    let mut folders: Vec<PathBuf> =
-        beside.iter().flat_map(|lib| [lib.join(multiarch()), lib.clone()]).collect();
-    folders.extend(system_folders());
-    let found = folders.iter().map(|folder| folder.join(SONAME)).find(|path| is_for(path, machine));
-    found.with_context(|| {
-        format!("{SONAME} is in none of the folders where the loader looks; install it (`make install`), or name it with --library")
-    })
+    let beside = beside.iter().flat_map(|lib| [lib.join(loader::multiarch()), lib.clone()]);
+    let mut paths = beside.chain(loader::system_folders()).map(|folder| folder.join(SONAME));
+    Ok(paths.find(|path| Elf::read(path).is_ok_and(|elf| elf.machine == machine)))
 }
 
-fn is_for(path: &Path, machine: Machine) -> bool {
-    Elf::read(path).is_ok_and(|elf| elf.machine == machine)
+/// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and others; nothing
+/// quotes them (ld.so(8)). A path that was split could load another file: one in the current
+/// folder, for instance.
+fn has_preloadable_path(path: &Path) -> Result<()> {
+    let is_special = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b':' | b'$');
+    if path.as_os_str().as_bytes().iter().any(is_special) {
+        bail!(
+            "{}: a library with a space, a colon or $ in its path cannot be preloaded; install it \
+             elsewhere, or name another copy with --library",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
-/// Whether preloading the library reaches a program or script.
+/// Whether preloading the library reaches a program or script. Without a library, one of this
+/// program's version and architecture is assumed.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let (program, lead) = behind_scripts(tool)?;
-    let is_interpreter = !lead.is_empty();
+    let is_script = !lead.is_empty();
     let elf = Elf::read(&program)?;
-    // What is preloaded, or else this program, says what it must be for.
-    let ours = library.map_or_else(
-        || fs::canonicalize("/proc/self/exe").map_err(Into::into),
-        |path| Ok::<_, anyhow::Error>(path.into()),
-    )?;
-    let ours = Elf::read(&ours)?;
-    let mut verdict = judge_program(&program, &elf, &ours, is_interpreter);
+    let ours = match library {
+        Some(path) => Elf::read(path)?,
+        None => Elf::read(&fs::canonicalize("/proc/self/exe")?)?,
+    };
+    let corrects_probes = library.is_none() || ours.defines_syscall;
+    let mut verdict = match why_not_loaded(&program, &elf, &ours) {
+        Some(verdict) => verdict,
+        None => Tool { elf, corrects_probes, is_script }.judge(&program),
+    };
     verdict.found = lead + &verdict.found;
     Ok(verdict)
 }
@@ -149,261 +203,170 @@ fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
         lead += &format!("a script for {}, which is ", interpreter.display());
         program = interpreter;
     }
-    bail!("{}: scripts that are run by scripts, too many", tool.display())
+    bail!("{}: too many scripts run by scripts", tool.display())
 }
 
-fn judge_program(program: &Path, elf: &Elf, ours: &Elf, is_interpreter: bool) -> Verdict {
-    let no = |found: String, advice: &str| Verdict {
-        reach: Reach::No,
-        found,
-        advice: Some(advice.to_owned()),
-    };
+const RESOLVE: &str =
+    "have the tool attach to the function that `ksyscall resolve NAME` shows for each call";
+
+/// Why the loader does not load the library into the program.
+fn why_not_loaded(program: &Path, elf: &Elf, ours: &Elf) -> Option<Verdict> {
     if elf.machine != ours.machine {
-        let found = format!(
-            "a program for {}, and the library is for {}",
-            elf.machine.name(),
-            ours.machine.name()
-        );
-        return no(found, "build libksyscall for that architecture, and preload that");
+        let (theirs, ours) = (elf.machine.name(), ours.machine.name());
+        return Some(Verdict::no(
+            format!("a program for {theirs}, and the library is for {ours}"),
+            "build libksyscall for that architecture, and preload that build",
+        ));
     }
     let Some(loader) = &elf.interpreter else {
-        return match elf.has_libbpf {
-            true => no(
-                "static, with libbpf in it".to_owned(),
-                "link the tool with libksyscall-static before libbpf",
-            ),
-            false => no(
-                "static: nothing can be preloaded, and it has no libbpf".to_owned(),
-                "is it the tool that attaches programs?",
-            ),
-        };
+        let found = "a static program, into which nothing can be preloaded";
+        return Some(if elf.has_libbpf {
+            let advice = format!("link it with libksyscall-static before libbpf, or {RESOLVE}");
+            Verdict::no(format!("{found}, with libbpf in it"), advice)
+        } else if elf.is_go {
+            Verdict::no(format!("{found}, written in Go"), RESOLVE)
+        } else {
+            let advice = format!("if this is the tool that attaches programs, {RESOLVE}");
+            Verdict::no(format!("{found}, without libbpf"), advice)
+        });
     };
-    let is_musl = loader.contains("ld-musl");
-    let wants_glibc = ours.needed.iter().any(|name| name == "libc.so.6");
-    if is_musl && wants_glibc {
-        let found = format!("loaded by {loader}, of musl, and the library needs glibc");
-        return no(found, "build libksyscall with musl, and preload that");
+    if loader.contains("ld-musl") && ours.needed.iter().any(|name| name == "libc.so.6") {
+        return Some(Verdict::no(
+            format!("loaded by musl's {loader}, and the library requires glibc"),
+            "build libksyscall with musl, and preload that build",
+        ));
     }
-    if let Some(why) = is_secure(program) {
-        let advice = "run a copy of it without these rights, as root, or link it with libksyscall";
-        return no(why, advice);
-    }
-    judge_libbpf(program, elf, is_interpreter)
+    let why = rights::is_secure(program)?;
+    Some(Verdict::no(why, "run a copy without these rights, as root, or link it with libksyscall"))
 }
 
-/// Why ld.so ignores LD_PRELOAD with a path in it, for whoever runs this (ld.so(8),
-/// "Secure-execution mode").
-fn is_secure(program: &Path) -> Option<String> {
-    let ignored = "the loader then ignores what is to be preloaded";
-    let mounted = rustix::fs::statvfs(program).ok()?;
-    if mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
-        // Where no file gives rights (mnt_may_suid() of the kernel's fs/namespace.c).
-        return None;
-    }
-    let status = fs::metadata(program).ok()?;
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    let mode = status.mode();
-    if mode & 0o4000 != 0 && status.uid() != uid {
-        return Some(format!("set-user-ID of user {}: {ignored}", status.uid()));
-    }
-    if mode & 0o2000 != 0 && mode & 0o010 != 0 && status.gid() != gid {
-        return Some(format!("set-group-ID of group {}: {ignored}", status.gid()));
-    }
-    let mut capabilities = [0_u8; 64];
-    let length = rustix::fs::getxattr(program, "security.capability", &mut capabilities).ok()?;
-    // It is no matter to root, who has all of them.
-    (uid != 0 && gives_capabilities(&capabilities[..length], &OwnSets::read()))
-        .then(|| format!("a file with capabilities: {ignored}"))
+/// A program into which the loader loads the library.
+struct Tool {
+    elf: Elf,
+    /// Whether the library answers syscall(), too.
+    corrects_probes: bool,
+    is_script: bool,
 }
 
-/// Of this process, what limits those that a file gives.
-struct OwnSets {
-    bounding: u64,
-    inheritable: u64,
-}
-
-impl OwnSets {
-    fn read() -> Self {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let set = |name| {
-            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
-            u64::from_str_radix(value.trim(), 16).ok()
-        };
-        let (bounding, inheritable) = (set("CapBnd:"), set("CapInh:"));
-        Self { bounding: bounding.unwrap_or(u64::MAX), inheritable: inheritable.unwrap_or(0) }
-    }
-}
-
-/// Whether a file with that `security.capability` makes the kernel say AT_SECURE:
-/// cap_bprm_creds_from_file() of the kernel's security/commoncap.c. The words are those of
-/// `struct vfs_cap_data` of linux/capability.h.
-fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
-    const EFFECTIVE: u32 = 1;
-    let word = |place: usize| {
-        let bytes = attribute.get(4 * place..4 * place + 4);
-        bytes.map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().unwrap_or_default()))
-    };
-    let is_long = attribute.len() >= 20;
-    let upper = |place| if is_long { u64::from(word(place)) << 32 } else { 0 };
-    let permitted = u64::from(word(1)) | upper(3);
-    let inheritable = u64::from(word(2)) | upper(4);
-    let given = permitted & own.bounding | inheritable & own.inheritable;
-    word(0) & EFFECTIVE != 0 || given != 0
-}
-
-/// Looks for libbpf in the program and in all libraries that it is linked with.
-fn judge_libbpf(program: &Path, elf: &Elf, is_interpreter: bool) -> Verdict {
-    let static_advice = "link it with libksyscall-static before libbpf";
-    let no =
-        |found, advice: &str| Verdict { reach: Reach::No, found, advice: Some(advice.to_owned()) };
-    let is_libbpf = |name: &str| name.starts_with("libbpf.so");
-    let mut names_one = elf.names_libbpf && !elf.needed.iter().any(|name| is_libbpf(name));
-    if elf.has_libbpf {
-        return no("a static libbpf is in the program".to_owned(), static_advice);
-    }
-    let folders = Folders::of(program, elf);
-    let mut seen: Vec<String> = Vec::new();
-    let mut queue: VecDeque<_> = elf.needed.iter().cloned().collect();
-    while let Some(name) = queue.pop_front() {
-        if seen.contains(&name) {
-            continue;
+impl Tool {
+    /// Looks for libbpf in the program and in all libraries that it is linked with.
+    fn judge(&self, program: &Path) -> Verdict {
+        if self.elf.has_libbpf {
+            return self.static_libbpf("the program", self.elf.imports);
         }
-        seen.push(name.clone());
-        let Some((path, library)) = folders.find(&name, elf.machine) else {
-            if is_libbpf(&name) {
-                return no(
-                    format!("it needs {name}, which is not found"),
-                    "install it, or set LD_LIBRARY_PATH",
-                );
+        let folders = loader::Folders::of(program, &self.elf);
+        let mut imports = self.elf.imports;
+        let mut names_libbpf = self.elf.names_libbpf;
+        let mut libbpf = None;
+        let mut seen: Vec<String> = Vec::new();
+        let mut queue: VecDeque<_> = self.elf.needed.iter().cloned().collect();
+        while let Some(name) = queue.pop_front() {
+            if seen.contains(&name) {
+                continue;
             }
-            continue;
-        };
-        if name.starts_with("libbpf.so.0") {
-            let found = format!(
-                "linked with {}, a libbpf before 1.0, which has no {}",
-                path.display(),
-                "bpf_program__attach_ksyscall()"
-            );
-            return no(found, "the tool has to be linked with libksyscall to use it");
+            let is_libbpf = name.starts_with("libbpf.so");
+            match folders.find(&name, self.elf.machine) {
+                None if is_libbpf => {
+                    let found = format!("it needs {name}, which is not found");
+                    return Verdict::no(found, "install it, or set LD_LIBRARY_PATH");
+                }
+                None => {}
+                Some((path, library)) if is_libbpf => libbpf = Some((name.clone(), path, library)),
+                Some((path, library)) if library.has_libbpf => {
+                    return self.static_libbpf(&path.display().to_string(), library.imports);
+                }
+                Some((_, library)) => {
+                    imports.answered |= library.imports.answered;
+                    imports.kprobe |= library.imports.kprobe;
+                    names_libbpf |= library.names_libbpf;
+                    queue.extend(library.needed);
+                }
+            }
+            seen.push(name);
         }
-        if is_libbpf(&name) {
+        match libbpf {
+            Some((name, path, library)) => {
+                let is_old = name.starts_with("libbpf.so.0");
+                self.shared_libbpf(&path, &library, is_old, imports)
+            }
+            None => self.no_libbpf(names_libbpf),
+        }
+    }
+
+    fn static_libbpf(&self, place: &str, imports: Imports) -> Verdict {
+        let found = format!("a static libbpf is in {place}");
+        let link = "link it with libksyscall-static before libbpf";
+        if !imports.syscall {
+            let found = format!("{found}, which does not import syscall() from the C library");
+            return Verdict::no(found, format!("{link}, or {RESOLVE}"));
+        }
+        match self.corrects_probes {
+            true => Verdict::new(Reach::Probes, found, format!("{CORRECTED}; for more, {link}")),
+            false => Verdict::no(format!("{found}, {TOO_OLD}"), link),
+        }
+    }
+
+    fn shared_libbpf(&self, path: &Path, library: &Elf, is_old: bool, imports: Imports) -> Verdict {
+        let found = format!("linked with {}", path.display());
+        if imports.answered && !is_old {
             let how = match library.calls_by_name {
                 true => "",
                 false => {
-                    ", which is bound to itself; bpf_program__attach() and skeletons are answered for it"
+                    ", which calls its own functions directly; the library also answers for \
+                          bpf_program__attach() and skeletons"
                 }
             };
-            return Verdict {
-                reach: Reach::Yes,
-                found: format!("linked with {}{how}", path.display()),
-                advice: None,
-            };
+            return Verdict { reach: Reach::Yes, found: found + how, advice: None };
         }
-        if library.has_libbpf {
-            let advice = "that library has to be linked with libksyscall-static before libbpf";
-            return no(format!("a static libbpf is in {}", path.display()), advice);
-        }
-        names_one |= library.names_libbpf;
-        queue.extend(library.needed);
-    }
-    let perhaps = |found: &str| {
-        Verdict {
-        reach: Reach::Perhaps,
-        found: found.to_owned(),
-        advice: Some(
-            "a libbpf 1.0 or later that it loads by dlopen(3), or that a program which it starts is linked with, is reached".to_owned(),
-        ),
-    }
-    };
-    if names_one {
-        perhaps("not linked with libbpf, and names one to load")
-    } else if is_interpreter {
-        perhaps("not linked with libbpf; what the script loads is not known")
-    } else {
-        perhaps("not linked with libbpf")
-    }
-}
-
-/// Where the loader looks for a program's libraries, in order.
-struct Folders(Vec<PathBuf>);
-
-impl Folders {
-    fn of(program: &Path, elf: &Elf) -> Self {
-        let origin = fs::canonicalize(program).ok();
-        let origin = origin.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
-        let origin = origin.display().to_string();
-        let own = elf.search_path.iter().map(|folder| {
-            PathBuf::from(folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
-        });
-        let given = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-        let given = env::split_paths(&given).filter(|folder| !folder.as_os_str().is_empty());
-        Self(own.chain(given.collect::<Vec<_>>()).chain(system_folders()).collect())
-    }
-
-    fn find(&self, name: &str, machine: Machine) -> Option<(PathBuf, Elf)> {
-        let paths: Vec<_> = match name.contains('/') {
-            true => vec![PathBuf::from(name)],
-            false => self.0.iter().map(|folder| folder.join(name)).collect(),
-        };
-        paths.into_iter().find_map(|path| {
-            let elf = Elf::read(&path).ok().filter(|elf| elf.machine == machine)?;
-            Some((fs::canonicalize(&path).unwrap_or(path), elf))
-        })
-    }
-}
-
-/// The folders of /etc/ld.so.conf, then the loader's own.
-fn system_folders() -> Vec<PathBuf> {
-    let mut folders = Vec::new();
-    read_loader_conf(Path::new("/etc/ld.so.conf"), &mut folders, 0);
-    for lib in ["/lib", "/usr/lib", "/usr/local/lib"] {
-        folders.push(Path::new(lib).join(multiarch()));
-    }
-    folders
-        .extend(["/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"].map(PathBuf::from));
-    folders
-}
-
-/// Lines of folders, and `include` of files (ldconfig(8)).
-fn read_loader_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
-    let Ok(text) = fs::read_to_string(path) else { return };
-    for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
-        let Some(pattern) = line.strip_prefix("include ") else {
-            folders.extend(Some(line).filter(|line| line.starts_with('/')).map(PathBuf::from));
-            continue;
-        };
-        // What there is in Debian and others: include /etc/ld.so.conf.d/*.conf
-        let pattern = Path::new(pattern.trim());
-        let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else { continue };
-        let folder = Path::new("/etc").join(folder);
-        let (start, end) = name.to_str().and_then(|name| name.split_once('*')).unwrap_or_default();
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        files.sort();
-        for file in files {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            if depth < 5 && name.starts_with(start) && name.ends_with(end) {
-                read_loader_conf(&file, folders, depth + 1);
+        let found = match is_old {
+            true => {
+                format!("{found}, a libbpf before 1.0, which has no bpf_program__attach_ksyscall()")
             }
+            false if imports.kprobe => {
+                format!("{found}, but attaches by bpf_program__attach_kprobe() alone")
+            }
+            false => {
+                let found = format!("{found}, but imports no function that attaches to syscalls");
+                return Verdict::new(Reach::Perhaps, found, LATER);
+            }
+        };
+        match self.corrects_probes && library.imports.syscall {
+            true => Verdict::new(Reach::Probes, found, CORRECTED),
+            false => Verdict::no(found, RESOLVE),
         }
+    }
+
+    fn no_libbpf(&self, names_libbpf: bool) -> Verdict {
+        let found = "not linked with libbpf";
+        if names_libbpf {
+            return Verdict::new(Reach::Perhaps, format!("{found}, but names one to load"), LATER);
+        }
+        if self.elf.is_go {
+            let found = "a Go program, which makes system calls without the C library";
+            return Verdict::no(found, RESOLVE);
+        }
+        if self.is_script {
+            let found = format!("{found}; what the script loads is unknown");
+            return Verdict::new(Reach::Perhaps, found, LATER);
+        }
+        if self.elf.imports.syscall && self.corrects_probes {
+            let found = format!("{found}, but imports syscall(), as programs that use aya do");
+            return Verdict::new(
+                Reach::Perhaps,
+                found,
+                format!("if it opens kprobes: {CORRECTED}"),
+            );
+        }
+        Verdict::new(Reach::Perhaps, found, LATER)
     }
 }
 
-/// Debian's folder for the libraries of this architecture.
-fn multiarch() -> &'static str {
-    match (env::consts::ARCH, cfg!(target_endian = "little")) {
-        ("x86_64", _) => "x86_64-linux-gnu",
-        ("x86", _) => "i386-linux-gnu",
-        ("aarch64", _) => "aarch64-linux-gnu",
-        ("arm", _) => "arm-linux-gnueabihf",
-        ("riscv64", _) => "riscv64-linux-gnu",
-        ("s390x", _) => "s390x-linux-gnu",
-        ("powerpc64", true) => "powerpc64le-linux-gnu",
-        ("loongarch64", _) => "loongarch64-linux-gnu",
-        ("mips64", true) => "mips64el-linux-gnuabi64",
-        _ => "none",
-    }
-}
+/// What answering syscall() does for a tool, and what it does not do.
+const CORRECTED: &str = "a probe on a function that no call reaches is put on the function that \
+                         serves the call; max_active, callers and keep_event have no effect";
+const TOO_OLD: &str = "which this version of libksyscall does not reach";
+const LATER: &str = "the library answers for a libbpf 1.0 or later that it loads with dlopen(3), or \
+                     that a program which it starts is linked with";
 
 #[cfg(test)]
 mod tests {
@@ -465,27 +428,76 @@ mod tests {
         assert_eq!(verdict.advice.is_some(), reach != Reach::Yes, "{verdict:?}");
     }
 
+    const STATIC: [&str; 3] = ["-l:libbpf.a", "-lelf", "-lz"];
+
     #[test]
-    fn a_shared_libbpf_is_reached_and_a_static_one_is_not() {
+    fn a_shared_libbpf_is_reached_and_a_static_ones_probes_are_corrected() {
         let built = Built::new();
         expect(&built.cc("shared", CALLS, &["-lbpf"]), Reach::Yes, "/libbpf.so.1");
-        let with_static = ["-l:libbpf.a", "-lelf", "-lz"];
-        expect(
-            &built.cc("static", CALLS, &with_static),
-            Reach::No,
-            "a static libbpf is in the program",
-        );
-        let stripped = ["-l:libbpf.a", "-lelf", "-lz", "-s"];
-        expect(
-            &built.cc("stripped", CALLS, &stripped),
-            Reach::No,
-            "a static libbpf is in the program",
-        );
+        let found = "a static libbpf is in the program";
+        let program = built.cc("static", CALLS, &STATIC);
+        expect(&program, Reach::Probes, found);
+        let stripped = built.cc("stripped", CALLS, &[&STATIC[..], &["-s"]].concat());
+        expect(&stripped, Reach::Probes, found);
         expect(
             &built.cc("whole", NOTHING, &["-static"]),
             Reach::No,
-            "static: nothing can be preloaded",
+            "a static program, into which nothing can be preloaded, without libbpf",
         );
+        // One that makes its system calls by itself.
+        let own = CALLS.to_owned() + "long syscall(long number, ...) { return -number; }\n";
+        let own = built.cc("own", &own, &STATIC);
+        expect(&own, Reach::No, "does not import syscall()");
+    }
+
+    /// As of a release before it answered syscall().
+    #[test]
+    fn what_is_corrected_depends_on_the_library() {
+        let built = Built::new();
+        let program = built.cc("static", CALLS, &STATIC);
+        let reach = |source: &str| {
+            let library = built.cc("library.so", source, &["-shared", "-fPIC"]);
+            judge(&program, Some(&library)).unwrap().reach
+        };
+        assert_eq!(reach("int nothing;\n"), Reach::No);
+        assert_eq!(reach("long syscall(long n, ...) { return n; }\n"), Reach::Probes);
+    }
+
+    #[test]
+    fn how_a_tool_attaches_matters() {
+        let built = Built::new();
+        let calls = |name: &str| {
+            let source = format!("void *{name}(void);\nint main(void) {{ return !{name}(); }}\n");
+            built.cc(name, &source, &["-lbpf"])
+        };
+        for answered in ["bpf_program__attach", "bpf_object__attach_skeleton"] {
+            expect(&calls(answered), Reach::Yes, "/libbpf.so.1");
+        }
+        for kprobe in ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"] {
+            expect(&calls(kprobe), Reach::Probes, "by bpf_program__attach_kprobe() alone");
+        }
+        let none = calls("bpf_object__open");
+        expect(&none, Reach::Perhaps, "imports no function that attaches");
+    }
+
+    /// There is no Go compiler here: the section tells.
+    #[test]
+    fn a_go_program_makes_its_system_calls_itself() {
+        let built = Built::new();
+        let go = "__attribute__((section(\".go.buildinfo\"), used)) char info[16];\n";
+        let source = go.to_owned() + NOTHING;
+        expect(&built.cc("go", &source, &[]), Reach::No, "a Go program");
+        expect(&built.cc("static-go", &source, &["-static"]), Reach::No, "written in Go");
+        // With cgo and a libbpf, it is that libbpf which attaches.
+        let with_libbpf = go.to_owned() + CALLS;
+        expect(&built.cc("cgo", &with_libbpf, &["-lbpf"]), Reach::Yes, "/libbpf.so.1");
+    }
+
+    #[test]
+    fn a_program_that_opens_probes_by_itself_may_be_reached() {
+        let built = Built::new();
+        let source = "long syscall(long, ...);\nint main(void) { return !syscall(39); }\n";
+        expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
     /// As a dlsym() of a name that is built in.
@@ -523,12 +535,13 @@ mod tests {
         built.libbpf("libbpf.so.1", both, &["-Wl,-Bsymbolic-functions"]);
         let bound = verdict(&built.linked_with("bound", "libbpf.so.1"));
         assert_eq!(bound.reach, Reach::Yes);
-        assert!(bound.found.contains("bound to itself"), "{bound:?}");
+        assert!(bound.found.contains("calls its own functions directly"), "{bound:?}");
         built.libbpf("libbpf.so.1", both, &[]);
         let by_name = verdict(&built.linked_with("by-name", "libbpf.so.1"));
         assert_eq!(by_name.reach, Reach::Yes);
-        assert!(!by_name.found.contains("bound to itself"), "{by_name:?}");
+        assert!(!by_name.found.contains("calls its own functions directly"), "{by_name:?}");
         built.libbpf("libbpf.so.0", both, &[]);
+        // This one imports no syscall().
         expect(&built.linked_with("old", "libbpf.so.0"), Reach::No, "before 1.0");
         built.libbpf("libbpf.so.77", both, &[]);
         let missing = built.linked_with("missing", "libbpf.so.77");
@@ -549,7 +562,7 @@ mod tests {
         );
         let musl =
             built.cc("musl", CALLS, &["-lbpf", "-Wl,--dynamic-linker,/lib/ld-musl-x86_64.so.1"]);
-        expect(&musl, Reach::No, "of musl");
+        expect(&musl, Reach::No, "loaded by musl's");
     }
 
     #[test]
@@ -569,29 +582,6 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_that_a_file_gives_are_secure() {
-        let own = OwnSets { bounding: u64::MAX >> 23, inheritable: 1 << 13 };
-        let gives = |words: &[u32]| {
-            let bytes: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            gives_capabilities(&bytes, &own)
-        };
-        // VFS_CAP_REVISION_2; permitted, inheritable, and their upper halves.
-        const SECOND: u32 = 0x0200_0000;
-        assert!(gives(&[SECOND | 1, 1 << 13, 0, 0, 0]));
-        assert!(gives(&[SECOND, 1 << 13, 0, 0, 0]));
-        assert!(gives(&[SECOND, 0, 0, 1 << (39 - 32), 0]));
-        assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
-        assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
-        assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // What this process may not inherit, and what it is bound not to get.
-        assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
-        assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
-        // VFS_CAP_REVISION_1 has one half, VFS_CAP_REVISION_3 a user behind them.
-        assert!(gives(&[0x0100_0000, 1 << 13, 0]));
-        assert!(!gives(&[0x0300_0000, 0, 0, 0, 0, 1000]));
-    }
-
-    #[test]
     fn a_script_is_what_runs_it() {
         let built = Built::new();
         let program = built.cc("tool", CALLS, &["-lbpf"]);
@@ -604,7 +594,7 @@ mod tests {
             expect(&script, Reach::Yes, "a script for ");
         }
         fs::write(&script, "#!/bin/sh\n").unwrap();
-        expect(&script, Reach::Perhaps, "what the script loads is not known");
+        expect(&script, Reach::Perhaps, "what the script loads is unknown");
         fs::write(&script, "#!/nowhere/shell\n").unwrap();
         let why = |script| format!("{:#}", judge(script, None).unwrap_err());
         let missing = "/script is a script, whose interpreter is missing: /nowhere/shell: ";
@@ -635,7 +625,7 @@ mod tests {
         for (name, why) in [
             ("no-such-command", "no such command in the folders of PATH"),
             ("/no/such", "no such file"),
-            ("/etc/passwd", "no file that you may execute"),
+            ("/etc/passwd", "is not a file that you may execute"),
             ("/etc", "is a folder"),
         ] {
             assert!(find(OsStr::new(name)).unwrap_err().to_string().contains(why), "{name}");
@@ -645,14 +635,17 @@ mod tests {
     #[test]
     fn a_library_that_cannot_be_preloaded_is_refused() {
         let built = Built::new();
-        let file = built.path("lib with space.so");
-        fs::copy(built.cc("l.so", NOTHING, &["-shared", "-fPIC"]), &file).unwrap();
-        assert!(find_library(Some(&file)).unwrap_err().to_string().contains("space"));
+        let library = built.cc("l.so", NOTHING, &["-shared", "-fPIC"]);
+        for name in ["with space.so", "with:colon.so", "with\ttab.so", "$ORIGIN.so"] {
+            fs::copy(&library, built.path(name)).unwrap();
+            let why = find_library(Some(&built.path(name))).unwrap_err().to_string();
+            assert!(why.contains("cannot be preloaded; install it elsewhere"), "{why}");
+        }
         assert!(find_library(Some(Path::new("/none.so"))).is_err());
         assert!(
             format!("{:#}", find_library(Some(Path::new("/etc/passwd"))).unwrap_err())
                 .contains("no program or library")
         );
-        assert_eq!(find_library(Some(&built.path("l.so"))).unwrap(), built.path("l.so"));
+        assert_eq!(find_library(Some(&library)).unwrap(), Some(library));
     }
 }

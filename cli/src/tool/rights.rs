@@ -1,0 +1,93 @@
+//! Tells whether a program's file has rights for which the loader ignores `LD_PRELOAD`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Why ld.so ignores a path in LD_PRELOAD if this user runs the program (ld.so(8),
+/// "Secure-execution mode").
+pub(super) fn is_secure(program: &Path) -> Option<String> {
+    let ignored = "so the loader ignores LD_PRELOAD";
+    let mounted = rustix::fs::statvfs(program).ok()?;
+    if mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
+        // No file gives rights there (mnt_may_suid() of the kernel's fs/namespace.c).
+        return None;
+    }
+    let status = fs::metadata(program).ok()?;
+    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+    let mode = status.mode();
+    if mode & 0o4000 != 0 && status.uid() != uid {
+        return Some(format!("set-user-ID of user {}: {ignored}", status.uid()));
+    }
+    if mode & 0o2000 != 0 && mode & 0o010 != 0 && status.gid() != gid {
+        return Some(format!("set-group-ID of group {}: {ignored}", status.gid()));
+    }
+    let mut capabilities = [0_u8; 64];
+    let length = rustix::fs::getxattr(program, "security.capability", &mut capabilities).ok()?;
+    // Root has all capabilities already.
+    (uid != 0 && gives_capabilities(&capabilities[..length], &OwnSets::read()))
+        .then(|| format!("a file with capabilities: {ignored}"))
+}
+
+/// The sets of this process that limit what a file gives.
+struct OwnSets {
+    bounding: u64,
+    inheritable: u64,
+}
+
+impl OwnSets {
+    fn read() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let set = |name| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(value.trim(), 16).ok()
+        };
+        let (bounding, inheritable) = (set("CapBnd:"), set("CapInh:"));
+        Self { bounding: bounding.unwrap_or(u64::MAX), inheritable: inheritable.unwrap_or(0) }
+    }
+}
+
+/// Whether the kernel sets AT_SECURE for a file with this `security.capability`:
+/// cap_bprm_creds_from_file() of the kernel's security/commoncap.c. The words are those of
+/// `struct vfs_cap_data` of linux/capability.h.
+fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
+    const EFFECTIVE: u32 = 1;
+    let word = |place: usize| {
+        let bytes = attribute.get(4 * place..4 * place + 4);
+        bytes.map_or(0, |bytes| u32::from_le_bytes(bytes.try_into().unwrap_or_default()))
+    };
+    let is_long = attribute.len() >= 20;
+    let upper = |place| if is_long { u64::from(word(place)) << 32 } else { 0 };
+    let permitted = u64::from(word(1)) | upper(3);
+    let inheritable = u64::from(word(2)) | upper(4);
+    let given = permitted & own.bounding | inheritable & own.inheritable;
+    word(0) & EFFECTIVE != 0 || given != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_that_a_file_gives_are_secure() {
+        let own = OwnSets { bounding: u64::MAX >> 23, inheritable: 1 << 13 };
+        let gives = |words: &[u32]| {
+            let bytes: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            gives_capabilities(&bytes, &own)
+        };
+        // VFS_CAP_REVISION_2; permitted, inheritable, and their upper halves.
+        const SECOND: u32 = 0x0200_0000;
+        assert!(gives(&[SECOND | 1, 1 << 13, 0, 0, 0]));
+        assert!(gives(&[SECOND, 1 << 13, 0, 0, 0]));
+        assert!(gives(&[SECOND, 0, 0, 1 << (39 - 32), 0]));
+        assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
+        assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
+        assert!(!gives(&[SECOND, 0, 0, 0, 0]));
+        // What this process may not inherit, and what it is bound not to get.
+        assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
+        assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
+        // VFS_CAP_REVISION_1 has one half, VFS_CAP_REVISION_3 a user behind them.
+        assert!(gives(&[0x0100_0000, 1 << 13, 0]));
+        assert!(!gives(&[0x0300_0000, 0, 0, 0, 0, 1000]));
+    }
+}
