@@ -29,7 +29,8 @@ KERNEL = "trixie"
 # Quickly built: nobody measures these.
 QUICK = {"CARGO_PROFILE_CAPI_LTO": "off", "CARGO_PROFILE_CAPI_OPT_LEVEL": "1", "CARGO_PROFILE_CAPI_CODEGEN_UNITS": "16",
          "CARGO_PROFILE_CAPI_INCREMENTAL": "true", "CARGO_PROFILE_DEV_DEBUG": "0", "RUST_BACKTRACE": "0"}
-CARGO = {"unit": ["--lib", "--features", "capi"], "cli": ["-p", "ksyscall-cli"], "doc": ["--doc"]}
+CARGO = {"unit": ["--lib", "--features", "capi"], "cli": ["-p", "ksyscall-cli"],
+         "tables": ["--lib", "--features", "all-tables"]}
 IN_A_GUEST = "vm", "bpf", "rust"
 
 
