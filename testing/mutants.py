@@ -22,6 +22,7 @@ from pathlib import Path
 
 from testing import build, results
 from testing.guests import Job, outcomes
+from testing.targets import LIBBPFS
 
 LIST = Path(__file__).parent / "mutants.toml"
 # The tests that boot a guest run with this kernel and libbpf.
@@ -152,7 +153,8 @@ class Attempt(Job):
             return
         programs = {job.mutant.words[0] for job in jobs if job.mutant.kind == "vm"}
         tree = build.c_tests(KERNEL, tuple(sorted(programs)))
-        machine.put(tree / KERNEL / "lib", f"/t/{KERNEL}/lib")
+        for libbpf in LIBBPFS:
+            machine.put(build.c_tests(libbpf, ()) / libbpf / "lib", f"/t/{libbpf}/lib")
         machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
         if kind == "vm":
             machine.put(tree / KERNEL / self.mutant.words[0], f"/t/{KERNEL}/{self.mutant.words[0]}")
