@@ -230,3 +230,16 @@ lint: ## check the form of the code
 .PHONY: clean
 clean: ## remove what was built, but not downloaded kernels and packages
 	rm -rf build target
+
+.PHONY: checks
+lint: checks
+checks: ## the links of the docs, the man pages, and the licences and the Rust of the crates
+	scripts/setup lint
+	$(PYTHON) -m testing.checks
+	build/lint/bin/cargo-deny --offline --log-level error check licenses bans sources
+	mandoc -T lint -W warning $(PAGES) man/ksyscall.1
+
+.PHONY: mutants
+mutants: ## make small mistakes in a copy of the tree, each of which a test must see; MUTANTS="words" for some
+	scripts/setup test
+	$(PYTHON) -m testing.mutants $(MUTANTS)

@@ -3,6 +3,8 @@
 
 pub(crate) mod attachment;
 pub(crate) mod attachments;
+#[cfg(test)]
+mod faults;
 pub(crate) mod many;
 mod multi_link;
 pub(crate) mod perf_link;

@@ -383,11 +383,66 @@ impl From<Error> for std::io::Error {
 mod tests {
     use super::*;
 
+    use crate::sys::fake::Kernel;
+
+    /// One of each variant, and of each text that the errno decides.
+    fn samples() -> Vec<Error> {
+        use libc::*;
+        let symbol = Symbol::new(b"__x64_sys_openat", b"", b"");
+        let name = |name| SyscallName::new(name).unwrap();
+        let step = "write kprobe_events";
+        let mut all = vec![
+            SyscallName::new("get pgid\n").unwrap_err().into(),
+            SyscallName::new(&"x".repeat(80)).unwrap_err().into(),
+            Error::NotFound { name: name("opnat"), tried: vec![symbol, symbol] },
+            Error::NotFound { name: name("socketcall"), tried: Vec::new() },
+            Error::NotFound { name: name("frobnicate"), tried: vec![symbol] },
+            Error::NotFound { name: name("getxattrat"), tried: vec![symbol] },
+            Error::PerfEvent { symbol, retprobe: false, errno: ENOENT },
+            Error::NoReturnProbe { symbol },
+            Error::Tracefs { step, errno: EACCES },
+            Error::KernelSymbols { errno: EACCES },
+            Error::CookieUnsupported,
+            Error::NotTraceable { symbol },
+            Error::SameFunction { symbol },
+            Error::Descriptors { needed: 6, free: 5 },
+            Error::NoMemory,
+            Error::MaxActive,
+            Error::MaxActiveUnsupported,
+            Error::CallersUnknown,
+            Error::NoCompatCallers { symbol, is_off: true },
+            Error::NoCompatCallers { symbol, is_off: false },
+            Error::NoCompatCall { name: name("vm86") },
+            Error::Pin { errno: EEXIST },
+            Error::Close { errno: EBADF },
+        ];
+        let retprobe = true;
+        let probes = [EPERM, EACCES, EADDRNOTAVAIL, ENODEV, ENOSYS, EINVAL];
+        all.extend(probes.map(|errno| Error::PerfEvent { symbol, retprobe, errno }));
+        for errno in [EINVAL, EBADF, EPERM] {
+            all.push(Error::LinkCreate { symbol, errno });
+            all.push(Error::SetBpf { symbol, errno });
+        }
+        all.extend([ESRCH, EOPNOTSUPP, EPERM, EINVAL].map(|errno| Error::MultiLink { errno }));
+        all.extend([EPERM, ENODATA].map(|errno| Error::Addresses { symbol, errno }));
+        all
+    }
+
+    /// After a change of a text: `INSTA_UPDATE=always cargo test --lib error`, and look at the diff.
+    #[cfg(target_arch = "x86_64")]
     #[test]
-    fn main_prints_a_sentence() {
-        let error = Error::Pin { errno: libc::EEXIST };
-        assert_eq!(format!("{error:?}"), "bpf(BPF_OBJ_PIN): File exists");
-        assert_eq!(error.to_string(), format!("{error:?}"));
-        assert_eq!(error.errno(), libc::EEXIST);
+    fn messages() {
+        let (text, _) = Kernel::new().run(|| {
+            let line = |error: Error| format!("{:3} {error}\n", error.errno());
+            samples().into_iter().map(line).collect::<String>()
+        });
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn main_prints_the_message() {
+        for error in samples() {
+            assert_eq!(format!("{error:?}"), error.to_string());
+        }
     }
 }

@@ -56,12 +56,50 @@ pub(crate) struct Learnt {
     version: Known,
 }
 
-pub(crate) static LEARNT: Learnt = Learnt {
-    conventions: Known::nothing(),
-    compat: Known::nothing(),
-    x32: Known::nothing(),
-    pmu_kind: Known::nothing(),
-    pmu_retprobe_bit: Known::nothing(),
-    may_lack_perf_links: Known::nothing(),
-    version: Known::nothing(),
-};
+impl Learnt {
+    const fn nothing() -> Self {
+        Self {
+            conventions: Known::nothing(),
+            compat: Known::nothing(),
+            x32: Known::nothing(),
+            pmu_kind: Known::nothing(),
+            pmu_retprobe_bit: Known::nothing(),
+            may_lack_perf_links: Known::nothing(),
+            version: Known::nothing(),
+        }
+    }
+}
+
+#[cfg(not(test))]
+pub(crate) static LEARNT: Learnt = Learnt::nothing();
+#[cfg(test)]
+pub(crate) static LEARNT: of_a_test::Learnt = of_a_test::Learnt;
+
+/// Each test has a kernel, and learns what that one has.
+#[cfg(test)]
+pub(crate) mod of_a_test {
+    use std::cell::Cell;
+
+    thread_local!(static LEARNT: Cell<&'static super::Learnt> = Cell::new(nothing()));
+
+    fn nothing() -> &'static super::Learnt {
+        Box::leak(Box::new(super::Learnt::nothing()))
+    }
+
+    pub(crate) struct Learnt;
+
+    impl Learnt {
+        /// Begins anew, as in another process.
+        pub(crate) fn forget(&self) {
+            LEARNT.set(nothing());
+        }
+    }
+
+    impl std::ops::Deref for Learnt {
+        type Target = super::Learnt;
+
+        fn deref(&self) -> &super::Learnt {
+            LEARNT.get()
+        }
+    }
+}

@@ -99,3 +99,52 @@ unsafe extern "C" {
     #[link_name = "ksyscall_raw"]
     fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long;
 }
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::os::fd::FromRawFd;
+
+    use super::*;
+
+    static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn count(_: core::ffi::c_int) {
+        SIGNALS.fetch_add(1, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn a_call_that_a_signal_interrupts_is_made_again() {
+        let mut ends = [0; 2];
+        // SAFETY: the handler, which does not restart calls, only counts; both ends are new.
+        let (reader, mut writer) = unsafe {
+            let mut action: libc::sigaction = core::mem::zeroed();
+            action.sa_sigaction = count as *const () as usize;
+            assert_eq!(libc::sigaction(libc::SIGURG, &action, core::ptr::null_mut()), 0);
+            assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+            (Fd(ends[0]), File::from_raw_fd(ends[1]))
+        };
+        // SAFETY: it has no arguments.
+        let (thread, id) = unsafe { (libc::pthread_self(), libc::gettid()) };
+        let signals = std::thread::spawn(move || {
+            let is_asleep = || {
+                let stat = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).unwrap();
+                stat.rsplit(") ").next().unwrap().starts_with('S')
+            };
+            while SIGNALS.load(Ordering::SeqCst) < 3 {
+                if is_asleep() {
+                    // SAFETY: the thread waits for this one's byte.
+                    unsafe { libc::pthread_kill(thread, libc::SIGURG) };
+                }
+                std::thread::yield_now();
+            }
+            writer.write_all(b"a").unwrap();
+        });
+        let mut byte = [0];
+        let read = read(&reader, &mut byte);
+        signals.join().unwrap();
+        assert_eq!((read, &byte), (Ok(1), b"a"));
+    }
+}

@@ -10,7 +10,7 @@ from testing.targets import KERNELS, LIBBPFS
 
 LIBRARY = "/t/libksyscall.so.1"
 # What is run, too, with a library whose C files clang has compiled.
-BY_CLANG = "print", "sections", "skeleton", "warnings"
+BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
 
 

@@ -303,28 +303,6 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_told_what_it_should_be() {
-        for (line, what) in [
-            ("ksyscall count openat -d -1", "a number of seconds, more than 0"),
-            ("ksyscall count openat -p me", "the number of a process"),
-            ("ksyscall count openat --max-active -1", "a number from 1 to 4096, or 0"),
-            ("ksyscall run --max-active 0 tool", "a number from 1 to 4096"),
-        ] {
-            let error = Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
-            assert!(error.contains(what), "{error}");
-        }
-        let error = Cli::try_parse_from(["ksyscall", "count"]).unwrap_err().to_string();
-        assert!(error.contains("<NAME>...|--all"), "{error}");
-    }
-
-    #[test]
-    fn a_name_in_capitals_is_proposed_in_small_letters() {
-        let error = syscall_name("OPENAT").unwrap_err().to_string();
-        assert!(error.contains("a-z, 0-9 and _: is openat meant?"), "{error}");
-        assert!(!syscall_name("open at").unwrap_err().to_string().contains("meant"));
-    }
-
-    #[test]
     fn a_tools_options_are_its_own() {
         let cli = Cli::try_parse_from(["ksyscall", "run", "--keep-event", "tool", "--json", "-p"]);
         let Command::Run(run) = cli.unwrap().command else { panic!("no run") };

@@ -426,18 +426,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_gets_near_ones_and_a_function_without_a_call_is_said_to_be_one() {
-        let wrong = by_table("x86_64", "opnat");
-        assert!(wrong.function.is_err());
-        assert_eq!(names(&wrong.nearest), "openat");
-        let place = Place { arch: Architecture::named("x86_64").unwrap(), kernel: None };
-        assert!(wrong.text(&place).contains("meant?    openat\n"));
-        let unreached = by_table("x86_64", "uselib");
-        assert!(unreached.function.unwrap_err().contains("no call of x86_64 reaches"));
-        assert!(place.answer("open at").is_err());
-    }
-
-    #[test]
     fn calls_through_socketcall_and_ipc_are_told() {
         let text = |arch: &str, name| {
             let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
@@ -466,15 +454,5 @@ mod tests {
         assert_eq!(man_page("setuid32"), "setuid");
         assert_eq!(man_page("clock_gettime64"), "clock_gettime");
         assert_eq!(man_page("futex_time64"), "futex");
-    }
-
-    #[test]
-    fn json_has_what_the_text_has() {
-        let place = Place { arch: Architecture::named("x86_64").unwrap(), kernel: None };
-        let json = place.answer("__NR_stat").unwrap().json(&place);
-        assert_eq!(json["number"], 4);
-        assert_eq!(json["function"], "__x64_sys_newstat");
-        assert_eq!(json["libbpf"]["function"], "__x64_sys_stat");
-        assert!(json["spellings"].as_array().unwrap().contains(&json!("newstat")));
     }
 }

@@ -185,7 +185,7 @@ mod tests {
     use crate::calls::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
+    /// Without wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -282,7 +282,7 @@ c03 T sys_close
 
     #[test]
     fn functions_that_can_be_guessed_are_not_looked_up() {
-        // With or without wrappers, by what was learnt in other tests.
+        // With or without wrappers.
         let has = |names: &[&str]| {
             let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
             let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
@@ -308,10 +308,12 @@ c03 T sys_close
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
+    use crate::calls::conventions::{COMPAT_CONVENTIONS, CONVENTIONS};
     use crate::calls::{Callers, SyscallName};
+    use crate::kernel::LEARNT;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Without wrappers, as that of the tests of attach.rs: what is learnt of it stays.
+    /// Without wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -457,6 +459,9 @@ c0a T compat_sys_rt_sigsuspend
             if LINKS.get() == 1 { Ok(20) } else { refused(libc::EPERM) }
         };
         let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
+            // It has no wrappers, which is not to be found out first.
+            LEARNT.conventions.set(1 << (CONVENTIONS.len() - 1));
+            LEARNT.compat.set(COMPAT_CONVENTIONS.len() - 1);
             let name = SyscallName::new("openat").unwrap();
             let call = BatchCall::new(name, Callers::All);
             let options =

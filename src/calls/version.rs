@@ -60,12 +60,12 @@ mod tests {
     fn an_entry_serves_in_the_versions_that_its_mark_allows() {
         let serves = |entry: &str, version| serving(entry, version, None).1 == Some(true);
         for (entry, expected) in [
-            ("sys_openat", [true; 4]),
-            ("sys_semget@5.1", [false, false, true, true]),
-            ("sys_rt_sigsuspend@<5.4", [true, true, false, false]),
-            ("compat_sys_setsockopt@<5.10", [true, true, true, false]),
+            ("sys_openat", [true; 6]),
+            ("sys_semget@5.1", [false, false, true, true, true, true]),
+            ("sys_rt_sigsuspend@<5.4", [true, true, true, false, false, false]),
+            ("compat_sys_setsockopt@<5.10", [true, true, true, true, true, false]),
         ] {
-            let versions = [(4, 4), (5, 0), (5, 9), LATEST];
+            let versions = [(4, 4), (5, 0), (5, 1), (5, 4), (5, 9), LATEST];
             assert_eq!(versions.map(|version| serves(entry, Some(version))), expected, "{entry}");
             assert!(serves(entry, None), "{entry}");
         }

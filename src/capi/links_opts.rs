@@ -169,3 +169,60 @@ const FIELDS: [(usize, usize); 8] = {
         field!(best_effort, bool),
     ]
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads options of exactly `sz` bytes (but at least `sz` itself), all set that stand before
+    /// `end`: what a byte of 1 makes of each field is valid.
+    fn read_image(sz: usize, end: usize) -> Result<Options, Failure> {
+        let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
+        let set = [
+            offset_of!(ksyscall_links_opts, cookies),
+            offset_of!(ksyscall_links_opts, ctx),
+            offset_of!(ksyscall_links_opts, threads),
+            offset_of!(ksyscall_links_opts, max_active),
+            offset_of!(ksyscall_links_opts, callers),
+            offset_of!(ksyscall_links_opts, retprobe),
+            offset_of!(ksyscall_links_opts, best_effort),
+            END,
+        ];
+        // The lowest byte of a number, on machines that begin with that.
+        set.into_iter().filter(|offset| *offset < end.min(sz)).for_each(|it| image[it] = 1);
+        image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
+        // SAFETY: `image` is readable for `sz` bytes.
+        unsafe { read(image.as_ptr().cast()) }
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn a_field_counts_only_if_the_size_covers_all_of_it() {
+        for sz in size_of::<usize>()..END + 16 {
+            let options = read_image(sz, END).unwrap();
+            let has = |name: usize| sz >= FIELDS[name].0;
+            assert_eq!(!options.cookies.is_null(), has(0), "{sz}");
+            assert!(options.progress.is_none(), "{sz}");
+            assert_eq!(!options.ctx.is_null(), has(2), "{sz}");
+            assert_eq!(options.threads, if has(3) { 1 } else { THREADS }, "{sz}");
+            assert_eq!(options.attach.max_active, u32::from(has(4)), "{sz}");
+            let callers = if has(5) { Callers::Compat } else { Callers::Native };
+            assert_eq!(options.callers, callers, "{sz}");
+            assert_eq!(options.attach.retprobe, has(6), "{sz}");
+            assert_eq!(options.best_effort, has(7), "{sz}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_bytes_that_mean_nothing_are_refused() {
+        for sz in 0..size_of::<usize>() {
+            assert!(matches!(read_image(sz, 0), Err(Failure::OptsTooSmall)), "{sz}");
+        }
+        assert!(matches!(read_image(END + 1, END + 1), Err(Failure::OptsUnknown)));
+        assert!(matches!(callers(3), Err(Failure::NoCallers)));
+        // SAFETY: NULL is allowed.
+        let defaults = unsafe { read(ptr::null()) }.unwrap();
+        assert!(defaults.threads == THREADS && defaults.callers == Callers::Native);
+        assert!(!defaults.attach.allow_unreached && !defaults.best_effort);
+    }
+}

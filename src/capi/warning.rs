@@ -137,3 +137,51 @@ impl fmt::Display for Shown<'_> {
         f.write_str(if self.0.len() > InvalidName::SHOWN { "..." } else { "" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    /// After a change of a text: `INSTA_UPDATE=always cargo test --lib --features capi warning`.
+    #[test]
+    fn messages() {
+        let symbol = Symbol::new(b"__x64_sys_uselib", b"", b"");
+        let warnings = [
+            Warning::Disarmed(Disarmed::Ftrace),
+            Warning::Disarmed(Disarmed::Kprobes),
+            Warning::Unreached(symbol),
+        ];
+        let failures = [
+            Failure::OptsTooSmall,
+            Failure::OptsUnknown,
+            Failure::NoProgram,
+            Failure::NotLoaded,
+            Failure::NoName,
+            Failure::InvalidName,
+            Failure::NoLibbpf,
+            Failure::Environment("KSYSCALL_CALLERS is not native, compat or all"),
+            Failure::NoNames,
+            Failure::NoCallers,
+            Failure::Stopped,
+            Failure::NoLink,
+            Failure::Libbpf(libc::EACCES),
+            Failure::Attach(Error::NoMemory),
+        ];
+        let warnings = warnings.iter().map(|warning| format!("    {warning}\n"));
+        let failures = failures.iter().map(|failure| format!("{:3} {failure}\n", failure.errno()));
+        insta::assert_snapshot!(warnings.chain(failures).collect::<String>());
+    }
+
+    #[test]
+    fn names_are_shown_in_printable_letters_and_not_whole_if_they_are_long() {
+        let shown = |name: &[u8]| Shown(name).to_string();
+        assert_eq!(shown(b"no%s%ncall"), "no%s%ncall");
+        assert_eq!(shown(b"a\nb\xff"), "a?b?");
+        let long = "x".repeat(InvalidName::SHOWN);
+        assert_eq!(shown(long.as_bytes()), long);
+        assert_eq!(shown(&[b'x'; InvalidName::SHOWN + 1]), long + "...");
+        // SAFETY: NULL is allowed.
+        assert_eq!(unsafe { Shown::new(core::ptr::null()) }.to_string(), "(null)");
+    }
+}

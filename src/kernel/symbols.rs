@@ -333,6 +333,11 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
                               0000000000000000 T __ia32_sys_read\n";
         let hidden = are_one(HIDDEN, "__x64_sys_read", "__ia32_sys_read");
         assert_eq!(hidden, Err(Errno(libc::EPERM)));
+        const SOME: &str = "0000000000000000 T __x64_sys_read\n\
+                            0000000000000000 T __ia32_sys_read\n\
+                            0000000000000c01 T sys_close\n";
+        let hidden = are_one(SOME, "__x64_sys_read", "__ia32_sys_read");
+        assert_eq!(hidden, Err(Errno(libc::ENODATA)));
     }
 
     #[test]

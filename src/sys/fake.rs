@@ -41,6 +41,12 @@ pub(crate) struct Kernel {
     pub(crate) calls: Vec<String>,
     /// The perf_event_open(2) calls, if they may have any arguments.
     pub(crate) events: Option<Vec<Event>>,
+    /// The same calls by what they are made on, of which the one at that place fails with that
+    /// errno: `open type`, `read type`, `close type`, `write p PID`, `kprobe SYMBOL`, `link`.
+    pub(crate) steps: Vec<String>,
+    pub(crate) fault: Option<(usize, i32)>,
+    /// The descriptors that are open, and what they are of.
+    pub(crate) open: Vec<(usize, String)>,
     /// How much of each file has been read since it was opened last.
     pub(crate) offsets: [usize; 8],
 }
@@ -83,6 +89,9 @@ impl Kernel {
             access: Ok(0),
             calls: Vec::new(),
             events: None,
+            steps: Vec::new(),
+            fault: None,
+            open: Vec::new(),
             offsets: [0; 8],
         }
     }
@@ -93,11 +102,16 @@ impl Kernel {
         (result, kernel.calls)
     }
 
-    /// Runs `test` on it.
+    /// Runs `test` on it, and returns what it has become.
     pub(crate) fn run_and_return<T>(self, test: impl FnOnce() -> T) -> (T, Self) {
         KERNEL.set(Some(self));
         let result = test();
         (result, KERNEL.take().unwrap())
+    }
+
+    /// How many steps were made until now, in a test that runs on such a kernel.
+    pub(crate) fn steps_until_now() -> usize {
+        KERNEL.with_borrow(|kernel| kernel.as_ref().unwrap().steps.len())
     }
 
     fn file(&self, name: &str) -> Answer {
@@ -160,7 +174,75 @@ impl Kernel {
         answer
     }
 
-    fn answer(&mut self, number: c_long, arguments @ [a, b, c, ..]: [usize; 5]) -> Answer {
+    /// What a call does on what.
+    fn step(&self, number: c_long, [a, b, c, ..]: [usize; 5]) -> String {
+        let object =
+            || self.open.iter().rfind(|(fd, _)| *fd == a).map_or("nothing", |open| &open.1);
+        match number {
+            libc::SYS_openat => {
+                // SAFETY: the library gives a C string.
+                let path = unsafe { CStr::from_ptr(b as *const c_char) }.to_str().unwrap();
+                let mode = if c as i32 & libc::O_WRONLY != 0 { " to write" } else { "" };
+                format!("open {}{mode}", path.rsplit('/').next().unwrap())
+            }
+            libc::SYS_read => format!("read {}", object()),
+            libc::SYS_close => format!("close {}", object()),
+            libc::SYS_write => {
+                // SAFETY: the library has `c` bytes there.
+                let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
+                let line = String::from_utf8_lossy(line);
+                let pid = line.split('_').nth(1).unwrap_or_default();
+                format!("write {} {pid}", &line[..1])
+            }
+            libc::SYS_faccessat2 | libc::SYS_faccessat => "access".to_owned(),
+            libc::SYS_readlinkat => "readlink".to_owned(),
+            libc::SYS_perf_event_open if self.events.is_some() => "event".to_owned(),
+            // SAFETY: what these point to begins with the numbers that are read: a type, the PMU's
+            // configuration and the symbol's address; the program's descriptor.
+            libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
+                "tracepoint".to_owned()
+            }
+            libc::SYS_perf_event_open => {
+                // SAFETY: the same.
+                let (config, symbol) =
+                    unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
+                // SAFETY: it is a C string.
+                let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
+                format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
+            }
+            // SAFETY: the same.
+            libc::SYS_bpf if unsafe { *(b as *const i32) } < 0 => "link of nothing".to_owned(),
+            libc::SYS_bpf => "link".to_owned(),
+            libc::SYS_ioctl => "ioctl".to_owned(),
+            _ => "other".to_owned(),
+        }
+    }
+
+    /// Answers a call, or lets it fail.
+    fn answer(&mut self, number: c_long, arguments: [usize; 5]) -> Answer {
+        let step = self.step(number, arguments);
+        let object = step.split_once(' ').filter(|_| number == libc::SYS_openat);
+        let object = object.map_or(&step[..], |(_, file)| file).to_owned();
+        let fault = self.fault.filter(|fault| fault.0 == self.steps.len());
+        self.steps.push(step);
+        // Linux closes a descriptor whatever close(2) returns.
+        if number == libc::SYS_close {
+            let place = self.open.iter().rposition(|(fd, _)| *fd == arguments[0]);
+            place.map(|place| self.open.remove(place));
+        }
+        if let Some((_, errno)) = fault {
+            return refused(errno);
+        }
+        let answer = self.make(number, arguments);
+        if let (libc::SYS_openat | libc::SYS_perf_event_open | libc::SYS_bpf, Ok(fd)) =
+            (number, &answer)
+        {
+            self.open.push((*fd, object));
+        }
+        answer
+    }
+
+    fn make(&mut self, number: c_long, arguments @ [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
             // SAFETY: where the kernel takes a C string the library gives it one.
             unsafe { CStr::from_ptr(address as *const c_char) }.to_str().unwrap()

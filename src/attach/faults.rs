@@ -1,0 +1,270 @@
+//! Lets every system call of an attach and a detach fail in turn, with each errno that its man page
+//! lists (Linux man-pages 6.03) and that of a sandbox's filter.
+//!
+//! An attach that fails returns the errno of the call that failed, unless [`expected`] says otherwise.
+//! It leaves nothing: no descriptor, no entry in kprobe_events, and nothing wrong learnt, for the
+//! next attach works.
+
+use super::*;
+use crate::kernel::LEARNT;
+use crate::sys::fake::{Answer, Kernel, refused};
+
+/// A kernel and how a program is attached to its `openat`.
+#[derive(Clone, Copy)]
+struct Way {
+    has_pmu: bool,
+    has_links: bool,
+    retprobe: bool,
+    /// Not the first attach of its process.
+    is_warm: bool,
+    /// To a call that the kernel does not have.
+    is_missing: bool,
+}
+
+const PLAIN: Way =
+    Way { has_pmu: true, has_links: true, retprobe: false, is_warm: false, is_missing: false };
+
+const WAYS: &[Way] = &[
+    PLAIN,
+    Way { retprobe: true, ..PLAIN },
+    Way { is_warm: true, ..PLAIN },
+    Way { is_missing: true, ..PLAIN },
+    Way { is_missing: true, retprobe: true, ..PLAIN },
+    Way { has_links: false, ..PLAIN },
+    Way { has_links: false, retprobe: true, ..PLAIN },
+    Way { has_links: false, is_warm: true, ..PLAIN },
+    Way { has_pmu: false, ..PLAIN },
+    Way { has_pmu: false, retprobe: true, ..PLAIN },
+    Way { has_pmu: false, is_missing: true, ..PLAIN },
+    Way { has_pmu: false, has_links: false, ..PLAIN },
+];
+
+const PROGRAM_FD: i32 = 3;
+/// Of a process that has ended, which the first attach by tracefs removes.
+const DEAD: &str = "p:ksyscall/p100_10_1000_1 sys_openat";
+const DEAD_PID: u32 = 10;
+const OWN_PID: u32 = 7;
+const OTHERS: &str = "p:kprobes/mine sys_openat";
+
+const FILES: &[(&str, &str)] = &[
+    ("/sys/kernel/tracing/kprobe_events", ""),
+    ("/sys/kernel/debug/tracing/kprobe_events", ""),
+    ("*/id", "31\n"),
+    ("/proc/7/stat", "7 (self) R 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 700 2 3\n"),
+    ("/proc/sys/kernel/osrelease", "6.12.1\n"),
+    ("/sys/bus/event_source/devices/kprobe/type", "8\n"),
+    ("/sys/bus/event_source/devices/kprobe/format/retprobe", "config:0\n"),
+];
+
+fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
+    match symbol {
+        "__x64_sys_openat" | "__x64_sys_getpid" => Ok(10),
+        _ => refused(libc::ENOENT),
+    }
+}
+
+impl Way {
+    fn kernel(self) -> Kernel {
+        Kernel {
+            files: if self.has_pmu { FILES } else { &FILES[..5] },
+            kprobe,
+            link_create: match self.has_links {
+                true => |program| if program < 0 { refused(libc::EBADF) } else { Ok(20) },
+                false => |_| refused(libc::EINVAL),
+            },
+            set_bpf: || Ok(0),
+            entries: vec![OTHERS.to_owned(), DEAD.to_owned()],
+            process: Some((7, "pid:[100]")),
+            ..Kernel::new()
+        }
+    }
+
+    /// Attaches and detaches on a kernel. The errno of each, if it failed, and the number of steps
+    /// of the attach.
+    fn attach_and_detach(self) -> (i32, i32, usize) {
+        let name = if self.is_missing { "cachestat" } else { "openat" };
+        let name = SyscallName::new(name).unwrap();
+        let options = Options { retprobe: self.retprobe, ..Options::default() };
+        let attached = probe_call(&name, native_row(&name), options)
+            .and_then(|target| perf_link::join(PROGRAM_FD, target.event, &target.symbol, options));
+        let steps = Kernel::steps_until_now();
+        let errno = |error: Error| error.errno();
+        match attached {
+            Ok(attachment) => (0, attachment.close().map_or_else(errno, |()| 0), steps),
+            Err(error) => (errno(error), 0, steps),
+        }
+    }
+}
+
+fn errnos_of(step: &str) -> &'static [i32] {
+    use libc::*;
+    match step.split(' ').next().unwrap() {
+        "open" => &[
+            EACCES,
+            EBADF,
+            EBUSY,
+            EDQUOT,
+            EEXIST,
+            EFAULT,
+            EFBIG,
+            EINVAL,
+            EISDIR,
+            ELOOP,
+            EMFILE,
+            ENAMETOOLONG,
+            ENFILE,
+            ENODEV,
+            ENOENT,
+            ENOMEM,
+            ENOSPC,
+            ENOTDIR,
+            ENXIO,
+            EOPNOTSUPP,
+            EOVERFLOW,
+            EPERM,
+            EROFS,
+            ETXTBSY,
+            EWOULDBLOCK,
+            ENOSYS,
+        ],
+        "access" | "readlink" => &[
+            EACCES,
+            EBADF,
+            EFAULT,
+            EINVAL,
+            EIO,
+            ELOOP,
+            ENAMETOOLONG,
+            ENOENT,
+            ENOMEM,
+            ENOTDIR,
+            EPERM,
+            EROFS,
+            ETXTBSY,
+            ENOSYS,
+        ],
+        "read" => &[EAGAIN, EBADF, EFAULT, EINVAL, EIO, EISDIR, EPERM, ENOSYS],
+        "write" => &[
+            EAGAIN,
+            EBADF,
+            EDESTADDRREQ,
+            EDQUOT,
+            EFAULT,
+            EFBIG,
+            EINVAL,
+            EIO,
+            ENOSPC,
+            EPERM,
+            EPIPE,
+            ENOSYS,
+        ],
+        "close" => &[EBADF, EINTR, EIO, ENOSPC, EDQUOT],
+        "kprobe" | "kretprobe" | "tracepoint" => &[
+            E2BIG, EACCES, EBADF, EBUSY, EFAULT, EINTR, EINVAL, EMFILE, ENODEV, ENOENT, ENOSPC,
+            ENOSYS, EOPNOTSUPP, EOVERFLOW, EPERM, ESRCH,
+        ],
+        "link" => &[E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS],
+        "ioctl" => &[EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS],
+        // Process and CPU are always known, and without random numbers the clock does.
+        _ => &[],
+    }
+}
+
+/// The errno that a fault comes to in the end, 0 if it is none.
+fn expected(way: Way, step: &str, errno: i32, is_detach: bool) -> i32 {
+    let kernels = if way.is_missing { libc::ENOENT } else { 0 };
+    let words: Vec<_> = step.split(' ').collect();
+    match (&words[..], errno) {
+        // Of what is detached the failed close is told.
+        (["close", "link" | "kprobe" | "kretprobe" | "tracepoint", ..], _) if is_detach => errno,
+        (["close", ..], _) => kernels,
+        // Without the PMU's description it goes by tracefs, without tracefs by debugfs.
+        (["open" | "read", "type" | "retprobe"] | ["access"], _) => kernels,
+        // An entry's name tells less of its maker then.
+        (["readlink"] | ["open" | "read", "stat"], _) => kernels,
+        // The symbol is asked for.
+        (["open" | "read", "osrelease"], _) => kernels,
+        // An event is opened on the CPU that the process runs on.
+        (["kprobe" | "kretprobe", ..] | ["tracepoint"], libc::ENODEV) => kernels,
+        // So tracefs reports a missing symbol since Linux 6.11, and perf_event_open for a return
+        // probe up to 5.10.
+        (["write", "p", _], libc::EINVAL) => libc::ENOENT,
+        (["write", "r", _], libc::EINVAL) if way.is_missing => libc::ENOENT,
+        (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,
+        // A kernel without links says so of any program; of another answer it cannot be told.
+        (["link"], libc::EINVAL) if !way.has_links => 0,
+        (["link", "of", "nothing"], libc::EINVAL | libc::E2BIG) => 0,
+        (["link", "of", "nothing"], _) => libc::EINVAL,
+        _ => errno,
+    }
+}
+
+/// Whether a step is of the removal of what dead processes left: another attach can do that.
+fn is_of_the_dead(steps: &[String], place: usize) -> bool {
+    let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
+    let is_start = |step: &&String| *step == "open kprobe_events to write";
+    let last = steps[..place].iter().rfind(|step| is_own(step) || is_start(step));
+    match &steps[place][..] {
+        "open kprobe_events" | "read kprobe_events" => last.is_some_and(|last| is_start(&last)),
+        step => step == format!("write - {DEAD_PID}"),
+    }
+}
+
+/// Whether a step is of the removal of the process's own entry, which then stays: a failed attach
+/// reports what made it fail, and a search goes on.
+fn is_removal(steps: &[String], place: usize) -> bool {
+    let own = format!("write - {OWN_PID}");
+    let next_write = || steps[place..].iter().find(|step| step.starts_with("write "));
+    match &steps[place][..] {
+        "open kprobe_events to write" => next_write() == Some(&own),
+        step => step == own,
+    }
+}
+
+fn fail_at_each_step(way: Way) -> usize {
+    let run = |kernel: Kernel| kernel.run_and_return(|| way.attach_and_detach());
+    let first_result = if way.is_missing { libc::ENOENT } else { 0 };
+    let warmed = || {
+        LEARNT.forget();
+        let kernel = way.kernel();
+        if way.is_warm { Kernel { steps: Vec::new(), ..run(kernel).1 } } else { kernel }
+    };
+    let ((attached, detached, of_attach), plain) = run(warmed());
+    assert_eq!((attached, detached), (first_result, 0));
+    let mut faults = 0;
+    for (place, step) in plain.steps.iter().enumerate() {
+        let is_detach = place >= of_attach;
+        for errno in errnos_of(step).iter().copied() {
+            let fault = format!("{step} at {place} fails with {errno}");
+            let (result, kernel) = run(Kernel { fault: Some((place, errno)), ..warmed() });
+            assert_eq!(kernel.steps[..=place], plain.steps[..=place], "{fault}");
+            let result = if is_detach { (result.0, result.1) } else { (0, result.0) };
+            let is_removal = is_removal(&plain.steps, place);
+            let expected = match is_of_the_dead(&plain.steps, place) || (is_removal && !is_detach) {
+                true => first_result,
+                false => expected(way, step, errno, is_detach),
+            };
+            assert_eq!(result, (0, expected), "{fault}");
+            assert_eq!(kernel.open, [], "{fault}");
+            let is_own = |entry: &&String| entry.split('_').nth(1) == Some(&OWN_PID.to_string());
+            let own = kernel.entries.iter().filter(is_own).count();
+            assert_eq!(own > 0, is_removal, "{fault}: {:?}", kernel.entries);
+            // As if nothing had been.
+            let (next, kernel) = run(Kernel { fault: None, steps: Vec::new(), ..kernel });
+            assert_eq!((next.0, next.1), (first_result, 0), "after {fault}");
+            assert_eq!(kernel.open, [], "after {fault}");
+            if !way.has_pmu {
+                assert_eq!(kernel.entries, [OTHERS], "after {fault}");
+            }
+            faults += 1;
+        }
+    }
+    faults
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn an_attach_that_fails_anywhere_returns_the_errno_and_leaves_nothing() {
+    let faults: usize = WAYS.iter().copied().map(fail_at_each_step).sum();
+    assert!(faults > 1000, "{faults}");
+}

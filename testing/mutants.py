@@ -1,0 +1,253 @@
+"""Makes each mutant of mutants.toml in a copy of the tree, runs the test that should see it, and
+prints whether it did.
+
+    python3 -m testing.mutants              all
+    python3 -m testing.mutants WORDS...     those whose line below contains one of the words
+    python3 -m testing.mutants --no-vm      those that need no kernel
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing import build, results
+from testing.guests import Job, outcomes
+from testing.targets import LIBBPFS
+
+LIST = Path(__file__).parent / "mutants.toml"
+# The tests that boot a guest run with this kernel and libbpf.
+KERNEL = "trixie"
+# Quickly built: nobody measures these.
+QUICK = {"CARGO_PROFILE_CAPI_LTO": "off", "CARGO_PROFILE_CAPI_OPT_LEVEL": "1", "CARGO_PROFILE_CAPI_CODEGEN_UNITS": "16",
+         "CARGO_PROFILE_CAPI_INCREMENTAL": "true", "CARGO_PROFILE_DEV_DEBUG": "0", "RUST_BACKTRACE": "0"}
+CARGO = {"unit": ["--lib", "--features", "capi"], "cli": ["-p", "ksyscall-cli"],
+         "tables": ["--lib", "--features", "all-tables"]}
+IN_A_GUEST = "vm", "bpf", "rust"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    breaks: str
+    file: str
+    before: str
+    after: str
+    test: str
+
+    def __str__(self):
+        return f"{self.file}: {self.breaks} [{self.test}]"
+
+    @property
+    def kind(self):
+        return self.test.partition(" ")[0]
+
+    @property
+    def words(self):
+        return self.test.split()[1:]
+
+
+NOTHING = Mutant("nothing", "", "", "", "")
+
+
+def mutants():
+    return [Mutant(**row) for row in tomllib.loads(LIST.read_text())["mutant"]]
+
+
+class Copy:
+    """A copy of the tree, in which one file at a time is changed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {**os.environ, **QUICK, "CARGO_TARGET_DIR": str(build.BUILD / "mutants/target"),
+                            "PYTHONPATH": str(folder)}
+        build.copy_sources(folder)
+        # What changes back gets the time of the change: make and cargo go by that.
+        (folder / "build").mkdir(exist_ok=True)
+
+    @contextmanager
+    def changed(self, mutant):
+        if not mutant.file:
+            yield
+            return
+        path = self.folder / mutant.file
+        text = path.read_text()
+        if text.count(mutant.before) != 1:
+            raise SystemExit(f"{mutant}: `before` stands there {text.count(mutant.before)} times")
+        path.write_text(text.replace(mutant.before, mutant.after))
+        try:
+            yield
+        finally:
+            path.write_text(text)
+
+    def run(self, *command):
+        return subprocess.run(list(map(str, command)), cwd=self.folder, env=self.environment, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def passes(self, test):
+        """Whether a test that needs no kernel passes; (it, why it could not be run)."""
+        kind, _, words = test.partition(" ")
+        if kind == "python":
+            file, *options = words.split(maxsplit=2)
+            options = [option.strip("'\"") for option in options]
+            done = self.run(sys.executable, "-m", "pytest", "-q", "-x", f"testing/{file}", *options)
+            # 1 is that tests failed, all others that they could not be run.
+            return done.returncode == 0, done.stdout if done.returncode > 1 else ""
+        command = ["cargo", "test", "--locked", "--quiet", *CARGO[kind]]
+        if (built := self.run(*command, "--no-run")).returncode:
+            return False, built.stdout
+        done = self.run(*command, "--", *words.split())
+        counted = sum(map(int, re.findall(r"^running (\d+) test", done.stdout, re.M)))
+        return done.returncode == 0, "" if counted else f"no test is called {words}"
+
+    def library(self, out):
+        """The library, in a folder of its own."""
+        built = self.run("make", "-s", "build/libksyscall.so")
+        if built.returncode:
+            return built.stdout
+        out.mkdir(parents=True)
+        shutil.copy(next((self.folder / "build").glob("libksyscall.so.*.*")), out / "libksyscall.so.1")
+        return ""
+
+    def c_program(self, program, out):
+        """One of the C tests, with its BPF programs."""
+        source = f"from testing import build; print(build.c_tests({KERNEL!r}, ({program!r},)))"
+        built = self.run(sys.executable, "-c", source)
+        if built.returncode:
+            return built.stdout
+        out.mkdir(parents=True)
+        shutil.copy(self.folder / "build/c-tests/guest" / KERNEL / program, out / "program")
+        return ""
+
+    def rust_tests(self, out):
+        built = self.run(sys.executable, "-c", "from testing import build; print(build.rust_test('kernel'))")
+        if built.returncode:
+            return built.stdout
+        out.mkdir(parents=True)
+        shutil.copy(built.stdout.split()[-1], out / "program")
+        return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt(Job):
+    """A mutant's test in the guest, or the test without a mutant."""
+
+    mutant: Mutant = NOTHING
+    folder: Path = Path()
+
+    def prepare(self, machine, jobs):
+        kind = self.mutant.kind
+        place = f"/m/{self.folder.name}"
+        machine.put(self.folder, place)
+        if kind == "rust":
+            machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
+            machine.put(build.i386("tests/kernel/compat.c", build.BUILD / "tests/compat"), "/rust/compat")
+            return
+        programs = {job.mutant.words[0] for job in jobs if job.mutant.kind == "vm"}
+        tree = build.c_tests(KERNEL, tuple(sorted(programs)))
+        for libbpf in LIBBPFS:
+            machine.put(build.c_tests(libbpf, ()) / libbpf / "lib", f"/t/{libbpf}/lib")
+        machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
+        if kind == "vm":
+            machine.put(tree / KERNEL / self.mutant.words[0], f"/t/{KERNEL}/{self.mutant.words[0]}")
+
+
+def attempt(mutant, folder):
+    place, kind, words = f"/m/{folder.name}", mutant.kind, mutant.words
+    if kind == "rust":
+        command = (f"cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o exec {place}/program --ignored --test-threads=1"
+                   f" --exact {' '.join(words)}")
+    elif kind == "vm":
+        command = f"LD_PRELOAD={place}/libksyscall.so.1 exec /t/{KERNEL}/{words[0]} {' '.join(words[1:])}"
+    else:
+        command = f"exec {place}/program {' '.join(words[1:])}"
+    return Attempt(folder.name, KERNEL, command, 300, mutant, folder)
+
+
+def has_passed(job, outcome):
+    if isinstance(outcome, Exception):
+        return False
+    read = results.libtest if job.mutant.kind == "rust" else results.tap
+    found = read(outcome.output, outcome.status)
+    return bool(found.of("passed")) and not found.of("failed")
+
+
+def say(verdict, mutant, why=""):
+    print(f"{verdict:9} {mutant}", flush=True)
+    if why:
+        print("    " + why.strip()[-600:].replace("\n", "\n    "), flush=True)
+
+
+def without_a_kernel(copy, wanted):
+    """(mutant, what became of it), first of each test without a mutant."""
+    good = {}
+    for mutant in wanted:
+        # The unit tests of one crate are built once, and run by each filter.
+        if mutant.test not in good:
+            passes, why = copy.passes(mutant.test)
+            good[mutant.test] = passes and not why
+            if not good[mutant.test]:
+                say("BROKEN", Mutant("the test fails without a mutant", "", "", "", mutant.test), why)
+    for mutant in wanted:
+        if not good[mutant.test]:
+            yield mutant, "BROKEN", ""
+            continue
+        with copy.changed(mutant):
+            passes, why = copy.passes(mutant.test)
+        yield mutant, "BROKEN" if why else "UNCAUGHT" if passes else "caught", why
+
+
+def in_a_guest(copy, wanted, work):
+    jobs, plain = [], {mutant.test: Mutant("no mutant", "", "", "", mutant.test) for mutant in wanted}
+    for number, mutant in enumerate([*plain.values(), *wanted]):
+        folder = work / f"{number}"
+        with copy.changed(mutant):
+            why = (copy.rust_tests(folder) if mutant.kind == "rust" else copy.library(folder) if mutant.kind == "vm"
+                   else copy.c_program(mutant.words[0], folder))
+        if why:
+            yield mutant, "BROKEN", why
+        else:
+            jobs.append(attempt(mutant, folder))
+    good = {}
+    for job, outcome in outcomes(jobs):
+        mutant, passes = job.mutant, has_passed(job, outcome)
+        if not mutant.file:
+            good[mutant.test] = passes
+            if not passes:
+                say("BROKEN", mutant, str(getattr(outcome, "output", outcome)))
+        else:
+            yield mutant, "BROKEN" if not good[mutant.test] else "UNCAUGHT" if passes else "caught", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="testing.mutants", description=__doc__.splitlines()[0])
+    parser.add_argument("--no-vm", action="store_true", help="only those that need no kernel")
+    parser.add_argument("words", nargs="*", help="only those whose line contains one of the words")
+    arguments = parser.parse_args()
+    wanted = [mutant for mutant in mutants()
+              if not arguments.words or any(word in str(mutant) for word in arguments.words)]
+    in_guest = [mutant for mutant in wanted if mutant.kind in IN_A_GUEST and not arguments.no_vm]
+    start, verdicts = time.monotonic(), Counter()
+    (build.BUILD / "mutants").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="copy-", dir=build.BUILD / "mutants") as folder:
+        copy = Copy(Path(folder, "tree"))
+        outside = [mutant for mutant in wanted if mutant.kind not in IN_A_GUEST]
+        for found in (without_a_kernel(copy, outside), in_a_guest(copy, in_guest, Path(folder, "built"))):
+            for mutant, verdict, why in found:
+                verdicts[verdict] += 1
+                say(verdict, mutant, why)
+    print(f"{verdicts['caught']} of {sum(verdicts.values())} mutants were caught, in "
+          f"{(time.monotonic() - start) / 60:.0f} minutes")
+    return 0 if set(verdicts) <= {"caught"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
