@@ -63,17 +63,6 @@ pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     (!is_served).then_some(sub_call)
 }
 
-/// The conventions that the kernel may have.
-fn learnt() -> &'static Known {
-    #[cfg(test)]
-    if crate::sys::fake::is_there() {
-        // Each test has another kernel.
-        thread_local!(static OF_THIS_TEST: &'static Known = Box::leak(Box::new(Known::nothing())));
-        return OF_THIS_TEST.with(|known| *known);
-    }
-    &LEARNT.conventions
-}
-
 fn in_this_version(row: Row<'_>) -> Row<'_> {
     row.in_version(|| version().unwrap_or(LATEST)).in_update(update)
 }
@@ -104,7 +93,7 @@ pub(super) fn find_function(
         Ok(!is_right)
     };
     match abi {
-        Abi::Native => find_native(name, row, learnt(), probe),
+        Abi::Native => find_native(name, row, &LEARNT.conventions, probe),
         Abi::Compat if compat::is_off() => Err(no_compat_callers(true)),
         Abi::Compat => find_compat(name, row, &LEARNT.compat, probe),
         Abi::X32 => find_x32(name, row, &LEARNT.x32, probe),
@@ -114,14 +103,14 @@ pub(super) fn find_function(
 /// Whether a call of native processes may lead to the function of that name.
 #[cfg(feature = "capi")]
 pub(super) fn may_be_reached(form: &Form) -> bool {
-    let possible = learnt().get().map_or(Conventions::ALL, |set| Conventions(set as u8));
+    let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
     form.is_served_in(possible, table::rows(table::TABLE).map(in_this_version))
 }
 
 /// Whether the kernel's convention is known.
 #[cfg(feature = "capi")]
 pub(super) fn is_convention_known() -> bool {
-    learnt().get().is_some_and(usize::is_power_of_two)
+    LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }
 
 /// Finds the function of native callers. `learnt` is the set of conventions that the kernel may have.
