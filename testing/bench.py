@@ -38,6 +38,8 @@ PROBES = ["kprobe", "kretprobe"]
 MORE = 5
 ROUNDS = 12
 STARTS = 40
+# With each kind of probe, so many calls are timed, in so many rounds.
+CALLS, CALL_ROUNDS = 1000, 9
 # Each instruction, of whichever processor, moves the guest's clock on by 2^0 ns, and when they all
 # sleep it jumps to the next timer. QEMU can do that in its emulation alone.
 CLOCK = ["-icount", "shift=0,sleep=off"]
@@ -117,7 +119,8 @@ def programs():
     say("building the contestants")
     OUT.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", "benches", f"OUT={OUT}", f"LIBRARY={library}", f"LIBBPF={build.libbpf(LIBBPF)[0]}")
-    return {**{f"/bench/{name}": OUT / name for name in (*CONTESTANTS, "count", "start", "probe.bpf.o")},
+    names = (*CONTESTANTS, "count", "start", "percall", "probe.bpf.o", "percall.bpf.o")
+    return {**{f"/bench/{name}": OUT / name for name in names},
             # That of the guest is busybox, which loads no library.
             "/bench/true": Path("/bin/true"), LIBRARY: library / "libksyscall.so.1"}
 
@@ -131,6 +134,7 @@ def in_turn(command, contestants=CONTESTANTS):
 def commands(suite):
     """What there is to measure, the rounds last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
+    yield "timing calls with a probe", f"cd /bench && exec ./percall {CALL_ROUNDS} {CALLS}", True
     yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
     if suite == STEPPED_ON:
         yield "counting instructions", in_turn("./count steps ./$contestant $probe"), True

@@ -26,7 +26,12 @@ THREADS = [1, 2, 4, 8, 16]
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"
-WAYS = {"libbpf": "libbpf, one after the other", "events": "Batch, perf events", "multi": "Batch, kprobe.multi"}
+WAYS = {"libbpf": "libbpf, one after the other", "libbpf-multi": "libbpf, kprobe.multi",
+        "events": "Batch, perf events", "multi": "Batch, kprobe.multi"}
+
+
+def threads_by_way(way):
+    return DEFAULT_THREADS if way == "events" else None
 
 
 def threads_of(names):
@@ -37,7 +42,7 @@ def commands():
     """What there is to measure; the ways take turns."""
     yield "listing the calls", LISTED, True
     for names in NAMES:
-        ways = [f"./libbpf kprobe many {names}", f"./batch multi 1 {names}",
+        ways = [f"./libbpf kprobe many {names}", f"./multi {names}", f"./batch multi 1 {names}",
                 *(f"./batch events {threads} {names}" for threads in threads_of(names))]
         for number in range(ROUNDS[names]):
             for way in ways[number % len(ways):] + ways[:number % len(ways)]:
@@ -69,13 +74,12 @@ def short(kernel):
 
 def table_of_names(run, operation):
     yield f"| Linux | names | {' | '.join(WAYS.values())} |"
-    yield "|---|---|---|---|---|"
+    yield "|---" * (len(WAYS) + 2) + "|"
     for kernel in run.kernels:
         for names in NAMES:
             libbpf = milliseconds(run, kernel, "libbpf", operation, names)
-            cells = [cell(libbpf, None),
-                     cell(milliseconds(run, kernel, "events", operation, names, DEFAULT_THREADS), libbpf),
-                     cell(milliseconds(run, kernel, "multi", operation, names), libbpf)]
+            cells = [cell(libbpf, None), *(cell(milliseconds(run, kernel, way, operation, names, threads_by_way(way)),
+                                                libbpf) for way in list(WAYS)[1:])]
             yield f"| {short(kernel)} | {names} | {' | '.join(cells)} |"
 
 
@@ -94,15 +98,14 @@ def page(run):
     made = (f"Made by `make bench-many` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
             f" emulating two processors `{about['cpu']}`, for 6.1 one, on {about['model']}. The clock counts"
             " instructions, as [performance.md](performance.md) says: **only ratios mean anything.**")
-    how = (f"One program is attached to so many calls, and detached: by libbpf {about['versions']['libbpf']} in a"
-           f" loop, and by this crate's `Batch`, once with a program for perf events and {DEFAULT_THREADS} threads"
-           " that detach, once with one for kprobe.multi, which Debian's 6.1 has no links for (it is built without"
-           " `CONFIG_FPROBE`). Times are in milliseconds, in brackets as how often they go into libbpf's. The ways"
-           f" take turns on one kernel, each in a process of its own; of one name it is the median of {ROUNDS[1]}, of"
-           f" ten of {ROUNDS[10]}, else it was done once. {NAMES[-1]} are nearly all that such a kernel has under the"
-           " names that libbpf finds, too (docs/coverage.md). libbpf itself makes kprobe.multi links, too, since 0.8"
-           " (`bpf_program__attach_kprobe_multi_opts()`), of kernel functions that the tool names; it has none by the"
-           " names of calls.")
+    how = (f"One program is attached to many calls and detached again: by libbpf {about['versions']['libbpf']}, with"
+           " `bpf_program__attach_ksyscall()` in a loop and with one link of `bpf_program__attach_kprobe_multi_opts()`,"
+           " for which the tool must name the kernel functions itself; and by this crate's `Batch`, with perf events"
+           f" and {DEFAULT_THREADS} threads that detach, and with a kprobe.multi link. Debian's 6.1 has no such links"
+           " (it is built without `CONFIG_FPROBE`). Times are in milliseconds; in brackets: how many times faster than"
+           " libbpf's loop. The ways take turns on one kernel, each in a separate process. One name was measured"
+           f" {ROUNDS[1]} times and ten names {ROUNDS[10]} times (the table has the medians), more names once."
+           f" {NAMES[-1]} names are nearly all that libbpf finds on such a kernel (docs/coverage.md).")
     return "\n".join([
         "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
         "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
@@ -123,8 +126,7 @@ def draw(run, path):
     for axes, kernel in zip(grid, run.kernels, strict=True):
         for axis, operation in zip(axes, ["attach", "destroy"], strict=True):
             for way, title in WAYS.items():
-                threads = DEFAULT_THREADS if way == "events" else None
-                times = [milliseconds(run, kernel, way, operation, names, threads) for names in NAMES]
+                times = [milliseconds(run, kernel, way, operation, names, threads_by_way(way)) for names in NAMES]
                 if None not in times:
                     axis.plot(NAMES, times, marker="o", markersize=3, label=title)
             axis.set_xscale("log")
@@ -144,7 +146,7 @@ def main():
     end_by_signals()
     try:
         if not arguments.report:
-            files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi.bpf.o")}}
+            files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi", "multi.bpf.o")}}
             about = {**bench.about_machine(), "versions": bench.about_versions()}
             Run(about, dict(bench.measure(suite, files, commands()) for suite in KERNELS)).save(OUT / "many.json")
         run = Run.load(OUT / "many.json")

@@ -1,5 +1,8 @@
 """The page of a benchmark's run: docs/performance.md."""
 
+import statistics
+
+from testing.bench import CALL_ROUNDS, CALLS
 from testing.build import ROOT
 
 PAGE = ROOT / "docs/performance.md"
@@ -10,6 +13,11 @@ OPERATIONS = {"first_attach": "first attach", "attach": "attach", "destroy": "de
 TITLES = {"raw": "system calls alone", "ksyscall-c": "libksyscall, C", "ksyscall-rust": "ksyscall, Rust",
           "libbpf": "libbpf", "libbpf-rs": "libbpf-rs", "aya": "aya"}
 PROBES = ["kprobe", "kretprobe"]
+# What benches/percall.c attaches.
+KINDS = {"kprobe": "kprobe", "kretprobe": "kretprobe", "max_active": "kretprobe with `max_active`",
+         "multi_entry": "kprobe.multi, entry", "multi_return": "kprobe.multi, return",
+         "session": "kprobe.session (runs at entry and return)", "fentry": "fentry", "fexit": "fexit",
+         "sys_enter": "raw tracepoint sys_enter", "sys_exit": "raw tracepoint sys_exit"}
 
 
 def row(*cells):
@@ -24,7 +32,7 @@ def milliseconds(spread):
     return f"{spread.median / 1e6:.2f} ({spread.low / 1e6:.2f} to {spread.high / 1e6:.2f})"
 
 
-def times(run, cell):
+def times(run):
     """A row for each kernel, operation and probe."""
     for kernel in run.kernels:
         for operation in TIMED:
@@ -32,7 +40,24 @@ def times(run, cell):
                 spreads = {name: run.spread(kernel, contestant=name, probe=probe, operation=operation, unit="ns")
                            for name in run.contestants()}
                 yield [short(kernel), f"{OPERATIONS[operation]}, {probe}",
-                       *(cell(spread, spreads["raw"]) for spread in spreads.values())]
+                       *(f"{spread.median / spreads['raw'].median:.2f}" for spread in spreads.values())]
+
+
+def added(run):
+    """What each kind of probe adds to a call, as multiples of what a kprobe adds."""
+    def cost(kernel, way):
+        plain, probed = (run.values(kernel, contestant=name, operation="call") for name in ("none", way))
+        return statistics.median(probed) - statistics.median(plain) if probed else None
+    for way, title in KINDS.items():
+        costs = [(cost(kernel, way), cost(kernel, "kprobe")) for kernel in run.kernels]
+        yield [title, *("-" if value is None else f"{value / kprobe:.2f}" for value, kprobe in costs)]
+
+
+def floors(run):
+    for kernel in run.kernels:
+        for probe in PROBES:
+            yield [short(kernel), probe, *(milliseconds(run.spread(
+                kernel, contestant="raw", probe=probe, operation=operation, unit="ns")) for operation in TIMED)]
 
 
 def short(kernel):
@@ -108,9 +133,19 @@ Medians as multiples of the floor's on the same kernel; in the plot the lines ar
 ![Time to attach and to destroy, as multiples of the floor's](performance.svg)
 
 {ratios}
-In milliseconds, with the quartiles:
+The floor itself, in milliseconds of that clock:
 
-{milliseconds}
+{floors}
+## What a probe adds to each call
+
+An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed, {call_rounds} times;
+the kinds of probe take turns. The numbers are what the probe adds to one call, as multiples of what a
+kprobe adds (medians); - means that the kernel does not support it. A raw tracepoint runs for every system call of every process, so other calls
+become slower, too; all other kinds slow down `getpgid` alone. Which kinds lose returns is in
+[returns.md](returns.md). A probe's cost on a real processor depends on what the clock here does not
+count: a kprobe that is not placed on an ftrace site costs an exception.
+
+{added}
 ## What an attach and a destroy are made of
 
 Numbers of a first attach, a later one, and a destroy; where kernels differ, in the order {order}.
@@ -138,11 +173,11 @@ def page(run):
                       for kernel in run.kernels])
     return PAGE_TEXT.format(
         date=about["date"], kernels=", ".join(run.kernels), cpu=about["cpu"], qemu=about["qemu"],
-        model=about["model"],         libbpf=versions["libbpf"], libbpf_rs=versions["libbpf-rs"], aya=versions["aya"],
+        model=about["model"], libbpf=versions["libbpf"], libbpf_rs=versions["libbpf-rs"], aya=versions["aya"],
         firsts=samples("first_attach"), others=samples("attach"),
         order=" / ".join(map(short, run.kernels)), stepped=" and ".join(stepped),
-        ratios=table(head, times(run, lambda spread, floor: f"{spread.median / floor.median:.2f}")),
-        milliseconds=table(head, times(run, lambda spread, floor: milliseconds(spread))),
+        ratios=table(head, times(run)), floors=table(["Linux", "probe", *OPERATIONS.values()], floors(run)),
+        calls=number(CALLS), call_rounds=CALL_ROUNDS, added=table(["", *map(short, run.kernels)], added(run)),
         counts=table(["", "", *(f"{what}, {OPERATIONS[operation]}" for what in ("system calls", "instructions")
                                 for operation in TIMED),
                       *(f"page faults, {OPERATIONS[operation]}" for operation in TIMED[:2]), "descriptors"],
