@@ -1,19 +1,24 @@
-//! Compiles the BPF program of `ksyscall count`, by clang.
+//! Compiles the BPF programs of `ksyscall count` and `ksyscall doctor`, by clang.
 
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-const SOURCE: &str = "bpf/count.bpf.c";
 const HEADER: &str = "bpf/ksyscall.bpf.h";
 
 fn main() {
-    println!("cargo::rerun-if-changed={SOURCE}");
     println!("cargo::rerun-if-changed={HEADER}");
     println!("cargo::rerun-if-env-changed=CLANG");
     println!("cargo::rerun-if-env-changed=BPF_CFLAGS");
+    compile("count");
+    compile("try");
+}
+
+fn compile(name: &str) {
+    let source = format!("bpf/{name}.bpf.c");
+    println!("cargo::rerun-if-changed={source}");
     let of_cargo = |name: &str| env::var(name).expect("cargo sets it");
-    let object = PathBuf::from(of_cargo("OUT_DIR")).join("count.bpf.o");
+    let object = PathBuf::from(of_cargo("OUT_DIR")).join(format!("{name}.bpf.o"));
     let arch = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
         "x86" | "x86_64" => "x86",
         "aarch64" => "arm64",
@@ -46,13 +51,13 @@ fn main() {
     command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());
     command.args(["-idirafter".to_owned(), format!("/usr/include/{gnu}-linux-{abi}")]);
-    command.args(["-c", SOURCE, "-o"]).arg(&object);
+    command.args(["-c", &source, "-o"]).arg(&object);
     let status = command.status().unwrap_or_else(|error| {
         panic!("{clang}, which compiles the BPF program: {error}; install clang, or set CLANG")
     });
     assert!(
         status.success(),
-        "clang could not compile {SOURCE}: it needs libbpf's headers (libbpf-dev); BPF_CFLAGS \
+        "clang could not compile {source}: it needs libbpf's headers (libbpf-dev); BPF_CFLAGS \
          says where others are"
     );
 }

@@ -33,13 +33,16 @@ class Command(Job):
         machine.put(program("known"), "/cli/known")
         machine.put(program("rights"), "/cli/rights")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
+        machine.put(program("interrupted"), "/cli/interrupted")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
+        machine.put("/usr/bin/setarch", "/cli/setarch")
         machine.put(bpftool(), "/cli/bpftool")
         machine.put(build.library() / "libksyscall.so.1", "/opt/lib/libksyscall.so.1")
         if self.client:
             # That of the oldest system that the tests run on, whose C library the guest has.
             folder, soname = build.libbpf("bookworm")
             machine.put(clients("bookworm", loader="") / self.client, f"/cli/{self.client}")
+            machine.put(with_static_libbpf(self.client), f"/cli/{self.client}-static")
             machine.put(next(folder.glob(f"usr/lib/*/{soname}")), f"/cli/lib/{soname}")
 
 
@@ -48,6 +51,15 @@ def program(name):
     out = build.BUILD / "tests" / name
     out.parent.mkdir(parents=True, exist_ok=True)
     build.run("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", f"cli/tests/{name}.c", "-o", out)
+    return out
+
+
+def with_static_libbpf(client):
+    """A client as most tools are built: it imports syscall() from the C library, and no more."""
+    folder, _ = build.libbpf("bookworm")
+    skeletons, out = clients("bookworm", loader=""), build.BUILD / "tests" / f"{client}-static"
+    build.run("cc", "-std=gnu11", "-O1", "-isystem", folder / "usr/include", "-I", skeletons,
+              f"c-tests/clients/{client}.c", "-o", out, *folder.glob("usr/lib/*/libbpf.a"), "-lelf", "-lz")
     return out
 
 
@@ -424,9 +436,12 @@ TWO = """/cli/setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all,+
 --ambient-caps=-all,+perfmon,+bpf --bounding-set=-all,+perfmon,+bpf"""
 
 
-DOCTOR = f"""doctor() {{ part $1; shift; "$@" ksyscall doctor --json; status; }}
-tried() {{ part $1; shift; "$@" ksyscall doctor --json --try; status; }}
-tried good
+JUDGE = """doctor() { part $1; shift; "$@" ksyscall doctor --json; status; }
+tried() { part $1; shift; "$@" ksyscall doctor --json --try; status; }
+"""
+
+# Each of these can be undone by root alone, or not at all.
+DOCTOR = JUDGE + f"""tried good
 umount /sys/kernel/debug/tracing 2>/dev/null; umount /sys/kernel/tracing /sys/kernel/debug
 doctor no-tracefs
 mount -t tmpfs none /sys/bus/event_source
@@ -438,17 +453,39 @@ mount -t debugfs debugfs /sys/kernel/debug
 echo 3 >/proc/sys/kernel/perf_event_paranoid
 tried paranoid {TWO}
 echo 2 >/proc/sys/kernel/perf_event_paranoid
-tried allowed {TWO}
 doctor nobody /cli/setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all --bounding-set=-all
 umount /sys/fs/bpf
 doctor no-bpffs
 echo 0 >/proc/sys/kernel/ftrace_enabled
-doctor no-ftrace
+tried no-ftrace
 echo 1 >/proc/sys/kernel/ftrace_enabled
 echo 0 >/sys/kernel/debug/kprobes/enabled
 tried no-kprobes
 echo 1 >/sys/kernel/debug/kprobes/enabled
+mount -t bpf bpffs /sys/fs/bpf
+mount -t securityfs none /sys/kernel/security; echo confidentiality >/sys/kernel/security/lockdown
+tried locked
+umount /sys/kernel/security
+tried locked-unseen
+umount /sys/kernel/debug/tracing 2>/dev/null; umount /sys/kernel/tracing /sys/kernel/debug
+mkdir /tmp/tracefs; mount -t tracefs tracefs /tmp/tracefs
+tried locked-emptied
 """
+
+
+def judgements(output):
+    """{name: {check: level}} of `doctor`, without what is good, and {name: the whole}."""
+    said, whole = {}, {}
+    for name, text, status in re.findall(r"^=(\S+)\n(.*?)^=status\n(\d+)\n", output, re.M | re.S):
+        result = whole[name] = json.loads(text)
+        levels = {check["name"]: check["level"] for check in result["checks"]}
+        said[name] = {check: level for check, level in levels.items() if level != "ok"}
+        # What is foretold is what happens, where it was tried.
+        assert result["can_attach"] == (int(status) == 0) == ("fail" not in levels.values()), (name, result)
+        assert all(check["advice"] for check in result["checks"] if check["level"] != "ok"), (name, result)
+        # Nobody asked for it.
+        assert "verifier" not in text, text
+    return said, whole
 
 
 @pytest.mark.kernel("trixie")
@@ -458,28 +495,61 @@ def test_doctor_says_what_is_missing():
     with Machine(job.kernel) as machine:
         job.prepare(machine, [job])
         outcome, = machine.run([job.command])
-    output = outcome.output
-    found = [(name, json.loads(text), int(status))
-             for name, text, status in re.findall(r"^=(\S+)\n(.*?)^=status\n(\d+)\n", output, re.M | re.S)]
-    said = {}
-    for name, result, status in found:
-        levels = {check["name"]: check["level"] for check in result["checks"]}
-        said[name] = {check: level for check, level in levels.items() if level != "ok"}
-        # What is foretold is what happens, where it was tried.
-        assert result["can_attach"] == (status == 0) == ("fail" not in levels.values()), (name, result)
-        assert all(check["advice"] for check in result["checks"] if check["level"] != "ok"), (name, result)
+    said, whole = judgements(outcome.output)
     assert said == {
         "good": {},
         "no-tracefs": {"tracefs": "note"},
         "no-way": {"tracefs": "note", "kprobes": "fail", "try": "fail"},
         "by-tracefs": {},
         "paranoid": {"tracefs": "note", "permission": "fail", "try": "fail"},
-        "allowed": {"tracefs": "note"},
         "nobody": {"tracefs": "note", "permission": "fail"},
         "no-bpffs": {"bpffs": "note"},
         "no-ftrace": {"bpffs": "note", "probes run": "fail"},
         "no-kprobes": {"bpffs": "note", "probes run": "fail", "try": "fail"},
+        "locked": {"tracefs": "note", "permission": "fail", "lockdown": "fail", "try": "fail"},
+        "locked-unseen": {"tracefs": "note", "permission": "fail", "lockdown": "note", "try": "fail"},
+        "locked-emptied": {"tracefs": "note", "permission": "fail", "lockdown": "note", "try": "fail"},
     }
+    emptied, = [check for check in whole["locked-emptied"]["checks"] if check["name"] == "tracefs"]
+    assert emptied["found"].startswith("mounted at /tmp/tracefs, but without kprobe_events"), emptied
+
+
+# Whoever it is that tries, by whatever name the kernel goes, nothing is left. An event is opened for each
+# trial, and for that by tracefs its line is there then.
+TRY = JUDGE + f"""left
+tried root
+tried old-name /cli/setarch --uname-2.6
+tried namespace unshare -p -f --mount-proc
+echo 2 >/proc/sys/kernel/perf_event_paranoid
+tried two {TWO}
+ulimit -l 64
+tried locked-memory
+ulimit -l 0
+tried no-memory {TWO}
+for n in 1 2 3 4; do part interrupt-$n; /cli/interrupted $n ksyscall doctor 2>&1; echo $?; done
+left
+"""
+
+
+@jobs("doctor-tries", TRY, "bullseye", "trixie")
+def test_doctor_judges_by_trying_and_leaves_nothing(job, guest):
+    output = guest(job).output
+    said, _ = judgements(output)
+    # Linux 5.10 has no links of perf events, and counts BPF memory.
+    old = {"BPF links": "note"} if job.kernel == "bullseye" else {}
+    limit = {"memlock": "note"} if old else {}
+    assert said == {
+        "root": old,
+        "old-name": old,
+        "namespace": old,
+        "two": old | {"tracefs": "note"},
+        "locked-memory": old | limit,
+        "no-memory": {"tracefs": "note"} | ({"memlock": "fail", "try": "fail"} if old else {}),
+    }
+    found = parts(output)
+    ended = [text for name, text in found if name.startswith("interrupt-")]
+    assert ended == ["ksyscall: interrupted; nothing is left attached\n130\n"] * 4
+    nothing_is_left(found)
 
 
 # Of a file: the capabilities that it permits and that can be inherited, and whether it raises them.
@@ -531,6 +601,13 @@ part static; ksyscall run busybox true 2>&1; echo $?
 part forced; ksyscall run --force busybox true 2>&1; echo $?
 part none; ksyscall run /nowhere/tool 2>&1; echo $?
 part library; ksyscall run --library /none.so ./proof 2>&1; echo $?
+part first; LD_PRELOAD=/none.so ksyscall run --force sh -c 'echo $LD_PRELOAD' 2>/dev/null
+part static-libbpf; ./proof-static; ksyscall run ./proof-static 2>/dev/null; echo $?
+part static-doctor; ksyscall doctor --json ./proof-static
+mkdir -p "/tmp/my tools/bin" "/tmp/my tools/lib" /tmp/untrusted/tools/lib; cd /tmp/untrusted
+cp /opt/bin/ksyscall "/tmp/my tools/bin"
+cp /opt/lib/libksyscall.so.1 "/tmp/my tools/lib"; cp /opt/lib/libksyscall.so.1 tools/lib
+part split; "/tmp/my tools/bin/ksyscall" run --force /cli/rights 2>&1; echo $?
 """, "bookworm", "trixie", client="proof")
 def test_a_tools_programs_run_under_it(job, guest):
     said = dict(parts(guest(job).output))
@@ -541,8 +618,15 @@ def test_a_tools_programs_run_under_it(job, guest):
     assert said["more"].split() == ["20", "all", "/opt/lib/libksyscall.so.1"]
     assert said["reached"] == "stat was seen 3 times of 3\n"
     assert said["static"].endswith("\n125\n")
-    assert "preloading does not reach /usr/bin/busybox: static" in said["static"]
+    assert "preloading does not reach /usr/bin/busybox: a static program" in said["static"]
     assert said["forced"] == "0\n"
     assert said["none"].endswith("\n127\n")
     assert "/none.so" in said["library"]
     assert said["library"].endswith("\n125\n")
+    assert said["first"] == "/none.so:/opt/lib/libksyscall.so.1\n"
+    # What is foretold by the library's file is what happens.
+    alone = "stat was seen 0 times of 3\n"
+    reached = json.loads(said["static-doctor"])["tool"]["reached"]
+    assert said["static-libbpf"] == alone + {"probes": "stat was seen 3 times of 3\n0\n", "no": "125\n"}[reached]
+    assert said["split"].endswith("\n125\n"), said["split"]
+    assert "/tmp/my tools/lib/libksyscall.so.1: a library with a space" in said["split"]

@@ -52,7 +52,8 @@ pub(crate) enum Command {
     List(List),
     /// Say what is missing for attaching here, and whether preloading reaches a tool
     ///
-    /// Exit status 1 if attaching cannot work, or preloading does not reach the tool.
+    /// It tries to attach a program that changes nothing, and removes everything again. Exit status
+    /// 1 if attaching does not work, or preloading does not reach the tool.
     Doctor(Doctor),
     /// Count calls and their errors, and how long they take
     ///
@@ -95,9 +96,12 @@ pub(crate) struct Of {
 pub(crate) struct Doctor {
     /// A program or script: is it reached if libksyscall is preloaded?
     pub(crate) tool: Option<PathBuf>,
-    /// Load a small program, attach it to getppid and make the call
+    /// Also make a call, and check that a program attached to it has run
     #[arg(long = "try")]
     pub(crate) is_tried: bool,
+    /// Print the verifier's log if the kernel refuses the program
+    #[arg(short = 'v', long = "verbose")]
+    pub(crate) is_verbose: bool,
     /// The library that would be preloaded
     #[arg(long, value_name = "FILE")]
     pub(crate) library: Option<PathBuf>,
@@ -163,7 +167,7 @@ pub(crate) struct Run {
     /// Whose calls its programs see: KSYSCALL_CALLERS
     #[arg(long)]
     pub(crate) callers: Option<Callers>,
-    /// Run it though preloading does not reach it
+    /// Run it even if preloading does not reach it
     #[arg(long)]
     pub(crate) force: bool,
     /// The tool and its arguments

@@ -326,8 +326,9 @@ impl Tool {
                 format!("{found}, but attaches by bpf_program__attach_kprobe() alone")
             }
             false => {
-                let found = format!("{found}, but imports no function that attaches to syscalls");
-                return Verdict::new(Reach::Perhaps, found, LATER);
+                return self.perhaps(format!(
+                    "{found}, but imports no function that attaches to syscalls"
+                ));
             }
         };
         match self.corrects_probes && library.imports.syscall {
@@ -339,25 +340,25 @@ impl Tool {
     fn no_libbpf(&self, names_libbpf: bool) -> Verdict {
         let found = "not linked with libbpf";
         if names_libbpf {
-            return Verdict::new(Reach::Perhaps, format!("{found}, but names one to load"), LATER);
+            self.perhaps(format!("{found}, but names one to load"))
+        } else if self.elf.is_go {
+            Verdict::no("a Go program, which makes system calls without the C library", RESOLVE)
+        } else if self.is_script {
+            self.perhaps(format!("{found}; what the script loads is unknown"))
+        } else if self.elf.imports.syscall {
+            self.perhaps(format!("{found}, but imports syscall(), as programs that use aya do"))
+        } else {
+            self.perhaps(found.to_owned())
         }
-        if self.elf.is_go {
-            let found = "a Go program, which makes system calls without the C library";
-            return Verdict::no(found, RESOLVE);
-        }
-        if self.is_script {
-            let found = format!("{found}; what the script loads is unknown");
-            return Verdict::new(Reach::Perhaps, found, LATER);
-        }
-        if self.elf.imports.syscall && self.corrects_probes {
-            let found = format!("{found}, but imports syscall(), as programs that use aya do");
-            return Verdict::new(
-                Reach::Perhaps,
-                found,
-                format!("if it opens kprobes: {CORRECTED}"),
-            );
-        }
-        Verdict::new(Reach::Perhaps, found, LATER)
+    }
+
+    fn perhaps(&self, found: String) -> Verdict {
+        let corrected = if self.corrects_probes {
+            "; it also corrects kprobes that the tool opens through syscall()"
+        } else {
+            ""
+        };
+        Verdict::new(Reach::Perhaps, found, format!("{LATER}{corrected}"))
     }
 }
 
@@ -365,8 +366,8 @@ impl Tool {
 const CORRECTED: &str = "a probe on a function that no call reaches is put on the function that \
                          serves the call; max_active, callers and keep_event have no effect";
 const TOO_OLD: &str = "which this version of libksyscall does not reach";
-const LATER: &str = "the library answers for a libbpf 1.0 or later that it loads with dlopen(3), or \
-                     that a program which it starts is linked with";
+const LATER: &str = "the library answers for a libbpf 1.0 or later that the tool loads with \
+                     dlopen(3), or that a program it starts is linked with";
 
 #[cfg(test)]
 mod tests {

@@ -206,18 +206,6 @@ fn errno_of(error: &anyhow::Error) -> Option<i32> {
     errors.find_map(std::io::Error::raw_os_error)
 }
 
-/// Attaches to one call alone.
-pub(super) fn attach_one(counter: &Counter, call: &Wanted) -> Result<Attached> {
-    let cookie = counter.cookie(0, call, false);
-    let batch = Batch::new([call.name.as_str()])?.cookies(|_, _| cookie);
-    let links = batch.attach(counter.program_fd("enter")?)?;
-    let mut attached = Attached::none(Callers::Native);
-    let function = first_function(&links);
-    attached.calls.push(Call { index: 0, wanted: *call, function, has_returns: false, link: None });
-    attached.links.push(links);
-    Ok(attached)
-}
-
 /// Attaches to the returns first, so that no call is counted whose return is not.
 ///
 /// None if a signal came meanwhile: nothing is left attached then.

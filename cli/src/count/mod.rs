@@ -15,7 +15,6 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use ksyscall::SyscallName;
 use rustix::process::{Pid, Resource, Signal};
 use serde_json::json;
 
@@ -24,7 +23,6 @@ use bpf::{Attached, Counter, Whom};
 use held::Held;
 use signals::Signals;
 use tally::Row;
-use wanted::Wanted;
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
 /// How often the table on a terminal is made anew.
@@ -97,23 +95,6 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     attached.detach().context("detaching, after which nothing is attached")?;
     written.with_context(|| format!("writing to {}", output.name))?;
     finish(child, end)
-}
-
-/// Attaches to a call, makes it, and sees that the program has run; the kernel's function.
-pub(crate) fn try_one() -> Result<String> {
-    let call = Wanted::native(SyscallName::new("getppid")?);
-    let whom = Whom::Processes(vec![std::process::id()]);
-    let mut counter = Counter::load(&[call], &whom)?;
-    let attached = bpf::attach_one(&counter, &call)?;
-    counter.run(true)?;
-    let _ = rustix::process::getppid();
-    let rows = counter.rows(&attached)?;
-    attached.detach()?;
-    let row = rows.first().context("nothing is attached")?;
-    if row.tally.calls != 1 {
-        bail!("attached to {}, and no program runs when the call is made", row.function);
-    }
-    Ok(row.function.clone())
 }
 
 /// The exit status is the command's, if it has ended by itself.
