@@ -73,7 +73,7 @@ $(BUILD)/libksyscall.so: $(LIBRARY)
 $(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
+		--no-default-features --features capi $(if $(TARGET),--target $(TARGET)) -- -C relro-level=partial
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 

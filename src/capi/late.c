@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Else each call would take an entry of the global offset table, to be relocated at load time. */
+#pragma GCC visibility push(hidden)
+
 /* A C library that has linked this one lacks none of them. */
 #define LATE(result, name, parameters, arguments)                 \
 	result __wrap_##name parameters                           \
