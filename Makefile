@@ -37,8 +37,8 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 MAP := src/capi/libksyscall.map
 C_FILES := entry links
 # Functions of the C library that late.c looks up when they are called.
-LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile madvise memmove mmap \
-	munmap pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
+LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile memmove mmap \
+	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset __xpg_strerror_r write
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:

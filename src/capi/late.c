@@ -37,12 +37,10 @@ LATE(int, dlclose, (void *handle), (handle))
 LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
-LATE(int, madvise, (void *start, size_t length, int advice), (start, length, advice))
 /* Of all lists of symbols, for one buffer of 64 KiB. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))
-LATE(int, munmap, (void *start, size_t length), (start, length))
 LATE(int, pthread_create,
      (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
      (thread, attributes, run, argument))
