@@ -38,8 +38,8 @@ MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
 FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
 # Functions of the C library that late.c looks up when they are called.
-LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile madvise memmove mmap \
-	munmap pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
+LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile memmove mmap \
+	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset __xpg_strerror_r write
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
@@ -74,7 +74,7 @@ $(BUILD)/libksyscall.so: $(LIBRARY)
 $(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features capi $(if $(TARGET),--target $(TARGET))
+		--no-default-features --features capi $(if $(TARGET),--target $(TARGET)) -- -C relro-level=partial
 	# Rust's core comes with unwind tables; nothing here unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 

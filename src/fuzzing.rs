@@ -17,7 +17,9 @@ mod tests {
 
     use super::*;
 
-    const TARGETS: &[(&str, fn(&[u8]))] = &[
+    type Property = fn(&[u8]);
+
+    const TARGETS: &[(&str, Property)] = &[
         ("name", name),
         ("nearest", nearest),
         ("entry", entry),

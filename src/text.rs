@@ -57,10 +57,12 @@ impl<const N: usize> Text<N> {
 
     /// Adds a byte if it fits.
     pub(crate) fn push(&mut self, byte: u8) {
-        self.is_cut |= self.len + 1 >= N;
-        if !self.is_cut {
-            self.bytes[self.len] = byte;
-            self.len += 1;
+        match self.bytes.get_mut(self.len).filter(|_| self.len + 1 < N) {
+            Some(place) => {
+                *place = byte;
+                self.len += 1;
+            }
+            None => self.is_cut = true,
         }
     }
 
@@ -86,8 +88,7 @@ impl<const N: usize> Text<N> {
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
         self.len = self.len.min(N - 2);
-        self.bytes[self.len] = byte;
-        self.len += 1;
+        self.push(byte);
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -103,7 +103,7 @@ def test_it_imports_few_functions(library):
     """The loader looks each one up in every process that the library is preloaded into. What few
     processes call is in LATE of the Makefile."""
     imports = set(re.findall(r"GLOB_DAT +[0-9a-f]+ (\w+)", run("readelf", "-rW", library)))
-    assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "environ", "free",
+    assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "free", "__environ",
                        "malloc", "memcpy", "memset", "strlen", "syscall"}
 
 

@@ -146,9 +146,9 @@ pub(super) fn find_native(
         if possible.without(index).is_empty() {
             continue;
         }
-        let anchor = convention.anchor;
-        if probe(&convention.anchor(), Doubt::None)? {
-            possible = possible.only(|convention| convention.anchor == anchor);
+        let anchor = convention.anchor();
+        if probe(&anchor, Doubt::None)? {
+            possible = possible.only(|convention| convention.anchor() == anchor);
             keep(learnt, possible);
         } else {
             possible = possible.without(index);

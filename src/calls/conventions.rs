@@ -19,10 +19,6 @@ pub(crate) struct Convention {
     /// What stands before the function's name as the table has it.
     prefix: &'static str,
     column: Column,
-    /// A symbol that every kernel of this convention has, and no kernel of those
-    /// further down the list. Where it exists, a missing symbol is missing for
-    /// good.
-    pub(crate) anchor: &'static str,
     /// Since which version each call that the kernel was built without has a separate stub.
     /// Before it, a probe on a stub fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
@@ -33,37 +29,29 @@ pub(crate) struct Convention {
 /// such a kernel nothing else may be taken: a program built for the one
 /// convention reads garbage from the other.
 #[allow(dead_code, reason = "architectures without wrappers")]
-const fn wrapped(
-    prefix: &'static str,
-    anchor: &'static str,
-    separate_stubs: Version,
-) -> Convention {
-    Convention { prefix, column: Column::Native, anchor, separate_stubs }
+const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
+    Convention { prefix, column: Column::Native, separate_stubs }
 }
 
 /// Functions under their plain names. Where a call takes arguments
 /// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
 /// `sys_openat` is there in every version and for every call.
-const PLAIN: Convention =
-    Convention { prefix: "", column: Column::Native, anchor: "sys_getpid", separate_stubs: NEVER };
+const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separate_stubs: NEVER };
 
-/// The functions by which a 64-bit kernel serves its 32-bit processes.
+/// Those of a 64-bit x86 kernel that serve its 32-bit processes (4.17).
 #[allow(dead_code, reason = "other architectures")]
-const fn compat(prefix: &'static str, anchor: &'static str, separate_stubs: Version) -> Convention {
-    Convention { prefix, column: Column::Compat, anchor, separate_stubs }
-}
+const WRAPPED_IA32: Convention =
+    Convention { prefix: "__ia32_", column: Column::Compat, separate_stubs: (5, 7) };
 
-/// Those of x86-64 (4.17).
+/// The same of arm64 (4.19).
 #[allow(dead_code, reason = "other architectures")]
-const WRAPPED_IA32: Convention = compat("__ia32_", "__ia32_compat_sys_ioctl", (5, 7));
+const WRAPPED_ARM: Convention =
+    Convention { prefix: "__arm64_", column: Column::Compat, separate_stubs: (5, 4) };
 
-/// Those of arm64 (4.19).
+/// The same of 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
 #[allow(dead_code, reason = "other architectures")]
-const WRAPPED_ARM: Convention = compat("__arm64_", "__arm64_compat_sys_ioctl", (5, 4));
-
-/// Those without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
-#[allow(dead_code, reason = "other architectures")]
-const PLAIN_COMPAT: Convention = compat("", "compat_sys_ioctl", NEVER);
+const PLAIN_COMPAT: Convention =
+    Convention { prefix: "", column: Column::Compat, separate_stubs: NEVER };
 
 /// By which this architecture's kernel may name the functions that serve its 32-bit
 /// processes. It has the anchor of one, or no such processes.
@@ -80,15 +68,10 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
 /// and from 4.17 on. Before that they are those of i386's.
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
-    x32("__x64_", "__x64_compat_sys_ioctl", ALWAYS),
+    Convention { prefix: "__x64_", column: Column::X32, separate_stubs: ALWAYS },
     #[cfg(target_arch = "x86_64")]
-    x32("__x32_", "__x32_compat_sys_ioctl", NEVER),
+    Convention { prefix: "__x32_", column: Column::X32, separate_stubs: NEVER },
 ];
-
-#[cfg(target_arch = "x86_64")]
-const fn x32(prefix: &'static str, anchor: &'static str, separate_stubs: Version) -> Convention {
-    Convention { prefix, column: Column::X32, anchor, separate_stubs }
-}
 
 /// The conventions of this architecture, in the order to try them.
 ///
@@ -98,19 +81,19 @@ const fn x32(prefix: &'static str, anchor: &'static str, separate_stubs: Version
 /// `COND_SYSCALL` says whether a stub is separate.
 pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
-    wrapped("__x64_", "__x64_sys_getpid", (5, 4)),
+    wrapped("__x64_", (5, 4)),
     #[cfg(target_arch = "aarch64")]
-    wrapped("__arm64_", "__arm64_sys_getpid", (5, 4)),
+    wrapped("__arm64_", (5, 4)),
     #[cfg(target_arch = "riscv64")]
-    wrapped("__riscv_", "__riscv_sys_getpid", ALWAYS),
+    wrapped("__riscv_", ALWAYS),
     #[cfg(target_arch = "s390x")]
-    wrapped("__s390x_", "__s390x_sys_getpid", NEVER),
+    wrapped("__s390x_", NEVER),
     // A 64-bit kernel has `__ia32_sys_openat` too and may serve 32-bit processes
     // by another function, so its own names come first.
     #[cfg(target_arch = "x86")]
     WRAPPED_IA32,
     #[cfg(target_arch = "x86")]
-    wrapped("__ia32_", "__ia32_sys_getpid", ALWAYS),
+    wrapped("__ia32_", ALWAYS),
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
     PLAIN_COMPAT,
     PLAIN,
@@ -229,9 +212,12 @@ impl Conventions {
 }
 
 impl Convention {
-    /// The symbol that tells that a kernel has this convention.
+    /// A symbol that every kernel of this convention has, and no kernel of those further down the
+    /// list. Where it exists, a missing symbol is missing for good.
     pub(crate) fn anchor(&self) -> Symbol {
-        Symbol::new(self.anchor.as_bytes(), b"", b"")
+        let is_native = self.column == Column::Native;
+        let function: &[u8] = if is_native { b"sys_getpid" } else { b"compat_sys_ioctl" };
+        Symbol::new(self.prefix.as_bytes(), function, b"")
     }
 
     /// The symbols that may serve the call of the row in a kernel of this

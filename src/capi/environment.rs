@@ -8,17 +8,14 @@ use crate::calls::Callers;
 use crate::text::number;
 
 unsafe extern "C" {
-    /// environ(7).
-    static environ: *const *const c_char;
+    /// environ(7), by the name to which the other leads.
+    static __environ: *const *const c_char;
     /// getenv(3), which finds nothing in a process with more privileges than its caller.
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
 /// Adds to the options of one attach what the variables say; returns whose calls are meant.
 pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
-    const MAX_ACTIVE: Failure =
-        Failure::Environment("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096");
-    const CALLERS: Failure = Failure::Environment("KSYSCALL_CALLERS is not native, compat or all");
     if !is_any_set() {
         return Ok(Callers::Native);
     }
@@ -26,14 +23,14 @@ pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
     let calls = variable(c"KSYSCALL_MAX_ACTIVE").filter(|_| options.retprobe);
     if let Some(text) = calls {
         let calls = number(text, 10).and_then(|calls| calls.try_into().ok());
-        options.max_active = calls.filter(|calls| *calls > 0).ok_or(MAX_ACTIVE)?;
-        options.check().map_err(|_| MAX_ACTIVE)?;
+        options.max_active = calls.filter(|calls| *calls > 0).ok_or(Failure::MaxActiveVariable)?;
+        options.check().map_err(|_| Failure::MaxActiveVariable)?;
     }
     match variable(c"KSYSCALL_CALLERS") {
         None | Some(b"native") => Ok(Callers::Native),
         Some(b"compat") => Ok(Callers::Compat),
         Some(b"all") => Ok(Callers::All),
-        Some(_) => Err(CALLERS),
+        Some(_) => Err(Failure::CallersVariable),
     }
 }
 
@@ -43,7 +40,7 @@ fn is_any_set() -> bool {
     // SAFETY: the C library's variable is read, which is NULL or an array of C strings that ends
     // in NULL; of a string nothing is read behind the first byte that differs, such as its NUL.
     unsafe {
-        let mut place = environ;
+        let mut place = __environ;
         while !place.is_null() && !(*place).is_null() {
             if (*b"KSYSCALL_").iter().enumerate().all(|(at, byte)| *(*place).add(at) as u8 == *byte)
             {

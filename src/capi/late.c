@@ -18,6 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Else each call would take an entry of the global offset table, to be relocated at load time. */
+#pragma GCC visibility push(hidden)
+
 /* A C library that has linked this one lacks none of them. */
 #define LATE(result, name, parameters, arguments)                 \
 	result __wrap_##name parameters                           \
@@ -34,12 +37,10 @@ LATE(int, dlclose, (void *handle), (handle))
 LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
-LATE(int, madvise, (void *start, size_t length, int advice), (start, length, advice))
 /* Of all lists of symbols, for one buffer of 64 KiB. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))
-LATE(int, munmap, (void *start, size_t length), (start, length))
 LATE(int, pthread_create,
      (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument),
      (thread, attributes, run, argument))

@@ -1,6 +1,6 @@
 //! Tells whether a libbpf's `struct bpf_link` begins as ours, by its own accessors.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
 use core::ptr;
 
@@ -26,14 +26,20 @@ type Accessor<Result> = Option<unsafe extern "C" fn(*mut bpf_link) -> Result>;
 /// Whether a libbpf finds fd, pin path and the disconnected mark of a link where they are in ours.
 /// `detach` and `dealloc` stand before them, and leave no room for anything else.
 ///
-/// `find` returns the libbpf's function of a name, or NULL.
-pub(super) fn is_ours(find: &dyn Fn(&CStr) -> *mut c_void) -> bool {
-    // SAFETY: libbpf.h declares the functions of these names so, and NULL is None.
+/// # Safety
+/// They are libbpf's functions of these names, or NULL.
+#[allow(non_snake_case, reason = "libbpf's own names")]
+pub(super) unsafe fn is_ours(
+    bpf_link__fd: *mut c_void,
+    bpf_link__pin_path: *mut c_void,
+    bpf_link__disconnect: *mut c_void,
+) -> bool {
+    // SAFETY: libbpf.h declares the functions so, and NULL is None.
     let (link_fd, pin_path, disconnect) = unsafe {
         (
-            transmute::<*mut c_void, Accessor<c_int>>(find(c"bpf_link__fd")),
-            transmute::<*mut c_void, Accessor<*const c_char>>(find(c"bpf_link__pin_path")),
-            transmute::<*mut c_void, Accessor<()>>(find(c"bpf_link__disconnect")),
+            transmute::<*mut c_void, Accessor<c_int>>(bpf_link__fd),
+            transmute::<*mut c_void, Accessor<*const c_char>>(bpf_link__pin_path),
+            transmute::<*mut c_void, Accessor<()>>(bpf_link__disconnect),
         )
     };
     let (Some(link_fd), Some(pin_path), Some(disconnect)) = (link_fd, pin_path, disconnect) else {

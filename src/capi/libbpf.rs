@@ -375,7 +375,15 @@ impl Handle {
         for (function, name) in functions.iter_mut().zip(NAMES).take(known) {
             *function = self.address(name) as usize;
         }
-        Libbpf { functions, known, has_our_layout: layout::is_ours(&|name| self.address(name)) }
+        // SAFETY: they are what is asked for.
+        let has_our_layout = unsafe {
+            layout::is_ours(
+                self.address(c"bpf_link__fd"),
+                self.address(c"bpf_link__pin_path"),
+                self.address(c"bpf_link__disconnect"),
+            )
+        };
+        Libbpf { functions, known, has_our_layout }
     }
 
     #[inline(never)]

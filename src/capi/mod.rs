@@ -77,9 +77,10 @@ enum Failure {
          libksyscall-static (see pkg-config)"
     )]
     NoLibbpf,
-    /// A variable of the environment is set to what it cannot be.
-    #[error("{0}")]
-    Environment(&'static str),
+    #[error("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096")]
+    MaxActiveVariable,
+    #[error("KSYSCALL_CALLERS is not native, compat or all")]
+    CallersVariable,
     #[error("the array of names is NULL")]
     NoNames,
     #[error("callers is not of enum ksyscall_callers")]
@@ -106,7 +107,8 @@ impl Failure {
             | Failure::NotLoaded
             | Failure::NoName
             | Failure::InvalidName
-            | Failure::Environment(_)
+            | Failure::MaxActiveVariable
+            | Failure::CallersVariable
             | Failure::NoNames
             | Failure::NoCallers => libc::EINVAL,
             Failure::NoLibbpf => libc::ELIBACC,

@@ -108,11 +108,13 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: new memory is asked for, which is given back if it is not of use.
     unsafe {
+        // The C library's function: the call has other arguments on some architectures.
         let memory = libc::mmap(ptr::null_mut(), len, access, kind, -1, 0);
         if memory == libc::MAP_FAILED {
             return ptr::null_mut();
         }
-        if libc::madvise(memory, len, libc::MADV_WIPEONFORK) != 0 {
+        let advice = libc::MADV_WIPEONFORK as usize;
+        if call(libc::SYS_madvise, memory as usize, len, advice, 0, 0).is_err() {
             unmap(memory.cast(), len);
             return ptr::null_mut();
         }
@@ -126,7 +128,7 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
 pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
     if !memory.is_null() {
         // SAFETY: the caller's promise.
-        unsafe { libc::munmap(memory.cast(), len) };
+        let _ = unsafe { call(libc::SYS_munmap, memory as usize, len, 0, 0, 0) };
     }
 }
 
