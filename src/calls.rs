@@ -4,6 +4,7 @@
 pub(crate) mod abi;
 #[cfg(feature = "all-tables")]
 pub(crate) mod architecture;
+pub(crate) mod c_library;
 pub(crate) mod conventions;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]
@@ -13,5 +14,6 @@ pub(crate) mod table;
 pub(crate) mod version;
 
 pub use abi::Callers;
+pub use c_library::CLibrary;
 pub use conventions::Symbol;
 pub use name::{InvalidName, MAX_NAME_LEN, SyscallName};

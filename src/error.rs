@@ -8,6 +8,7 @@ use core::fmt;
 
 use errno::Errno;
 
+use crate::calls::c_library::Hint;
 use crate::calls::{InvalidName, Symbol, SyscallName, suggestions, table};
 use crate::sys;
 
@@ -289,11 +290,13 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
         write!(f, "{lead}{symbol}")?;
     }
     let row = table::row(name);
-    if row.is_known {
-        match row.since {
-            "" => Ok(()),
-            version => write!(f, "; it exists since Linux {version}"),
-        }
+    if row.is_known && !row.since.is_empty() {
+        write!(f, "; it exists since Linux {}", row.since)?;
+    }
+    let hint = Hint(name.as_str());
+    write!(f, "{hint}")?;
+    if row.is_known || hint.is_listed() {
+        Ok(())
     } else {
         let mut nearest = suggestions::nearest(table::TABLE, name.as_str());
         let Some(first) = nearest.next() else { return Ok(()) };

@@ -394,6 +394,16 @@ mod tests {
         assert!(error.contains("did you mean openat"), "{error}");
     }
 
+    #[test]
+    fn the_message_names_what_the_c_library_calls() {
+        let mut kernel = Kernel::wrapped();
+        let mut message = |call| kernel.search(call).unwrap_err().to_string();
+        let sleep = message("sleep");
+        assert!(sleep.contains("tried __x64_sys_sleep; glibc's sleep() calls"), "{sleep}");
+        assert!(!sleep.contains("did you mean"), "{sleep}");
+        assert!(!message("memfd_secret").contains("glibc"));
+    }
+
     fn name(name: &str) -> SyscallName {
         SyscallName::new(name).unwrap()
     }
@@ -479,8 +489,8 @@ mod tests {
     /// arch/x86/entry/syscalls/syscall_32.tbl of the stable versions.
     #[test]
     fn a_stable_update_decides_between_functions_that_are_both_there() {
-        let symbols =
-            ["__ia32_compat_sys_io_pgetevents_time64", "__ia32_sys_io_pgetevents"].map(String::from);
+        let symbols = ["__ia32_compat_sys_io_pgetevents_time64", "__ia32_sys_io_pgetevents"]
+            .map(String::from);
         let found = |call: &str, version, update: Option<u64>| {
             let call = name(call);
             let row = abi::compat_row(&call).unwrap().in_version(|| version).in_update(|| update);
@@ -488,7 +498,8 @@ mod tests {
                 return Err(Error::UpdateUnknown { name: call });
             }
             let found = find_compat(&call, &row, &Known::nothing(), &mut |symbol, _| {
-                let symbols = [symbols.as_slice(), &["__ia32_compat_sys_ioctl".to_owned()]].concat();
+                let symbols =
+                    [symbols.as_slice(), &["__ia32_compat_sys_ioctl".to_owned()]].concat();
                 Ok(symbols.iter().any(|known| known == symbol.as_str()))
             });
             found.map(|symbol| symbol.to_string())

@@ -31,12 +31,24 @@ use core::cmp::Ordering;
 
 use super::name::SyscallName;
 use super::version::{self, LATEST, Version, serving};
+use crate::text::cut;
 
 /// A table: its text, and where its lines begin, which is counted when this is compiled.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
     text: &'static str,
     line_starts: &'static [u16],
+}
+
+impl Table {
+    /// Rust's name of the architecture, with which the text begins; empty for an empty table.
+    pub(crate) fn architecture(self) -> &'static [u8] {
+        self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
+    }
+
+    pub(crate) fn is_64_bit(self) -> bool {
+        !matches!(self.architecture(), b"arm" | b"powerpc" | b"x86")
+    }
 }
 
 macro_rules! table {
@@ -230,11 +242,17 @@ impl<'a> Row<'a> {
     /// or not known to have any of them.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
-        let entries = self.compat_functions.split(' ');
-        let mut serves = entries.map(|entry| serving(entry, self.version, self.update).1);
-        let is_decided = serves.clone().all(|serves| serves.is_some())
-            && serves.any(|serves| serves == Some(true));
-        !is_decided && version >= version::parse(self.since).0
+        let mut is_served = false;
+        for entry in self.compat_functions.split(' ') {
+            match serving(entry, self.version, self.update).1 {
+                Some(serves) => is_served |= serves,
+                None => {
+                    is_served = false;
+                    break;
+                }
+            }
+        }
+        !is_served && version >= version::parse(self.since.as_bytes()).0
     }
 
     /// The version of the kernel, the latest if nothing depends on it.
@@ -310,9 +328,9 @@ pub(crate) fn row(name: &SyscallName) -> Row<'_> {
 /// The row of the call `name` in a table.
 pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
-    let row = find(table, name).or_else(|| find(table, bare));
+    let row = find(table, name.as_bytes()).or_else(|| find(table, bare.as_bytes()));
     let row = row.unwrap_or_else(|| Row::unknown(bare));
-    row.alias_of().and_then(|call| find(table, call)).unwrap_or(row)
+    row.alias_of().and_then(|call| find(table, call.as_bytes())).unwrap_or(row)
 }
 
 /// Every row of a table, in the order of the names.
@@ -326,13 +344,18 @@ pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 
+/// Whether processes of the table's architecture have a call of exactly that name.
+pub(crate) fn has_call(table: Table, name: &[u8]) -> bool {
+    find(table, name).is_some_and(|row| row.is_served())
+}
+
 /// The row of exactly that name, by binary search. The comment at the start of a table does no
 /// harm: `#` sorts before every character of a name.
-fn find(table: Table, name: &str) -> Option<Row<'static>> {
+fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     let Table { text, line_starts } = table;
     let order = |start: &u16| {
         let line = text.as_bytes().get(usize::from(*start)..).unwrap_or_default();
-        compare(line, name.as_bytes())
+        compare(line, name)
     };
     let index = line_starts.binary_search_by(order).ok()?;
     let start_of = |index: usize| line_starts.get(index).map(|start| usize::from(*start));
@@ -397,7 +420,7 @@ umount2 sys_umount
                 let longer = ["0", "_", "s", "z"].map(|more| format!("{name}{more}"));
                 for name in starts.chain(longer) {
                     let expected = by_name.get(&*name).copied();
-                    assert_eq!(find(table, &name), expected, "{name} on {arch}");
+                    assert_eq!(find(table, name.as_bytes()), expected, "{name} on {arch}");
                 }
             }
         }
@@ -573,7 +596,7 @@ umount2 sys_umount
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {
-                let mut rows = calls.iter().filter_map(|call| find(table, call));
+                let mut rows = calls.iter().filter_map(|call| find(table, call.as_bytes()));
                 let expected = rows.find(Row::is_served);
                 let row = row_in(table, name.as_str());
                 match expected {

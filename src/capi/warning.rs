@@ -8,6 +8,7 @@ use super::libbpf::Libbpf;
 use super::remembered::REMEMBERED;
 use super::{Answer, Failure, Request, bpf_program};
 use crate::attach::{self, Options, Target};
+use crate::calls::c_library::Hint;
 use crate::calls::{Callers, InvalidName, Symbol, SyscallName, table};
 use crate::kernel::disarmed::{Disarmed, disarmed};
 
@@ -17,9 +18,10 @@ pub(super) enum Warning {
     #[error("{0}")]
     Disarmed(Disarmed),
     #[error(
-        "no system call reaches {0} on this architecture: attached, but the program will never run"
+        "no system call reaches {symbol} on this architecture: attached, but the program will \
+         never run{}", Hint(name.as_str())
     )]
-    Unreached(Symbol),
+    Unreached { symbol: Symbol, name: SyscallName },
 }
 
 /// Whether there may be a warning to print of a call.
@@ -56,7 +58,8 @@ fn unreached_once(request: &Request) -> Option<Warning> {
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, options).ok()?;
-    (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(Warning::Unreached(symbol))
+    let unreached = Warning::Unreached { symbol, name: *name };
+    (!is_reached && REMEMBERED.is_first_warning_of(name)).then_some(unreached)
 }
 
 /// Writes why an attach failed.
