@@ -503,8 +503,10 @@ TEST(calls_of_the_c_library_are_told)
 		size_t nth;
 		int error;
 	} wrong[] = {
-		{ "open", KSYSCALL_GLIBC, 1, ENOENT }, { "openat", KSYSCALL_GLIBC, 0, ENOENT },
-		{ NULL, KSYSCALL_GLIBC, 0, EINVAL },   { "no name", KSYSCALL_MUSL, 0, EINVAL },
+		{ "open", KSYSCALL_GLIBC, 1, ENOENT },
+		{ "openat", KSYSCALL_GLIBC, 0, ENOENT },
+		{ NULL, KSYSCALL_GLIBC, 0, EINVAL },
+		{ "no name", KSYSCALL_MUSL, 0, EINVAL },
 		{ "open", 2, 0, EINVAL },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

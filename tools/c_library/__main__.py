@@ -34,7 +34,7 @@ MUSL = {"x86": "i386"} | {name: name for name in (
     "aarch64", "arm", "loongarch64", "mips64", "powerpc", "powerpc64", "riscv64", "s390x", "x86_64")}
 ARE_64 = {name for name in MUSL if "64" in name or name == "s390x"}
 # Where glibc has files for them.
-GLIBC = "aarch64 arm i386 loongarch mips powerpc riscv s390 wordsize-64 x86 x86_64".split()
+GLIBC = ["aarch64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390", "wordsize-64", "x86", "x86_64"]
 ARE_32 = ["arm", "i386", "powerpc32"]
 # That of no table.
 OTHERS = ["s390-32"]
@@ -172,7 +172,8 @@ class Musl:
         for musl in MUSL.values():
             bits = work / musl / "bits"
             bits.mkdir(parents=True)
-            names = set(re.findall(r"^#define\s+__NR_(\w+)", (folder / f"arch/{musl}/bits/syscall.h.in").read_text(), re.M))
+            numbers = (folder / f"arch/{musl}/bits/syscall.h.in").read_text()
+            names = set(re.findall(r"^#define\s+__NR_(\w+)", numbers, re.M))
             # A name stands for itself, so that it is still there afterwards.
             (bits / "syscall.h").write_text("".join(
                 f"#define __NR_{name} __NR_{name}\n#define SYS_{name} SYS_{name}\n" for name in sorted(names)))
@@ -180,7 +181,8 @@ class Musl:
                                     "include/alltypes.h.in"], cwd=folder, capture_output=True, text=True, check=True)
             (bits / "alltypes.h").write_text(types.stdout)
         headers = work / "headers.c"
-        headers.write_text('#include "syscall.h"\n#include "pthread_impl.h"\n#include "lock.h"\n#include "fork_impl.h"\n')
+        names = "syscall", "pthread_impl", "lock", "fork_impl"
+        headers.write_text("".join(f'#include "{name}.h"\n' for name in names))
         self.of_headers = {musl: self.calls(headers, musl) for musl in MUSL.values()}
 
     def text(self, file):

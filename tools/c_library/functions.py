@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """What functions of the C libraries call, and where their sources say so. Data alone.
 
 A line of FUNCTIONS: the functions' names; then for glibc and for musl the calls that they
