@@ -515,6 +515,32 @@ TEST(the_kernels_functions_are_read_once)
 	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
 }
 
+TEST(calls_of_the_c_library_are_told)
+{
+	CHECK_TEXT(ksyscall__c_library_call("open", KSYSCALL_GLIBC, 0), "openat");
+	CHECK_TEXT(ksyscall__c_library_call("open", KSYSCALL_MUSL, 0), "open");
+	CHECK_TEXT(ksyscall__c_library_call("pthread_create", KSYSCALL_GLIBC, 0), "clone3");
+	CHECK_TEXT(ksyscall__c_library_call("pthread_create", KSYSCALL_GLIBC, 1), "clone");
+	static const struct {
+		const char *function;
+		unsigned int library;
+		size_t nth;
+		int error;
+	} wrong[] = {
+		{ "open", KSYSCALL_GLIBC, 1, ENOENT },
+		{ "openat", KSYSCALL_GLIBC, 0, ENOENT },
+		{ NULL, KSYSCALL_GLIBC, 0, EINVAL },
+		{ "no name", KSYSCALL_MUSL, 0, EINVAL },
+		{ "open", 2, 0, EINVAL },
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		errno = 0;
+		CHECK(!ksyscall__c_library_call(wrong[i].function, (enum ksyscall_c_library)wrong[i].library,
+						wrong[i].nth));
+		CHECK_EQ(errno, wrong[i].error);
+	}
+}
+
 TEST(returns_that_were_missed_are_told)
 {
 	struct programs p = LOAD(count);

@@ -489,10 +489,21 @@ KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 	return word;
 }
 
+/* Whether an x32 process made the call: __X32_SYSCALL_BIT of its number. */
+KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
+{
+#if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
+	return call->has_regs && (ksyscall_read_(call->from + KSYSCALL_SAVED_NR_) & 0x40000000) != 0;
+#else
+	(void)call;
+	return 0;
+#endif
+}
+
 /* The nth argument of the man page from 0 on. All but `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
-	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0;
+	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0, is_behind_pair = 0;
 	__u64 kind = layout >> 2 * place & 3, value = 0;
 
 	if (layout & KSYSCALL_POINTED_) {
@@ -508,8 +519,13 @@ KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 l
 				word += word & 1;
 			if (before < place)
 				word += other == KSYSCALL_P_ || (narrow && other == KSYSCALL_L_) ? 2 : 1;
+			if (before < place)
+				is_behind_pair |= other == KSYSCALL_P_;
 		}
 		value = ksyscall_word_(call, narrow, word);
+		/* x32 passes the pair in one word: preadv64v2 of fs/read_write.c. */
+		if (is_behind_pair && !narrow && ksyscall_is_x32_(call))
+			value = ksyscall_word_(call, narrow, word - 1);
 		if (narrow && kind >= KSYSCALL_L_) {
 			__u64 second = ksyscall_word_(call, narrow, word + 1);
 
@@ -568,8 +584,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * 1 if the caller is a 32-bit one on a 64-bit kernel, i.e. if the number and the arguments are of
- * that table, else 0. x32 counts as 64 bits (its preadv2 and pwritev2 have the flags in another
- * word, which is not taken into account). Always 0 on loongarch, mips, POWER and s390, and on
+ * that table, else 0. x32 counts as 64 bits. (Its preadv2 and pwritev2 have the flags in another
+ * word, which KSYSCALL_ARG() reads; before Linux 4.17 the function gets no registers, and nothing
+ * tells.) Always 0 on loongarch, mips, POWER and s390, and on
  * arm64 and riscv where the function gets no pointer: there, 32-bit callers get a
  * program of their own, with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */

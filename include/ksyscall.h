@@ -48,6 +48,20 @@ enum ksyscall_callers {
     KSYSCALL_CALLERS_ALL,
 };
 
+/**
+ * A C library whose calls are known.
+ */
+enum ksyscall_c_library {
+    /**
+     * The GNU C library.
+     */
+    KSYSCALL_GLIBC,
+    /**
+     * musl.
+     */
+    KSYSCALL_MUSL,
+};
+
 #if !defined(bpf_ksyscall_opts__last_field)
 /**
  * How to attach. Zero-initialise it and set `sz` to its size, or use libbpf's
@@ -309,6 +323,22 @@ extern const char *ksyscall__name(size_t index);
 extern const char *ksyscall__function(const char *syscall_name,
                                       enum ksyscall_callers callers,
                                       size_t nth);
+
+/**
+ * A system call that a function of the C library makes on this architecture: glibc's "open"
+ * makes "openat". Nothing is attached, and the kernel is not asked.
+ *
+ * @param function the function's name in its man page, of section 2 or 3
+ * @param c_library the C library whose function is meant
+ * @param nth the number of the call, from 0, most likely first; most functions make one
+ * @return the call's name in a string that is never freed; or NULL with errno set:
+ *  - ENOENT: the function is not listed, or `nth` is after the last call. Most functions that
+ *    are not listed make the call of their name, or none;
+ *  - EINVAL: an argument is not valid.
+ */
+extern const char *ksyscall__c_library_call(const char *function,
+                                            enum ksyscall_c_library c_library,
+                                            size_t nth);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -4,6 +4,7 @@
 pub(crate) mod abi;
 #[cfg(feature = "all-tables")]
 pub(crate) mod architecture;
+pub(crate) mod c_library;
 pub(crate) mod conventions;
 pub(crate) mod multiplexed;
 pub(crate) mod name;
@@ -14,6 +15,7 @@ pub(crate) mod table;
 pub(crate) mod version;
 
 pub use abi::Callers;
+pub use c_library::CLibrary;
 pub use conventions::Symbol;
 pub use multiplexed::SubCall;
 pub use name::{InvalidName, MAX_NAME_LEN, SyscallName};

@@ -8,6 +8,7 @@ use core::fmt;
 
 use errno::Errno;
 
+use crate::calls::c_library::Hint;
 use crate::calls::table::Column;
 use crate::calls::{InvalidName, SubCall, Symbol, SyscallName, suggestions, table};
 use crate::sys;
@@ -291,12 +292,15 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
     }
     let row = table::row(name);
     if let Some(sub_call) = SubCall::of_table(table::TABLE, Column::Native, name) {
-        write!(f, "; it is made through {0}: attach to {0}", sub_call.multiplexer)
-    } else if row.is_known {
-        match row.since {
-            "" => Ok(()),
-            version => write!(f, "; it exists since Linux {version}"),
-        }
+        return write!(f, "; it is made through {0}: attach to {0}", sub_call.multiplexer);
+    }
+    if row.is_known && !row.since.is_empty() {
+        write!(f, "; it exists since Linux {}", row.since)?;
+    }
+    let hint = Hint(name.as_str());
+    write!(f, "{hint}")?;
+    if row.is_known || hint.is_listed() {
+        Ok(())
     } else {
         let mut nearest = suggestions::nearest(table::TABLE, name.as_str());
         let Some(first) = nearest.next() else { return Ok(()) };

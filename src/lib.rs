@@ -100,7 +100,7 @@ mod text;
 
 #[cfg(feature = "all-tables")]
 pub use calls::architecture::{Architecture, Call, Wrappers};
-pub use calls::{Callers, InvalidName, MAX_NAME_LEN, SubCall, Symbol, SyscallName};
+pub use calls::{CLibrary, Callers, InvalidName, MAX_NAME_LEN, SubCall, Symbol, SyscallName};
 pub use error::Error;
 pub use kernel::disarmed::{Disarmed, disarmed};
 #[cfg(feature = "std")]

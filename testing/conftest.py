@@ -48,7 +48,9 @@ def pytest_generate_tests(metafunc):
     if "cell" in metafunc.fixturenames:
         metafunc.parametrize("cell", chosen_cells(metafunc.config), ids=str)
     if "compat_cell" in metafunc.fixturenames:
-        cells = [cell for cell in chosen_cells(metafunc.config) if "@" in cell.process]
+        # The tracer tells calls apart by cookies, which Linux 5.10 does not have.
+        cells = [cell for cell in chosen_cells(metafunc.config)
+                 if "@" in cell.process and cell.suite != "bullseye"]
         metafunc.parametrize("compat_cell", cells, ids=str)
 
 

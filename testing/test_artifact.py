@@ -18,9 +18,10 @@ FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__att
 PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
 # libbpf's, and those that libbpf does not have.
 LIBBPFS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
-OWN = ["ksyscall__function", "ksyscall__name", "ksyscall_link__destroy_all", "ksyscall_link__missed",
-       "ksyscall_links__attach", "ksyscall_links__count", "ksyscall_links__destroy", "ksyscall_links__function",
-       "ksyscall_links__missed", "ksyscall_links__result", "ksyscall_program__recursion_misses"]
+OWN = ["ksyscall__c_library_call", "ksyscall__function", "ksyscall__name", "ksyscall_link__destroy_all",
+       "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__count", "ksyscall_links__destroy",
+       "ksyscall_links__function", "ksyscall_links__missed", "ksyscall_links__result",
+       "ksyscall_program__recursion_misses"]
 
 
 @pytest.fixture(scope="module")

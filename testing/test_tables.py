@@ -1,7 +1,9 @@
-"""The syscall tables of every architecture against the sources of a real kernel."""
+"""The syscall tables of every architecture against the sources of a real kernel, and what the C
+library calls against the sources of glibc and musl."""
 
 import pytest
 
+from tools.c_library.__main__ import problems, sources
 from tools.syscall_tables.__main__ import fetch, tables
 from tools.syscall_tables.model import annotated, check
 from tools.syscall_tables.readers import ARCHES
@@ -20,6 +22,10 @@ def test_table(name, tree):
     calls, problems = check(name, tables()[name], tree)
     assert not problems
     assert calls > 200
+
+
+def test_the_sources_of_the_c_libraries_say_what_the_list_says(tmp_path):
+    assert problems(sources("trixie", tmp_path)) == []
 
 
 def test_spellings_and_versions_are_in_the_tables():

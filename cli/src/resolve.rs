@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
-use ksyscall::{Architecture, Call, KernelFunctions, SubCall, SyscallName};
+use ksyscall::{Architecture, CLibrary, Call, KernelFunctions, SubCall, SyscallName};
 use serde_json::json;
 
 use crate::WRITING;
@@ -29,7 +29,11 @@ struct Answer {
     convention: String,
     libbpf: Libbpf,
     nearest: Vec<SyscallName>,
+    /// The calls that the function of this name makes in glibc and in musl.
+    c_library: [Vec<SyscallName>; 2],
 }
+
+const C_LIBRARIES: [(&str, CLibrary); 2] = [("glibc", CLibrary::Glibc), ("musl", CLibrary::Musl)];
 
 /// What `bpf_program__attach_ksyscall()` of libbpf attaches to for a name.
 struct Libbpf {
@@ -144,9 +148,10 @@ impl Place {
             true => Vec::new(),
             false => self.arch.nearest(&name),
         };
+        let c_library = C_LIBRARIES.map(|(_, library)| self.arch.c_library_calls(library, &name));
         let libbpf = self.libbpf(&name, function.as_deref().ok());
         let convention = self.convention(function.as_deref().ok());
-        Ok(Answer { name, call, function, convention, libbpf, nearest })
+        Ok(Answer { name, call, function, convention, libbpf, nearest, c_library })
     }
 
     /// Whether it is no call here, and one of 32-bit processes.
@@ -285,6 +290,11 @@ impl Answer {
         for (label, text) in self.through(place) {
             row(label, &text);
         }
+        for ((library, _), calls) in C_LIBRARIES.iter().zip(&self.c_library) {
+            if !calls.is_empty() {
+                row(library, &format!("calls {}", names(calls)));
+            }
+        }
         if !self.call.spellings.is_empty() {
             row("also", &names(&self.call.spellings));
         }
@@ -337,14 +347,20 @@ impl Answer {
             "optional": self.call.is_optional,
             "through": self.through(place).iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
             "compat_functions": self.call.functions_in_64_bit_kernels,
-            "spellings": self.call.spellings.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
-            "nearest": self.nearest.iter().map(SyscallName::as_str).collect::<Vec<_>>(),
+            "spellings": texts(&self.call.spellings),
+            "glibc_calls": texts(&self.c_library[0]),
+            "musl_calls": texts(&self.c_library[1]),
+            "nearest": texts(&self.nearest),
         })
     }
 }
 
 fn names(names: &[SyscallName]) -> String {
-    names.iter().map(SyscallName::as_str).collect::<Vec<_>>().join(", ")
+    texts(names).join(", ")
+}
+
+fn texts(names: &[SyscallName]) -> Vec<&str> {
+    names.iter().map(SyscallName::as_str).collect()
 }
 
 fn no_table(arch: &str) -> anyhow::Error {
@@ -388,6 +404,17 @@ mod tests {
     fn by_table(arch: &str, name: &str) -> Answer {
         let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
         place.answer(name).unwrap()
+    }
+
+    #[test]
+    fn what_the_c_library_calls_is_in_the_answer() {
+        let open = by_table("x86_64", "open");
+        let text = open.text(&Place { arch: Architecture::named("x86_64").unwrap(), kernel: None });
+        assert!(text.contains("\n  glibc     calls openat\n  musl      calls open\n"), "{text}");
+        let mkdir = by_table("arm64", "mkdir");
+        assert_eq!((names(&mkdir.c_library[0]), mkdir.function.is_ok()), ("mkdirat".into(), false));
+        let openat = by_table("x86_64", "openat");
+        assert!(openat.c_library.iter().all(Vec::is_empty));
     }
 
     /// By the kernel's arch/*/entry/syscalls, read by eye, and its <asm/syscall_wrapper.h>.

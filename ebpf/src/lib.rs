@@ -487,6 +487,19 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         if narrow { word & 0xffff_ffff } else { word }
     }
 
+    /// Whether an x32 process made the call: `__X32_SYSCALL_BIT` of its number.
+    #[inline(always)]
+    fn is_x32(&self) -> bool {
+        const X32_BIT: u64 = 0x4000_0000;
+        match K::PLACES.number {
+            // x86-64's kernels alone.
+            Some(place) if K::PLACES.asks_thread && self.has_registers => {
+                Self::word_at(self.from + place) & X32_BIT != 0
+            }
+            _ => false,
+        }
+    }
+
     #[inline(always)]
     fn by_layout(&self, layout: u64, narrow: bool, n: usize) -> u64 {
         let place = ((layout >> (12 + 3 * n) & 7) ^ (n as u64 + 1)).wrapping_sub(1) as usize;
@@ -499,7 +512,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
                 false => M::user_u64(from + 8 * n as u64),
             };
         } else {
-            let mut word = 0;
+            let (mut word, mut is_behind_pair) = (0, false);
             let mut before = 0;
             while before <= place {
                 let other = kind(before);
@@ -508,10 +521,15 @@ impl<K: Kernel, M: Memory> Call<K, M> {
                 }
                 if before < place {
                     word += if other == PAIR || narrow && other == LONG { 2 } else { 1 };
+                    is_behind_pair |= other == PAIR;
                 }
                 before += 1;
             }
             value = self.word(narrow, word);
+            // x32 passes the pair in one word: `preadv64v2` of fs/read_write.c.
+            if is_behind_pair && !narrow && self.is_x32() {
+                value = self.word(narrow, word - 1);
+            }
             if narrow && kind(place) >= LONG {
                 let second = self.word(narrow, word + 1);
                 value = match kind(place) == LONG && Self::IS_BIG_ENDIAN {

@@ -422,6 +422,16 @@ mod tests {
         assert!(error.contains("did you mean openat"), "{error}");
     }
 
+    #[test]
+    fn the_message_names_what_the_c_library_calls() {
+        let mut kernel = Kernel::wrapped();
+        let mut message = |call| kernel.search(call).unwrap_err().to_string();
+        let sleep = message("sleep");
+        assert!(sleep.contains("tried __x64_sys_sleep; glibc's sleep() calls"), "{sleep}");
+        assert!(!sleep.contains("did you mean"), "{sleep}");
+        assert!(!message("memfd_secret").contains("glibc"));
+    }
+
     fn name(name: &str) -> SyscallName {
         SyscallName::new(name).unwrap()
     }

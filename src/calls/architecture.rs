@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::calls::suggestions;
 use crate::calls::table::{self, Column, Row, Table, row_in};
-use crate::{SubCall, SyscallName};
+use crate::{CLibrary, SubCall, SyscallName};
 
 /// An architecture that there is a table of.
 ///
@@ -135,6 +135,11 @@ const ALL: &[Architecture] = &[
 ];
 
 impl Architecture {
+    /// The calls that a function of the C library makes there: see [`CLibrary::calls`].
+    pub fn c_library_calls(&self, library: CLibrary, function: &SyscallName) -> Vec<SyscallName> {
+        library.calls_in(self.table, function)
+    }
+
     /// Every one that there is a table of.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.iter().copied()

@@ -29,7 +29,7 @@
 
 use super::name::SyscallName;
 use super::version::{self, LATEST, Version, serving};
-use crate::text::hash;
+use crate::text::{cut, hash};
 
 /// A table: its text, and where the line of each name begins: a hash table with linear probing,
 /// made when this is compiled.
@@ -42,6 +42,17 @@ pub(crate) struct Table {
 /// More than any table has lines.
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
+
+impl Table {
+    /// Rust's name of the architecture, with which the text begins; empty for an empty table.
+    pub(crate) fn architecture(self) -> &'static [u8] {
+        self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
+    }
+
+    pub(crate) fn is_64_bit(self) -> bool {
+        !matches!(self.architecture(), b"arm" | b"powerpc" | b"x86")
+    }
+}
 
 macro_rules! table {
     ($file:literal) => {
@@ -241,11 +252,17 @@ impl<'a> Row<'a> {
     /// or not known to have any of them.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
-        let entries = self.compat_functions.split(' ');
-        let mut serves = entries.map(|entry| serving(entry, self.version, self.update).1);
-        let is_decided = serves.clone().all(|serves| serves.is_some())
-            && serves.any(|serves| serves == Some(true));
-        !is_decided && version >= version::parse(self.since).0
+        let mut is_served = false;
+        for entry in self.compat_functions.split(' ') {
+            match serving(entry, self.version, self.update).1 {
+                Some(serves) => is_served |= serves,
+                None => {
+                    is_served = false;
+                    break;
+                }
+            }
+        }
+        !is_served && version >= version::parse(self.since.as_bytes()).0
     }
 
     /// The version of the kernel, the latest if nothing depends on it.
@@ -340,6 +357,11 @@ pub(crate) fn rows(table: Table) -> impl Iterator<Item = Row<'static>> {
 pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     let served = rows(TABLE).filter(Row::is_served);
     served.filter_map(|row| SyscallName::new(row.name).ok())
+}
+
+/// Whether processes of the table's architecture have a call of exactly that name.
+pub(crate) fn has_call(table: Table, name: &[u8]) -> bool {
+    find(table, name).is_some_and(|row| row.is_served())
 }
 
 /// The row of exactly that name.

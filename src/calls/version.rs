@@ -1,5 +1,7 @@
 //! Selects functions by the version of Linux, where the version decides which one serves a call.
 
+use crate::text::{cut, number};
+
 /// Major and minor number.
 pub(crate) type Version = (u64, u64);
 
@@ -25,7 +27,7 @@ pub(crate) fn serving(
     let Some((function, limit)) = entry.split_once('@') else { return (entry, Some(true)) };
     let Some(version) = version else { return (function, Some(true)) };
     let serves = match limit.strip_prefix('<') {
-        Some(end) => Some(version < parse(end).0),
+        Some(end) => Some(version < parse(end.as_bytes()).0),
         None => serves_since(limit, version, update),
     };
     (function, serves)
@@ -34,22 +36,28 @@ pub(crate) fn serving(
 /// Whether the version, with its stable update, is one of those that the list begins with, or as
 /// new as the last of it.
 fn serves_since(list: &str, version: Version, update: Option<u64>) -> Option<bool> {
-    let Some((updates, last)) = list.rsplit_once(',') else {
-        return Some(version >= parse(list).0);
-    };
-    if version >= parse(last).0 {
-        return Some(true);
+    let mut rest = list.as_bytes();
+    let mut has_update = false;
+    loop {
+        let (entry, after) = cut(rest, b',');
+        let (series, first) = parse(entry);
+        if after.is_empty() {
+            let is_later = version >= series;
+            // A list of one entry asks for no update.
+            let is_known = is_later || rest.len() == list.len() || update.is_some();
+            return is_known.then_some(is_later || has_update);
+        }
+        has_update |= series == version && update >= Some(first);
+        rest = after;
     }
-    let update = update?;
-    let mut updates = updates.split(',').map(parse);
-    Some(updates.any(|(series, first)| series == version && update >= first))
 }
 
 /// The version, and the stable update of it, 0 if the text has none.
-pub(crate) fn parse(text: &str) -> (Version, u64) {
-    let mut numbers = text.split('.').map(|digits| digits.parse().unwrap_or_default());
-    let mut next = || numbers.next().unwrap_or_default();
-    ((next(), next()), next())
+pub(crate) fn parse(text: &[u8]) -> (Version, u64) {
+    let (major, rest) = cut(text, b'.');
+    let (minor, update) = cut(rest, b'.');
+    let number = |digits| number(digits, 10).unwrap_or_default();
+    ((number(major), number(minor)), number(update))
 }
 
 #[cfg(test)]

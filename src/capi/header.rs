@@ -3,7 +3,7 @@
 
 use core::ffi::{c_char, c_int};
 
-use super::{bpf_ksyscall_opts, ksyscall_callers, ksyscall_links_opts};
+use super::{bpf_ksyscall_opts, ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 
 /// The kernel's name of the type.
 #[allow(non_camel_case_types)]
@@ -202,6 +202,22 @@ unsafe extern "C" {
     pub fn ksyscall__function(
         syscall_name: *const c_char,
         callers: ksyscall_callers,
+        nth: usize,
+    ) -> *const c_char;
+
+    /// A system call that a function of the C library makes on this architecture: glibc's "open"
+    /// makes "openat". Nothing is attached, and the kernel is not asked.
+    ///
+    /// @param function the function's name in its man page, of section 2 or 3
+    /// @param c_library the C library whose function is meant
+    /// @param nth the number of the call, from 0, most likely first; most functions make one
+    /// @return the call's name in a string that is never freed; or NULL with errno set:
+    ///  - ENOENT: the function is not listed, or `nth` is after the last call. Most functions that
+    ///    are not listed make the call of their name, or none;
+    ///  - EINVAL: an argument is not valid.
+    pub fn ksyscall__c_library_call(
+        function: *const c_char,
+        c_library: ksyscall_c_library,
         nth: usize,
     ) -> *const c_char;
 }

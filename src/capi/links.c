@@ -6,10 +6,12 @@
 #include "say.h"
 
 #include <pthread.h>
+#include <string.h>
 
 struct ksyscall_links;
 struct ksyscall_links_opts;
 enum ksyscall_callers { KSYSCALL_CALLERS_NATIVE };
+enum ksyscall_c_library { KSYSCALL_GLIBC };
 
 /* In links.rs, destroy.rs and serving.rs. */
 void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
@@ -26,6 +28,7 @@ int ksyscall_link_missed(const struct bpf_link *link, unsigned long long *missed
 int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
+int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth, const char **call);
 
 /* Sets errno of a result. */
 static int with_errno(int error)
@@ -120,4 +123,19 @@ const char *ksyscall__function(const char *syscall_name, enum ksyscall_callers c
 	const char *function = NULL;
 	with_errno(ksyscall_find_function(syscall_name, (unsigned int)callers, nth, &function));
 	return function;
+}
+
+const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_library c_library, size_t nth)
+{
+	const char *call, *name = NULL;
+	int len = ksyscall_find_c_library_call(function, (unsigned int)c_library, nth, &call);
+	if (len < 0) {
+		with_errno(len);
+		return NULL;
+	}
+	/* Each is a call of this architecture; there its name ends in a NUL. */
+	for (size_t i = 0; (name = ksyscall__name(i)); i++)
+		if (!strncmp(name, call, (size_t)len) && !name[len])
+			break;
+	return name;
 }

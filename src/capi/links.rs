@@ -2,7 +2,7 @@
 //! and the names of all calls. The exported functions are in `links.c`.
 
 use alloc::vec::Vec;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::ptr;
 
 use super::destroy::FirstFailure;
@@ -14,7 +14,7 @@ use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
 use crate::attach::many::Many;
 use crate::attach::plan::BatchCall;
-use crate::calls::{Symbol, table};
+use crate::calls::{CLibrary, Symbol, c_library, table};
 use crate::kernel::recursion::recursion_misses_of;
 
 /// What `struct ksyscall_links` is: a program's attachments to many calls.
@@ -332,3 +332,37 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 }
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
+
+/// Puts the name of a call that the function makes into `call`, without a NUL, and returns its
+/// length; or a negative errno.
+///
+/// # Safety
+/// `function` is NULL or a C string, and `call` is writable.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ksyscall_find_c_library_call(
+    function: *const c_char,
+    c_library: c_uint,
+    nth: usize,
+    call: *mut *const u8,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let function = match unsafe { name(function) } {
+        Ok(function) => function,
+        Err(failure) => return -failure.errno(),
+    };
+    let c_library = match c_library {
+        0 => CLibrary::Glibc,
+        1 => CLibrary::Musl,
+        _ => return -libc::EINVAL,
+    };
+    let (mut count, mut len) = (0, -libc::ENOENT);
+    c_library::for_each_call(table::TABLE, c_library, function.as_bytes(), &mut |found| {
+        if count == nth {
+            // SAFETY: the caller's promise.
+            unsafe { call.write(found.as_ptr()) };
+            len = found.len() as c_int;
+        }
+        count += 1;
+    });
+    len
+}

@@ -30,6 +30,16 @@ pub enum ksyscall_callers {
     KSYSCALL_CALLERS_ALL,
 }
 
+/// A C library whose calls are known.
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+#[repr(C)]
+pub enum ksyscall_c_library {
+    /// The GNU C library.
+    KSYSCALL_GLIBC,
+    /// musl.
+    KSYSCALL_MUSL,
+}
+
 /// How to attach to many system calls. Zero-initialise it and set `sz` to its size, or use
 /// libbpf's `LIBBPF_OPTS`.
 #[allow(non_camel_case_types)]

@@ -47,13 +47,14 @@ use crate::attach::{self, Options};
 use crate::calls::{Callers, InvalidName, SyscallName};
 use crate::text::Text;
 pub use header::{
-    bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__function, ksyscall__name,
-    ksyscall_link__destroy_all, ksyscall_link__missed, ksyscall_links, ksyscall_links__attach,
-    ksyscall_links__count, ksyscall_links__destroy, ksyscall_links__function,
-    ksyscall_links__missed, ksyscall_links__result, ksyscall_program__recursion_misses,
+    bpf_link, bpf_program, bpf_program__attach_ksyscall, ksyscall__c_library_call,
+    ksyscall__function, ksyscall__name, ksyscall_link__destroy_all, ksyscall_link__missed,
+    ksyscall_links, ksyscall_links__attach, ksyscall_links__count, ksyscall_links__destroy,
+    ksyscall_links__function, ksyscall_links__missed, ksyscall_links__result,
+    ksyscall_program__recursion_misses,
 };
 use libbpf::{Libbpf, Print};
-pub use links_opts::{ksyscall_callers, ksyscall_links_opts};
+pub use links_opts::{ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
 /// Why a function fails: what only a caller in C can do wrong, or the core's error.

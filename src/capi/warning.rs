@@ -8,6 +8,7 @@ use super::libbpf::Libbpf;
 use super::remembered::REMEMBERED;
 use super::{Answer, Failure, Request, bpf_program};
 use crate::attach::{self, Options, Target};
+use crate::calls::c_library::Hint;
 use crate::calls::table::Row;
 use crate::calls::{Callers, InvalidName, Symbol, SyscallName};
 use crate::kernel::disarmed::{Disarmed, disarmed};
@@ -18,9 +19,10 @@ pub(super) enum Warning {
     #[error("{0}")]
     Disarmed(Disarmed),
     #[error(
-        "no system call reaches {0} on this architecture: attached, but the program will never run"
+        "no system call reaches {symbol} on this architecture: attached, but the program will \
+         never run{}", Hint(name.as_str())
     )]
-    Unreached(Symbol),
+    Unreached { symbol: Symbol, name: SyscallName },
     /// Of a probe that the program opened by itself.
     #[error("no system call reaches this function: probing {function}, which serves {call}")]
     Moved { function: Symbol, call: SyscallName },
@@ -64,8 +66,8 @@ fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     // The entry is probed, for which any kernel that has the function allows a probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, row, options).ok()?;
-    (!is_reached && REMEMBERED.is_first_warning_of(name.as_bytes()))
-        .then_some(Warning::Unreached(symbol))
+    let unreached = Warning::Unreached { symbol, name: *name };
+    (!is_reached && REMEMBERED.is_first_warning_of(name.as_bytes())).then_some(unreached)
 }
 
 /// Writes why an attach failed.
@@ -147,10 +149,12 @@ mod tests {
     #[test]
     fn messages() {
         let symbol = Symbol::new(b"__x64_sys_uselib", b"", b"");
+        let name = SyscallName::new("uselib").unwrap();
         let warnings = [
             Warning::Disarmed(Disarmed::Ftrace),
             Warning::Disarmed(Disarmed::Kprobes),
-            Warning::Unreached(symbol),
+            Warning::Unreached { symbol, name },
+            Warning::Moved { function: symbol, call: name },
         ];
         let failures = [
             Failure::OptsTooSmall,
@@ -160,7 +164,8 @@ mod tests {
             Failure::NoName,
             Failure::InvalidName,
             Failure::NoLibbpf,
-            Failure::Environment("KSYSCALL_CALLERS is not native, compat or all"),
+            Failure::MaxActiveVariable,
+            Failure::CallersVariable,
             Failure::NoNames,
             Failure::NoCallers,
             Failure::Stopped,

@@ -4,7 +4,7 @@
 //! where the kernel shows nothing else.
 
 use super::LEARNT;
-use crate::calls::version::Version;
+use crate::calls::version::{Version, parse};
 use crate::sys::{self, Mode};
 use crate::text::{cut, number, parts};
 
@@ -47,18 +47,12 @@ pub(crate) fn update() -> Option<u64> {
 
 /// The update if the word begins with an update's number of that version. A zero says something only
 /// if nothing is behind it.
-fn update_in(word: &[u8], (major, minor): Version) -> Option<u64> {
-    let mut rest = word;
-    for expected in [major, minor] {
-        let (digits, after) = cut(rest, b'.');
-        if number(digits, 10)? != expected {
-            return None;
-        }
-        rest = after;
-    }
-    let len = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, after) = rest.split_at_checked(len)?;
-    number(digits, 10).filter(|update| *update > 0 || after.is_empty())
+fn update_in(word: &[u8], version: Version) -> Option<u64> {
+    let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
+    let len = word.iter().take_while(is_number).count();
+    let (numbers, after) = word.split_at_checked(len)?;
+    let (series, update) = parse(numbers);
+    (series == version && (update > 0 || after.is_empty())).then_some(update)
 }
 
 /// Whether the kernel reports that version or a later one.
@@ -116,7 +110,7 @@ mod tests {
                 Some(143),
             ),
             ("5.14.0-427.el9.x86_64\n", "#1 SMP PREEMPT_DYNAMIC Fri\n", None, None),
-            ("6.1\n", "#1 SMP\n", None, None),
+            ("6.1-rc3\n", "#1 SMP\n", None, None),
         ] {
             let mut files = vec![
                 ("/proc/sys/kernel/osrelease", release),

@@ -92,3 +92,23 @@ def test_argument(target, callers, places, order, call, wanted, tmp_path):
         return words[slot] % 2 ** bits
     seen = [int(word, 16) for word in run(tmp_path / "case").split()]
     assert [f"{word:x}" for word in seen[:len(wanted)]] == [f"{value(slot):x}" for slot in wanted]
+
+
+# fs/read_write.c: preadv64v2 of x32 has the offset in one word, preadv2 in two.
+@pytest.mark.parametrize("number, flags", [(327, 5), (0x40000000 + 546, 4)])
+def test_x32_has_the_flags_of_preadv2_in_another_word(number, flags, tmp_path):
+    context, stack = bytearray(1024), bytearray(1024)
+    words = [0x1111111111111111 * (n + 1) for n in range(6)]
+    registers = 256
+    for offset, word in zip((112, 104, 96, 56, 72, 64), words, strict=True):
+        struct.pack_into("<Q", stack, registers + offset, word)
+    struct.pack_into("<Q", stack, registers + 120, number)
+    program = PROGRAM.replace("int main(void)\n{", "int main(void)\n{\n\t"
+                              f"*(unsigned long *)(context + 112) = (unsigned long)stack + {registers};")
+    (tmp_path / "case.c").write_text(program)
+    run("clang", "-O1", "-w", "-D__TARGET_ARCH_x86", "-DKSYSCALL_CALLERS=KSYSCALL_NATIVE", "-DCALL=preadv2",
+        "-DKSYSCALL_STACK_POINTER=*(unsigned long *)(context + 152)",
+        *(f"-D{name}={','.join(map(str, content))}" for name, content in (("CONTEXT", context), ("STACK", stack))),
+        "-Iinclude", tmp_path / "case.c", "-o", tmp_path / "case")
+    seen = [int(word, 16) for word in run(tmp_path / "case").split()]
+    assert seen[:5] == [*words[:4], words[flags]]

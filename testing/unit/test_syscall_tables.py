@@ -195,7 +195,8 @@ def test_a_stable_update_can_have_another_function(tmp_path):
         return tree(tmp_path / version, version, {
             "arch/x86/entry/syscalls/syscall_32.tbl":
                 f"416 i386 io_pgetevents_time64 sys_io_pgetevents {function}\n",
-            "fs/aio.c": "SYSCALL_DEFINE6(io_pgetevents, long, id)\nCOMPAT_SYSCALL_DEFINE6(io_pgetevents_time64, long, id)\n",
+            "fs/aio.c": "SYSCALL_DEFINE6(io_pgetevents, long, id)\n"
+                        "COMPAT_SYSCALL_DEFINE6(io_pgetevents_time64, long, id)\n",
         })
     older, newer = io("5.10.9", "sys_io_pgetevents"), io("6.12", "compat_sys_io_pgetevents_time64")
     assert (older.version, older.update) == ("5.10", 9)

@@ -1,0 +1,232 @@
+//! Tells which system calls a function of the C library makes.
+//!
+//! A function often makes another call than the one of its name: `open()` of glibc makes `openat`.
+//! `c_library.tbl` lists what the sources of glibc and musl say, and nothing else.
+//! `tools/c_library` makes it and describes its lines.
+
+use core::fmt;
+
+#[cfg(feature = "std")]
+use super::SyscallName;
+use super::table::{self, Table};
+use crate::text::{cut, parts};
+
+const TEXT: &str = include_str!("c_library.tbl");
+
+/// A C library whose calls are known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum CLibrary {
+    /// The GNU C library.
+    Glibc,
+    /// musl.
+    Musl,
+}
+
+impl CLibrary {
+    /// The system calls that a function of the library makes on this architecture, most likely
+    /// first: `open` makes `openat`, `mkdir` makes `mkdir` or, on arm64, `mkdirat`. `function` is
+    /// the name of its man page (section 2 or 3).
+    ///
+    /// Empty for a function that is not listed. Most of those make the call of their name, or none.
+    ///
+    /// ```
+    /// use ksyscall::{CLibrary, SyscallName};
+    ///
+    /// let calls = CLibrary::Glibc.calls(&SyscallName::new("open")?);
+    /// assert_eq!(calls, [SyscallName::new("openat")?]);
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn calls(self, function: &SyscallName) -> Vec<SyscallName> {
+        self.calls_in(table::TABLE, function)
+    }
+
+    #[cfg(feature = "std")]
+    pub(crate) fn calls_in(self, table: Table, function: &SyscallName) -> Vec<SyscallName> {
+        let mut calls = Vec::new();
+        for_each_call(table, self, function.as_bytes(), &mut |call| {
+            calls.extend(SyscallName::from_bytes(call));
+        });
+        calls
+    }
+}
+
+/// Calls `each` with the calls that a function of the library makes on the architecture of the
+/// table.
+pub(crate) fn for_each_call(
+    table: Table,
+    library: CLibrary,
+    function: &[u8],
+    each: &mut dyn FnMut(&'static [u8]),
+) {
+    for group in parts(listed(function, library), b' ') {
+        let (calls, limit) = cut(group, b'@');
+        let is_meant = match limit {
+            b"" => true,
+            b"64" => table.is_64_bit(),
+            names => parts(names, b',').any(|name| name == table.architecture()),
+        };
+        if !is_meant {
+            continue;
+        }
+        let mut is_made = false;
+        for call in parts(calls, b'+').filter(|call| table::has_call(table, call)) {
+            each(call);
+            is_made = true;
+        }
+        if is_made {
+            return;
+        }
+    }
+}
+
+/// What the list has of a function: groups of calls.
+fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
+    let has_function = |line: &&[u8]| parts(cut(line, b':').0, b' ').any(|name| name == function);
+    let line = parts(TEXT.as_bytes(), b'\n').find(has_function);
+    let (glibc, musl) = cut(line.map_or(b"", |line| cut(line, b':').1), b'|');
+    if library == CLibrary::Musl && !musl.is_empty() { musl } else { glibc }
+}
+
+/// The part of a message that tells what the C library calls instead; nothing if that is not
+/// another call, or unknown.
+pub(crate) struct Hint<'a>(pub(crate) &'a str);
+
+impl Hint<'_> {
+    /// Whether the function is a known one, whatever it calls here.
+    pub(crate) fn is_listed(&self) -> bool {
+        !listed(self.0.as_bytes(), CLibrary::Glibc).is_empty()
+    }
+}
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hint(function) = *self;
+        for (library, name) in [(CLibrary::Glibc, "glibc"), (CLibrary::Musl, "musl")] {
+            let (mut is_first, mut written) = (true, Ok(()));
+            for_each_call(table::TABLE, library, function.as_bytes(), &mut |call| {
+                let call = core::str::from_utf8(call).unwrap_or_default();
+                if call == function || written.is_err() {
+                    return;
+                }
+                written = match is_first {
+                    true => write!(f, "; {name}'s {function}() calls {call}"),
+                    false => write!(f, ", {call}"),
+                };
+                is_first = false;
+            });
+            written?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::SyscallName;
+    use crate::calls::table::tests::TABLES;
+
+    fn calls(arch: &str, library: CLibrary, function: &str) -> String {
+        let (_, table) = TABLES.into_iter().find(|(name, _)| *name == arch).unwrap();
+        let mut calls = Vec::new();
+        for_each_call(table, library, function.as_bytes(), &mut |call| {
+            calls.push(std::str::from_utf8(call).unwrap());
+        });
+        calls.join(" ")
+    }
+
+    #[test]
+    fn functions_make_the_calls_that_the_sources_say() {
+        use CLibrary::{Glibc, Musl};
+        for (arch, library, function, expected) in [
+            ("x86_64", Glibc, "open", "openat"),
+            ("x86_64", Musl, "open", "open"),
+            ("aarch64", Musl, "open", "openat"),
+            ("x86_64", Glibc, "fork", "clone"),
+            ("x86_64", Musl, "fork", "fork"),
+            ("x86_64", Glibc, "stat", "newfstatat"),
+            ("loongarch64", Glibc, "stat", "statx"),
+            ("x86", Glibc, "stat", ""),
+            ("x86_64", Glibc, "select", "pselect6"),
+            ("x86", Glibc, "select", "pselect6 pselect6_time64"),
+            ("x86", Musl, "select", "_newselect pselect6_time64"),
+            ("x86_64", Glibc, "sleep", "clock_nanosleep"),
+            ("x86_64", Musl, "sleep", "nanosleep"),
+            ("x86_64", Glibc, "send", "sendto"),
+            ("arm", Glibc, "send", "send"),
+            ("x86", Glibc, "send", "sendto socketcall"),
+            ("x86_64", Glibc, "wait", "wait4"),
+            ("x86_64", Glibc, "mkdir", "mkdir"),
+            ("aarch64", Glibc, "mkdir", "mkdirat"),
+            ("riscv64", Glibc, "rename", "renameat2"),
+            ("powerpc", Glibc, "pthread_create", "clone"),
+            ("powerpc64", Glibc, "pthread_create", "clone3 clone"),
+            ("x86_64", Glibc, "getrlimit", "prlimit64"),
+            ("x86", Glibc, "getrlimit", ""),
+            // It makes the call of its name, which needs no line.
+            ("x86_64", Glibc, "openat", ""),
+            ("x86_64", Glibc, "ope", ""),
+        ] {
+            assert_eq!(calls(arch, library, function), expected, "{arch} {library:?} {function}");
+        }
+    }
+
+    #[test]
+    fn the_list_is_well_formed() {
+        let mut functions = Vec::new();
+        for line in TEXT.lines().skip(1) {
+            let (names, calls) = line.split_once(": ").unwrap();
+            for function in names.split(' ') {
+                assert!(SyscallName::new(function).is_ok(), "{line}");
+                assert!(!functions.contains(&function), "{line}");
+                functions.push(function);
+            }
+            for group in calls.split(' ').filter(|group| !["-", "|"].contains(group)) {
+                let (calls, limit) = group.split_once('@').unwrap_or((group, ""));
+                let is_table = |name: &str| TABLES.iter().any(|(table, _)| *table == name);
+                assert!(matches!(limit, "" | "64") || limit.split(',').all(is_table), "{line}");
+                for call in calls.split('+') {
+                    let is_known =
+                        TABLES.iter().any(|(_, table)| table::has_call(*table, call.as_bytes()));
+                    assert!(is_known, "{line}");
+                }
+            }
+        }
+        assert!(functions.len() > 90, "{} functions", functions.len());
+    }
+
+    #[test]
+    fn the_docs_say_the_same() {
+        let lines = include_str!("../../docs/names.md").lines();
+        let lines: Vec<_> =
+            lines.filter_map(|line| line.strip_prefix("| ")?.split_once("() | ")).collect();
+        assert!(lines.len() > 30, "{} lines", lines.len());
+        for (function, cells) in lines {
+            let cells = cells.trim_end_matches(" |").split(" | ");
+            let columns = [CLibrary::Glibc, CLibrary::Musl]
+                .into_iter()
+                .flat_map(|library| ["x86_64", "aarch64"].map(|arch| (arch, library)));
+            for ((arch, library), cell) in columns.zip(cells) {
+                let expected = cell.replace('`', "").replace('?', "");
+                assert_eq!(calls(arch, library, function), expected, "{function} on {arch}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_hint_names_other_calls_alone() {
+        let hint = |function| Hint(function).to_string();
+        assert_eq!(hint("open"), "; glibc's open() calls openat");
+        assert_eq!(
+            hint("sleep"),
+            "; glibc's sleep() calls clock_nanosleep; musl's sleep() calls nanosleep"
+        );
+        assert_eq!(
+            hint("pthread_create"),
+            "; glibc's pthread_create() calls clone3, clone; musl's pthread_create() calls clone"
+        );
+        assert_eq!(hint("mkdir") + &hint("openat") + &hint("opnat"), "");
+    }
+}
