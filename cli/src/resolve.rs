@@ -444,7 +444,9 @@ mod tests {
             place.answer(name).unwrap().text(&place)
         };
         assert!(text("i386", "semop").contains("through   only through ipc, sub-call 1\n"));
-        assert!(text("s390x", "connect").contains("through   also through socketcall, sub-call 3\n"));
+        assert!(
+            text("s390x", "connect").contains("through   also through socketcall, sub-call 3\n")
+        );
         assert!(!text("i386", "openat").contains("through"));
         assert!(!text("arm64", "semop").contains("through "));
     }
