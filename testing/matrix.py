@@ -295,7 +295,8 @@ once, and no other. A call that answers ENOSYS and runs no program of its own co
 implemented. The attach tests (`c-tests/matrix/attach.c`) are of what differs between architectures:
 options, 64-bit cookies, arguments and results as the program sees them, spellings of names,
 pins, tracefs. libbpf is 1.5 on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with
-the 32-bit library, on a 64-bit kernel.
+the 32-bit library, on a 64-bit kernel. Calls that are made through `socketcall` and `ipc` are in
+[arguments.md](arguments.md#through-socketcall-and-ipc).
 
 | architecture | kernel | libbpf alone | libksyscall | attach tests |
 |---|---|---|---|---|

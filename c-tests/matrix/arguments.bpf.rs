@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::mem::transmute;
 use core::ptr::null;
 
-use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native, SubCall};
+use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native};
 
 /// Of arguments.h.
 #[repr(C)]
@@ -175,6 +175,8 @@ macro_rules! call {
     };
 }
 
+/// Most architectures have no such calls.
+#[allow(unused_macros)]
 macro_rules! sub_call {
     ($index:literal, $program:ident, $call:literal) => {
         /// # Safety
@@ -182,7 +184,7 @@ macro_rules! sub_call {
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
-            let which = const { SubCall::of::<Native>($call) };
+            let which = const { ksyscall_ebpf::SubCall::of::<Native>($call) };
             // SAFETY: it is what the kernel gives.
             unsafe {
                 let call = Call::<Native, Helpers>::new(context, Callers::Asked);
