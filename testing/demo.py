@@ -49,8 +49,8 @@ def programs():
     for name in plain:
         build.run("cc", "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", f"examples/{name}.c", "-lbpf",
                   "-o", OUT / name)
-    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-l:libbpf.a", "-lelf", "-lz",
-              "-o", OUT / "demo-inside")
+    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-l:libbpf.a", "-lelf",
+              "-lz", "-o", OUT / "demo-inside")
     return {"run": OUT / "run", "demo-inside": OUT / "demo-inside", **{name: OUT / name for name in plain},
             **{f"{name}.bpf.o": build.bpf(f"examples/{name}.bpf.c", OUT / f"{name}.bpf.o", "-target", "bpf")
                for name in ("demo", "count")},

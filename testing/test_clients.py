@@ -191,7 +191,7 @@ def test_a_tool_that_opens_its_probes_itself(job, guest, judge):
         f"__x64_sys_{function}, which serves {call}\n"
         for name, function, call in (("stat", "newstat", "stat"), ("umount2", "umount", "umount2"),
                                      ("uname", "newuname", "uname")))
-    for name, (said, status, errors) in zip(ways_inside(job.inside), ways):
+    for name, (said, status, errors) in zip(ways_inside(job.inside), ways, strict=True):
         *_, is_reached, is_told = WAYS[name]
         expect(f"{name}: sees the calls", said, alone.replace(" 0 times", " 3 times") if is_reached else alone)
         expect(f"{name}: ends well", status, "0")

@@ -30,12 +30,12 @@ extern int early_result __attribute__((weak));
 #endif
 
 /* A call with a known errno before it, and its result and errno after it. */
-#define SHOW(...)                                                                  \
-	do {                                                                       \
-		errno = 4242;                                                      \
-		long result_ = syscall(__VA_ARGS__);                               \
-		int error_ = errno;                                                \
-		printf("%s = %ld, errno %d\n", #__VA_ARGS__, result_, error_);     \
+#define SHOW(...)                                                              \
+	do {                                                                   \
+		errno = 4242;                                                  \
+		long result_ = syscall(__VA_ARGS__);                           \
+		int error_ = errno;                                            \
+		printf("%s = %ld, errno %d\n", #__VA_ARGS__, result_, error_); \
 	} while (0)
 
 static void arguments(void)
@@ -59,14 +59,17 @@ static void arguments(void)
 static void events(void)
 {
 	struct perf_event_attr attr = { .size = 1 };
-	char bytes[2 * sizeof(attr)], *end = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char bytes[2 * sizeof(attr)],
+		*end = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	end += 4096;
 	munmap(end, 4096);
 	SHOW(SYS_perf_event_open, NULL, 0, -1, -1, 0);
 	SHOW(SYS_perf_event_open, -1L, 0, -1, -1, 0);
 	SHOW(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 	printf("the kernel says a size: %d\n", attr.size > 64);
-	attr = (struct perf_event_attr){ .type = 0xfffffff0, .size = 72, .config1 = (unsigned long)"__x64_sys_stat" };
+	attr = (struct perf_event_attr){ .type = 0xfffffff0,
+					 .size = 72,
+					 .config1 = (unsigned long)"__x64_sys_stat" };
 	SHOW(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 	/* At the end of what is readable: the head, and then all of it. */
 	for (size_t left = 1; left <= 80; left++) {
