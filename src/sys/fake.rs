@@ -299,6 +299,11 @@ pub(crate) fn is_there() -> bool {
     KERNEL.with_borrow(Option::is_some)
 }
 
+/// Whether the kernel of this thread's test takes any perf event.
+pub(crate) fn has_events() -> bool {
+    KERNEL.with_borrow(|kernel| kernel.as_ref().is_some_and(|kernel| kernel.events.is_some()))
+}
+
 /// What the kernel of this thread's test answers; None if the real one is asked.
 pub(super) fn answer(number: c_long, arguments: [usize; 5]) -> Option<Answer> {
     KERNEL.with_borrow_mut(|kernel| Some(kernel.as_mut()?.answer(number, arguments)))
