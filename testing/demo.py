@@ -20,6 +20,8 @@ OUT = BUILD / "demo"
 # Calls that every kernel has, for libbpf to attach to one after the other.
 LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk execve clone wait4 kill getpid getuid"
         " chdir fsync")
+# Calls that libbpf takes for others.
+MISSED = "stat", "uname", "sendfile"
 # The four runs, one column of the table each, and what else there is to show, in the
 # folder of the programs.
 RUN = f"""#!/bin/sh
@@ -29,6 +31,8 @@ echo "= libbpf" && ./demo demo.bpf.o &&
     echo "= preloaded" && LD_PRELOAD=$PWD/libksyscall.so.1 ./demo demo.bpf.o &&
     echo "= linked" && LD_LIBRARY_PATH=. ./demo-linked demo.bpf.o &&
     echo "= rust" && ./demo-rust demo.bpf.o &&
+    echo "= inside" && ./demo-inside demo.bpf.o &&
+    echo "= inside preloaded" && KSYSCALL_QUIET=1 LD_PRELOAD=$PWD/libksyscall.so.1 ./demo-inside demo.bpf.o &&
     echo "= compat" && ./demo-callers &&
     echo "= callers" && KSYSCALL_CALLERS=all LD_PRELOAD=$PWD/libksyscall.so.1 ./demo-callers &&
     echo "= returns" && ./demo-returns &&
@@ -45,7 +49,9 @@ def programs():
     for name in plain:
         build.run("cc", "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", f"examples/{name}.c", "-lbpf",
                   "-o", OUT / name)
-    return {"run": OUT / "run", **{name: OUT / name for name in plain},
+    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-l:libbpf.a", "-lelf",
+              "-lz", "-o", OUT / "demo-inside")
+    return {"run": OUT / "run", "demo-inside": OUT / "demo-inside", **{name: OUT / name for name in plain},
             **{f"{name}.bpf.o": build.bpf(f"examples/{name}.bpf.c", OUT / f"{name}.bpf.o", "-target", "bpf")
                for name in ("demo", "count")},
             "demo-linked": build.linked("examples/demo.c", OUT / "demo-linked"),
@@ -95,6 +101,9 @@ def table(said):
     for call in runs["libbpf"]:
         yield form.format(call, *runs["libbpf"][call], *runs["preloaded"][call], runs["linked"][call][1],
                           runs["rust"][call][1])
+    yield f"\nCalls of {', '.join(MISSED)} that a tool with a static libbpf sees\n"
+    for run, title in (("inside", "alone"), ("inside preloaded", "libksyscall preloaded")):
+        yield f"{title:<35}{', '.join(runs[run][call][1] for call in MISSED)}"
     yield "\nCalls by int $0x80, as of 32-bit processes, that a program sees\n"
     yield f"libbpf alone                       {runs['compat']['said']}"
     yield f"libksyscall, KSYSCALL_CALLERS      {runs['callers']['said']}"

@@ -187,9 +187,10 @@ KERNELS = ["bullseye", "bookworm", "trixie"]
 LIBBPFS = ["bullseye", "bookworm", "lto", "bound", "trixie"]
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
-# The libbpf.a that tools have inside, on each kernel.
-INSIDE = {"bullseye": ["bullseye", "bookworm"], "bookworm": ["bookworm", "trixie"],
-          "trixie": ["bullseye", "bookworm", "trixie", "bound"], "sid": ["trixie", "bound"]}
+# What tools have inside, on each kernel: the libbpf.a of that name, or a crate.
+INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", "trixie", "libbpf-rs"],
+          "trixie": ["bullseye", "bookworm", "trixie", "bound", "libbpf-rs", "aya"],
+          "sid": ["trixie", "bound", "libbpf-rs", "aya"]}
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 SANITIZED_ON = "trixie"

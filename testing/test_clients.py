@@ -98,70 +98,102 @@ def test_client(job, guest, judge):
     judge(results)
 
 
-# --- Tools with libbpf inside ----------------------------------------------------
+# --- Tools that open their probes themselves ---------------------------------------
+
+# Programs in Rust, with the libbpf that they bring.
+CRATES = ["libbpf-rs", "aya"]
+LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2"
+
+
+def knows_sections(inside):
+    """Whether it attaches by SEC("ksyscall/..."): what does not names functions."""
+    return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
+
 
 @functools.cache
-def inside(libbpf):
-    """The tool with that libbpf.a, and a folder with the C library that runs it."""
-    out = BUILD / "clients" / f"inside-{libbpf}"
+def inside(name):
+    """The tool with that inside, its BPF object, and a folder with the C library that runs it."""
+    out = BUILD / "clients" / f"inside-{name}"
     out.mkdir(parents=True, exist_ok=True)
-    suite = SUITES.get(libbpf, SUITES["bookworm"])
-    libc = SUITES[suite.libc]
-    libraries = packages.unpack(libc.name, "amd64", *libc.libraries)
-    build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", out / "inside",
-              f"LIBBPF={build.libbpf(libbpf)[0]}", f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LIBC={libraries}",
-              f"BEFORE_1_0={'' if suite.has_ksyscall else 1}", f"LOADER=/inside/{libbpf}/lib/ld-linux-x86-64.so.2")
-    return out / "inside", libraries
+    libc = SUITES[SUITES.get(name, SUITES["bookworm"]).libc]
+    libraries = packages.unpack(libc.name, "amd64", *libc.libraries, "libgcc-s1")
+    variables = [f"OUT={out}", f"BPF_HEADERS={build.libbpf('trixie')[0]}", f"LIBC={libraries}",
+                 f"BEFORE_1_0={'' if knows_sections(name) else 1}", f"LOADER=/inside/{name}/lib/{LIBRARIES[-1]}"]
+    make = "make", "-s", "-C", C_TESTS / "clients", *variables
+    if name in CRATES:
+        build.run(*make, f"BIN={name}", "inside-rust", out / "inside.bpf.o")
+        return out.parent / "cargo-inside/debug" / name, out / "inside.bpf.o", libraries
+    build.run(*make, f"LIBBPF={build.libbpf(name)[0]}", out / "inside", out / "inside-linked",
+              f"LIBRARY={build.library()}")
+    return out / "inside", out / "inside.bpf.o", libraries
 
 
 @dataclass(frozen=True, eq=False)
 class Inside(Job):
-    libbpf: str = ""
+    inside: str = ""
 
     def prepare(self, machine, jobs):
-        program, libraries = inside(self.libbpf)
-        machine.put(program, f"/inside/{self.libbpf}/inside")
-        machine.put(build.library() / "libksyscall.so.1", LIBRARY)
-        for name in "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "ld-linux-x86-64.so.2":
-            file = next(file for folder in ("usr/lib", "lib") for file in libraries.glob(f"{folder}/**/{name}"))
-            machine.put(file, f"/inside/{self.libbpf}/lib/{name}")
+        folder = f"/inside/{self.inside}"
+        program, bpf, libraries = inside(self.inside)
+        machine.put(program, f"{folder}/inside")
+        machine.put(bpf, f"{folder}/inside.bpf.o")
+        if self.inside not in CRATES:
+            machine.folders.append(build.library())
+            machine.put(program.with_name("inside-linked"), f"{folder}/inside-linked")
+        # Two copies, as a linked and a preloaded one.
+        for path in LIBRARY, f"{folder}/lib/libksyscall.so.1":
+            machine.put(build.library() / "libksyscall.so.1", path)
+        for name in LIBRARIES:
+            file = next(file for lib in ("usr/lib", "lib") for file in sorted(libraries.glob(f"{lib}/**/{name}")))
+            machine.put(file, f"{folder}/lib/{name}")
 
 
-# Each way with its exit status, and what it says on the standard error.
-RUN_INSIDE = """cd /inside/{libbpf}
-for environment in A=B LD_PRELOAD={library} 'LD_PRELOAD={library} KSYSCALL_QUIET=1' \
-    'LD_PRELOAD={library} KSYSCALL_KEEP_NAMES=1'; do
-    env LD_LIBRARY_PATH=/inside/{libbpf}/lib $environment ./inside 2>/tmp/errors
-    echo "=exit status $?"
-    cat /tmp/errors
-    echo "=end"
-done
-"""
+# How a tool is run: its name, the environment, and whether that changes the probes and warns.
+WAYS = {
+    "alone": ("inside", "", False, False),
+    "preloaded": ("inside", "LD_PRELOAD={library}", True, True),
+    "preloaded twice": ("inside", "LD_PRELOAD='{library} {folder}/lib/libksyscall.so.1'", True, True),
+    "quiet": ("inside", "KSYSCALL_QUIET=1 LD_PRELOAD={library}", True, False),
+    "names kept": ("inside", "KSYSCALL_KEEP_NAMES=1 LD_PRELOAD={library}", False, False),
+    "linked": ("inside-linked", "", False, False),
+}
+
+
+def ways_inside(name):
+    return [way for way in WAYS if way != "linked" or name not in CRATES]
+
+
+def run_inside(name):
+    """The command in the guest: each way's output, and behind marks its exit status and the standard error."""
+    folder = f"/inside/{name}"
+    for way in ways_inside(name):
+        program, environment, *_ = WAYS[way]
+        yield (f"{environment.format(library=LIBRARY, folder=folder)} LD_LIBRARY_PATH={folder}/lib {folder}/{program}"
+               " 2>/tmp/errors; echo \"=exit status $?\"; cat /tmp/errors; echo =end\n")
 
 
 @pytest.mark.parametrize("job", [
-    Inside(f"inside-{libbpf}", kernel, RUN_INSIDE.format(libbpf=libbpf, library=LIBRARY), libbpf=libbpf)
-    for kernel, libbpfs in INSIDE.items() for libbpf in libbpfs], ids=str)
-def test_a_tool_with_libbpf_inside(job, guest, judge):
-    ways = re.findall(r"(.*?)^=exit status (\d+)\n(.*?)=end\n", guest(job).output, re.M | re.S)
-    assert len(ways) == 4, guest(job).output
+    Inside(f"inside-{name}", kernel, "".join(run_inside(name)), inside=name)
+    for kernel, names in INSIDE.items() for name in names], ids=str)
+def test_a_tool_that_opens_its_probes_itself(job, guest, judge):
+    output = guest(job).output
+    ways = re.findall(r"(.*?)^=exit status (\d+)\n(.*?)=end\n", output, re.M | re.S)
+    assert len(ways) == len(ways_inside(job.inside)), output
     results = Results()
 
     def expect(name, found, wanted):
         results.add("passed" if found == wanted else "failed", name, "" if found == wanted else f"{found}\n{wanted}")
-    # Before 1.0 the tool names the function itself.
-    stat = 0 if SUITES.get(job.libbpf, SUITES["bookworm"]).has_ksyscall else 3
+    stat = 0 if knows_sections(job.inside) else 3
     alone = "".join(f"{name} was seen {seen} times of 3\n" for name, seen in
                     (("stat", stat), ("umount2", 0), ("uname", 0), ("__x64_sys_stat", 0)))
-    reached = re.sub(r"\b0 times", "3 times", alone)
-    warnings = "".join(sorted(
+    warnings = sorted(
         f"libksyscall: kprobe '__x64_sys_{name}': no system call reaches this function: probing "
         f"__x64_sys_{function}, which serves {call}\n"
         for name, function, call in (("stat", "newstat", "stat"), ("umount2", "umount", "umount2"),
-                                     ("uname", "newuname", "uname"))))
-    for name, way, output, errors in zip(("alone", "preloaded", "quiet", "names kept"), ways,
-                                         (alone, reached, reached, alone), ("", warnings, "", "")):
-        expect(f"{name} sees the calls", way[0], output)
-        expect(f"{name} ends well", way[1], "0")
-        expect(f"{name} warns", "".join(sorted(way[2].splitlines(True))), errors)
+                                     ("uname", "newuname", "uname")))
+    for name, (said, status, errors) in zip(ways_inside(job.inside), ways, strict=True):
+        *_, is_reached, is_told = WAYS[name]
+        expect(f"{name}: sees the calls", said, alone.replace(" 0 times", " 3 times") if is_reached else alone)
+        expect(f"{name}: ends well", status, "0")
+        expect(f"{name}: warns", sorted(errors.splitlines(True)), warnings if is_told else [])
     judge(results)

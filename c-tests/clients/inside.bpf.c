@@ -4,14 +4,14 @@
 
 unsigned long counts[4];
 
-#define COUNT(section, name, index)                             \
-	SEC(section)                                            \
-	int name(void *ctx)                                     \
-	{                                                       \
-		(void)ctx;                                      \
-		if (is_traced())                                \
+#define COUNT(section, name, index)                              \
+	SEC(section)                                             \
+	int name(void *ctx)                                      \
+	{                                                        \
+		(void)ctx;                                       \
+		if (is_traced())                                 \
 			__sync_fetch_and_add(&counts[index], 1); \
-		return 0;                                       \
+		return 0;                                        \
 	}
 
 #ifdef BEFORE_1_0

@@ -6,9 +6,14 @@
 #include "answers.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
 
+#include <linux/filter.h>
 #include <linux/perf_event.h>
+#include <linux/seccomp.h>
 
 /* The kernel. */
 
@@ -19,27 +24,37 @@ static struct {
 	__u64 cookie;
 } pretence;
 
-/* libbpf and libksyscall both call the C library's syscall() and ioctl(). */
-long syscall(long number, ...)
+/* Answers perf_event_open() and BPF_LINK_CREATE, whoever makes them. */
+static void on_call(int signal, siginfo_t *info, void *context)
 {
-	static long (*real)(long, ...);
-	va_list list;
-	long a[6];
-	va_start(list, number);
-	for (int i = 0; i < 6; i++)
-		a[i] = va_arg(list, long);
-	va_end(list);
-	if (pretence.plays && number == SYS_perf_event_open) {
-		pretence.config = ((const struct perf_event_attr *)a[0])->config;
-		return dup(0);
-	}
-	if (pretence.plays && number == SYS_bpf && a[0] == BPF_LINK_CREATE) {
-		pretence.cookie = ((const union bpf_attr *)a[1])->link_create.perf_event.bpf_cookie;
-		return dup(0);
-	}
-	if (!real)
-		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
-	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+	(void)signal;
+	if (info->si_syscall == SYS_perf_event_open)
+		pretence.config = ((const struct perf_event_attr *)registers[REG_RDI])->config;
+	else
+		pretence.cookie =
+			((const union bpf_attr *)registers[REG_RSI])->link_create.perf_event.bpf_cookie;
+	registers[REG_RAX] = dup(0);
+}
+
+/* From here on this process has that kernel: libksyscall makes its system calls itself, and libbpf by the C library. */
+static void pretend(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_perf_event_open, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_LINK_CREATE, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+	struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
+	CHECK(sigaction(SIGSYS, &action, NULL) == 0);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	pretence.plays = true;
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -131,7 +146,7 @@ void ask_options(void)
 	CHECK(mprotect(page_end, PAGE, PROT_NONE) == 0);
 	/* What is found out once is found out of the real kernel. */
 	DESTROY(ATTACH(probe(false), CALL, NULL));
-	pretence.plays = true;
+	pretend();
 	for (size_t sz = 0; sz <= PAGE; sz++) {
 		size_t fields = sz < END_OF_FIELDS ? sz : END_OF_FIELDS;
 		memset(bytes, 0, sizeof(bytes));
@@ -176,5 +191,4 @@ void ask_options(void)
 				 &(struct question){ .prog = probe(false), .name = CALL, .opts = opts });
 		}
 	}
-	pretence.plays = false;
 }

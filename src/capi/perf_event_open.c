@@ -24,7 +24,7 @@ long ksyscall_fail(long result)
 
 /* The architectures of syscall.S. */
 #if !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__i386__) && !defined(__aarch64__) && \
-	!defined(__arm__) && !(defined(__riscv) && __riscv_xlen == 64) && !defined(__s390x__) && \
+	!defined(__arm__) && !(defined(__riscv) && __riscv_xlen == 64) && !defined(__s390x__) &&    \
 	!(defined(__powerpc64__) && _CALL_ELF == 2)
 long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
 {
@@ -42,7 +42,7 @@ long ksyscall_perf_event_open(long number, long attr, long pid, long cpu, long g
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 /* What a dynamic section has under that tag; 0 if nothing. */
-static ElfW(Addr) tagged(const ElfW(Dyn) *dynamic, ElfW(Sxword) tag)
+static ElfW(Addr) tagged(const ElfW(Dyn) * dynamic, ElfW(Sxword) tag)
 {
 	for (; dynamic->d_tag != DT_NULL; dynamic++)
 		if (dynamic->d_tag == tag)

@@ -175,13 +175,13 @@ EXPORTED(syscall)
 	.fnstart
 	cmp	r0, #__NR_perf_event_open
 	beq	1f
-	.cantunwind
 	.fnend
 #endif
 FUNCTION(ksyscall_raw)
 	.fnstart
 	mov	ip, sp
 	push	{r4, r5, r6, r7}
+	.save	{r4, r5, r6, r7}
 	mov	r7, r0
 	mov	r0, r1
 	mov	r1, r2
@@ -195,7 +195,6 @@ FUNCTION(ksyscall_raw)
 #ifndef KSYSCALL_STATIC
 1:	b	ksyscall_perf_event_open
 #endif
-	.cantunwind
 	.fnend
 
 #elif defined(__riscv) && __riscv_xlen == 64

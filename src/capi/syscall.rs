@@ -7,6 +7,9 @@
 //! it is opened on the function that serves the call of the name, by the rules of
 //! `bpf_program__attach_ksyscall`. If none serves it, the kernel answers the tool's own request.
 //!
+//! A signal handler may open a probe: nothing is allocated and no lock is taken for a name that stays. Finding another
+//! function for it may do both, as an attach does.
+//!
 //! What a tool asks for is read only after the kernel has shown that the memory is
 //! readable: a bad address must end in EFAULT, as without the library. The tool's memory is never
 //! written to; the kernel gets a copy with another name.

@@ -69,7 +69,7 @@ pub(crate) fn pid_namespace() -> u64 {
 #[cfg(feature = "capi")]
 pub(crate) fn is_readable(address: usize) -> bool {
     const NOTHING: usize = 0x7fff_ffff;
-    const SET: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
+    const SET: usize = 8;
     // SAFETY: the kernel reads one set, and changes nothing.
     let answer =
         unsafe { call(libc::SYS_rt_sigprocmask, NOTHING, address & !(SET - 1), 0, SET, 0) };
