@@ -43,6 +43,7 @@ fn main() {
     // Of Linux 4.14; newer clangs would make instructions of 5.1 by default.
     command.args(["-mcpu=v2", "-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
+    command.arg(format!("-DKSYSCALL_BITS={}", of_cargo("CARGO_CFG_TARGET_POINTER_WIDTH")));
     // So that where it is built is not in it.
     command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());

@@ -31,6 +31,7 @@ class Command(Job):
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
         machine.put(program("known"), "/cli/known")
+        machine.put(program("busy"), "/cli/busy")
         machine.put(program("rights"), "/cli/rights")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
@@ -128,6 +129,145 @@ def are_counted(result, did, engine):
         assert sum(bucket["calls"] for bucket in call["histogram"]) == call["calls"]
         assert 0 < call["longest_ns"] <= call["total_ns"]
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
+
+
+# More threads than the kernel allows at a time, and than there is room for.
+@jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
+run() {
+    part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
+}
+run threads -- /cli/busy threads
+run exec -- /cli/busy exec /cli/known
+run maps -- /cli/busy maps
+run probed --probes -- /cli/busy maps
+""", "bullseye", "trixie", "sid", limit=600)
+def test_what_is_hard_to_count_is_counted_or_reported(job, guest):
+    said = dict(parts(guest(job).output))
+    is_probed = job.kernel != "bullseye"
+    results = {name: json.loads(text) for name, text in said.items() if name != "probed" or is_probed}
+    calls = {name: {call["name"]: call for call in result["calls"]} for name, result in results.items()}
+    for name, call, errnos in (("threads", "umount2", {"ENOENT": 2000}),
+                               ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
+                               ("maps", "getpgid", {"ESRCH": 100000})):
+        counted, lost = calls[name][call], results[name]["not_counted"]
+        assert not any(lost.values()), results[name]
+        assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
+        assert counted["errnos"] == errnos, counted
+    # The command's own, and that of its thread.
+    execve = calls["exec"]["execve"]
+    assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
+    if skipped := results.get("probed", {}).get("not_counted", {}).get("skipped_calls"):
+        assert calls["probed"]["getpgid"]["calls"] + skipped >= 100000
+    elif "probed" in results and job.kernel == "sid":
+        assert calls["probed"]["getpgid"]["calls"] == 100000, results["probed"]
+
+
+@jobs("harmless", """look='ulimit -n; grep SigIgn /proc/self/status'
+part alone; (ulimit -n 256; trap "" HUP USR1 PIPE; sh -c "$look")
+part counted; (ulimit -n 256; trap "" HUP USR1 PIPE
+    ksyscall count prctl --probes -o /tmp/result -- sh -c "$look")
+part result; ksyscall count prctl setrlimit -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
+part probed; ksyscall count prctl setrlimit --probes -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
+echo old >/tmp/kept; chmod 600 /tmp/kept; ln -s kept /tmp/link
+part kept; for wrong in frobnicate "umount2 -- /nowhere"; do ksyscall count -o /tmp/link $wrong 2>/dev/null; done
+cat /tmp/link
+part replaced; ksyscall count umount2 -o /tmp/link -- /cli/known >/dev/null
+stat -c '%a %F' /tmp/kept /tmp/link; cat /tmp/link
+part device; ksyscall count umount2 -o /dev/full -- true 2>&1; echo $?
+part panics
+for arguments in "-d 1e19" "-d 1e-9" "-d inf" "-i 1e19" "-i 1e-9 -d 0.01" "-T 4294967295" "-p 2147483647" \\
+    "-e 4095" "%" "[" "***"; do
+    ksyscall count umount2 $arguments -- true; ksyscall count umount2 -d 0.01 $arguments </dev/null
+done >/tmp/out 2>&1
+for to in ">/dev/full" "2>/dev/full" ">&-" "2>&-" ">&- 2>&-"; do
+    for command in "count umount2 -- true" "count umount2 -d 0.01" "count umount2 -i 0.01 -d 0.1" "list" \\
+        "resolve stat" "doctor" "completion bash" "--help" "frobnicate" "count"; do
+        eval "ksyscall $command $to" >>/tmp/out 2>&1 </dev/null; echo "status $?" >>/tmp/out
+    done
+done
+grep -E "panic|status (101|134)" /tmp/out
+part controls; ksyscall count umount2 -- "$(printf '/no\\033[2Jwhere')" 2>&1
+ksyscall count umount2 -o "$(printf '/no\\033/f')" 2>&1
+part zombie; /cli/busy zombie >/tmp/zombie & pid=$!
+until grep -q . /tmp/zombie; do sleep 0.1; done; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
+""")
+def test_what_is_counted_stays_as_it_is(job, guest):
+    said = dict(parts(guest(job).output))
+    assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
+    assert said["counted"] == said["alone"]
+    # The program makes none of these.
+    for name in "result", "probed":
+        for call in "prctl", "setrlimit":
+            assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
+    assert said["kept"] == "old\n"
+    assert said["replaced"].startswith("600 regular file\n777 symbolic link\nCALL"), said["replaced"]
+    assert "writing to /dev/full: No space left" in said["device"] and said["device"].endswith("\n1\n")
+    assert said["panics"] == ""
+    assert "\x1b" not in said["controls"] and "\\u{1b}[2J" in said["controls"], said["controls"]
+    assert "has ended: it is a zombie; nothing was attached\n" in said["zombie"]
+
+
+# Numbers of processes are others there than in the kernel.
+@jobs("namespace", """cat >/tmp/inside <<'end'
+part command; ksyscall count umount2 getpgid --json -o /tmp/result -- /cli/known >/dev/null 2>&1; cat /tmp/result
+sh -c 'until [ -e /tmp/go-inside ]; do :; done; exec /cli/known' >/dev/null & pid=$!
+ksyscall count umount2 --json -p $pid >/tmp/result 2>/tmp/said & count=$!
+until grep -qs counting /tmp/said; do sleep 0.1; done
+touch /tmp/go-inside; wait $count
+part process; cat /tmp/result
+part everyone; ksyscall count poll ppoll --json -d 0.5 2>/dev/null
+end
+echo 'part() { echo "=$1"; }' >/tmp/with; cat /tmp/inside >>/tmp/with
+unshare -m -p -f sh -c 'mount -t proc proc /proc; . /tmp/with' 2>&1
+""", "bullseye", "trixie")
+def test_processes_are_found_in_a_pid_namespace(job, guest):
+    said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
+    assert {call["name"]: call["calls"] for call in said["command"]} == {"umount2": 14, "getpgid": 23}
+    assert [(call["calls"], call["errnos"]) for call in said["process"]] == [(7, {"ENOENT": 7})]
+    # The command waits by one of these.
+    assert {call["calls"] for call in said["everyone"]} == {0}
+
+
+@jobs("options", """count() {
+    part $1; shift; ksyscall count --json -o /tmp/result "$@" -- /cli/known >/dev/null 2>&1; cat /tmp/result
+}
+count failed -x umount2 getpgid
+count errno -e EINVAL umount2 getpgid
+count pattern 'umount*' 'getp[gp]id'
+count class %file
+count top -a -T 2 --sort errors
+count processes -P umount2 -H
+part intervals
+ksyscall count umount2 -i 0.3 --json -o /tmp/result -- sh -c '/cli/known; sleep 1; /cli/known' >/dev/null
+cat /tmp/result
+mkdir /tmp/cgroups; mount -t cgroup2 none /tmp/cgroups; mkdir -p /tmp/cgroups/a/b
+ksyscall count umount2 --cgroup /tmp/cgroups/a --json >/tmp/result 2>/tmp/said & pid=$!
+until grep -qs counting /tmp/said; do sleep 0.1; done
+/cli/known >/dev/null; sh -c 'echo $$ >/tmp/cgroups/a/b/cgroup.procs; exec /cli/known' >/dev/null
+kill -INT $pid; wait $pid
+part cgroup; cat /tmp/result
+part none; ksyscall count umount2 --cgroup /tmp 2>&1
+""", "bullseye", "trixie")
+def test_options_of_count(job, guest):
+    said = dict(parts(guest(job).output))
+    intervals = [json.loads(line) for line in said.pop("intervals").splitlines()]
+    none = said.pop("none")
+    results = {name: json.loads(text) for name, text in said.items()}
+    counted = {name: {call["name"]: call["calls"] for call in result["calls"]}
+               for name, result in results.items() if name != "processes"}
+    assert counted["failed"] == {"umount2": 14, "getpgid": 3}
+    assert counted["errno"] == {"umount2": 7, "getpgid": 0}
+    assert counted["pattern"].items() >= {"umount2": 14, "getpgid": 23, "getppid": 0}.items()
+    assert counted["class"]["umount2"] == 14 and "getpgid" not in counted["class"]
+    assert next(iter(counted["top"])) == "umount2" and len(counted["top"]) == 2
+    # known, its child, and the child's.
+    processes = results["processes"]["processes"]
+    assert [(it["command"], it["calls"]) for it in processes] == [("known", 7), ("known", 4), ("known", 3)]
+    assert sum(call["calls"] for part in intervals for call in part["calls"]) == 28
+    assert len(intervals) >= 4 and intervals[-1]["ended_by"] == "command" and intervals[0]["ended_by"] is None
+    assert [call["longest_ns"] for part in intervals for call in part["calls"] if not call["calls"]].count(0) >= 1
+    assert counted["cgroup"] == {"umount2": 14}
+    assert "--cgroup takes a directory of a cgroup of version 2" in none
 
 
 # Where 32-bit callers have a function of their own, where one is for both (sched_yield) or for two
@@ -273,7 +413,7 @@ def test_what_fails_says_what_to_do(job, guest):
             ("near", 1, "no system call opnat", "did you mean openat?"),
             ("script", 1, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
             ("command", 2, "a COMMAND is missing after `--`"),
-            ("files", 1, "this process can open only", "`ulimit -n`"),
+            ("files", 1, "`ulimit -n`"),
             ("output", 1, "/none/file, for the result, cannot be written", "No such file"),
             ("full", 1, "writing to the standard output", "No space left"),
             ("forced", 126, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),

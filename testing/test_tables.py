@@ -1,7 +1,10 @@
-"""The syscall tables of every architecture against the sources of a real kernel."""
+"""The syscall tables of every architecture against the sources of a real kernel, and the classes of calls
+against those of strace."""
 
 import pytest
 
+from testing import packages
+from tools import strace_classes
 from tools.syscall_tables.__main__ import fetch, tables
 from tools.syscall_tables.model import annotated, check
 from tools.syscall_tables.readers import ARCHES
@@ -24,3 +27,8 @@ def test_table(name, tree):
 
 def test_spellings_and_versions_are_in_the_tables():
     assert annotated(tables()) == tables(), "python3 -m tools.syscall_tables --annotate"
+
+
+def test_classes_are_those_of_strace():
+    tree = packages.unpack(strace_classes.SUITE, "source", "strace")
+    assert strace_classes.text(tree) == strace_classes.FILE.read_text(), "python3 -m tools.strace_classes"

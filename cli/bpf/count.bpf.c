@@ -178,30 +178,23 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-/* What could not be counted, for want of room. */
-struct lost {
-	__u64 threads;
-	__u64 processes;
-	__u64 errnos;
-};
+/* What could not be counted for want of room: calls of threads, calls of processes, errors. */
+enum { THREADS, CALLERS, ERRNOS, LOSSES };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, LOSSES);
 	__type(key, __u32);
-	__type(value, struct lost);
-} lost_map SEC(".maps");
+	__type(value, __u64);
+} lost SEC(".maps");
 
-/* Runs `what` with the counters of what is lost. */
-#define LOSE(what)                                                  \
-	do {                                                        \
-		__u32 zero_ = 0;                                    \
-		struct lost *lost_;                                 \
-                                                                    \
-		lost_ = bpf_map_lookup_elem(&lost_map, &zero_);     \
-		if (lost_)                                          \
-			lost_->what++;                              \
-	} while (0)
+static void lose(__u32 what)
+{
+	__u64 *count = bpf_map_lookup_elem(&lost, &what);
+
+	if (count)
+		(*count)++;
+}
 
 INLINE struct settings *running(void)
 {
@@ -232,7 +225,7 @@ static struct thread *new_thread(__u64 task)
 	struct thread thread = {};
 
 	if (bpf_map_update_elem(&threads, &task, &thread, BPF_ANY)) {
-		LOSE(threads);
+		lose(THREADS);
 		return NULL;
 	}
 	return bpf_map_lookup_elem(&threads, &task);
@@ -279,7 +272,7 @@ static struct tally *tally_of_process(__u32 process)
 	if (!empty || bpf_map_update_elem(&process_tallies, &process, empty, BPF_NOEXIST)) {
 		tally = bpf_map_lookup_elem(&process_tallies, &process);
 		if (!tally)
-			LOSE(processes);
+			lose(CALLERS);
 		return tally;
 	}
 	name_process(process);
@@ -333,7 +326,7 @@ static void count_errno(__u64 key, __u64 number)
 	if (count)
 		__sync_fetch_and_add(count, 1);
 	else
-		LOSE(errnos);
+		lose(ERRNOS);
 }
 
 INLINE __u32 bits(__u64 number)
@@ -380,7 +373,8 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 	if (place & RESULT_IS_INT)
 		result = (int)result;
 	is_error = !(place & NO_ERROR) && result < 0 && result >= -MAX_ERRNO;
-	if (settings->failing && !(is_error && (settings->failing == ANY_ERROR || settings->failing == -result)))
+	if (settings->failing &&
+	    !(is_error && (settings->failing == ANY_ERROR || settings->failing == -result)))
 		return;
 	key = key_of(settings, place);
 	tally = tally_of(settings, key);
@@ -402,8 +396,8 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
-#ifdef __TARGET_ARCH_x86
-	/* Without the kernel's types the code segment has to do: that of 32-bit programs. */
+#if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
+	/* Without the kernel's types, by the code segment: __USER32_CS. */
 	return settings->has_types ? ksyscall_is_compat_(0) : (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
 #else
 	(void)settings;

@@ -365,9 +365,8 @@ impl Counter {
 
     /// What was not counted.
     pub(super) fn lost(&self) -> Result<Lost> {
-        let lost: PerCpuArray<&MapData, [u64; 3]> = self.read("lost_map")?.try_into()?;
-        let lost = lost.get(&0, 0)?;
-        let sum = |place: usize| lost.iter().map(|numbers| numbers[place]).sum();
+        let lost: PerCpuArray<&MapData, u64> = self.read("lost")?.try_into()?;
+        let sum = |what| lost.get(&what, 0).map(|counts| counts.iter().sum::<u64>());
         let programs: &[&str] = match self.engine {
             Engine::Tracepoints => &["on_enter", "on_exit"],
             Engine::Probes => &["enter", "leave"],
@@ -377,7 +376,7 @@ impl Counter {
             ksyscall::recursion_misses(fd)
         });
         let [entries, returns] = skipped.collect::<Vec<_>>().try_into().unwrap_or_default();
-        Ok(Lost { entries, returns, threads: sum(0), processes: sum(1), errnos: sum(2) })
+        Ok(Lost { entries, returns, threads: sum(0)?, processes: sum(1)?, errnos: sum(2)? })
     }
 
     /// What the programs get at a call's functions.
@@ -500,6 +499,9 @@ fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
         (Some(libc::EPERM | libc::EACCES), _) => {
             "loading the BPF program: not permitted; be root, or have CAP_BPF and CAP_PERFMON \
              (`ksyscall doctor` says what is missing)"
+        }
+        (Some(libc::EMFILE), _) => {
+            "loading the BPF program: this process may open too few files, `ulimit -n` says how many"
         }
         (_, Engine::Probes) => {
             "loading the BPF program, which needs Linux 5.15 for probes (`ksyscall doctor` says what \

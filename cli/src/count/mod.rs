@@ -87,7 +87,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let mut shown = Shown::new(arguments, begun);
     let end = wait(&mut child, arguments, &signals, begun, processes, &mut |event| match event {
         Event::Shown => shown.show(&mut count, &mut output),
-        Event::Ended(process) => count.counter.remove_process(process),
+        Event::Ended(process) => count.counter.remove_process(&process),
     })?;
     count.counter.run(false)?;
     if let (Some(child), false) = (&child, matches!(end, End::Command(_))) {
@@ -228,11 +228,11 @@ fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
 }
 
 /// What happens while it counts.
-enum Event<'a> {
+enum Event {
     /// It is time to show what was counted.
     Shown,
     /// A process of `-p` has ended.
-    Ended(&'a Process),
+    Ended(Process),
 }
 
 fn wait(
@@ -254,8 +254,10 @@ fn wait(
         if let Some(number) = signals.received() {
             return Ok(End::Signal(number));
         }
-        for process in processes.extract_if(.., |process| process.has_ended()) {
-            tell(Event::Ended(&process))?;
+        let (ended, others) = processes.into_iter().partition(Process::has_ended);
+        processes = others;
+        for process in ended {
+            tell(Event::Ended(process))?;
         }
         if !arguments.pids.is_empty() && processes.is_empty() {
             return Ok(End::Processes);

@@ -243,8 +243,9 @@ fn attach_all(
             let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
-            // The call's number tells which of two calls by one function it is.
-            if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, call.number) {
+            // Of 32-bit callers the number tells which of two calls by one function it is.
+            let number = call.number.filter(|_| call.is_compat);
+            if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, number) {
                 let again = Batch::new([name.as_str()])?.callers(call.callers());
                 let cookie = counter.cookie(index, &call, is_return || has_return[index]);
                 let again = again.retprobe(is_return).cookies(|_, _| cookie).attach(program);

@@ -172,6 +172,9 @@ impl Counted<'_> {
                 plural(row.missed() as usize, "return"),
             );
         }
+        if *engine == Engine::Probes && self.lost.entries.is_none() {
+            text += "calls that the kernel skipped are not known: it counts them since Linux 6.7\n";
+        }
         for (count, what) in self.not_counted() {
             let _ = writeln!(text, "not counted: {count} {what}");
         }
