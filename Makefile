@@ -165,6 +165,11 @@ bench-many: ## measure attaching to many calls at once; makes docs/performance-m
 	scripts/setup bench
 	$(PYTHON) -m testing.bench_many
 
+.PHONY: bench-count
+bench-count: ## measure what `ksyscall count` adds to a call, beside its peers; makes docs/performance-count.md
+	scripts/setup bench
+	$(PYTHON) -m testing.bench_count
+
 .PHONY: picture
 picture: ## docs/count.svg and docs/demo.svg, what `ksyscall count` and `make demo` show
 	scripts/setup demo

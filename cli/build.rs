@@ -45,8 +45,10 @@ fn compile(name: &str) {
     };
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     let mut command = Command::new(&clang);
-    command.args(["-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
+    // Of Linux 4.14; newer clangs would make instructions of 5.1 by default.
+    command.args(["-mcpu=v2", "-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
+    command.arg(format!("-DKSYSCALL_BITS={}", of_cargo("CARGO_CFG_TARGET_POINTER_WIDTH")));
     // So that where it is built is not in it.
     command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());

@@ -14,7 +14,7 @@ from testing.build import ROOT
 from testing.vm import Machine, end_by_signals
 
 PICTURE, DEMO = ROOT / "docs/count.svg", ROOT / "docs/demo.svg"
-COLUMNS, ROWS = 92, 18
+COLUMNS, ROWS = 94, 18
 COMMAND = "ksyscall count --all -d 6"
 GUEST = f"""export PATH=/opt/bin:$PATH TERM=linux
 stty -F /dev/console cols {COLUMNS} rows {ROWS}

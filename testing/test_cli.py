@@ -31,6 +31,7 @@ class Command(Job):
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
         machine.put(program("known"), "/cli/known")
+        machine.put(program("busy"), "/cli/busy")
         machine.put(program("rights"), "/cli/rights")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put(program("interrupted"), "/cli/interrupted")
@@ -107,14 +108,24 @@ ksyscall count umount2 getpgid exit_group --json -o /tmp/result -- /cli/known >/
 part did; cat /tmp/did
 part result; cat /tmp/result
 left
-""", *RUST_KERNELS)
+ksyscall count umount2 getpgid exit_group --probes --json -o /tmp/result -- /cli/known >/tmp/did 2>/tmp/said; status
+part probed; cat /tmp/result /tmp/said
+""", "bullseye", *RUST_KERNELS)
 def test_a_commands_calls_and_errors_are_counted(job, guest):
     found = parts(guest(job).output)
+    assert found[5] == ("status", "9\n"), found
     said = dict(found)
-    assert said["status"] == "9\n", said
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
-    result = json.loads(said["result"])
-    assert result["exit_status"] == 9
+    are_counted(json.loads(said["result"]), did, "tracepoints")
+    if job.kernel == "bullseye":
+        assert "loading the BPF program, which needs Linux 5.15 for probes" in said["probed"]
+    else:
+        are_counted(json.loads(said["probed"]), did, "probes")
+    nothing_is_left(found)
+
+
+def are_counted(result, did, engine):
+    assert (result["engine"], result["exit_status"]) == (engine, 9)
     counted = {call["name"]: call for call in result["calls"]}
     for name in ("umount2", "getpgid", "exit_group"):
         expected = {errno: int(times) for call, errno, times in did if call == name}
@@ -130,7 +141,145 @@ def test_a_commands_calls_and_errors_are_counted(job, guest):
         assert sum(bucket["calls"] for bucket in call["histogram"]) == call["calls"]
         assert 0 < call["longest_ns"] <= call["total_ns"]
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
-    nothing_is_left(found)
+
+
+# More threads than the kernel allows at a time, and than there is room for.
+@jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
+run() {
+    part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
+}
+run threads -- /cli/busy threads
+run exec -- /cli/busy exec /cli/known
+run maps -- /cli/busy maps
+run probed --probes -- /cli/busy maps
+""", "bullseye", "trixie", "sid", limit=600)
+def test_what_is_hard_to_count_is_counted_or_reported(job, guest):
+    said = dict(parts(guest(job).output))
+    is_probed = job.kernel != "bullseye"
+    results = {name: json.loads(text) for name, text in said.items() if name != "probed" or is_probed}
+    calls = {name: {call["name"]: call for call in result["calls"]} for name, result in results.items()}
+    for name, call, errnos in (("threads", "umount2", {"ENOENT": 2000}),
+                               ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
+                               ("maps", "getpgid", {"ESRCH": 100000})):
+        counted, lost = calls[name][call], results[name]["not_counted"]
+        assert not any(lost.values()), results[name]
+        assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
+        assert counted["errnos"] == errnos, counted
+    # The command's own, and that of its thread.
+    execve = calls["exec"]["execve"]
+    assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
+    if skipped := results.get("probed", {}).get("not_counted", {}).get("skipped_calls"):
+        assert calls["probed"]["getpgid"]["calls"] + skipped >= 100000
+    elif "probed" in results and job.kernel == "sid":
+        assert calls["probed"]["getpgid"]["calls"] == 100000, results["probed"]
+
+
+@jobs("harmless", """look='ulimit -n; grep SigIgn /proc/self/status'
+part alone; (ulimit -n 256; trap "" HUP USR1 PIPE; sh -c "$look")
+part counted; (ulimit -n 256; trap "" HUP USR1 PIPE
+    ksyscall count prctl --probes -o /tmp/result -- sh -c "$look")
+part result; ksyscall count prctl setrlimit -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
+part probed; ksyscall count prctl setrlimit --probes -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
+echo old >/tmp/kept; chmod 600 /tmp/kept; ln -s kept /tmp/link
+part kept; for wrong in frobnicate "umount2 -- /nowhere"; do ksyscall count -o /tmp/link $wrong 2>/dev/null; done
+cat /tmp/link
+part replaced; ksyscall count umount2 -o /tmp/link -- /cli/known >/dev/null
+stat -c '%a %F' /tmp/kept /tmp/link; cat /tmp/link
+part device; ksyscall count umount2 -o /dev/full -- true 2>&1; echo $?
+part panics
+for arguments in "-d 1e19" "-d 1e-9" "-d inf" "-i 1e19" "-i 1e-9 -d 0.01" "-T 4294967295" "-p 2147483647" \\
+    "-e 4095" "%" "[" "***"; do
+    ksyscall count umount2 $arguments -- true; ksyscall count umount2 -d 0.01 $arguments </dev/null
+done >/tmp/out 2>&1
+for to in ">/dev/full" "2>/dev/full" ">&-" "2>&-" ">&- 2>&-"; do
+    for command in "count umount2 -- true" "count umount2 -d 0.01" "count umount2 -i 0.01 -d 0.1" "list" \\
+        "resolve stat" "doctor" "completion bash" "--help" "frobnicate" "count"; do
+        eval "ksyscall $command $to" >>/tmp/out 2>&1 </dev/null; echo "status $?" >>/tmp/out
+    done
+done
+grep -E "panic|status (101|134)" /tmp/out
+part controls; ksyscall count umount2 -- "$(printf '/no\\033[2Jwhere')" 2>&1
+ksyscall count umount2 -o "$(printf '/no\\033/f')" 2>&1
+part zombie; /cli/busy zombie >/tmp/zombie & pid=$!
+until grep -q . /tmp/zombie; do sleep 0.1; done; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
+""")
+def test_what_is_counted_stays_as_it_is(job, guest):
+    said = dict(parts(guest(job).output))
+    assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
+    assert said["counted"] == said["alone"]
+    # The program makes none of these.
+    for name in "result", "probed":
+        for call in "prctl", "setrlimit":
+            assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
+    assert said["kept"] == "old\n"
+    assert said["replaced"].startswith("600 regular file\n777 symbolic link\nCALL"), said["replaced"]
+    assert "writing to /dev/full: No space left" in said["device"] and said["device"].endswith("\n1\n")
+    assert said["panics"] == ""
+    assert "\x1b" not in said["controls"] and "\\u{1b}[2J" in said["controls"], said["controls"]
+    assert "has ended: it is a zombie; nothing was attached\n" in said["zombie"]
+
+
+# Numbers of processes are others there than in the kernel.
+@jobs("namespace", """cat >/tmp/inside <<'end'
+part command; ksyscall count umount2 getpgid --json -o /tmp/result -- /cli/known >/dev/null 2>&1; cat /tmp/result
+sh -c 'until [ -e /tmp/go-inside ]; do :; done; exec /cli/known' >/dev/null & pid=$!
+ksyscall count umount2 --json -p $pid >/tmp/result 2>/tmp/said & count=$!
+until grep -qs counting /tmp/said; do sleep 0.1; done
+touch /tmp/go-inside; wait $count
+part process; cat /tmp/result
+part everyone; ksyscall count poll ppoll --json -d 0.5 2>/dev/null
+end
+echo 'part() { echo "=$1"; }' >/tmp/with; cat /tmp/inside >>/tmp/with
+unshare -m -p -f sh -c 'mount -t proc proc /proc; . /tmp/with' 2>&1
+""", "bullseye", "trixie")
+def test_processes_are_found_in_a_pid_namespace(job, guest):
+    said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
+    assert {call["name"]: call["calls"] for call in said["command"]} == {"umount2": 14, "getpgid": 23}
+    assert [(call["calls"], call["errnos"]) for call in said["process"]] == [(7, {"ENOENT": 7})]
+    # The command waits by one of these.
+    assert {call["calls"] for call in said["everyone"]} == {0}
+
+
+@jobs("options", """count() {
+    part $1; shift; ksyscall count --json -o /tmp/result "$@" -- /cli/known >/dev/null 2>&1; cat /tmp/result
+}
+count failed -x umount2 getpgid
+count errno -e EINVAL umount2 getpgid
+count pattern 'umount*' 'getp[gp]id'
+count class %file
+count top -a -T 2 --sort errors
+count processes -P umount2 -H
+part intervals
+ksyscall count umount2 -i 0.3 --json -o /tmp/result -- sh -c '/cli/known; sleep 1; /cli/known' >/dev/null
+cat /tmp/result
+mkdir /tmp/cgroups; mount -t cgroup2 none /tmp/cgroups; mkdir -p /tmp/cgroups/a/b
+ksyscall count umount2 --cgroup /tmp/cgroups/a --json >/tmp/result 2>/tmp/said & pid=$!
+until grep -qs counting /tmp/said; do sleep 0.1; done
+/cli/known >/dev/null; sh -c 'echo $$ >/tmp/cgroups/a/b/cgroup.procs; exec /cli/known' >/dev/null
+kill -INT $pid; wait $pid
+part cgroup; cat /tmp/result
+part none; ksyscall count umount2 --cgroup /tmp 2>&1
+""", "bullseye", "trixie")
+def test_options_of_count(job, guest):
+    said = dict(parts(guest(job).output))
+    intervals = [json.loads(line) for line in said.pop("intervals").splitlines()]
+    none = said.pop("none")
+    results = {name: json.loads(text) for name, text in said.items()}
+    counted = {name: {call["name"]: call["calls"] for call in result["calls"]}
+               for name, result in results.items() if name != "processes"}
+    assert counted["failed"] == {"umount2": 14, "getpgid": 3}
+    assert counted["errno"] == {"umount2": 7, "getpgid": 0}
+    assert counted["pattern"].items() >= {"umount2": 14, "getpgid": 23, "getppid": 0}.items()
+    assert counted["class"]["umount2"] == 14 and "getpgid" not in counted["class"]
+    assert next(iter(counted["top"])) == "umount2" and len(counted["top"]) == 2
+    # known, its child, and the child's.
+    processes = results["processes"]["processes"]
+    assert [(it["command"], it["calls"]) for it in processes] == [("known", 7), ("known", 4), ("known", 3)]
+    assert sum(call["calls"] for part in intervals for call in part["calls"]) == 28
+    assert len(intervals) >= 4 and intervals[-1]["ended_by"] == "command" and intervals[0]["ended_by"] is None
+    assert [call["longest_ns"] for part in intervals for call in part["calls"] if not call["calls"]].count(0) >= 1
+    assert counted["cgroup"] == {"umount2": 14}
+    assert "--cgroup takes a directory of a cgroup of version 2" in none
 
 
 # Where 32-bit callers have a function of their own, where one is for both (sched_yield) or for two
@@ -142,10 +291,11 @@ part {callers}; cat /tmp/{callers} /tmp/said
 ksyscall count sched_yield fcntl --json -o /tmp/native -- sh -c '/cli/known; exec /cli/known32' >/dev/null
 part native; cat /tmp/native
 part alone; ksyscall count socketcall 2>&1; echo $?
-part absent; ksyscall count --callers compat openat vm86 2>&1; echo $?
+part absent; ksyscall count --callers compat openat frobnicate 2>&1; echo $?
+part probed; ksyscall count --callers compat --probes openat vm86 2>&1; echo $?
 part table; ksyscall count --callers all umount2 socketcall -- /cli/known32 2>&1 >/dev/null
 left
-""", *RUST_KERNELS)
+""", "bullseye", *RUST_KERNELS)
 def test_callers_are_told_apart(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
@@ -173,7 +323,9 @@ def test_callers_are_told_apart(job, guest):
     assert {name for caller, name in counted["all"] if caller == "native"} == of_compat - {"fcntl64", "socketcall"}
     assert "no system call socketcall" in said["alone"]
     assert said["alone"].endswith("; 32-bit processes have such a call: --callers compat counts it\n1\n")
-    assert "vm86" in said["absent"] and said["absent"].endswith("\n1\n")
+    assert "frobnicate" in said["absent"] and said["absent"].endswith("\n1\n")
+    if job.kernel != "bullseye":
+        assert "vm86" in said["probed"] and said["probed"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
     assert re.search(r"^socketcall +compat +2 +2 ", said["table"], re.M), said["table"]
@@ -203,7 +355,7 @@ def test_control_c_ends_it_with_the_result(job, guest):
 
 
 @jobs("attaching", """left
-ksyscall count --all >/tmp/result 2>/tmp/said & pid=$!
+ksyscall count --all --probes >/tmp/result 2>/tmp/said & pid=$!
 until grep -q . /sys/kernel/debug/kprobes/list; do sleep 0.1; done
 kill -TERM $pid; wait $pid; status
 part said; cat /tmp/said /tmp/result
@@ -248,17 +400,19 @@ def test_the_end_of_a_command(job, guest):
 
 @jobs("wrong", """printf '#!/nowhere/sh\\n' >/tmp/script; chmod +x /tmp/script
 part name; ksyscall count frobnicate 2>&1; echo $?
+part probed; ksyscall count --probes frobnicate 2>&1; echo $?
 part near; ksyscall count --callers all opnat read 2>&1; echo $?
 part script; ksyscall count umount2 -- /tmp/script 2>&1; echo $?
 part command; ksyscall count umount2 -- 2>&1; echo $?
-part files; (ulimit -n 20; ksyscall count openat read write close stat mmap munmap brk 2>&1); echo $?
+part files; (ulimit -n 20; ksyscall count --probes openat read write close stat mmap munmap brk 2>&1); echo $?
 part output; ksyscall count umount2 -o /none/file 2>&1; echo $?
 part full; ksyscall list 2>&1 >/dev/full; echo $?
 part pipe; ksyscall list --json 2>&1 | head -n 1
 part forced; ksyscall run --force /tmp/script 2>&1; echo $?
 left
 mount -t tmpfs none /sys/kernel/btf
-part types; ksyscall count --callers compat umount2 2>&1; echo $?
+part types; ksyscall count --callers compat --probes umount2 2>&1; echo $?
+part segment; ksyscall count --callers all umount2 sched_yield -- sh -c '/cli/known; exec /cli/known32' 2>&1 >/dev/null
 umount /sys/kernel/btf
 left
 """)
@@ -266,18 +420,22 @@ def test_what_fails_says_what_to_do(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
     for name, status, *words in [
-            ("name", 1, "no system call frobnicate", "tried __x64_sys_frobnicate", "`ksyscall list`"),
+            ("name", 1, "no system call frobnicate", "`ksyscall list`", "--probes"),
+            ("probed", 1, "no system call frobnicate", "tried __x64_sys_frobnicate", "`ksyscall list`"),
             ("near", 1, "no system call opnat", "did you mean openat?"),
             ("script", 1, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
             ("command", 2, "a COMMAND is missing after `--`"),
-            ("files", 1, "this process can open only", "`ulimit -n`"),
+            ("files", 1, "`ulimit -n`"),
             ("output", 1, "/none/file, for the result, cannot be written", "No such file"),
             ("full", 1, "writing to the standard output", "No space left"),
             ("forced", 126, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
-            ("types", 1, "/sys/kernel/btf/vmlinux, which --callers needs", "CONFIG_DEBUG_INFO_BTF")]:
+            ("types", 1, "/sys/kernel/btf/vmlinux, which --callers needs with probes", "CONFIG_DEBUG_INFO_BTF")]:
         assert all(word in said[name] for word in words), said[name]
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
+    # Without the kernel's types, by the code segment: `int $0x80` of a 64-bit program counts as native.
+    for row in (r"umount2 +native +14", r"umount2 +compat +4", r"sched_yield +native +6", r"sched_yield +compat +3"):
+        assert re.search(f"^{row} ", said["segment"], re.M), said["segment"]
     nothing_is_left(found)
 
 
@@ -366,9 +524,9 @@ for size in "40 10" "200 50" "30 3"; do
     part $1x$2; ksyscall count {MANY} -d 3.5 2>/dev/null; echo
 done
 stty -F /dev/console cols 80 rows 24
-part said; ksyscall count umount2 -d 1.5 >/dev/null
+part said; ksyscall count --probes umount2 -d 1.5 >/dev/null
 stty -F /dev/console cols 40 rows 10
-part narrow; ksyscall count umount2 getpgid read write close openat -d 1.5 >/dev/null
+part narrow; ksyscall count --probes umount2 getpgid read write close openat -d 1.5 >/dev/null
 part piped; ksyscall count umount2 -d 1.5 2>&1 | cat
 part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
 """)
@@ -401,7 +559,7 @@ def test_a_terminal_has_a_table_that_fits(job, guest):
 for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4; do sleep 1 & done; done; wait
 end
 for most in 4 1024; do
-    part $most; ksyscall count clock_nanosleep --max-active $most -- sh /tmp/command 2>&1
+    part $most; ksyscall count clock_nanosleep --probes --max-active $most -- sh /tmp/command 2>&1
 done
 """)
 def test_returns_that_are_missed_are_told(job, guest):

@@ -1,8 +1,10 @@
-"""The syscall tables of every architecture against the sources of a real kernel, and what the C
-library calls against the sources of glibc and musl."""
+"""The syscall tables of every architecture against the sources of a real kernel, what the C library
+calls against the sources of glibc and musl, and the classes of calls against those of strace."""
 
 import pytest
 
+from testing import packages
+from tools import strace_classes
 from tools.c_library.__main__ import problems, sources
 from tools.syscall_tables.__main__ import fetch, tables
 from tools.syscall_tables.model import annotated, check
@@ -30,3 +32,8 @@ def test_the_sources_of_the_c_libraries_say_what_the_list_says(tmp_path):
 
 def test_spellings_and_versions_are_in_the_tables():
     assert annotated(tables()) == tables(), "python3 -m tools.syscall_tables --annotate"
+
+
+def test_classes_are_those_of_strace():
+    tree = packages.unpack(strace_classes.SUITE, "source", "strace")
+    assert strace_classes.text(tree) == strace_classes.FILE.read_text(), "python3 -m tools.strace_classes"

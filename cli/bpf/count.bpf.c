@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls of `ksyscall count`, their errors, and how long they take. The cookie has
-   the place of the call among those that are counted. */
+/* Counts the calls of `ksyscall count`, their errors, and how long they take: at the tracepoints
+   sys_enter and sys_exit, or by probes on the functions that serve the calls. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
@@ -9,16 +9,26 @@
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
 
+/* What each call runs. */
+#define INLINE static inline __attribute__((always_inline))
+
+#define MAX_ERRNO 4095
+/* The pages of numbers in `places`: those of native calls, of 32-bit callers, and of x32. */
+#define PAGE 1024
+
 /*
- * What a call's cookie has beside its place: it never returns; and whose calls are meant of a
- * function that may serve others, too, by what number (that, plus 1), for it may serve several.
- * Without these, all are.
+ * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags.
+ * The cookie of a probe has two more above them, and the number that 32-bit callers call by, plus
+ * 1: one function may serve others than those that are meant.
  */
-#define NO_RETURN (1ULL << 32)
+#define PLACE(value) ((value) & 0xffffff)
+#define NO_RETURN (1U << 24)
+/* What it returns is no result: sigreturn restores the register. */
+#define NO_ERROR (1U << 25)
+#define RESULT_IS_INT (1U << 26)
 #define NATIVE (1ULL << 33)
 #define COMPAT (1ULL << 34)
 #define NUMBER(cookie) ((cookie) >> 48)
-#define MAX_ERRNO 4095
 
 enum { BUCKETS = 40 };
 
@@ -27,14 +37,19 @@ struct tally {
 	__u64 calls;
 	__u64 returns;
 	__u64 errors;
-	/* Calls whose return was not seen, for the thread has made another since. */
+	/* Calls whose return was not seen: the thread has made another call since. */
 	__u64 missed;
+	/* Calls in which their thread ended. */
+	__u64 ended;
 	__u64 nanoseconds;
-	__u64 longest;
+	/* Of the current interval and the one before, by their number's lowest bit. */
+	__u64 longest[2];
+	__u64 interval[2];
 	/* Of those that took less than 2^n ns, and as long as 2^(n-1) or longer. */
 	__u64 took[BUCKETS];
 };
 
+/* By call, and by process. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -42,7 +57,26 @@ struct {
 	__type(value, struct tally);
 } tallies SEC(".maps");
 
-/* Of a call's place and an errno, how often. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tally);
+} process_tallies SEC(".maps");
+
+struct name {
+	char text[16];
+};
+
+/* The names of those processes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct name);
+} process_names SEC(".maps");
+
+/* How often each errno came, by the tally's key and the errno. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -50,122 +84,252 @@ struct {
 	__type(value, __u64);
 } errnos SEC(".maps");
 
-enum { RUNNING, FILTERED, OWN_PROCESS, SETTINGS };
+/* Of a call's number, its place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 3 * PAGE);
+	__type(key, __u32);
+	__type(value, __u32);
+} places SEC(".maps");
+
+enum { EVERYONE, PROCESSES, FAMILY, CGROUP };
+#define ANY_ERROR (-1)
+
+/* As src/count/bpf.rs writes it. */
+struct settings {
+	__u32 is_running;
+	__u32 filter;
+	/* If not 0, calls that failed so are counted alone. */
+	__s32 failing;
+	__u32 is_by_process;
+	__u32 interval;
+	/* Whether the kernel's types are known. */
+	__u32 has_types;
+	/* Number of `searched`. */
+	__u32 searched;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SETTINGS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct settings);
+} settings_map SEC(".maps");
+
+/* Processes of a meaning: this command's own, and the one that a counted family begins with. */
+enum { OWN, ROOT, ROLES };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ROLES);
 	__type(key, __u32);
 	__type(value, __u32);
-} settings SEC(".maps");
+} roles SEC(".maps");
 
-/* If FILTERED, the processes that are counted. */
+/* If PROCESSES, those that are counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
 } processes SEC(".maps");
 
-struct begun {
-	__u64 at;
-	__u64 call;
+/* If CGROUP, the one that is counted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} cgroups SEC(".maps");
+
+/* Processes by their numbers in a PID namespace. The role is PROCESS for one of `processes`. */
+#define PROCESS ROLES
+#define FOUND (-1)
+
+struct searched {
+	__u64 device;
+	__u64 inode;
+	__u32 process;
+	__s32 role;
 };
 
-/* What threads are in. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 65536);
-	__type(key, __u64);
-	__type(value, struct begun);
-} in_progress SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct searched);
+} searched_map SEC(".maps");
 
-static __u32 setting(__u32 which)
-{
-	__u32 *value = bpf_map_lookup_elem(&settings, &which);
-
-	return value ? *value : 0;
-}
-
-static bool is_counted(__u32 process)
-{
-	if (!setting(RUNNING))
-		return false;
-	if (setting(FILTERED))
-		return bpf_map_lookup_elem(&processes, &process) != NULL;
-	return process != setting(OWN_PROCESS);
-}
+struct thread {
+	/* The call that it is in, and since when. */
+	__u64 begun;
+	__u32 place;
+	__u32 padding;
+};
 
 /*
- * x32 processes count as 64-bit ones but for the calls that have functions of their own: 512 to
- * 547 of arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
+ * By task_struct: execve(2) may change a thread's number, but not that. An entry goes with its
+ * thread. If FAMILY, these are the threads that belong to it.
  */
-static bool is_x32_alone(int number)
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* What could not be counted for want of room: calls of threads, calls of processes, errors. */
+enum { THREADS, CALLERS, ERRNOS, LOSSES };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+static void lose(__u32 what)
 {
-#ifdef __TARGET_ARCH_x86
-	return number >= 1 << 30 && (number ^ 1 << 30) >= 512;
-#else
-	(void)number;
-	return false;
-#endif
+	__u64 *count = bpf_map_lookup_elem(&lost, &what);
+
+	if (count)
+		(*count)++;
 }
 
-static bool is_meant(struct pt_regs *ctx, __u64 cookie)
+INLINE struct settings *running(void)
 {
-	int number;
+	__u32 zero = 0;
+	struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
 
-	if (cookie & NATIVE)
-		return !KSYSCALL_IS_COMPAT(ctx);
-	if (!(cookie & COMPAT))
-		return true;
-	number = KSYSCALL_NR(ctx);
-	if (is_x32_alone(number))
-		return true;
-	return KSYSCALL_IS_COMPAT(ctx) && (!NUMBER(cookie) || number + 1 == (int)NUMBER(cookie));
+	return settings && settings->is_running ? settings : NULL;
 }
 
-static struct tally *tally_of(__u32 call)
+INLINE __u32 process_of(__u32 role)
 {
-	return bpf_map_lookup_elem(&tallies, &call);
+	__u32 *process = bpf_map_lookup_elem(&roles, &role);
+
+	return process ? *process : 0;
 }
 
-SEC("kprobe")
-int enter(struct pt_regs *ctx)
+INLINE bool is_counted(const struct settings *settings, __u32 process)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx), thread = bpf_get_current_pid_tgid();
-	struct begun begun = { bpf_ktime_get_ns(), (__u32)cookie }, *before;
+	if (settings->filter == PROCESSES)
+		return bpf_map_lookup_elem(&processes, &process) != NULL;
+	if (settings->filter == CGROUP && bpf_current_task_under_cgroup(&cgroups, 0) != 1)
+		return false;
+	return process != process_of(OWN);
+}
+
+static struct thread *new_thread(__u64 task)
+{
+	struct thread thread = {};
+
+	if (bpf_map_update_elem(&threads, &task, &thread, BPF_ANY)) {
+		lose(THREADS);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&threads, &task);
+}
+
+/* What is kept of the current thread; NULL if its calls are not counted. */
+INLINE struct thread *current_thread(const struct settings *settings)
+{
+	__u32 process = bpf_get_current_pid_tgid() >> 32, root = ROOT, none = 0;
+	__u64 task = bpf_get_current_task();
+	struct thread *thread;
+
+	if (settings->filter != FAMILY && !is_counted(settings, process))
+		return NULL;
+	thread = bpf_map_lookup_elem(&threads, &task);
+	if (thread)
+		return thread;
+	if (settings->filter == FAMILY) {
+		if (process != process_of(ROOT))
+			return NULL;
+		/* Once, for later the number can be another process's. */
+		bpf_map_update_elem(&roles, &root, &none, BPF_ANY);
+	}
+	return new_thread(task);
+}
+
+static void name_process(__u32 process)
+{
+	struct name name = {};
+
+	bpf_get_current_comm(&name, sizeof(name));
+	bpf_map_update_elem(&process_names, &process, &name, BPF_ANY);
+}
+
+static struct tally *tally_of_process(__u32 process)
+{
+	struct tally *tally = bpf_map_lookup_elem(&process_tallies, &process), *empty;
+	__u32 zero = 0;
+
+	if (tally)
+		return tally;
+	/* Nothing else is counted there meanwhile. */
+	empty = bpf_map_lookup_elem(&tallies, &zero);
+	if (!empty || bpf_map_update_elem(&process_tallies, &process, empty, BPF_NOEXIST)) {
+		tally = bpf_map_lookup_elem(&process_tallies, &process);
+		if (!tally)
+			lose(CALLERS);
+		return tally;
+	}
+	name_process(process);
+	return bpf_map_lookup_elem(&process_tallies, &process);
+}
+
+INLINE __u32 key_of(const struct settings *settings, __u32 place)
+{
+	return settings->is_by_process ? bpf_get_current_pid_tgid() >> 32 : PLACE(place) - 1;
+}
+
+INLINE struct tally *tally_of(const struct settings *settings, __u32 key)
+{
+	return settings->is_by_process ? tally_of_process(key) : bpf_map_lookup_elem(&tallies, &key);
+}
+
+INLINE void begin(const struct settings *settings, __u32 place)
+{
+	struct thread *thread = current_thread(settings);
 	struct tally *tally;
 
-	if (!is_counted(thread >> 32) || !is_meant(ctx, cookie))
-		return 0;
-	before = bpf_map_lookup_elem(&in_progress, &thread);
-	if (before) {
-		tally = tally_of(before->call);
+	if (!thread)
+		return;
+	if (thread->place) {
+		tally = tally_of(settings, key_of(settings, thread->place));
 		if (tally)
 			tally->missed++;
 	}
-	tally = tally_of(begun.call);
-	if (tally)
+	thread->place = 0;
+	if (!settings->failing) {
+		tally = tally_of(settings, key_of(settings, place));
+		if (!tally)
+			return;
 		tally->calls++;
-	if (cookie & NO_RETURN)
-		bpf_map_delete_elem(&in_progress, &thread);
-	else
-		bpf_map_update_elem(&in_progress, &thread, &begun, BPF_ANY);
-	return 0;
+	}
+	if (place & NO_RETURN)
+		return;
+	thread->place = place;
+	thread->begun = bpf_ktime_get_ns();
 }
 
-static void count_errno(__u64 call, __u64 number)
+static void count_errno(__u64 key, __u64 number)
 {
-	__u64 key = call << 32 | number, one = 1, *count = bpf_map_lookup_elem(&errnos, &key);
+	__u64 one = 1, *count;
 
+	key = key << 32 | number;
+	count = bpf_map_lookup_elem(&errnos, &key);
 	if (!count && bpf_map_update_elem(&errnos, &key, &one, BPF_NOEXIST) == 0)
 		return;
 	count = bpf_map_lookup_elem(&errnos, &key);
 	if (count)
 		__sync_fetch_and_add(count, 1);
+	else
+		lose(ERRNOS);
 }
 
-static __u32 bits(__u64 number)
+INLINE __u32 bits(__u64 number)
 {
 	__u32 bits = 0;
 
@@ -179,72 +343,230 @@ static __u32 bits(__u64 number)
 	return bits + (number != 0);
 }
 
+INLINE void count_time(struct tally *tally, __u32 interval, __u64 took)
+{
+	__u32 slot = interval & 1, bucket = bits(took);
+
+	tally->nanoseconds += took;
+	if (tally->interval[slot] != interval) {
+		tally->interval[slot] = interval;
+		tally->longest[slot] = 0;
+	}
+	if (took > tally->longest[slot])
+		tally->longest[slot] = took;
+	tally->took[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+}
+
+/* The current thread's call returns; if `place` is not 0, only if it is that one. */
+INLINE void finish(const struct settings *settings, __u32 place, long result)
+{
+	__u64 now = bpf_ktime_get_ns(), task = bpf_get_current_task();
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct tally *tally;
+	bool is_error;
+	__u32 key;
+
+	if (!thread || !thread->place || (place && PLACE(thread->place) != PLACE(place)))
+		return;
+	place = thread->place;
+	thread->place = 0;
+	if (place & RESULT_IS_INT)
+		result = (int)result;
+	is_error = !(place & NO_ERROR) && result < 0 && result >= -MAX_ERRNO;
+	if (settings->failing &&
+	    !(is_error && (settings->failing == ANY_ERROR || settings->failing == -result)))
+		return;
+	key = key_of(settings, place);
+	tally = tally_of(settings, key);
+	if (!tally)
+		return;
+	if (settings->failing)
+		tally->calls++;
+	tally->returns++;
+	count_time(tally, settings->interval, now - thread->begun);
+	if (is_error) {
+		tally->errors++;
+		count_errno(key, -result);
+	}
+}
+
+/* --- By the tracepoints --- */
+
+#define X32_BIT (1U << 30)
+
+INLINE bool is_compat(const struct settings *settings, __u64 regs)
+{
+#if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
+	/* Without the kernel's types, by the code segment: __USER32_CS. */
+	return settings->has_types ? ksyscall_is_compat_(0) : (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
+#else
+	(void)settings;
+	return ksyscall_is_compat_(regs);
+#endif
+}
+
+SEC("raw_tp/sys_enter")
+int on_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct settings *settings = running();
+	__u32 number = ctx->args[1], index, *native, *compat, *place;
+
+	if (!settings)
+		return 0;
+#ifdef __TARGET_ARCH_mips
+	number -= 5000;
+#endif
+#ifdef __TARGET_ARCH_x86
+	if (number & X32_BIT && (number ^ X32_BIT) < PAGE) {
+		index = 2 * PAGE + (number ^ X32_BIT);
+		place = bpf_map_lookup_elem(&places, &index);
+		if (place && *place)
+			begin(settings, *place);
+		return 0;
+	}
+#endif
+	if (number >= PAGE)
+		return 0;
+	index = number + PAGE;
+	native = bpf_map_lookup_elem(&places, &number);
+	compat = bpf_map_lookup_elem(&places, &index);
+	if (!native || !compat || !(*native | *compat))
+		return 0;
+	place = is_compat(settings, ctx->args[0]) ? compat : native;
+	if (*place)
+		begin(settings, *place);
+	return 0;
+}
+
+SEC("raw_tp/sys_exit")
+int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct settings *settings = running();
+
+	if (settings)
+		finish(settings, 0, ctx->args[1]);
+	return 0;
+}
+
+/* --- By probes --- */
+
+/*
+ * x32 processes count as 64-bit ones but for the calls that have functions of their own: 512 to
+ * 547 of arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
+ */
+INLINE bool is_x32_alone(int number)
+{
+#ifdef __TARGET_ARCH_x86
+	return number >= 1 << 30 && (number ^ 1 << 30) >= 512;
+#else
+	(void)number;
+	return false;
+#endif
+}
+
+INLINE bool is_meant(struct pt_regs *ctx, __u64 cookie)
+{
+	int number;
+
+	if (cookie & NATIVE)
+		return !KSYSCALL_IS_COMPAT(ctx);
+	if (!(cookie & COMPAT))
+		return true;
+	number = KSYSCALL_NR(ctx);
+	if (is_x32_alone(number))
+		return true;
+	return KSYSCALL_IS_COMPAT(ctx) && (!NUMBER(cookie) || number + 1 == (int)NUMBER(cookie));
+}
+
+SEC("kprobe")
+int enter(struct pt_regs *ctx)
+{
+	struct settings *settings = running();
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+
+	if (settings && is_meant(ctx, cookie))
+		begin(settings, cookie);
+	return 0;
+}
+
 SEC("kretprobe")
 int leave(struct pt_regs *ctx)
 {
-	__u64 thread = bpf_get_current_pid_tgid(), took;
-	struct begun *begun = bpf_map_lookup_elem(&in_progress, &thread);
-	struct tally *tally;
-	long result = PT_REGS_RC(ctx);
-	__u32 call = bpf_get_attach_cookie(ctx), bucket;
+	struct settings *settings = running();
 
-	if (!begun || begun->call != call)
-		return 0;
-	took = bpf_ktime_get_ns() - begun->at;
-	bpf_map_delete_elem(&in_progress, &thread);
-	tally = tally_of(call);
-	if (!tally)
-		return 0;
-	tally->returns++;
-	tally->nanoseconds += took;
-	if (took > tally->longest)
-		tally->longest = took;
-	bucket = bits(took);
-	if (bucket >= BUCKETS)
-		bucket = BUCKETS - 1;
-	tally->took[bucket]++;
-	if (result < 0 && result >= -MAX_ERRNO) {
-		tally->errors++;
-		count_errno(call, -result);
-	}
+	if (settings)
+		finish(settings, bpf_get_attach_cookie(ctx), PT_REGS_RC(ctx));
 	return 0;
 }
 
-/* Of the kernel's own, by their names in its BTF. */
-typedef struct __attribute__((preserve_access_index)) {
-	int counter;
-} atomic_t;
-
-struct signal_struct {
-	atomic_t live;
-} __attribute__((preserve_access_index));
-
-struct task_struct {
-	int tgid;
-	struct signal_struct *signal;
-} __attribute__((preserve_access_index));
+/* --- Threads and processes --- */
 
 /* Its arguments are the parent and the child (include/trace/events/sched.h). */
 SEC("raw_tp/sched_process_fork")
-int forked(struct bpf_raw_tracepoint_args *ctx)
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	__u32 from = BPF_CORE_READ(parent, tgid), to = BPF_CORE_READ(child, tgid), one = 1;
+	struct settings *settings = running();
 
-	if (from != to && bpf_map_lookup_elem(&processes, &from))
-		bpf_map_update_elem(&processes, &to, &one, BPF_ANY);
+	if (settings && current_thread(settings))
+		new_thread(ctx->args[1]);
 	return 0;
 }
 
-/* The number of a process whose last thread ends can become another's. */
 SEC("raw_tp/sched_process_exit")
-int exited(struct bpf_raw_tracepoint_args *ctx)
+int on_end(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct task_struct *task = (void *)ctx->args[0];
-	__u32 process = BPF_CORE_READ(task, tgid);
+	__u64 task = ctx->args[0];
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct settings *settings = running();
+	struct tally *tally;
 
-	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		bpf_map_delete_elem(&processes, &process);
+	if (!thread)
+		return 0;
+	if (settings && thread->place) {
+		tally = tally_of(settings, key_of(settings, thread->place));
+		if (tally)
+			tally->ended++;
+	}
+	bpf_map_delete_elem(&threads, &task);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exec")
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 process = bpf_get_current_pid_tgid() >> 32;
+
+	(void)ctx;
+	if (bpf_map_lookup_elem(&process_tallies, &process))
+		name_process(process);
+	return 0;
+}
+
+/* Finds processes by their numbers in their own PID namespaces, when they make a call. */
+SEC("raw_tp/sys_enter")
+int search(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 zero = 0, process = bpf_get_current_pid_tgid() >> 32;
+	struct settings *settings = bpf_map_lookup_elem(&settings_map, &zero);
+	struct bpf_pidns_info ids;
+	struct searched *searched;
+
+	(void)ctx;
+	for (__u32 i = 0; settings && i < 64 && i < settings->searched; i++) {
+		__u32 index = i, role;
+
+		searched = bpf_map_lookup_elem(&searched_map, &index);
+		if (!searched || searched->role == FOUND ||
+		    bpf_get_ns_current_pid_tgid(searched->device, searched->inode, &ids, sizeof(ids)) ||
+		    ids.tgid != searched->process)
+			continue;
+		role = searched->role;
+		searched->role = FOUND;
+		if (role == PROCESS)
+			bpf_map_update_elem(&processes, &process, &zero, BPF_ANY);
+		else
+			bpf_map_update_elem(&roles, &role, &process, BPF_ANY);
+	}
 	return 0;
 }
 

@@ -110,44 +110,92 @@ pub(crate) struct Doctor {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(override_usage = "ksyscall count [OPTIONS] <NAME>...|--all [-- <COMMAND>...]")]
 pub(crate) struct Count {
-    /// The calls
+    /// The calls: names, patterns ('epoll_*') or classes of strace(1) (%file, %network)
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME")]
     pub(crate) names: Vec<String>,
     /// All calls that this kernel has
     #[arg(short, long)]
     pub(crate) all: bool,
+    /// Only calls that failed
+    #[arg(short = 'x', long, help_heading = CALLS)]
+    pub(crate) failed: bool,
+    /// Only calls that failed with this error, such as ENOENT
+    #[arg(short, long, value_name = "ERRNO", value_parser = errno, help_heading = CALLS)]
+    pub(crate) errno: Option<i32>,
+    /// Whose calls are counted. Each line then says whose it counts, unless they are native
+    #[arg(long, default_value = "native", hide_default_value = true, help_heading = CALLS)]
+    pub(crate) callers: Callers,
     /// Count what this process does, with all its threads, not its children; can be repeated
     #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command",
-          allow_negative_numbers = true, value_parser = pid)]
+          allow_negative_numbers = true, value_parser = pid, help_heading = PROCESSES)]
     pub(crate) pids: Vec<i32>,
-    /// Whose calls are counted. Each line then says whose it counts, unless they are native
-    #[arg(long, default_value = "native", hide_default_value = true)]
-    pub(crate) callers: Callers,
-    /// End after so many seconds
-    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
-          value_parser = seconds)]
-    pub(crate) duration: Option<std::time::Duration>,
-    /// How many calls in progress at a time are watched for their return, of each NAME: 1 to
-    /// 4096, or 0 for the kernel's own number. By default 1024, if the kernel takes it
-    #[arg(long, value_name = "CALLS", conflicts_with = "all", allow_negative_numbers = true,
-          value_parser = calls_or_none)]
-    pub(crate) max_active: Option<u32>,
-    /// Show how long the calls took, bar by bar, and each error
-    #[arg(short = 'H', long)]
-    pub(crate) histogram: bool,
-    /// Print JSON when it ends
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write the result to FILE. By default it goes to the standard output, or to the
-    /// standard error where COMMAND has the other
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    /// Count the processes in this cgroup (version 2) and in those below it
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["command", "pids"],
+          help_heading = PROCESSES)]
+    pub(crate) cgroup: Option<PathBuf>,
     /// Count what this command and all its children do
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+    /// A line for each process instead of each call
+    #[arg(short = 'P', long = "process", help_heading = RESULT)]
+    pub(crate) is_by_process: bool,
+    /// The order of the lines
+    #[arg(long, default_value = "calls", value_name = "COLUMN", help_heading = RESULT)]
+    pub(crate) sort: Sort,
+    /// Print the first lines alone
+    #[arg(short = 'T', long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..),
+          help_heading = RESULT)]
+    pub(crate) top: Option<u32>,
+    /// Show how long the calls took, bar by bar, and each error
+    #[arg(short = 'H', long, help_heading = RESULT)]
+    pub(crate) histogram: bool,
+    /// Print JSON; with --interval, a line each time
+    #[arg(long, help_heading = RESULT)]
+    pub(crate) json: bool,
+    /// Write the result to FILE, when there is one. By default it goes to the standard output, or
+    /// to the standard error where COMMAND has the other
+    #[arg(short, long, value_name = "FILE", help_heading = RESULT)]
+    pub(crate) output: Option<PathBuf>,
+    /// End after so many seconds
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
+          value_parser = seconds, help_heading = TIME)]
+    pub(crate) duration: Option<std::time::Duration>,
+    /// Print what was counted each time so many seconds are over
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
+          value_parser = seconds, help_heading = TIME)]
+    pub(crate) interval: Option<std::time::Duration>,
+    /// Probe the functions of the calls, so that other calls take no longer; otherwise the
+    /// tracepoints sys_enter and sys_exit are used, where the kernel has them
+    #[arg(long = "probes", help_heading = PROBES)]
+    pub(crate) is_by_probes: bool,
+    /// How many calls in progress at a time are watched for their return, of each NAME: 1 to
+    /// 4096, or 0 for the kernel's own number. By default 1024, if the kernel takes it
+    #[arg(long, value_name = "CALLS", requires = "is_by_probes", conflicts_with = "all",
+          allow_negative_numbers = true, value_parser = calls_or_none, help_heading = PROBES)]
+    pub(crate) max_active: Option<u32>,
+}
+
+const CALLS: &str = "Which calls";
+const PROCESSES: &str = "Which processes";
+const RESULT: &str = "Result";
+const TIME: &str = "Time";
+const PROBES: &str = "Probes";
+
+/// What the lines of the result are sorted by, the largest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sort {
+    /// The number of calls
+    #[default]
+    Calls,
+    /// The time that they took together
+    Time,
+    /// The number of errors
+    Errors,
+    /// The longest call
+    Longest,
 }
 
 #[derive(Debug, Args)]
@@ -181,9 +229,10 @@ pub(crate) struct Run {
 }
 
 /// Whose calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Callers {
     /// Those of processes of this architecture
+    #[default]
     Native,
     /// Those of 32-bit processes, and by `int $0x80` on x86-64
     Compat,
@@ -205,6 +254,10 @@ impl Callers {
 fn pid(text: &str) -> Result<i32, String> {
     let pid = text.parse().ok().filter(|pid| *pid > 0);
     pid.ok_or_else(|| "it takes the number of a process, as ps(1) shows it".to_owned())
+}
+
+fn errno(text: &str) -> Result<i32, String> {
+    crate::count::errno_named(text).ok_or_else(|| "it takes an error such as ENOENT".to_owned())
 }
 
 /// KRETPROBE_MAXACTIVE_MAX of the kernel's kernel/trace/trace_kprobe.c.
@@ -284,7 +337,8 @@ mod tests {
         for line in [
             "ksyscall count --all openat",
             "ksyscall count openat -p 1 -- true",
-            "ksyscall count --all --max-active 10",
+            "ksyscall count --all --probes --max-active 10",
+            "ksyscall count --all --cgroup / -p 1",
         ] {
             assert_eq!(refused(line), ErrorKind::ArgumentConflict, "{line}");
         }
@@ -295,7 +349,10 @@ mod tests {
             "ksyscall count openat -p me",
             "ksyscall count openat -p 0",
             "ksyscall count openat -p -5",
-            "ksyscall count openat --max-active 4097",
+            "ksyscall count openat --probes --max-active 4097",
+            "ksyscall count openat -e ENOTHING",
+            "ksyscall count openat -i 0",
+            "ksyscall count openat -T 0",
             "ksyscall count openat --callers some",
             "ksyscall run --max-active 0 tool",
         ] {

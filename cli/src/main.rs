@@ -8,9 +8,10 @@ mod resolve;
 mod run;
 mod tool;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::CommandFactory;
 
 use args::{Cli, Command};
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         // Whoever reads has enough, as `head`.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("ksyscall: {error:#}");
+            say(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -41,10 +42,26 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(arguments) => Ok(run::run(&arguments)),
         Command::Completion { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "ksyscall", &mut std::io::stdout());
+            let mut words = Vec::new();
+            clap_complete::generate(shell, &mut command, "ksyscall", &mut words);
+            std::io::stdout().write_all(&words).context(WRITING)?;
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Says something to the person who runs the command. If nobody can hear it, that is no error.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "ksyscall: {}", printable(text));
+}
+
+/// A text that may be of a file or a process, without what would control a terminal.
+fn printable(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }
 
 fn is_of_a_closed_pipe(error: &anyhow::Error) -> bool {

@@ -170,6 +170,13 @@ impl Architecture {
         self.names_of_rows(Row::is_served)
     }
 
+    /// Every call that has a number, with that number. On mips64 the first is 5000.
+    pub fn numbers(&self) -> impl Iterator<Item = (SyscallName, u32)> {
+        let lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
+        lines
+            .filter_map(|(name, number)| Some((SyscallName::new(name).ok()?, number.parse().ok()?)))
+    }
+
     /// The call of that name.
     pub fn call(&self, name: &SyscallName) -> Call {
         let row = row_in(self.table, name.as_str());
@@ -210,8 +217,8 @@ impl Architecture {
     }
 
     fn number(&self, name: &str) -> Option<u32> {
-        let mut lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(call, _)| *call == name)?.1.parse().ok()
+        let mut numbers = self.numbers();
+        numbers.find(|(call, _)| call.as_str() == name).map(|(_, number)| number)
     }
 
     fn names_of_rows(&self, is_wanted: impl Fn(&Row<'static>) -> bool) -> Vec<SyscallName> {

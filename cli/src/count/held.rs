@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Signal, getpid, set_parent_process_death_signal};
+use rustix::process::{Resource, Rlimit, getpid, setrlimit};
 
+use super::signals;
 use crate::tool;
 
 const GO: u8 = b'+';
@@ -26,18 +27,27 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn start(program: &Path, arguments: &[OsString]) -> Result<Self> {
+    /// The command gets this limit of descriptors, and ignores the signals that this process did when
+    /// it began.
+    pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
         command.args(arguments);
+        let its_gate = gate.as_raw_fd();
+        // After the last word it makes no call but execve(2): those are counted.
         let hold = move || {
-            // Should this program be killed, what it holds goes, too: until it is let go.
-            set_parent_process_death_signal(Some(Signal::KILL))?;
+            // If this program is killed, nobody else holds the gate: the read below ends.
+            // SAFETY: in the child nothing else uses this descriptor, nor knows of it.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::close(its_gate)
+            };
+            signals::ignore_as_before();
+            setrlimit(Resource::Nofile, files)?;
             rustix::io::write(&say, &getpid().as_raw_nonzero().get().to_ne_bytes())?;
             let mut word = [0];
             while let Err(rustix::io::Errno::INTR) = rustix::io::read(&waiting, &mut word) {}
-            set_parent_process_death_signal(None)?;
             match word {
                 [GO] => Ok(()),
                 _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),

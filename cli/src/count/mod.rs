@@ -2,32 +2,39 @@
 
 mod bpf;
 mod held;
+mod output;
+mod probes;
+mod processes;
 mod signals;
 mod table;
 mod tally;
 mod wanted;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Resource, Signal};
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::json;
 
-use crate::args;
-use bpf::{Attached, Counter, Whom};
+use crate::args::{self, Callers};
+use crate::say;
+use bpf::{Call, Counter, Engine, Whom};
 use held::Held;
+use output::Output;
+use processes::Process;
 use signals::Signals;
-use tally::Row;
+use table::{Counted, Plan};
+pub(crate) use tally::errno_named;
+use tally::{Lost, Row};
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
 /// How often the table on a terminal is made anew.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often it is looked whether the processes of `-p` are there.
+/// How often to look whether the processes of `-p` are there, if the kernel has no pidfds.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Why it ended.
@@ -38,6 +45,15 @@ enum End {
     Signal(i32),
 }
 
+/// The programs, and what they are attached to.
+struct Count {
+    counter: Counter,
+    /// If the calls are not counted by probes.
+    calls: Vec<Call>,
+    probes: Option<probes::Attached>,
+    plan: Plan,
+}
+
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let calls = wanted::wanted(arguments)?;
     let command = match arguments.command.split_first() {
@@ -45,56 +61,138 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
         Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
         None => None,
     };
-    let whom = match (&command, &arguments.pids[..]) {
-        (Some(_), _) => Whom::Family,
-        (None, []) => Whom::Everyone,
-        (None, pids) => Whom::Processes(checked_processes(pids)?),
-    };
-    if !matches!(whom, Whom::Everyone) {
-        has_the_kernels_pids()?;
-    }
-    let mut output = Output::open(arguments)?;
+    let whom = whom(arguments)?;
+    let mut output = Output::new(arguments)?;
     let signals = Signals::new(command.is_some())?;
-    open_files_as_allowed();
-
-    let mut counter = Counter::load(&calls, &whom)?;
-    let Some(attached) = bpf::attach(&counter, &calls, arguments, &signals)? else {
-        eprintln!("ksyscall: interrupted while attaching; nothing is left attached");
+    let files = rustix::process::getrlimit(Resource::Nofile);
+    let Some(mut count) = Count::attach(&calls, &whom, arguments, &signals, files)? else {
+        say("interrupted while attaching; nothing is left attached");
         return Ok(ExitCode::from(128 + signals.received().unwrap_or(0) as u8));
     };
 
-    let held = command.map(|(program, rest)| Held::start(&program, rest)).transpose()?;
+    let held = command.map(|(program, rest)| Held::start(&program, rest, files)).transpose()?;
     if let Some(held) = &held {
-        counter.add_process(held.pid())?;
+        count.counter.set_root(held.pid())?;
     }
-    counter.run(true)?;
+    count.counter.run(true)?;
     if arguments.command.is_empty() {
         // For people, and for scripts that wait for it.
         let end = if arguments.duration.is_some() { "" } else { "; Ctrl-C ends it" };
-        eprintln!("ksyscall: counting{end}");
+        say(&format!("counting{end}"));
     }
     let begun = Instant::now();
     let mut child = held.map(Held::release).transpose()?;
 
-    let mut screen = Screen::new(arguments);
-    let end = wait(&mut child, arguments, &signals, begun, &mut |seconds| {
-        screen.show(&counter.rows(&attached)?, seconds, &attached)
+    let processes = if let Whom::Processes(processes) = whom { processes } else { Vec::new() };
+    let mut shown = Shown::new(arguments, begun);
+    let end = wait(&mut child, arguments, &signals, begun, processes, &mut |event| match event {
+        Event::Shown => shown.show(&mut count, &mut output),
+        Event::Ended(process) => count.counter.remove_process(&process),
     })?;
-    counter.run(false)?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let rows = counter.rows(&attached)?;
-    screen.clear()?;
+    count.counter.run(false)?;
     if let (Some(child), false) = (&child, matches!(end, End::Command(_))) {
         // It may have ended by itself meanwhile.
         let _ = rustix::process::kill_process(pid_of(child), Signal::TERM);
     }
-    let written = match arguments.json {
-        true => write_json(&mut output, &rows, seconds, &attached, &end),
-        false => table::write(&mut output, &rows, seconds, &attached, arguments.histogram),
-    };
-    attached.detach().context("detaching, after which nothing is attached")?;
-    written.with_context(|| format!("writing to {}", output.name))?;
+    let written = shown.finish(&mut count, &mut output, &end);
+    let detached = count.probes.map_or(Ok(()), probes::Attached::detach);
+    detached.context("detaching, after which nothing is attached")?;
+    written?;
     finish(child, end)
+}
+
+/// Whose calls are counted.
+fn whom(arguments: &args::Count) -> Result<Whom> {
+    Ok(if !arguments.command.is_empty() {
+        Whom::Family
+    } else if let Some(path) = &arguments.cgroup {
+        let name = || format!("the cgroup {}", path.display());
+        Whom::Cgroup(File::open(path).with_context(name)?)
+    } else if arguments.pids.is_empty() {
+        Whom::Everyone
+    } else {
+        let mut pids = arguments.pids.clone();
+        pids.sort_unstable();
+        pids.dedup();
+        Whom::Processes(pids.into_iter().map(Process::open).collect::<Result<_>>()?)
+    })
+}
+
+impl Count {
+    /// None if a signal came meanwhile: nothing is left attached then.
+    fn attach(
+        calls: &[wanted::Wanted],
+        whom: &Whom,
+        arguments: &args::Count,
+        signals: &Signals,
+        files: Rlimit,
+    ) -> Result<Option<Self>> {
+        let mut callers = arguments.callers;
+        if callers != Callers::Native {
+            match (bpf::check_compat_callers(), callers) {
+                (Err(error), Callers::All) => {
+                    say(&format!("{error}; native callers alone are counted"));
+                    callers = Callers::Native;
+                }
+                (result, _) => result?,
+            }
+        }
+        let is_counted = |call: &&wanted::Wanted| !call.is_compat || callers != Callers::Native;
+        let calls: Vec<_> = calls.iter().filter(is_counted).copied().collect();
+        let mut engine = if arguments.is_by_probes { Engine::Probes } else { Engine::Tracepoints };
+        let mut counter = Counter::load(&calls, whom, arguments, engine)?;
+        let mut counted = Vec::new();
+        if engine == Engine::Tracepoints {
+            match counter.attach(&calls)? {
+                Some(calls) => counted = calls,
+                None => {
+                    say(
+                        "this kernel lacks the tracepoints sys_enter and sys_exit: probing functions",
+                    );
+                    engine = Engine::Probes;
+                    counter = Counter::load(&calls, whom, arguments, engine)?;
+                }
+            }
+        }
+        let mut probes = None;
+        if engine == Engine::Probes {
+            open_files_as_allowed(files);
+            probes = probes::attach(&counter, &calls, arguments, signals)?;
+            if probes.is_none() {
+                return Ok(None);
+            }
+        }
+        let all = probes.as_ref().map_or(&counted, |probes| &probes.calls);
+        // Numbers that no table knows are no calls until one is made.
+        let named = all.iter().filter(|call| !call.wanted.name.as_str().starts_with("nr_"));
+        let (compat, native): (Vec<&Call>, _) = named.partition(|call| call.wanted.is_compat);
+        let plan = Plan {
+            callers: arguments.callers,
+            engine,
+            counts: (native.len(), compat.len()),
+            failures: probes
+                .as_mut()
+                .map(|probes| std::mem::take(&mut probes.failures))
+                .unwrap_or_default(),
+            is_by_process: arguments.is_by_process,
+            sort: arguments.sort,
+            top: arguments.top.map(|top| top as usize),
+            with_histograms: arguments.histogram,
+        };
+        Ok(Some(Self { counter, calls: counted, probes, plan }))
+    }
+
+    /// What was counted so far.
+    fn rows(&mut self, interval: u32) -> Result<Vec<Row>> {
+        let calls = match &mut self.probes {
+            Some(probes) => {
+                probes.update_missed();
+                &probes.calls
+            }
+            None => &self.calls,
+        };
+        self.counter.rows(calls, interval)
+    }
 }
 
 /// The exit status is the command's, if it has ended by itself.
@@ -110,14 +208,26 @@ fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     Ok(ExitCode::from(code as u8))
 }
 
+/// What happens while it counts.
+enum Event {
+    /// It is time to show what was counted.
+    Shown,
+    /// A process of `-p` has ended.
+    Ended(Process),
+}
+
 fn wait(
     child: &mut Option<Child>,
     arguments: &args::Count,
     signals: &Signals,
     begun: Instant,
-    show: &mut dyn FnMut(f64) -> Result<()>,
+    mut processes: Vec<Process>,
+    tell: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<End> {
-    let mut next_show = begun + REFRESH;
+    let interval = arguments.interval.unwrap_or(REFRESH);
+    // None is never: the clock does not reach that far.
+    let mut next_show = begun.checked_add(interval);
+    let deadline = arguments.duration.and_then(|duration| begun.checked_add(duration));
     loop {
         if let Some(status) = child.as_mut().map(Child::try_wait).transpose()?.flatten() {
             return Ok(End::Command(status));
@@ -125,98 +235,41 @@ fn wait(
         if let Some(number) = signals.received() {
             return Ok(End::Signal(number));
         }
-        let is_gone = |pid: &i32| !Path::new(&format!("/proc/{pid}")).exists();
-        if !arguments.pids.is_empty() && arguments.pids.iter().all(is_gone) {
+        let (ended, others) = processes.into_iter().partition(Process::has_ended);
+        processes = others;
+        for process in ended {
+            tell(Event::Ended(process))?;
+        }
+        if !arguments.pids.is_empty() && processes.is_empty() {
             return Ok(End::Processes);
         }
         let now = Instant::now();
-        let left =
-            arguments.duration.map(|duration| (begun + duration).saturating_duration_since(now));
-        if left == Some(Duration::ZERO) {
+        if deadline.is_some_and(|deadline| now >= deadline) {
             return Ok(End::Time);
         }
-        if now >= next_show {
-            show(begun.elapsed().as_secs_f64())?;
-            next_show = now + REFRESH;
+        if next_show.is_some_and(|next| now >= next) {
+            tell(Event::Shown)?;
+            next_show = now.checked_add(interval);
         }
-        let look = if arguments.pids.is_empty() { REFRESH } else { LOOK };
-        let until_show = next_show.saturating_duration_since(now);
-        signals.wait(left.unwrap_or(REFRESH).min(look).min(until_show))?;
+        let left = |until: Option<Instant>| {
+            until.map_or(Duration::MAX, |until| until.saturating_duration_since(now))
+        };
+        let has_all_fds = processes.iter().all(|process| process.fd().is_some());
+        let look = if has_all_fds { Duration::MAX } else { LOOK };
+        let time = left(deadline).min(left(next_show)).min(look);
+        signals.wait(time, processes.iter().filter_map(Process::fd))?;
     }
-}
-
-fn checked_processes(pids: &[i32]) -> Result<Vec<u32>> {
-    let checked = |pid: &i32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"));
-        let Ok(status) = status else { bail!("there is no process {pid}; nothing was attached") };
-        let process = status.lines().find_map(|line| line.strip_prefix("Tgid:")).map(str::trim);
-        match process {
-            Some(process) if process != pid.to_string() => {
-                bail!("{pid} is a thread of the process {process}: name that, with -p {process}")
-            }
-            _ => Ok(*pid as u32),
-        }
-    };
-    pids.iter().map(checked).collect()
-}
-
-/// In a PID namespace processes have other numbers than the kernel's BPF programs see.
-fn has_the_kernels_pids() -> Result<()> {
-    // PROC_PID_INIT_INO of include/linux/proc_ns.h.
-    const INITIAL: &str = "pid:[4026531836]";
-    let namespace = fs::read_link("/proc/self/ns/pid").context("/proc/self/ns/pid: mount /proc")?;
-    if namespace != Path::new(INITIAL) {
-        bail!(
-            "this is a PID namespace of its own, a container: processes cannot be told apart here; \
-             count outside of it, or without -p and COMMAND"
-        );
-    }
-    Ok(())
 }
 
 /// Each call takes two file descriptors, and --all takes several hundred.
-fn open_files_as_allowed() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
+fn open_files_as_allowed(files: Rlimit) {
     // If not, attaching says how many it takes.
-    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+    let _ =
+        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
 }
 
 fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
-}
-
-/// Where the result goes.
-struct Output {
-    name: String,
-    file: Box<dyn Write>,
-}
-
-impl Output {
-    fn open(arguments: &args::Count) -> Result<Self> {
-        Ok(match &arguments.output {
-            Some(path) => {
-                let name = path.display().to_string();
-                let file = File::create(path)
-                    .with_context(|| format!("{name}, for the result, cannot be written"))?;
-                Self { name, file: Box::new(file) }
-            }
-            None if arguments.command.is_empty() => {
-                Self { name: crate::OUTPUT.to_owned(), file: Box::new(io::stdout()) }
-            }
-            None => Self { name: "the standard error".to_owned(), file: Box::new(io::stderr()) },
-        })
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 /// Whether lines can be drawn anew there.
@@ -224,41 +277,100 @@ fn is_screen(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The table that is made anew each second, on a terminal.
-struct Screen {
-    is_used: bool,
-    /// Of each line that is shown, how many columns it has.
-    shown: Vec<usize>,
+/// What was shown: on a terminal a table that is made anew each second, or one for each interval.
+struct Shown {
+    begun: Instant,
+    with_intervals: bool,
+    as_json: bool,
+    is_screen: bool,
+    /// Of each line on the screen, how many columns it has.
+    lines: Vec<usize>,
+    /// When the interval began, and what was counted before.
+    interval_begun: Instant,
+    before: (Vec<Row>, Lost),
 }
 
-impl Screen {
-    fn new(arguments: &args::Count) -> Self {
+impl Shown {
+    fn new(arguments: &args::Count, begun: Instant) -> Self {
+        let with_intervals = arguments.interval.is_some();
         // A command's own output would come between.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
-        Self { is_used: is_free && is_screen(&io::stdout()), shown: Vec::new() }
+        Self {
+            begun,
+            with_intervals,
+            as_json: arguments.json,
+            is_screen: is_free && !with_intervals && is_screen(&io::stdout()),
+            lines: Vec::new(),
+            interval_begun: begun,
+            before: Default::default(),
+        }
     }
 
-    fn show(&mut self, rows: &[Row], seconds: f64, attached: &Attached) -> Result<()> {
-        if !self.is_used {
+    fn show(&mut self, count: &mut Count, output: &mut Output) -> Result<()> {
+        if self.with_intervals {
+            return self.show_interval(count, output, None);
+        }
+        if !self.is_screen {
             return Ok(());
         }
+        let interval = count.counter.interval();
+        let mut rows = count.rows(interval)?;
+        count.plan.sort(&mut rows);
+        let (lost, seconds) = (count.counter.lost()?, self.begun.elapsed().as_secs_f64());
         let (width, height) = size();
-        let text = table::live(rows, seconds, attached, width, height);
+        let text = Counted { plan: &count.plan, rows, lost, seconds }.live(width, height);
         self.clear()?;
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()?;
-        self.shown = text.lines().map(|line| line.chars().count()).collect();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        written.context(crate::WRITING)?;
+        self.lines = text.lines().map(|line| line.chars().count()).collect();
         Ok(())
+    }
+
+    /// The last that is shown: all that was counted, or the rest of the last interval.
+    fn finish(&mut self, count: &mut Count, output: &mut Output, end: &End) -> Result<()> {
+        self.clear()?;
+        self.show_interval(count, output, Some(end))
+    }
+
+    fn show_interval(
+        &mut self,
+        count: &mut Count,
+        output: &mut Output,
+        end: Option<&End>,
+    ) -> Result<()> {
+        let interval = count.counter.next_interval()?;
+        let all = count.rows(interval)?;
+        let now = Instant::now();
+        let all_lost = count.counter.lost()?;
+        let before = self.before.0.iter().map(|row| (row.subject.key(), row));
+        let before: std::collections::HashMap<_, _> = before.collect();
+        let since = |row: &Row| match before.get(&row.subject.key()) {
+            Some(before) => row.since(before),
+            None => row.clone(),
+        };
+        let mut rows: Vec<_> = all.iter().map(since).collect();
+        count.plan.sort(&mut rows);
+        let seconds = now.duration_since(self.interval_begun).as_secs_f64();
+        let lost = all_lost.since(&self.before.1);
+        let counted = Counted { plan: &count.plan, rows, lost, seconds };
+        let text = match self.as_json {
+            true => json(&counted, end, !self.with_intervals)?,
+            false if self.with_intervals => counted.text() + "\n",
+            false => counted.text(),
+        };
+        self.interval_begun = now;
+        self.before = (all, all_lost);
+        output.write(text.as_bytes())
     }
 
     fn clear(&mut self) -> Result<()> {
         use crossterm::cursor::MoveToPreviousLine;
         use crossterm::terminal::{Clear, ClearType};
-        if !self.shown.is_empty() {
-            let up = MoveToPreviousLine(height_of(&self.shown, size().0));
+        if !self.lines.is_empty() {
+            let up = MoveToPreviousLine(height_of(&self.lines, size().0));
             crossterm::execute!(io::stdout(), up, Clear(ClearType::FromCursorDown))?;
-            self.shown.clear();
+            self.lines.clear();
         }
         Ok(())
     }
@@ -279,14 +391,10 @@ fn height_of(lines: &[usize], width: usize) -> u16 {
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
-fn write_json(
-    out: &mut Output,
-    rows: &[Row],
-    seconds: f64,
-    attached: &Attached,
-    end: &End,
-) -> Result<()> {
-    let failures = attached.failures.iter();
+/// Of an interval it is one line, without what is not there.
+fn json(counted: &Counted, end: Option<&End>, is_whole: bool) -> Result<String> {
+    let plan = counted.plan;
+    let failures = plan.failures.iter();
     let failures: Vec<_> = failures
         .map(|(call, error)| {
             json!({
@@ -296,23 +404,30 @@ fn write_json(
             })
         })
         .collect();
+    let rows = if is_whole { counted.named() } else { counted.shown() };
     let result = json!({
-        "seconds": seconds,
-        "ended_by": match end {
+        "seconds": counted.seconds,
+        "ended_by": end.map(|end| match end {
             End::Command(_) => "command",
             End::Time => "time",
             End::Processes => "processes",
             End::Signal(_) => "signal",
-        },
+        }),
         "exit_status": match end {
-            End::Command(status) => status.code(),
+            Some(End::Command(status)) => status.code(),
             _ => None,
         },
-        "calls": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        "engine": plan.engine.words(),
+        if plan.is_by_process { "processes" } else { "calls" }:
+            rows.iter().map(|row| row.json()).collect::<Vec<_>>(),
         "not_attached": failures,
+        "not_counted": counted.lost.json(),
     });
-    serde_json::to_writer_pretty(&mut *out, &result)?;
-    Ok(writeln!(out)?)
+    let text = match is_whole {
+        true => serde_json::to_string_pretty(&result)?,
+        false => serde_json::to_string(&result)?,
+    };
+    Ok(text + "\n")
 }
 
 #[cfg(test)]

@@ -1,12 +1,56 @@
 //! Signals that end the count, and that of a child's end, as something to wait for.
 
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+
+/// The signals that were ignored when this process began, a bit each: as by nohup(1).
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+/// Before the standard library, which ignores SIGPIPE.
+#[used]
+// SAFETY: the C library calls what this section has, as functions of this type, before main().
+#[allow(unsafe_code)]
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    let mut ignored = 0;
+    for number in 1..64 {
+        // SAFETY: of integers and pointers, of which all may be zero.
+        #[allow(unsafe_code)]
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: `action` can be written, and NULL means that nothing is changed.
+        #[allow(unsafe_code)]
+        let result = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
+        if result == 0 && action.sa_sigaction == libc::SIG_IGN {
+            ignored |= 1 << number;
+        }
+    }
+    IGNORED.store(ignored, Ordering::Relaxed);
+}
+
+fn was_ignored(number: i32) -> bool {
+    IGNORED.load(Ordering::Relaxed) >> number & 1 == 1
+}
+
+/// Ignores what was ignored in the beginning. For a child before its execve(2): it makes system calls
+/// alone.
+pub(super) fn ignore_as_before() {
+    for number in (1..64).filter(|number| was_ignored(*number)) {
+        // SAFETY: ignoring a signal calls nothing.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::signal(number, libc::SIG_IGN)
+        };
+    }
+}
 
 pub(super) struct Signals {
     woken: UnixStream,
@@ -16,8 +60,13 @@ pub(super) struct Signals {
 impl Signals {
     pub(super) fn new(has_child: bool) -> io::Result<Self> {
         let (woken, wake) = UnixStream::pair()?;
+        woken.set_nonblocking(true)?;
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
+            // nohup(1). A shell lets its background processes ignore SIGINT, and that still ends it.
+            if number == SIGHUP && was_ignored(number) {
+                continue;
+            }
             // The second ends the process at once; the kernel then detaches what is attached.
             let is_second = Arc::new(std::sync::atomic::AtomicBool::new(false));
             signal_hook::flag::register_conditional_default(number, is_second.clone())?;
@@ -36,10 +85,22 @@ impl Signals {
         Some(self.received.load(Ordering::Relaxed) as i32).filter(|number| *number != 0)
     }
 
-    /// Waits for a signal, or that long.
-    pub(super) fn wait(&self, time: Duration) -> io::Result<()> {
-        // None is for ever.
-        self.woken.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
+    /// Waits for a signal, the end of a process, or that long.
+    pub(super) fn wait<'a>(
+        &self,
+        time: Duration,
+        processes: impl Iterator<Item = &'a OwnedFd>,
+    ) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        fds.extend(processes.map(|process| PollFd::new(process, PollFlags::IN)));
+        let time = Timespec {
+            tv_sec: time.as_secs().min(1 << 30) as i64,
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        match poll(&mut fds, Some(&time)) {
+            Err(error) if error != rustix::io::Errno::INTR => return Err(error.into()),
+            _ => {}
+        }
         let mut bytes = [0; 64];
         match (&self.woken).read(&mut bytes) {
             Err(error)

@@ -1,135 +1,218 @@
 //! What was counted, as text.
 
 use std::fmt::Write as _;
-use std::io::Write;
 
-use anyhow::Result;
-
-use super::bpf::Attached;
-use super::tally::{Row, Tally, errno_name};
-use crate::args::Callers;
+use super::bpf::Engine;
+use super::tally::{Lost, Row, Subject, Tally, errno_name};
+use super::wanted::Wanted;
+use crate::args::{Callers, Sort};
+use crate::printable;
 
 /// A column of the small histogram is a factor of 4, from 256 ns on; the first and the last
 /// are what is below and above.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Up to so many lines also show calls that were not made.
+const FEW: usize = 32;
 
-/// The result.
-pub(super) fn write(
-    out: &mut impl Write,
-    rows: &[Row],
-    seconds: f64,
-    attached: &Attached,
-    with_histograms: bool,
-) -> Result<()> {
-    // Of many calls, those that were made.
-    let is_shown = |row: &&Row| row.tally.calls > 0 || rows.len() <= 32;
-    let shown: Vec<_> = rows.iter().filter(is_shown).collect();
-    out.write_all(table(&shown, attached.callers).as_bytes())?;
-    out.write_all(summary(rows, seconds, attached).as_bytes())?;
-    if with_histograms {
-        for row in shown.iter().filter(|row| row.tally.calls > 0) {
-            out.write_all(histogram(row).as_bytes())?;
-        }
+/// What is counted, and how it is to be shown.
+pub(super) struct Plan {
+    pub(super) callers: Callers,
+    pub(super) engine: Engine,
+    /// How many calls are counted, of native callers and of 32-bit ones.
+    pub(super) counts: (usize, usize),
+    /// Calls that cannot be probed, though the kernel has them.
+    pub(super) failures: Vec<(Wanted, anyhow::Error)>,
+    pub(super) is_by_process: bool,
+    pub(super) sort: Sort,
+    pub(super) top: Option<usize>,
+    pub(super) with_histograms: bool,
+}
+
+/// What was counted in a time.
+pub(super) struct Counted<'a> {
+    pub(super) plan: &'a Plan,
+    /// In the order that was asked for.
+    pub(super) rows: Vec<Row>,
+    pub(super) lost: Lost,
+    pub(super) seconds: f64,
+}
+
+impl Plan {
+    /// Brings rows into order.
+    pub(super) fn sort(&self, rows: &mut [Row]) {
+        let key = |row: &Row| match self.sort {
+            Sort::Calls => row.tally.calls,
+            Sort::Time => row.tally.nanoseconds,
+            Sort::Errors => row.tally.errors,
+            Sort::Longest => row.tally.longest,
+        };
+        rows.sort_by_key(|row| std::cmp::Reverse((key(row), row.tally.calls)));
     }
-    Ok(out.flush()?)
 }
 
-/// What fits on a terminal, with the most frequent calls.
-pub(super) fn live(
-    rows: &[Row],
-    seconds: f64,
-    attached: &Attached,
-    width: usize,
-    height: usize,
-) -> String {
-    fit(rows, attached.callers, &summary(rows, seconds, attached), width, height)
-}
+impl Counted<'_> {
+    /// Of many calls, those that were made.
+    pub(super) fn shown(&self) -> Vec<&Row> {
+        let are_all = self.rows.len() <= FEW && !self.plan.is_by_process;
+        let shown = self.rows.iter().filter(|row| row.tally.calls > 0 || are_all);
+        shown.take(self.plan.top.unwrap_or(usize::MAX)).collect()
+    }
 
-/// The table's head, rows, and what stands below, in so many columns and in a line less than
-/// the height: the cursor stands in the last.
-fn fit(rows: &[Row], callers: Callers, below: &str, width: usize, height: usize) -> String {
-    let lines = height.saturating_sub(1).max(1);
-    // The rows matter more than all that may be told of returns that were missed.
-    let below: Vec<_> = below.lines().take((lines / 3).max(1)).collect();
-    let made = rows.iter().filter(|row| row.tally.calls > 0 || rows.len() <= 32);
-    let shown: Vec<_> = made.take(lines.saturating_sub(1 + below.len())).collect();
-    let table = table(&shown, callers);
-    let all = table.lines().chain(below).take(lines);
-    all.map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
-}
+    /// All rows but those of numbers that no table knows and nobody called by.
+    pub(super) fn named(&self) -> Vec<&Row> {
+        let is_named = |row: &&Row| row.tally.calls > 0 || !label(row).starts_with("nr_");
+        let named = self.rows.iter().filter(is_named);
+        named.take(self.plan.top.unwrap_or(usize::MAX)).collect()
+    }
 
-fn table(rows: &[&Row], callers: Callers) -> String {
-    let width = rows.iter().map(|row| row.call.name.as_str().len()).max().unwrap_or(0).max(16);
-    // Only if there can be others than native ones.
-    let caller = |word: &str| match callers {
-        Callers::Native => String::new(),
-        Callers::Compat | Callers::All => format!(" {word:6}"),
-    };
-    let mut text = format!(
-        "{:width$}{} {:>10} {:>8} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
-        "CALL",
-        caller("CALLER"),
-        "CALLS",
-        "ERRORS",
-        "AVERAGE",
-        "50% <",
-        "99% <",
-        "LONGEST"
-    );
-    for row in rows {
-        let tally = &row.tally;
-        let cell = |value: Option<u64>| value.map_or("-".to_owned(), time);
-        let errors = if row.has_returns { tally.errors.to_string() } else { "-".to_owned() };
-        let longest = cell(Some(tally.longest).filter(|_| tally.returns > 0));
-        let line = format!(
-            "{:width$}{} {:>10} {errors:>8} {:>8} {:>8} {:>8} {longest:>8}  {}",
-            row.call.name.as_str(),
-            caller(row.call.caller()),
-            tally.calls,
-            cell(tally.average()),
-            cell(tally.below(50)),
-            cell(tally.below(99)),
-            bars(tally)
+    /// The result.
+    pub(super) fn text(&self) -> String {
+        let shown = self.shown();
+        let mut text = self.table(&shown) + &self.summary();
+        if self.plan.with_histograms {
+            text.extend(shown.iter().filter(|row| row.tally.calls > 0).map(|row| histogram(row)));
+        }
+        text
+    }
+
+    /// What fits on a terminal of so many columns and lines, less the last, where the cursor
+    /// stands.
+    pub(super) fn live(&self, width: usize, height: usize) -> String {
+        let lines = height.saturating_sub(1).max(1);
+        let summary = self.summary();
+        // The rows matter more than all that may be told of returns that were missed.
+        let below: Vec<_> = summary.lines().take((lines / 3).max(1)).collect();
+        let mut shown = self.shown();
+        shown.truncate(lines.saturating_sub(1 + below.len()));
+        let table = self.table(&shown);
+        let all = table.lines().chain(below).take(lines);
+        all.map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
+    }
+
+    fn table(&self, rows: &[&Row]) -> String {
+        let labels: Vec<_> = rows.iter().map(|row| label(row)).collect();
+        let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
+        // Only if there can be others than native ones.
+        let has_callers = self.plan.callers != Callers::Native && !self.plan.is_by_process;
+        let caller = |row: Option<&Row>| match row.map(|row| &row.subject) {
+            _ if !has_callers => String::new(),
+            Some(Subject::Call(call)) => format!(" {:6}", call.caller()),
+            _ => format!(" {:6}", "CALLER"),
+        };
+        let mut text = format!(
+            "{:width$}{} {:>10} {:>8} {:>5} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
+            if self.plan.is_by_process { "    PID COMMAND" } else { "CALL" },
+            caller(None),
+            "CALLS",
+            "ERRORS",
+            "TIME",
+            "AVERAGE",
+            "50% <",
+            "99% <",
+            "LONGEST"
         );
-        text += line.trim_end();
+        let whole: u64 = self.rows.iter().map(|row| row.tally.nanoseconds).sum();
+        for (row, label) in rows.iter().zip(labels) {
+            let tally = &row.tally;
+            let cell = |value: Option<u64>| value.map_or("-".to_owned(), time);
+            let errors = if row.has_returns { tally.errors.to_string() } else { "-".to_owned() };
+            let share = tally.nanoseconds as f64 * 100.0 / whole as f64;
+            let share = if tally.returns > 0 { format!("{share:.0}%") } else { "-".to_owned() };
+            let longest = cell(Some(tally.longest).filter(|_| tally.returns > 0));
+            let line = format!(
+                "{label:width$}{} {:>10} {errors:>8} {share:>5} {:>8} {:>8} {:>8} {longest:>8}  {}",
+                caller(Some(row)),
+                tally.calls,
+                cell(tally.average()),
+                cell(tally.below(50)),
+                cell(tally.below(99)),
+                bars(tally)
+            );
+            text += line.trim_end();
+            text.push('\n');
+        }
+        text
+    }
+
+    fn summary(&self) -> String {
+        let Plan { callers, engine, counts: (native, compat), failures, .. } = self.plan;
+        let sum =
+            |number: fn(&Tally) -> u64| self.rows.iter().map(|row| number(&row.tally)).sum::<u64>();
+        let counted = match callers {
+            Callers::Native => plural(*native, "system call"),
+            Callers::Compat => format!("{} of 32-bit callers", plural(*compat, "system call")),
+            Callers::All => {
+                let native = plural(*native, "system call");
+                format!("{native} of native callers and {compat} of 32-bit ones")
+            }
+        };
+        let mut text = format!(
+            "{} calls, {} errors in {:.1} s; {counted} counted by {}",
+            sum(|tally| tally.calls),
+            sum(|tally| tally.errors),
+            self.seconds,
+            engine.words(),
+        );
+        if !failures.is_empty() {
+            let names: Vec<_> = failures.iter().map(|(call, _)| call.to_string()).collect();
+            let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
+        }
         text.push('\n');
+        for row in self.rows.iter().filter(|row| row.has_returns && row.missed() > 0) {
+            let why = match engine {
+                Engine::Probes => "too many calls were in progress; --max-active watches more",
+                Engine::Tracepoints => "the kernel did not run the program at them",
+            };
+            let _ = writeln!(
+                text,
+                "{}: {} missed, so that errors and times lack them: {why}",
+                label(row).trim_start(),
+                plural(row.missed() as usize, "return"),
+            );
+        }
+        if *engine == Engine::Probes && self.lost.entries.is_none() {
+            text += "calls that the kernel skipped are not known: it counts them since Linux 6.7\n";
+        }
+        for (count, what) in self.not_counted() {
+            let _ = writeln!(text, "not counted: {count} {what}");
+        }
+        text
     }
-    text
+
+    /// What the counts lack, and why.
+    fn not_counted(&self) -> Vec<(u64, &'static str)> {
+        let lost = &self.lost;
+        let skips = match self.plan.engine {
+            Engine::Tracepoints => (
+                "calls, of any process: the program was running on their processor",
+                "returns, of any process: the program was running on their processor",
+            ),
+            Engine::Probes => (
+                "calls, of any process: a BPF program or map was in use on their processor",
+                "returns, of any process: a BPF program or map was in use on their processor",
+            ),
+        };
+        let all = [
+            (lost.entries.unwrap_or(0), skips.0),
+            (lost.returns.unwrap_or(0), skips.1),
+            (lost.threads, "calls: there are more threads than the map of threads has room for"),
+            (
+                lost.processes,
+                "calls and returns: there are more processes than the map has room for",
+            ),
+            (lost.errnos, "errors by name: there are more kinds than the map has room for"),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0).collect()
+    }
 }
 
-fn summary(rows: &[Row], seconds: f64, attached: &Attached) -> String {
-    let sum = |number: fn(&Tally) -> u64| rows.iter().map(|row| number(&row.tally)).sum::<u64>();
-    let (native, compat) = attached.counts();
-    let counted = match attached.callers {
-        Callers::Native => plural(native, "system call"),
-        Callers::Compat => format!("{} of 32-bit callers", plural(compat, "system call")),
-        Callers::All => {
-            let native = plural(native, "system call");
-            format!("{native} of native callers and {compat} of 32-bit ones")
-        }
-    };
-    let mut text = format!(
-        "{} calls, {} errors in {seconds:.1} s; {counted} counted",
-        sum(|tally| tally.calls),
-        sum(|tally| tally.errors),
-    );
-    if !attached.failures.is_empty() {
-        let names: Vec<_> = attached.failures.iter().map(|(call, _)| call.to_string()).collect();
-        let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
+fn label(row: &Row) -> String {
+    match &row.subject {
+        Subject::Call(call) => call.name.to_string(),
+        Subject::Process { id, name } => format!("{id:>7} {}", printable(name)),
     }
-    text.push('\n');
-    for row in rows.iter().filter(|row| row.has_returns && row.missed() > 0) {
-        let _ = writeln!(
-            text,
-            "{}: {} missed, so that errors and times lack them: too many calls were in progress; \
-             --max-active watches more",
-            row.call,
-            plural(row.missed() as usize, "return")
-        );
-    }
-    text
 }
 
 fn plural(count: usize, thing: &str) -> String {
@@ -155,7 +238,12 @@ fn bars(tally: &Tally) -> String {
 
 fn histogram(row: &Row) -> String {
     let tally = &row.tally;
-    let mut text = format!("\n{} ({})\n", row.call, row.function);
+    let name = match &row.subject {
+        Subject::Call(call) => call.to_string(),
+        Subject::Process { .. } => label(row).trim_start().to_owned(),
+    };
+    let function = row.function.map(|function| format!(" ({function})")).unwrap_or_default();
+    let mut text = format!("\n{name}{function}\n");
     let most = tally.took.iter().max().copied().unwrap_or(0).max(1);
     let first = tally.took.iter().position(|count| *count > 0);
     let last = tally.took.iter().rposition(|count| *count > 0);
@@ -169,9 +257,9 @@ fn histogram(row: &Row) -> String {
     for (errno, count) in &row.errnos {
         let _ = writeln!(text, "  {:20} {count:>10}", errno_name(*errno));
     }
-    let unfinished = tally.unfinished();
-    if row.has_returns && unfinished > 0 {
-        let _ = writeln!(text, "  {:20} {unfinished:>10}", "not returned");
+    let of_returns = [(tally.unfinished(), "not returned"), (tally.ended, "thread ended in it")];
+    for (count, what) in of_returns.into_iter().filter(|(count, _)| row.has_returns && *count > 0) {
+        let _ = writeln!(text, "  {what:20} {count:>10}");
     }
     text
 }
@@ -191,7 +279,6 @@ fn time(nanoseconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::count::tally::tests::tally;
-    use crate::count::wanted::Wanted;
 
     #[test]
     fn times_are_short() {
@@ -207,27 +294,80 @@ mod tests {
         }
     }
 
-    fn row(name: &str, calls: u64) -> Row {
+    fn row(subject: Subject, calls: u64) -> Row {
         let tally = tally(calls, 0, &[(10, calls)]);
-        let call = Wanted::native(ksyscall::SyscallName::new(name).unwrap());
-        let (function, errnos) = (String::new(), Vec::new());
-        Row { call, function, tally, errnos, missed_by_kernel: None, has_returns: true }
+        let (function, errnos) = (None, Vec::new());
+        Row { subject, function, tally, errnos, missed_by_kernel: None, has_returns: true }
+    }
+
+    fn call(name: &str, calls: u64) -> Row {
+        let name = ksyscall::SyscallName::new(name).unwrap();
+        row(Subject::Call(Wanted { name, is_compat: false, number: None }), calls)
+    }
+
+    fn plan() -> Plan {
+        Plan {
+            callers: Callers::Native,
+            engine: Engine::Tracepoints,
+            counts: (100, 0),
+            failures: Vec::new(),
+            is_by_process: false,
+            sort: Sort::Calls,
+            top: None,
+            with_histograms: false,
+        }
     }
 
     #[test]
     fn what_is_live_fits_on_the_terminal() {
-        let rows: Vec<_> = (0..100).map(|number| row(&format!("call{number}"), 100)).collect();
-        let below = "summary\n".to_owned() + &"returns missed\n".repeat(50);
+        let mut rows: Vec<_> = (0..100).map(|number| call(&format!("call{number}"), 100)).collect();
+        for row in rows.iter_mut().take(50) {
+            row.tally.missed = 1;
+        }
+        let counted = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 };
         for (width, height) in [(40, 10), (200, 50), (80, 24), (1, 1), (80, 2), (300, 300)] {
-            let text = fit(&rows, Callers::Native, &below, width, height);
+            let text = counted.live(width, height);
             let lines: Vec<_> = text.lines().collect();
             assert!(lines.len() < height.max(2), "{height}: {text}");
             assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}: {text}");
             if height >= 10 {
                 let rows = lines.iter().filter(|line| line.starts_with("call")).count();
                 assert!(rows >= height.min(100) / 2, "{text}");
-                assert!(lines.contains(&"summary"), "{text}");
+                assert!(lines.iter().any(|line| line.starts_with("10000 calls, ")), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn what_was_not_counted_is_told() {
+        let lost = Lost { entries: Some(3), returns: None, threads: 5, ..Lost::default() };
+        let rows = vec![call("openat", 1)];
+        let text = Counted { plan: &plan(), rows, lost, seconds: 1.0 }.text();
+        assert!(text.contains("not counted: 3 calls, of any process: the program was"), "{text}");
+        assert!(text.contains("not counted: 5 calls: there are more threads"), "{text}");
+        assert!(!text.contains("returns, of any"), "{text}");
+    }
+
+    #[test]
+    fn a_processs_name_does_not_control_the_terminal() {
+        let process = Subject::Process { id: 12, name: "\u{1b}[2J".to_owned() };
+        let plan = Plan { is_by_process: true, top: Some(1), ..plan() };
+        let other = Subject::Process { id: 13, name: "sh".to_owned() };
+        let rows = vec![row(process, 5), row(other, 4)];
+        let text = Counted { plan: &plan, rows, lost: Lost::default(), seconds: 1.0 }.text();
+        assert!(text.contains("     12 \\u{1b}[2J "), "{text}");
+        assert!(!text.contains("13 sh"), "{text}");
+    }
+
+    #[test]
+    fn rows_are_in_the_order_that_was_asked_for() {
+        let mut rows = vec![call("often", 9), call("long", 1)];
+        rows[1].tally.nanoseconds = 1 << 30;
+        rows[1].tally.errors = 1;
+        for (sort, first) in [(Sort::Calls, "often"), (Sort::Time, "long"), (Sort::Errors, "long")]
+        {
+            Plan { sort, ..plan() }.sort(&mut rows);
+            assert_eq!(label(&rows[0]), first);
         }
     }
 

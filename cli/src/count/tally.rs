@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
+use ksyscall::Symbol;
+
 use super::wanted::Wanted;
 
 /// `BUCKETS` of bpf/count.bpf.c.
 const BUCKETS: usize = 40;
 /// `struct tally` there, as numbers.
-pub(super) const NUMBERS: usize = 6 + BUCKETS;
+pub(super) const NUMBERS: usize = 10 + BUCKETS;
 
 /// What was counted of one call, of all processors.
 #[derive(Clone, Debug)]
@@ -17,17 +19,37 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// Calls whose return the kernel missed.
     pub(super) missed: u64,
+    /// Calls in which their thread ended.
+    pub(super) ended: u64,
     pub(super) nanoseconds: u64,
     pub(super) longest: u64,
     /// How many took less than 2^n ns, and no less than 2^(n-1).
     pub(super) took: [u64; BUCKETS],
 }
 
-/// A call and what was counted of it.
+/// What a row is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Subject {
+    Call(Wanted),
+    Process { id: u32, name: String },
+}
+
+impl Subject {
+    /// What tells it from others.
+    pub(super) fn key(&self) -> (&'static str, &str, u32) {
+        match self {
+            Subject::Call(call) => (call.caller(), call.name.as_str(), 0),
+            Subject::Process { id, .. } => ("", "", *id),
+        }
+    }
+}
+
+/// A call or a process, and what was counted of it.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    pub(super) call: Wanted,
-    pub(super) function: String,
+    pub(super) subject: Subject,
+    /// The call's, if it is probed.
+    pub(super) function: Option<Symbol>,
     pub(super) tally: Tally,
     /// (errno, how often), the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
@@ -37,24 +59,80 @@ pub(super) struct Row {
     pub(super) has_returns: bool,
 }
 
+/// What was not counted, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Lost {
+    /// How often the kernel did not run the programs, if it counts that: at calls, at returns.
+    pub(super) entries: Option<u64>,
+    pub(super) returns: Option<u64>,
+    /// Calls of threads, calls of processes and errors for which a map had no room.
+    pub(super) threads: u64,
+    pub(super) processes: u64,
+    pub(super) errnos: u64,
+}
+
+impl Lost {
+    /// What was lost since.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let of = |now: Option<u64>, before: Option<u64>| {
+            now.map(|now| now.saturating_sub(before.unwrap_or(0)))
+        };
+        Self {
+            entries: of(self.entries, before.entries),
+            returns: of(self.returns, before.returns),
+            threads: self.threads - before.threads,
+            processes: self.processes - before.processes,
+            errnos: self.errnos - before.errnos,
+        }
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        json!({
+            "skipped_calls": self.entries,
+            "skipped_returns": self.returns,
+            "no_room_for_threads": self.threads,
+            "no_room_for_processes": self.processes,
+            "no_room_for_errnos": self.errnos,
+        })
+    }
+}
+
 impl Tally {
-    /// Of what each processor has counted.
-    pub(super) fn sum(processors: &[[u64; NUMBERS]]) -> Self {
+    /// Of what each processor has counted; the longest call is that of an interval.
+    pub(super) fn sum(processors: &[[u64; NUMBERS]], interval: u32) -> Self {
         let sum = |place: usize| processors.iter().map(|numbers| numbers[place]).sum();
+        let slot = interval as usize & 1;
+        let of_interval =
+            processors.iter().filter(|numbers| numbers[8 + slot] == u64::from(interval));
         Self {
             calls: sum(0),
             returns: sum(1),
             errors: sum(2),
             missed: sum(3),
-            nanoseconds: sum(4),
-            longest: processors.iter().map(|numbers| numbers[5]).max().unwrap_or(0),
-            took: std::array::from_fn(|bucket| sum(6 + bucket)),
+            ended: sum(4),
+            nanoseconds: sum(5),
+            longest: of_interval.map(|numbers| numbers[6 + slot]).max().unwrap_or(0),
+            took: std::array::from_fn(|bucket| sum(10 + bucket)),
         }
     }
 
-    /// Calls that are still made, or whose thread ended in them.
+    /// What was counted since; the longest call stays that of its interval.
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            calls: self.calls - before.calls,
+            returns: self.returns - before.returns,
+            errors: self.errors - before.errors,
+            missed: self.missed - before.missed,
+            ended: self.ended - before.ended,
+            nanoseconds: self.nanoseconds - before.nanoseconds,
+            longest: self.longest,
+            took: std::array::from_fn(|bucket| self.took[bucket] - before.took[bucket]),
+        }
+    }
+
+    /// Calls that are still made.
     pub(super) fn unfinished(&self) -> u64 {
-        self.calls.saturating_sub(self.returns + self.missed)
+        self.calls.saturating_sub(self.returns + self.missed + self.ended)
     }
 
     pub(super) fn average(&self) -> Option<u64> {
@@ -73,11 +151,27 @@ impl Tally {
 }
 
 impl Row {
-    /// How many of its calls have no return for the kernel missed it. A thread's next call
-    /// tells; of a thread's last the kernel's own number does, which is of all processes.
+    /// What was counted since `before`, which is of the same subject.
+    pub(super) fn since(&self, before: &Self) -> Self {
+        let counted = |errno: i32| {
+            let found = before.errnos.iter().find(|(number, _)| *number == errno);
+            found.map_or(0, |(_, count)| *count)
+        };
+        let errnos = self.errnos.iter().map(|(errno, count)| (*errno, count - counted(*errno)));
+        let missed_by_kernel = self.missed_by_kernel.zip(before.missed_by_kernel);
+        Self {
+            tally: self.tally.since(&before.tally),
+            errnos: errnos.filter(|(_, count)| *count > 0).collect(),
+            missed_by_kernel: missed_by_kernel.map(|(now, before)| now - before),
+            ..self.clone()
+        }
+    }
+
+    /// How many of its calls have no return because the kernel missed it. A thread's next call
+    /// tells; of a thread's last call the kernel's own number tells, which is of all processes.
     pub(super) fn missed(&self) -> u64 {
         let tally = &self.tally;
-        let at_most = tally.missed + tally.unfinished();
+        let at_most = tally.missed + tally.ended + tally.unfinished();
         self.missed_by_kernel.unwrap_or(0).min(at_most).max(tally.missed)
     }
 
@@ -89,22 +183,35 @@ impl Row {
             .collect();
         let errnos = self.errnos.iter().map(|(errno, count)| (errno_name(*errno), json!(count)));
         let known = |number: u64| self.has_returns.then_some(number);
-        json!({
-            "name": self.call.name.as_str(),
-            "caller": self.call.caller(),
-            "function": self.function,
+        let mut row = match &self.subject {
+            Subject::Call(call) => json!({ "name": call.name.as_str(), "caller": call.caller() }),
+            Subject::Process { id, name } => json!({ "pid": id, "command": name }),
+        };
+        let counted = json!({
+            "function": self.function.map(|function| function.to_string()),
             "calls": tally.calls,
             "returns": known(tally.returns),
             "errors": known(tally.errors),
             "missed_returns": known(tally.missed),
+            "ended_threads": known(tally.ended),
             "unfinished": known(tally.unfinished()),
             "missed_by_kernel": self.missed_by_kernel,
             "total_ns": known(tally.nanoseconds),
             "longest_ns": known(tally.longest),
             "histogram": histogram,
             "errnos": errnos.collect::<serde_json::Map<_, _>>(),
-        })
+        });
+        if let (Some(row), serde_json::Value::Object(counted)) = (row.as_object_mut(), counted) {
+            row.extend(counted);
+        }
+        row
     }
+}
+
+/// The errno of a name; that of a number, too.
+pub(crate) fn errno_named(name: &str) -> Option<i32> {
+    let number = name.parse().ok().filter(|number| (1..=4095).contains(number));
+    number.or_else(|| (1..=4095).find(|errno| errno_name(*errno).eq_ignore_ascii_case(name)))
 }
 
 macro_rules! names {
@@ -145,22 +252,37 @@ pub(super) mod tests {
         numbers[0] = calls;
         numbers[1] = took.iter().map(|(_, count)| count).sum();
         numbers[2] = errors;
+        numbers[9] = 1;
         for (bucket, count) in took {
-            numbers[6 + bucket] = *count;
-            numbers[4] += count << bucket;
-            numbers[5] = 1 << bucket;
+            numbers[10 + bucket] = *count;
+            numbers[5] += count << bucket;
+            numbers[7] = 1 << bucket;
         }
-        Tally::sum(&[numbers])
+        Tally::sum(&[numbers], 1)
     }
 
     #[test]
     fn processors_are_summed_up_and_the_longest_call_is_the_longest_of_all() {
         let one = std::array::from_fn(|place| place as u64);
-        let two = [100; NUMBERS];
-        let sum = Tally::sum(&[one, two]);
-        assert_eq!((sum.calls, sum.returns, sum.errors, sum.missed), (100, 101, 102, 103));
-        assert_eq!((sum.nanoseconds, sum.longest), (104, 100));
-        assert_eq!((sum.took[0], sum.took[39]), (106, 145));
+        let mut two = [100; NUMBERS];
+        let sum = Tally::sum(&[one, two], 9);
+        assert_eq!((sum.calls, sum.returns, sum.errors), (100, 101, 102));
+        assert_eq!((sum.missed, sum.ended, sum.nanoseconds), (103, 104, 105));
+        assert_eq!((sum.took[0], sum.took[39]), (110, 149));
+        // The second had no call in the interval.
+        assert_eq!(sum.longest, 7);
+        two[9] = 9;
+        assert_eq!(Tally::sum(&[one, two], 9).longest, 100);
+    }
+
+    #[test]
+    fn an_interval_has_what_came_in_it() {
+        let (before, mut now) = (tally(10, 1, &[(10, 9)]), tally(15, 3, &[(10, 10), (12, 4)]));
+        now.longest = 7;
+        let between = now.since(&before);
+        assert_eq!((between.calls, between.returns, between.errors), (5, 5, 2));
+        assert_eq!((between.took[10], between.took[12], between.longest), (1, 4, 7));
+        assert_eq!(between.nanoseconds, (1 << 10) + (4 << 12));
     }
 
     #[test]
@@ -178,7 +300,8 @@ pub(super) mod tests {
     #[test]
     fn what_has_not_returned_is_missed_or_unfinished() {
         let mut some = tally(10, 0, &[(10, 6)]);
-        some.missed = 3;
+        some.missed = 2;
+        some.ended = 1;
         assert_eq!(some.unfinished(), 1);
     }
 
@@ -187,5 +310,10 @@ pub(super) mod tests {
         assert_eq!(errno_name(2), "ENOENT");
         assert_eq!(errno_name(512), "ERESTARTSYS");
         assert_eq!(errno_name(4000), "errno 4000");
+        assert_eq!((errno_named("ENOENT"), errno_named("enoent")), (Some(2), Some(2)));
+        assert_eq!(
+            (errno_named("110"), errno_named("EWHAT"), errno_named("0")),
+            (Some(110), None, None)
+        );
     }
 }

@@ -3,10 +3,58 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use anyhow::{Context, Result, bail};
-use ksyscall::{Architecture, Batch, SyscallName};
+use anyhow::{Context, Result, anyhow, bail};
+use ksyscall::{Architecture, SyscallName};
 
 use crate::args::{self, Callers};
+
+/// The classes of strace(1), a line each; `python3 -m tools.classes` makes the file.
+const CLASSES: &str = include_str!("classes.txt");
+
+/// How many numbers behind the table's last are counted by `--all`: a newer kernel's calls.
+const NEWER: u32 = 40;
+
+/// Calls of x32 processes with numbers of their own: arch/x86/entry/syscalls/syscall_64.tbl. They
+/// count as those of 32-bit callers.
+pub(super) const FIRST_X32: u32 = 512;
+pub(super) const X32: [&str; 36] = [
+    "rt_sigaction",
+    "rt_sigreturn",
+    "ioctl",
+    "readv",
+    "writev",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "execve",
+    "ptrace",
+    "rt_sigpending",
+    "rt_sigtimedwait",
+    "rt_sigqueueinfo",
+    "sigaltstack",
+    "timer_create",
+    "mq_notify",
+    "kexec_load",
+    "waitid",
+    "set_robust_list",
+    "get_robust_list",
+    "vmsplice",
+    "move_pages",
+    "preadv",
+    "pwritev",
+    "rt_tgsigqueueinfo",
+    "recvmmsg",
+    "sendmmsg",
+    "process_vm_readv",
+    "process_vm_writev",
+    "setsockopt",
+    "getsockopt",
+    "io_setup",
+    "io_submit",
+    "execveat",
+    "preadv2",
+    "pwritev2",
+];
 
 /// A call of one kind of callers: 32-bit ones have a table of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +62,7 @@ pub(super) struct Wanted {
     pub(super) name: SyscallName,
     /// Of 32-bit callers on a 64-bit kernel.
     pub(super) is_compat: bool,
-    /// By which 32-bit callers make it, if that is known.
+    /// By which these callers make it, if that is known.
     pub(super) number: Option<u32>,
 }
 
@@ -25,10 +73,6 @@ struct Tables {
 }
 
 impl Wanted {
-    pub(super) fn native(name: SyscallName) -> Self {
-        Self { name, is_compat: false, number: None }
-    }
-
     /// Who makes it, in the word of --callers.
     pub(super) fn caller(&self) -> &'static str {
         if self.is_compat { Callers::Compat.word() } else { Callers::Native.word() }
@@ -39,9 +83,14 @@ impl Wanted {
         if self.is_compat { ksyscall::Callers::Compat } else { ksyscall::Callers::Native }
     }
 
-    /// Whether the call can return to who makes it.
+    /// Whether the call can return to its caller.
     pub(super) fn returns(&self) -> bool {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
+    }
+
+    /// Whether it returns what it restores: the caller's register, which may look like an error.
+    pub(super) fn is_sigreturn(&self) -> bool {
+        matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
 }
 
@@ -63,7 +112,7 @@ pub(crate) fn compat_architecture() -> Option<Architecture> {
     Architecture::named(name)
 }
 
-/// The calls to count: each once, for one function counts for all its names.
+/// The calls to count, each once.
 pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     let callers = arguments.callers;
@@ -77,22 +126,49 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     }
     let mut wanted = Vec::new();
     if arguments.all {
-        if callers != Callers::Compat {
-            let arch = tables.native.context("there is no table of this architecture's calls")?;
-            wanted.extend(arch.calls().into_iter().map(Wanted::native));
+        if tables.native.is_none() {
+            bail!("there is no table of this architecture's calls");
         }
-        if callers != Callers::Native {
-            let batch = Batch::all_of(ksyscall::Callers::Compat);
-            wanted.extend(batch.names().map(|name| tables.compat_call(*name)));
-        }
+        wanted = tables.all(callers).collect();
     }
     for text in &arguments.names {
-        let name = args::syscall_name(text)?;
-        wanted.extend(tables.calls(name, callers));
+        if let Some(class) = text.strip_prefix('%') {
+            wanted.extend(tables.of_class(class, callers)?);
+        } else if text.contains(['*', '?', '[']) {
+            let pattern =
+                glob::Pattern::new(text).with_context(|| format!("the pattern {text}"))?;
+            let before = wanted.len();
+            wanted.extend(tables.all(callers).filter(|call| pattern.matches(call.name.as_str())));
+            if wanted.len() == before {
+                bail!("{text}: no system call matches; `ksyscall list` shows all of them");
+            }
+        } else {
+            wanted.extend(tables.calls(args::syscall_name(text)?, callers));
+        }
     }
     let mut known = BTreeSet::new();
     wanted.retain(|call| known.insert(tables.key(call)));
+    if arguments.all && !arguments.is_by_probes {
+        for is_compat in [false, true] {
+            wanted.extend(newer(&wanted, is_compat));
+        }
+    }
     Ok(wanted)
+}
+
+/// Numbers of calls that the table does not know, if it has any of these callers.
+fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
+    let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
+    // Behind the table 32-bit Arm has some of its own, above 0xf0000.
+    let numbers: BTreeSet<_> =
+        of_callers.filter_map(|call| call.number).filter(|number| *number < 0xf_0000).collect();
+    let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Vec::new() };
+    let unknown = (*first..last + NEWER).filter(|number| !numbers.contains(number));
+    let call = |number: u32| {
+        let name = SyscallName::new(&format!("nr_{number}")).ok()?;
+        Some(Wanted { name, is_compat, number: Some(number) })
+    };
+    unknown.filter_map(call).collect()
 }
 
 /// Whether 32-bit callers have a call of a name that native ones do not have.
@@ -101,16 +177,56 @@ pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     tables.is_compat_alone(name)
 }
 
+/// What to do about a name that no call has.
+pub(super) fn unknown(call: &Wanted) -> anyhow::Error {
+    if !call.is_compat && is_compat_alone(&call.name) {
+        return anyhow!(
+            "no system call {}; 32-bit processes have such a call: --callers compat counts it",
+            call.name
+        );
+    }
+    let arch = if call.is_compat { compat_architecture() } else { Architecture::native() };
+    let near = arch.map(|arch| arch.nearest(&call.name)).unwrap_or_default();
+    match near.first() {
+        Some(near) => anyhow!("no system call {call}: did you mean {near}?"),
+        None => anyhow!(
+            "no system call {call} in the table; `ksyscall list` shows all of them, and --probes \
+             looks for the function of a newer one"
+        ),
+    }
+}
+
 impl Tables {
-    fn compat_call(&self, name: SyscallName) -> Wanted {
-        let number = self.compat.and_then(|arch| arch.call(&name).number);
-        Wanted { name, is_compat: true, number }
+    fn call(&self, name: SyscallName, is_compat: bool) -> Wanted {
+        let arch = if is_compat { self.compat } else { self.native };
+        Wanted { name, is_compat, number: arch.and_then(|arch| arch.call(&name).number) }
+    }
+
+    /// All calls of the callers.
+    fn all(&self, callers: Callers) -> impl Iterator<Item = Wanted> {
+        let of = |arch: Option<Architecture>, is_compat| {
+            let numbers = arch.into_iter().flat_map(|arch| arch.numbers().collect::<Vec<_>>());
+            numbers.map(move |(name, number)| Wanted { name, is_compat, number: Some(number) })
+        };
+        let native = self.native.filter(|_| callers != Callers::Compat);
+        let compat = self.compat.filter(|_| callers != Callers::Native);
+        of(native, false).chain(of(compat, true))
+    }
+
+    fn of_class(&self, class: &str, callers: Callers) -> Result<Vec<Wanted>> {
+        let mut lines = CLASSES.lines().filter_map(|line| line.strip_prefix('%')?.split_once(' '));
+        let Some((_, names)) = lines.clone().find(|(name, _)| *name == class) else {
+            let all: Vec<_> = lines.by_ref().map(|(name, _)| format!("%{name}")).collect();
+            bail!("no class of system calls %{class}: there are {}", all.join(", "));
+        };
+        let names: BTreeSet<_> = names.split(' ').collect();
+        Ok(self.all(callers).filter(|call| names.contains(call.name.as_str())).collect())
     }
 
     /// A call by its name, of those callers that have it; or of both, if no table knows it.
     fn calls(&self, name: SyscallName, callers: Callers) -> Vec<Wanted> {
-        let native = Wanted::native(name);
-        let compat = self.compat_call(name);
+        let native = self.call(name, false);
+        let compat = self.call(name, true);
         match callers {
             Callers::Native => vec![native],
             Callers::Compat => vec![compat],
@@ -130,12 +246,8 @@ impl Tables {
 
     /// What is the same of two names of one call.
     fn key(&self, call: &Wanted) -> (bool, Option<u32>, String) {
-        if call.number.is_some() {
-            return (call.is_compat, call.number, String::new());
-        }
-        let arch = if call.is_compat { self.compat } else { self.native };
-        let name = arch.map_or(call.name, |arch| arch.call(&call.name).name);
-        (call.is_compat, None, name.to_string())
+        let name = if call.number.is_none() { call.name.to_string() } else { String::new() };
+        (call.is_compat, call.number, name)
     }
 }
 
@@ -152,11 +264,15 @@ mod tests {
 
     use super::*;
 
-    fn calls(words: &str) -> Vec<String> {
+    fn wanted_by(words: &str) -> Result<Vec<Wanted>> {
         let line = format!("ksyscall count {words}");
         let cli = args::Cli::try_parse_from(line.split(' ')).unwrap();
         let args::Command::Count(arguments) = cli.command else { panic!("no count") };
-        let calls = wanted(&arguments).unwrap();
+        wanted(&arguments)
+    }
+
+    fn calls(words: &str) -> Vec<String> {
+        let calls = wanted_by(words).unwrap();
         calls.iter().map(|call| format!("{} {}", call.name, call.caller())).collect()
     }
 
@@ -186,7 +302,7 @@ mod tests {
     fn names_of_one_number_are_one_call() {
         let tables =
             Tables { native: Architecture::named("arm64"), compat: Architecture::named("arm") };
-        let key = |name| tables.key(&tables.compat_call(SyscallName::new(name).unwrap()));
+        let key = |name| tables.key(&tables.call(SyscallName::new(name).unwrap(), true));
         // __NR_arm_sync_file_range is __NR_sync_file_range2: arch/arm/include/uapi/asm/unistd.h.
         assert_eq!(key("arm_sync_file_range"), key("sync_file_range2"));
         assert_ne!(key("fcntl"), key("fcntl64"));
@@ -195,8 +311,24 @@ mod tests {
     #[test]
     fn all_calls_are_those_of_the_callers() {
         let (native, compat) = (calls("--all"), calls("--all --callers compat"));
-        assert!(native.len() > 330 && compat.len() > 400);
+        assert!(native.len() > 400 && compat.len() > 460);
         assert!(compat.contains(&"socketcall compat".to_owned()));
-        assert_eq!(calls("--all --callers all"), [native, compat].concat());
+        let both = calls("--all --callers all");
+        assert_eq!(both.len(), native.len() + compat.len());
+        // Of a newer kernel than the table's.
+        let last = native.last().unwrap();
+        assert!(last.starts_with("nr_5"), "{last}");
+        assert!(!calls("--all --probes").iter().any(|call| call.starts_with("nr_")));
+    }
+
+    #[test]
+    fn patterns_and_classes_are_the_calls_that_they_match() {
+        let epoll = calls("epoll_*");
+        assert!(epoll.contains(&"epoll_wait native".to_owned()) && epoll.len() > 4, "{epoll:?}");
+        assert!(wanted_by("nothing*").is_err() && wanted_by("[").is_err());
+        assert!(calls("%file").contains(&"openat native".to_owned()));
+        assert!(calls("%ipc --callers compat").contains(&"ipc compat".to_owned()));
+        let error = wanted_by("%fil").unwrap_err().to_string();
+        assert!(error.contains("%file"), "{error}");
     }
 }

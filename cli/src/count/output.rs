@@ -1,0 +1,107 @@
+//! Where the result goes.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rustix::fs::{Access, access};
+
+use crate::args;
+
+pub(super) struct Output {
+    name: String,
+    target: Target,
+}
+
+enum Target {
+    Stdout,
+    Stderr,
+    /// A file that is to be replaced when there is a result.
+    Replaced(PathBuf),
+    /// A file, a device or a pipe that is to be opened then.
+    Written(PathBuf),
+    Open(File),
+}
+
+impl Output {
+    pub(super) fn new(arguments: &args::Count) -> Result<Self> {
+        let Some(path) = &arguments.output else {
+            let (name, target) = match arguments.command.is_empty() {
+                true => (crate::OUTPUT, Target::Stdout),
+                false => ("the standard error", Target::Stderr),
+            };
+            return Ok(Self { name: name.to_owned(), target });
+        };
+        let name = path.display().to_string();
+        let target =
+            target(path).with_context(|| format!("{name}, for the result, cannot be written"))?;
+        Ok(Self { name, target })
+    }
+
+    /// Writes a result, the first or a further one.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.try_write(bytes).with_context(|| format!("writing to {}", self.name))
+    }
+
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = match &self.target {
+            Target::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                return out.flush();
+            }
+            Target::Stderr => return io::stderr().write_all(bytes),
+            Target::Open(file) => file.try_clone()?,
+            Target::Written(path) => {
+                OpenOptions::new().write(true).create(true).truncate(true).open(path)?
+            }
+            Target::Replaced(path) => return self.replace(&path.clone(), bytes),
+        };
+        file.write_all(bytes)?;
+        self.target = Target::Open(file);
+        Ok(())
+    }
+
+    /// Whoever reads the file finds the last result, or all of this one.
+    fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mode = fs::metadata(path).map(|metadata| metadata.permissions());
+        let mut new = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder(path))?;
+        new.write_all(bytes)?;
+        if let Ok(mode) = mode {
+            new.as_file().set_permissions(mode)?;
+        }
+        self.target = Target::Open(new.persist(path).map_err(|error| error.error)?);
+        Ok(())
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn target(path: &Path) -> io::Result<Target> {
+    // A link stays, and what it leads to is replaced.
+    let path = match fs::canonicalize(path) {
+        Ok(path) => path,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            access(folder(path), Access::WRITE_OK | Access::EXEC_OK)?;
+            return Ok(Target::Replaced(path.to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    let metadata = fs::metadata(&path)?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    access(&path, Access::WRITE_OK)?;
+    let is_replaceable = access(folder(&path), Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    Ok(if metadata.is_file() && is_replaceable {
+        Target::Replaced(path)
+    } else {
+        Target::Written(path)
+    })
+}

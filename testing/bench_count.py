@@ -1,0 +1,122 @@
+"""Measures what `ksyscall count` adds to a call, beside its peers: `make bench-count`, which makes
+docs/performance-count.md.
+
+    python3 -m testing.bench_count [--report]
+
+The tools take turns in one guest, whose clock counts instructions (testing/bench.py). What was
+printed is kept in build/bench/count.json; --report makes the page of that.
+"""
+
+import argparse
+import subprocess
+import sys
+import textwrap
+
+from testing import bench, build, packages
+from testing.bench import CLOCK, DEFAULT_RCU, OUT, PROCESSORS, Run, samples
+from testing.build import ROOT
+from testing.packages import Unavailable, say
+from testing.vm import Failure, Machine, end_by_signals
+
+PAGE = ROOT / "docs/performance-count.md"
+KERNELS = ["bookworm", "trixie"]
+ROUNDS = 3
+# Of each its command, and by which word it says that it is ready; None for one that starts the
+# program itself.
+TOOLS = {
+    "nothing": ("", None),
+    "ksyscall": ("ksyscall count --all", "counting"),
+    "ksyscall-named": ("ksyscall count getppid", "counting"),
+    "ksyscall-other": ("ksyscall count openat", "counting"),
+    "ksyscall-probes": ("ksyscall count --probes getppid", "counting"),
+    "ksyscall-probes-other": ("ksyscall count --probes openat", "counting"),
+    "syscount": ("syscount", "Tracing"),
+    "syscount-times": ("syscount -L", "Tracing"),
+    "perf": ("perf trace -s -o /dev/null", None),
+    "strace": ("strace -c -o /dev/null", None),
+}
+
+
+def command(name):
+    line, word = TOOLS[name]
+    program, _, options = line.partition(" ")
+    program = f"/bench/{program}" if program else ""
+    if word:
+        return f"/bench/calls {name} {word} {program} {options}"
+    return f"{program} {options} /bench/calls {name}"
+
+
+def programs():
+    OUT.mkdir(parents=True, exist_ok=True)
+    build.run("make", "-s", "-C", "benches", f"OUT={OUT}", f"{OUT}/calls")
+    syscount = packages.unpack("trixie", "amd64", "libbpf-tools") / "usr/sbin/syscount-libbpf"
+    return {"/bench/calls": OUT / "calls", "/bench/ksyscall": build.command(), "/bench/syscount": syscount,
+            "/bench/perf": "/usr/bin/perf", "/bench/strace": "/usr/bin/strace"}
+
+
+def measure(suite, files):
+    with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
+        for place, file in files.items():
+            machine.put(file, place)
+        machine.roots = [packages.unpack("trixie", "amd64", "libc6", "libelf1t64", "libzstd1", "zlib1g")]
+        say(f"booting the kernel of {suite}")
+        names = list(TOOLS)
+        # Each is the first once, or nearly.
+        turns = [names[turn * 3:] + names[:turn * 3] for turn in range(ROUNDS)]
+        commands = ["uname -r", *(f"mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null; {command(name)}"
+                                  for turn in turns for name in turn)]
+        text = ""
+        for line, outcome in zip(commands, machine.run(commands, 600), strict=True):
+            if outcome.status or outcome.is_bug:
+                raise Failure(f"{suite}, {line}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
+            text += outcome.output
+    return text.partition("\n")[0], samples(text)
+
+
+def table(run, kernel):
+    base = run.spread(kernel, contestant="nothing", operation="call").median
+    yield f"## Linux {'.'.join(kernel.split('.')[:2])}"
+    yield ""
+    yield f"A `getppid` takes {base:,.0f} ns when nothing counts it."
+    yield ""
+    yield "| Command | added to a call, ns | ready after, ms |"
+    yield "|---|---|---|"
+    for name, (line, word) in TOOLS.items():
+        if line:
+            added = run.spread(kernel, contestant=name, operation="call").median - base
+            ready = run.spread(kernel, contestant=name, operation="ready").median / 1e6 if word else None
+            yield f"| `{line}` | {added:,.0f} | {'-' if ready is None else f'{ready:,.0f}'} |"
+    yield ""
+
+
+def page(run):
+    about = run.about
+    made = (f"Made by `make bench-count` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
+            f" emulating `{about['cpu']}` on {about['model']}. The clock counts instructions, as"
+            " [performance.md](performance.md) says: **only ratios mean anything.**")
+    how = (f"A program calls `getppid` 10,000 times, four times over, beside each tool or under it; the tools take"
+           f" turns, {ROUNDS} each. syscount is that of Debian 13's libbpf-tools, which counts every process"
+           " (`-L` measures times, too); strace and perf are those of this system and start the program. Ready is a"
+           " tool when it says so. `openat` is a call that the program does not make: what its other calls take.")
+    return "\n".join(["# What counting costs", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
+                      *(line for kernel in run.kernels for line in table(run, kernel))]).rstrip("\n") + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="testing.bench_count", description=__doc__.splitlines()[0])
+    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
+    arguments = parser.parse_args()
+    end_by_signals()
+    try:
+        if not arguments.report:
+            files = programs()
+            kernels = dict(measure(suite, files) for suite in KERNELS)
+            Run(bench.about_machine(), kernels).save(OUT / "count.json")
+        PAGE.write_text(page(Run.load(OUT / "count.json")))
+    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
+        sys.exit(f"bench: {error}")
+    say(f"wrote {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
