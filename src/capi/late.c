@@ -8,6 +8,9 @@
  * libksyscall.a is linked to the functions themselves, and so is without this file.
  */
 #define _GNU_SOURCE
+/* Rust calls mmap() and clock_gettime() as they are without these, whatever CFLAGS say. */
+#undef _FILE_OFFSET_BITS
+#undef _TIME_BITS
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
