@@ -104,7 +104,9 @@ pub(super) fn find_function(
 #[cfg(feature = "capi")]
 pub(super) fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    form.is_served_in(possible, table::rows(table::TABLE).map(in_this_version))
+    // Most functions serve the call that they are named after.
+    form.serves(&native_row(&form.call), possible)
+        || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
 
 /// Whether the kernel's convention is known.

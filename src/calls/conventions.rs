@@ -132,35 +132,18 @@ impl Form {
         (call.as_bytes() == name).then_some(Self { prefix, call })
     }
 
-    /// Whether a call of native processes leads to the function of that name in a kernel that has
-    /// one of these conventions.
-    pub(crate) fn is_served_in(
-        &self,
-        possible: Conventions,
-        rows: impl Iterator<Item = Row<'static>>,
-    ) -> bool {
-        let has_prefix = |index: &usize| {
-            self.prefix.is_empty()
-                || CONVENTIONS.get(*index).is_some_and(|it| it.prefix == self.prefix)
-        };
-        let columns = || {
-            let indices = (0..CONVENTIONS.len()).filter(|index| possible.contains(*index));
-            indices
-                .filter(has_prefix)
-                .filter_map(|index| CONVENTIONS.get(index))
-                .map(|it| it.column)
-        };
-        let mut rows = rows;
-        rows.any(|row| {
-            columns().any(|column| {
-                let mut functions = (0..).map_while(|rank| row.function(column, rank));
-                row.is_in(column)
-                    && functions.any(|(sys, rest)| {
-                        let function =
-                            if sys.is_empty() { rest.strip_prefix("sys_") } else { Some(rest) };
-                        function == Some(self.call.as_str())
-                    })
-            })
+    /// Whether the call of the row leads native processes to this function, in a kernel that has one of
+    /// these conventions.
+    pub(crate) fn serves(&self, row: &Row, possible: Conventions) -> bool {
+        CONVENTIONS.iter().enumerate().any(|(index, convention)| {
+            let has_form = self.prefix.is_empty() || self.prefix == convention.prefix;
+            let is_possible = has_form && possible.contains(index) && row.is_in(convention.column);
+            let mut functions = (0..).map_while(|rank| row.function(convention.column, rank));
+            is_possible
+                && functions.any(|(sys, rest)| {
+                    let name = if sys.is_empty() { rest.strip_prefix("sys_") } else { Some(rest) };
+                    name == Some(self.call.as_str())
+                })
         })
     }
 }
