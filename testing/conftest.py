@@ -8,16 +8,16 @@ from testing import vm
 from testing.build import BuildError
 from testing.guests import Guests, Job
 from testing.initramfs import Missing
-from testing.packages import Unavailable, say
+from testing.packages import Unavailable
 from testing.targets import CELLS, KERNELS, MATRIX
 
 # What says by itself why a test failed, and needs no traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # Printed by `make test`.
 LEFT_OUT = f"""\
-`make test` has left out, and `make test-all` also runs: the kernels other than {KERNELS[-1]}'s, the libbpfs of
-other releases, the comparison with each libbpf, injected faults, the tests that take minutes or boot a guest of
-their own, ThreadSanitizer, and every call of every architecture (MATRIX=all)."""
+Left to `make test-all`: the kernels other than {KERNELS[-1]}'s, the libbpfs of other releases and the comparison
+with them, injected faults, the tests that take minutes or a separate boot, ThreadSanitizer, and the matrix of
+every call (MATRIX=all: of every architecture)."""
 
 
 def pytest_addoption(parser):
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_runtestloop(session):
-    if session.config.option.collectonly:
+    if session.config.option.collectonly or session.testsfailed:
         return
     tests = {}
     for item in session.items:
@@ -85,9 +85,9 @@ def pytest_sessionfinish(session):
         guests.end()
 
 
-def pytest_unconfigure(config):
-    if config.getoption("short") and hasattr(config, "guests"):
-        say(LEFT_OUT)
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("short"):
+        terminalreporter.write_line(LEFT_OUT)
 
 
 @pytest.hookimpl(hookwrapper=True)
