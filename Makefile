@@ -30,7 +30,7 @@ SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
-SCRIPTS := .ci/run scripts/setup
+SCRIPTS := .ci/run scripts/setup testing/cargo-runner
 C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
 SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
 
@@ -176,9 +176,14 @@ picture: ## docs/count.svg and docs/demo.svg, what `ksyscall count` and `make de
 	$(PYTHON) -m testing.picture
 
 .PHONY: test
-test: ## run all tests, those that need a kernel in virtual machines
+test: ## in ten minutes: what needs no kernel, all on Linux 6.12 in a virtual machine, and a foreign architecture
 	scripts/setup test
-	$(TESTS)
+	$(TESTS) --short
+
+.PHONY: test-all
+test-all: ## everything that make test runs, on each kernel and with each libbpf; MATRIX="arm64:sid ..." for other cells
+	scripts/setup matrix
+	$(TESTS) $(if $(MATRIX),--matrix '$(MATRIX)')
 
 .PHONY: sanitize
 sanitize: ## the test of many threads alone, under ThreadSanitizer
@@ -222,6 +227,8 @@ lint: ## check the form of the code
 	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
 	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
+	# `test = false` keeps it out of the line above as well.
+	$(CARGO) clippy --locked --quiet --test kernel -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --no-default-features --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --manifest-path ebpf/Cargo.toml -- -D warnings

@@ -9,33 +9,26 @@ function's own definition.
 import re
 from dataclasses import dataclass
 
-from testing import matrix, packages
+from testing import matrix
 from testing.build import ROOT
-from testing.packages import say
 from testing.results import Results
-from testing.targets import SUITES
-from testing.vm import Failure, Machine
 
 PAGE = ROOT / "docs/arguments.md"
 SIDES = "ours", "rust", "theirs"
 EVENTS = "/sys/kernel/tracing/events/syscalls"
 
 
-def run_cell(cell):
-    """All programs, one after the other; what they print is saved."""
-    folder, arch = matrix.programs(cell), cell.architecture
-    release = SUITES[arch.release]
-    say(f"reading arguments on {cell.process}, the kernel of {cell.suite}")
-    with Machine(cell.suite, cell.kernel.name) as machine:
-        for name in ("arguments", "libksyscall.so.1", *(f"{side}.bpf.o" for side in SIDES)):
-            machine.put(folder / name, f"/m/{name}")
-        machine.roots.append(packages.unpack(release.name, arch.name, "libbpf1", *release.libraries))
-        commands = [f"LD_PRELOAD=/m/libksyscall.so.1 exec /m/arguments /m/{side}.bpf.o" for side in SIDES]
-        outcomes = list(machine.run([*commands, f"uname -r; cd {EVENTS}; grep field: sys_enter_*/format"], 900))
-    if any(outcome.status or outcome.is_bug for outcome in outcomes):
-        raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in outcomes))
-    for name, outcome in zip((*SIDES, "events"), outcomes, strict=True):
-        (folder / f"{cell.suite}.{name}").write_text(outcome.output)
+class Arguments(matrix.CellJob):
+    """All programs, one after the other."""
+
+    def __init__(self, cell):
+        super().__init__(cell, "arguments", 80, **{
+            side: f"LD_PRELOAD=/m/libksyscall.so.1 /m/arguments /m/{side}.bpf.o" for side in SIDES},
+            events=f"uname -r; cd {EVENTS}; grep field: sys_enter_*/format")
+
+    def prepare(self, machine, jobs):
+        self.put(machine, matrix.programs(self.cell), "arguments", "libksyscall.so.1",
+                 *(f"{side}.bpf.o" for side in SIDES))
 
 
 # --- What a run shows --------------------------------------------------------------

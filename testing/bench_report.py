@@ -138,12 +138,12 @@ The floor itself, in milliseconds of that clock:
 {floors}
 ## What a probe adds to each call
 
-An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed, {call_rounds} times;
-the kinds of probe take turns. The numbers are what the probe adds to one call, as multiples of what a
-kprobe adds (medians); - means that the kernel does not support it. A raw tracepoint runs for every system call of every process, so other calls
-become slower, too; all other kinds slow down `getpgid` alone. Which kinds lose returns is in
-[returns.md](returns.md). A probe's cost on a real processor depends on what the clock here does not
-count: a kprobe that is not placed on an ftrace site costs an exception.
+An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed,
+{call_rounds} times; the kinds of probe take turns. The numbers are what the probe adds to one call, as
+multiples of what a kprobe adds (medians); - means that the kernel does not support the kind. A raw
+tracepoint runs for every system call of every process, so it slows down all of them; the other kinds slow
+down `getpgid` alone. [returns.md](returns.md) says which kinds lose returns. On a real processor a kprobe
+that is not on an ftrace site also costs an exception, which this clock does not count.
 
 {added}
 ## What an attach and a destroy are made of

@@ -9,10 +9,8 @@ import shutil
 
 from testing import build, matrix, packages
 from testing.matrix import OUT, Run
-from testing.packages import say
 from testing.results import Results
 from testing.targets import SUITES, X32, Cell
-from testing.vm import Failure, Machine
 
 
 @functools.cache
@@ -32,27 +30,26 @@ def file_of(cell):
     return OUT / cell.process / f"{cell.suite}.callers"
 
 
-def run_cell(cell):
-    """Runs it for the processes of a cell, which are 32-bit ones on a 64-bit kernel; what is
-    printed is saved."""
-    file_of(cell).unlink(missing_ok=True)
-    kernel = cell.kernel
-    folders = {"32": matrix.programs(cell), "64": matrix.programs(Cell(kernel.name, cell.suite))}
-    with Machine(cell.suite, kernel.name) as machine:
+class Callers(matrix.CellJob):
+    """For the processes of a cell, which are 32-bit ones on a 64-bit kernel."""
+
+    def __init__(self, cell):
+        super().__init__(cell, "callers", 280,
+                         compat="uname -r; /m/tracer /m/64/coverage.bpf.o compat /m/coverage-32",
+                         all="/m/tracer /m/64/coverage.bpf.o all /m/coverage-32 /m/coverage-64")
+
+    def prepare(self, machine, jobs):
+        kernel = self.cell.kernel
+        folders = {"32": matrix.programs(self.cell), "64": matrix.programs(Cell(kernel.name, self.cell.suite))}
         machine.put(tracer(kernel), "/m/tracer")
-        machine.put(folders["64"] / "coverage.bpf.o", "/m/coverage.bpf.o")
+        # The same BPF program as in the cell's other runs would be laid out for its processes.
+        machine.put(folders["64"] / "coverage.bpf.o", "/m/64/coverage.bpf.o")
         for bits, folder in folders.items():
             machine.put(folder / "coverage", f"/m/coverage-{bits}")
             machine.folders.append(folder)
-        for arch in (cell.architecture, kernel):
+        for arch in (self.cell.architecture, kernel):
             release = SUITES[arch.release]
             machine.roots.append(packages.unpack(release.name, arch.name, *release.libraries, "libgcc-s1"))
-        say(f"running the tracer of {cell.process}, the kernel of {cell.suite}")
-        outcomes = list(machine.run(["uname -r; exec /m/tracer /m/coverage.bpf.o compat /m/coverage-32",
-                                     "exec /m/tracer /m/coverage.bpf.o all /m/coverage-32 /m/coverage-64"], 1800))
-    if any(outcome.status or outcome.is_bug for outcome in outcomes):
-        raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in outcomes))
-    file_of(cell).write_text("".join(outcome.output for outcome in outcomes))
 
 
 # --- What a run shows --------------------------------------------------------------

@@ -134,7 +134,7 @@ def sources(folder):
     """The tree, with the crates that Cargo.lock names."""
     build.copy_sources(folder)
     run("cargo", "vendor", "--locked", "--quiet", folder / "vendor")
-    (folder / ".cargo").mkdir()
+    (folder / ".cargo").mkdir(exist_ok=True)
     (folder / ".cargo/config.toml").write_text(build.VENDORED)
 
 

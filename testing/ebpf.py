@@ -120,7 +120,7 @@ int main(void)
 	printf("ipc_last: %d,\\n", KSYSCALL_IPC_LAST_);
 	NAME(ipc_has_versions, KSYSCALL_IPC_VERSION_(1 << 16) ? "true" : "false");
 	printf("has_multiplexers: [%s, %s],\\n", KSYSCALL_HAS_MULTIPLEXERS_(0) ? "true" : "false",
-	       KSYSCALL_HAS_MULTIPLEXERS_(1) ? "true" : "false");
+		KSYSCALL_HAS_MULTIPLEXERS_(1) ? "true" : "false");
 	printf("layouts: &[\\n");
 	LAYOUTS
 	printf("],\\n");

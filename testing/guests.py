@@ -1,77 +1,119 @@
-"""Jobs in guests: one boot is shared by all the jobs of a kernel, and each ends on its own."""
+"""Jobs in guests: one boot is shared by all the jobs of a guest, and each ends separately. Two guests
+run at a time, while the tests that need no kernel run here."""
 
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 from testing.initramfs import Missing
 from testing.packages import Unavailable, say
-from testing.vm import Failure, Machine
+from testing.targets import NEWEST_STABLE
+from testing.vm import Machine
+
+AT_A_TIME = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A command in a guest with a suite's kernel. `limit` is in seconds."""
+    """A command in a guest with a suite's kernel. `limit` is in seconds, and what hangs
+    ends by it: far more than the command takes on a busy machine."""
 
     name: str
     kernel: str
     command: str
-    limit: int = 300
+    limit: int = field(default=900, kw_only=True)
+    arch: str = field(default="amd64", kw_only=True)
+    # Arguments for the kernel.
+    append: str = field(default="", kw_only=True)
+    # Jobs of another name here have another guest.
+    apart: str = field(default="", kw_only=True)
+    # Roughly, on an idle machine: the guests with the most work start first.
+    seconds: int = field(default=4, kw_only=True)
+    # Whether `make test` leaves it to `make test-all`.
+    is_long: bool = field(default=False, kw_only=True)
 
     def prepare(self, machine, jobs):
         """Builds what the command needs and puts it into the machine, which runs `jobs`."""
+
+    def command_for(self, tests):
+        """The command that runs these tests, each of which has a result in what it prints."""
+        return self.command
+
+    @property
+    def guest(self):
+        return self.kernel, self.arch, self.append, self.apart
+
+    @property
+    def is_short(self):
+        """Whether `make test` runs it, in the one guest that it boots."""
+        return self.guest == (NEWEST_STABLE, "amd64", "", "") and not self.is_long
 
     def __str__(self):
         return f"{self.kernel}-{self.name}"
 
 
 class Guests:
-    """Runs jobs, as their outcomes are asked for."""
+    """Runs jobs. All that they need is built before the first guest boots, so that no test which
+    builds the same changes it meanwhile."""
 
-    def __init__(self, jobs):
-        self.waiting, self.running, self.outcomes = {}, {}, {}
-        for job in jobs:
-            self.waiting.setdefault(job.kernel, []).append(job)
+    def __init__(self, tests):
+        # Of each job the tests that look at its outcome.
+        self.commands = {job: job.command_for(names) for job, names in tests.items()}
+        self.outcomes, self.machines, self.stack = {job: Future() for job in tests}, [], ExitStack()
+        self.pool = ThreadPoolExecutor(AT_A_TIME)
 
-    def outcome(self, job):
-        """What a job left. If it or its guest did not come to an end, that is raised."""
-        while job not in self.outcomes:
-            running = self.running.setdefault(job.kernel, outcomes(self.waiting[job.kernel]))
-            done, self.outcomes[done] = next(running)
-            self.waiting[job.kernel].remove(done)
-            if not self.waiting[job.kernel]:
-                running.close()
-        if isinstance(outcome := self.outcomes[job], Exception):
-            raise outcome
-        return outcome
+    def start(self):
+        guests, running = {}, []
+        for job in self.outcomes:
+            guests.setdefault(job.guest, []).append(job)
+        for (kernel, arch, append, _), jobs in sorted(
+                guests.items(), key=lambda guest: -sum(job.seconds for job in guest[1])):
+            machine = self.stack.enter_context(Machine(kernel, arch, append=append))
+            self.machines.append(machine)
+            if ready := [job for job in jobs if self.is_prepared(job, machine, jobs)]:
+                running.append((machine, ready))
+        if running:
+            say(f"guests: {len(running)}, jobs: {sum(len(jobs) for _, jobs in running)}; the tests that need no"
+                " kernel run meanwhile")
+        for machine, jobs in running:
+            try:
+                machine.write_image([self.commands[job] for job in jobs])
+                self.pool.submit(self.run, machine, jobs)
+            except (Missing, Unavailable) as error:
+                for job in jobs:
+                    self.outcomes[job].set_exception(error)
 
-    def end(self):
-        for running in self.running.values():
-            running.close()
+    def is_prepared(self, job, machine, jobs):
+        try:
+            job.prepare(machine, jobs)
+            return True
+        except Exception as error:
+            self.outcomes[job].set_exception(error)
+            return False
 
-
-def outcomes(jobs):
-    """(job, what it left or why it did not run) of all the jobs of a kernel."""
-    jobs = all_jobs = tuple(jobs)
-    while jobs:
-        with Machine(jobs[0].kernel) as machine:
-            ready = []
-            for job in jobs:
-                try:
-                    job.prepare(machine, all_jobs)
-                    ready.append(job)
-                except Exception as error:
-                    yield job, error
-            if not (jobs := ready):
-                return
-            say(f"booting the kernel of {jobs[0].kernel} for {len(jobs)} job{'s'[:len(jobs) > 1]}")
-            results = machine.run([job.command for job in jobs], [job.limit for job in jobs])
+    def run(self, machine, jobs):
+        jobs = list(jobs)
+        while jobs:
+            results = machine.run([self.commands[job] for job in jobs], [job.limit for job in jobs])
             try:
                 while jobs:
-                    outcome = next(results)
-                    yield jobs.pop(0), outcome
-            except (Failure, Missing, Unavailable) as error:
+                    self.outcomes[jobs[0]].set_result(next(results))
+                    del jobs[0]
+            except Exception as error:
                 # The jobs behind one that takes its guest down are run in another; but none
-                # would come further if the guest did not boot.
+                # would get further if the guest did not boot.
                 count = 1 if getattr(error, "is_booted", False) else len(jobs)
                 for job in jobs[:count]:
-                    yield job, error
+                    self.outcomes[job].set_exception(error)
                 jobs = jobs[count:]
+
+    def outcome(self, job):
+        """What a job left, when it has ended. If it or its guest did not end, that is raised."""
+        return self.outcomes[job].result()
+
+    def end(self):
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        for machine in self.machines:
+            machine.stop()
+        self.pool.shutdown()
+        self.stack.close()

@@ -7,14 +7,14 @@ The programs of an architecture and what they printed are kept in build/matrix.
 import functools
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 from testing import build, ebpf, packages, results
 from testing.build import BUILD, ROOT, run
+from testing.guests import Job
 from testing.packages import CACHE, say
 from testing.results import Results
 from testing.targets import ARCHITECTURES, CELLS, SUITES
-from testing.vm import Failure, Machine
+from testing.vm import Failure
 
 OUT = BUILD / "matrix"
 PAGE = ROOT / "docs/coverage.md"
@@ -59,8 +59,9 @@ def copy_sources(tree, arch):
 
 
 @functools.cache
-def programs(cell):
-    """The library and the programs for a cell's processes, in a folder."""
+def toolchain(cell):
+    """Builds the library for a cell's processes. Gives a folder for programs, a function that runs a tool
+    where the compiler is, and one that compiles a program of c-tests/matrix into the folder."""
     arch, here = cell.architecture, f"build/matrix/{cell.process}"
     out = ROOT / here
     say(f"building for {cell.process}")
@@ -73,9 +74,6 @@ def programs(cell):
     shutil.copytree(libbpf / "include", out / "include/libbpf")
     shutil.copy(libbpf / "lib" / arch.multiarch / "libbpf.so.1", out)
     (out / "unistd.c").write_text("#include <asm/unistd.h>\n")
-    for program in ("coverage", "attach"):
-        build.bpf(f"c-tests/matrix/{program}.bpf.c", out / f"{program}.bpf.o", "-Wall", "-Wextra", "-Werror",
-                  "-target", arch.bpf, *cell.registers.defines())
     if arch.name == "amd64":
         top, cc, library, tool = ROOT, "cc", "build", run
         tool("make", "-s", "all")
@@ -87,24 +85,52 @@ def programs(cell):
         tool = functools.partial(run, "chroot", tree, "sh", "-c", 'cd /src/ksyscall && exec "$@"', "-")
         tool("make", "-s", "all", f"BUILD={library}", f"TARGET={arch.rust}", f"CC={cc}",
              f"OBJCOPY={arch.gnu}-objcopy")
+    shutil.copy(top / library / "libksyscall.so.1", top / here)
     kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
     # Of these headers and no others: the compiler's own may be older, and would leave out
     # new calls without a word.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
-    calls = names_of_calls(macros)
-    sub_calls = sub_calls_of(calls)
     (top / here / "calls.h").write_text(list_calls(macros))
     (top / here / "sub_calls.h").write_text("".join(
-        f'\t{{ "{name}", __NR_{by}, "{by}", {number} }},\n' for name, (by, number) in sub_calls.items()))
-    programs_of_arguments(cell, out, calls, list(sub_calls))
-    shutil.copy(top / library / "libksyscall.so.1", top / here)
-    for program, libraries in (("coverage", []), ("arguments", []), ("attach", [f"{here}/libksyscall.so.1"])):
+        f'\t{{ "{name}", __NR_{by}, "{by}", {number} }},\n'
+        for name, (by, number) in sub_calls_of(names_of_calls(macros)).items()))
+
+    def compile(program, *libraries):
         tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
              "-Wl,--allow-shlib-undefined", f"-I{here}", "-Iinclude", "-isystem", f"{here}/include/libbpf", *kernel,
-             f"c-tests/matrix/{program}.c", "-o", f"{here}/{program}", *libraries, f"{here}/libbpf.so.1")
-    for name in ("coverage", "arguments", "attach", "libksyscall.so.1"):
-        if top != ROOT:
-            shutil.copy(top / here / name, out)
+             f"c-tests/matrix/{program}.c", "-o", f"{here}/{program}",
+             *(f"{here}/{name}" for name in (*libraries, "libbpf.so.1")))
+        for name in (program, "libksyscall.so.1"):
+            if top != ROOT:
+                shutil.copy(top / here / name, out)
+    return out, compile, macros
+
+
+def kernel_program(cell, name, out):
+    """A BPF program for the kernel of a cell."""
+    build.bpf(f"c-tests/matrix/{name}.bpf.c", out / f"{name}.bpf.o", "-Wall", "-Wextra", "-Werror",
+              "-target", cell.architecture.bpf, *cell.registers.defines())
+
+
+@functools.cache
+def attach_program(cell):
+    """The library and the tests of what differs between architectures, in a folder."""
+    out, compile, _ = toolchain(cell)
+    kernel_program(cell, "attach", out)
+    compile("attach", "libksyscall.so.1")
+    return out
+
+
+@functools.cache
+def programs(cell):
+    """The library and all programs for a cell's processes, in a folder."""
+    out, compile, macros = toolchain(cell)
+    attach_program(cell)
+    kernel_program(cell, "coverage", out)
+    calls = names_of_calls(macros)
+    programs_of_arguments(cell, out, calls, list(sub_calls_of(calls)))
+    for program in ("coverage", "arguments"):
+        compile(program)
     return out
 
 
@@ -147,47 +173,67 @@ def programs_of_arguments(cell, out, calls, sub_calls):
 
 # --- Running ----------------------------------------------------------------------
 
+class CellJob(Job):
+    """What runs in the guest of one cell: several programs, behind their names in the output."""
+
+    def __init__(self, cell, name, seconds, **commands):
+        script = "\n".join(f"echo '={part}'; {command}; echo \"=status $?\"" for part, command in commands.items())
+        super().__init__(f"{cell.process}-{name}", cell.suite, script, arch=cell.kernel.name, apart="matrix",
+                         seconds=seconds)
+        object.__setattr__(self, "cell", cell)
+
+    def put(self, machine, folder, *names):
+        for name in names:
+            machine.put(folder / name, f"/m/{name}")
+        machine.folders.append(folder)
+        arch = self.cell.architecture
+        release = SUITES[arch.release]
+        machine.roots.append(packages.unpack(release.name, arch.name, "libbpf1", *release.libraries))
+
+    def __str__(self):
+        return f"{self.cell}-{self.name}"
+
+
+def parts(outcome, *unjudged):
+    """{name: output}. A program that failed is a Failure, if its output does not tell itself."""
+    found = re.findall(r"^=(\S+)\n(.*?)^=status (\d+)\n", outcome.output.replace("\r", ""), re.M | re.S)
+    if not found or any(int(status) and name not in unjudged for name, _, status in found):
+        raise Failure(outcome.output + outcome.trouble)
+    return {name: text for name, text, _ in found}
+
+
 ATTACH = "/m/attach /m/attach.bpf.o"
-COMMANDS = {
-    "libbpf": ["uname -r; exec /m/coverage /m/coverage.bpf.o"],
-    "libksyscall": ["uname -r; LD_PRELOAD=/m/libksyscall.so.1 exec /m/coverage /m/coverage.bpf.o", ATTACH],
-}
 
 
-def run_cell(cell):
-    """Both runs, side by side; what they print is saved."""
-    folder, arch = programs(cell), cell.architecture
-    release = SUITES[arch.release]
-    sysroot = packages.unpack(release.name, arch.name, "libbpf1", *release.libraries)
-    # Whichever run comes first would fetch it while the other waits.
-    packages.kernel(cell.suite, cell.kernel.name)
+class Calls(CellJob):
+    """Every call, with libbpf alone and with the library preloaded."""
 
-    def boot(side):
-        with machines[side] as machine:
-            for name in ("coverage", "coverage.bpf.o", "attach", "attach.bpf.o", "libksyscall.so.1"):
-                machine.put(folder / name, f"/m/{name}")
-            machine.folders.append(folder)
-            machine.roots.append(sysroot)
-            return list(machine.run(COMMANDS[side], 900))
-    for side in SIDES:
-        (folder / f"{cell.suite}.{side}").unlink(missing_ok=True)
-    say(f"running on {cell.process}, the kernel of {cell.suite}")
-    machines = {side: Machine(cell.suite, cell.kernel.name) for side in SIDES}
-    with ThreadPoolExecutor() as pool:
-        try:
-            done = dict(zip(SIDES, pool.map(boot, SIDES), strict=True))
-        except BaseException:
-            # Ctrl-C, or the other's failure: the pool waits for both.
-            for machine in machines.values():
-                machine.stop()
-            raise
-    for side in SIDES:
-        if done[side][0].status or any(outcome.is_bug for outcome in done[side]):
-            raise Failure("\n".join(f"exit status {o.status}\n{o.output}{o.trouble}" for o in done[side]))
-    # A program's exit status says nothing that its results do not.
-    (folder / f"{cell.suite}.attach").write_text(done["libksyscall"][1].output)
-    for side in SIDES:
-        (folder / f"{cell.suite}.{side}").write_text(done[side][0].output)
+    def __init__(self, cell):
+        super().__init__(cell, "calls", 150, libbpf="uname -r; /m/coverage /m/coverage.bpf.o",
+                         libksyscall="uname -r; LD_PRELOAD=/m/libksyscall.so.1 /m/coverage /m/coverage.bpf.o",
+                         attach=ATTACH)
+
+    def prepare(self, machine, jobs):
+        self.put(machine, programs(self.cell), "coverage", "coverage.bpf.o", "attach", "attach.bpf.o",
+                 "libksyscall.so.1")
+
+
+class Attach(CellJob):
+    """The tests of what differs between architectures alone."""
+
+    is_short = True
+
+    def __init__(self, cell):
+        super().__init__(cell, "attach", 60, attach=ATTACH)
+
+    def prepare(self, machine, jobs):
+        self.put(machine, attach_program(self.cell), "attach", "attach.bpf.o", "libksyscall.so.1")
+
+
+def save(job, texts):
+    """Keeps what the programs of a cell printed."""
+    for name, text in texts.items():
+        (OUT / job.cell.process / f"{job.cell.suite}.{name}").write_text(text)
 
 
 # --- What a run shows --------------------------------------------------------------

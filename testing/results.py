@@ -1,4 +1,4 @@
-"""What tests print: TAP 13 (the C programs), libtest's lines (the Rust ones)."""
+"""What the C programs print: TAP 13."""
 
 import re
 from dataclasses import dataclass, field
@@ -51,18 +51,4 @@ def tap(output, status):
         results.add("failed", "runs", f"{said} results, planned: {planned}")
     if status and not results.of("failed"):
         results.add("failed", "ends_well", f"exit status {status}")
-    return results
-
-
-def libtest(output, status):
-    """The results of `cargo test` or of one test program. Ignored tests are no results."""
-    results = Results()
-    for name, outcome in re.findall(r"^test (.+?)(?: - should panic)? \.\.\. .*?(ok|FAILED)$", output, re.M | re.S):
-        said = re.search(rf"^---- {re.escape(name)} stdout ----\n(.*?)(?=^----|^failures:|\Z)", output, re.M | re.S)
-        results.add("passed" if outcome == "ok" else "failed", name, said[1] if said and outcome != "ok" else "")
-    counted = sum(map(int, re.findall(r"^test result: .*? (\d+) passed", output, re.M)))
-    if counted != len(results.of("passed")):
-        results.add("failed", "runs", f"{counted} tests passed by its own count:\n{output}")
-    if status and not results.of("failed"):
-        results.add("failed", "ends_well", f"exit status {status}:\n{output}")
     return results

@@ -180,18 +180,27 @@ BOUND_LIBBPFS = {
 # Those whose libbpf.a is tested: no newer than the oldest system that the tests run on.
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
-# What `make test` runs on: kernels, libbpfs on each of them, the kernels of the Rust tests,
-# that of the comparison with libbpf (what differs depends on it, and this one shows all)
-# and its libbpfs, and that of the thread sanitizer.
-KERNELS = ["bullseye", "bookworm", "trixie"]
-LIBBPFS = ["bullseye", "bookworm", "lto", "bound", "trixie"]
+# What the tests run on. The newest stable kernel has each libbpf; an older one that of its own release,
+# and the oldest also the newest libbpf.
+NEWEST_STABLE = "trixie"
+LIBBPFS = {
+    "bullseye": ["bullseye", "trixie"],
+    "bookworm": ["bookworm"],
+    "trixie": ["bullseye", "bookworm", "lto", "bound", "trixie"],
+}
+KERNELS = list(LIBBPFS)
+# Where the programs run that tell nothing of libbpf: with BPF links of perf events, and without.
+ONCE = {("bullseye", "trixie"), ("trixie", "trixie")}
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
 # What tools have inside, on each kernel: the libbpf.a of that name, or a crate.
 INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", "trixie", "libbpf-rs"],
           "trixie": ["bullseye", "bookworm", "trixie", "bound", "libbpf-rs", "aya"],
           "sid": ["trixie", "bound", "libbpf-rs", "aya"]}
+# The kernel of the comparison with libbpf (what differs depends on it, and this one shows all), and its libbpfs.
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
+# That of `make test`, which is big-endian, too.
+FOREIGN = Cell("s390x", "bookworm")

@@ -8,7 +8,12 @@ results that earlier runs left in build/matrix.
 import pytest
 
 from testing import arguments, matrix
+from testing.conftest import chosen_cells
 from testing.packages import Unavailable
+
+
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("job", list(map(arguments.Arguments, chosen_cells(metafunc.config))), ids=str)
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +21,13 @@ def shown(request):
     yield from matrix.reported(request.config, arguments)
 
 
-@pytest.mark.kernel("matrix")
-def test_every_argument(cell, shown, judge):
-    shown[cell] = "it failed"
+def test_every_argument(job, guest, shown, judge):
+    shown[job.cell] = "it failed"
     try:
-        arguments.run_cell(cell)
+        outcome = guest(job)
     except Unavailable as error:
-        shown[cell] = str(error)
+        shown[job.cell] = str(error)
         raise
-    shown[cell] = arguments.Shown(cell)
-    judge(shown[cell].results)
+    matrix.save(job, matrix.parts(outcome))
+    shown[job.cell] = arguments.Shown(job.cell)
+    judge(shown[job.cell].results)

@@ -187,6 +187,7 @@ def digests(folder):
             for name in ("libksyscall.so.1", "libksyscall.a")}
 
 
+@pytest.mark.long
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
     # With debugging information, which says most of where it comes from.
     make = "make", "-s", "CFLAGS=-g", "BUILD=build/again", "all"

@@ -1,17 +1,25 @@
-"""The C tests on real kernels: with each libbpf, linked to the library and with the library
-preloaded. `-k 'attach and trixie'` runs some of them."""
+"""The C tests on real kernels: linked to the library and with the library preloaded, each test of each
+program as an item. `-k 'attach and trixie'` runs some of them."""
 
 import os
+import re
 from dataclasses import dataclass
 
-from testing import build, results
+import pytest
+
+from testing import build
 from testing.guests import Job
-from testing.targets import KERNELS, LIBBPFS
+from testing.results import tap
+from testing.targets import LIBBPFS, NEWEST_STABLE, ONCE
 
 LIBRARY = "/t/libksyscall.so.1"
-# What is run, too, with a library whose C files clang has compiled.
+# Programs that also run with a library whose C files clang has compiled.
 BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
+# Of a program as a whole: which library answers, and how the program ends.
+WHOLE = "this_library_answers"
+# What takes long, in seconds.
+SECONDS = {"faults": 280, "arguments": 60, "each": 25, "destroy": 30, "load": 25, "types": 10}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,31 +36,65 @@ class Program(Job):
         if CLANGS in self.command:
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
+    def tests(self):
+        """Those in the program's source. Some builds leave one out."""
+        [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")
+        return [WHOLE, *re.findall(r"^(?:TEST|FAULTS)\((\w+)", source.read_text(), re.M)]
+
+    def command_for(self, tests):
+        return self.command if set(tests) == set(self.tests()) else f"{self.command} {' '.join(tests)}"
+
 
 def programs(is_alone):
     """All programs; or those that are preloaded into, without that: what libbpf's own
     function makes of the tests."""
-    for kernel in KERNELS:
-        for suite in LIBBPFS:
-            # With the last alone: some programs take minutes on each kernel.
-            for program in build.c_programs(suite, suite == LIBBPFS[-1]):
-                is_preloaded = program.startswith("preloaded/")
-                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
+    for kernel, suites in LIBBPFS.items():
+        for suite in suites:
+            for path in build.c_programs(suite, (kernel, suite) in ONCE):
+                mode, _, program = path.partition("/")
+                is_preloaded = mode == "preloaded"
+                # How a libbpf is linked does not depend on the kernel.
+                if mode in ("wrapped", "static") and kernel != NEWEST_STABLE:
+                    continue
                 # libbpf has none of the environment variables.
-                if not is_alone or (is_preloaded and program != "preloaded/environment"):
-                    yield Program(f"{suite}-{program.replace('/', '-')}", kernel, f"{how}exec /t/{suite}/{program}",
-                                  limit=900, suite=suite, program=program)
+                if is_alone and (not is_preloaded or program == "environment"):
+                    continue
+                how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
+                # A static libbpf is none of trixie's, whose C library is newer than that of the oldest
+                # system that builds the tests.
+                is_own = suite == kernel or (suite == "bookworm" and mode in ("wrapped", "static"))
+                seconds = SECONDS.get(program, 3)
+                yield Program(f"{suite}-{mode}-{program}", kernel, f"{how}exec /t/{suite}/{path}", suite=suite,
+                              program=path, seconds=seconds, is_long=not is_own or seconds > 60)
     if is_alone or os.environ.get("LIBRARY"):
         return
     for program in BY_CLANG:
-        command = f"LD_PRELOAD={CLANGS} exec /t/{suite}/preloaded/{program}"
-        yield Program(f"{suite}-clang-{program}", kernel, command, suite=suite, program=f"preloaded/{program}")
+        yield Program(f"{suite}-clang-{program}", kernel, f"LD_PRELOAD={CLANGS} exec /t/{suite}/preloaded/{program}",
+                      suite=suite, program=f"preloaded/{program}", is_long=True)
 
 
 def pytest_generate_tests(metafunc):
-    metafunc.parametrize("job", programs(metafunc.config.getoption("libbpf_alone")), ids=str)
+    metafunc.parametrize("job, test", [
+        pytest.param(job, test, id=f"{job}-{test}")
+        for job in programs(metafunc.config.getoption("libbpf_alone")) for test in job.tests()])
 
 
-def test_program(job, guest, judge):
+def test_program(job, test, guest, request):
     outcome = guest(job)
-    judge(results.tap(outcome.output, outcome.status))
+    results = tap(outcome.output, outcome.status)
+    request.node.add_report_section("call", "output", outcome.output)
+    known = set(job.tests())
+    # A result that is no test of the source tells of a program that did not end well.
+    wrong = [point for point in results.points if point.name not in known]
+    wrong += [point for point in results.of("failed") if point.name == WHOLE]
+    if test == WHOLE:
+        if wrong:
+            pytest.fail("\n".join(map(str, wrong)), pytrace=False)
+        return
+    [point] = [point for point in results.points if point.name == test] or [None]
+    if not point and not wrong:
+        pytest.skip(f"{job} is built without it")
+    if not point or point.outcome == "failed":
+        pytest.fail(point.reason if point else "the program did not come to it", pytrace=False)
+    if point.outcome == "skipped":
+        pytest.skip(point.reason)

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from testing import build, results
+from testing import build
 from testing.guests import Job
 from testing.targets import RUST_KERNELS
 from testing.test_clients import clients
-from testing.vm import Machine
 
 
-def test_command_without_a_kernel(judge):
-    done = subprocess.run(["cargo", "test", "--locked", "--quiet", "-p", "ksyscall-cli", "-p", "ksyscall",
-                           "--features", "ksyscall/all-tables", "--bins", "--lib", "--", "--format=pretty"],
-                          cwd=build.ROOT, capture_output=True, text=True)
-    judge(results.libtest(done.stdout, done.returncode) if "test result" in done.stdout
-          else results.libtest(done.stdout + done.stderr, done.returncode or 1))
+def test_command_without_a_kernel():
+    build.run("cargo", "test", "--locked", "--quiet", "-p", "ksyscall-cli", "-p", "ksyscall", "--features",
+              "ksyscall/all-tables", "--bins", "--lib")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +66,13 @@ def bpftool():
     return found.stdout.strip()
 
 
-# Each part of the output stands behind its name. Probes that are there before, of whomever,
+# await() repeats a command until it succeeds, or the command in the background has ended: then it
+# shows what that said. Each part of the output stands behind its name. Probes that are there before, of whomever,
 # are no fault of the command's.
 PRELUDE = """export PATH=/opt/bin:$PATH
 part() { echo "=$1"; }
 status() { status=$?; part status; echo $status; }
+await() { until "$@"; do kill -0 $! 2>/dev/null || { part ended; cat /tmp/said; return; }; sleep 0.1; done; }
 left() {
     part probes; cat /sys/kernel/debug/kprobes/list
     part entries; cat /sys/kernel/tracing/kprobe_events
@@ -333,7 +331,7 @@ def test_callers_are_told_apart(job, guest):
     nothing_is_left(found)
 
 
-COUNTING = "until grep -qs counting /tmp/said; do sleep 0.1; done\n"
+COUNTING = "await grep -qs counting /tmp/said\n"
 
 
 @jobs("interrupt", f"""left
@@ -356,7 +354,7 @@ def test_control_c_ends_it_with_the_result(job, guest):
 
 @jobs("attaching", """left
 ksyscall count --all --probes >/tmp/result 2>/tmp/said & pid=$!
-until grep -q . /sys/kernel/debug/kprobes/list; do sleep 0.1; done
+await grep -q . /sys/kernel/debug/kprobes/list
 kill -TERM $pid; wait $pid; status
 part said; cat /tmp/said /tmp/result
 left
@@ -373,11 +371,11 @@ def test_a_signal_while_attaching_leaves_nothing(job, guest):
 cat >/tmp/command <<'end'
 echo $$ >/tmp/pid.new; mv /tmp/pid.new /tmp/pid; exec sleep 1000
 end
-ksyscall count umount2 -- sh /tmp/command 2>/tmp/result & pid=$!
-until [ -e /tmp/pid ]; do sleep 0.1; done
+ksyscall count umount2 -- sh /tmp/command 2>/tmp/said & pid=$!
+await [ -e /tmp/pid ]
 kill -INT $pid; wait $pid; status
 part command; ls -d /proc/$(cat /tmp/pid)
-part result; cat /tmp/result
+part result; cat /tmp/said
 left
 part killed
 ksyscall count umount2 -- sh -c 'kill -USR1 $$' 2>/dev/null; echo $?
@@ -461,7 +459,7 @@ ksyscall count --all >/tmp/result 2>/tmp/said & pid=$!
 """ + COUNTING + """/cli/known >/dev/null; kill -INT $pid; wait $pid; status
 part result; cat /tmp/result
 left
-""", limit=900)
+""", seconds=33)
 def test_all_calls_are_counted(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
@@ -476,7 +474,7 @@ ksyscall count --all --callers all --json >/tmp/result 2>/tmp/said & pid=$!
 """ + COUNTING + """/cli/known >/dev/null; /cli/known32 >/dev/null; kill -INT $pid; wait $pid; status
 part result; cat /tmp/result
 left
-""", limit=900)
+""", seconds=80, is_long=True)
 def test_all_calls_of_all_callers_are_counted(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
@@ -497,16 +495,12 @@ def test_all_calls_of_all_callers_are_counted(job, guest):
     nothing_is_left(found)
 
 
-@pytest.mark.kernel("trixie")
-def test_a_kernel_without_32_bit_calls_says_so():
-    job = Command("cli-no-32-bit-calls", "trixie", PRELUDE + """
+@jobs("no-32-bit-calls", """
 part compat; ksyscall count --callers compat umount2 2>&1; echo $?
 part all; ksyscall count --callers all umount2 sched_yield -- /cli/known 2>&1 >/dev/null; echo $?
-""")
-    with Machine(job.kernel, append="ia32_emulation=0") as machine:
-        job.prepare(machine, [job])
-        outcome, = machine.run([job.command])
-    said = dict(parts(outcome.output))
+""", append="ia32_emulation=0")
+def test_a_kernel_without_32_bit_calls_says_so(job, guest):
+    said = dict(parts(guest(job).output))
     why = "this kernel was booted without 32-bit system calls (ia32_emulation=0)"
     assert why in said["compat"] and said["compat"].endswith("\n1\n"), said
     assert said["all"].startswith(f"ksyscall: {why}; native callers alone are counted\n"), said
@@ -646,14 +640,10 @@ def judgements(output):
     return said, whole
 
 
-@pytest.mark.kernel("trixie")
-def test_doctor_says_what_is_missing():
-    # In a guest of its own, of which it takes much away.
-    job = Command("cli-doctor", "trixie", PRELUDE + DOCTOR)
-    with Machine(job.kernel) as machine:
-        job.prepare(machine, [job])
-        outcome, = machine.run([job.command])
-    said, whole = judgements(outcome.output)
+# In a separate guest, whose mounts it removes.
+@jobs("doctor", DOCTOR, apart="doctor")
+def test_doctor_says_what_is_missing(job, guest):
+    said, whole = judgements(guest(job).output)
     assert said == {
         "good": {},
         "no-tracefs": {"tracefs": "note"},

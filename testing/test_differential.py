@@ -50,8 +50,8 @@ def table():
     return differential.differences(), set()
 
 
-@pytest.mark.parametrize("job", [Questions(f"{suite}-answers", COMPARED_ON, command(suite), 1800, suite)
-                                 for suite in COMPARED], ids=str)
+@pytest.mark.parametrize("job", [Questions(f"{suite}-answers", COMPARED_ON, command(suite), suite=suite, seconds=40,
+                                           is_long=suite != COMPARED_ON) for suite in COMPARED], ids=str)
 def test_answers(job, guest, judge, table):
     said = []
     for part in guest(job).output.split("\nend\n")[:-1]:
@@ -66,7 +66,8 @@ def test_answers(job, guest, judge, table):
         judge(differential.compare(*said, rows))
 
 
-@pytest.mark.kernel(COMPARED_ON)
+@pytest.mark.last
+@pytest.mark.long
 def test_every_row_of_the_table_is_seen(table, judge):
     rows, compared = table
     if compared != {suite for suite in COMPARED if SUITES[suite].has_ksyscall}:

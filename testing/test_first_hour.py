@@ -138,7 +138,9 @@ def jobs():
     for number, (title, section) in enumerate(SECTIONS.items()):
         lines = [f"echo '= {index}'; {command}" for index, (command, _) in enumerate(section.shown)]
         yield Hour(f"hour-{number}", "bullseye" if title == OLD else "trixie",
-                   "\n".join([f"cd /hour-{number} || exit", *lines]), title=title)
+                   "\n".join([f"cd /hour-{number} || exit", *lines]), title=title,
+                   # All their crates are compiled.
+                   is_long="cargo" in section.commands)
 
 
 @pytest.mark.parametrize("job", jobs(), ids=lambda job: f"{job}: {job.title}")

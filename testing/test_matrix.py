@@ -7,7 +7,26 @@ results that earlier runs left in build/matrix.
 import pytest
 
 from testing import callers, matrix
+from testing.conftest import chosen_cells
 from testing.packages import Unavailable
+from testing.results import tap
+from testing.targets import FOREIGN
+
+
+def pytest_generate_tests(metafunc):
+    cells = chosen_cells(metafunc.config)
+    jobs = {
+        test_every_call: map(matrix.Calls, cells),
+        # The tracer tells calls apart by cookies, which Linux 5.10 does not have.
+        test_every_caller: (callers.Callers(cell) for cell in cells
+                            if "@" in cell.process and cell.suite != "bullseye"),
+        test_a_foreign_architecture: [matrix.Attach(FOREIGN)],
+    }
+    metafunc.parametrize("job", list(jobs[metafunc.function]), ids=str)
+
+
+def test_a_foreign_architecture(job, guest, judge):
+    judge(tap(matrix.parts(guest(job), "attach")["attach"], 0))
 
 
 @pytest.fixture(scope="module")
@@ -15,19 +34,18 @@ def shown(request):
     yield from matrix.reported(request.config, matrix, callers.section)
 
 
-@pytest.mark.kernel("matrix")
-def test_every_call(cell, shown, judge):
-    shown[cell] = "it failed"
+def test_every_call(job, guest, shown, judge):
+    shown[job.cell] = "it failed"
     try:
-        matrix.run_cell(cell)
+        outcome = guest(job)
     except Unavailable as error:
-        shown[cell] = str(error)
+        shown[job.cell] = str(error)
         raise
-    shown[cell] = matrix.Shown(cell)
-    judge(shown[cell].results)
+    matrix.save(job, matrix.parts(outcome, "attach"))
+    shown[job.cell] = matrix.Shown(job.cell)
+    judge(shown[job.cell].results)
 
 
-@pytest.mark.kernel("matrix")
-def test_every_caller(compat_cell, judge, shown):
-    callers.run_cell(compat_cell)
-    judge(callers.Shown(compat_cell).results)
+def test_every_caller(job, guest, judge, shown):
+    matrix.save(job, {"callers": "".join(matrix.parts(guest(job)).values())})
+    judge(callers.Shown(job.cell).results)

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from testing import build, public_api, results
+from testing import build, kernel_tests, public_api
 from testing.guests import Job
 from testing.targets import RUST_KERNELS
-from testing.vm import Machine
 
 
-def test_crate_without_a_kernel(judge):
-    done = subprocess.run(["cargo", "test", "--locked", "--quiet", "--features", "capi", "--", "--format=pretty"],
-                          cwd=build.ROOT, capture_output=True, text=True)
-    judge(results.libtest(done.stdout, done.returncode) if "test result" in done.stdout
-          else results.libtest(done.stdout + done.stderr, done.returncode or 1))
+def test_crate_without_a_kernel():
+    build.run("cargo", "test", "--locked", "--quiet", "--features", "capi")
 
 
 # --- What is published --------------------------------------------------------------
@@ -32,6 +28,7 @@ def test_the_public_api_is_the_one_that_is_written_down():
                     pytrace=False)
 
 
+@pytest.mark.long
 def test_the_package_builds_by_itself_and_without_a_warning(tmp_path):
     folder = build.BUILD / "package"
     shutil.rmtree(folder / "package", ignore_errors=True)
@@ -69,28 +66,21 @@ def test_the_package_has_the_crate_and_the_c_library_and_no_more():
 
 class KernelTests(Job):
     def prepare(self, machine, jobs):
-        machine.put(build.rust_test("kernel"), "/rust/kernel")
-        machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
-        machine.put(build.i386("tests/kernel/compat.c", build.BUILD / "tests/compat"), "/rust/compat")
+        kernel_tests.put(machine, build.rust_test("kernel"))
 
 
-API = "cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0 exec ./kernel --ignored --test-threads=1"
+API = kernel_tests.COMMAND
 
 
 @pytest.mark.parametrize("job", [
-    KernelTests("api", kernel, API, 900) for kernel in RUST_KERNELS], ids=str)
-def test_api(job, guest, judge):
+    *(KernelTests("api", kernel, API, seconds=130) for kernel in RUST_KERNELS),
+    KernelTests("no-32-bit-calls", "trixie", f"{API} --exact callers::kernel_without_32_bit_calls_says_so",
+                append="ia32_emulation=0")], ids=str)
+def test_api(job, guest):
     outcome = guest(job)
-    judge(results.libtest(outcome.output, outcome.status))
-
-
-@pytest.mark.kernel("trixie")
-def test_api_without_32_bit_calls(judge):
-    job = KernelTests("no-32-bit-calls", "trixie", f"{API} --exact callers::kernel_without_32_bit_calls_says_so")
-    with Machine(job.kernel, append="ia32_emulation=0") as machine:
-        job.prepare(machine, [job])
-        outcome, = machine.run([job.command])
-    judge(results.libtest(outcome.output, outcome.status))
+    # libtest says by itself which tests failed, and why.
+    if outcome.status or not re.search(r"^test result: ok\. [1-9]", outcome.output, re.M):
+        pytest.fail(outcome.output, pytrace=False)
 
 
 @dataclass(frozen=True, eq=False)

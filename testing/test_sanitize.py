@@ -63,7 +63,7 @@ class Sanitized(Job):
     # The library is in the program itself. The sanitizer knows no addresses that are more
     # random than these.
     Sanitized("load", SANITIZED_ON, "echo 28 > /proc/sys/vm/mmap_rnd_bits\nKSYSCALL_TEST_ANY_LIBRARY=1"
-              " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", limit=600)], ids=str)
+              " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", is_long=True)], ids=str)
 def test_threads(job, guest, judge):
     if why := missing():
         pytest.skip(f"this toolchain has no ThreadSanitizer: {why}")

@@ -6,7 +6,6 @@ from testing import callers, results, x32
 from testing.targets import X32
 
 
-@pytest.mark.kernel("matrix")
 def test_every_call_of_x32(request, judge):
     if not request.config.getoption("x32"):
         pytest.skip("a kernel is built for it, which takes ten minutes: make test-x32")

@@ -11,6 +11,7 @@ runs one command, prints what it printed, and has its exit status; 124 is the ti
 """
 
 import argparse
+import contextlib
 import os
 import re
 import secrets
@@ -138,6 +139,22 @@ class Console:
         return "".join(f"\n  | {line}" for line in lines[-40:])
 
 
+class Clock:
+    """Counts the seconds in which a process does not wait for a processor, so that a time limit
+    means the same on a busy machine."""
+
+    def __init__(self, pid):
+        self.threads, self.waited = Path(f"/proc/{pid}/task"), 0
+
+    def now(self):
+        # The second number (Documentation/scheduler/sched-stats.rst) of the thread that waited longest.
+        # A process that has ended waits no more.
+        with contextlib.suppress(OSError):
+            for thread in self.threads.iterdir():
+                self.waited = max(self.waited, int((thread / "schedstat").read_text().split()[1]))
+        return time.monotonic() - self.waited / 1e9
+
+
 class Machine:
     """A guest that runs commands, one after the other; a context manager, after which no
     QEMU is left and no file."""
@@ -147,6 +164,8 @@ class Machine:
         self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
         self.image, self.folders, self.roots, self.kernel = Image(), [], [], kernel
         self.child = self.folder = None
+        # The commands for which the image was written, and the word that marks their output.
+        self.written, self.nonce = None, secrets.token_hex(16)
         self.is_stopped = False
         self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
 
@@ -175,19 +194,21 @@ class Machine:
 
     def run(self, commands, limit=300):
         """Gives an Outcome for each command, as it ends. The limit is in seconds, for the boot
-        and a command together, and for each command after that; or a list, of each its own."""
+        and a command together, and for each command after that; or a list, of each its own. Time
+        in which the guest waits for a processor of this machine does not count."""
         commands = list(commands)
         limits = list(limit) if isinstance(limit, list) else [limit] * len(commands)
-        arch, nonce = self.arch, secrets.token_hex(16)
+        arch = self.arch
         for tool, package in ((arch.qemu.split()[0], arch.qemu_package), ("readelf", "binutils")):
             if not shutil.which(tool):
                 raise Unavailable(f"{tool} is missing: apt install {package}")
         kernel = self.kernel or packages.kernel(self.suite, arch.name)
         accel = self.accel or ("kvm" if kvm_works(self.suite, arch) else "tcg")
         while commands:
-            self._finish_image(nonce, commands)
+            if self.written != commands:
+                self.write_image(commands)
             try:
-                for outcome in self._boot(kernel, accel, nonce, limits):
+                for outcome in self._boot(kernel, accel, limits):
                     if outcome.is_emulators and accel == "tcg":
                         self._end_qemu()
                         raise Failure(outcome.trouble, is_emulators=True)
@@ -200,7 +221,7 @@ class Machine:
                 say("the emulator ran code that the kernel was changing; once more, with one thread. It went down"
                     f" with:\n{error}")
 
-    def _boot(self, kernel, accel, nonce, limits):
+    def _boot(self, kernel, accel, limits):
         """Boots until it comes to the first command; gives an Outcome for each."""
         arch = self.arch
         cpu = "host" if accel == "kvm" else arch.cpu
@@ -214,7 +235,7 @@ class Machine:
                 f"console={arch.console} quiet loglevel=1 panic=-1 rcupdate.rcu_expedited=1 nosoftlockup"
                 f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
-            console = Console(nonce)
+            console = Console(self.nonce)
             # A copy, for what is done is taken away meanwhile.
             ended = yield from self._follow(qemu, console, tuple(limits))
             if ended:
@@ -225,7 +246,8 @@ class Machine:
             say("the guest went down before the command; booting it again. The console's last lines:"
                 + console.last_lines())
 
-    def _finish_image(self, nonce, commands):
+    def write_image(self, commands):
+        """Writes the guest's files as they are now. run() does it if this was not called before."""
         # One for all of an architecture's kernels.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image
@@ -235,12 +257,13 @@ class Machine:
         image.text("etc/group", "root:x:0:\n")
         image.text("etc/hosts", "127.0.0.1 localhost\n")
         image.add_libraries(self.folders, self.roots)
-        image.text("vm/nonce", f"{nonce}\n")
+        image.text("vm/nonce", f"{self.nonce}\n")
         image.remove("vm/command.")
         for number, command in enumerate(commands):
             image.text(f"vm/command.{number:05}", command + "\n")
         image.text("init", INIT, 0o755)
         image.write(self.folder / "initrd")
+        self.written = list(commands)
 
     def _follow(self, qemu, console, limits):
         """Boots once. False if the guest went down before any command ran."""
@@ -252,19 +275,20 @@ class Machine:
                                           stdout=log, stderr=log, start_new_session=True)
         if self.is_stopped:
             self.child.kill()
-        complete, count, end = 0, len(limits), time.monotonic() + limits[0]
+        complete, count, clock = 0, len(limits), Clock(self.child.pid)
+        end = clock.now() + limits[0]
         with open(path, "rb") as file:
             while True:
                 # Asked first: what QEMU wrote before it ended is then seen below.
                 alive = self.child.poll() is None
-                late = time.monotonic() > end
+                late = clock.now() > end
                 for outcome in console.feed(file.read()):
                     complete += 1
                     yield outcome
                     if complete == count:
                         self._end_qemu()
                         return True
-                    end = time.monotonic() + limits[complete]
+                    end = clock.now() + limits[complete]
                 booted = complete > 0 or console.has_begun
                 if not alive:
                     if self.child.returncode:
@@ -274,8 +298,8 @@ class Machine:
                         return False
                     raise Failure("the guest went down before the command's end; the console's last lines:"
                                   + console.last_lines(), is_booted=True, is_emulators=console.is_emulators)
-                if late and time.monotonic() > end:
-                    self.stop()
+                if late and clock.now() > end:
+                    self._end_qemu()
                     at = "" if booted else "; the guest has not come to the command yet"
                     raise Failure(f"no result after {limits[complete]} s{at}; the console's last lines:"
                                   + console.last_lines(), 124, booted)
@@ -318,13 +342,22 @@ def main():
     parser.add_argument("--append", default="", metavar="ARGS", help="more kernel arguments")
     parser.add_argument("command", nargs="+")
     arguments = parser.parse_args()
+
+    def put(machine):
+        for file in arguments.file:
+            source, _, path = file.partition(":")
+            machine.put(source, path or (source if source.startswith("/") else f"/{Path(source).name}"))
+    machine = Machine(arguments.suite, arguments.arch, append=arguments.append)
+    return run_one(machine, put, "exec " + shlex.join(arguments.command), arguments.timeout)
+
+
+def run_one(machine, put, command, limit):
+    """Runs a command in a machine that put() has filled, and prints what it prints. Returns its exit status."""
     end_by_signals()
     try:
-        with Machine(arguments.suite, arguments.arch, append=arguments.append) as machine:
-            for file in arguments.file:
-                source, _, path = file.partition(":")
-                machine.put(source, path or (source if source.startswith("/") else f"/{Path(source).name}"))
-            [outcome] = machine.run(["exec " + shlex.join(arguments.command)], arguments.timeout)
+        with machine:
+            put(machine)
+            [outcome] = machine.run([command], limit)
     except KeyboardInterrupt:
         return 130
     except (Failure, Missing, Unavailable) as error:

@@ -1,9 +1,5 @@
-//! The Rust API on a real kernel, as root. `make test` runs these in virtual
-//! machines; by hand, on a kernel with kprobes:
-//!
-//! ```text
-//! KSYSCALL_TEST_OBJECT=kernel.bpf.o cargo test --test kernel -- --ignored --test-threads=1
-//! ```
+//! The Rust API on a real kernel: `cargo test --test kernel` runs these tests in a virtual machine
+//! (`testing/cargo-runner`).
 #![allow(unsafe_code)]
 
 #[path = "kernel/batch.rs"]

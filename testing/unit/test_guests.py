@@ -2,6 +2,7 @@ import pytest
 
 from testing import guests
 from testing.guests import Guests, Job
+from testing.targets import NEWEST_STABLE
 from testing.vm import Failure
 
 
@@ -10,8 +11,8 @@ class FakeMachine:
 
     boots, running = [], 0
 
-    def __init__(self, kernel):
-        pass
+    def __init__(self, kernel, arch, append):
+        self.kernel = kernel
 
     def __enter__(self):
         FakeMachine.running += 1
@@ -20,8 +21,14 @@ class FakeMachine:
     def __exit__(self, *error):
         FakeMachine.running -= 1
 
-    def run(self, commands, limit):
-        FakeMachine.boots.append(list(commands))
+    def write_image(self, commands):
+        pass
+
+    def stop(self):
+        pass
+
+    def run(self, commands, limits):
+        FakeMachine.boots.append((self.kernel, *commands))
         for command in commands:
             if command == "down":
                 raise Failure("it went down", is_booted=True)
@@ -35,31 +42,39 @@ class Unbuilt(Job):
         raise AssertionError("cc failed")
 
 
+class Program(Job):
+    def command_for(self, tests):
+        return " ".join([self.command, *tests])
+
+
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
     monkeypatch.setattr(guests, "Machine", FakeMachine)
     FakeMachine.boots.clear()
 
 
-def outcomes(*jobs):
-    guests = Guests(jobs)
+def outcomes(*jobs, tests=()):
+    guests = Guests(dict.fromkeys(jobs, tests))
+    guests.start()
     for job in jobs:
         try:
             yield guests.outcome(job)
         except (AssertionError, Failure) as error:
             yield str(error)
+    guests.end()
     assert not FakeMachine.running
 
 
-def test_the_jobs_of_a_kernel_share_a_boot():
-    assert list(outcomes(Job("1", "sid", "a"), Job("2", "sid", "b"), Job("3", "trixie", "c"))) == ["a", "b", "c"]
-    assert FakeMachine.boots == [["a", "b"], ["c"]]
+def test_the_jobs_of_a_guest_share_a_boot():
+    jobs = (Job("1", "sid", "a"), Job("2", "sid", "b"), Job("3", "trixie", "c"), Job("4", "sid", "d", apart="x"))
+    assert list(outcomes(*jobs)) == ["a", "b", "c", "d"]
+    assert sorted(FakeMachine.boots) == [("sid", "a", "b"), ("sid", "d"), ("trixie", "c")]
 
 
 def test_those_behind_one_that_takes_the_guest_down_run_in_another():
     assert list(outcomes(Job("1", "sid", "a"), Job("2", "sid", "down"), Job("3", "sid", "c"))) == [
         "a", "it went down", "c"]
-    assert FakeMachine.boots == [["a", "down", "c"], ["c"]]
+    assert FakeMachine.boots == [("sid", "a", "down", "c"), ("sid", "c")]
 
 
 def test_none_is_tried_again_where_the_guest_does_not_boot():
@@ -69,4 +84,15 @@ def test_none_is_tried_again_where_the_guest_does_not_boot():
 
 def test_what_cannot_be_built_stops_no_other():
     assert list(outcomes(Unbuilt("1", "sid", "a"), Job("2", "sid", "b"))) == ["cc failed", "b"]
-    assert FakeMachine.boots == [["b"]]
+    assert FakeMachine.boots == [("sid", "b")]
+
+
+def test_only_the_tests_that_are_selected_run():
+    assert list(outcomes(Program("1", "sid", "program"), tests=["one", "two"])) == ["program one two"]
+
+
+def test_make_test_boots_one_guest():
+    assert Job("1", NEWEST_STABLE, "a").is_short
+    assert not any(job.is_short for job in (
+        Job("1", "bullseye", "a"), Job("1", NEWEST_STABLE, "a", is_long=True),
+        Job("1", NEWEST_STABLE, "a", append="x"), Job("1", NEWEST_STABLE, "a", apart="x")))

@@ -1,4 +1,4 @@
-from testing.results import libtest, tap
+from testing.results import tap
 
 GOOD = """TAP version 13
 ok 1 - attaches
@@ -29,29 +29,3 @@ def test_an_end_before_the_plan_or_with_a_status_is_a_failure():
     assert told(tap(GOOD.replace("1..2\n", ""), 139))[-1] == "failed runs: 2 results, planned: None"
     assert told(tap("", 0)) == ["failed runs: 0 results, planned: None"]
     assert told(tap(GOOD, 3))[-1] == "failed ends_well: exit status 3"
-
-
-LIBTEST = """
-running 3 tests
-test name::tests::long ... ok
-test kernel_fires ... FAILED
-test kernel_waits ... ignored
-
-failures:
-
----- kernel_fires stdout ----
-thread panicked at 3
-
-failures:
-    kernel_fires
-
-test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out
-"""
-
-
-def test_libtest_leaves_out_what_was_ignored():
-    assert told(libtest(LIBTEST, 101)) == ["passed name::tests::long", "failed kernel_fires: thread panicked at 3"]
-
-
-def test_libtest_that_ends_early_is_a_failure():
-    assert told(libtest("running 1 test\nerror: killed\n", 1))[0].startswith("failed ends_well: exit status 1")

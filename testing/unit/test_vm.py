@@ -39,7 +39,7 @@ def machine(monkeypatch, tmp_path):
     """One whose QEMU is a shell command, `console` being its console."""
     monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
     monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
-    monkeypatch.setattr(Machine, "_finish_image", lambda self, nonce, commands: machine.images.append(len(commands)))
+    monkeypatch.setattr(Machine, "write_image", lambda self, commands: machine.images.append(len(commands)))
     monkeypatch.setattr(vm.secrets, "token_hex", lambda size: "n")
     popen = subprocess.Popen
 
@@ -112,6 +112,18 @@ def test_at_the_time_limit_qemu_is_ended(machine):
         list(machine.run(["true"], limit=1))
     assert failure.value.status == 124
     assert machine.child.returncode == -9
+
+
+def test_time_without_a_processor_does_not_count(monkeypatch, tmp_path):
+    monkeypatch.setattr(vm.time, "monotonic", lambda: 100)
+    clock = vm.Clock(os.getpid())
+    clock.threads = tmp_path
+    for thread, waited in {"1": 2_000_000_000, "2": 5_000_000_000}.items():
+        (tmp_path / thread).mkdir()
+        (tmp_path / thread / "schedstat").write_text(f"7 {waited} 3\n")
+    assert clock.now() == 95
+    (tmp_path / "2/schedstat").unlink()
+    assert clock.now() == 95
 
 
 def test_no_file_and_no_qemu_is_left(machine):
