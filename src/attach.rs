@@ -4,7 +4,6 @@
 pub(crate) mod attachment;
 pub(crate) mod attachments;
 pub(crate) mod many;
-mod multi_link;
 pub(crate) mod perf_link;
 pub(crate) mod plan;
 mod probe;
