@@ -6,7 +6,6 @@ pub(crate) mod attachments;
 #[cfg(test)]
 mod faults;
 pub(crate) mod many;
-mod multi_link;
 pub(crate) mod perf_link;
 pub(crate) mod plan;
 mod probe;

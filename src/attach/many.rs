@@ -12,7 +12,7 @@ use core::ffi::c_int;
 use errno::Errno;
 
 use super::plan::{BatchCall, Plan};
-use super::{Options, multi_link, perf_link, probe};
+use super::{Options, perf_link, probe};
 use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
@@ -48,7 +48,11 @@ impl Many {
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
-        let kind = multi_link::kind_of(program_fd);
+        // None if it was loaded for perf events, or the kernel knows no such links (Linux 5.18, with
+        // `CONFIG_FPROBE`, on 64-bit kernels).
+        let kind = [KprobeMulti::Multi, KprobeMulti::Session]
+            .into_iter()
+            .find(|kind| sys::is_for_kprobe_multi(program_fd, *kind));
         if kind.is_some() && options.max_active != 0 {
             return Err(Error::MaxActive);
         }
@@ -103,8 +107,11 @@ impl Many {
             cookies.push(cookie);
         }
         if !functions.is_empty() {
-            let retprobe = self.options.retprobe;
-            let link = multi_link::attach(program_fd, kind, retprobe, &functions, &cookies)?;
+            let names = functions.iter().map(Symbol::as_c_str);
+            let retprobe = self.options.retprobe && kind == KprobeMulti::Multi;
+            let link =
+                sys::bpf_link_create_kprobe_multi(program_fd, kind, retprobe, names, &cookies)
+                    .map_err(|Errno(errno)| Error::MultiLink { errno })?;
             self.attachments.push(Attachment::new(link, None));
         }
         Ok(())

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI64, Ordering};
 
-use super::libbpf::Libbpf;
+use super::libbpf::Handle;
 use super::{bpf_link, link};
 use crate::attach::attachments::THREADS;
 use crate::kernel::tracefs;
@@ -137,7 +137,7 @@ unsafe fn libbpfs(
     // SAFETY: a link begins with the address of its detach function. libbpf.h declares the function
     // so, and NULL is None.
     unsafe {
-        let libbpf = Libbpf::of_caller(link.cast::<*const c_void>().read())?;
+        let libbpf = Handle::of_caller(link.cast::<*const c_void>().read())?;
         core::mem::transmute(libbpf.address(name))
     }
 }

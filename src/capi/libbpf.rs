@@ -152,7 +152,7 @@ impl Libbpf {
         // SAFETY: the caller's promise.
         match unsafe { Self::by_definition(prog, FOR_ATTACH) } {
             Some(libbpf) => libbpf?.handle(),
-            None => Self::of_caller(caller),
+            None => Handle::of_caller(caller),
         }
     }
 
@@ -195,11 +195,6 @@ impl Libbpf {
             return Some(global);
         }
         Handle::loaded(file_at(function as *const c_void)?.dli_fname)
-    }
-
-    /// The libbpf that the code at `caller` is linked to.
-    pub(super) fn of_caller(caller: *const c_void) -> Option<Handle> {
-        Handle::of_caller(caller)
     }
 
     /// # Safety
@@ -328,7 +323,7 @@ impl Handle {
 
     /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
     /// can have one of its own, which no other file finds.
-    fn of_caller(caller: *const c_void) -> Option<Self> {
+    pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(Self::is_libbpf).or_else(Self::usual)
     }

@@ -7,7 +7,7 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
 
-use super::libbpf::{Libbpf, Print};
+use super::libbpf::{Handle, Libbpf, Print};
 use super::remembered::REMEMBERED;
 use crate::sys;
 
@@ -83,7 +83,7 @@ unsafe extern "C" fn ksyscall_set_print(
     hold: Option<Print>,
     caller: *const c_void,
 ) -> Option<Print> {
-    let set_print = Libbpf::of_caller(caller)?.own_libbpf_set_print()?;
+    let set_print = Handle::of_caller(caller)?.own_libbpf_set_print()?;
     // SAFETY: the caller's promise.
     alone(|| replaced(unsafe { set_print(callback) }, hold))
 }

@@ -1,7 +1,5 @@
 //! Tells whether the kernel was booted without its 32-bit system calls.
 
-use core::ffi::CStr;
-
 use super::version::is_at_least;
 use crate::sys::{self, Mode};
 use crate::text::parts;
@@ -16,8 +14,9 @@ pub(crate) fn is_off() -> bool {
 }
 
 fn is_asked_for() -> bool {
+    let Ok(file) = sys::open(c"/proc/cmdline", Mode::Read) else { return false };
     let mut is_off = false;
-    first_line(c"/proc/cmdline", &mut |line| {
+    _ = sys::for_each_line(&file, &mut |line| {
         for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
             // `kstrtobool()` of lib/kstrtox.c; what it does not know changes nothing.
             is_off = match value {
@@ -26,17 +25,9 @@ fn is_asked_for() -> bool {
                 _ => is_off,
             };
         }
+        true
     });
     is_off
-}
-
-fn first_line(path: &CStr, read: &mut dyn FnMut(&[u8])) {
-    if let Ok(file) = sys::open(path, Mode::Read) {
-        _ = sys::for_each_line(&file, &mut |line| {
-            read(line);
-            true
-        });
-    }
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
