@@ -208,7 +208,7 @@ mod tests {
                 .into_iter()
                 .flat_map(|library| ["x86_64", "aarch64"].map(|arch| (arch, library)));
             for ((arch, library), cell) in columns.zip(cells) {
-                let expected = cell.replace('`', "").replace('?', "");
+                let expected = cell.replace(['`', '?'], "");
                 assert_eq!(calls(arch, library, function), expected, "{function} on {arch}");
             }
         }
