@@ -60,8 +60,8 @@ from tools.syscall_tables.sources import Tree
 
 FOLDER = Path(__file__).parents[2] / "src/calls/tables"
 NUMBERS = FOLDER.with_name("numbers")
-# Which suites of Debian have a source package: of the newest only until there is a newer.
-DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-1]: "sid"}
+# Which suites of Debian have a source package: of the last two only until there is a newer.
+DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-2]: "sid", VERSIONS[-1]: "experimental"}
 
 
 def fetch(version):

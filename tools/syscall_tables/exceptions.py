@@ -8,7 +8,7 @@ import re
 # One for each turn in the tables' history since 4.1: wrappers (4.17; arm's .tbl
 # in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit
 # machines (5.1), x86's sys_ia32_* (5.7), scripts/syscall.tbl (6.11).
-VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2"]
+VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "7.3"]
 
 # What is before or behind a function's name in a table's entry: the prefix of
 # wrapped calls (4.17 to 5.6), and x86's note that it needs pt_regs (4.6).
@@ -184,4 +184,5 @@ SINCE_VERSION = {
     "6.17": "file_getattr file_setattr",
     "6.18": "uprobe",
     "6.19": "listns",
+    "7.3": "fchroot",
 }
