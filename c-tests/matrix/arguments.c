@@ -302,8 +302,12 @@ static const struct {
 #ifdef __NR_socketcall
 static void make_by_socketcall(int i)
 {
+	enum { SEND = 9, RECV = 10 };
 	const unsigned long block[6] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5) };
 
+	/* Of which most kernels have no function, and so no prototype. */
+	if (calls[i].sub_call == SEND || calls[i].sub_call == RECV)
+		made->count = 4;
 	syscall(__NR_socketcall, calls[i].sub_call, block);
 }
 
