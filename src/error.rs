@@ -305,7 +305,9 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
         let mut nearest = suggestions::nearest(table::TABLE, name.as_str());
         let Some(first) = nearest.next() else { return Ok(()) };
         write!(f, "; did you mean {first}")?;
-        nearest.try_for_each(|near| write!(f, ", {near}"))?;
+        for near in nearest {
+            write!(f, ", {near}")?;
+        }
         f.write_str("?")
     }
 }

@@ -24,19 +24,20 @@ pub(crate) fn serving(
     version: Option<Version>,
     update: Option<u64>,
 ) -> (&str, Option<bool>) {
-    let Some((function, limit)) = entry.split_once('@') else { return (entry, Some(true)) };
-    let Some(version) = version else { return (function, Some(true)) };
-    let serves = match limit.strip_prefix('<') {
-        Some(end) => Some(version < parse(end.as_bytes()).0),
-        None => serves_since(limit, version, update),
+    let (function, limit) = cut(entry.as_bytes(), b'@');
+    let function = entry.get(..function.len()).unwrap_or(entry);
+    let serves = match (version, limit) {
+        (None, _) | (_, []) => Some(true),
+        (Some(version), [b'<', end @ ..]) => Some(version < parse(end).0),
+        (Some(version), _) => serves_since(limit, version, update),
     };
     (function, serves)
 }
 
 /// Whether the version, with its stable update, is one of those that the list begins with, or as
 /// new as the last of it.
-fn serves_since(list: &str, version: Version, update: Option<u64>) -> Option<bool> {
-    let mut rest = list.as_bytes();
+fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bool> {
+    let mut rest = list;
     let mut has_update = false;
     loop {
         let (entry, after) = cut(rest, b',');
