@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from testing import ebpf
+from testing import ebpf, matrix
 from testing.build import run, target_dir
 
 PROGRAM = """
@@ -145,6 +145,13 @@ def test_its_examples_compile_and_run():
 
 def test_the_numbers_are_those_of_the_header():
     assert ebpf.KERNELS_RS.read_text() == ebpf.module(), "python3 -m testing.ebpf makes them anew"
+
+
+def test_the_sub_calls_are_those_of_the_library():
+    rows = re.findall(r'"(\w+)", (0x\w+)', ebpf.sub_call_rows())
+    header = {name: ("ipc" if int(value, 16) >> 32 else "socketcall", int(value, 16) >> 24 & 0xff)
+              for name, value in rows}
+    assert header == matrix.sub_calls_of(["socketcall", "ipc"]) and len(header) == 32
 
 
 @pytest.mark.parametrize("kernel, callers", cases())
