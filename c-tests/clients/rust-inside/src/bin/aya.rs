@@ -13,8 +13,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (program, function) in [
         ("on_stat", "__x64_sys_newstat"),
         ("on_umount2", "__x64_sys_umount2"),
-        ("on_uname", "__x64_sys_uname"),
         ("on_old_stat", "__x64_sys_stat"),
+        // The last, for aya asks for the kernel's version when it attaches.
+        ("on_uname", "__x64_sys_uname"),
     ] {
         let program: &mut KProbe = object.program_mut(program).ok_or("no program")?.try_into()?;
         program.load()?;
