@@ -39,28 +39,6 @@ int KSYSCALL_PROG(typed, pread64, int fd, const char *buffer, unsigned long coun
 	return 0;
 }
 
-SEC("kprobe/narrow")
-int KSYSCALL_PROG(narrow, fchmod, int fd, unsigned short mode)
-{
-	struct passed *seen = watched_call();
-
-	if (seen) {
-		seen->arguments[0] = fd;
-		seen->arguments[1] = mode;
-	}
-	return 0;
-}
-
-SEC("kprobe/none")
-int KSYSCALL_PROG(none, getppid)
-{
-	struct passed *seen = watched_call();
-
-	if (seen)
-		seen->number = KSYSCALL_NR(ctx);
-	return 0;
-}
-
 /* For any call. */
 SEC("kprobe/words")
 int words(struct pt_regs *ctx)
@@ -125,19 +103,3 @@ int through_ipc(struct pt_regs *ctx)
 	return 0;
 }
 #endif
-
-/* The same without a look at who calls. */
-#undef KSYSCALL_CALLERS
-#define KSYSCALL_CALLERS KSYSCALL_NATIVE
-SEC("kprobe/native_words")
-int native_words(struct pt_regs *ctx)
-{
-	struct passed *seen = watched_call();
-
-	if (seen) {
-		seen->arguments[0] = KSYSCALL_SLOT(ctx, 1);
-		seen->arguments[1] = KSYSCALL_SLOT(ctx, 2);
-		seen->arguments[5] = KSYSCALL_ARG(ctx, mmap, 6);
-	}
-	return 0;
-}

@@ -42,31 +42,6 @@ TEST(arguments_have_their_types)
 	unload(&p);
 }
 
-TEST(arguments_may_be_narrower)
-{
-	struct programs p = LOAD(arguments);
-	struct bpf_link *link = ATTACH(program(&p, "narrow"), "fchmod", NULL);
-
-	syscall(SYS_fchmod, -2, WORDS[1]);
-	struct passed seen = passed(&p);
-
-	CHECK_EQ(seen.arguments[0], -2);
-	CHECK_EQ(seen.arguments[1], (unsigned short)WORDS[1]);
-	DESTROY(link);
-	unload(&p);
-}
-
-TEST(a_call_may_have_no_arguments)
-{
-	struct programs p = LOAD(arguments);
-	struct bpf_link *link = ATTACH(program(&p, "none"), "getppid", NULL);
-
-	syscall(SYS_getppid);
-	CHECK_EQ(passed(&p).number, SYS_getppid);
-	DESTROY(link);
-	unload(&p);
-}
-
 static void six_words_are_seen(const struct programs *p)
 {
 	syscall(SYS_getpgid, SIX);
@@ -84,21 +59,6 @@ TEST(words_are_as_they_were_passed)
 	struct bpf_link *link = ATTACH(program(&p, "words"), CALL, NULL);
 
 	six_words_are_seen(&p);
-	DESTROY(link);
-	unload(&p);
-}
-
-TEST(who_calls_need_not_be_asked)
-{
-	struct programs p = LOAD(arguments);
-	struct bpf_link *link = ATTACH(program(&p, "native_words"), CALL, NULL);
-
-	syscall(SYS_getpgid, SIX);
-	struct passed seen = passed(&p);
-
-	CHECK_EQ(seen.arguments[0], WORDS[0]);
-	CHECK_EQ(seen.arguments[1], WORDS[1]);
-	CHECK_EQ(seen.arguments[5], WORDS[5]);
 	DESTROY(link);
 	unload(&p);
 }

@@ -6,9 +6,6 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-/* Those of `enum bpf_attach_type` that older headers lack. */
-enum { FOR_KPROBE_MULTI = 42, FOR_KPROBE_SESSION = 56 };
-
 #define NAMES(...) ((const char *const[]){ __VA_ARGS__ })
 #define MANY(...) (&(struct ksyscall_links_opts){ .sz = sizeof(struct ksyscall_links_opts), __VA_ARGS__ })
 enum { FIVE = 5 };
@@ -44,32 +41,6 @@ static void destroy(struct ksyscall_links *links)
 	CHECK_EQ(ksyscall_links__destroy(links), 0);
 }
 
-static bool has_fprobe(void)
-{
-	char line[512];
-	bool found = false;
-	FILE *symbols = fopen("/proc/kallsyms", "r");
-	CHECK(symbols);
-	while (!found && fgets(line, sizeof(line), symbols))
-		found = strstr(line, " T register_fprobe_ips\n");
-	fclose(symbols);
-	return found;
-}
-
-/* The program that counts by its cookie, loaded for an attach type; false if there is none. */
-static bool load_for(struct programs *p, int attach_type)
-{
-	p->object = open_object(start_cookie, end_cookie);
-	libbpf_set_print(NULL);
-	bpf_program__set_expected_attach_type(program(p, "on_entry_by_cookie"), attach_type);
-	if (bpf_object__load(p->object)) {
-		unload(p);
-		return false;
-	}
-	p->calls = watch(p->object);
-	return true;
-}
-
 TEST(a_program_is_attached_to_each_call_with_its_cookie)
 {
 	static const char *const functions[FIVE] = { CALL_SYMBOL, "__x64_sys_umount", "__x64_sys_newstat",
@@ -96,18 +67,6 @@ TEST(a_program_is_attached_to_each_call_with_its_cookie)
 	CHECK_EQ(count_fds(), fds);
 	make_calls(1);
 	CHECK_EQ(counted(&p, 1), 3);
-	unload(&p);
-}
-
-TEST(returns_are_seen_with_their_results)
-{
-	struct programs p = LOAD(count);
-	struct ksyscall_links *links = attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2,
-					      MANY(.retprobe = true));
-	CHECK_EQ(ksyscall_links__count(links), 2);
-	CHECK_EQ(syscall(SYS_getpgid, NOBODY), -1);
-	CHECK_EQ((long long)seen(&p, ON_RETURN).result, -ESRCH);
-	destroy(links);
 	unload(&p);
 }
 
@@ -165,25 +124,6 @@ TEST(there_is_nothing_behind_the_last_name_nor_in_no_links)
 	unload(&p);
 }
 
-TEST(a_function_is_attached_to_once)
-{
-	struct programs p = LOAD(count);
-	const __u64 cookies[2] = { 1, 2 };
-	const char *const same[] = { CALL, "sys_" CALL };
-	int fds = count_fds();
-	libbpf_set_print(NULL);
-	struct ksyscall_links *links = attach(program(&p, "on_entry"), same, 2, NULL);
-	CHECK_EQ(ksyscall_links__count(links), 2);
-	CHECK_EQ(count_fds(), fds + 1);
-	for (size_t i = 0; i < 2; i++)
-		CHECK_TEXT(ksyscall_links__function(links, i, 0), CALL_SYMBOL);
-	CHECK(fires(&p, ON_ENTRY));
-	destroy(links);
-	CHECK_EQ(refusal(program(&p, "on_entry"), same, 2, MANY(.cookies = cookies)),
-		 has_perf_links() ? EEXIST : EOPNOTSUPP);
-	unload(&p);
-}
-
 TEST(wrong_arguments_are_refused)
 {
 	struct programs p = LOAD(count);
@@ -210,26 +150,6 @@ TEST(wrong_arguments_are_refused)
 	CHECK_EQ(ksyscall_link__destroy_all(NULL, 1), -EINVAL);
 	CHECK_EQ(errno, EINVAL);
 	CHECK(refusal(program(&p, "on_packet"), NAMES(CALL), 1, NULL) > 0);
-	unload(&p);
-}
-
-TEST(too_few_descriptors_are_told_before)
-{
-	struct programs p = LOAD(count);
-	struct rlimit old, few;
-	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
-	int lowest = dup(0);
-	close(lowest);
-	few = (struct rlimit){ (rlim_t)lowest + FIVE, old.rlim_max };
-	CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
-	forget_warnings();
-	libbpf_set_print(keep_warning);
-	struct ksyscall_links *links = ksyscall_links__attach(program(&p, "on_entry"), five, FIVE, NULL);
-	int error = errno;
-	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
-	CHECK(!links);
-	CHECK_EQ(error, EMFILE);
-	CHECK_HAS(warned, "needs 6 file descriptors");
 	unload(&p);
 }
 
@@ -335,59 +255,6 @@ TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
 	CHECK_EQ(ksyscall_links__destroy(many), -EBADF);
 	CHECK_EQ(errno, EBADF);
 	CHECK(!fires(&p, ON_ENTRY));
-	unload(&p);
-}
-
-TEST(one_link_has_all_of_a_program_for_kprobe_multi)
-{
-	struct programs p;
-	const __u64 cookies[FIVE] = { 1, 2, 3, 4, 5 };
-	if (!load_for(&p, FOR_KPROBE_MULTI) || !has_fprobe())
-		SKIP("this kernel has no kprobe.multi links");
-	int fds = count_fds();
-	for (int retprobe = 0; retprobe < 2; retprobe++) {
-		__u64 before = counted(&p, 1);
-		struct ksyscall_links *links = attach(program(&p, "on_entry_by_cookie"), five, FIVE,
-						      MANY(.cookies = cookies, .retprobe = retprobe));
-		CHECK_EQ(ksyscall_links__count(links), FIVE);
-		CHECK_EQ(count_fds(), fds + 1);
-		CHECK_TEXT(ksyscall_links__function(links, 2, 0), "__x64_sys_newstat");
-		make_calls(3);
-		CHECK_EQ(counted(&p, 1), before + 3);
-		destroy(links);
-		CHECK_EQ(count_fds(), fds);
-	}
-	unload(&p);
-}
-
-TEST(a_program_for_kprobe_session_runs_at_entry_and_return)
-{
-	struct programs p;
-	const __u64 cookies[FIVE] = { 1, 2, 3, 4, 5 };
-	if (!load_for(&p, FOR_KPROBE_SESSION) || !has_fprobe())
-		SKIP("this kernel has no kprobe.session");
-	struct ksyscall_links *links = attach(program(&p, "on_entry_by_cookie"), five, FIVE,
-					      MANY(.cookies = cookies));
-	make_calls(3);
-	CHECK_EQ(counted(&p, 1), 6);
-	destroy(links);
-	unload(&p);
-}
-
-TEST(a_return_probe_has_as_many_instances_as_asked_for)
-{
-	struct programs p = LOAD(count);
-	libbpf_set_print(NULL);
-	struct ksyscall_links *links = attach(program(&p, "on_return"), NAMES(CALL, "acct"), 2,
-					      MANY(.retprobe = true, .max_active = 20));
-	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
-	CHECK(fires(&p, ON_RETURN));
-	destroy(links);
-	CHECK_EQ(count_entries(KPROBE_EVENTS, "ksyscall/p"), 0);
-	CHECK_EQ(
-		refusal(program(&p, "on_return"), NAMES(CALL), 1, MANY(.retprobe = true, .max_active = 4097)),
-		EINVAL);
-	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, MANY(.max_active = 20)), EINVAL);
 	unload(&p);
 }
 
@@ -541,73 +408,27 @@ TEST(calls_of_the_c_library_are_told)
 	}
 }
 
-TEST(returns_that_were_missed_are_told)
-{
-	struct programs p = LOAD(count);
-	pid_t sleepers[2];
-	__u64 missed = 9;
-	struct ksyscall_links *links = attach(program(&p, "on_return"), NAMES("pause", "acct"), 2,
-					      MANY(.retprobe = true, .max_active = 1));
-	CHECK_EQ(ksyscall_links__missed(links, &missed), 0);
-	CHECK_EQ(missed, 0);
-	for (int i = 0; i < 2; i++) {
-		sleepers[i] = fork();
-		CHECK(sleepers[i] >= 0);
-		while (sleepers[i] == 0)
-			syscall(SYS_pause);
-	}
-	/* The harness ends a test that takes too long. */
-	while (missed == 0) {
-		sched_yield();
-		CHECK_EQ(ksyscall_links__missed(links, &missed), 0);
-	}
-	CHECK_EQ(missed, 1);
-	for (int i = 0; i < 2; i++)
-		CHECK(kill(sleepers[i], SIGKILL) == 0 && waitpid(sleepers[i], NULL, 0) == sleepers[i]);
-	destroy(links);
-
-	errno = 0;
-	CHECK_EQ(ksyscall_link__missed(NULL, &missed), -EINVAL);
-	CHECK_EQ(errno, EINVAL);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	CHECK_EQ(ksyscall_link__missed(link, NULL), -EINVAL);
-	/* Of a perf event's link the kernel says it or does not, and no other is asked. */
-	int result = ksyscall_link__missed(link, &missed);
-	CHECK(result == 0 ? missed == 0 : result == -EOPNOTSUPP);
-	DESTROY(link);
-	links = attach(program(&p, "on_entry"), NAMES(CALL), 1, NULL);
-	CHECK_EQ(ksyscall_links__missed(links, &missed), result);
-	destroy(links);
-	unload(&p);
-}
-
-/* The kernel skips a program that is attached inside map operations, once for each of them. */
-TEST(runs_that_were_skipped_are_counted)
+/* tests/kernel.rs misses some. */
+TEST(what_was_missed_is_told_where_the_kernel_counts)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
-	__u32 key = 0;
-	__u64 misses = 9, value = 0;
-	int map = bpf_map_create(BPF_MAP_TYPE_ARRAY, "updated", sizeof(key), sizeof(value), 1, NULL);
-	CHECK(map >= 0);
-	struct bpf_link *inside = bpf_program__attach_kprobe(prog, false, "array_map_update_elem");
-	CHECK(inside);
-	int result = ksyscall_program__recursion_misses(prog, &misses);
-	bool is_counted = kernel_is_at_least(6, 7);
-	CHECK_EQ(result, is_counted ? 0 : -EOPNOTSUPP);
-	CHECK_EQ(misses, is_counted ? 0 : 9);
-	for (int i = 0; i < 5; i++)
-		CHECK(bpf_map_update_elem(map, &key, &value, BPF_ANY) == 0);
-	CHECK_EQ(ksyscall_program__recursion_misses(prog, &misses), result);
-	CHECK_EQ(misses, is_counted ? 5 : 9);
-	CHECK_EQ(counted(&p, ON_ENTRY), 0);
-	DESTROY(inside);
-	CHECK(close(map) == 0);
-
+	__u64 number = 9;
+	struct bpf_link *link = ATTACH(prog, CALL, NULL);
+	struct ksyscall_links *links = attach(prog, NAMES("acct"), 1, NULL);
+	int result = ksyscall_link__missed(link, &number);
+	CHECK(result == 0 ? number == 0 : result == -EOPNOTSUPP && number == 9);
+	CHECK_EQ(ksyscall_links__missed(links, &number), result);
+	result = ksyscall_program__recursion_misses(prog, &number);
+	CHECK_EQ(result, kernel_is_at_least(6, 7) ? 0 : -EOPNOTSUPP);
 	errno = 0;
-	CHECK_EQ(ksyscall_program__recursion_misses(prog, NULL), -EINVAL);
+	CHECK_EQ(ksyscall_link__missed(link, NULL), -EINVAL);
 	CHECK_EQ(errno, EINVAL);
-	CHECK_EQ(ksyscall_program__recursion_misses(NULL, &misses), -EINVAL);
+	CHECK_EQ(ksyscall_link__missed(NULL, &number), -EINVAL);
+	CHECK_EQ(ksyscall_program__recursion_misses(prog, NULL), -EINVAL);
+	CHECK_EQ(ksyscall_program__recursion_misses(NULL, &number), -EINVAL);
+	destroy(links);
+	DESTROY(link);
 	unload(&p);
 }
 

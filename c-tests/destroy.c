@@ -153,6 +153,14 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	CHECK_EQ(count_fds(), before_all);
 }
 
+#define DESTROYS(id, attach, program, count, waits)           \
+	TEST(id)                                              \
+	{                                                     \
+		destroy_mixed(attach, program, count, waits); \
+	}
+/* Without BPF links of perf events libbpf's own wait is all there is. */
+#define IF_LINKS (has_perf_links() ? TOGETHER : EACH)
+
 static struct bpf_program *only(const struct programs *p)
 {
 	struct bpf_program *prog;
@@ -175,15 +183,8 @@ static struct bpf_link *by_section(const struct programs *p)
 	return works(bpf_program__attach(only(p)));
 }
 
-TEST(kprobes)
-{
-	destroy_mixed(by_section, "on_kprobe", MOST, has_perf_links() ? TOGETHER : EACH);
-}
-
-TEST(kretprobes)
-{
-	destroy_mixed(by_section, "on_kretprobe", MOST, has_perf_links() ? TOGETHER : EACH);
-}
+DESTROYS(kprobes, by_section, "on_kprobe", MOST, IF_LINKS)
+DESTROYS(kretprobes, by_section, "on_kretprobe", MOST, IF_LINKS)
 
 static struct bpf_link *if_there_are(const struct programs *p)
 {
@@ -193,25 +194,10 @@ static struct bpf_link *if_there_are(const struct programs *p)
 	return link;
 }
 
-TEST(kprobe_multi_links)
-{
-	destroy_mixed(if_there_are, "on_kprobe_multi", 8, TOGETHER);
-}
-
-TEST(uprobes)
-{
-	destroy_mixed(by_section, "on_uprobe", MOST, has_perf_links() ? TOGETHER : EACH);
-}
-
-TEST(uretprobes)
-{
-	destroy_mixed(by_section, "on_uretprobe", MOST, has_perf_links() ? TOGETHER : EACH);
-}
-
-TEST(uprobe_multi_links)
-{
-	destroy_mixed(if_there_are, "on_uprobe_multi", MOST, EACH);
-}
+DESTROYS(kprobe_multi_links, if_there_are, "on_kprobe_multi", 8, TOGETHER)
+DESTROYS(uprobes, by_section, "on_uprobe", MOST, IF_LINKS)
+DESTROYS(uretprobes, by_section, "on_uretprobe", MOST, IF_LINKS)
+DESTROYS(uprobe_multi_links, if_there_are, "on_uprobe_multi", MOST, EACH)
 
 /* All of one object, which they change when they are destroyed. */
 TEST(usdts)
@@ -222,26 +208,12 @@ TEST(usdts)
 		destroy_mixed(by_section, "on_usdt", MOST, EACH);
 }
 
-TEST(tracepoints)
-{
-	destroy_mixed(by_section, "on_tracepoint", 1, has_perf_links() ? TOGETHER : EACH);
-}
+DESTROYS(tracepoints, by_section, "on_tracepoint", 1, IF_LINKS)
 
-TEST(raw_tracepoints)
-{
-	/* Linux 6.1 attaches a program once. */
-	destroy_mixed(by_section, "on_raw_tracepoint", 1, EACH);
-}
-
-TEST(fentry)
-{
-	destroy_mixed(by_section, "on_fentry", 1, EACH);
-}
-
-TEST(iterators)
-{
-	destroy_mixed(by_section, "on_iterator", MOST, EACH);
-}
+/* Linux 6.1 attaches a program once. */
+DESTROYS(raw_tracepoints, by_section, "on_raw_tracepoint", 1, EACH)
+DESTROYS(fentry, by_section, "on_fentry", 1, EACH)
+DESTROYS(iterators, by_section, "on_iterator", MOST, EACH)
 
 static struct bpf_link *to_software_clock(const struct programs *p)
 {
@@ -254,10 +226,7 @@ static struct bpf_link *to_software_clock(const struct programs *p)
 	return works(bpf_program__attach_perf_event(only(p), event));
 }
 
-TEST(perf_events)
-{
-	destroy_mixed(to_software_clock, "on_event", 16, has_perf_links() ? TOGETHER : EACH);
-}
+DESTROYS(perf_events, to_software_clock, "on_event", 16, IF_LINKS)
 
 static int cgroup;
 
@@ -281,10 +250,7 @@ static struct bpf_link *to_loopback(const struct programs *p)
 	return works(bpf_program__attach_xdp(only(p), 1));
 }
 
-TEST(xdp)
-{
-	destroy_mixed(to_loopback, "on_packet", 1, EACH);
-}
+DESTROYS(xdp, to_loopback, "on_packet", 1, EACH)
 
 TEST(maps_of_struct_ops)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Entries of kprobe_events: whose they are, who removes them, and that none of another
- * process is taken away while it is in use. faults.c has what happens at each call.
+ * process is taken away while it is in use.
  */
-#include "entries.h"
+#include "programs.h"
 
 #include <fcntl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include <linux/sched.h>
@@ -141,6 +142,49 @@ TEST(processes_that_do_not_see_each_other_attach_at_the_same_time)
 	for (int i = 0; i < COUNT; i++)
 		ends_well(children[i]);
 	CHECK_EQ(left(), 0);
+	unload(&p);
+}
+
+/* Kills a child at that system call of an attach and a destroy; false if it ends before. */
+static bool kill_at(const struct programs *p, int call)
+{
+	int status;
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+		raise(SIGSTOP);
+		DESTROY(ATTACH(program(p, "on_entry"), CALL, NULL));
+		_exit(PASSED);
+	}
+	CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
+	CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL) == 0);
+	/* A call stops it before and after. */
+	for (int stops = 0; stops <= 2 * call; stops++) {
+		CHECK(ptrace(PTRACE_SYSCALL, child, 0, 0) == 0 && waitpid(child, &status, 0) == child);
+		if (!WIFSTOPPED(status)) {
+			CHECK_EQ(status, 0);
+			return false;
+		}
+	}
+	CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+	return true;
+}
+
+TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
+{
+	int kept = 0;
+	hide_the_pmu();
+	struct programs p = LOAD(count);
+	for (int call = 0; kill_at(&p, call); call++) {
+		CHECK(left() <= 1);
+		if (left() == 0)
+			continue;
+		kept++;
+		wait_until_silent(&p, ON_ENTRY);
+		attach_until_none_is_left(&p);
+	}
+	CHECK(kept > 0);
 	unload(&p);
 }
 

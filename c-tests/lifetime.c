@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Links outlive the thread, the process image and the library handle that they
- * were made with; and what ends them.
+ * Links outlive the thread and the library handle that they were made with, and what
+ * a child process has of them.
  */
 #include "programs.h"
 
@@ -29,7 +29,7 @@ static void *in_a_thread(void *(*work)(void *), void *argument)
 	return result;
 }
 
-static void threads_share_links(void)
+TEST(one_thread_attaches_and_another_destroys)
 {
 	struct programs p = LOAD(count);
 	struct bpf_link *link = in_a_thread(attach, program(&p, "on_entry"));
@@ -37,17 +37,6 @@ static void threads_share_links(void)
 	in_a_thread(destroy, link);
 	CHECK(!fires(&p, ON_ENTRY));
 	unload(&p);
-}
-
-TEST(one_thread_attaches_and_another_destroys)
-{
-	threads_share_links();
-}
-
-TEST(one_thread_attaches_and_another_destroys_by_tracefs)
-{
-	hide_the_pmu();
-	threads_share_links();
 }
 
 /* Forks a child that keeps its copies of the fds until `release` is closed. */
@@ -83,28 +72,6 @@ TEST(a_child_process_keeps_the_program_attached)
 	unload(&p);
 }
 
-/*
- * Then the entry is in use when the link is destroyed. It goes with the next
- * attach by tracefs after that; libbpf leaves its own for good.
- */
-TEST(a_child_process_keeps_the_tracefs_entry)
-{
-	hide_the_pmu();
-	struct programs p = LOAD(count);
-	IN_CHILD({
-		struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-		int release;
-		pid_t child = fork_a_keeper(&release);
-		CHECK_EQ(bpf_link__destroy(link), -EBUSY);
-		CHECK(close(release) == 0);
-		ends_well(child);
-	});
-	CHECK_EQ(count_entries(KPROBE_EVENTS, CALL), 1);
-	DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
-	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
-	unload(&p);
-}
-
 static void child_attaches_too(void)
 {
 	struct programs p = LOAD(count);
@@ -137,52 +104,6 @@ TEST(a_child_process_attaches_beside_its_parent_by_tracefs)
 	child_attaches_too();
 }
 
-/* By what the child writes and reads it is known where it is. */
-TEST(exec_detaches)
-{
-	struct programs p = LOAD(count);
-	int to[2], from[2];
-	char byte;
-	CHECK(pipe(to) == 0 && pipe(from) == 0);
-	pid_t child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		alarm(TIME_LIMIT);
-		ATTACH(program(&p, "on_entry"), CALL, NULL);
-		CHECK(dup2(to[0], STDIN_FILENO) >= 0 && dup2(from[1], STDOUT_FILENO) >= 0);
-		close(to[1]);
-		CHECK(write(STDOUT_FILENO, "a", 1) == 1);
-		CHECK(read(STDIN_FILENO, &byte, 1) == 1);
-		execlp("cat", "cat", NULL);
-		FAIL("cat: %s", strerror(errno));
-	}
-	close(to[0]);
-	close(from[1]);
-	CHECK(read(from[0], &byte, 1) == 1);
-	CHECK_EQ(byte, 'a');
-	CHECK(fires(&p, ON_ENTRY));
-	CHECK(write(to[1], "bc", 2) == 2);
-	CHECK(read(from[0], &byte, 1) == 1);
-	CHECK_EQ(byte, 'c');
-	CHECK(!fires(&p, ON_ENTRY));
-	close(to[1]);
-	close(from[0]);
-	ends_well(child);
-	unload(&p);
-}
-
-TEST(the_end_of_the_process_detaches)
-{
-	struct programs p = LOAD(count);
-	struct bpf_program *prog = program(&p, "on_entry");
-	IN_CHILD({
-		ATTACH(prog, CALL, NULL);
-		ATTACH(prog, CALL, RETPROBE);
-	});
-	wait_until_silent(&p, ON_ENTRY);
-	unload(&p);
-}
-
 static struct bpf_link *destroyed_at_exit;
 
 static void destroy_at_exit(void)
@@ -191,7 +112,7 @@ static void destroy_at_exit(void)
 		_exit(FAILED);
 }
 
-static void destroys_at_exit(void)
+TEST(a_link_may_be_destroyed_at_exit)
 {
 	struct programs p = LOAD(count);
 	IN_CHILD({
@@ -202,17 +123,6 @@ static void destroys_at_exit(void)
 	CHECK(!fires(&p, ON_ENTRY));
 	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 	unload(&p);
-}
-
-TEST(a_link_may_be_destroyed_at_exit)
-{
-	destroys_at_exit();
-}
-
-TEST(a_link_may_be_destroyed_at_exit_by_tracefs)
-{
-	hide_the_pmu();
-	destroys_at_exit();
 }
 
 /* What follows is of this library's own making. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* libbpf's own functions of links, on the links of this library. */
+/*
+ * libbpf's own functions of links, on the links of this library: those of each libbpf.
+ * differential/links.c has what each of them answers.
+ */
 #include "programs.h"
 
 #include <fcntl.h>
@@ -16,24 +19,6 @@ TEST(a_link_has_one_fd_that_programs_do_not_inherit)
 	CHECK(!bpf_link__pin_path(link));
 	DESTROY(link);
 	CHECK_EQ(count_fds(), fds);
-	unload(&p);
-}
-
-TEST(the_fd_is_a_links_where_there_are_links)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	struct bpf_link_info info = { 0 };
-	struct bpf_prog_info prog_info = { 0 };
-	__u32 size = sizeof(info), prog_size = sizeof(prog_info);
-	int error = bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size);
-	CHECK_EQ(error == 0, has_perf_links());
-	if (!error) {
-		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(program(&p, "on_entry")), &prog_info,
-					     &prog_size) == 0);
-		CHECK_EQ(info.prog_id, prog_info.id);
-	}
-	DESTROY(link);
 	unload(&p);
 }
 
@@ -71,32 +56,6 @@ TEST(a_kept_event_tells_its_function)
 	unload(&p);
 }
 
-TEST(disconnect_leaves_the_program_attached)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	int fd = bpf_link__fd(link);
-	bpf_link__disconnect(link);
-	DESTROY(link);
-	CHECK(fires(&p, ON_ENTRY));
-	CHECK(close(fd) == 0);
-	CHECK(!fires(&p, ON_ENTRY));
-	unload(&p);
-}
-
-TEST(a_child_process_does_not_detach)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	IN_CHILD(make_calls(1));
-	CHECK(fires(&p, ON_ENTRY));
-	IN_CHILD(bpf_link__destroy(link));
-	CHECK(fires(&p, ON_ENTRY));
-	DESTROY(link);
-	CHECK(!fires(&p, ON_ENTRY));
-	unload(&p);
-}
-
 static const char PIN[] = "/sys/fs/bpf/ksyscall-test";
 
 TEST(a_pin_outlives_link_and_process)
@@ -130,58 +89,6 @@ TEST(a_pin_outlives_link_and_process)
 	unload(&p);
 }
 
-TEST(unpin_ends_a_pin_but_not_the_link)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	libbpf_set_print(NULL);
-	if (has_perf_links()) {
-		CHECK_EQ(bpf_link__pin(link, PIN), 0);
-		CHECK(bpf_link__pin(link, "/sys/fs/bpf/other") != 0);
-		CHECK_EQ(bpf_link__unpin(link), 0);
-		CHECK(access(PIN, F_OK) != 0);
-	}
-	CHECK(bpf_link__unpin(link) != 0);
-	CHECK(fires(&p, ON_ENTRY));
-	DESTROY(link);
-	wait_until_silent(&p, ON_ENTRY);
-	unload(&p);
-}
-
-TEST(what_the_kernel_refuses_for_probes_leaves_the_link)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	libbpf_set_print(NULL);
-	CHECK(bpf_link__update_program(link, program(&p, "on_return")) != 0);
-	CHECK(fires(&p, ON_ENTRY));
-#ifdef LIBBPF_MAJOR_VERSION
-	CHECK(bpf_link__detach(link) != 0);
-	CHECK(fires(&p, ON_ENTRY));
-#endif
-	DESTROY(link);
-	CHECK(!fires(&p, ON_ENTRY));
-	unload(&p);
-}
-
-#ifdef LIBBPF_MAJOR_VERSION
-/* What the kernel answers for a link of a probe is no different for ours. */
-TEST(detach_and_update_answer_as_for_libbpfs_own_link)
-{
-	struct programs p = LOAD(count);
-	libbpf_set_print(NULL);
-	struct bpf_link *ours = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	struct bpf_link *theirs = bpf_program__attach_kprobe(program(&p, "on_entry"), false, CALL_SYMBOL);
-	CHECK(theirs);
-	CHECK_EQ(bpf_link__detach(ours), bpf_link__detach(theirs));
-	CHECK_EQ(bpf_link__update_program(ours, program(&p, "on_entry")),
-		 bpf_link__update_program(theirs, program(&p, "on_entry")));
-	DESTROY(theirs);
-	DESTROY(ours);
-	unload(&p);
-}
-#endif
-
 TEST(no_memory_is_left)
 {
 	struct programs p = LOAD(count);
@@ -203,21 +110,6 @@ TEST(no_memory_is_left)
 		CHECK_EQ(mallinfo2().uordblks, used);
 	}
 	unload(&p);
-}
-
-/* As tools end that do not care about order. */
-TEST(the_object_may_be_closed_before_the_link)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	int calls = dup(p.calls);
-	CHECK(fires(&p, ON_ENTRY));
-	unload(&p);
-	p.calls = calls;
-	CHECK(fires(&p, ON_ENTRY));
-	DESTROY(link);
-	CHECK(!fires(&p, ON_ENTRY));
-	close(calls);
 }
 
 MAIN

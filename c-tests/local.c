@@ -67,33 +67,6 @@ TEST(a_libbpf_opened_locally_is_found)
 	dlclose(libbpf);
 }
 
-TEST(its_callback_gets_the_warning)
-{
-	open_libbpf();
-	struct programs p = LOAD(count);
-	libbpf_set_print(count_warning);
-	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no_such_call", NULL), ENOENT);
-	CHECK_EQ(warnings, 1);
-	unload(&p);
-	dlclose(libbpf);
-}
-
-/* Nothing of one libbpf may be kept for the next, which can lie elsewhere. */
-TEST(libbpf_can_be_closed_and_opened_again)
-{
-	for (int i = 0; i < 3; i++) {
-		open_libbpf();
-		struct programs p = LOAD(count);
-		struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-		CHECK(fires(&p, ON_ENTRY));
-		DESTROY(link);
-		unload(&p);
-		CHECK(dlclose(libbpf) == 0);
-		CHECK(!dlopen("libbpf.so.1", RTLD_NOW | RTLD_NOLOAD));
-		CHECK(!dlopen("libbpf.so.0", RTLD_NOW | RTLD_NOLOAD));
-	}
-}
-
 /* libbpf's own link would then call to where its libbpf was. */
 TEST(a_link_outlives_its_libbpf)
 {

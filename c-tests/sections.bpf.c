@@ -12,9 +12,11 @@ int on_entry(void)
 }
 
 SEC("kretsyscall/getpgid")
-int on_return(void)
+int on_return(struct pt_regs *ctx)
 {
-	record(ON_RETURN);
+	struct calls *seen = record(ON_RETURN);
+	if (seen)
+		seen->result = PT_REGS_RC(ctx);
 	return 0;
 }
 

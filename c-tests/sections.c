@@ -59,6 +59,8 @@ TEST(programs_of_all_sections_attach)
 	CHECK_EQ(counted(&p, ON_RETURN), 5);
 	CHECK_EQ(counted(&p, STAT), stats + 1);
 	CHECK(counted(&p, TRACEPOINT) >= traced + 6);
+	syscall(SYS_getpgid, NOBODY);
+	CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);
 	destroy_links(&chosen);
 	unload(&p);
 }

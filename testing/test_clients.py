@@ -13,7 +13,7 @@ from testing.guests import Job
 from testing.results import Results
 from testing.targets import CLIENT_KERNELS, INSIDE, SUITES
 
-CLIENTS = "trace", "arguments", "mounts", "pinned", "objects", "rust"
+CLIENTS = "trace", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
 LOADER = "/clients/lib/ld-linux-x86-64.so.2"
 # The functions of libbpf that a client may call and the library has, too.
