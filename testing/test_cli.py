@@ -111,7 +111,7 @@ part probed; cat /tmp/result /tmp/said
 """, "bullseye", *RUST_KERNELS)
 def test_a_commands_calls_and_errors_are_counted(job, guest):
     found = parts(guest(job).output)
-    assert found[5] == ("status", "9\n"), found
+    assert found[4] == ("status", "9\n"), found
     said = dict(found)
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
     are_counted(json.loads(said["result"]), did, "tracepoints")

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use aya::programs::{KProbe, ProgramFd, RawTracePoint};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Ebpf, EbpfLoader};
 use ksyscall::{Callers, KernelFunctions, Symbol};
 
 use super::processes::{Namespace, Process};
@@ -29,6 +29,9 @@ const NUMBER_SHIFT: u32 = 48;
 const OWN: u32 = 0;
 const ROOT: u32 = 1;
 const PROCESS: u32 = 2;
+
+/// The kernel's types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// What the kernel's map of threads has room for at most; each takes some 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
@@ -124,14 +127,13 @@ impl Counter {
         engine: Engine,
     ) -> Result<Self> {
         let namespace = Namespace::own()?;
-        let btf = Btf::from_sys_fs();
-        let has_types = btf.is_ok() || !cfg!(target_arch = "x86_64");
-        if let (Err(error), Engine::Probes, true) =
-            (&btf, engine, !has_types && calls.iter().any(|call| call.is_compat))
-        {
+        // The loader reads it, if it is there, which takes most of its time: once is enough.
+        let has_types = !cfg!(target_arch = "x86_64") || File::open(BTF).is_ok();
+        let asks_callers = calls.iter().any(|call| call.is_compat) && engine == Engine::Probes;
+        if asks_callers && !has_types {
             bail!(
-                "/sys/kernel/btf/vmlinux, which --callers needs with probes, cannot be read: is \
-                 sysfs mounted, and the kernel built with CONFIG_DEBUG_INFO_BTF? ({error})"
+                "{BTF}, which --callers needs with probes, cannot be read: is sysfs mounted, and the \
+                 kernel built with CONFIG_DEBUG_INFO_BTF?"
             );
         }
         let threads = most_threads();
@@ -139,7 +141,7 @@ impl Counter {
         let tallies = if arguments.is_by_process { 1 } else { calls.len() as u32 };
         let counted = if let Whom::Processes(these) = whom { these.len() as u32 } else { 1 };
         let mut loader = EbpfLoader::new();
-        loader.btf(btf.as_ref().ok()).allow_unsupported_maps();
+        loader.allow_unsupported_maps();
         for (map, size) in [
             ("tallies", tallies),
             ("process_tallies", processes),
