@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use aya::maps::{HashMap, MapError};
 use aya::programs::{KProbe, ProgramError, ProgramFd};
-use aya::{Ebpf, EbpfLoader};
+use aya::{BtfError, Ebpf, EbpfLoader};
 use ksyscall::{Error, Ksyscall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -76,6 +76,8 @@ impl From<anyhow::Error> for Refusal {
                 refusal.text = "bpf(BPF_PROG_LOAD)".to_owned();
             } else if let Some(MapError::CreateError { .. }) = cause.downcast_ref() {
                 refusal.text = "bpf(BPF_MAP_CREATE)".to_owned();
+            } else if let Some(BtfError::LoadError { .. }) = cause.downcast_ref() {
+                refusal.text = "bpf(BPF_BTF_LOAD)".to_owned();
             } else if let Some(kernel) = cause.downcast_ref::<std::io::Error>() {
                 refusal.errno = kernel.raw_os_error();
                 if refusal.text.starts_with("bpf(") {
