@@ -628,7 +628,7 @@ tried locked-emptied
 def judgements(output):
     """{name: {check: level}} of `doctor`, without what is good, and {name: the whole}."""
     said, whole = {}, {}
-    for name, text, status in re.findall(r"^=(\S+)\n(.*?)^=status\n(\d+)\n", output, re.M | re.S):
+    for name, text, status in re.findall(r"^=(\S+)\n(\{.*?)^=status\n(\d+)\n", output, re.M | re.S):
         result = whole[name] = json.loads(text)
         levels = {check["name"]: check["level"] for check in result["checks"]}
         said[name] = {check: level for check, level in levels.items() if level != "ok"}

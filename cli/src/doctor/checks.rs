@@ -438,12 +438,16 @@ impl System {
                 Check::bad(name, "confidentiality: the kernel allows no kprobes", UNLOCK)
             }
             (Some(mode), _) => Check::good(name, mode),
-            (None, Err(refusal)) if refusal.is_permission() => Check::less(
-                name,
-                "unknown: securityfs, which would show it, is not mounted, or the kernel has none",
-                "as root, mount -t securityfs securityfs /sys/kernel/security",
-            ),
-            (None, _) => Check::good(name, "none that forbids kprobes"),
+            // A process without the capability is refused with or without lockdown.
+            (None, Err(refusal)) if refusal.is_permission() && self.has_capability(SYS_ADMIN) => {
+                Check::less(
+                    name,
+                    "unknown: securityfs, which would show it, is not mounted, or the kernel has none",
+                    "as root, mount -t securityfs securityfs /sys/kernel/security",
+                )
+            }
+            (None, Ok(())) => Check::good(name, "none that forbids kprobes"),
+            (None, Err(_)) => Check::good(name, "unknown"),
         }
     }
 
