@@ -38,9 +38,9 @@ MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
 FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
 # Functions of the C library that late.c looks up when they are called.
-LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile memmove mmap \
+LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getauxval memmove mmap \
 	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
-	secure_getenv sigfillset __xpg_strerror_r write
+	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
 
 # Needed from the C library alone, nothing run at load time, and never unloaded:
 # links hold the address of their detach function. Nothing of core.a is exported.

@@ -950,7 +950,8 @@ KSYSCALL_INLINE_ long ksyscall_keep_(void *map, __u64 pointer)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	return bpf_map_update_elem(map, &thread, &pointer, BPF_ANY);
+	/* BPF_ANY, which not every program has a header for. */
+	return bpf_map_update_elem(map, &thread, &pointer, 0);
 }
 
 KSYSCALL_INLINE_ __u64 ksyscall_take_(void *map)

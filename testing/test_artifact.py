@@ -105,12 +105,12 @@ def test_it_imports_few_functions(library):
     processes call is in LATE of the Makefile."""
     imports = set(re.findall(r"GLOB_DAT +[0-9a-f]+ (\w+)", run("readelf", "-rW", library)))
     assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "free", "__environ",
-                       "malloc", "memcpy", "memset", "strlen", "syscall"}
+                       "malloc", "memcpy", "memset", "strlen"}
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the promise is for x86-64")
-def test_it_has_at_most_128_kib(library):
-    assert library.stat().st_size <= 128 * 1024
+def test_it_has_at_most_160_kib(library):
+    assert library.stat().st_size <= 160 * 1024
 
 
 def test_the_stack_protector_is_on(library):

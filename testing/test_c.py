@@ -19,7 +19,7 @@ CLANGS = "/t/clang/libksyscall.so.1"
 # Of a program as a whole: which library answers, and how the program ends.
 WHOLE = "this_library_answers"
 # What takes long, in seconds.
-SECONDS = {"faults": 280, "arguments": 60, "each": 25, "destroy": 30, "load": 25, "types": 10}
+SECONDS = {"arguments": 60, "each": 25, "destroy": 30, "load": 25}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Program(Job):
     def tests(self):
         """Those in the program's source. Some builds leave one out."""
         [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")
-        return [WHOLE, *re.findall(r"^(?:TEST|FAULTS)\((\w+)", source.read_text(), re.M)]
+        return [WHOLE, *re.findall(r"^TEST\((\w+)", source.read_text(), re.M)]
 
     def command_for(self, tests):
         return self.command if set(tests) == set(self.tests()) else f"{self.command} {' '.join(tests)}"

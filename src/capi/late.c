@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ LATE(int, dlclose, (void *handle), (handle))
 LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
+LATE(unsigned long, getauxval, (unsigned long type), (type))
 /* Of all lists of symbols, for one buffer of 64 KiB. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
@@ -53,6 +55,8 @@ LATE(int, pthread_setcancelstate, (int state, int *old), (state, old))
 LATE(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old), (how, set, old))
 LATE(char *, secure_getenv, (const char *name), (name))
 LATE(int, sigfillset, (sigset_t * set), (set))
+LATE(int, strcmp, (const char *one, const char *other), (one, other))
+LATE(char *, strrchr, (const char *text, int character), (text, character))
 LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, size))
 LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 

@@ -135,7 +135,7 @@ const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_libra
 	}
 	/* Each is a call of this architecture; there its name ends in a NUL. */
 	for (size_t i = 0; (name = ksyscall__name(i)); i++)
-		if (!strncmp(name, call, (size_t)len) && !name[len])
+		if (strlen(name) == (size_t)len && memcmp(name, call, (size_t)len) == 0)
 			break;
 	return name;
 }

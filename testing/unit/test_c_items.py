@@ -46,7 +46,7 @@ def test_if_another_library_answers_every_test_fails():
 
 
 def test_the_tests_of_a_program_are_those_of_its_source():
-    program = Program("faults", "sid", "exec faults", program="linked/faults")
-    assert {WHOLE, "of_the_pmu", "without_memory"} <= set(program.tests())
-    assert program.command_for(program.tests()) == "exec faults"
-    assert program.command_for(["of_the_pmu"]) == "exec faults of_the_pmu"
+    program = Program("cost", "sid", "exec cost", program="linked/cost")
+    assert {WHOLE, "an_attach_and_a_destroy"} < set(program.tests())
+    assert program.command_for(program.tests()) == "exec cost"
+    assert program.command_for(["an_attach_and_a_destroy"]) == "exec cost an_attach_and_a_destroy"
