@@ -134,8 +134,12 @@ const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_libra
 		return NULL;
 	}
 	/* Each is a call of this architecture; there its name ends in a NUL. */
-	for (size_t i = 0; (name = ksyscall__name(i)); i++)
-		if (strlen(name) == (size_t)len && memcmp(name, call, (size_t)len) == 0)
+	for (size_t i = 0; (name = ksyscall__name(i)); i++) {
+		int same = 0;
+		while (same < len && name[same] == call[same])
+			same++;
+		if (same == len && !name[same])
 			break;
+	}
 	return name;
 }
