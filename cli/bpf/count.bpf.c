@@ -15,6 +15,9 @@
 #define MAX_ERRNO 4095
 /* The pages of numbers in `places`: those of native calls, of 32-bit callers, and of x32. */
 #define PAGE 1024
+/* Behind the pages: the calls that socketcall(2) carries out, those of ipc(2), and both for 32-bit callers. */
+#define SUB_CALLS (3 * PAGE)
+#define MAX_SUB_CALLS 32
 
 /*
  * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags.
@@ -26,6 +29,9 @@
 /* What it returns is no result: sigreturn restores the register. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
+/* Of a call's number: the call carries out others. */
+#define SOCKETCALL (1U << 27)
+#define IPC (1U << 28)
 #define NATIVE (1ULL << 33)
 #define COMPAT (1ULL << 34)
 #define NUMBER(cookie) ((cookie) >> 48)
@@ -87,7 +93,7 @@ struct {
 /* Of a call's number, its place. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 3 * PAGE);
+	__uint(max_entries, SUB_CALLS + 4 * MAX_SUB_CALLS);
 	__type(key, __u32);
 	__type(value, __u32);
 } places SEC(".maps");
@@ -405,11 +411,29 @@ INLINE bool is_compat(const struct settings *settings, __u64 regs)
 #endif
 }
 
+/* The place of the call that a multiplexer carries out; NULL if that call is not counted. */
+INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
+{
+	struct ksyscall_ call = { .from = regs, .has_regs = 1 };
+	__u32 index, number = ksyscall_word_(&call, is_compat, 0);
+	__u32 *place;
+
+	/* The upper half is a version: ksys_ipc() of ipc/syscall.c. */
+	if (multiplexer & IPC)
+		number &= 0xffff;
+	if (number >= MAX_SUB_CALLS)
+		return NULL;
+	index = SUB_CALLS + 2 * MAX_SUB_CALLS * is_compat + (multiplexer & IPC ? MAX_SUB_CALLS : 0) + number;
+	place = bpf_map_lookup_elem(&places, &index);
+	return place && *place ? place : NULL;
+}
+
 SEC("raw_tp/sys_enter")
 int on_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct settings *settings = running();
-	__u32 number = ctx->args[1], index, *native, *compat, *place;
+	__u32 number = ctx->args[1], index, *native, *compat, *place, *sub_place;
+	bool is_of_compat;
 
 	if (!settings)
 		return 0;
@@ -432,8 +456,13 @@ int on_enter(struct bpf_raw_tracepoint_args *ctx)
 	compat = bpf_map_lookup_elem(&places, &index);
 	if (!native || !compat || !(*native | *compat))
 		return 0;
-	place = is_compat(settings, ctx->args[0]) ? compat : native;
-	if (*place)
+	is_of_compat = is_compat(settings, ctx->args[0]);
+	place = is_of_compat ? compat : native;
+	if (*place & (SOCKETCALL | IPC)) {
+		sub_place = sub_call(*place, ctx->args[0], is_of_compat);
+		place = sub_place ?: place;
+	}
+	if (PLACE(*place))
 		begin(settings, *place);
 	return 0;
 }

@@ -1,6 +1,7 @@
 //! The BPF programs of bpf/count.bpf.c: loading them, attaching them to tracepoints, and reading what
 //! they count.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use aya::programs::{KProbe, ProgramFd, RawTracePoint};
 use aya::{Ebpf, EbpfLoader};
-use ksyscall::{Callers, KernelFunctions, Symbol};
+use ksyscall::{Architecture, Callers, KernelFunctions, SubCall, Symbol, SyscallName};
 
 use super::processes::{Namespace, Process};
 use super::tally::{Lost, NUMBERS, Row, Subject, Tally};
@@ -20,6 +21,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/co
 
 // As in bpf/count.bpf.c.
 const PAGE: u32 = 1024;
+const SUB_CALLS: u32 = 3 * PAGE;
+const MAX_SUB_CALLS: u32 = 32;
+const SOCKETCALL: u32 = 1 << 27;
+const IPC: u32 = 1 << 28;
 const NO_RETURN: u32 = 1 << 24;
 const NO_ERROR: u32 = 1 << 25;
 const RESULT_IS_INT: u32 = 1 << 26;
@@ -211,25 +216,32 @@ impl Counter {
     /// Attaches to the tracepoints; the calls that are counted there. None if this kernel does
     /// not have them.
     pub(super) fn attach(&mut self, calls: &[Wanted]) -> Result<Option<Vec<Call>>> {
-        let mut places: Array<_, u32> = self.map("places")?.try_into()?;
+        let mut places = BTreeMap::new();
         let mut counted = Vec::new();
         for (index, call) in calls.iter().enumerate() {
-            let number = call.number.with_context(|| super::wanted::unknown(call).to_string())?;
             let place = place_of(index, call);
-            let base = if cfg!(target_arch = "mips64") { 5000 } else { 0 };
-            // Those of 32-bit Arm alone have another origin, above 0xf0000: few calls pass there.
-            let Some(number) = number.checked_sub(base).filter(|number| *number < PAGE) else {
-                continue;
+            let sub_call = call.sub_call();
+            if let Some(sub_call) = sub_call {
+                places.insert(index_of(sub_call, call.is_compat), place);
+            }
+            let number = match call.number {
+                Some(number) => in_page(number),
+                None if sub_call.is_some() => None,
+                None => return Err(super::wanted::unknown(call)),
             };
-            places.set(number + if call.is_compat { PAGE } else { 0 }, place, 0)?;
-            if cfg!(target_arch = "x86_64") && !call.is_compat && number < FIRST_X32 {
-                places.set(number + 2 * PAGE, place, 0)?;
+            // A number of 32-bit Arm alone, above 0xf0000, does not pass the tracepoints.
+            if number.is_none() && sub_call.is_none() {
+                continue;
+            }
+            if let Some(number) = number {
+                places.insert(number + page_of(call.is_compat), place);
+                if cfg!(target_arch = "x86_64") && !call.is_compat && number < FIRST_X32 {
+                    places.insert(number + 2 * PAGE, place);
+                }
             }
             if call.is_compat {
                 let names = (FIRST_X32..).zip(X32).filter(|(_, name)| *name == call.name.as_str());
-                for (number, _) in names {
-                    places.set(number + 2 * PAGE, place, 0)?;
-                }
+                places.extend(names.map(|(number, _)| (number + 2 * PAGE, place)));
             }
             counted.push(Call {
                 index: index as u32,
@@ -238,6 +250,19 @@ impl Counter {
                 has_returns: call.returns(),
                 missed_by_kernel: None,
             });
+        }
+        for is_compat in [false, true] {
+            let arch = if is_compat { compat_architecture() } else { Architecture::native() };
+            for (name, flag) in [("socketcall", SOCKETCALL), ("ipc", IPC)] {
+                let number = arch.and_then(|arch| arch.call(&SyscallName::new(name).ok()?).number);
+                if let Some(number) = number.and_then(in_page) {
+                    *places.entry(number + page_of(is_compat)).or_default() |= flag;
+                }
+            }
+        }
+        let mut map: Array<_, u32> = self.map("places")?.try_into()?;
+        for (index, place) in places {
+            map.set(index, place, 0)?;
         }
         // The returns first, so that no call is counted whose return is not.
         for (program, event) in [("on_exit", "sys_exit"), ("on_enter", "sys_enter")] {
@@ -417,6 +442,22 @@ impl Counter {
     }
 }
 
+/// A number as its page has it.
+fn in_page(number: u32) -> Option<u32> {
+    let first = if cfg!(target_arch = "mips64") { 5000 } else { 0 };
+    number.checked_sub(first).filter(|number| *number < PAGE)
+}
+
+fn page_of(is_compat: bool) -> u32 {
+    if is_compat { PAGE } else { 0 }
+}
+
+fn index_of(call: SubCall, is_compat: bool) -> u32 {
+    let callers = if is_compat { 2 * MAX_SUB_CALLS } else { 0 };
+    let multiplexer = if call.multiplexer == "ipc" { MAX_SUB_CALLS } else { 0 };
+    SUB_CALLS + callers + multiplexer + call.number
+}
+
 /// A call's place as the programs know it.
 fn place_of(index: usize, call: &Wanted) -> u32 {
     let mut place = index as u32 + 1;
@@ -432,7 +473,7 @@ fn place_of(index: usize, call: &Wanted) -> u32 {
 
 /// Whether the kernel serves 32-bit callers; if not, why.
 pub(super) fn check_compat_callers() -> Result<()> {
-    let name = ksyscall::SyscallName::new("openat")?;
+    let name = SyscallName::new("openat")?;
     match KernelFunctions::read()?.serving_callers(&name, Callers::Compat) {
         Err(error @ ksyscall::Error::NoCompatCallers { .. }) => Err(error.into()),
         _ => Ok(()),

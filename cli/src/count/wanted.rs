@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ksyscall::{Architecture, SyscallName};
+use ksyscall::{Architecture, SubCall, SyscallName};
 
 use crate::args::{self, Callers};
 
@@ -83,6 +83,12 @@ impl Wanted {
         if self.is_compat { ksyscall::Callers::Compat } else { ksyscall::Callers::Native }
     }
 
+    /// How these callers make it through socketcall(2) or ipc(2), if they can.
+    pub(super) fn sub_call(&self) -> Option<SubCall> {
+        let arch = if self.is_compat { compat_architecture() } else { Architecture::native() };
+        arch?.sub_calls().find(|call| call.name == self.name.as_str())
+    }
+
     /// Whether the call can return to its caller.
     pub(super) fn returns(&self) -> bool {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
@@ -148,6 +154,14 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     }
     let mut known = BTreeSet::new();
     wanted.retain(|call| known.insert(tables.key(call)));
+    if arguments.is_by_probes {
+        // No function is theirs alone.
+        let count = wanted.len();
+        wanted.retain(|call| call.number.is_some() || call.sub_call().is_none());
+        if wanted.is_empty() && count > 0 {
+            bail!("--probes cannot tell the calls that socketcall and ipc carry out: leave it out");
+        }
+    }
     if arguments.all && !arguments.is_by_probes {
         for is_compat in [false, true] {
             wanted.extend(newer(&wanted, is_compat));
@@ -206,7 +220,13 @@ impl Tables {
     fn all(&self, callers: Callers) -> impl Iterator<Item = Wanted> {
         let of = |arch: Option<Architecture>, is_compat| {
             let numbers = arch.into_iter().flat_map(|arch| arch.numbers().collect::<Vec<_>>());
-            numbers.map(move |(name, number)| Wanted { name, is_compat, number: Some(number) })
+            let numbers = numbers.map(|(name, number)| (name, Some(number)));
+            let sub_calls = arch.into_iter().flat_map(|arch| arch.sub_calls().collect::<Vec<_>>());
+            let sub_calls = sub_calls.filter_map(|call| SyscallName::new(call.name).ok());
+            let is_alone =
+                move |name: &SyscallName| arch.is_some_and(|arch| arch.call(name).number.is_none());
+            let alone = sub_calls.filter(is_alone).map(|name| (name, None));
+            numbers.chain(alone).map(move |(name, number)| Wanted { name, is_compat, number })
         };
         let native = self.native.filter(|_| callers != Callers::Compat);
         let compat = self.compat.filter(|_| callers != Callers::Native);
@@ -254,7 +274,7 @@ impl Tables {
 fn has(arch: Option<Architecture>, name: &SyscallName) -> bool {
     arch.is_some_and(|arch| {
         let call = arch.call(name);
-        call.is_known && call.is_served
+        call.is_known && call.is_served || arch.sub_calls().any(|call| call.name == name.as_str())
     })
 }
 
@@ -283,7 +303,10 @@ mod tests {
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
         // arch/x86/entry/syscalls/syscall_32.tbl and syscall_64.tbl: each has one alone.
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
-        assert_eq!(calls("semop --callers all"), ["semop native"]);
+        // 32-bit callers make it through ipc, which no probe tells.
+        assert_eq!(calls("semop --callers all"), ["semop native", "semop compat"]);
+        assert_eq!(calls("semop --callers all --probes"), ["semop native"]);
+        assert!(wanted_by("semop --callers compat --probes").is_err());
         // One that is too new for them.
         assert_eq!(calls("brand_new --callers all"), ["brand_new native", "brand_new compat"]);
     }
