@@ -300,8 +300,8 @@ Limitations of reading at the return:
 - If a call fails before it reads the argument, the page is not fetched, and both reads fail.
 - If the return is lost ([returns.md](returns.md)), so is the string. Its pointer stays in the map until the
   thread makes the next such call. The map is an LRU hash: when it is full, it drops entries that were not used
-  for a long time, possibly of a call that still waits. So define more entries than threads that can be in such calls
-  at a time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+  for a long time, possibly of a call that still waits. So the map needs more entries than there are threads in such
+  calls at a time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 allows no return probe ([errors.md](errors.md)).
 
 A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
@@ -346,8 +346,8 @@ sixth argument, so the timeout of `semtimedop` is in the fourth's place.
 
 Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
 (0x100), as the C library passes it. The fourth argument of `semctl` is the union as a word. The address that `shmat`
-attaches is stored where ipc's fourth argument points, and the function returns 0. The program tells by the call's
-number which way a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
+attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by the
+call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
 the multiplexer.
 
 ## From Rust (aya)
@@ -365,9 +365,9 @@ which aya-build passes. `Layout::of` must be a constant: then the program does n
 
 `Callers` says whose calls the program sees. Use `Callers::Native` if it is attached for native callers only, and
 `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program that sees both
-uses `Callers::Asked`. On arm64 and riscv64 the registers tell who calls. On x86-64 the task tells, and Rust has no
-CO-RE: the loader must pass the offset to the program, which reads the task in `Memory::thread_status`. The offset
-is 16 bytes since Linux 5.11, and 8 before.
+uses `Callers::Asked`. On arm64 and riscv64 the registers show who calls. On x86-64 the task has a flag, and Rust has no
+CO-RE: the loader must pass the offset of the flag to the program, which reads it in `Memory::thread_status`. The
+offset is 16 bytes since Linux 5.11, and 8 before.
 
 The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
 [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:
