@@ -141,7 +141,7 @@ class Shown:
             self.notes.append(f"{where} BPF_KSYSCALL: " + (f"{len(missed)} calls" if len(missed) > 40 else
                                                            " ".join(f"`{name}`" for name in missed)))
         if self.unknown:
-            self.notes.append(f"{where} not counted, for the kernel has no prototype: "
+            self.notes.append(f"{where} not counted, because the kernel has no prototype: "
                               + " ".join(f"`{name}`" for name in self.unknown))
 
     def through_multiplexers(self, ours, rust):
@@ -217,9 +217,10 @@ KEPT_EXAMPLE = ROOT / "ebpf/doc/path.rs"
 # Run by testing/test_rust.py.
 PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
-# The arguments of a call in a BPF program
+# Arguments in BPF programs
 
-`ksyscall.bpf.h` is a header for BPF programs, which `make install` puts beside `ksyscall.h`:
+`ksyscall.bpf.h` reads a call's arguments in a BPF program. `make install` installs the header next to
+`ksyscall.h`:
 
 ```c
 #include <linux/bpf.h>            /* or vmlinux.h */
@@ -239,79 +240,83 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
     clang -target bpf -O2 -g -D__TARGET_ARCH_x86 -idirafter /usr/include/x86_64-linux-gnu \\
         $(pkg-config --cflags libksyscall) -c pread.bpf.c
 
-The parameters are those of the man page, in its order and of its types. One object reads them right
-on kernels whose functions get a pointer to the caller's registers and on those whose functions
-get the arguments, and for 32-bit callers, too: 64-bit values that come in two words are put
-together, signs are extended, and where the kernel's function has another order (`clone`, `sync_file_range`,
-`posix_fadvise`), other units (`mmap` and `mmap2`) or a pointer to all of them (`mmap` of s390 and
-i386, `select` of i386) it is the man page's all the same. `KSYSCALL_ARG(ctx, call, n)` gives one
-argument, `KSYSCALL_SLOT(ctx, n)` a word as it was passed, `KSYSCALL_NR(ctx)` the call's number,
-`KSYSCALL_IS_COMPAT(ctx)` whether a 32-bit process made it on a 64-bit kernel. The header says what
-each of them promises and how it is known; libbpf's `bpf_tracing.h` is not needed.
+The parameters have the order and the types of the man page. The same object file works for kernels whose functions
+get a pointer to the caller's registers, for kernels whose functions get the arguments, and for 32-bit callers. The
+header joins 64-bit values that come in two words and extends signs. It follows the man page even if the kernel's
+function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and `mmap2`) or a
+pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
 
-On x86-64 the look at who calls takes a kernel with BTF and a loader that can read it; where only native
-callers are attached to, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` spares it. Any loader takes such an object,
-aya too.
+| Macro | Value |
+|---|---|
+| `KSYSCALL_ARG(ctx, call, n)` | The nth argument |
+| `KSYSCALL_SLOT(ctx, n)` | The nth word as the caller passed it |
+| `KSYSCALL_NR(ctx)` | The call's number |
+| `KSYSCALL_IS_COMPAT(ctx)` | Whether a 32-bit process made the call on a 64-bit kernel |
 
-What `BPF_KSYSCALL` of libbpf 1.7 lacks of that: it needs a kernel with BTF, and a loader that sets
-`LINUX_HAS_SYSCALL_WRAPPER` (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14);
-on POWER, whose functions have no prefix, it takes a pointer for the first argument; it knows native
-callers only; and it passes words on as they came.
+The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and
+any loader can load the object, including aya. On x86-64, `KSYSCALL_IS_COMPAT` requires a kernel with BTF and a loader
+that can read it. If the program is attached for native callers only, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` removes this
+requirement.
+
+`BPF_KSYSCALL` of libbpf 1.7 differs: it requires a kernel with BTF, and a loader that sets
+`LINUX_HAS_SYSCALL_WRAPPER` (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, whose functions
+have no prefix, it takes the pointer to the registers for the first argument. It supports only native callers, and
+passes words on unchanged.
 
 ## Strings and buffers that are not in memory
 
-At a call's entry `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid
-pointer: the page that it points to is not mapped yet. The page of a string constant that the process has
-never touched is an example, and so is a page that was swapped out. A BPF program at a kprobe cannot wait
-until the kernel has fetched the page. The call itself can: it reads its argument, and then the page is there.
+At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid
+pointer, because the page that it points to is not in memory. Examples are the page of a string constant that the
+process has never touched, and a page that was swapped out. A BPF program at a kprobe cannot wait until the kernel has
+fetched the page. The call itself can: it reads its argument, and then the page is in memory.
 
 So keep the pointer at entry, and read at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a map with one
-pointer for each thread, `KSYSCALL_KEEP(map, pointer)` keeps one, and `KSYSCALL_TAKE_STR(map, to, size)` takes
-it and reads the string; `KSYSCALL_TAKE(map)` takes the pointer alone. This is
-[examples/path.bpf.c](../examples/path.bpf.c), for the path of openat(2), which reads at both places to
-compare:
+pointer for each thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer. `KSYSCALL_TAKE_STR(map, to, size)`
+removes the pointer from the map and reads the string; `KSYSCALL_TAKE(map)` only removes and returns the
+pointer. [examples/path.bpf.c](../examples/path.bpf.c) does this for the path of openat(2). To compare, it reads
+the path at both places:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
 
-[examples/path.c](../examples/path.c) attaches both programs, and calls openat with a path in a file that is mapped
-and was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
+[examples/path.c](../examples/path.c) attaches both programs, and calls openat with a path in a mapped file whose
+page was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
 (`python3 -m pytest testing -k not_in_memory`):
 
     at entry: Bad address
     at return: /proc/self/status
 
-[Other architectures](#a-path-that-is-not-in-memory) give the same.
+[Other architectures](#a-path-that-is-not-in-memory) give the same result.
 
-What it costs: the probe at the return, and three operations on a hash map for each call. The map takes some
+Cost: the probe at the return, and three operations on a hash map for each call. The map takes some
 100 bytes for each entry, whether used or not.
 
-Limits of reading at the return:
+Limitations of reading at the return:
 
 - A successful execve(2) has replaced the memory by then. Attach to the tracepoint `sched:sched_process_exec`,
   which has the path in the kernel's memory. A failed execve can be read as above.
-- The program reads what is there at the return, which another thread may have changed meanwhile. That is good
-  enough to trace, and not to enforce a policy ([SECURITY.md](../SECURITY.md)).
-- A call that fails before it reads the argument leaves the page where it was: both reads fail.
-- A return that is lost ([returns.md](returns.md)) loses the string. Its pointer stays in the map until the
-  thread makes the next such call. The map is an LRU hash: when it is full it drops entries that were not used
-  for long, possibly of a call that still waits. So give it more entries than there are threads that can
-  be in such calls at a time; `KSYSCALL_TAKE_STR` returns -ENOENT for what was dropped.
-- riscv64's kernel 6.12 allows no return probe ([errors.md](errors.md)).
+- The program reads the memory at the return, and another thread may have changed it meanwhile. This is good
+  enough to trace, but not to enforce a policy ([SECURITY.md](../SECURITY.md)).
+- If a call fails before it reads the argument, the page is not fetched, and both reads fail.
+- If the return is lost ([returns.md](returns.md)), so is the string. Its pointer stays in the map until the
+  thread makes the next such call. The map is an LRU hash: when it is full, it drops entries that were not used
+  for a long time, possibly of a call that still waits. So the map needs more entries than there are threads in such
+  calls at a time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+- Linux 6.12 on riscv64 allows no return probe ([errors.md](errors.md)).
 
-A program that may sleep reads at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. A
-kprobe's may not. A program for `fentry.s/FUNCTION` may, where the kernel was built with
-`CONFIG_FUNCTION_ERROR_INJECTION`; the tool has to know FUNCTION, which `ksyscall resolve NAME` prints.
+A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
+kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can, if the kernel was built with
+`CONFIG_FUNCTION_ERROR_INJECTION`; `ksyscall resolve NAME` prints FUNCTION.
 
 ## Calls through socketcall and ipc
 
-On i386, s390 and POWER (and for 32-bit processes of MIPS) a process can make the calls of sockets
-through socketcall(2), and those of System V IPC through ipc(2). Their functions carry such a call out: the
-function of `connect` is not entered, and a program that is attached to it sees nothing. The C library of
-i386 makes most of these calls so, and `accept`, `send`, `recv` and `semop` have no other way there.
+On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2),
+and System V IPC calls through ipc(2). These multiplexers carry out such a call without entering the function of
+the call: a program that is attached to `connect` sees nothing. The C library of i386 makes most of these calls through
+a multiplexer, and i386 has no other way to make `accept`, `send`, `recv` and `semop`.
 
-Attached to `socketcall`, a program runs for every call that is made through it. `KSYSCALL_SUBCALL_PROG` defines
-one that may be attached to both, and whose body runs for its own call, however that is made:
+A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
+program that can be attached to the call and its multiplexer, and whose body runs only for its own call:
 
 ```c
 SEC("kprobe")
@@ -322,71 +327,75 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 }
 ```
 
-It is attached to `connect` and `socketcall`, in Rust
+Attach it to `connect` and `socketcall`: in Rust by
 `Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
-with `.callers = KSYSCALL_CALLERS_ALL`. For a name that some callers can make through the multiplexer alone, as
-`semop`, these attach to that by themselves. Programs that do not look which call it is then run for all that are
-made through it.
+with `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call only through the multiplexer, such as
+`semop`, both functions add the multiplexer by themselves. A program that does not check which call it is then
+runs for all calls through the multiplexer.
 
-`KSYSCALL_SUBCALL(ctx, ipc)` is the number of the call in a program that is attached to `ipc`,
-`KSYSCALL_SUBCALL_NR(semop)` that of semop, and `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` its nth argument. The
-arguments are in the man page's order: where they are is known for each call, with the word size of the
-caller. ipc's are registers, but for `semctl`'s fourth and two of `msgrcv`'s, which are in the caller's memory unless
-the upper half of ipc's first argument is a version other than 0. s390 has no sixth argument, so that the
-timeout of `semtimedop` is in the fourth's place. In Rust these are `SubCall` and `Call::sub_call`.
+| Macro | Value |
+|---|---|
+| `KSYSCALL_SUBCALL(ctx, ipc)` | The number of the call that `ipc` carries out, in a program that is attached to `ipc` |
+| `KSYSCALL_SUBCALL_NR(semop)` | The number of semop |
+| `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` | The nth argument of semop, in the order of the man page |
 
-What differs from a call that is made by itself: the command of `semctl`, `msgctl` and `shmctl` has `IPC_64` (0x100)
-in it, as the C library passes it; `semctl`'s fourth is the union as a word; and `shmat`'s address is stored
-where ipc's fourth argument points, while the function returns 0. Which way a call was made is told by the
-call's number. Where that is not known (`KSYSCALL_NR` is -1), attach such a program to the multiplexer alone.
+In Rust these are `SubCall` and `Call::sub_call`. The header knows for each call where its arguments are, with the word
+size of the caller. The arguments of `ipc` are registers, except the fourth of `semctl` and two of `msgrcv`: these
+are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0. s390 has no
+sixth argument, so the timeout of `semtimedop` is in the fourth's place.
+
+Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
+(0x100), as the C library passes it. The fourth argument of `semctl` is the union as a word. The address that `shmat`
+attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by the
+call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
+the multiplexer.
 
 ## From Rust (aya)
 
-The crate [ksyscall-ebpf](../ebpf/src/lib.rs) has the same rules for BPF programs in Rust, and depends on
-nothing. This is [ebpf/doc/pread.rs](../ebpf/doc/pread.rs), which is compiled with aya-ebpf by
-`cargo test --doc --manifest-path ebpf/Cargo.toml`:
+The crate [ksyscall-ebpf](../ebpf/src/lib.rs) implements the same rules for BPF programs in Rust, and has no
+dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this example,
+[ebpf/doc/pread.rs](../ebpf/doc/pread.rs), with aya-ebpf:
 
 ```rust
 """ + EXAMPLE.read_text() + """```
 
-`Native` is the kernel that the program is built for: in BPF that is `--cfg bpf_target_arch="x86_64"`,
-which aya-build passes. `Layout::of` has to be a constant: then the name is not in the program, and
-`argument` comes to two or three reads without a loop.
+`Native` is the architecture that the program is built for. In BPF this is `--cfg bpf_target_arch="x86_64"`,
+which aya-build passes. `Layout::of` must be a constant: then the program does not contain the name, and
+`argument` compiles to two or three reads without a loop.
 
-Who calls: attached to native callers alone it is `Callers::Native`, by `ksyscall::Callers::Compat` to
-32-bit ones alone `Callers::Compat`. A program that sees both has `Callers::Asked`, which arm64 and
-riscv64 answer by the registers. x86-64 has it in the task, and Rust has no CO-RE: the program is told by
-its loader where, and reads it in `Memory::thread_status`: 16 bytes into the task since Linux 5.11, 8 before
-that.
+`Callers` says whose calls the program sees. Use `Callers::Native` if it is attached for native callers only, and
+`Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program that sees both
+uses `Callers::Asked`. On arm64 and riscv64 the registers show who calls. On x86-64 the task has a flag, and Rust has no
+CO-RE: the loader must pass the offset of the flag to the program, which reads it in `Memory::thread_status`. The
+offset is 16 bytes since Linux 5.11, and 8 before.
 
-The trait `Kept` keeps a pointer from entry to return, as the macros above do. This is
-[ebpf/doc/path.rs](../ebpf/doc/path.rs), without lines that are as in the first example:
+The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
+[ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:
 
 ```rust
 """ + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
 
-The crate's numbers are made of the header, and a test compares what both make of the same words, for
-each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels
-its programs are tried beside those in C, as told below.
+The crate's constants are generated from the header. A test compares what both read from the same words, for
+each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels the crate's
+programs are tested next to those in C, as the next section says.
 
-## Measured
+## Measurements
 
-Made by `make test-matrix` (`testing/test_arguments.py`). To every call of the architecture's
-`<asm/unistd.h>` a program is attached by this library, the call is made with six words none of which
-is like another, and what the program sees must be that. Where an argument has 64 bits or is elsewhere
-than on x86-64, the C library makes the call, which knows its architecture. How many arguments a call
-has is what the kernel says (`/sys/kernel/tracing/events/syscalls`). The call's number, and whether the
-caller is a 32-bit one, must be right, too.
+`make test-matrix` (`testing/test_arguments.py`) makes these tables. The library attaches a program to every call in the
+architecture's `<asm/unistd.h>`. The call is made with six words that all differ, and the program must see these
+words. If an argument has 64 bits, or is elsewhere than on x86-64, the test calls the C library's function, which
+knows the architecture. The kernel says how many arguments a call has (`/sys/kernel/tracing/events/syscalls`).
+The call's number must be right too, and so must the kind of caller.
 
-The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were attached by this library as well.
-libbpf 1.5 loaded them on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with the 32-bit
-libraries, on a 64-bit kernel; there `BPF_KSYSCALL` was told by the test that the functions get a pointer,
-as libbpf finds out in a 64-bit process.
+The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were also attached by this library. libbpf 1.5 loaded them
+on amd64 and riscv64, libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with the 32-bit libraries, on a 64-bit
+kernel. There the test told `BPF_KSYSCALL` that the functions get a pointer, as libbpf finds out in a
+64-bit process.
 
-And so were they, by the same libbpf, written in Rust with ksyscall-ebpf and `Callers::Asked`
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)): compiled by rustc 1.85 of Debian 13 with the
-sources of its package rust-src, without bpf-linker ([testing/ebpf.py](../testing/ebpf.py) says how). Where
-one of them sees an argument, a number or a caller wrong, the test fails.
+The same programs in Rust, with ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)), were loaded by the same libbpf. rustc 1.85 of Debian 13
+compiled them with the sources of its package rust-src, without bpf-linker ([testing/ebpf.py](../testing/ebpf.py) says
+how). If a program of this project sees a wrong argument, number or caller, the test fails.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
@@ -394,17 +403,17 @@ one of them sees an argument, a number or a caller wrong, the test fails.
 MULTIPLEXED = """
 ### Through socketcall and ipc
 
-To `socketcall` and `ipc` a program is attached for each call that they carry out. Each of these calls is made
-through them, with words none of which is like another; then its program must have run once, no other
-program, and what it sees must be those words.
+The library attaches a program to `socketcall` or `ipc` for each call that they carry out. Each of these calls is
+made through its multiplexer, with words that all differ. Its program must run once, no other program may run,
+and the program must see these words.
 
 | callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
 |---|---|---|---|---|---|"""
 PATHS = """
 ### A path that is not in memory
 
-openat is called with a path in a file that is mapped and was never touched. A program at the call's entry
-tries to read it, and keeps the pointer; one at its return reads it.
+The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries
+to read the path and keeps the pointer; a program at its return reads the path.
 
 | callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
 |---|---|---|---|---|"""
@@ -419,5 +428,5 @@ def report(shown, not_run):
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
     multiplexed = [each.multiplexed for each in shown if each.multiplexed]
     paths = [each.path_row for each in shown]
-    return HEAD + "\n".join([*rows, "", "What is not right, or not counted:", "", *(notes or ["- nothing"]),
+    return HEAD + "\n".join([*rows, "", "Wrong or not counted:", "", *(notes or ["- nothing"]),
                              MULTIPLEXED, *multiplexed, PATHS, *paths]) + "\n"

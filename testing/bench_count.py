@@ -90,14 +90,14 @@ def table(run, kernel):
 
 def page(run):
     about = run.about
-    made = (f"Made by `make bench-count` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
-            f" emulating `{about['cpu']}` on {about['model']}. The clock counts instructions, as"
-            " [performance.md](performance.md) says: **only ratios mean anything.**")
-    how = (f"A program calls `getppid` 10,000 times, four times over, beside each tool or under it; the tools take"
-           f" turns, {ROUNDS} each. syscount is that of Debian 12's libbpf-tools, which counts every process"
-           " (`-L` measures times, too); strace and perf are those of this system and start the program. Ready is a"
-           " tool when it says so. `openat` is a call that the program does not make: what its other calls take.")
-    return "\n".join(["# What counting costs", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
+    made = (f"`make bench-count` made this page on {about['date']}: Linux {', '.join(run.kernels)}; QEMU"
+            f" {about['qemu']} emulating `{about['cpu']}` on {about['model']}. The clock counts instructions, as"
+            " [performance.md](performance.md) says: **only the ratios mean anything.**")
+    how = (f"A program calls `getppid` 10,000 times, four times over, while each tool runs; the tools take turns,"
+           f" {ROUNDS} each. syscount is from Debian 12's libbpf-tools and counts every process (`-L` also measures"
+           " times). strace and perf are those of the host and start the program. A tool is ready when it says so."
+           " `openat` is a call that the program does not make: these rows show the cost for other calls.")
+    return "\n".join(["# Cost of counting", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
                       *(line for kernel in run.kernels for line in table(run, kernel))]).rstrip("\n") + "\n"
 
 

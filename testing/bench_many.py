@@ -95,15 +95,15 @@ def table_of_threads(run):
 
 def page(run):
     about = run.about
-    made = (f"Made by `make bench-many` on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
-            f" emulating two processors `{about['cpu']}`, for 6.1 one, on {about['model']}. The clock counts"
-            " instructions, as [performance.md](performance.md) says: **only ratios mean anything.**")
+    made = (f"`make bench-many` made this page on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
+            f" emulating two processors `{about['cpu']}` (6.1 uses one) on {about['model']}. The clock counts"
+            " instructions, as [performance.md](performance.md) says: **only the ratios mean anything.**")
     how = (f"One program is attached to many calls and detached again: by libbpf {about['versions']['libbpf']}, with"
            " `bpf_program__attach_ksyscall()` in a loop and with one link of `bpf_program__attach_kprobe_multi_opts()`,"
            " for which the tool must name the kernel functions itself; and by this crate's `Batch`, with perf events"
            f" and {DEFAULT_THREADS} threads that detach, and with a kprobe.multi link. Debian's 6.1 has no such links"
            " (it is built without `CONFIG_FPROBE`). Times are in milliseconds; in brackets: how many times faster than"
-           " libbpf's loop. The ways take turns on one kernel, each in a separate process. One name was measured"
+           " libbpf's loop. The contestants take turns on one kernel, each in a separate process. One name was measured"
            f" {ROUNDS[1]} times and ten names {ROUNDS[10]} times (the table has the medians), more names once."
            f" {NAMES[-1]} names are nearly all that libbpf finds on such a kernel (docs/coverage.md).")
     return "\n".join([
@@ -111,9 +111,10 @@ def page(run):
         "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
         *table_of_names(run, "attach"), "",
         "## Detaching", "", *table_of_names(run, "destroy"), "",
-        f"{THREADS_WITH} perf events by so many threads, in brackets against one:", "",
+        f"{THREADS_WITH} perf events, by the number of threads; in brackets: how many times faster than one thread:",
+        "",
         *table_of_threads(run), "",
-        "## Both together", "", *table_of_names(run, "both"), ""])
+        "## Attaching and detaching", "", *table_of_names(run, "both"), ""])
 
 
 def draw(run, path):

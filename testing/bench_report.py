@@ -108,57 +108,59 @@ def starts(run):
 PAGE_TEXT = """\
 # Performance
 
-Made by `make bench` on {date}, on Linux {kernels}.
+`make bench` made this page on {date}, on Linux {kernels}.
 
-The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`, of which 6.1
-uses one. Its clock moves on by one nanosecond with each instruction that a processor executes, and
-jumps when none does (`-icount shift=0,sleep=off`): what else runs on the machine around it does not
-matter, and a second run gives nearly the same. A real processor takes times of its own for its
-instructions, its caches and its interrupts: **only the ratios mean anything.**
+The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`; 6.1 uses one of them. The
+clock advances by one nanosecond with each instruction that a processor executes, and jumps to the next timer when
+no processor executes any (`-icount shift=0,sleep=off`). So the load of the host does not matter, and a second run gives
+nearly the same numbers. On a real processor, instructions, cache misses and interrupts take different times:
+**only the ratios mean anything.**
 
-Each contestant loads a program, attaches it to `getpgid` and destroys the link: in C by the three
-system calls that cannot be done without (the floor: the symbol is known, nothing is looked up), by
-libksyscall and by libbpf {libbpf}; in Rust by the crate ksyscall, by libbpf-rs {libbpf_rs}, and by aya {aya},
-which is told the symbol. They take turns on one kernel, a process at a time, each round beginning
-with another; the kernel's parameters are its defaults. A *first attach* is that of a fresh process
-({firsts} of each contestant and probe), the others come after it ({others}). Loading the program is not
-measured. A destroy waits for RCU, and so does libbpf's first attach, which removes a probe that it
-made to learn the kernel's convention: how long depends on when in a tick (4 ms) it begins, and such
-numbers differ from run to run. The programs are in `benches/`.
+Each contestant loads a program, attaches it to `getpgid` and destroys the link:
+
+- in C: the three system calls that every attach requires (the floor: the symbol is known, nothing is looked up),
+  libksyscall, and libbpf {libbpf};
+- in Rust: the crate ksyscall, libbpf-rs {libbpf_rs}, and aya {aya}, which gets the symbol from the caller.
+
+The contestants take turns on one kernel with default parameters, one process at a time; each round begins with
+another contestant. A *first attach* is the first of a fresh process ({firsts} of each contestant and probe); the others
+follow it ({others}). Loading the program is not measured. A destroy waits for RCU, and so does libbpf's first
+attach, which removes a probe that it made to detect the kernel's naming convention. The wait depends on when in a tick
+(4 ms) it begins, so these numbers differ from run to run. The programs are in `benches/`.
 
 ## Time
 
-Medians as multiples of the floor's on the same kernel; in the plot the lines are the quartiles.
+Medians as multiples of the floor on the same kernel. In the plot, the lines show the quartiles.
 
 ![Time to attach and to destroy, as multiples of the floor's](performance.svg)
 
 {ratios}
-The floor itself, in milliseconds of that clock:
+The floor in milliseconds of that clock:
 
 {floors}
-## What a probe adds to each call
+## Cost of a probe for each call
 
-An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed,
-{call_rounds} times; the kinds of probe take turns. The numbers are what the probe adds to one call, as
-multiples of what a kprobe adds (medians); - means that the kernel does not support the kind. A raw
-tracepoint runs for every system call of every process, so it slows down all of them; the other kinds slow
-down `getpgid` alone. [returns.md](returns.md) says which kinds lose returns. On a real processor a kprobe
-that is not on an ftrace site also costs an exception, which this clock does not count.
+An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed, {call_rounds} times.
+The kinds of probe take turns. The numbers are what the probe adds to one call, as multiples of what a kprobe adds
+(medians); - means that the kernel does not support the kind. A raw tracepoint runs for every system call of
+every process, so it slows down all of them; the other kinds slow down only `getpgid`. [returns.md](returns.md) says
+which kinds lose returns. On a real processor, a kprobe that is not on an ftrace site also costs an exception, which
+this clock does not count.
 
 {added}
-## What an attach and a destroy are made of
+## Operations of an attach and a destroy
 
-Numbers of a first attach, a later one, and a destroy; where kernels differ, in the order {order}.
+The columns are a first attach, a later attach, and a destroy. Where kernels differ, the order is {order}.
 System calls are counted by ptrace. Instructions are those in user space, counted by single steps
-(`benches/count.c`), on {stepped} alone; those of a first attach are with what the dynamic loader does
-where a function is bound at its first call. Page faults are counted by getrusage, as medians.
-Descriptors are those that stay open while attached.
+(`benches/count.c`) on {stepped} only; a first attach includes those of the dynamic loader for functions that are
+bound at their first call. Page faults are medians, counted by getrusage.
+Descriptors are those that stay open while the program is attached.
 
 {counts}
-## The library's file
+## Library size
 
 {files}
-What preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from its spawn to its end:
+What preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from its start to its exit:
 
 {starts}"""
 

@@ -92,18 +92,17 @@ class Shown:
 
 
 HEAD = """
-## 32-bit callers, seen by a 64-bit tracer
+## 32-bit callers
 
-The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. It attaches for
-`Callers::Compat` to every name of the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls;
-then for `Callers::All` to every name of both architectures', and a process of each makes its own. The
-program must have run exactly once for the call, and that of no other call, but where the kernel has
-one function for two (`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
-`make test-matrix MATRIX='i386@amd64 armhf@arm64'` gives these rows. Linux 5.10 is not among them: the
-tracer tells calls apart by cookies, which are since Linux 5.15.
+The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat` it attaches to
+every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All` it attaches to every
+name of both architectures, and one process of each makes its calls. For each call its program must run exactly once,
+and no other program may run, except where the kernel has one function for two calls (`fcntl` and `fcntl64` of i386;
+`getuid32` of i386 and `getuid` of x86-64). `make test-matrix MATRIX='i386@amd64 armhf@arm64'` makes these rows. Linux
+5.10 is not among them: the tracer tells calls apart by cookies, which require Linux 5.15.
 
-x32@amd64 are the calls of `<asm/unistd_x32.h>`, made by a 64-bit process, for all callers; `Callers::Compat`
-is for those that have functions of their own. The kernel is built for it by `make test-x32`.
+x32@amd64 are the calls in `<asm/unistd_x32.h>`, made by a 64-bit process, for all callers; `Callers::Compat`
+covers only calls with separate functions. `make test-x32` builds the kernel for these calls.
 
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|

@@ -333,15 +333,14 @@ class Shown:
 
 
 HEAD = """\
-# Which system calls can be attached to
+# Coverage
 
-Made by `make test-matrix`. For every name in the architecture's `<asm/unistd.h>` a program is
-attached by that name, the call is made by its number, and the program must have run exactly
-once, and no other. A call that answers ENOSYS and runs no program of its own counts as not
-implemented. The attach tests (`c-tests/matrix/attach.c`) are of what differs between architectures:
-options, 64-bit cookies, arguments and results as the program sees them, spellings of names,
-pins, tracefs. libbpf is 1.5 on amd64 and riscv64, else 1.1. i386@amd64 is a 32-bit process, with
-the 32-bit library, on a 64-bit kernel. Calls that are made through `socketcall` and `ipc` are in
+`make test-matrix` makes these tables. For every name in the architecture's `<asm/unistd.h>`, it attaches a program by
+that name and makes the call by its number. The program must run exactly once, and no other program may run. A
+call that returns ENOSYS and runs no program counts as not implemented. The attach tests (`c-tests/matrix/attach.c`)
+cover what differs between architectures: options, 64-bit cookies, arguments and results as the program sees them,
+spellings of names, pins, tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.1 elsewhere. i386@amd64 is a 32-bit
+process, with the 32-bit library, on a 64-bit kernel. Calls through `socketcall` and `ipc` are in
 [arguments.md](arguments.md#through-socketcall-and-ipc).
 
 | architecture | kernel | libbpf alone | libksyscall | attach tests |
@@ -350,18 +349,18 @@ the 32-bit library, on a 64-bit kernel. Calls that are made through `socketcall`
 ABSENT = """
 ## Not implemented by the kernel
 
-Attaching to these fails with ENOENT. Of those in brackets the kernel has a function all the same,
-which no call reaches: attaching succeeds with a warning, as with libbpf, and the program never runs.
-The names are those of the newest kernel in sid.
+Attaching to these calls fails with ENOENT. For a call in brackets the kernel has a function that no call reaches:
+attaching succeeds with a warning, as with libbpf, and the program never runs. The names are those of the newest
+kernel in sid.
 
 """
 # Nothing here makes these numbers anew.
 OLDER = """
 ## Older kernels
 
-Debian does not have these any more: they were built from source and tried in November 2026, on
-x86-64 with the library preloaded. The table counts the native calls that the kernel implements, and
-those for which the program ran:
+These kernels are no longer in Debian. They were built from source and tested in November 2026, on x86-64 with
+the library preloaded. The table counts the native calls that the kernel implements, and the calls for which
+the program ran:
 
 | Linux | libbpf 1.1 alone | libksyscall |
 |---|---|---|
@@ -372,10 +371,10 @@ those for which the program ran:
 | 5.4.286 | 324 of 332 | 331 of 332 |
 | 5.15.135 | 337 of 344 | 343 of 344 |
 
-The one that is missing on 5.4 and 5.15 is `perf_event_open`: these kernels allow no probe on it. Calls
-that a kernel was built without, and some of 32-bit processes, went wrong on several of them. That was
-corrected by the kernels' sources and is tested by the tables and by a simulated kernel. It has not
-been tried on these kernels again. [compatibility.md](compatibility.md) says what remains.
+The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels allow no probe on it. On several of these kernels,
+calls that the kernel was built without and some calls of 32-bit processes went wrong. This was corrected according to
+the kernels' sources, and is tested by the tables and by a simulated kernel, but not on these kernels
+again. [limits.md](limits.md) and [callers.md](callers.md#limitations) list what remains.
 """
 
 
@@ -386,7 +385,7 @@ def report(shown, not_run):
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run |")
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
-    lines = [*rows, "", "## What libksyscall does not reach", "", *(notes or ["- none"])]
+    lines = [*rows, "", "## Exceptions", "", *(notes or ["- none"])]
     return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown) + OLDER
 
 

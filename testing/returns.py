@@ -18,7 +18,7 @@ PAGE = ROOT / "docs/returns.md"
 KERNELS = ["bookworm", "trixie", "sid"]
 TASKS, ROUNDS, COPIES = 1000, 31, 32
 HEAD = """\
-| way | returns | cookie | result | lost: link | lost: profile | first, kB | each more, kB | attach | detach |
+| probe | returns | cookie | result | lost: link | lost: profile | first, kB | each more, kB | attach | detach |
 |---|---|---|---|---|---|---|---|---|---|
 """
 NAMES = {22: "EINVAL", 95: "EOPNOTSUPP"}

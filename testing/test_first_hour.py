@@ -53,7 +53,7 @@ SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.
 EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
 GIVEN = {
     "C, with a skeleton": {},
-    "A tool that is there already": SEEN,
+    "Preload an existing tool": SEEN,
     OLD: {"count.c": EXAMPLES["count.c"]},
     "C, with a static libbpf": EXAMPLES,
     "Rust, with aya": {"count.bpf.c": EXAMPLES["count.bpf.c"],
@@ -64,7 +64,7 @@ GIVEN = {
 # Else a program could be answered by another library than its section is about.
 LINKED_TO = {
     "C, with a skeleton": {"libksyscall.so.1", "libbpf.so.1"},
-    "A tool that is there already": {"libbpf.so.1"},
+    "Preload an existing tool": {"libbpf.so.1"},
     OLD: {"libksyscall.so.1", "libbpf.so.0"},
     "C, with a static libbpf": set(),
     "Rust, with aya": set(),
