@@ -9,9 +9,9 @@ use super::*;
 use crate::kernel::LEARNT;
 use crate::sys::fake::{Answer, Kernel, refused};
 
-/// A kernel, and the way a program is attached to its `openat`.
+/// A kernel, and the options of an attach to its `openat`.
 #[derive(Clone, Copy)]
-struct Way {
+struct Scenario {
     has_pmu: bool,
     has_links: bool,
     retprobe: bool,
@@ -21,22 +21,22 @@ struct Way {
     is_missing: bool,
 }
 
-const PLAIN: Way =
-    Way { has_pmu: true, has_links: true, retprobe: false, is_warm: false, is_missing: false };
+const PLAIN: Scenario =
+    Scenario { has_pmu: true, has_links: true, retprobe: false, is_warm: false, is_missing: false };
 
-const WAYS: &[Way] = &[
+const SCENARIOS: &[Scenario] = &[
     PLAIN,
-    Way { retprobe: true, ..PLAIN },
-    Way { is_warm: true, ..PLAIN },
-    Way { is_missing: true, ..PLAIN },
-    Way { is_missing: true, retprobe: true, ..PLAIN },
-    Way { has_links: false, ..PLAIN },
-    Way { has_links: false, retprobe: true, ..PLAIN },
-    Way { has_links: false, is_warm: true, ..PLAIN },
-    Way { has_pmu: false, ..PLAIN },
-    Way { has_pmu: false, retprobe: true, ..PLAIN },
-    Way { has_pmu: false, is_missing: true, ..PLAIN },
-    Way { has_pmu: false, has_links: false, ..PLAIN },
+    Scenario { retprobe: true, ..PLAIN },
+    Scenario { is_warm: true, ..PLAIN },
+    Scenario { is_missing: true, ..PLAIN },
+    Scenario { is_missing: true, retprobe: true, ..PLAIN },
+    Scenario { has_links: false, ..PLAIN },
+    Scenario { has_links: false, retprobe: true, ..PLAIN },
+    Scenario { has_links: false, is_warm: true, ..PLAIN },
+    Scenario { has_pmu: false, ..PLAIN },
+    Scenario { has_pmu: false, retprobe: true, ..PLAIN },
+    Scenario { has_pmu: false, is_missing: true, ..PLAIN },
+    Scenario { has_pmu: false, has_links: false, ..PLAIN },
 ];
 
 const PROGRAM_FD: i32 = 3;
@@ -63,7 +63,7 @@ fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
     }
 }
 
-impl Way {
+impl Scenario {
     fn kernel(self) -> Kernel {
         Kernel {
             files: if self.has_pmu { FILES } else { &FILES[..5] },
@@ -171,8 +171,8 @@ fn errnos_of(step: &str) -> &'static [i32] {
 }
 
 /// The errno that the attach or detach returns after a fault; 0 if it succeeds anyway.
-fn expected(way: Way, step: &str, errno: i32, is_detach: bool) -> i32 {
-    let kernels = if way.is_missing { libc::ENOENT } else { 0 };
+fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 {
+    let kernels = if scenario.is_missing { libc::ENOENT } else { 0 };
     let words: Vec<_> = step.split(' ').collect();
     match (&words[..], errno) {
         // Interrupted calls are retried, except close(2), which has closed the descriptor anyway.
@@ -191,10 +191,10 @@ fn expected(way: Way, step: &str, errno: i32, is_detach: bool) -> i32 {
         // EINVAL reports a missing symbol: in tracefs since Linux 6.11, and from perf_event_open
         // for a return probe up to 5.10.
         (["write", "p", _], libc::EINVAL) => libc::ENOENT,
-        (["write", "r", _], libc::EINVAL) if way.is_missing => libc::ENOENT,
+        (["write", "r", _], libc::EINVAL) if scenario.is_missing => libc::ENOENT,
         (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,
         // A kernel without perf links returns EINVAL for any program. Other errnos prove nothing.
-        (["link"], libc::EINVAL) if !way.has_links => 0,
+        (["link"], libc::EINVAL) if !scenario.has_links => 0,
         (["link", "of", "nothing"], libc::EINVAL | libc::E2BIG) => 0,
         (["link", "of", "nothing"], _) => libc::EINVAL,
         _ => errno,
@@ -203,7 +203,7 @@ fn expected(way: Way, step: &str, errno: i32, is_detach: bool) -> i32 {
 
 /// Whether a step belongs to the removal of dead processes' entries. Its failure is ignored,
 /// because a later attach can remove them.
-fn is_of_the_dead(steps: &[String], place: usize) -> bool {
+fn is_stale_removal(steps: &[String], place: usize) -> bool {
     let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
     let is_start = |step: &&String| *step == "open kprobe_events to write";
     let last = steps[..place].iter().rfind(|step| is_own(step) || is_start(step));
@@ -224,13 +224,13 @@ fn is_removal(steps: &[String], place: usize) -> bool {
     }
 }
 
-fn fail_at_each_step(way: Way) -> usize {
-    let run = |kernel: Kernel| kernel.run_and_return(|| way.attach_and_detach());
-    let first_result = if way.is_missing { libc::ENOENT } else { 0 };
+fn fail_at_each_step(scenario: Scenario) -> usize {
+    let run = |kernel: Kernel| kernel.run_and_return(|| scenario.attach_and_detach());
+    let first_result = if scenario.is_missing { libc::ENOENT } else { 0 };
     let warmed = || {
         LEARNT.forget();
-        let kernel = way.kernel();
-        if way.is_warm { Kernel { steps: Vec::new(), ..run(kernel).1 } } else { kernel }
+        let kernel = scenario.kernel();
+        if scenario.is_warm { Kernel { steps: Vec::new(), ..run(kernel).1 } } else { kernel }
     };
     let ((attached, detached, of_attach), plain) = run(warmed());
     assert_eq!((attached, detached), (first_result, 0));
@@ -243,9 +243,10 @@ fn fail_at_each_step(way: Way) -> usize {
             assert_eq!(kernel.steps[..=place], plain.steps[..=place], "{fault}");
             let result = if is_detach { (result.0, result.1) } else { (0, result.0) };
             let is_removal = is_removal(&plain.steps, place);
-            let expected = match is_of_the_dead(&plain.steps, place) || (is_removal && !is_detach) {
+            let expected = match is_stale_removal(&plain.steps, place) || (is_removal && !is_detach)
+            {
                 true => first_result,
-                false => expected(way, step, errno, is_detach),
+                false => expected(scenario, step, errno, is_detach),
             };
             assert_eq!(result, (0, expected), "{fault}");
             assert_eq!(kernel.open, [], "{fault}");
@@ -256,7 +257,7 @@ fn fail_at_each_step(way: Way) -> usize {
             let (next, kernel) = run(Kernel { fault: None, steps: Vec::new(), ..kernel });
             assert_eq!((next.0, next.1), (first_result, 0), "after {fault}");
             assert_eq!(kernel.open, [], "after {fault}");
-            if !way.has_pmu {
+            if !scenario.has_pmu {
                 assert_eq!(kernel.entries, [OTHERS], "after {fault}");
             }
             faults += 1;
@@ -268,6 +269,6 @@ fn fail_at_each_step(way: Way) -> usize {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn every_failure_returns_its_errno_and_leaves_nothing_behind() {
-    let faults: usize = WAYS.iter().copied().map(fail_at_each_step).sum();
+    let faults: usize = SCENARIOS.iter().copied().map(fail_at_each_step).sum();
     assert!(faults > 1000, "{faults}");
 }
