@@ -95,7 +95,7 @@ impl SubCall {
         Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
-    /// The sub-call of that name, on architectures that have its multiplexer.
+    /// The sub-call of that name, whether or not this architecture has its multiplexer.
     ///
     /// ```
     /// use ksyscall::SubCall;

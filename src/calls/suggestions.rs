@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(nearest_in(SMALL, "opnat"), ["openat"]);
         assert_eq!(nearest_in(SMALL, "sta"), ["stat"]);
         assert_eq!(nearest_in(SMALL, "mbnd"), ["mbind"]);
-        assert_eq!(nearest_in(SMALL, "stat6"), ["stat"], "stat64 is no call");
+        assert_eq!(nearest_in(SMALL, "stat6"), ["stat"], "stat64 is not a call");
         assert!(nearest_in(SMALL, "completely_other").is_empty());
         assert_eq!(nearest_in(ALIKE, "ab"), ["abc", "abd", "abe"]);
     }

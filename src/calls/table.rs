@@ -367,7 +367,7 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     let mut slot = hash(name);
     loop {
         let start = table.slots[slot % SLOTS];
-        // An empty slot points behind the text, so the result is None.
+        // An empty slot points past the end of the text, so the result is None.
         let line = table.text.get(usize::from(start)..)?;
         if let Some((head, rest)) = line.split_at_checked(name.len()) {
             if head.as_bytes() == name && rest.bytes().next().is_some_and(ends_name) {

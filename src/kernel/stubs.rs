@@ -6,7 +6,7 @@
 //! 32-bit processes on x86), and riscv64 with wrappers. A probe on such a stub fires for its call
 //! only. In other kernels, all stubs are names of one function, `sys_ni_syscall`, and a probe on it
 //! fires for every missing call. An older kernel to which the vendor backported separate stubs is
-//! treated as if it shared them, so missing calls are not attached to there either. On POWER with
+//! treated as if it shared them: an attach to a missing call fails there too. On POWER with
 //! wrappers, a stub is so short that the kernel may put the probe on the next function
 //! (`kprobe_lookup_name()` of arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
 //!

@@ -163,7 +163,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
 /// that the kernel wrote. None if `fd` is not a BPF object.
 ///
 /// # Safety
-/// `T` consists of integers, and `info` points to no memory that the kernel could write to.
+/// `T` consists of integers, and `info` contains no address that the kernel would write to.
 unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     /// `struct { } info` of `union bpf_attr`.
