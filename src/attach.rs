@@ -1,5 +1,5 @@
-//! Attaches a program to a call: finds the function that serves it, opens a perf event there, and
-//! makes a BPF link of both.
+//! Attaches a BPF program to one system call: finds the kernel function that serves the call, opens
+//! a perf event on the function and links the program to the event.
 
 pub(crate) mod attachment;
 pub(crate) mod attachments;
@@ -21,18 +21,18 @@ use crate::calls::{Symbol, SyscallName};
 use crate::kernel::Kind;
 pub(crate) use search::native_row;
 
-/// How a program is to be attached.
+/// Options of an attachment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
     /// What the program's `bpf_get_attach_cookie()` returns.
     pub(crate) cookie: u64,
-    /// Run at the call's return, not at its entry.
+    /// Run the program at the call's return instead of its entry.
     pub(crate) retprobe: bool,
-    /// Keep the perf event's descriptor open beside the link's.
+    /// Keep the perf event's descriptor open in addition to the link's.
     pub(crate) keep_event: bool,
-    /// Take a function of the call's name though no call reaches it.
+    /// Accept a function that has the call's name even if no system call reaches it.
     pub(crate) allow_unreached: bool,
-    /// How many calls a return probe watches at a time; 0 is the kernel's default.
+    /// Number of in-flight calls that a return probe tracks; 0 selects the kernel's default.
     pub(crate) max_active: u32,
 }
 
@@ -52,16 +52,16 @@ impl Options {
     }
 }
 
-/// An event on the function that serves a call.
+/// A perf event on the function that serves a call.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) event: Attachment,
     pub(crate) symbol: Symbol,
-    /// False only if that was allowed.
+    /// False only with `allow_unreached`.
     pub(crate) is_reached: bool,
 }
 
-/// Opens an event on the function that serves the call, whose [`native_row`] is `row`.
+/// Opens a perf event on the function that serves the call. `row` is the call's [`native_row`].
 pub(crate) fn probe_call(
     name: &SyscallName,
     mut row: Row<'_>,
@@ -76,21 +76,21 @@ pub(crate) fn probe_call(
     Ok(Target { event, symbol, is_reached })
 }
 
-/// What the tables know of a kernel function that a loader has asked for.
+/// What the tables say about a kernel function that a loader asks for.
 #[cfg(feature = "capi")]
 pub(crate) enum Serving {
-    /// A call leads to it, if the kernel has it.
+    /// A system call reaches the function, if the kernel has the function.
     Itself,
-    /// No call leads to it, but the call that it is named after leads to another one.
+    /// No system call reaches the function. The call of its name reaches another function.
     Another,
-    /// The call that it is named after does not exist here.
+    /// The call of its name does not exist on this kernel.
     None,
 }
 
 #[cfg(feature = "capi")]
 pub(crate) fn serving(form: &Form) -> Serving {
-    // Of a 32-bit process the convention says which kernel it runs on, and that says which
-    // functions its calls lead to.
+    // In a 32-bit process, the naming convention shows whether the kernel is 32-bit or 64-bit, and
+    // thus which functions the process's calls reach.
     if cfg!(target_pointer_width = "32") && !search::is_convention_known() {
         let _ = SyscallName::new("ioctl")
             .map(|ioctl| probe_call(&ioctl, native_row(&ioctl), Options::default()));
@@ -105,8 +105,8 @@ pub(crate) fn serving(form: &Form) -> Serving {
     }
 }
 
-/// Finds the function that serves the call to native processes. `probe` tells whether the kernel has
-/// a function; the last one that it was asked for and has is the result.
+/// Finds the function that serves the call for native callers. `probe` reports whether the kernel
+/// has a symbol. The result is the last symbol passed to `probe`.
 #[cfg(feature = "capi")]
 pub(crate) fn find_function(
     name: &SyscallName,
@@ -115,8 +115,8 @@ pub(crate) fn find_function(
     search::find_function(Abi::Native, name, &search::native_row(name), probe)
 }
 
-/// Whether the kernel has the function, where it has refused a return probe with EINVAL: up to
-/// Linux 5.10 that may mean either.
+/// Whether the kernel has the function, after a return probe failed with EINVAL. Up to Linux 5.10,
+/// EINVAL can also mean that the function does not exist.
 #[cfg(feature = "capi")]
 pub(crate) fn has_function(symbol: &Symbol) -> bool {
     let kind = Kind { retprobe: true, ..Kind::ENTRY };
@@ -128,10 +128,10 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Kernel, PMU, refused};
 
-    /// In one test, for what is learnt of the kernel stays.
+    /// One test, because the list of stubs stays cached for the whole process.
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn a_stub_is_told_by_the_list_of_symbols_and_then_without_an_event() {
+    fn stubs_are_recognised_in_kallsyms_and_then_from_the_cache() {
         const SYMBOLS: &str = "c0100000 T sys_getpid\nc0112358 W sys_mbind\n";
         let probed = || {
             let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_calls_is_of_return_probes_and_within_the_kernels_limits() {
+    fn max_active_requires_a_return_probe_and_at_most_4096() {
         let check = |retprobe, max_active| {
             let options = Options { retprobe, max_active, ..Options::default() };
             options.check().map_err(|error| error.errno())

@@ -1,4 +1,4 @@
-//! Finds out what the running kernel has, and remembers it.
+//! Finds out what the running kernel supports, and remembers it.
 
 pub(crate) mod compat;
 pub(crate) mod disarmed;
@@ -16,19 +16,19 @@ pub(crate) mod version;
 pub(crate) use known::Known;
 use tracefs::Line;
 
-/// Which kind of probe is asked for.
+/// The kind of probe to create.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
-    /// At a function's return, not at its entry.
+    /// Probe the function's return instead of its entry.
     pub(crate) retprobe: bool,
-    /// How many calls a return probe watches at a time; 0 is the kernel's default.
+    /// Number of in-flight calls that a return probe tracks; 0 selects the kernel's default.
     pub(crate) max_active: u32,
 }
 
 impl Kind {
     pub(crate) const ENTRY: Self = Self { retprobe: false, max_active: 0 };
 
-    /// Adds what a line of `kprobe_events` begins with.
+    /// Adds the start of a line for `kprobe_events`.
     fn add_to(self, line: &mut Line) {
         if self.max_active != 0 {
             line.add(b"r");
@@ -40,19 +40,19 @@ impl Kind {
     }
 }
 
-/// What the process remembers of the kernel, by the rule of [`Known`].
+/// What the process remembers about the kernel. [`Known`] says what may be remembered.
 pub(crate) struct Learnt {
-    /// The conventions that the functions of its calls may have: a set of bits.
+    /// The conventions by which the kernel may name syscall functions: a set of bits.
     pub(crate) conventions: Known,
-    /// Which of the conventions of its 32-bit callers it has, by index.
+    /// The index of the kernel's convention for 32-bit callers.
     pub(crate) compat: Known,
-    /// The same of x32 ones; as many as there are if it has none.
+    /// The same for x32 callers; the number of conventions if the kernel has no x32.
     pub(crate) x32: Known,
     pmu_kind: Known,
     pmu_retprobe_bit: Known,
-    /// That it may have no BPF links of perf events.
+    /// Set if the kernel may lack BPF links of perf events.
     may_lack_perf_links: Known,
-    /// Its version, as `version.rs` packs it.
+    /// The kernel's version, as packed by `version.rs`.
     version: Known,
 }
 
@@ -75,7 +75,7 @@ pub(crate) static LEARNT: Learnt = Learnt::nothing();
 #[cfg(test)]
 pub(crate) static LEARNT: of_a_test::Learnt = of_a_test::Learnt;
 
-/// Each test has a kernel, and learns what that one has.
+/// Each test thread has its own fake kernel, and remembers only what that kernel supports.
 #[cfg(test)]
 pub(crate) mod of_a_test {
     use std::cell::Cell;
@@ -89,7 +89,7 @@ pub(crate) mod of_a_test {
     pub(crate) struct Learnt;
 
     impl Learnt {
-        /// Begins anew, as in another process.
+        /// Forgets everything, as if in a new process.
         pub(crate) fn forget(&self) {
             LEARNT.set(nothing());
         }

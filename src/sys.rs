@@ -1,7 +1,7 @@
-//! Makes the raw system calls, by subject; each function returns an errno.
+//! Makes the raw system calls, one file for each subject. Each function returns an errno.
 //!
-//! No other file of the core calls into libc, and all go through [`call`], where the
-//! tests can put a kernel of their own.
+//! No other part of the core calls into libc. System calls go through [`call_once`], where tests can
+//! substitute a fake kernel.
 #![allow(unsafe_code)]
 
 mod bpf;
@@ -44,11 +44,11 @@ pub(crate) use process::{
 pub(crate) use process::{pid_namespace, process_id, random, start_time};
 pub(crate) use thread::consume_in_parallel;
 
-/// Makes a system call, and again if a signal has interrupted it: then it has done
-/// nothing.
+/// Makes a system call, and repeats it if a signal interrupts it. An interrupted call has had no
+/// effect.
 ///
 /// # Safety
-/// The arguments are what the call takes.
+/// The arguments are valid for the call.
 unsafe fn call(
     number: c_long,
     a: usize,
@@ -69,7 +69,7 @@ unsafe fn call(
 /// Makes a system call.
 ///
 /// # Safety
-/// The arguments are what the call takes.
+/// The arguments are valid for the call.
 unsafe fn call_once(
     number: c_long,
     a: usize,
@@ -82,7 +82,7 @@ unsafe fn call_once(
     if let Some(answer) = fake::answer(number, [a, b, c, d, e]) {
         return answer;
     }
-    // SAFETY: the caller's promise; a call ignores arguments that it does not have.
+    // SAFETY: the caller's promise; the kernel ignores superfluous arguments.
     match unsafe { raw(number, a, b, c, d, e, 0) } {
         result @ 0.. => Ok(result as usize),
         _ => Err(errno()),
@@ -94,8 +94,8 @@ use libc::syscall as raw;
 
 #[cfg(all(feature = "capi", not(any(feature = "std", test))))]
 unsafe extern "C" {
-    /// syscall(2), from `capi/syscall.S`. The C library's would be the one that the library itself
-    /// exports, or that of another copy of it.
+    /// syscall(2), from `capi/syscall.S`. The symbol `syscall` could resolve to the function that
+    /// this library exports, or to another copy of the library.
     #[link_name = "ksyscall_raw"]
     fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long;
 }
@@ -116,9 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_a_signal_interrupts_is_made_again() {
+    fn interrupted_calls_are_repeated() {
         let mut ends = [0; 2];
-        // SAFETY: the handler, which does not restart calls, only counts; both ends are new.
+        // SAFETY: the handler only counts, and calls are not restarted; both descriptors are new.
         let (reader, mut writer) = unsafe {
             let mut action: libc::sigaction = core::mem::zeroed();
             action.sa_sigaction = count as *const () as usize;
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
             (Fd(ends[0]), File::from_raw_fd(ends[1]))
         };
-        // SAFETY: it has no arguments.
+        // SAFETY: the functions have no arguments.
         let (thread, id) = unsafe { (libc::pthread_self(), libc::gettid()) };
         let signals = std::thread::spawn(move || {
             let is_asleep = || {
@@ -135,7 +135,7 @@ mod tests {
             };
             while SIGNALS.load(Ordering::SeqCst) < 3 {
                 if is_asleep() {
-                    // SAFETY: the thread waits for this one's byte.
+                    // SAFETY: the thread still exists, because it waits for the byte written below.
                     unsafe { libc::pthread_kill(thread, libc::SIGURG) };
                 }
                 std::thread::yield_now();

@@ -1,4 +1,4 @@
-//! Holds what must be closed to detach a program: a perf event, or the link that holds one.
+//! Owns the descriptors and the tracefs entry of one attachment.
 
 use errno::Errno;
 
@@ -6,12 +6,11 @@ use crate::Error;
 use crate::kernel::tracefs::Entry;
 use crate::sys::{self, Fd};
 
-/// A perf event on a kernel function, then a program's attachment to it: one
-/// descriptor, with the event's own if that is kept beside the link's, and the tracefs
-/// entry that the event needs, if any.
+/// A perf event on a kernel function or, once a program is attached, the link that holds the
+/// event. Also owns the event's tracefs entry, if there is one.
 ///
-/// The kernel refuses to remove an entry whose event is open. Fields are dropped in this
-/// order, and whoever keeps an attachment keeps it whole.
+/// The kernel refuses to remove an entry while its event is open. The order of the fields
+/// therefore matters: they are dropped in this order.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) fd: Fd,
@@ -24,18 +23,18 @@ impl Attachment {
         Self { fd, kept_event: None, entry }
     }
 
-    /// Makes the attachment of an event that of the link which holds it.
+    /// Replaces the event by the link that now holds it.
     pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }
 
-    /// Whether there is a tracefs entry to remove.
+    /// Whether the attachment has a tracefs entry to remove.
     #[cfg(feature = "capi")]
     pub(crate) fn has_entry(&self) -> bool {
         self.entry.is_some()
     }
 
-    /// The descriptor, without the event's: the entry stays in the kernel.
+    /// Returns the descriptor and closes a kept event. The tracefs entry stays in the kernel.
     pub(crate) fn into_fd(self) -> Fd {
         if let Some(entry) = self.entry {
             entry.leave();
@@ -43,14 +42,15 @@ impl Attachment {
         self.fd
     }
 
-    /// How often the kernel missed the function's entry or return, if it reports that.
+    /// Number of the function's entries or returns that the kernel missed, if the kernel reports
+    /// it.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Ends the attachment, as dropping does, and reports what failed; it has ended in any case. It
-    /// is no failure if something else still holds it, such as a pin or a copy of the descriptor.
+    /// Detaches as drop does, but reports errors. The descriptors are closed even after an error. A
+    /// pin or a copy of the descriptor that still holds the attachment is not an error.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
@@ -58,7 +58,8 @@ impl Attachment {
         }
     }
 
-    /// The same, but EBUSY if something else still holds the tracefs entry, as in libbpf.
+    /// Like `detach`, but fails with EBUSY if something else still holds the tracefs entry, as in
+    /// libbpf.
     pub(crate) fn close(self) -> Result<(), Error> {
         let closed = self.fd.close().map_err(|Errno(errno)| Error::Close { errno });
         drop(self.kept_event);
@@ -75,12 +76,12 @@ mod tests {
     use crate::kernel::tracefs::EntryName;
     use crate::sys::fake::Kernel;
 
-    const LINK: u64 = 7; // BPF_LINK_TYPE_PERF_EVENT, and above it the link's id
+    const LINK: u64 = 7; // BPF_LINK_TYPE_PERF_EVENT; the upper half is the link's id
     const KRETPROBE: u64 = 4;
 
     fn missed(entry: Option<EntryName>, kernel: Kernel) -> Option<u64> {
         let (missed, _) = kernel.run(|| {
-            // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
+            // SAFETY: not a real descriptor; only the fake kernel sees it.
             let fd = unsafe { Fd::from_raw(20) };
             let attachment = Attachment::new(fd, entry.map(Entry::of));
             let missed = attachment.missed();
@@ -91,23 +92,24 @@ mod tests {
     }
 
     #[test]
-    fn the_links_number_is_believed_where_the_kernel_has_one() {
+    fn missed_reads_the_links_info_if_the_kernel_has_it() {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // Linux 6.6 has all but the last, and 5.15 says no more than what kind of link it is.
+        // Linux 6.6 lacks the last field; 5.15 reports only the kind of link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
-        // It is no descriptor of a link.
+        // Not a link.
         assert_eq!(ask(&[]), None);
-        // A kprobe.multi link has it elsewhere; others, a perf event's of a uprobe too, have none.
+        // A kprobe.multi link has the number in another field. Other links, including those of
+        // uprobes, have none.
         assert_eq!(ask(&[8, 9, 0, 300, 990, 0, 1]), Some(990));
         assert_eq!(ask(&[12, 9, 0, 0, 990, 0, 990]), None);
         assert_eq!(ask(&[LINK, 9, 1, 0, 0, 0, 990]), None);
     }
 
     #[test]
-    fn otherwise_the_entrys_line_of_kprobe_profile_is() {
+    fn missed_falls_back_to_kprobe_profile() {
         const FILES: &[(&str, &str)] = &[(
             "/sys/kernel/tracing/kprobe_profile",
             "  p1_2_4_33                            1   2\n  p1_2_4_3            10             989\n",

@@ -1,7 +1,7 @@
-//! Closes many attachments at the same time.
+//! Closes many attachments concurrently.
 //!
-//! The kernel ends a probe when no CPU can run it any more, for which it waits (RCU grace
-//! periods). Threads that close at the same time wait at the same time.
+//! To remove a probe, the kernel waits until no CPU can still run it (RCU grace periods). Several
+//! threads wait in parallel.
 
 use alloc::vec::Vec;
 
@@ -9,10 +9,10 @@ use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::sys;
 
-/// How many threads close attachments by default.
+/// Default number of threads that close attachments.
 pub(crate) const THREADS: usize = 8;
 
-/// Attachments, which are closed concurrently.
+/// A list of attachments. Drop closes them concurrently.
 #[derive(Debug)]
 pub(crate) struct Attachments {
     list: Vec<Attachment>,
@@ -27,7 +27,7 @@ impl Attachments {
         Ok(Self { list, threads: THREADS })
     }
 
-    /// Adds one, for which there is room.
+    /// Adds an attachment. The list must have room for it.
     pub(crate) fn push(&mut self, attachment: Attachment) {
         debug_assert!(self.list.len() < self.list.capacity());
         self.list.push(attachment);
@@ -37,13 +37,13 @@ impl Attachments {
         &self.list
     }
 
-    /// Takes them out in order, so that they are not closed together.
+    /// Moves the attachments out in order. The caller then closes each one.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
         core::mem::take(&mut self.list).into_iter()
     }
 
-    /// Ends all, and calls `failed` with the number and error of each that failed. They have ended in
-    /// any case.
+    /// Detaches all, and calls `failed` with the index and error of each failure. The descriptors
+    /// are closed even after an error.
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {
@@ -56,7 +56,8 @@ impl Attachments {
 
 #[cfg(feature = "std")]
 impl Attachments {
-    /// Ends all, and returns the first error in their order. They have ended in any case.
+    /// Detaches all, and returns the first error in list order. The descriptors are closed even
+    /// after an error.
     pub(crate) fn close_all(&mut self) -> Result<(), Error> {
         let first = std::sync::Mutex::new(None);
         self.close(&|index, error| {

@@ -1,46 +1,46 @@
-//! Lets every system call of an attach and a detach fail in turn, with each errno that its man page
-//! lists (Linux man-pages 6.03) and that of a sandbox's filter.
+//! Makes each system call of an attach and a detach fail in turn, with each errno that its man page
+//! lists (Linux man-pages 6.03) and with the errno of a seccomp filter.
 //!
-//! An attach that fails returns the errno of the call that failed, unless [`expected`] says otherwise.
-//! It leaves nothing: no descriptor, no entry in kprobe_events, and nothing wrong learnt, for the
-//! next attach works.
+//! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. It
+//! leaves no descriptor and no entry in kprobe_events, and remembers nothing wrong: the next attach
+//! works.
 
 use super::*;
 use crate::kernel::LEARNT;
 use crate::sys::fake::{Answer, Kernel, refused};
 
-/// A kernel and how a program is attached to its `openat`.
+/// A kernel, and the options of an attach to its `openat`.
 #[derive(Clone, Copy)]
-struct Way {
+struct Scenario {
     has_pmu: bool,
     has_links: bool,
     retprobe: bool,
-    /// Not the first attach of its process.
+    /// An earlier attach of the process has filled the caches.
     is_warm: bool,
-    /// To a call that the kernel does not have.
+    /// Attach to a call that the kernel does not have instead.
     is_missing: bool,
 }
 
-const PLAIN: Way =
-    Way { has_pmu: true, has_links: true, retprobe: false, is_warm: false, is_missing: false };
+const PLAIN: Scenario =
+    Scenario { has_pmu: true, has_links: true, retprobe: false, is_warm: false, is_missing: false };
 
-const WAYS: &[Way] = &[
+const SCENARIOS: &[Scenario] = &[
     PLAIN,
-    Way { retprobe: true, ..PLAIN },
-    Way { is_warm: true, ..PLAIN },
-    Way { is_missing: true, ..PLAIN },
-    Way { is_missing: true, retprobe: true, ..PLAIN },
-    Way { has_links: false, ..PLAIN },
-    Way { has_links: false, retprobe: true, ..PLAIN },
-    Way { has_links: false, is_warm: true, ..PLAIN },
-    Way { has_pmu: false, ..PLAIN },
-    Way { has_pmu: false, retprobe: true, ..PLAIN },
-    Way { has_pmu: false, is_missing: true, ..PLAIN },
-    Way { has_pmu: false, has_links: false, ..PLAIN },
+    Scenario { retprobe: true, ..PLAIN },
+    Scenario { is_warm: true, ..PLAIN },
+    Scenario { is_missing: true, ..PLAIN },
+    Scenario { is_missing: true, retprobe: true, ..PLAIN },
+    Scenario { has_links: false, ..PLAIN },
+    Scenario { has_links: false, retprobe: true, ..PLAIN },
+    Scenario { has_links: false, is_warm: true, ..PLAIN },
+    Scenario { has_pmu: false, ..PLAIN },
+    Scenario { has_pmu: false, retprobe: true, ..PLAIN },
+    Scenario { has_pmu: false, is_missing: true, ..PLAIN },
+    Scenario { has_pmu: false, has_links: false, ..PLAIN },
 ];
 
 const PROGRAM_FD: i32 = 3;
-/// Of a process that has ended, which the first attach by tracefs removes.
+/// An entry of a dead process. The first attach through tracefs removes it.
 const DEAD: &str = "p:ksyscall/p100_10_1000_1 sys_openat";
 const DEAD_PID: u32 = 10;
 const OWN_PID: u32 = 7;
@@ -63,7 +63,7 @@ fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
     }
 }
 
-impl Way {
+impl Scenario {
     fn kernel(self) -> Kernel {
         Kernel {
             files: if self.has_pmu { FILES } else { &FILES[..5] },
@@ -79,8 +79,8 @@ impl Way {
         }
     }
 
-    /// Attaches and detaches on a kernel. The errno of each, if it failed, and the number of steps
-    /// of the attach.
+    /// Attaches and detaches. Returns the errno of each (0 for success), and the number of steps of
+    /// the attach.
     fn attach_and_detach(self) -> (i32, i32, usize) {
         let name = if self.is_missing { "cachestat" } else { "openat" };
         let name = SyscallName::new(name).unwrap();
@@ -165,44 +165,45 @@ fn errnos_of(step: &str) -> &'static [i32] {
         ],
         "link" => &[E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS],
         "ioctl" => &[EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS],
-        // Process and CPU are always known, and without random numbers the clock does.
+        // getpid and getcpu do not fail; if getrandom fails, the clock replaces it.
         _ => &[],
     }
 }
 
-/// The errno that a fault comes to in the end, 0 if it is none.
-fn expected(way: Way, step: &str, errno: i32, is_detach: bool) -> i32 {
-    let kernels = if way.is_missing { libc::ENOENT } else { 0 };
+/// The errno that the attach or detach returns after a fault; 0 if it succeeds anyway.
+fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 {
+    let kernels = if scenario.is_missing { libc::ENOENT } else { 0 };
     let words: Vec<_> = step.split(' ').collect();
     match (&words[..], errno) {
-        // A call that a signal interrupted is made again, but not close(2), which has closed.
+        // Interrupted calls are retried, except close(2), which has closed the descriptor anyway.
         (["kprobe" | "kretprobe" | "tracepoint" | "link" | "ioctl", ..], libc::EINTR) => kernels,
-        // Of what is detached the failed close is told.
+        // A detach reports the failed close of its link or event.
         (["close", "link" | "kprobe" | "kretprobe" | "tracepoint", ..], _) if is_detach => errno,
         (["close", ..], _) => kernels,
-        // Without the PMU's description it goes by tracefs, without tracefs by debugfs.
+        // The attach falls back from the PMU to tracefs, and from tracefs to debugfs.
         (["open" | "read", "type" | "retprobe"] | ["access"], _) => kernels,
-        // An entry's name tells less of its maker then.
+        // The entry's name then says less about its process.
         (["readlink"] | ["open" | "read", "stat"], _) => kernels,
-        // The symbol is asked for.
+        // If the version is unknown, the symbol is tried anyway.
         (["open" | "read", "osrelease"], _) => kernels,
-        // An event is opened on the CPU that the process runs on.
+        // The event is opened on the CPU that the process runs on instead.
         (["kprobe" | "kretprobe", ..] | ["tracepoint"], libc::ENODEV) => kernels,
-        // So tracefs reports a missing symbol since Linux 6.11, and perf_event_open for a return
-        // probe up to 5.10.
+        // EINVAL reports a missing symbol: in tracefs since Linux 6.11, and from perf_event_open
+        // for a return probe up to 5.10.
         (["write", "p", _], libc::EINVAL) => libc::ENOENT,
-        (["write", "r", _], libc::EINVAL) if way.is_missing => libc::ENOENT,
+        (["write", "r", _], libc::EINVAL) if scenario.is_missing => libc::ENOENT,
         (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,
-        // A kernel without links says so of any program; of another answer it cannot be told.
-        (["link"], libc::EINVAL) if !way.has_links => 0,
+        // A kernel without perf links returns EINVAL for any program. Other errnos prove nothing.
+        (["link"], libc::EINVAL) if !scenario.has_links => 0,
         (["link", "of", "nothing"], libc::EINVAL | libc::E2BIG) => 0,
         (["link", "of", "nothing"], _) => libc::EINVAL,
         _ => errno,
     }
 }
 
-/// Whether a step is of the removal of what dead processes left: another attach can do that.
-fn is_of_the_dead(steps: &[String], place: usize) -> bool {
+/// Whether a step belongs to the removal of dead processes' entries. Its failure is ignored,
+/// because a later attach can remove them.
+fn is_stale_removal(steps: &[String], place: usize) -> bool {
     let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
     let is_start = |step: &&String| *step == "open kprobe_events to write";
     let last = steps[..place].iter().rfind(|step| is_own(step) || is_start(step));
@@ -212,8 +213,8 @@ fn is_of_the_dead(steps: &[String], place: usize) -> bool {
     }
 }
 
-/// Whether a step is of the removal of the process's own entry, which then stays: a failed attach
-/// reports what made it fail, and a search goes on.
+/// Whether a step belongs to the removal of the process's own entry. If the step fails, the entry
+/// stays. A failed attach still reports its original error, and a search continues.
 fn is_removal(steps: &[String], place: usize) -> bool {
     let own = format!("write - {OWN_PID}");
     let next_write = || steps[place..].iter().find(|step| step.starts_with("write "));
@@ -223,13 +224,13 @@ fn is_removal(steps: &[String], place: usize) -> bool {
     }
 }
 
-fn fail_at_each_step(way: Way) -> usize {
-    let run = |kernel: Kernel| kernel.run_and_return(|| way.attach_and_detach());
-    let first_result = if way.is_missing { libc::ENOENT } else { 0 };
+fn fail_at_each_step(scenario: Scenario) -> usize {
+    let run = |kernel: Kernel| kernel.run_and_return(|| scenario.attach_and_detach());
+    let first_result = if scenario.is_missing { libc::ENOENT } else { 0 };
     let warmed = || {
         LEARNT.forget();
-        let kernel = way.kernel();
-        if way.is_warm { Kernel { steps: Vec::new(), ..run(kernel).1 } } else { kernel }
+        let kernel = scenario.kernel();
+        if scenario.is_warm { Kernel { steps: Vec::new(), ..run(kernel).1 } } else { kernel }
     };
     let ((attached, detached, of_attach), plain) = run(warmed());
     assert_eq!((attached, detached), (first_result, 0));
@@ -242,20 +243,21 @@ fn fail_at_each_step(way: Way) -> usize {
             assert_eq!(kernel.steps[..=place], plain.steps[..=place], "{fault}");
             let result = if is_detach { (result.0, result.1) } else { (0, result.0) };
             let is_removal = is_removal(&plain.steps, place);
-            let expected = match is_of_the_dead(&plain.steps, place) || (is_removal && !is_detach) {
+            let expected = match is_stale_removal(&plain.steps, place) || (is_removal && !is_detach)
+            {
                 true => first_result,
-                false => expected(way, step, errno, is_detach),
+                false => expected(scenario, step, errno, is_detach),
             };
             assert_eq!(result, (0, expected), "{fault}");
             assert_eq!(kernel.open, [], "{fault}");
             let is_own = |entry: &&String| entry.split('_').nth(1) == Some(&OWN_PID.to_string());
             let own = kernel.entries.iter().filter(is_own).count();
             assert_eq!(own > 0, is_removal, "{fault}: {:?}", kernel.entries);
-            // As if nothing had been.
+            // The next attach works as if there had been no fault.
             let (next, kernel) = run(Kernel { fault: None, steps: Vec::new(), ..kernel });
             assert_eq!((next.0, next.1), (first_result, 0), "after {fault}");
             assert_eq!(kernel.open, [], "after {fault}");
-            if !way.has_pmu {
+            if !scenario.has_pmu {
                 assert_eq!(kernel.entries, [OTHERS], "after {fault}");
             }
             faults += 1;
@@ -266,7 +268,7 @@ fn fail_at_each_step(way: Way) -> usize {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn an_attach_that_fails_anywhere_returns_the_errno_and_leaves_nothing() {
-    let faults: usize = WAYS.iter().copied().map(fail_at_each_step).sum();
+fn every_failure_returns_its_errno_and_leaves_nothing_behind() {
+    let faults: usize = SCENARIOS.iter().copied().map(fail_at_each_step).sum();
     assert!(faults > 1000, "{faults}");
 }

@@ -1,9 +1,9 @@
-//! Attaches a program to many calls: by one kprobe.multi link if it was loaded for that, else by
-//! a perf event for each function.
+//! Attaches a program to many calls: through one kprobe.multi link if the program was loaded for
+//! that, otherwise through a perf event for each function.
 //!
-//! The functions of a kprobe.multi link must all be known beforehand. The first guess is what a
-//! kernel has in which nothing is missing; only if this kernel lacks one of them are they looked
-//! up in its list of symbols, which takes longer than all the rest.
+//! A kprobe.multi link requires the names of all functions in advance. The first attempt guesses
+//! them, as if the kernel had every call. If that fails, the names are looked up in the kernel's
+//! list of symbols, which takes longer than all other steps together.
 
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -20,27 +20,28 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::{self, KprobeMulti};
 
-/// An attachment to many calls in the making. Dropping it detaches what was attached.
+/// An attachment to many calls, in progress. Dropping it detaches everything attached so far.
 ///
-/// The descriptor of the program is passed to each function: one kept here could belong to
+/// The caller passes the program's descriptor to each method. A stored number could refer to
 /// another file by then.
 #[derive(Debug)]
 pub(crate) struct Many {
     options: Options,
     plan: Plan,
     attachments: Attachments,
-    /// The kernel's list, read when it is first needed.
+    /// The kernel's symbol list, read on first use.
     symbols: OnceCell<Result<Symbols, Errno>>,
-    /// How many calls were reported.
+    /// Number of calls that were reported.
     done: usize,
 }
 
 impl Many {
-    /// Attaches a program for kprobe.multi; for any other, [`Many::next`] attaches it.
+    /// Attaches a program that was loaded for kprobe.multi. [`Many::next`] attaches any other
+    /// program.
     ///
     /// # Errors
-    /// If no call can be attached to; and unless `best_effort`, if a program for kprobe.multi
-    /// cannot be attached to one of them.
+    /// If the attach fails as a whole, for example for lack of descriptors. Without `best_effort`,
+    /// also if a program for kprobe.multi cannot be attached to one of the calls.
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,
@@ -48,8 +49,8 @@ impl Many {
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
-        // None if it was loaded for perf events, or the kernel knows no such links (Linux 5.18, with
-        // `CONFIG_FPROBE`, on 64-bit kernels).
+        // None if the program was loaded for perf events, or if the kernel has no kprobe.multi
+        // links (they require Linux 5.18, `CONFIG_FPROBE` and a 64-bit kernel).
         let kind = [KprobeMulti::Multi, KprobeMulti::Session]
             .into_iter()
             .find(|kind| sys::is_for_kprobe_multi(program_fd, *kind));
@@ -66,7 +67,7 @@ impl Many {
         Ok(many)
     }
 
-    /// Makes one link on all functions.
+    /// Creates one link on all functions.
     fn attach_multi(
         &mut self,
         program_fd: c_int,
@@ -83,8 +84,8 @@ impl Many {
             self.plan.check()?;
         }
         match self.link_functions(program_fd, kind) {
-            // ftrace cannot trace one of them (`ftrace_lookup_symbols()` of kernel/trace/ftrace.c);
-            // the kernel does not say which.
+            // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` of
+            // kernel/trace/ftrace.c). The kernel does not say which one.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -97,7 +98,7 @@ impl Many {
         self.link_functions(program_fd, kind)
     }
 
-    /// Makes one link on the functions of the plan, if there are any.
+    /// Creates one link on the functions of the plan, if there are any.
     fn link_functions(&mut self, program_fd: c_int, kind: KprobeMulti) -> Result<(), Error> {
         let (mut functions, mut cookies) = (Vec::new(), Vec::new());
         functions.try_reserve_exact(self.plan.parts()).map_err(|_| Error::NoMemory)?;
@@ -117,8 +118,8 @@ impl Many {
         Ok(())
     }
 
-    /// Whether there are as many descriptors as perf events and links will need: a link's for
-    /// each function, and an event's for a moment.
+    /// Checks that the process can open enough descriptors: one link for each function (and its
+    /// event, if kept), and one event temporarily.
     fn has_descriptors(&self, program_fd: c_int) -> Result<(), Error> {
         let of_each = if self.options.keep_event { 2 } else { 1 };
         let needed = of_each * self.plan.parts() + 1;
@@ -131,10 +132,10 @@ impl Many {
         })
     }
 
-    /// Attaches to the next call; returns its index, and the function that serves it (the first,
-    /// if it has several) or why it is not attached to. None after the last call.
+    /// Attaches to the next call. Returns the call's index, and the function that serves the call
+    /// (the first one, if there are several) or the error. Returns None after the last call.
     ///
-    /// If one function of a call fails, the others stay attached to.
+    /// If one function of a call fails, the program stays attached to the others.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
         let index = self.done;
         if index == self.plan.calls() {
@@ -151,7 +152,7 @@ impl Many {
         Some((index, self.plan.take_result(index)))
     }
 
-    /// Attaches the program to the function of the part by a perf event.
+    /// Attaches the program to the part's function through a perf event.
     fn attach_part(&mut self, program_fd: c_int, number: usize) -> Result<(), Error> {
         let (abi, name, row) = self.plan.part(number)?;
         let (symbol, event) = probe::probe_function(abi, name, &row, self.options.kind())?;
@@ -166,12 +167,12 @@ impl Many {
         Ok(())
     }
 
-    /// The functions that the program is attached to for the call of that index, each once.
+    /// The functions that the program is attached to for the call at `index`, each once.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         self.plan.functions(index)
     }
 
-    /// How many calls were not reported yet.
+    /// Number of calls that were not reported yet.
     pub(crate) fn left(&self) -> usize {
         self.plan.calls() - self.done
     }
@@ -180,7 +181,7 @@ impl Many {
         self.attachments.threads = threads;
     }
 
-    /// What was attached, which may be fewer than the calls.
+    /// The attachments. There may be fewer attachments than calls.
     pub(crate) fn into_attachments(self) -> Attachments {
         self.attachments
     }
@@ -192,7 +193,7 @@ mod tests {
     use crate::calls::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Without wrappers.
+    /// Symbols of a kernel without syscall wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -205,7 +206,7 @@ c03 T sys_close
         ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
     ];
 
-    /// The program is for kprobe.multi, and ftrace cannot trace close(2)'s function.
+    /// Accepts any program as one for kprobe.multi. ftrace cannot trace the function of close(2).
     fn multi(names: &[&str]) -> Answer {
         match names {
             [] => refused(libc::EFAULT),
@@ -214,7 +215,7 @@ c03 T sys_close
         }
     }
 
-    /// What became of each call, or where all failed; and the links that were asked for.
+    /// Returns the errno of each call, or the error if all failed; and the links requested.
     fn attach(
         names: &[&str],
         best_effort: bool,
@@ -237,16 +238,16 @@ c03 T sys_close
     }
 
     #[test]
-    fn what_ftrace_cannot_trace_is_left_out_of_a_multi_link_or_fails_it() {
+    fn best_effort_omits_functions_that_ftrace_cannot_trace() {
         let kernel = || Kernel { files: FILES, multi, ..Kernel::new() };
         let (results, links) = attach(&["openat", "close"], true, kernel());
         assert_eq!(results, Ok(vec![None, Some(libc::EOPNOTSUPP)]));
-        // The first is a guess.
+        // The first link is the guess.
         assert_eq!(links[1..], ["multi sys_openat sys_close", "multi sys_openat"]);
         let (results, links) = attach(&["openat", "close"], false, kernel());
         assert!(results.unwrap_err().starts_with("ftrace cannot trace sys_close"));
         assert_eq!(links.len(), 2);
-        // The list does not say which: then it is the kernel's answer.
+        // The list of traceable functions does not explain the refusal: report the kernel's error.
         let silent =
             |names: &[&str]| refused(if names.is_empty() { libc::EFAULT } else { libc::ESRCH });
         let (results, links) = attach(&["openat"], true, Kernel { multi: silent, ..kernel() });
@@ -255,7 +256,7 @@ c03 T sys_close
     }
 
     #[test]
-    fn perf_events_are_opened_one_by_one_and_once_a_function() {
+    fn each_function_gets_one_perf_event() {
         let kprobe = |symbol: &str, _, _| {
             if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
         };
@@ -263,11 +264,11 @@ c03 T sys_close
         let names = ["openat", "frobnicate", "sys_openat", "close"];
         let (results, links) = attach(&names, true, kernel());
         assert_eq!(results.unwrap(), [None, Some(libc::ENOENT), None, None]);
-        assert_eq!(links.len(), 2, "once a function");
+        assert_eq!(links.len(), 2, "one link per function");
     }
 
     #[test]
-    fn names_of_one_function_take_one_functions_descriptors() {
+    fn names_of_one_function_need_descriptors_once() {
         let kprobe = |symbol: &str, _, _| {
             if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
         };
@@ -289,7 +290,7 @@ c03 T sys_close
 
     #[test]
     fn functions_that_can_be_guessed_are_not_looked_up() {
-        // With or without wrappers.
+        // A kernel with or without wrappers.
         let has = |names: &[&str]| {
             let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
             let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
@@ -299,7 +300,7 @@ c03 T sys_close
                 _ => refused(libc::ESRCH),
             }
         };
-        // Without a list: were it read, that would fail.
+        // This kernel has no symbol list, so reading it would fail.
         let kernel = || Kernel { multi: has, ..Kernel::new() };
         let (results, links) = attach(&["openat", "stat", "sys_openat"], false, kernel());
         assert_eq!(results, Ok(vec![None; 3]));
@@ -311,7 +312,7 @@ c03 T sys_close
     }
 }
 
-/// Of one call for several callers.
+/// Tests of one call made by different callers.
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
@@ -320,7 +321,7 @@ mod tests_of_callers {
     use crate::kernel::LEARNT;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Without wrappers.
+    /// Symbols of a kernel without syscall wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -334,7 +335,8 @@ c09 T sys_rt_sigsuspend
 c0a T compat_sys_rt_sigsuspend
 ";
 
-    /// What an attachment was made of, or why there is none; and the calls to the kernel.
+    /// Returns the functions and the number of attachments, or the error; and the system calls
+    /// made.
     fn attach(
         name: &str,
         callers: Callers,
@@ -358,30 +360,31 @@ c0a T compat_sys_rt_sigsuspend
         if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
-    /// Its descriptors are closed by other threads, too, which are on the real kernel.
+    /// Other threads, which use the real kernel, also close descriptors of this one. The link's
+    /// number is therefore one that is never open.
     fn kernel() -> Kernel {
         let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
         Kernel { files, kprobe, link_create: |_| Ok(1 << 20), ..Kernel::new() }
     }
 
     #[test]
-    fn every_function_of_the_callers_is_attached_to_once() {
+    fn each_function_of_the_callers_is_attached_once() {
         for (name, callers, expected) in [
             ("openat", Callers::Native, "sys_openat 1"),
             ("openat", Callers::Compat, "compat_sys_openat 1"),
             ("openat", Callers::All, "sys_openat compat_sys_openat 2"),
             // One function serves both.
             ("close", Callers::All, "sys_close 1"),
-            // A call of 32 bits alone, which is another call's spelling in 64 bits.
+            // A 32-bit call. For 64-bit callers, the name is another spelling of lseek.
             ("_llseek", Callers::Compat, "sys_llseek 1"),
         ] {
             assert_eq!(attach(name, callers, kernel()).0.unwrap(), expected, "{name} {callers:?}");
         }
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0: the functions are those of native calls.
+    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0: the functions serve native calls only.
     #[test]
-    fn a_call_that_32_bit_callers_do_not_have_yet_is_an_error() {
+    fn calls_that_32_bit_callers_do_not_have_yet_fail() {
         let attach = |name, callers, release| {
             let mut files = vec![PMU[0], PMU[1], ("/proc/kallsyms", SYMBOLS)];
             files.push(("/proc/sys/kernel/osrelease", release));
@@ -392,7 +395,7 @@ c0a T compat_sys_rt_sigsuspend
             assert!(error.contains("of 32-bit callers"), "{error}");
             attach(name, Callers::Compat, "5.1.0\n").unwrap();
         }
-        // In 64 bits that is another spelling.
+        // For 64-bit callers, the name is another spelling of clock_gettime.
         let attached = attach("clock_gettime64", Callers::All, "4.4.155\n");
         assert_eq!(attached.unwrap(), "sys_clock_gettime 1");
         assert_eq!(
@@ -406,7 +409,7 @@ c0a T compat_sys_rt_sigsuspend
     }
 
     #[test]
-    fn a_program_for_kprobe_multi_is_attached_by_one_link() {
+    fn kprobe_multi_attaches_to_both_functions_with_one_link() {
         let multi = |names: &[&str]| {
             if names.is_empty() { refused(libc::EFAULT) } else { Ok(1 << 20) }
         };
@@ -416,7 +419,7 @@ c0a T compat_sys_rt_sigsuspend
     }
 
     #[test]
-    fn what_callers_do_not_have_is_told_unless_others_do() {
+    fn errors_mention_32_bit_callers_only_if_they_alone_lack_the_call() {
         let (error, _) = attach("vm86", Callers::Compat, kernel());
         assert!(error.unwrap_err().contains("no system call vm86 of 32-bit callers"));
         let (error, _) = attach("semop", Callers::Compat, kernel());
@@ -430,7 +433,7 @@ c0a T compat_sys_rt_sigsuspend
     }
 
     #[test]
-    fn a_kernel_that_was_booted_without_has_no_32_bit_callers() {
+    fn ia32_emulation_off_disables_32_bit_callers() {
         let off = || {
             let files: &[_] = &[
                 ("/proc/cmdline", "ia32_emulation=0\n"),
@@ -443,9 +446,9 @@ c0a T compat_sys_rt_sigsuspend
         assert_eq!(attach("openat", Callers::All, off()).0.unwrap(), "sys_openat 1");
     }
 
-    /// Nothing is left of the first function's.
+    /// The attachment to the first function is removed.
     #[test]
-    fn what_fails_at_one_function_fails_whole() {
+    fn one_failed_function_fails_the_whole_call() {
         let kprobe = |symbol: &str, is_return, cpu| match symbol {
             "compat_sys_openat" => refused(libc::EPERM),
             symbol => kprobe(symbol, is_return, cpu),
@@ -455,9 +458,10 @@ c0a T compat_sys_rt_sigsuspend
         assert!(calls.contains(&format!("close {}", 1 << 20)), "{calls:?}");
     }
 
-    /// The kernel refuses to remove an entry while its event is open, which is kept here.
+    /// The kernel refuses to remove an entry while its event is open, and `keep_event` keeps it
+    /// open.
     #[test]
-    fn what_fails_at_one_function_removes_the_entries_of_the_others() {
+    fn one_failed_function_removes_the_entries_of_the_others() {
         const FILES: &[(&str, &str)] =
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
         let link_create = |_| {
@@ -466,7 +470,7 @@ c0a T compat_sys_rt_sigsuspend
             if LINKS.get() == 1 { Ok(20) } else { refused(libc::EPERM) }
         };
         let (attached, calls) = Kernel { files: FILES, link_create, ..kernel() }.run(|| {
-            // It has no wrappers, which is not to be found out first.
+            // The kernel is already known to have no wrappers.
             LEARNT.conventions.set(1 << (CONVENTIONS.len() - 1));
             LEARNT.compat.set(COMPAT_CONVENTIONS.len() - 1);
             let name = SyscallName::new("openat").unwrap();

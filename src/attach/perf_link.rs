@@ -1,5 +1,5 @@
-//! Attaches a program to a perf event: by a BPF link, or on a kernel that has no links of perf
-//! events (before Linux 5.15) directly.
+//! Attaches a program to a perf event: through a BPF link, or through an ioctl on kernels without
+//! perf event links (before Linux 5.15).
 
 use core::ffi::c_int;
 
@@ -12,8 +12,8 @@ use crate::calls::Symbol;
 use crate::kernel::perf_links::always_has_links;
 use crate::sys;
 
-/// Joins a program and an event on `symbol`. The attachment is a link that holds the event, or
-/// the event itself.
+/// Attaches a program to the perf event on `symbol`. Returns a link that holds the event, or the
+/// event itself.
 pub(crate) fn join(
     program_fd: c_int,
     event: Attachment,
@@ -45,10 +45,10 @@ mod tests {
 
     const PROGRAM_FD: c_int = 5;
 
-    /// Joins the program and an event with fd 10. The errno is of what failed.
+    /// Attaches the program to an event with descriptor 10.
     fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Error>, Vec<String>) {
         kernel.run(|| {
-            // SAFETY: it is no real descriptor, and closed by the kernel that stands in.
+            // SAFETY: not a real descriptor; only the fake kernel closes it.
             let event = Attachment::new(unsafe { Fd::from_raw(10) }, None);
             let options = Options { cookie, ..Options::default() };
             super::join(PROGRAM_FD, event, &Symbol::EMPTY, options)
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_takes_the_events_place() {
+    fn a_link_replaces_the_event() {
         let kernel = Kernel { link_create: |_| Ok(20), ..Kernel::new() };
         let (attached, calls) = join(kernel, 7);
         assert_eq!(attached.unwrap(), 20);
@@ -65,28 +65,28 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_permission_is_not_tried_otherwise() {
+    fn a_permission_error_does_not_fall_back_to_the_ioctl() {
         let kernel = Kernel { link_create: |_| refused(libc::EPERM), ..Kernel::new() };
         let (attached, calls) = join(kernel, 0);
         assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EPERM, .. })));
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// In one test, for that a kernel may have no links is remembered.
+    /// One test, because the answer that the kernel may lack perf links is cached.
     #[test]
-    fn the_ioctl_is_for_kernels_that_may_have_no_links() {
-        // A kernel with kprobe.multi: the program is refused, and no other way tried.
+    fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
+        // A kernel with kprobe.multi has perf links too, so the refusal is final.
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
         let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
         assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EINVAL, .. })));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
-        // What a filter answers is no evidence.
+        // The answer of a seccomp filter proves nothing.
         let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
         let (attached, calls) = join(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
-        // An old kernel: the event takes the program, and keeps no cookie.
+        // An old kernel: the ioctl attaches the program, but without a cookie.
         let without = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::E2BIG });
         let (attached, calls) = join(Kernel { link_create: without, ..kernel() }, 0);
         assert_eq!(attached.unwrap(), 10);

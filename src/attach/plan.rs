@@ -1,5 +1,5 @@
-//! Plans an attachment to many calls: which functions serve them, and which of these are the same.
-//! It attaches nothing.
+//! Plans an attachment to many calls: which functions serve them, and which calls share a function.
+//! The plan itself attaches nothing.
 
 use alloc::vec::Vec;
 
@@ -14,15 +14,15 @@ use crate::calls::{Symbol, SyscallName};
 use crate::kernel::symbols::{Symbols, may_be_one};
 use crate::kernel::{Known, LEARNT};
 
-/// One of the calls of a batch.
+/// One call of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchCall {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
-    /// Whether the program is also to be attached to the multiplexer (`socketcall`, `ipc`) through
-    /// which some of all callers make the call, if these have no other way. It then runs for
-    /// every call that is made through that, so it has to look which one it is.
+    /// For [`Callers::All`]: whether to attach the program also to the multiplexer (`socketcall` or
+    /// `ipc`) of callers that can make the call in no other way. The program then runs for every
+    /// call through the multiplexer and must check which call it is.
     pub(crate) multiplexer: bool,
 }
 
@@ -35,7 +35,7 @@ impl BatchCall {
         self.callers.abis(&self.name)
     }
 
-    /// The calls to multiplexers by which callers make this one that have no other way.
+    /// The multiplexers of callers that can make the call in no other way.
     fn through_multiplexers(&self) -> impl Iterator<Item = (Abi, BatchCall)> {
         let is_wanted = self.multiplexer && self.callers == Callers::All;
         let abis = if is_wanted { &Abi::ALL[..] } else { &[] };
@@ -46,48 +46,49 @@ impl BatchCall {
         })
     }
 
-    /// Whether callers of that ABI are meant.
+    /// Whether the program should see callers of `abi`.
     fn is_of(&self, abi: Abi) -> bool {
         self.callers.abis(&self.name).contains(&abi)
     }
 }
 
-/// The parts of a list of calls.
+/// A list of calls, split into parts: one part for each ABI of a call.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// Those of a call stand together, in the order of the calls.
+    /// In the order of the calls. The parts of a call are adjacent.
     parts: Vec<Part>,
     calls: usize,
 }
 
-/// A call as callers of one ABI make it, through a function of its own.
+/// A call as the callers of one ABI make it.
 #[derive(Debug)]
 struct Part {
     call: BatchCall,
     /// The index of the call.
     index: usize,
     abi: Abi,
-    /// Whether the call has no other part.
+    /// Whether the call is requested for one ABI only.
     is_alone: bool,
     state: State,
 }
 
-/// What a part comes to.
+/// The result of a part.
 #[derive(Debug)]
 enum State {
-    /// Its function is not known yet.
+    /// The function is not known yet.
     Unknown,
-    /// It has a function of its own.
+    /// The part has this function, which no earlier part has.
     Function(Symbol),
-    /// Its function is that of the part at that place.
+    /// The part has the same function as the part with this number.
     SameAs(usize),
-    /// It cannot be attached to, which has not been reported yet.
+    /// The part cannot be attached to. The error has not been reported yet.
     Failed(Error),
     Reported,
 }
 
-/// The cookie at a multiplexer, to which the program is attached once for all calls: that of the
-/// multiplexer itself if it is in the list, else that of the first call that is made through it.
+/// The cookie of a multiplexer. The program is attached to the multiplexer once for all calls: with
+/// the cookie of the multiplexer itself if it is in the list, otherwise with the cookie of the
+/// first call made through it.
 fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
     let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
     let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);
@@ -95,7 +96,7 @@ fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &Batc
 }
 
 impl Plan {
-    /// A plan in which no function is known yet.
+    /// Creates a plan in which no function is known yet.
     pub(crate) fn of(calls: &[BatchCall]) -> Result<Self, Error> {
         let mut parts = Vec::new();
         let count = calls.iter().map(|call| call.abis().len()).sum();
@@ -115,7 +116,7 @@ impl Plan {
         Ok(Self { parts, calls: calls.len() })
     }
 
-    /// The plan of one call, with its functions in the kernel's list of symbols.
+    /// Creates a plan of one call, and looks up its functions in the kernel's symbol list.
     pub(crate) fn of_call(
         name: SyscallName,
         callers: Callers,
@@ -126,17 +127,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// How many calls there are.
+    /// Number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.calls
     }
 
-    /// How many parts there are.
+    /// Number of parts.
     pub(crate) fn parts(&self) -> usize {
         self.parts.len()
     }
 
-    /// How many parts have a row of their own: two of one row have the same function.
+    /// Number of distinct rows. Parts with the same row have the same function.
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
         let mut rows: Vec<(Abi, Row<'_>)> = Vec::new();
         rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
@@ -149,17 +150,17 @@ impl Plan {
         Ok(rows.len())
     }
 
-    /// The parts of the call of that index.
+    /// The numbers of the parts of the call at `index`.
     pub(crate) fn parts_of(&self, index: usize) -> core::ops::Range<usize> {
         let start = self.parts.partition_point(|part| part.index < index);
         let end = self.parts.partition_point(|part| part.index <= index);
         start..end
     }
 
-    /// Finds the functions that a kernel has in which nothing is missing. False if that cannot
-    /// be guessed.
+    /// Guesses the functions, as if the kernel had every call. Returns false if that is not
+    /// possible.
     pub(crate) fn guess(&mut self) -> bool {
-        // A guess is no evidence: nothing is learnt from it.
+        // A guess proves nothing, so it works on a copy of what is known about the kernel.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);
@@ -174,13 +175,13 @@ impl Plan {
                 Doubt::None => Ok(true),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
-            // Of native callers alone no two symbols are names of one function.
+            // No two symbols of native callers name the same function.
             let set = |symbol| self.set_function(number, symbol, &|_, _| Ok(false));
             first.and_then(set).is_ok()
         })
     }
 
-    /// Finds the functions in the kernel's list of symbols.
+    /// Looks up the functions in the kernel's symbol list.
     pub(crate) fn look_up(&mut self, symbols: &Symbols) {
         for number in 0..self.parts.len() {
             let found = self.part(number).and_then(|(abi, name, row)| {
@@ -196,15 +197,15 @@ impl Plan {
         }
     }
 
-    /// Which function a part is in search of: by which ABI, of which call, and its row.
+    /// The ABI, the name and the row that determine the function of a part.
     pub(crate) fn part(&self, number: usize) -> Result<(Abi, &SyscallName, Row<'_>), Error> {
         let Part { call, abi, is_alone, .. } = &self.parts[number];
         Ok((*abi, &call.name, row_on(*abi, *is_alone, &call.name)?))
     }
 
-    /// Sets the function of a part, and returns whether no earlier part has the same one: then the
-    /// program is attached to it once, so there can be only one cookie. `are_one` tells whether two
-    /// symbols are names of one function.
+    /// Sets the function of a part, and returns whether the program must be attached to it. If an
+    /// earlier part has the same function, the two share one attachment, so their cookies must be
+    /// equal. `are_one` reports whether two symbols name the same function.
     pub(crate) fn set_function(
         &mut self,
         number: usize,
@@ -237,7 +238,7 @@ impl Plan {
         self.parts[number].state = State::Failed(error);
     }
 
-    /// Fails the parts whose function is not among these, which ftrace can trace.
+    /// Fails the parts whose function is not in `traceable`, the functions that ftrace can trace.
     pub(crate) fn fail_untraceable(&mut self, traceable: &Symbols) {
         for part in &mut self.parts {
             match part.state {
@@ -265,7 +266,7 @@ impl Plan {
         })
     }
 
-    /// The functions of the call of that index, each once.
+    /// The functions of the call at `index`, each once.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         let parts = self.parts_of(index);
         parts.clone().filter_map(move |number| match self.parts[number].state {
@@ -282,11 +283,11 @@ impl Plan {
         }
     }
 
-    /// What a call comes to: its function (the first, if it has several), or why it cannot be
-    /// attached to, which is given out once.
+    /// The result of a call: its function (the first one, if there are several), or its error,
+    /// which is returned only once.
     ///
-    /// A call has a function if one of its parts has and no other failed; callers that do not have
-    /// the call do not count.
+    /// A call succeeds if at least one part has a function and no part fails. Callers that do not
+    /// have the call do not count as a failure.
     pub(crate) fn take_result(&mut self, index: usize) -> Result<Symbol, Error> {
         let mut result: Option<Result<Symbol, Error>> = None;
         for number in self.parts_of(index) {
@@ -310,7 +311,7 @@ impl Plan {
         result.unwrap_or(Ok(Symbol::EMPTY))
     }
 
-    /// The first error that keeps a call from being attached to.
+    /// Returns the error of the first call that cannot be attached to.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         (0..self.calls).try_for_each(|index| self.take_result(index).map(drop))
     }
@@ -321,7 +322,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// The parts of calls, each with its cookie, that have a row: `Compat ipc 3`.
+    /// The parts that have a row, as ABI, name and cookie: `Compat ipc 3`.
     fn parts(calls: &[BatchCall], files: &'static [(&str, &str)]) -> Vec<String> {
         let describe = |plan: &Plan, number| {
             let (abi, name, _) = plan.part(number).ok()?;
@@ -338,10 +339,10 @@ mod tests {
         BatchCall { cookie, ..BatchCall::new(SyscallName::new(name).unwrap(), callers) }
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl: `socketcall` and `ipc` are the only ways to accept and
-    /// semop, and to send, which is no call of 64-bit processes either.
+    /// arch/x86/entry/syscalls/syscall_32.tbl: 32-bit processes can make `accept`, `semop` and
+    /// `send` only through `socketcall` and `ipc`. 64-bit processes have no `send` either.
     #[test]
-    fn all_callers_of_a_call_are_those_through_multiplexers_too() {
+    fn all_callers_include_those_through_multiplexers() {
         for (name, callers, expected) in [
             ("semop", Callers::All, &["Native semop 7", "Compat ipc 7"][..]),
             ("semop", Callers::Native, &["Native semop 7"]),
@@ -353,13 +354,13 @@ mod tests {
         assert!(
             parts(&[call("send", Callers::All, 7)], &[]).contains(&"Compat socketcall 7".into())
         );
-        // Of a tool that cannot be changed.
+        // As for an existing program, which does not check the sub-call.
         let unchanged = BatchCall { multiplexer: false, ..call("semop", Callers::All, 7) };
         assert_eq!(parts(&[unchanged], &[]), ["Native semop 7"]);
     }
 
     #[test]
-    fn a_multiplexer_has_its_own_cookie_or_that_of_the_first_call_through_it() {
+    fn a_multiplexer_has_its_own_cookie_or_the_cookie_of_its_first_call() {
         let cookies = |names: &[&str]| {
             let calls =
                 names.iter().zip(1..).map(|(name, cookie)| call(name, Callers::All, cookie));
@@ -371,9 +372,9 @@ mod tests {
         assert_eq!(cookies(&["accept", "socketcall", "send"]), [2, 2, 2]);
     }
 
-    /// semget is a call of i386 since Linux 5.1.
+    /// Linux 5.1 added semget to i386.
     #[test]
-    fn the_version_decides_which_calls_have_no_other_way() {
+    fn the_version_decides_which_calls_need_a_multiplexer() {
         let calls = [call("semget", Callers::All, 0)];
         let old = parts(&calls, &[("/proc/sys/kernel/osrelease", "5.0.0\n")]);
         assert_eq!(old, ["Native semget 0", "Compat ipc 0"]);

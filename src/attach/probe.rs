@@ -1,8 +1,8 @@
-//! Opens a perf event on a kernel symbol: by the kprobe PMU, or where the kernel has none by a
-//! tracepoint made in tracefs.
+//! Opens a perf event on a kernel symbol: through the kprobe PMU, or through a tracepoint created
+//! in tracefs if the kernel has no such PMU.
 //!
-//! The two, and the kernel's versions, report "no such symbol" and "no probe there" by different
-//! errnos; `explain` tells them apart.
+//! The errnos for "no such symbol" and "cannot probe here" differ between the two interfaces and
+//! between kernel versions. `explain` tells the two cases apart.
 
 use alloc::vec::Vec;
 
@@ -19,15 +19,14 @@ use crate::kernel::version::version;
 use crate::kernel::{Kind, tracefs};
 use crate::sys;
 
-/// How far after a function's first instruction a probe goes where the kernel
-/// refuses that one.
+/// Offset of the probe, in bytes, if the kernel refuses a probe on the first instruction.
 ///
-/// On riscv64 the first two instructions, of 4 bytes each, are an ftrace site
-/// (arch/riscv/include/asm/ftrace.h, `MCOUNT_INSN_SIZE`), and Linux 6.12 has no
-/// kprobes on ftrace sites. The arguments are still in their registers after it.
+/// On riscv64, the first two instructions, of 4 bytes each, are an ftrace site
+/// (arch/riscv/include/asm/ftrace.h, `MCOUNT_INSN_SIZE`), and Linux 6.12 allows no kprobes on
+/// ftrace sites. After the site, the arguments are still in their registers.
 const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
-/// Opens an event on the function that serves the call of the row to callers of that ABI.
+/// Opens an event on the function that serves the call in `row` for callers of `abi`.
 pub(super) fn probe_function(
     abi: Abi,
     name: &SyscallName,
@@ -44,8 +43,8 @@ pub(super) fn probe_function(
     Ok((symbol, event))
 }
 
-/// Opens an event on entry to the function `symbol`, or on its return. None if
-/// the kernel does not have the symbol.
+/// Opens an event on the entry or the return of the function `symbol`. Returns None if the kernel
+/// does not have the symbol.
 pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
     let backend = Backend::find().that_has(kind)?;
     match backend.open(symbol, 0, kind) {
@@ -58,8 +57,8 @@ pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachm
     }
 }
 
-/// Finds out what EINVAL means, which reports a missing symbol for a return probe up to Linux
-/// 5.10 and in tracefs since 6.11, and otherwise a place where the kernel allows no probe.
+/// Finds out what EINVAL means. It reports a missing symbol for return probes up to Linux 5.10, and
+/// in tracefs since 6.11. Otherwise it reports a place where the kernel allows no probe.
 fn explain(
     backend: Backend,
     symbol: &Symbol,
@@ -89,7 +88,7 @@ fn explain(
     }
 }
 
-/// What makes the running kernel probe a symbol.
+/// The kernel interface that creates the probe.
 #[derive(Clone, Copy)]
 enum Backend {
     Pmu(Pmu),
@@ -101,8 +100,9 @@ impl Backend {
         Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
     }
 
-    /// Only tracefs lets say how many calls a return probe watches, since Linux 4.12. Before,
-    /// it makes another entry of such a line; kernels with a PMU (4.17) are newer.
+    /// Selects the backend that supports `kind`. Only tracefs can set the number of calls that a
+    /// return probe tracks, since Linux 4.12. An older kernel would create an event of another
+    /// name, so the PMU (4.17) is required as proof of a newer kernel.
     fn that_has(self, kind: Kind) -> Result<Self, Error> {
         match self {
             _ if kind.max_active == 0 => Ok(self),
@@ -122,7 +122,7 @@ impl Backend {
                     }
                 }
             }
-            // The kernel would log a warning, "Could not insert probe".
+            // Otherwise the kernel would log the warning "Could not insert probe".
             Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
                 let retprobe = kind.retprobe;
                 Err(Error::PerfEvent { symbol: *symbol, retprobe, errno: libc::ENOENT })
@@ -135,8 +135,8 @@ impl Backend {
     }
 }
 
-/// Whether the kernel is older than the functions of calls that begin with `__`: `__x64_sys_openat`
-/// and `__se_sys_openat` came with Linux 4.17, as the kprobe PMU did, others later.
+/// Whether the kernel predates syscall functions that begin with `__`. Linux 4.17 added
+/// `__x64_sys_openat`, `__se_sys_openat` and the kprobe PMU; other prefixes came later.
 fn has_no_wrappers() -> bool {
     version().is_some_and(|version| version < (4, 17))
 }
@@ -154,7 +154,7 @@ mod tests {
         CONVENTIONS[0].symbol(&table::row(&name), 0).unwrap()
     }
 
-    /// The fd, if there is an event, and the calls but for those that find the PMU.
+    /// Returns the event's fd, if any, and the system calls except those that find the PMU.
     fn probe(
         kprobe: fn(&str, bool, usize) -> Answer,
         retprobe: bool,
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_opened_by_one_call() {
+    fn an_event_is_opened_with_one_system_call() {
         let (opened, calls) = probe(|_, _, _| Ok(10), false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls, [format!("kprobe {} on 0", symbol())]);
@@ -183,14 +183,14 @@ mod tests {
         }
     }
 
-    /// Linux 5.10 says EINVAL of a return probe on a symbol that it does not have.
+    /// Linux 5.10 returns EINVAL for a return probe on a missing symbol.
     #[test]
-    fn a_return_probes_einval_is_looked_into() {
+    fn einval_of_a_return_probe_is_explained() {
         let missing =
             |_: &str, is_return, _| refused(if is_return { libc::EINVAL } else { libc::ENOENT });
         let (opened, calls) = probe(missing, true);
         assert_eq!((opened.unwrap(), calls.len()), (None, 2));
-        // The entry can be probed: that event is not left open.
+        // The entry can be probed. That event is closed again.
         let (opened, calls) =
             probe(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EINVAL, .. })));
@@ -198,19 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn another_refusal_is_an_error() {
+    fn other_errnos_are_errors() {
         let (opened, calls) = probe(|_, _, _| refused(libc::EPERM), true);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EPERM, .. })));
         assert_eq!(calls.len(), 1);
     }
 
     #[test]
-    fn where_cpu_0_is_offline_another_is_taken() {
+    fn another_cpu_is_used_if_cpu_0_is_offline() {
         let (opened, calls) =
             probe(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
-        // And if none is any use, that is an error, and the end.
+        // If the other CPU fails too, the error is returned.
         let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::ENODEV, .. })));
         assert_eq!(calls.len(), 3);
@@ -219,7 +219,7 @@ mod tests {
     const MANY: Kind = Kind { retprobe: true, max_active: 100 };
 
     #[test]
-    fn many_returns_are_watched_by_tracefs() {
+    fn max_active_uses_tracefs() {
         const FILES: &[(&str, &str)] =
             &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
         let (opened, calls) = Kernel { files: FILES, kprobe: |_, _, _| Ok(10), ..Kernel::new() }
@@ -232,17 +232,17 @@ mod tests {
         assert!(!calls.iter().any(|call| call.starts_with("kretprobe ")), "{calls:?}");
     }
 
-    /// An old kernel would make an entry of another name.
+    /// An old kernel would create an event of another name.
     #[test]
-    fn many_returns_are_not_asked_of_a_kernel_that_may_not_know_it() {
+    fn max_active_is_refused_if_the_kernel_may_not_support_it() {
         let refused = Backend::Tracefs.that_has(MANY);
         assert!(matches!(refused, Err(Error::MaxActiveUnsupported)));
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 
-    /// Each such line would be in the kernel's log, though the call can be attached to.
+    /// The kernel would log a warning for each such symbol, although the attach succeeds.
     #[test]
-    fn a_kernel_before_the_pmu_is_not_asked_for_what_came_with_it() {
+    fn kernels_before_4_17_are_not_asked_for_wrappers() {
         let written = |release| {
             let files = vec![
                 ("/sys/kernel/tracing/kprobe_events", ""),

@@ -1,9 +1,9 @@
 //! Finds the kernel function that serves a call: tries each candidate symbol in turn.
 //!
-//! What works tells which conventions the kernel can have; that is remembered, so later
-//! searches try fewer. Only when every candidate of a convention is missing is its anchor
-//! asked for: if the anchor exists, the kernel does not have the call, and the names of another
-//! convention must not be tried. A missing symbol teaches nothing by itself.
+//! A symbol that exists shows which naming conventions the kernel can have. That is remembered, so
+//! later searches try fewer symbols. If every candidate of a convention is missing, the search
+//! tries the convention's anchor. If the anchor exists, the kernel does not have the call, and
+//! names of other conventions must not be tried. A missing symbol proves nothing by itself.
 
 use alloc::vec::Vec;
 
@@ -22,18 +22,18 @@ use crate::calls::{SubCall, Symbol, SyscallName};
 use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
-/// Tells whether the kernel has a symbol and that symbol is the call's own, whatever the doubt. An
-/// error ends the search and teaches nothing.
+/// Reports whether the kernel has a symbol and the symbol serves the call, after checking the
+/// doubt. An error ends the search, and nothing is remembered.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
-/// The row of the call on this kernel, as native callers mean it.
+/// The row that `name` stands for on this kernel for native callers.
 pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// The row of the call on this kernel, as callers of that ABI mean it.
+/// The row that `name` stands for on this kernel for callers of `abi`.
 ///
-/// `is_alone` tells that the call is asked for by this ABI only.
+/// `is_alone`: the call is requested for this ABI only.
 pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
     let no_call = || Error::NoCompatCall { name: *name };
     match abi {
@@ -50,8 +50,8 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
     }
 }
 
-/// How callers of that ABI make the call if it is carried out by a multiplexer, and no function serves
-/// it to them otherwise.
+/// The sub-call by which callers of `abi` make the call, if a multiplexer is their only way to make
+/// it.
 pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     let (table, column) = match abi {
         Abi::Native => (TABLE, Column::Native),
@@ -67,11 +67,11 @@ fn in_this_version(row: Row<'_>) -> Row<'_> {
     row.in_version(|| version().unwrap_or(LATEST)).in_update(update)
 }
 
-/// Finds the function that serves the call of the row to callers of that ABI: the first candidate
-/// of which `probe` says that the kernel has it. No symbol is probed after that one.
+/// Finds the function that serves the call in `row` for callers of `abi`: the first candidate that
+/// exists and serves the call. It is the last symbol passed to `probe`.
 ///
 /// # Errors
-/// That the kernel, or these callers, do not have the call; the error of `probe`, which ends the
+/// If the kernel or these callers do not have the call; or the error of `probe`, which ends the
 /// search.
 pub(super) fn find_function(
     abi: Abi,
@@ -100,11 +100,11 @@ pub(super) fn find_function(
     }
 }
 
-/// Whether a call of native processes may lead to the function of that name.
+/// Whether a system call of native processes may reach the function `form`.
 #[cfg(feature = "capi")]
 pub(super) fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    // Most functions serve the call that they are named after.
+    // Checked first, because most functions serve the call of their name.
     form.serves(&native_row(&form.call), possible)
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
@@ -115,10 +115,11 @@ pub(super) fn is_convention_known() -> bool {
     LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }
 
-/// Finds the function of native callers. `learnt` is the set of conventions that the kernel may have.
+/// Finds the function that serves native callers. `learnt` is the set of conventions that the
+/// kernel may have.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the kernel has none of the symbols; the error of `probe`.
+/// [`Error::NotFound`] if the kernel has none of the symbols; or the error of `probe`.
 pub(super) fn find_native(
     name: &SyscallName,
     row: &Row,
@@ -132,12 +133,12 @@ pub(super) fn find_native(
             continue;
         }
         for symbol in convention.symbols(row) {
-            // Two conventions can have the same one.
+            // Two conventions can share a symbol.
             if tried.contains(&symbol) {
                 continue;
             }
             if probe(&symbol, convention.doubt(&symbol, row))? {
-                // Where the kernel's is known, there is nothing left to learn.
+                // If only one convention is left, there is nothing more to learn.
                 if !learnt.get().is_some_and(usize::is_power_of_two) {
                     keep(learnt, possible.that_have(&symbol, row));
                 }
@@ -156,15 +157,15 @@ pub(super) fn find_native(
             possible = possible.without(index);
         }
     }
-    // A 32-bit process cannot see beforehand that its kernel is a 64-bit one.
+    // A 32-bit process cannot tell in advance that its kernel is 64-bit.
     if row.is_undecided() {
         return Err(Error::UpdateUnknown { name: *name });
     }
     Err(tried.not_found(name))
 }
 
-/// Remembers the set as all conventions that the kernel may have. An empty set contradicts what was
-/// learnt before, and teaches nothing.
+/// Remembers the conventions that the kernel may have. An empty set contradicts earlier results, so
+/// it is ignored.
 fn keep(learnt: &Known, set: Conventions) {
     if !set.is_empty() {
         learnt.set(set.0.into());
@@ -191,11 +192,11 @@ impl Tried {
     }
 }
 
-/// Finds the function of 32-bit callers.
+/// Finds the function that serves 32-bit callers.
 ///
 /// # Errors
 /// [`Error::NotFound`] if the kernel has none of the symbols, [`Error::NoCompatCallers`] if it
-/// serves no 32-bit callers at all; the error of `probe`.
+/// serves no 32-bit callers at all; or the error of `probe`.
 fn find_compat(
     name: &SyscallName,
     row: &Row,
@@ -208,16 +209,16 @@ fn find_compat(
     }
 }
 
-/// The kernel serves no 32-bit callers: it was booted, or else built, without.
+/// The error for a kernel that was booted (`is_off`) or built without 32-bit callers.
 fn no_compat_callers(is_off: bool) -> Error {
     let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
     Error::NoCompatCallers { symbol, is_off }
 }
 
-/// Finds the function that serves x32 callers alone.
+/// Finds the function that serves only x32 callers.
 ///
 /// # Errors
-/// [`Error::NoCompatCall`]; the error of `probe`.
+/// [`Error::NoCompatCall`]; or the error of `probe`.
 fn find_x32(
     name: &SyscallName,
     row: &Row,
@@ -225,7 +226,7 @@ fn find_x32(
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
     let Some(convention) = convention_of(X32_CONVENTIONS, learnt, probe)? else {
-        // Most kernels have no x32: they are not to be asked for each call.
+        // Most kernels have no x32, so remember that instead of asking for each call.
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
     };
@@ -235,8 +236,8 @@ fn find_x32(
     }
 }
 
-/// The one of these conventions that the kernel has, by its anchor. The kernel is asked until it
-/// has one of them.
+/// Finds the kernel's convention by its anchor, and remembers it. While no anchor is found, nothing
+/// is remembered.
 fn convention_of(
     conventions: &'static [Convention],
     learnt: &Known,
@@ -275,10 +276,10 @@ mod tests {
     use super::*;
     use crate::calls::version::Version;
 
-    /// A kernel that has some symbols, and the symbols that it was asked for.
+    /// A fake kernel with some symbols. It records the symbols that it is asked for.
     struct Kernel {
         symbols: &'static [&'static str],
-        /// Of these the doubt is right.
+        /// Symbols that exist but do not serve the call, if the search doubts them.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Known,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_there_is_asked_for_once_and_nothing_else_is() {
+    fn an_existing_symbol_needs_one_probe() {
         let mut kernel = Kernel::wrapped();
         for _ in 0..2 {
             assert_eq!(kernel.search("stat").unwrap(), "__x64_sys_newstat");
@@ -331,17 +332,17 @@ mod tests {
     }
 
     #[test]
-    fn no_plain_symbol_is_taken_on_a_kernel_with_wrappers() {
+    fn plain_symbols_are_not_used_on_a_kernel_with_wrappers() {
         let mut kernel = Kernel::wrapped();
         assert!(matches!(kernel.search("only_plain"), Err(Error::NotFound { .. })));
         assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);
-        // Learnt: the anchor is not asked for again.
+        // The anchor is known now, so it is not probed again.
         assert!(kernel.search("only_plain").is_err());
         assert_eq!(kernel.asked, ["__x64_sys_only_plain"]);
     }
 
     #[test]
-    fn a_kernel_without_wrappers_is_found_out_once() {
+    fn the_absence_of_wrappers_is_remembered() {
         let mut kernel = Kernel::plain();
         assert_eq!(kernel.search("stat").unwrap(), "sys_newstat");
         assert_eq!(kernel.asked, ["__x64_sys_newstat", "__x64_sys_getpid", "sys_newstat"]);
@@ -350,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stub_counts_as_missing_where_calls_share_it() {
+    fn shared_stubs_count_as_missing() {
         let mut plain = Kernel::new(&["sys_getpid", "sys_mbind"]);
         plain.stubs = &["sys_mbind"];
         assert_eq!(plain.search("mbind").unwrap_err().errno(), libc::ENOENT);
@@ -370,7 +371,7 @@ mod tests {
         for (version, is_separate) in [((4, 18), false), ((5, 3), false), ((5, 4), true)] {
             kernel.version = version;
             assert_eq!(kernel.search("mbind").is_ok(), is_separate, "{version:?}");
-            // The C function asks for it though no call reaches it.
+            // The C function accepts `sys_uselib` although no system call reaches it.
             let mut row = table::row(&uselib).in_version(|| version);
             row.use_own_name();
             assert_eq!(kernel.search_for(&uselib, &row).is_ok(), is_separate, "{version:?}");
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_name_that_no_table_has_must_be_a_calls() {
+    fn unknown_plain_names_must_be_system_calls() {
         let mut kernel = Kernel::new(&["sys_getpid", "sys_fillrect", "sys_brand_new"]);
         kernel.stubs = &["sys_fillrect"];
         kernel.search("getpid").unwrap();
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_ends_the_search_and_teaches_nothing() {
+    fn an_error_ends_the_search_and_nothing_is_remembered() {
         let mut kernel = Kernel::plain();
         let name = SyscallName::new("stat").unwrap();
         let refused = find_native(&name, &table::row(&name), &kernel.learnt, &mut |symbol, _| {
@@ -402,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_teaches_nothing_by_itself() {
+    fn missing_symbols_prove_nothing() {
         let mut kernel = Kernel::new(&[]);
         assert!(kernel.search("stat").is_err());
         kernel.symbols = Kernel::wrapped().symbols;
@@ -410,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_other_architectures_is_not_asked_for() {
+    fn calls_of_other_architectures_are_not_probed() {
         let mut kernel = Kernel::new(&["__x64_sys_socketcall", "__x64_sys_getpid"]);
         let error = kernel.search("socketcall").unwrap_err();
         assert_eq!(error.errno(), libc::ENOENT);
@@ -418,14 +419,14 @@ mod tests {
     }
 
     #[test]
-    fn the_message_names_what_was_tried_and_what_may_be_meant() {
+    fn the_message_names_the_tried_symbol_and_a_similar_call() {
         let error = Kernel::wrapped().search("opnat").unwrap_err().to_string();
         assert!(error.contains("opnat") && error.contains("__x64_sys_opnat"), "{error}");
         assert!(error.contains("did you mean openat"), "{error}");
     }
 
     #[test]
-    fn the_message_names_what_the_c_library_calls() {
+    fn the_message_names_the_call_that_the_c_library_makes() {
         let mut kernel = Kernel::wrapped();
         let mut message = |call| kernel.search(call).unwrap_err().to_string();
         let sleep = message("sleep");
@@ -438,7 +439,7 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// The symbols of `openat` that are asked for on a kernel with those.
+    /// Searches for `openat` on a kernel with `symbols`. Also returns the symbols probed.
     fn search_for_openat(learnt: &Known, symbols: &[&str]) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let openat = name("openat");
@@ -451,10 +452,10 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_convention_is_asked_for_until_it_is_known() {
+    fn the_convention_is_probed_until_it_is_known() {
         const WRAPPED: &[&str] = &["__ia32_compat_sys_ioctl", "__ia32_compat_sys_openat"];
         let learnt = Known::nothing();
-        // The kernel has none of that: no symbol of native callers is taken in its place.
+        // The kernel has no symbols of 32-bit callers. Those of native callers do not replace them.
         let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
         assert!(matches!(found, Err(Error::NoCompatCallers { is_off: false, .. })));
         assert_eq!(asked, ["__ia32_compat_sys_ioctl", "compat_sys_ioctl"]);
@@ -469,8 +470,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// The function that serves a call to 32-bit processes in a kernel of that version with those
-    /// symbols, and with wrappers.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel of `version` with
+    /// wrappers and `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
@@ -483,10 +484,10 @@ mod tests {
         found.map(|symbol| symbol.to_string())
     }
 
-    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl of these versions. Each has
+    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions, which have
     /// both functions.
     #[test]
-    fn the_version_decides_between_functions_that_are_both_there() {
+    fn the_version_decides_between_two_existing_functions() {
         let compat = |call: &str| format!("__ia32_compat_sys_{call}");
         let native = |call: &str| format!("__ia32_sys_{call}");
         for (call, until, is_compat_before) in [
@@ -518,7 +519,7 @@ mod tests {
 
     /// arch/x86/entry/syscalls/syscall_32.tbl of the stable versions.
     #[test]
-    fn a_stable_update_decides_between_functions_that_are_both_there() {
+    fn a_stable_update_decides_between_two_existing_functions() {
         let symbols = ["__ia32_compat_sys_io_pgetevents_time64", "__ia32_sys_io_pgetevents"]
             .map(String::from);
         let found = |call: &str, version, update: Option<u64>| {
@@ -566,7 +567,7 @@ mod tests {
 
     /// arch/x86/ia32/ia32_signal.c of Linux 5.3 and 5.4.
     #[test]
-    fn functions_that_have_no_wrapper_have_no_prefix() {
+    fn functions_without_a_wrapper_have_no_prefix() {
         for call in ["sigreturn", "rt_sigreturn"] {
             let old = format!("sys32_{call}");
             assert_eq!(found_in((4, 18), call, &[&old]).unwrap(), old);
@@ -580,7 +581,7 @@ mod tests {
 
     /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0 and 5.1.
     #[test]
-    fn calls_that_are_younger_for_32_bit_processes_are_not_those_of_others() {
+    fn calls_added_later_for_32_bit_processes_are_missing_before() {
         for call in ["semget", "shmdt", "clock_gettime64", "futex_time64"] {
             let name = name(call);
             let row = abi::compat_row(&name).unwrap();
@@ -598,15 +599,15 @@ mod tests {
 
     /// `COND_SYSCALL_COMPAT` of arch/x86/include/asm/syscall_wrapper.h.
     #[test]
-    fn stubs_of_32_bit_calls_were_shared_before_5_7() {
+    fn stubs_of_32_bit_calls_are_shared_before_5_7() {
         let symbols = ["__ia32_compat_sys_lookup_dcookie"];
         let absent = found_in((5, 6), "lookup_dcookie", &symbols);
         assert!(matches!(absent, Err(Error::NotFound { .. })));
         assert_eq!(found_in((5, 7), "lookup_dcookie", &symbols).unwrap(), symbols[0]);
     }
 
-    /// The function that is found of a call for x32 processes alone in a kernel with those
-    /// symbols, and what is asked for.
+    /// Finds the function that serves a call for x32 processes only, in a kernel with `symbols`.
+    /// Also returns the symbols probed.
     fn search_for_x32(
         call: &str,
         learnt: &Known,
@@ -623,7 +624,7 @@ mod tests {
 
     /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
     #[test]
-    fn x32_has_functions_of_its_own() {
+    fn x32_has_separate_functions() {
         const NEW: &[&str] = &[
             "__x64_compat_sys_ioctl",
             "__x64_compat_sys_preadv64",
@@ -636,13 +637,13 @@ mod tests {
             ("ioctl", "ioctl"),
             ("preadv", "preadv64"),
             ("recvmmsg", "recvmmsg_time64"),
-            // As 64-bit processes spell it.
+            // The spelling is that of 64-bit processes.
             ("sigqueue", "rt_sigqueueinfo"),
         ] {
             let (found, _) = search_for_x32(call, &learnt, NEW);
             assert_eq!(found.unwrap(), format!("__x64_compat_sys_{function}"));
         }
-        // That is the function of 64-bit processes.
+        // `__x64_sys_readv` serves 64-bit processes too.
         assert!(search_for_x32("readv", &learnt, NEW).0.is_err());
         let old = ["__x32_compat_sys_ioctl", "__x32_compat_sys_readv", "__x64_sys_readv"];
         let (found, _) = search_for_x32("readv", &Known::nothing(), &old);
@@ -650,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_x32_is_asked_once() {
+    fn the_absence_of_x32_is_remembered() {
         let learnt = Known::nothing();
         for asked in [2, 0] {
             let symbols = ["__x64_sys_ioctl", "__ia32_compat_sys_ioctl"];

@@ -1,63 +1,66 @@
-//! Tells whose calls are meant: a 64-bit kernel serves its 32-bit processes by other functions than
-//! its own, which the 32-bit architecture's table lists.
+//! Selects the callers of a system call. A 64-bit kernel serves 32-bit processes with different
+//! functions, which the table of the 32-bit architecture lists.
 
 use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
 use super::table::{self, COMPAT_TABLE, Column, Row};
 
-/// Whose calls a program is to see.
+/// The callers whose system calls a program sees.
 ///
-/// On a 64-bit kernel 32-bit processes enter by other kernel functions than 64-bit ones, and
-/// so does a 64-bit process by `int $0x80` on x86_64. Their table of calls is that of the
-/// 32-bit architecture: `mmap2` and `socketcall` are calls there only, and `stat` is
-/// another one than in 64 bits. A name is taken as such a process means it.
+/// On a 64-bit kernel, 32-bit processes enter through different kernel functions than 64-bit
+/// processes. A 64-bit process on x86_64 also enters through them with `int $0x80`. 32-bit callers
+/// use the syscall table of the 32-bit architecture: only this table has `mmap2` and `socketcall`,
+/// and its `stat` is a different call from the 64-bit `stat`. For 32-bit callers, a name stands for
+/// the call in their own table.
 ///
-/// Known are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER, which is not tested.
-/// x32 on x86_64 (`CONFIG_X86_X32_ABI`, which no kernel of Debian's has that is tested here) is
-/// entered by any 64-bit process that puts `__X32_SYSCALL_BIT` into a call's number. It shares
-/// most functions with 64-bit processes, so that [`Callers::Native`] sees it; most calls from 512
-/// on have functions of their own (arch/x86/entry/syscalls/syscall_64.tbl; since Linux 4.17 they
-/// are not those of i386's), which count as those of 32-bit callers.
+/// Supported 32-bit callers are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER (untested).
 ///
-/// 32-bit processes of i386 and POWER make some calls through socketcall(2) and ipc(2), whose functions
-/// carry them out ([`SubCall`](crate::SubCall)). With [`Callers::All`] a batch attaches the program to
-/// these for a name that callers can make in no other way (`accept`, `send`, `recv`, `semop`), too: it
-/// then runs for every call through them and has to look which one it is, as
-/// `KSYSCALL_SUBCALL_PROG` of ksyscall.bpf.h does. The C library of i386 makes other calls through
-/// them as well, such as `connect`: to see these, add `socketcall` and `ipc` to the names.
+/// On x86_64 with `CONFIG_X86_X32_ABI`, any 64-bit process can make x32 calls by setting
+/// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
+/// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
+/// from number 512 on have separate functions, which count as those of 32-bit callers
+/// (arch/x86/entry/syscalls/syscall_64.tbl; before Linux 4.17, i386 shares these functions).
 ///
-/// Before Linux 4.17 the functions of system calls call each other: `sys_lchown16`, which serves a
-/// 32-bit `lchown`, calls `sys_lchown`. There [`Callers::All`] makes the program run twice for such
-/// a call, and [`Callers::Native`] once (docs/compatibility.md).
+/// 32-bit processes on i386 and POWER make some calls through socketcall(2) and ipc(2), whose
+/// functions carry out the call ([`SubCall`](crate::SubCall)). If callers can make a call in no
+/// other way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also attaches the
+/// program to the multiplexer. The program then runs for every call through the multiplexer and
+/// must check which call it is, as `KSYSCALL_SUBCALL_PROG` of ksyscall.bpf.h does. The C library of
+/// i386 makes other calls through the multiplexers too, such as `connect`. To see these, add
+/// `socketcall` and `ipc` to the names.
+///
+/// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
+/// `lchown`, calls `sys_lchown`. For such a call, the program runs twice with [`Callers::All`] and
+/// once with [`Callers::Native`] (docs/compatibility.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Callers {
-    /// Those of this process's architecture.
+    /// Callers of this process's architecture.
     #[default]
     Native,
-    /// 32-bit ones. Where one function serves both, as it does every call without arguments
-    /// on x86_64 (`getpid`), the program runs for native ones, too: `KSYSCALL_IS_COMPAT` of
-    /// ksyscall.bpf.h tells in the program who calls.
+    /// 32-bit callers. If one function serves both kinds of callers, the program also runs for
+    /// native callers. On x86_64, this applies to every call without arguments, such as `getpid`.
+    /// In the program, `KSYSCALL_IS_COMPAT` of ksyscall.bpf.h tells the two apart.
     Compat,
-    /// Both.
+    /// Native and 32-bit callers.
     All,
 }
 
-/// A way for calls to enter the kernel.
+/// A way to enter the kernel for a system call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Abi {
     Native,
     Compat,
-    /// x32 processes, where they have a function of their own.
+    /// x32, for calls that have a separate function for x32.
     X32,
 }
 
 impl Abi {
-    /// All, of which a call has one at least.
+    /// All ABIs. Each call has at least one.
     pub(crate) const ALL: [Abi; 3] = [Abi::Native, Abi::Compat, Abi::X32];
 }
 
 impl Callers {
-    /// From where these callers can make the call, each by a function of its own.
+    /// The ABIs through which these callers can make the call, each with a separate function.
     pub(crate) fn abis(self, name: &SyscallName) -> &'static [Abi] {
         let has_x32 = || x32_row(name).is_some();
         match self {
@@ -70,9 +73,9 @@ impl Callers {
     }
 }
 
-/// The row of the call `name` if x32 processes have a function for it that serves them alone.
-/// They mean the same call by a name as 64-bit processes do. But a name that is a spelling
-/// in the 64-bit table and a call of i386 stands for the latter, which x32 does not have.
+/// The row of the call `name`, if a function serves the call for x32 processes only. A name stands
+/// for the same call as in 64-bit processes. But if the name is an alias in the 64-bit table and a
+/// call of i386, it stands for the call of i386, which x32 does not have.
 pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     if X32_CONVENTIONS.is_empty() {
         return None;
@@ -83,23 +86,23 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// The row of the call `name`, as native callers mean it when others are meant, too. None for a
-/// name that only the other table knows; one that no table knows may be a new call's.
+/// The row of the call `name` for native callers, if other callers are requested as well. None for
+/// a name that only the 32-bit table contains. A name that no table contains may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
     (!is_foreign).then_some(row)
 }
 
-/// The row of the call `name`, as 32-bit callers mean it, if they have it.
+/// The row of the call `name` for 32-bit callers, if they have the call.
 pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row_in(COMPAT_TABLE, name.as_str());
     let is_foreign = !row.is_known && table::row(name).is_known;
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Every call that these callers have in any version of the kernel, in alphabetical order,
-/// with those of them that have it.
+/// Every call that these callers have in any kernel version, in alphabetical order, each with the
+/// callers that have the call.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();
@@ -130,14 +133,14 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// The functions of 32-bit callers.
+    /// The functions that serve 32-bit callers.
     fn compat(call: &str) -> Option<Vec<String>> {
         let call = name(call);
         let row = compat_row(&call)?;
         Some(row.function_names(Column::Compat).collect())
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 6.12: its last columns.
+    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl in Linux 6.12.
     #[test]
     fn names_are_those_of_the_32_bit_table() {
         for (call, function) in [
@@ -161,20 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn what_one_table_alone_has_is_no_call_of_the_others_callers() {
-        // A 64-bit kernel does not have it.
+    fn calls_of_one_table_are_missing_for_the_other_callers() {
+        // A 64-bit kernel does not have vm86.
         assert!(compat("vm86").is_none());
-        // It is new in both.
+        // A new call, in neither table.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
         assert!(native_row(&name("brand_new")).is_some());
-        // Of 32 bits alone, and not of the 64-bit table.
+        // Calls of 32-bit callers only.
         assert!(native_row(&name("readdir")).is_none());
         assert!(compat("readdir").is_some());
         assert!(!native_row(&name("socketcall")).unwrap().is_served());
     }
 
     #[test]
-    fn all_calls_are_those_of_both_tables_and_each_once() {
+    fn all_calls_are_those_of_both_tables_without_duplicates() {
         let all = calls(Callers::All);
         let of = |callers| all.iter().filter(move |call| call.1 == callers).map(|call| call.0);
         let names = |calls: Vec<(SyscallName, Callers)>| calls.into_iter().map(|call| call.0);
@@ -186,7 +189,7 @@ mod tests {
         assert!(names(calls(Callers::Compat)).eq(compat));
         let has = |call: &str, callers| all.contains(&(name(call), callers));
         assert!(has("openat", Callers::All) && has("socketcall", Callers::Compat));
-        // As other spellings 64-bit callers have these, too; but that is another call.
+        // For 64-bit callers, these names are aliases of other calls.
         assert!(has("_llseek", Callers::Compat) && has("umount", Callers::Compat));
         assert!(!all.iter().any(|call| call.0 == name("vm86")));
     }
@@ -199,7 +202,7 @@ mod tests {
         };
         assert_eq!(abis("ioctl"), [1, 2, 3]);
         assert_eq!(abis("openat"), [1, 1, 2]);
-        // For 64-bit processes that is rt_sigaction, and for 32-bit ones another call.
+        // For 64-bit processes, the name means rt_sigaction; for 32-bit processes, another call.
         assert_eq!(abis("sigaction"), [1, 1, 2]);
         assert_eq!(abis("rt_sigaction"), [1, 2, 3]);
     }

@@ -1,5 +1,4 @@
-//! Describes the system calls of any architecture by its table, for programs such as the command
-//! `ksyscall`.
+//! Describes the system calls of any architecture, for programs such as the `ksyscall` command.
 
 use core::fmt;
 
@@ -7,7 +6,7 @@ use crate::calls::suggestions;
 use crate::calls::table::{self, Column, Row, Table, row_in};
 use crate::{CLibrary, SubCall, SyscallName};
 
-/// An architecture that there is a table of.
+/// An architecture whose system calls are known.
 ///
 /// ```
 /// use ksyscall::{Architecture, SyscallName};
@@ -19,50 +18,50 @@ use crate::{CLibrary, SubCall, SyscallName};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Architecture {
-    /// Rust's name first, then others.
+    /// Rust's name first, then the others.
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,
-    /// Lines of a name and a number.
+    /// Lines with a name and a number each.
     numbers: &'static str,
 }
 
-/// How an architecture's kernels name the functions of calls if they have syscall wrappers
-/// (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`): the function then takes the caller's
-/// `struct pt_regs *`, else the call's own arguments.
+/// How kernels with syscall wrappers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`) name the syscall
+/// functions. With wrappers, a function takes the caller's `struct pt_regs *`; without wrappers, it
+/// takes the call's arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Wrappers {
-    /// What stands before the function's name as the table has it.
+    /// The prefix that the kernel adds to the function's name in the table.
     pub prefix: &'static str,
-    /// The first version of Linux that is known to have them.
+    /// The first Linux version that is known to have wrappers.
     pub since: &'static str,
 }
 
-/// A call, as the table of an architecture has it.
+/// A system call of an architecture.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Call {
-    /// What `<asm/unistd.h>` calls it; a name that no table knows is left as it is.
+    /// The call's name in `<asm/unistd.h>`. An unknown name is unchanged.
     pub name: SyscallName,
-    /// Its number there, or None if it has none, or none that is known.
+    /// The call's number on the architecture, if it has a known one.
     pub number: Option<u32>,
-    /// Whether the table has the name, as a call or as another spelling of one.
+    /// Whether the table contains the name, as a call or as another spelling of a call.
     pub is_known: bool,
     /// Whether the architecture has the call at all.
     pub is_served: bool,
-    /// Whether a kernel may be built without it.
+    /// Whether a kernel can be built without the call.
     pub is_optional: bool,
-    /// The version of Linux since which it exists, if that is after 4.1.
+    /// The Linux version that added the call, if it is later than 4.1.
     pub since: Option<String>,
-    /// The functions that may serve it, without the kernel's prefix. The first that a
-    /// kernel has is the one.
+    /// The functions that may serve the call, without the kernel's prefix. The first one that a
+    /// kernel has serves the call.
     pub functions: Vec<String>,
-    /// Those by which a 64-bit kernel serves the call to 32-bit processes of this
-    /// architecture. Empty for a 64-bit one.
+    /// The functions with which a 64-bit kernel serves the call for 32-bit processes of this
+    /// architecture. Empty for a 64-bit architecture.
     pub functions_in_64_bit_kernels: Vec<String>,
-    /// What else it is called: by man pages, the C library, the kernel's sources and other
-    /// architectures. In alphabetical order.
+    /// Other names of the call in man pages, the C library, the kernel's sources and other
+    /// architectures, in alphabetical order.
     pub spellings: Vec<SyscallName>,
 }
 
@@ -70,7 +69,7 @@ const fn wrappers(prefix: &'static str, since: &'static str) -> Option<Wrappers>
     Some(Wrappers { prefix, since })
 }
 
-/// For the sources of the wrappers see `conventions.rs`.
+/// `conventions.rs` lists the sources for the wrappers.
 const ALL: &[Architecture] = &[
     Architecture {
         names: &["x86_64", "amd64", "x86-64"],
@@ -135,49 +134,50 @@ const ALL: &[Architecture] = &[
 ];
 
 impl Architecture {
-    /// The calls that a function of the C library makes there: see [`CLibrary::calls`].
+    /// The calls that a function of the C library makes on this architecture: see
+    /// [`CLibrary::calls`].
     pub fn c_library_calls(&self, library: CLibrary, function: &SyscallName) -> Vec<SyscallName> {
         library.calls_in(self.table, function)
     }
 
-    /// Every one that there is a table of.
+    /// All known architectures.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.iter().copied()
     }
 
-    /// The one of that name: Rust's, Debian's, or what `uname -m` prints.
+    /// Finds an architecture by Rust's name, Debian's name or the output of `uname -m`.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|it| it.names.contains(&name))
     }
 
-    /// The one that this program was built for, if there is a table of it.
+    /// The architecture that this program was built for, if it is known.
     pub fn native() -> Option<Self> {
         Self::named(std::env::consts::ARCH)
     }
 
-    /// Rust's name of it, as in `std::env::consts::ARCH`.
+    /// Rust's name of the architecture, as in `std::env::consts::ARCH`.
     pub fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
 
-    /// How its kernels name the functions of calls, if they have wrappers.
+    /// How kernels of the architecture name the syscall functions, if they have wrappers.
     pub fn wrappers(&self) -> Option<Wrappers> {
         self.wrappers
     }
 
-    /// Every call that it has in any version of the kernel, in alphabetical order.
+    /// Every call of the architecture in any kernel version, in alphabetical order.
     pub fn calls(&self) -> Vec<SyscallName> {
         self.names_of_rows(Row::is_served)
     }
 
-    /// Every call that has a number, with that number. On mips64 the first is 5000.
+    /// Every call that has a number, with the number. On mips64, the first number is 5000.
     pub fn numbers(&self) -> impl Iterator<Item = (SyscallName, u32)> {
         let lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
         lines
             .filter_map(|(name, number)| Some((SyscallName::new(name).ok()?, number.parse().ok()?)))
     }
 
-    /// The call of that name.
+    /// Describes the call `name`.
     pub fn call(&self, name: &SyscallName) -> Call {
         let row = row_in(self.table, name.as_str());
         let call = SyscallName::new(row.name).unwrap_or(*name);
@@ -198,8 +198,8 @@ impl Architecture {
         }
     }
 
-    /// The calls that its multiplexers carry out, socketcall(2) and ipc(2). Most architectures have
-    /// neither.
+    /// The calls that the multiplexers socketcall(2) and ipc(2) of the architecture carry out. Most
+    /// architectures have no multiplexers.
     ///
     /// ```
     /// let calls = |arch| ksyscall::Architecture::named(arch).unwrap().sub_calls().count();
@@ -210,7 +210,7 @@ impl Architecture {
         SubCall::all().filter(move |call| row_in(table, call.multiplexer).is_served())
     }
 
-    /// The calls whose names are nearest to `name`, up to three, nearest first.
+    /// Up to three calls with the names most similar to `name`, most similar first.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
         names.filter_map(|near| SyscallName::new(near).ok()).collect()
@@ -249,8 +249,7 @@ mod tests {
         Architecture::named(arch).unwrap().call(&SyscallName::new(name).unwrap())
     }
 
-    /// Calls as the kernel's headers of this system have them, which are of another version
-    /// than the numbers were made of.
+    /// The calls in this system's kernel headers, whose version differs from that of the tables.
     fn headers_calls(header: &str, macros: &[&str]) -> Option<Vec<(String, u32)>> {
         let text = std::fs::read_to_string(header).ok()?;
         let mut calls = Vec::new();
@@ -283,7 +282,7 @@ mod tests {
         }
     }
 
-    /// The list that arm64, riscv64 and loongarch64 share.
+    /// The header that arm64, riscv64 and loongarch64 share.
     #[test]
     fn numbers_are_those_of_the_generic_header() {
         let header = "/usr/include/asm-generic/unistd.h";
@@ -291,8 +290,8 @@ mod tests {
             return println!("no {header} here: the kernel's headers are not installed");
         };
         assert!(calls.len() > 250);
-        // Not calls; calls that only other machines have, by the header's own conditions; and
-        // names that the 64-bit machines have another for.
+        // Leave out macros that are not calls, calls that the header's conditions exclude on arm64,
+        // and names for which 64-bit architectures use a different one.
         let is_left_out = |name: &str| {
             matches!(name, "syscalls" | "arch_specific_syscall" | "sync_file_range2")
                 || name.contains("time64")
@@ -306,7 +305,7 @@ mod tests {
 
     /// arch/*/include/uapi/asm/unistd.h and the .tbl files, read by eye.
     #[test]
-    fn numbers_of_others() {
+    fn numbers_of_other_architectures() {
         for (arch, name, number) in [
             ("arm", "openat", 322),
             ("s390x", "openat", 288),
@@ -331,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_what_its_table_says() {
+    fn calls_are_described_by_the_table() {
         let umount = call("x86_64", "umount2");
         assert_eq!(umount.functions, ["sys_umount"]);
         assert_eq!(call("amd64", "cachestat").since.as_deref(), Some("6.5"));
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn multiplexers_are_where_the_tables_have_them() {
+    fn four_architectures_have_multiplexers() {
         let has = |arch: Architecture| arch.sub_calls().next().is_some();
         let names: Vec<_> = Architecture::all().filter(|arch| has(*arch)).collect();
         let names: Vec<_> = names.iter().map(Architecture::name).collect();
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn architectures_go_by_three_names() {
+    fn architectures_have_several_names() {
         assert_eq!(Architecture::all().count(), 10);
         for name in ["ppc64el", "ppc64le", "powerpc64"] {
             assert_eq!(Architecture::named(name).unwrap().name(), "powerpc64");
@@ -365,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_seen_on_another_architecture() {
+    fn typos_are_recognised_on_other_architectures() {
         let near = |arch: &str, name| {
             let arch = Architecture::named(arch).unwrap();
             arch.nearest(&SyscallName::new(name).unwrap())

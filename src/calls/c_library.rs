@@ -1,8 +1,8 @@
-//! Tells which system calls a function of the C library makes.
+//! Lists the system calls that a function of the C library makes.
 //!
-//! A function often makes another call than the one of its name: `open()` of glibc makes `openat`.
-//! `c_library.tbl` lists what the sources of glibc and musl say, and nothing else.
-//! `tools/c_library` makes it and describes its lines.
+//! A function often makes a call with a different name: `open()` of glibc makes `openat`.
+//! `tools/c_library` generates `c_library.tbl` from the sources of glibc and musl, and describes
+//! the format.
 
 use core::fmt;
 
@@ -27,7 +27,8 @@ impl CLibrary {
     /// first: `open` makes `openat`, `mkdir` makes `mkdir` or, on arm64, `mkdirat`. `function` is
     /// the name of its man page (section 2 or 3).
     ///
-    /// Empty for a function that is not listed. Most of those make the call of their name, or none.
+    /// Empty for a function that is not listed. Most unlisted functions make the call of their
+    /// name, or no call.
     ///
     /// ```
     /// use ksyscall::{CLibrary, SyscallName};
@@ -80,7 +81,7 @@ pub(crate) fn for_each_call(
     }
 }
 
-/// What the list has of a function: groups of calls.
+/// The listed groups of calls of a function.
 fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     let has_function = |line: &&[u8]| parts(cut(line, b':').0, b' ').any(|name| name == function);
     let line = parts(TEXT.as_bytes(), b'\n').find(has_function);
@@ -88,12 +89,12 @@ fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     if library == CLibrary::Musl && !musl.is_empty() { musl } else { glibc }
 }
 
-/// The part of a message that tells what the C library calls instead; nothing if that is not
-/// another call, or unknown.
+/// The part of a message that names the call which the C library makes instead. Empty if the
+/// function makes the call of its name or is not listed.
 pub(crate) struct Hint<'a>(pub(crate) &'a str);
 
 impl Hint<'_> {
-    /// Whether the function is a known one, whatever it calls here.
+    /// Whether the function is listed, even if it makes no call on this architecture.
     pub(crate) fn is_listed(&self) -> bool {
         !listed(self.0.as_bytes(), CLibrary::Glibc).is_empty()
     }
@@ -164,7 +165,7 @@ mod tests {
             ("powerpc64", Glibc, "pthread_create", "clone3 clone"),
             ("x86_64", Glibc, "getrlimit", "prlimit64"),
             ("x86", Glibc, "getrlimit", ""),
-            // It makes the call of its name, which needs no line.
+            // A function that makes the call of its name is not listed.
             ("x86_64", Glibc, "openat", ""),
             ("x86_64", Glibc, "ope", ""),
         ] {
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_say_the_same() {
+    fn the_docs_agree_with_the_list() {
         let lines = include_str!("../../docs/names.md").lines();
         let lines: Vec<_> =
             lines.filter_map(|line| line.strip_prefix("| ")?.split_once("() | ")).collect();
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     #[cfg(target_arch = "x86_64")]
-    fn a_hint_names_other_calls_alone() {
+    fn hints_name_only_other_calls() {
         let hint = |function| Hint(function).to_string();
         assert_eq!(hint("open"), "; glibc's open() calls openat");
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Makes the kernel symbols that may serve a call.
+//! Builds the names of the kernel symbols that may serve a call.
 //!
-//! A kernel names the functions of its syscall table by one convention out of a few. This file
-//! contains those of each architecture, as data, and spells out the symbols; `attach/search.rs`
-//! finds out which convention the running kernel has.
+//! A kernel names the functions of its syscall table by one of a few conventions. This file
+//! contains the conventions of each architecture and builds the symbols. `attach/search.rs` finds
+//! out which convention the running kernel uses.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -16,45 +16,44 @@ use super::version::{ALWAYS, NEVER, Version};
 
 /// How a kernel names the functions of its syscall table.
 pub(crate) struct Convention {
-    /// What stands before the function's name as the table has it.
+    /// The prefix that the kernel adds to the function's name in the table.
     prefix: &'static str,
     column: Column,
-    /// Since which version each call that the kernel was built without has a separate stub.
-    /// Before it, a probe on a stub fires for other calls: see `stubs.rs`.
+    /// The first version with a separate stub for each call that the kernel was built without.
+    /// In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
 }
 
 /// Functions that take the caller's registers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`,
-/// include/linux/syscalls.h). The kernel has them under their prefix only, so on
-/// such a kernel nothing else may be taken: a program built for the one
-/// convention reads garbage from the other.
+/// include/linux/syscalls.h). Such a kernel has them only with the prefix, so no other symbol may
+/// be used: a program built for one convention reads garbage from a function of the other.
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
     Convention { prefix, column: Column::Native, separate_stubs }
 }
 
-/// Functions under their plain names. Where a call takes arguments
-/// `__se_sys_openat` (4.17) or `SyS_openat` (before) is the same address;
-/// `sys_openat` is there in every version and for every call.
+/// Functions with plain names. For calls with arguments, `__se_sys_openat` (since 4.17) or
+/// `SyS_openat` (before) has the same address. `sys_openat` exists in every version and for every
+/// call.
 const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separate_stubs: NEVER };
 
-/// Those of a 64-bit x86 kernel that serve its 32-bit processes (4.17).
+/// Functions that serve 32-bit processes on 64-bit x86 kernels (since 4.17).
 #[allow(dead_code, reason = "other architectures")]
 const WRAPPED_IA32: Convention =
     Convention { prefix: "__ia32_", column: Column::Compat, separate_stubs: (5, 7) };
 
-/// The same of arm64 (4.19).
+/// The same on arm64 (since 4.19).
 #[allow(dead_code, reason = "other architectures")]
 const WRAPPED_ARM: Convention =
     Convention { prefix: "__arm64_", column: Column::Compat, separate_stubs: (5, 4) };
 
-/// The same of 64-bit kernels without a prefix: x86 before 4.17, arm64 before 4.19, POWER.
+/// The same without a prefix: on x86 before 4.17, on arm64 before 4.19, and on POWER.
 #[allow(dead_code, reason = "other architectures")]
 const PLAIN_COMPAT: Convention =
     Convention { prefix: "", column: Column::Compat, separate_stubs: NEVER };
 
-/// By which this architecture's kernel may name the functions that serve its 32-bit
-/// processes. It has the anchor of one, or no such processes.
+/// The conventions by which this architecture's kernels may name the functions that serve 32-bit
+/// processes. A kernel without the anchor of any of them does not run 32-bit processes.
 pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     WRAPPED_IA32,
@@ -64,8 +63,8 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     PLAIN_COMPAT,
 ];
 
-/// By which an x86-64 kernel names the functions that serve x32 processes alone: since 5.7,
-/// and from 4.17 on. Before that they are those of i386's.
+/// The conventions by which x86-64 kernels name the functions that serve only x32 processes: since
+/// 5.7, and from 4.17 to 5.6. Before 4.17, these functions are those of i386.
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     Convention { prefix: "__x64_", column: Column::X32, separate_stubs: ALWAYS },
@@ -75,10 +74,10 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
 
 /// The conventions of this architecture, in the order to try them.
 ///
-/// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit
-/// since 5.7), arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in
-/// 5.0), arch/riscv (6.6) and arch/powerpc (in 6.1, wrappers without a prefix). Their
-/// `COND_SYSCALL` says whether a stub is separate.
+/// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit since 5.7),
+/// arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in 5.0), arch/riscv (6.6) and
+/// arch/powerpc (in 6.1, wrappers without a prefix). `COND_SYSCALL` in these files shows whether
+/// stubs are separate.
 pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     wrapped("__x64_", (5, 4)),
@@ -88,8 +87,8 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     wrapped("__riscv_", ALWAYS),
     #[cfg(target_arch = "s390x")]
     wrapped("__s390x_", NEVER),
-    // A 64-bit kernel has `__ia32_sys_openat` too and may serve 32-bit processes
-    // by another function, so its own names come first.
+    // A 64-bit kernel also has `__ia32_sys_openat`, but may serve 32-bit processes with another
+    // function, so the names of 64-bit kernels come first.
     #[cfg(target_arch = "x86")]
     WRAPPED_IA32,
     #[cfg(target_arch = "x86")]
@@ -97,28 +96,28 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
     PLAIN_COMPAT,
     PLAIN,
-    // Behind the plain names, for no arm64 kernel has both.
+    // After the plain names, which arm64 kernels with this convention do not have.
     #[cfg(target_arch = "arm")]
     WRAPPED_ARM,
 ];
 
-/// What plain names begin with, for a name that no table knows. Only a call's function
-/// has one of the first two, which is the same one (kernels from 4.17 on, and before).
-/// The last is any function's: `sys_fillrect` draws a rectangle.
+/// The prefixes of plain names, for a call that no table contains. Only syscall functions have one
+/// of the first two prefixes (since Linux 4.17, and before). Other functions can have the last
+/// prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
-/// A kernel function's name as loaders make it of a call's.
+/// The name of a kernel function, as loaders build it from a call's name.
 #[cfg(feature = "capi")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
-    /// What stands before `sys_` in a kernel with wrappers; empty for plain names.
+    /// The prefix before `sys_` in a kernel with wrappers. Empty for plain names.
     pub(crate) prefix: &'static str,
     pub(crate) call: SyscallName,
 }
 
 #[cfg(feature = "capi")]
 impl Form {
-    /// Recognises the forms of this architecture: `__x64_sys_stat`, `__se_sys_stat`, `SyS_stat`,
+    /// Recognises the forms on this architecture: `__x64_sys_stat`, `__se_sys_stat`, `SyS_stat` and
     /// `sys_stat`.
     pub(crate) fn of(symbol: &[u8]) -> Option<Self> {
         let wrapped = CONVENTIONS.iter().filter(|it| !it.prefix.is_empty()).find_map(|it| {
@@ -132,8 +131,8 @@ impl Form {
         (call.as_bytes() == name).then_some(Self { prefix, call })
     }
 
-    /// Whether the call of the row leads native processes to this function, in a kernel that has one of
-    /// these conventions.
+    /// Whether this function serves the call in `row` for native processes, in a kernel with one of
+    /// the `possible` conventions.
     pub(crate) fn serves(&self, row: &Row, possible: Conventions) -> bool {
         CONVENTIONS.iter().enumerate().any(|(index, convention)| {
             let has_form = self.prefix.is_empty() || self.prefix == convention.prefix;
@@ -148,13 +147,13 @@ impl Form {
     }
 }
 
-/// Why a symbol that the kernel has may not be the one that serves the call.
+/// Why an existing symbol may not be the one that serves the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
     None,
-    /// It may be a stub whose probe fires for other calls: see `stubs.rs`.
+    /// The symbol may be a stub whose probe also fires for other calls: see `stubs.rs`.
     MayBeStub,
-    /// It may be a function that is no system call's.
+    /// The symbol may be a function that serves no system call.
     MayBeNoCall,
 }
 
@@ -177,7 +176,7 @@ impl Conventions {
         self.0 == 0
     }
 
-    /// Those of the set for which `fits` holds.
+    /// The conventions of the set for which `fits` returns true.
     pub(crate) fn only(self, mut fits: impl FnMut(&Convention) -> bool) -> Self {
         let mut set = self;
         for (index, convention) in CONVENTIONS.iter().enumerate() {
@@ -188,40 +187,40 @@ impl Conventions {
         set
     }
 
-    /// Those of the set in which `symbol` may serve the call of the row.
+    /// The conventions of the set in which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }
 }
 
 impl Convention {
-    /// A symbol that every kernel of this convention has, and no kernel of those further down the
-    /// list. Where it exists, a missing symbol is missing for good.
+    /// A symbol that every kernel with this convention has, and that no kernel with a convention
+    /// further down the list has. If the anchor exists, a symbol that was not found does not exist.
     pub(crate) fn anchor(&self) -> Symbol {
         let is_native = self.column == Column::Native;
         let function: &[u8] = if is_native { b"sys_getpid" } else { b"compat_sys_ioctl" };
         Symbol::new(self.prefix.as_bytes(), function, b"")
     }
 
-    /// The symbols that may serve the call of the row in a kernel of this
-    /// convention, most likely first.
+    /// The symbols that may serve the call in `row` in a kernel with this convention, most likely
+    /// first.
     pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {
         (0..).map_while(|rank| self.symbol(row, rank))
     }
 
-    /// The symbol of that rank: 0 is the most likely.
+    /// The symbol of that rank; rank 0 is the most likely one.
     pub(crate) fn symbol(&self, row: &Row, rank: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(rank)?;
             return Some(Symbol::new(start, row.name.as_bytes(), b""));
         }
         let (sys, rest) = row.function(self.column, rank)?;
-        // x86's of before 5.4 have no wrapper (arch/x86/ia32/ia32_signal.c).
+        // On x86 before 5.4, these functions have no wrapper (arch/x86/ia32/ia32_signal.c).
         let prefix = if rest.starts_with("sys32_") { "" } else { self.prefix };
         Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }
 
-    /// What is not sure of a symbol of the row though the kernel has it.
+    /// The reason why a symbol of `row` that the kernel has may not serve the call.
     pub(crate) fn doubt(&self, symbol: &Symbol, row: &Row) -> Doubt {
         if self.prefix.is_empty() && !row.is_known {
             let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
@@ -232,24 +231,24 @@ impl Convention {
     }
 }
 
-/// Longest function name that a table may have.
+/// Maximum length of a function name in a table.
 pub(crate) const MAX_FUNCTION_LEN: usize = "sys_".len() + MAX_NAME_LEN;
 const MAX_SYMBOL_LEN: usize = "__s390x_".len() + MAX_FUNCTION_LEN;
 
-/// The name of a kernel function, as /proc/kallsyms has it.
+/// The name of a kernel function, as in /proc/kallsyms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Symbol {
-    /// Ends in at least one NUL, for the kernel reads it as a C string.
+    /// Ends with at least one NUL, because the kernel reads the bytes as a C string.
     bytes: [u8; MAX_SYMBOL_LEN + 1],
     len: u8,
 }
 
 impl Symbol {
-    /// The most bytes that one can have.
+    /// Maximum length, in bytes.
     #[cfg(feature = "capi")]
     pub(crate) const MAX_LEN: usize = MAX_SYMBOL_LEN;
 
-    /// That of no function.
+    /// The empty symbol, which names no function.
     pub(crate) const EMPTY: Self = Self { bytes: [0; MAX_SYMBOL_LEN + 1], len: 0 };
 
     pub(crate) fn new(prefix: &[u8], sys: &[u8], rest: &[u8]) -> Self {
@@ -266,7 +265,7 @@ impl Symbol {
 
     /// The symbol as text.
     pub fn as_str(&self) -> &str {
-        // Only ASCII is ever stored, so the fallback is not reached.
+        // Only ASCII is stored, so the fallback is never used.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 

@@ -1,10 +1,12 @@
-//! The calls that socketcall(2) and ipc(2) carry out: the multiplexers of old architectures.
+//! Lists the calls that the multiplexers of old architectures, socketcall(2) and ipc(2), carry out.
 //!
-//! A process passes the number of a sub-call first, and the multiplexer calls what the sub-call's
-//! own function calls, without that function. Which architectures have a multiplexer is in the
-//! tables: i386, s390x and POWER, 64-bit POWER as well. The sub-calls are the same everywhere:
-//! `SYSCALL_DEFINE2(socketcall` of net/socket.c with include/uapi/linux/net.h, and `ksys_ipc()` of
-//! ipc/syscall.c with include/uapi/linux/ipc.h, of Linux 5.4 to 7.2.
+//! A process passes the number of a sub-call first. The multiplexer then calls the same inner
+//! function as the sub-call's own syscall function, but not the syscall function itself. The tables
+//! show which architectures have a multiplexer: i386, s390x, and 32-bit and 64-bit POWER. The
+//! sub-calls are the same everywhere.
+//!
+//! Sources: `SYSCALL_DEFINE2(socketcall` of net/socket.c with include/uapi/linux/net.h, and
+//! `ksys_ipc()` of ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.
 
 use super::name::SyscallName;
 use super::table::{Column, Table, row_in};
@@ -15,9 +17,9 @@ use super::table::{Column, Table, row_in};
 pub struct SubCall {
     /// `socketcall` or `ipc`.
     pub multiplexer: &'static str,
-    /// What a process passes to the multiplexer first: `SYS_CONNECT`, `SEMOP`.
+    /// The first argument of the multiplexer: `SYS_CONNECT` or `SEMOP`, for example.
     pub number: u32,
-    /// The call: `connect`, `semop`.
+    /// The name of the call: `connect` or `semop`, for example.
     pub name: &'static str,
 }
 
@@ -72,7 +74,7 @@ impl SubCall {
     /// The call that `socketcall(first, ...)` or `ipc(first, ...)` carries out. None if the kernel
     /// rejects the number.
     ///
-    /// The upper half of ipc's first argument is a version, which does not change the call.
+    /// The upper half of the first argument of ipc is a version, which does not affect the call.
     ///
     /// ```
     /// use ksyscall::SubCall;
@@ -86,14 +88,14 @@ impl SubCall {
         Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
     }
 
-    /// The sub-call of that name if the callers of a table have its multiplexer.
+    /// The sub-call of that name, if the callers of a table have its multiplexer.
     pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
         let name = name.as_str();
         let bare = name.strip_prefix("sys_").unwrap_or(name);
         Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
-    /// The sub-call of that name, wherever there is a multiplexer.
+    /// The sub-call of that name, whether or not this architecture has its multiplexer.
     ///
     /// ```
     /// use ksyscall::SubCall;
@@ -110,8 +112,8 @@ impl SubCall {
 mod tests {
     use super::*;
 
-    /// As the C library's headers have them: <linux/net.h> of the kernel, SYS_SOCKET and so on;
-    /// <linux/ipc.h>, SEMOP and so on.
+    /// The kernel's headers: <linux/net.h> for SYS_SOCKET and so on, <linux/ipc.h> for SEMOP and so
+    /// on.
     #[test]
     fn numbers_are_those_of_the_headers() {
         for (multiplexer, header, start) in [
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_the_kernel_rejects_are_no_sub_call() {
+    fn rejected_numbers_have_no_sub_call() {
         for number in [0, 21, 1 << 16 | 3, u32::MAX] {
             assert_eq!(SubCall::of(SOCKETCALL, number), None, "{number}");
         }

@@ -1,19 +1,19 @@
-//! Checks the name of a system call before it goes anywhere.
+//! Checks the name of a system call before any use.
 //!
-//! A name ends up in a kernel symbol and, where there is no kprobe PMU, in a
-//! line of text written to tracefs. What is accepted here is therefore also the
-//! guard against a name that carries a second tracefs command.
+//! A name becomes part of a kernel symbol and, on kernels without a kprobe PMU, of a line of text
+//! written to tracefs. The check therefore also prevents a name that contains a second tracefs
+//! command.
 
 use core::fmt;
 
-/// Longest name accepted, in bytes.
+/// Maximum length of a name, in bytes.
 pub const MAX_NAME_LEN: usize = 64;
 
 /// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
 ///
-/// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted
-/// and stand for `openat`; the prefix does not count. `sys_openat` stands for it too,
-/// unless a call has that very name.
+/// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted and stand for
+/// `openat`. The length does not include their prefix. `sys_openat` also stands for `openat`,
+/// unless a call has exactly that name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SyscallName {
     bytes: [u8; MAX_NAME_LEN],
@@ -24,7 +24,8 @@ impl SyscallName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// [`InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] or has any other character.
+    /// [`InvalidName`] if the name is empty, is longer than [`MAX_NAME_LEN`] or contains any other
+    /// character.
     pub const fn new(name: &str) -> Result<Self, InvalidName> {
         Self::from_bytes(name.as_bytes())
     }
@@ -32,7 +33,7 @@ impl SyscallName {
     /// Like [`SyscallName::new`], for bytes that need not be UTF-8.
     ///
     /// # Errors
-    /// The same.
+    /// As for [`SyscallName::new`].
     pub const fn from_bytes(given: &[u8]) -> Result<Self, InvalidName> {
         let name = match given {
             [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
@@ -56,7 +57,7 @@ impl SyscallName {
 
     /// The name, without `__NR_` or `SYS_`.
     pub fn as_str(&self) -> &str {
-        // Only ASCII is ever stored, so the fallback is not reached.
+        // Only ASCII is stored, so the fallback is never used.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 
@@ -77,8 +78,8 @@ impl fmt::Debug for SyscallName {
     }
 }
 
-/// A text that does not have the form of a syscall name; keeps as much of it as a valid name can
-/// have, to show it.
+/// A text that is not a valid syscall name. Stores the start of the text for the message, up to the
+/// length of the longest valid name.
 #[derive(Clone, Copy, thiserror::Error)]
 #[error(
     "'{}{}': {}",
@@ -90,7 +91,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    /// How much of the text is kept, in bytes.
+    /// Maximum number of bytes of the text to store.
     pub(crate) const SHOWN: usize = MAX_NAME_LEN + "__NR_".len();
     pub(crate) const RULE: &str = "a syscall name is 1 to 64 of a-z, 0-9 and _";
 
@@ -120,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepts_what_syscalls_are_called() {
+    fn accepts_syscall_names() {
         for name in ["openat", "_llseek", "fstat64", "a", &"x".repeat(64)] {
             assert_eq!(SyscallName::new(name).unwrap().as_str(), name);
         }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn refuses_other_names() {
         let long = "x".repeat(65);
         for name in [
             "", &long, "Openat", "open at", "openat\n", "../x", "x+0x10", "é", "__NR_", "SYS_",

@@ -1,10 +1,10 @@
-//! Checks what must hold of names and their suggestions for every input.
+//! Checks, for any input, the rules of names and of suggestions.
 
 use super::SyscallName;
 use super::suggestions::nearest as suggest;
 use super::table::{self, TABLE};
 
-/// The name that the bytes are, by the rule in `name.rs`.
+/// The name that the bytes represent, by the rule of `name.rs`.
 fn expected_name(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let bare = text.strip_prefix("__NR_").or(text.strip_prefix("SYS_")).unwrap_or(text);
@@ -12,7 +12,7 @@ fn expected_name(bytes: &[u8]) -> Option<&str> {
     ((1..=64).contains(&bare.len()) && bare.chars().all(fits)).then_some(bare)
 }
 
-/// Names: what is accepted, and that nothing else reaches the symbols.
+/// Checks which names are accepted, and that symbols contain no other characters.
 pub fn name(bytes: &[u8]) {
     let expected = expected_name(bytes);
     let name = SyscallName::from_bytes(bytes).ok();
@@ -30,7 +30,7 @@ pub fn name(bytes: &[u8]) {
     }
 }
 
-/// The Levenshtein distance of two names.
+/// The Levenshtein distance between two names.
 fn expected_distance(a: &[u8], b: &[u8]) -> usize {
     let mut costs: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     for (i, from) in a.iter().enumerate() {
@@ -45,7 +45,7 @@ fn expected_distance(a: &[u8], b: &[u8]) -> usize {
     costs[a.len()][b.len()]
 }
 
-/// The names that are proposed for a call that there is not.
+/// Checks the names suggested for a call that does not exist.
 pub fn nearest(bytes: &[u8]) {
     let Ok(name) = SyscallName::from_bytes(bytes) else {
         return;
@@ -57,7 +57,7 @@ pub fn nearest(bytes: &[u8]) {
         .map(|row| (expected_distance(text.as_bytes(), row.name.as_bytes()), row.name))
         .filter(|(distance, _)| (1..=limit).contains(distance))
         .collect();
-    // Stable: of equally near ones the table's first.
+    // The sort is stable: equally similar names stay in the order of the table.
     expected.sort_by_key(|(distance, _)| *distance);
     let expected: Vec<_> = expected.into_iter().map(|(_, name)| name).take(3).collect();
     let nearest: Vec<_> = suggest(TABLE, name.as_str()).collect();

@@ -1,11 +1,11 @@
-//! Suggests names in place of one that no table has.
+//! Suggests known names for an unknown one.
 
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row, Table};
 
-/// The syscalls of a table whose names are nearest to `name`, up to three, nearest first.
+/// Up to three syscalls of a table with the names most similar to `name`, most similar first.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
-    // A slip or two: beyond that two names have nothing in common.
+    // Allow for a typo or two. Names that differ more have nothing in common.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
         let names = table::rows(table).filter(Row::is_served).map(|row| row.name);
         names.filter(move |other| distance(name.as_bytes(), other.as_bytes()) == limit)
@@ -13,10 +13,9 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
     names.take(3)
 }
 
-/// How many letters must be put in, taken out or changed to make `b` of `a`
-/// (Levenshtein distance).
+/// Number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    // What it costs to make each start of `b` but the empty one, of as much of `a` as was read.
+    // The costs of turning the letters of `a` read so far into each nonempty start of `b`.
     let mut costs = [0_u8; MAX_NAME_LEN];
     for (cost, letters) in costs.iter_mut().zip(1..) {
         *cost = letters;
@@ -42,17 +41,17 @@ mod tests {
     }
 
     #[test]
-    fn nearest_names_come_in_order() {
+    fn suggestions_are_sorted_by_similarity() {
         assert_eq!(nearest_in(SMALL, "opnat"), ["openat"]);
         assert_eq!(nearest_in(SMALL, "sta"), ["stat"]);
         assert_eq!(nearest_in(SMALL, "mbnd"), ["mbind"]);
-        assert_eq!(nearest_in(SMALL, "stat6"), ["stat"], "stat64 is no call");
+        assert_eq!(nearest_in(SMALL, "stat6"), ["stat"], "stat64 is not a call");
         assert!(nearest_in(SMALL, "completely_other").is_empty());
         assert_eq!(nearest_in(ALIKE, "ab"), ["abc", "abd", "abe"]);
     }
 
     #[test]
-    fn a_slip_is_seen_and_a_far_name_is_not_offered() {
+    fn typos_get_a_suggestion_and_other_names_do_not() {
         let (_, table) = TABLES.into_iter().find(|table| table.0 == "x86_64").unwrap();
         for (slip, meant) in [
             ("opnat", "openat"),

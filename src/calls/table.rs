@@ -1,10 +1,10 @@
 //! Reads the tables: the system calls of each architecture, and the kernel functions that serve
 //! them.
 //!
-//! The tables are text, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
-//! kernel's own syscall tables. The library contains them as they are. Each line describes one
-//! call: its name, then the functions that may serve the call. The first function that the
-//! kernel has is the right one. The lines are sorted by name:
+//! The tables are text files, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
+//! kernel's own syscall tables. The library contains them unchanged. Each line describes one call:
+//! its name, then the functions that may serve the call. The first function that the kernel has
+//! serves the call. The lines are sorted by name:
 //!
 //! ```text
 //! accept                          sys_accept serves it
@@ -20,31 +20,31 @@
 //! X | compat_sys_X@6.1.97,6.10    compat_sys_X serves it since these stable updates
 //! ```
 //!
-//! A function has a version only where an older or newer kernel has the function as well and the
-//! call does not lead to it. Everything else is decided by what the running kernel has, since
-//! vendors backport.
+//! A function has a version only if an older or newer kernel also has the function but does not use
+//! it for the call. In all other cases, the symbols of the running kernel decide, because vendors
+//! backport.
 //!
-//! The calls that a kernel was built without may all be names of one function
-//! (kernel/sys_ni.c): see `kernel/stubs.rs`.
+//! All calls that a kernel was built without may be names of one function (kernel/sys_ni.c): see
+//! `kernel/stubs.rs`.
 
 use super::name::SyscallName;
 use super::version::{self, LATEST, Version, serving};
 use crate::text::{cut, hash};
 
-/// A table: its text, and where the line of each name begins: a hash table with linear probing,
-/// made when this is compiled.
+/// The text of a table, and a hash table with the position of each name's line. The hash table uses
+/// linear probing and is built at compile time.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
     text: &'static str,
     slots: &'static [u16; SLOTS],
 }
 
-/// More than any table has lines.
+/// Number of slots: more than the lines of any table.
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    /// Rust's name of the architecture, with which the text begins; empty for an empty table.
+    /// Rust's name of the architecture, from the start of the text. Empty for an empty table.
     pub(crate) fn architecture(self) -> &'static [u8] {
         self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
     }
@@ -65,11 +65,11 @@ macro_rules! table {
     }};
 }
 
-/// The slots of a text, whose lines all end in a newline.
+/// Builds the slots of a text in which every line ends with a newline.
 const fn slots(text: &[u8]) -> [u16; SLOTS] {
     assert!(text.len() < EMPTY as usize);
     let mut slots = [EMPTY; SLOTS];
-    // One is left empty, at which a search ends.
+    // One slot stays empty, so that every search ends.
     let (mut free, mut start) = (SLOTS - 1, 0);
     while start < text.len() {
         let mut end = start;
@@ -104,8 +104,8 @@ pub(crate) const S390X: Table = table!("tables/s390x.tbl");
 pub(crate) const X86: Table = table!("tables/x86.tbl");
 pub(crate) const X86_64: Table = table!("tables/x86_64.tbl");
 
-/// The table of the architecture that this is compiled for. It is empty for an architecture
-/// without a table: then every name stands for the function of that name.
+/// The table of the target architecture. It is empty for an architecture without a table; every
+/// name then stands for the function of that name.
 pub(crate) const TABLE: Table = if cfg!(target_arch = "aarch64") {
     AARCH64
 } else if cfg!(target_arch = "arm") {
@@ -141,17 +141,16 @@ pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
     table!(text "")
 };
 
-/// Whose functions a row is asked for.
+/// The callers for which a row lists functions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Column {
-    /// Those that serve processes of the table's architecture on a kernel of the same
-    /// architecture.
+    /// Processes of the table's architecture, on a kernel of the same architecture.
     Native,
-    /// Those by which a 64-bit kernel serves the processes of a 32-bit table.
+    /// Processes of a 32-bit table, on a 64-bit kernel.
     // Constructed on 32-bit architectures only.
     #[cfg_attr(target_pointer_width = "64", allow(dead_code))]
     Compat,
-    /// Those that serve x32 processes alone, in the table of x86_64.
+    /// x32 processes, in the table of x86_64: functions that serve no other processes.
     #[allow(dead_code, reason = "other architectures")]
     X32,
 }
@@ -160,22 +159,22 @@ pub(crate) enum Column {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
-    /// Whether a table has the call. If not, the name is that of a kernel function, without
+    /// Whether a table contains the call. If not, `name` is the name of a kernel function without
     /// `sys_`.
     pub(crate) is_known: bool,
-    /// Whether a kernel may be built without the call and have its functions all the same.
-    /// True for a name that no table has.
+    /// Whether a kernel can be built without the call and still have its symbols. True for a name
+    /// that no table contains.
     pub(crate) is_optional: bool,
     /// The version of Linux that added the call. Empty if that is unknown or before 4.2.
     pub(crate) since: &'a str,
-    /// The functions as the line lists them, separated by spaces. Empty for the function of
-    /// the call's own name.
+    /// The functions listed in the line, separated by spaces. Empty if the function has the
+    /// call's name.
     functions: &'a str,
-    /// The functions behind the bar. Empty if the line has no bar.
+    /// The functions after the bar. Empty if the line has no bar.
     compat_functions: &'a str,
-    /// The version of the kernel whose functions are asked for; None for those of every kernel.
+    /// The kernel version to list functions for. None for all kernels.
     version: Option<Version>,
-    /// The stable update of that version, if it was asked for and is known.
+    /// The stable update of that version, if it matters and is known.
     update: Option<u64>,
 }
 
@@ -198,12 +197,12 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The row of a line that is a name alone.
+    /// The row of a line that contains only a name.
     fn of_name(name: &'a str) -> Self {
         Self { is_known: true, is_optional: false, ..Self::unknown(name) }
     }
 
-    /// The row of a name that no table has.
+    /// The row of a name that no table contains.
     fn unknown(name: &'a str) -> Self {
         Self {
             name,
@@ -217,7 +216,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Makes this the row of the function that has the call's name, if no call reaches it.
+    /// Turns the row of a call that does not exist into the row of the function with its name.
     pub(crate) fn use_own_name(&mut self) {
         if !self.is_served() {
             *self = Self { version: self.version, ..Self::unknown(self.name) };
@@ -225,7 +224,7 @@ impl<'a> Row<'a> {
     }
 
     /// The same row, with only the functions that serve the call in a kernel of that version.
-    /// The version is asked for only if something depends on it.
+    /// Calls `version` only if the row depends on it.
     pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
         let lists = [self.functions, self.compat_functions];
         let has_limits = lists.iter().any(|list| list.bytes().any(|byte| byte == b'@'));
@@ -235,8 +234,8 @@ impl<'a> Row<'a> {
         self
     }
 
-    /// The same row, for that stable update of its version, None if that is unknown. The update is
-    /// asked for only if something depends on it.
+    /// The same row, for that stable update of its version; None if the update is unknown. Calls
+    /// `update` only if the row depends on it.
     pub(crate) fn in_update(mut self, update: impl FnOnce() -> Option<u64>) -> Self {
         if self.depends_on_update() {
             self.update = update();
@@ -248,8 +247,8 @@ impl<'a> Row<'a> {
         self.compat_functions.contains(',')
     }
 
-    /// Whether the stable update decides which function serves 32-bit callers, and it is unknown,
-    /// or not known to have any of them.
+    /// Whether the stable update decides which function serves 32-bit callers, but the update is
+    /// unknown or selects none of the functions.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
         let mut is_served = false;
@@ -265,14 +264,14 @@ impl<'a> Row<'a> {
         !is_served && version >= version::parse(self.since.as_bytes()).0
     }
 
-    /// The version of the kernel, the latest if nothing depends on it.
+    /// The kernel version, or the latest one if the row does not depend on it.
     pub(crate) fn version(&self) -> Version {
         self.version.unwrap_or(LATEST)
     }
 
-    /// Whether the architecture has the call at all, in the version of the row.
+    /// Whether the architecture has the call in the version of the row.
     pub(crate) fn is_served(&self) -> bool {
-        // Without a list it is the function of the call's name.
+        // Without a list, the function with the call's name serves the call.
         self.functions.is_empty() || self.is_in(Column::Native)
     }
 
@@ -281,13 +280,13 @@ impl<'a> Row<'a> {
         self.alias_of().is_none() && self.function(column, 0).is_some()
     }
 
-    /// The call that this is another spelling of.
+    /// The call of which this name is another spelling.
     pub(crate) fn alias_of(&self) -> Option<&'a str> {
         self.functions.strip_prefix('=')?.split(' ').next()
     }
 
-    /// The function of that rank, 0 being the most likely, in two parts to be joined: its
-    /// prefix and the rest.
+    /// The function of that rank, as a prefix and the rest of the name. Rank 0 is the most likely
+    /// function.
     pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
         let listed = match column {
             Column::Compat if self.is_undecided() => return None,
@@ -299,7 +298,7 @@ impl<'a> Row<'a> {
             "" if column != Column::X32 => (rank == 0).then_some(("sys_", self.name)),
             "-" => None,
             _ => {
-                // The others serve 64-bit processes, too.
+                // The other functions serve 64-bit processes too.
                 let is_of_x32 = |function: &str| {
                     function.starts_with("compat_sys_") || function.starts_with("sys32_")
                 };
@@ -310,7 +309,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Those of the listed functions that serve the call in the version of the row.
+    /// The listed functions that serve the call in the version of the row.
     fn serving(&self, listed: &'a str) -> impl Iterator<Item = &'a str> {
         let (version, update) = (self.version, self.update);
         listed.split(' ').filter_map(move |entry| {
@@ -319,7 +318,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// The names of the functions, the most likely first.
+    /// The names of the functions, most likely first.
     #[cfg(any(test, feature = "all-tables"))]
     pub(crate) fn function_names(&self, column: Column) -> impl Iterator<Item = String> {
         let functions = (0..).map_while(move |rank| self.function(column, rank));
@@ -329,17 +328,16 @@ impl<'a> Row<'a> {
 
 /// The row of the call `name` on this architecture.
 ///
-/// The syscall of that name comes first, then the one that it is another
-/// spelling of. A name that no table knows is taken as the function's own
-/// (`brand_new` is `sys_brand_new`), which is also how a call newer than the table
-/// is found.
+/// A call of exactly that name takes precedence; otherwise the name may be another spelling of a
+/// call. A name that no table contains stands for the function of that name (`brand_new` for
+/// `sys_brand_new`), so that calls newer than the table are found.
 pub(crate) fn row(name: &SyscallName) -> Row<'_> {
-    // Most names are the call's own: their text need not be checked to be UTF-8.
+    // Fast path: most names are not aliases, and need no check for UTF-8.
     let row = find(TABLE, name.as_bytes()).filter(|row| row.alias_of().is_none());
     row.unwrap_or_else(|| row_in(TABLE, name.as_str()))
 }
 
-/// The row of the call `name` in a table.
+/// The row of the call `name` in `table`.
 pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let find = |name: &str| find(table, name.as_bytes());
@@ -348,18 +346,18 @@ pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     row.alias_of().and_then(find).unwrap_or(row)
 }
 
-/// Every row of a table, in the order of the names.
+/// All rows of a table, sorted by name.
 pub(crate) fn rows(table: Table) -> impl Iterator<Item = Row<'static>> {
     table.text.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
 }
 
-/// Every call that this architecture has in any version of the kernel, in alphabetical order.
+/// Every call that this architecture has in any kernel version, in alphabetical order.
 pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     let served = rows(TABLE).filter(Row::is_served);
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 
-/// Whether processes of the table's architecture have a call of exactly that name.
+/// Whether the table's architecture has a call of exactly that name.
 pub(crate) fn has_call(table: Table, name: &[u8]) -> bool {
     find(table, name).is_some_and(|row| row.is_served())
 }
@@ -369,11 +367,11 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     let mut slot = hash(name);
     loop {
         let start = table.slots[slot % SLOTS];
-        // Of an empty slot too there is no such line.
+        // An empty slot points past the end of the text, so the result is None.
         let line = table.text.get(usize::from(start)..)?;
         if let Some((head, rest)) = line.split_at_checked(name.len()) {
             if head.as_bytes() == name && rest.bytes().next().is_some_and(ends_name) {
-                // Most lines are a name alone.
+                // Fast path: most lines contain only a name.
                 let is_name = rest.starts_with('\n');
                 return Some(if is_name { Row::of_name(head) } else { Row::parse(line) });
             }
@@ -382,7 +380,7 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     }
 }
 
-/// Whether a byte cannot be in the name that a line begins with.
+/// Whether a byte ends the name at the start of a line.
 const fn ends_name(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }
@@ -393,7 +391,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Not in order, for what reads every line.
+    /// An unsorted table, for code that reads every line.
     pub(crate) const ALIKE: Table = table!(text "abc\nabd\nabe\nab\n");
 
     pub(crate) const SMALL: Table = table!(text "\
@@ -416,10 +414,10 @@ umount =umount2
 umount2 sys_umount
 ");
 
-    /// A table is searched for every name in it, for every start of these and for longer
-    /// names; the result must be that of reading every line.
+    /// Searches for every name of a table, for every start of each name and for longer names. The
+    /// result must be the same as from reading every line.
     #[test]
-    fn a_call_is_found_by_its_name_and_by_no_other() {
+    fn calls_are_found_only_by_their_exact_name() {
         let others = [
             ("empty", table!(text "")),
             ("comment", table!(text "# none\n")),
@@ -448,14 +446,14 @@ umount2 sys_umount
     }
 
     #[test]
-    fn a_row_names_what_serves_the_call() {
+    fn rows_list_the_functions_that_serve_the_call() {
         assert_eq!(native("openat"), ["sys_openat"]);
         assert_eq!(native("stat"), ["sys_newstat"]);
         assert_eq!(native("select"), ["sys_old_select", "sys_select"]);
     }
 
     #[test]
-    fn a_64_bit_kernel_serves_32_bit_processes_by_its_own() {
+    fn compat_functions_serve_32_bit_processes() {
         assert_eq!(native("ioctl"), ["sys_ioctl"]);
         assert_eq!(functions("ioctl", Column::Compat), ["compat_sys_ioctl"]);
         assert_eq!(functions("select", Column::Compat), ["compat_sys_old_select"]);
@@ -473,7 +471,7 @@ umount2 sys_umount
     }
 
     #[test]
-    fn an_unserved_name_stands_for_the_call_it_spells_or_for_nothing() {
+    fn missing_calls_are_aliases_or_have_no_function() {
         assert_eq!(native("stat64"), ["sys_newstat"]);
         let mut uselib = row_in(table!(text "uselib -\n"), "uselib");
         assert!(uselib.is_known && !uselib.is_served());
@@ -483,7 +481,7 @@ umount2 sys_umount
     }
 
     #[test]
-    fn an_unknown_name_is_the_functions_own() {
+    fn unknown_names_are_function_names() {
         assert_eq!(native("newstat"), ["sys_newstat"]);
         assert_eq!(native("brand_new_call"), ["sys_brand_new_call"]);
         assert_eq!(native("sys_brand_new_call"), ["sys_brand_new_call"]);
@@ -491,7 +489,7 @@ umount2 sys_umount
     }
 
     #[test]
-    fn a_marked_call_may_be_absent_and_is_named_without_the_mark() {
+    fn the_mark_of_an_optional_call_is_not_part_of_its_name() {
         for (name, is_optional) in
             [("mbind", true), ("sys_mbind", true), ("setuid32", true), ("stat", false)]
         {
@@ -503,7 +501,7 @@ umount2 sys_umount
     }
 
     #[test]
-    fn a_version_is_part_of_no_name() {
+    fn the_version_is_not_part_of_the_name() {
         let row = row_in(SMALL, "cachestat");
         assert_eq!((row.name, row.since), ("cachestat", "6.5"));
         assert_eq!(native("cachestat"), ["sys_cachestat"]);
@@ -554,9 +552,9 @@ umount2 sys_umount
         }
     }
 
-    /// Names that no table, kernel source or man page has are no spellings.
+    /// Names that occur in no table, kernel source or man page are not aliases.
     #[test]
-    fn what_is_spelled_nowhere_is_a_functions_own_name() {
+    fn names_that_occur_nowhere_are_unknown() {
         for (arch, table) in TABLES {
             for name in ["rt_exit", "_fork", "newmount", "stat32", "ppoll64", "nanosleep64"] {
                 let row = row_in(table, name);
@@ -566,8 +564,8 @@ umount2 sys_umount
         }
     }
 
-    /// The lines of docs/names.md: a name, the calls that it can stand for, and
-    /// the functions on three architectures.
+    /// The lines of docs/names.md: a name, the calls that it can stand for, and the functions on
+    /// three architectures.
     fn documented() -> Vec<[Vec<&'static str>; 5]> {
         let lines =
             include_str!("../../docs/names.md").lines().filter(|line| line.starts_with("| `"));
@@ -579,7 +577,7 @@ umount2 sys_umount
     }
 
     #[test]
-    fn names_stand_for_the_functions_that_the_docs_say() {
+    fn names_stand_for_the_documented_functions() {
         let lines = documented();
         assert!(lines.len() > 60, "{} lines", lines.len());
         for [name, calls, x86_64, x86, aarch64] in lines {
@@ -589,8 +587,8 @@ umount2 sys_umount
             {
                 let row = row_in(table, name.as_str());
                 let functions: Vec<_> = row.function_names(Column::Native).collect();
-                // A function of the name is looked for, and there is none: the
-                // generator gives each that is there a line, or lists it in one.
+                // The name is unknown and no such function exists: the generator gives every
+                // existing function its own line or lists it in another line.
                 let is_listed = table
                     .text
                     .lines()
@@ -604,8 +602,9 @@ umount2 sys_umount
     }
 
     #[test]
-    fn names_stand_for_the_call_that_the_docs_say_on_every_architecture() {
-        // A function's own name stands for no call that has another name elsewhere.
+    fn names_stand_for_the_documented_calls_on_every_architecture() {
+        // Without calls, the name is that of a function. It does not stand for a call of another
+        // name.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {

@@ -1,11 +1,11 @@
-//! Selects functions by the version of Linux, where the version decides which one serves a call.
+//! Selects functions by the Linux version, if the version decides which function serves a call.
 
 use crate::text::{cut, number};
 
 /// Major and minor number.
 pub(crate) type Version = (u64, u64);
 
-/// Later than any that a table names.
+/// Later than any version in a table.
 pub(crate) const LATEST: Version = (u64::MAX, 0);
 /// Later than any kernel.
 pub(crate) const NEVER: Version = (u64::MAX, u64::MAX);
@@ -13,12 +13,14 @@ pub(crate) const NEVER: Version = (u64::MAX, u64::MAX);
 #[allow(dead_code, reason = "architectures without wrappers")]
 pub(crate) const ALWAYS: Version = (0, 0);
 
-/// The function of a table's entry, and whether it serves the call in that version; in any version
-/// if none is given. None if the stable update of the version decides, and is not known.
+/// Returns the function of a table's entry, and whether the function serves the call in that
+/// version (in any version if `version` is None). The second result is None if the stable update
+/// decides but is unknown.
 ///
-/// The entry is a name, and perhaps `@5.1` for a function that serves since that version, `@<5.4`
-/// for one that served before, or `@5.10.221,6.1.97,6.10` for one that serves since these stable
-/// updates, and since 6.10.
+/// The entry is the name of a function, optionally with a limit: `@5.1` for a function that serves
+/// the call since that version, `@<5.4` for a function that served the call before that version, or
+/// `@5.10.221,6.1.97,6.10` for a function that serves the call since these stable updates and since
+/// 6.10.
 pub(crate) fn serving(
     entry: &str,
     version: Option<Version>,
@@ -34,8 +36,8 @@ pub(crate) fn serving(
     (function, serves)
 }
 
-/// Whether the version, with its stable update, is one of those that the list begins with, or as
-/// new as the last of it.
+/// Whether the version, with its stable update, has one of the updates in the list or is at least
+/// the last version in the list.
 fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bool> {
     let mut rest = list;
     let mut has_update = false;
@@ -44,7 +46,7 @@ fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bo
         let (series, first) = parse(entry);
         if after.is_empty() {
             let is_later = version >= series;
-            // A list of one entry asks for no update.
+            // With only one entry, the update does not matter.
             let is_known = is_later || rest.len() == list.len() || update.is_some();
             return is_known.then_some(is_later || has_update);
         }
@@ -53,7 +55,7 @@ fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bo
     }
 }
 
-/// The version, and the stable update of it, 0 if the text has none.
+/// Parses a version and its stable update, which is 0 if the text has none.
 pub(crate) fn parse(text: &[u8]) -> (Version, u64) {
     let (major, rest) = cut(text, b'.');
     let (minor, update) = cut(rest, b'.');
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_serves_in_the_versions_that_its_mark_allows() {
+    fn limits_select_the_versions_of_a_function() {
         let serves = |entry: &str, version| serving(entry, version, None).1 == Some(true);
         for (entry, expected) in [
             ("sys_openat", [true; 6]),
@@ -83,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_can_serve_since_a_stable_update() {
+    fn limits_can_be_stable_updates() {
         for (version, update, expected) in [
             ((5, 10), Some(220), Some(false)),
             ((5, 10), Some(221), Some(true)),
             ((6, 1), Some(221), Some(true)),
             ((6, 1), Some(96), Some(false)),
-            // No update of that version has it.
+            // No update of 5.4 has the change.
             ((5, 4), Some(302), Some(false)),
             ((6, 1), None, None),
             ((5, 14), None, None),

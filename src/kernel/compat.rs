@@ -1,14 +1,14 @@
-//! Tells whether the kernel was booted without its 32-bit system calls.
+//! Checks whether the kernel was booted without its 32-bit system calls.
 
 use super::version::is_at_least;
 use crate::sys::{self, Mode};
 use crate::text::parts;
 
-/// Whether an x86-64 kernel that has 32-bit system calls was told not to take them: by
-/// `ia32_emulation=0` of its command line, which Linux 6.7 knows
-/// (Documentation/admin-guide/kernel-parameters.txt). What cannot be read is taken for no.
+/// Whether an x86-64 kernel was booted with `ia32_emulation=0` on its command line, which disables
+/// 32-bit system calls since Linux 6.7 (Documentation/admin-guide/kernel-parameters.txt). Returns
+/// false if the command line cannot be read.
 ///
-/// One that was built so (`CONFIG_IA32_EMULATION_DEFAULT_DISABLED`) does not say it.
+/// Does not detect a kernel built with `CONFIG_IA32_EMULATION_DEFAULT_DISABLED`.
 pub(crate) fn is_off() -> bool {
     cfg!(target_arch = "x86_64") && is_asked_for() && is_at_least(6, 7)
 }
@@ -18,7 +18,7 @@ fn is_asked_for() -> bool {
     let mut is_off = false;
     _ = sys::for_each_line(&file, &mut |line| {
         for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
-            // `kstrtobool()` of lib/kstrtox.c; what it does not know changes nothing.
+            // As in `kstrtobool()` of lib/kstrtox.c, other values change nothing.
             is_off = match value {
                 [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
                 [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_a_kernel_that_knows_it_counts() {
+    fn the_last_ia32_emulation_counts_since_linux_6_7() {
         for off in
             ["ia32_emulation=0", "quiet ia32_emulation=off", "ia32_emulation=1 ia32_emulation=n"]
         {

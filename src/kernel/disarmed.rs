@@ -1,27 +1,27 @@
-//! Recognises the states in which a kernel accepts probes and runs none.
+//! Recognises the states in which a kernel accepts probes but does not run them.
 
 use core::fmt;
 
 use crate::sys;
 
-/// Why the kernel runs no probe at present, though it takes them: see [`disarmed`].
+/// Why the kernel currently runs no probes, although it accepts them: see [`disarmed`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Disarmed {
-    /// `kernel.ftrace_enabled` is 0, and probes at a function's entry are ftrace's
-    /// (Documentation/admin-guide/sysctl/kernel.rst). To detach one that was attached
-    /// in this state can shut ftrace down until a reboot, a fault of Linux 6.1 and 6.12.
+    /// `kernel.ftrace_enabled` is 0, and probes at a function's entry use ftrace
+    /// (Documentation/admin-guide/sysctl/kernel.rst). Detaching a program that was attached in this
+    /// state can shut ftrace down until a reboot, because of a bug in Linux 6.1 and 6.12.
     Ftrace,
-    /// Kprobes are switched off in debugfs (Documentation/trace/kprobes.rst, "The
-    /// kprobes debugfs interface"). One that is attached in this state stays off.
+    /// Kprobes are disabled in debugfs (Documentation/trace/kprobes.rst, "The kprobes debugfs
+    /// interface"). A kprobe attached in this state stays disabled.
     Kprobes,
 }
 
-/// Whether the kernel is in a state in which programs that are attached do not run.
+/// Checks whether the kernel is in a state in which attached programs do not run.
 ///
-/// An attach succeeds all the same, so whoever waits for a program that does not run
-/// asks this. `None` if nothing is known of such a state: `kprobes/enabled` can be
-/// read by root alone, and where a debugfs is mounted at /sys/kernel/debug.
+/// An attach succeeds even in such a state, so check this if a program does not run. Returns `None`
+/// if no such state is detected. Reading `kprobes/enabled` requires root and a debugfs mounted at
+/// /sys/kernel/debug.
 pub fn disarmed() -> Option<Disarmed> {
     let is_off = |path| sys::read_number(path, b"") == Ok(0);
     if is_off(c"/proc/sys/kernel/ftrace_enabled") {

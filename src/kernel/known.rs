@@ -1,12 +1,12 @@
-//! Remembers one answer of the running kernel.
+//! Remembers one answer from the running kernel.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// A number that is the kernel's conclusive answer to one question, or none yet.
+/// The kernel's conclusive answer to one question, as a number; or no answer yet.
 ///
-/// Only what the kernel itself shows beyond doubt is remembered, and what stays so for as long as
-/// it runs. Permission errors, unreadable files, and how the kernel treats a caller's program prove
-/// nothing and are never cached.
+/// Only cache answers that are certain and that cannot change while the kernel runs. Permission
+/// errors, unreadable files and the kernel's treatment of a caller's program prove nothing and are
+/// never cached.
 pub(crate) struct Known(AtomicUsize);
 
 impl Known {
@@ -18,7 +18,7 @@ impl Known {
         self.0.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Threads that learn at the same time learn the same.
+    /// Threads that store at the same time store the same answer.
     pub(crate) fn set(&self, answer: usize) {
         self.0.store(answer.saturating_add(1), Ordering::Relaxed);
     }

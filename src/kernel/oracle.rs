@@ -1,4 +1,4 @@
-//! Checks what must hold of the readers of tracefs's and the kernel's lists for every input.
+//! Checks, for any input, the parsers of `kprobe_events` and of the list of mounts.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,8 @@ use crate::sys::{
     oracle::{Unnamed, expected_number, unused_path},
 };
 
-/// A line of `kprobe_events`: whether it is an entry of this library, and whose.
+/// Checks how a line of `kprobe_events` is parsed: whether it is an entry of this library, and of
+/// which process.
 pub fn entry(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else {
         return;
@@ -36,16 +37,15 @@ pub fn entry(bytes: &[u8]) {
     }
 }
 
-/// The lines of a file: of each its first 511 bytes.
+/// The lines of a file, each cut after 511 bytes.
 fn expected_lines(content: &[u8]) -> Vec<Vec<u8>> {
     let lines = content.split_inclusive(|byte| *byte == b'\n');
     let whole = lines.filter_map(|line| line.strip_suffix(b"\n"));
     whole.map(|line| line[..line.len().min(511)].to_vec()).collect()
 }
 
-/// A mount point that is written with `\040` for a space and so on; None if there
-/// is no such byte. A backslash at the very end, which the kernel never writes,
-/// is nothing.
+/// Decodes a mount point, in which `\040` stands for a space, for example. Returns None for an
+/// invalid escape. A backslash at the very end, which the kernel never writes, is ignored.
 fn expected_place(written: &[u8]) -> Option<Vec<u8>> {
     let mut place = Vec::new();
     let mut bytes = written.strip_suffix(b"\\").unwrap_or(written).iter().copied();
@@ -60,8 +60,8 @@ fn expected_place(written: &[u8]) -> Option<Vec<u8>> {
     Some(place)
 }
 
-/// The first file of that name in a tracefs of the list, and None inside if no
-/// mount has one; None if there is a NUL in a path, which there never is.
+/// The path of `file` in the first tracefs of the list that has it, or `Some(None)` if none has it.
+/// Returns None if a path contains a NUL, which never happens in a real list.
 fn expected_path(lines: &[Vec<u8>], file: &str) -> Option<Option<PathBuf>> {
     let mut found = None;
     for line in lines {
@@ -86,11 +86,11 @@ fn expected_path(lines: &[Vec<u8>], file: &str) -> Option<Option<PathBuf>> {
     Some(found)
 }
 
-/// A folder that is removed on drop.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
-    /// With the same file in it, in `tracing`, and in `a b\c`.
+    /// Creates a folder with `file` in it, in its subfolder `tracing` and in its subfolder `a b\c`.
     fn with(file: &str) -> Self {
         let folder = Self(unused_path());
         for place in ["", "tracing", r"a b\c"] {
@@ -108,8 +108,8 @@ impl Drop for Folder {
     }
 }
 
-/// A list of mounts, as /proc/self/mounts: its lines, and where in it a tracefs
-/// is. `@` stands for a folder that has the file looked for, see [`Folder::with`].
+/// Checks how a list of mounts such as /proc/self/mounts is parsed: its lines, and where a tracefs
+/// is mounted. `@` stands for a folder that contains the file, see [`Folder::with`].
 pub fn mounts(content: &[u8]) {
     let mut content = content.to_vec();
     let folder = content.contains(&b'@').then(|| Folder::with("kprobe_events"));

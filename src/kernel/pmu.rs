@@ -9,13 +9,12 @@ use crate::sys;
 pub(crate) struct Pmu {
     /// The `type` of its perf events.
     pub(crate) kind: u32,
-    /// Which bit of `config` asks for a return probe.
+    /// The bit of `config` that requests a return probe.
     retprobe_bit: u32,
 }
 
 impl Pmu {
-    /// Reads sysfs the first time that it is there; neither number changes
-    /// while the kernel runs.
+    /// Reads both numbers from sysfs and caches them: they do not change while the kernel runs.
     pub(crate) fn find() -> Option<Self> {
         let known = LEARNT.pmu_kind.get().zip(LEARNT.pmu_retprobe_bit.get());
         if let Some((kind, bit)) = known {
@@ -31,7 +30,7 @@ impl Pmu {
         Some(found)
     }
 
-    /// The `config` of an event on a function's entry, or on its return.
+    /// The `config` of an event on a function's entry or return.
     pub(crate) fn config(self, retprobe: bool) -> u64 {
         u64::from(retprobe) << self.retprobe_bit
     }

@@ -51,7 +51,7 @@ mod tests {
         Kernel { files, info, ..Kernel::new() }.run(|| recursion_misses_of(3)).0
     }
 
-    /// `struct bpf_prog_info` of the newest header, where `misses` are.
+    /// A `struct bpf_prog_info` of the newest kernel header, with `misses` filled in.
     fn program(misses: u64) -> &'static [u64] {
         let mut info = vec![1; 29];
         info[26] = misses;
@@ -59,13 +59,13 @@ mod tests {
     }
 
     #[test]
-    fn the_number_is_believed_of_a_kernel_that_counts() {
+    fn zero_is_reported_only_by_kernels_that_count() {
         assert_eq!(misses(program(0), "6.7.0\n"), Some(0));
         assert_eq!(misses(program(5), "6.12.117+deb13-cloud-amd64\n"), Some(5));
         assert_eq!(misses(program(0), "6.6.9\n"), None);
         assert_eq!(misses(program(0), "5.14.0-503.el9\n"), None);
         assert_eq!(misses(program(9), "5.14.0-503.el9\n"), Some(9));
-        // Linux 5.10 has all but the number; and what is no program.
+        // Linux 5.10 lacks the field. The last descriptor is not a program's.
         assert_eq!(misses(&program(9)[..26], "5.10.0\n"), None);
         assert_eq!(misses(&[], "6.12.1\n"), None);
     }

@@ -1,21 +1,19 @@
-//! Recognises stubs: what a kernel has in place of the functions of calls that it was built
-//! without.
+//! Recognises stubs: the functions that replace system calls which the kernel was built without.
 //!
-//! They are weak symbols (`COND_SYSCALL` of kernel/sys_ni.c), which is their type
-//! in /proc/kallsyms. x86-64 and arm64 since Linux 5.4 (x86's for 32-bit processes since 5.7)
-//! and riscv64 with wrappers have a separate one for each call, and a probe on it fires when the
-//! call is made. In other kernels they are names of one function, `sys_ni_syscall`, and a probe
-//! on it fires for every call that is not there. A kernel of an older version that has separate
-//! ones all the same, since its vendor has backported them, is treated as if it shared them: its
-//! absent calls are not attached to either. POWER's with wrappers are so short that
-//! the kernel may put the probe on the function after it (`kprobe_lookup_name()` of
-//! arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
+//! Stubs are weak symbols (`COND_SYSCALL` of kernel/sys_ni.c); /proc/kallsyms shows that type.
 //!
-//! Before Linux 6.7 a kernel without POSIX timers has other names of
-//! `sys_ni_posix_timers` for their calls, which are not weak (`SYS_NI` of
-//! kernel/time/posix-stubs.c). They are recognised by its address, which the kernel
-//! shows to a process with `CAP_SYSLOG`. Where the other stubs are separate nobody looks for them:
-//! such a kernel requires `CONFIG_EXPERT`.
+//! Some kernels have a separate stub for each call: x86-64 and arm64 since Linux 5.4 (5.7 for
+//! 32-bit processes on x86), and riscv64 with wrappers. A probe on such a stub fires for its call
+//! only. In other kernels, all stubs are names of one function, `sys_ni_syscall`, and a probe on it
+//! fires for every missing call. An older kernel to which the vendor backported separate stubs is
+//! treated as if it shared them: an attach to a missing call fails there too. On POWER with
+//! wrappers, a stub is so short that the kernel may put the probe on the next function
+//! (`kprobe_lookup_name()` of arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
+//!
+//! Before Linux 6.7, a kernel without POSIX timers has aliases of `sys_ni_posix_timers` for the
+//! timer calls. The aliases are not weak (`SYS_NI` of kernel/time/posix-stubs.c). They are
+//! recognised by their address, which the kernel shows to processes with `CAP_SYSLOG`. On kernels
+//! with separate stubs they are not looked for: leaving out POSIX timers requires `CONFIG_EXPERT`.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -27,8 +25,8 @@ use crate::calls::Symbol;
 use crate::sys::Kept;
 use crate::text::hash;
 
-/// The names of the running kernel's stubs, each by its [`hash`]. That a function has the hash of
-/// one of a thousand stubs is a chance of 1 in 10^16, with 32 bits of 1 in 10^6.
+/// The [`hash`]es of the names of the running kernel's stubs. A function has the same hash as one
+/// of a thousand stubs with a probability of 1 in 10^16; on 32-bit machines, of 1 in 10^6.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
 /// Whether `symbol` is known to be a stub, without asking the kernel.
@@ -36,12 +34,12 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
     STUBS.get().is_some_and(|stubs| stubs.contains(&hash(symbol.as_bytes())))
 }
 
-/// Whether the kernel has `symbol`, which it surely has, as a stub.
+/// Whether `symbol`, which the kernel must have, is a stub.
 ///
-/// The first time this reads /proc/kallsyms, some 100,000 lines.
+/// The first call reads /proc/kallsyms, which has about 100,000 lines.
 ///
 /// # Errors
-/// If not all of that can be read; nothing is then remembered.
+/// If the list cannot be read completely. Nothing is remembered then.
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     if STUBS.get().is_none() {
         STUBS.keep(read(c"/proc/kallsyms", symbol.as_bytes())?)?;
@@ -52,7 +50,7 @@ pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
 /// The hashes of the stubs in a list of symbols.
 ///
 /// # Errors
-/// What reading fails with; ENODATA if the list lacks `known`; ENOMEM.
+/// The error of reading; ENODATA if the list lacks `known`; ENOMEM.
 fn read(list: &CStr, known: &[u8]) -> Result<Vec<usize>, Errno> {
     let symbols = Symbols::of_kallsyms(list)?;
     if !symbols.contains(known) {
@@ -105,14 +103,14 @@ bf000000 W sys_of_a_module\t[module]
     }
 
     #[test]
-    fn stubs_are_the_calls_of_posix_timers_where_there_are_none() {
+    fn aliases_of_sys_ni_posix_timers_are_stubs() {
         let stubs = stubs_of(PLAIN).unwrap();
         let names = ["sys_timer_create", "sys_ni_posix_timers", "sys_alarm"];
         assert_eq!(is_in(&stubs, &names), [true; 3]);
     }
 
     #[test]
-    fn hidden_addresses_are_not_one_function() {
+    fn hidden_addresses_are_not_equal_addresses() {
         let hidden: String =
             PLAIN.lines().map(|line| format!("00000000{}\n", &line[8..])).collect();
         let stubs = stubs_of(&hidden).unwrap();
@@ -120,7 +118,7 @@ bf000000 W sys_of_a_module\t[module]
     }
 
     #[test]
-    fn a_list_that_is_cut_is_not_taken_for_whole() {
+    fn truncated_lists_are_an_error() {
         assert_eq!(stubs_of("").err(), Some(Errno(libc::ENODATA)));
         assert_eq!(stubs_of("c0112358 W sys_mbind\n").err(), Some(Errno(libc::ENODATA)));
         assert_eq!(read(c"/", b"sys_openat"), Err(Errno(libc::EISDIR)));

@@ -1,6 +1,7 @@
-//! Reads the kernel's functions of system calls from /proc/kallsyms; nothing else reads that file.
+//! Reads the kernel's syscall functions from /proc/kallsyms. No other file reads that list.
 //!
-//! It has some 100,000 lines: for one call it takes less time to probe, for hundreds to read.
+//! The list has about 100,000 lines. Reading it is slower than probing for one call, but faster
+//! than probing for hundreds.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -12,10 +13,10 @@ use crate::calls::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::{cut, parts};
 
-/// How much is read at a time, in bytes: several lines at least.
+/// Size of one read, in bytes. Must hold several lines.
 const BUFFER: usize = 64 * 1024;
 
-/// Symbols of the kernel itself that may be functions of system calls.
+/// Symbols of the kernel, without modules, that may be syscall functions.
 #[derive(Debug)]
 pub(crate) struct Symbols(Vec<Function>);
 
@@ -23,21 +24,21 @@ pub(crate) struct Symbols(Vec<Function>);
 #[derive(Debug)]
 struct Function {
     symbol: Symbol,
-    /// 0 if the list does not show it.
+    /// 0 if the list hides the address.
     address: u64,
     is_weak: bool,
 }
 
 impl Symbols {
-    /// Those of the running kernel.
+    /// Reads the symbols of the running kernel.
     ///
     /// # Errors
-    /// What reading /proc/kallsyms fails with; ENODATA if there are none in it; ENOMEM.
+    /// The error of reading /proc/kallsyms; ENODATA if it contains no such symbols; ENOMEM.
     pub(crate) fn read() -> Result<Self, Errno> {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Those of them that ftrace can trace, which kprobe.multi needs, without addresses.
+    /// Reads the symbols that ftrace can trace, as kprobe.multi requires. They have no addresses.
     pub(crate) fn read_traceable() -> Result<Self, Errno> {
         Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
     }
@@ -63,7 +64,7 @@ impl Symbols {
         let mut functions = Vec::new();
         let mut has_room = true;
         for_each_marked_line(path, &mut |line| {
-            // Those of modules serve no system calls.
+            // Functions of modules serve no system calls.
             let Some(function) = parse(line).filter(|_| !line.ends_with(b"]")) else { return };
             has_room = has_room && functions.try_reserve(1).is_ok();
             if has_room {
@@ -80,7 +81,7 @@ impl Symbols {
     }
 
     fn function(&self, name: &[u8]) -> Option<&Function> {
-        // Some thousand, which are gone through in less time than reading them took.
+        // A linear search: the few thousand symbols took longer to read.
         self.0.iter().find(|function| function.symbol.as_bytes() == name)
     }
 
@@ -88,15 +89,15 @@ impl Symbols {
         self.function(name).is_some()
     }
 
-    /// The symbol of that name, as it stands here.
+    /// The stored symbol of that name.
     #[cfg(feature = "capi")]
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Symbol> {
         self.function(name).map(|function| &function.symbol)
     }
 
-    /// Whether the two symbols are names of one function: one of a call without arguments has
-    /// two on x86_64, `__x64_sys_getpid` and `__ia32_sys_getpid` (`__SYS_STUB0` of
-    /// arch/x86/include/asm/syscall_wrapper.h), and a probe on each would run twice.
+    /// Whether two symbols name the same function. On x86_64, the function of a call without
+    /// arguments has two names, `__x64_sys_getpid` and `__ia32_sys_getpid` (`__SYS_STUB0` of
+    /// arch/x86/include/asm/syscall_wrapper.h). With a probe on each, the program would run twice.
     ///
     /// # Errors
     /// ENODATA if one of them is not in the list; EPERM if the list shows no addresses, which
@@ -115,7 +116,7 @@ impl Symbols {
         Ok(address(one)? == address(other)?)
     }
 
-    /// The names of the stubs among them: see `stubs.rs`.
+    /// The names of the symbols that are stubs: see `stubs.rs`.
     pub(super) fn stubs(&self) -> impl Iterator<Item = &[u8]> {
         let is_timers = |function: &&Function| {
             function.address != 0 && function.symbol.as_bytes().ends_with(b"sys_ni_posix_timers")
@@ -128,26 +129,26 @@ impl Symbols {
     }
 }
 
-/// Whether the symbols may be two names of one function: they differ in their prefix alone.
+/// Whether the symbols may name the same function, because they differ only in the prefix.
 pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
     fn bare(symbol: &[u8]) -> &[u8] {
         symbol.strip_prefix(b"__").map_or(symbol, |rest| cut(rest, b'_').1)
     }
     let (one, other) = (one.as_bytes(), other.as_bytes());
-    // Most do not, which is seen at once.
+    // The comparison of the last bytes rejects most pairs quickly.
     one.last() == other.last() && bare(one) == bare(other)
 }
 
-/// Calls `each` with the lines of a list of symbols that may have one of a call's.
+/// Calls `each` with the lines of a symbol list that may contain a syscall function.
 ///
 /// # Errors
-/// What reading it fails with; ENOMEM.
+/// The error of reading the list; ENOMEM.
 fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
     let file = sys::open(path, Mode::Read)?;
     let mut buffer = Vec::new();
     buffer.try_reserve_exact(BUFFER).map_err(|_| Errno(libc::ENOMEM))?;
     buffer.resize(BUFFER, 0);
-    // What there is of a line whose end was not read yet.
+    // Length of an incomplete line at the start of the buffer.
     let mut start = 0;
     loop {
         let room = buffer.get_mut(start..).unwrap_or_default();
@@ -159,14 +160,14 @@ fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), 
         if read == 0 {
             return Ok(());
         }
-        // A line that fills the buffer is none of this list's.
+        // No line of the list is that long, so skip a longer one.
         start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
         buffer.copy_within(whole..whole + start, 0);
     }
 }
 
-/// Calls `each` with the lines that have what each symbol of a call has. Most have not, and
-/// are passed over three bytes at a time.
+/// Calls `each` with the lines that contain a mark, as every syscall function does. The other
+/// lines, which are most of them, are skipped three bytes at a time.
 fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     let mut rest = lines;
     while let Some((before, after)) = mark(rest).and_then(|mark| rest.split_at_checked(mark)) {
@@ -177,11 +178,11 @@ fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Where the first mark of a call's symbol is.
+/// Position of the first mark of a syscall function: `sys`, `SyS` or `ppc`.
 fn mark(text: &[u8]) -> Option<usize> {
     let mut last = 2;
     loop {
-        // How far on the next one can end.
+        // Distance to the next place where a mark can end.
         let step = match text.get(last)? {
             b'y' | b'p' => 1,
             b's' | b'S' => 2,
@@ -198,11 +199,11 @@ fn mark(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The symbol, if that of a call can be so called.
+/// The symbol `name`, if it may be a syscall function.
 fn of_a_call(name: &[u8]) -> Option<Symbol> {
     mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
-    // One that is longer than a call's has been cut.
+    // `Symbol` stores only names that are short enough for a syscall function.
     (symbol.as_bytes() == name).then_some(symbol)
 }
 
@@ -211,7 +212,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// What is read of a file with that text, as /proc/kallsyms or as tracefs's list.
+    /// Parses a file with that text as /proc/kallsyms or as available_filter_functions of tracefs.
     fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
         let file = format!("ksyscall-symbols-{test}-{}", std::process::id());
         let path = std::env::temp_dir().join(file);
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn symbols_are_those_of_the_kernel_that_calls_have() {
+    fn only_syscall_functions_of_the_kernel_are_read() {
         let text = format!(
             "c01 T __x64_sys_openat\nc02 W sys_mbind\nc02 T do_exit\nc03 T __x64_sys_{}\n\
              c04 t ppc_rtas\nbf0 t sys_of_a_module\t[module]\n",
@@ -245,13 +246,13 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_ftrace_can_trace_are_one_a_line() {
+    fn traceable_functions_are_read_from_lines() {
         let symbols = read("__x64_sys_openat\nsys_fillrect [fb]\n", "ftrace", false).unwrap();
         assert!(has(&symbols, b"__x64_sys_openat") && !has(&symbols, b"sys_fillrect"));
     }
 
     #[test]
-    fn a_list_longer_than_the_buffer_is_read_whole() {
+    fn lists_longer_than_the_buffer_are_read_completely() {
         let line = |n: usize| format!("{n:x} T sys_{n}\n");
         let text: String = (0..20_000).map(line).collect();
         assert!(text.len() > 4 * BUFFER);
@@ -264,13 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_any_is_an_error() {
+    fn a_list_without_syscall_functions_is_an_error() {
         let none = read("c02 T do_exit\n", "none", true);
         assert_eq!(none.map(drop), Err(Errno(libc::ENODATA)));
         assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
     }
 
-    /// All texts of up to so many of these letters.
+    /// All texts of at most `len` of these letters.
     fn texts(letters: &[u8], len: u32) -> impl Iterator<Item = Vec<u8>> {
         let digit = |n: usize, place| letters[n / letters.len().pow(place) % letters.len()];
         (0..=len).flat_map(move |len| {
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mark_is_passed_over() {
+    fn no_mark_is_skipped() {
         for text in texts(b"sySpcx", 6) {
             let first = text
                 .windows(3)
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_a_mark_are_passed_over() {
+    fn lines_without_a_mark_are_skipped() {
         for text in texts(b"sy\nx", 7) {
             let mut marked = Vec::new();
             each_marked(&text, &mut |line| marked.push(line.to_owned()));
@@ -320,7 +321,7 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
 ";
 
     #[test]
-    fn two_names_of_one_address_are_one_function() {
+    fn two_names_with_one_address_are_one_function() {
         assert_eq!(are_one(SHOWN, "__x64_sys_getpid", "__ia32_sys_getpid"), Ok(true));
         assert_eq!(are_one(SHOWN, "__x64_sys_read", "__ia32_sys_read"), Ok(false));
         let of_a_module = are_one(SHOWN, "__x64_sys_read", "__ia32_sys_close");
@@ -328,7 +329,7 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
     }
 
     #[test]
-    fn hidden_addresses_are_an_error_and_not_one_function() {
+    fn hidden_addresses_are_an_error() {
         const HIDDEN: &str = "0000000000000000 T __x64_sys_read\n\
                               0000000000000000 T __ia32_sys_read\n";
         let hidden = are_one(HIDDEN, "__x64_sys_read", "__ia32_sys_read");
@@ -341,7 +342,7 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
     }
 
     #[test]
-    fn names_that_differ_in_more_than_the_prefix_are_of_two_functions() {
+    fn names_that_differ_beyond_the_prefix_are_two_functions() {
         let may = |one, other| may_be_one(&symbol(one), &symbol(other));
         assert!(may("__x64_sys_read", "__ia32_sys_read"));
         assert!(!may("__x64_sys_ioctl", "__ia32_compat_sys_ioctl"));

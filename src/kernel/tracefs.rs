@@ -1,17 +1,17 @@
-//! Makes probes by tracefs, on kernels without a kprobe PMU (before Linux 4.17) and for return
-//! probes that watch a number of calls at a time: a line written to `kprobe_events` makes a
-//! tracepoint, and a perf event is opened on that.
+//! Creates probes through tracefs, on kernels without a kprobe PMU (before Linux 4.17) and for
+//! return probes with `max_active`. A line written to `kprobe_events` creates an entry with a
+//! tracepoint; a perf event is then opened on the tracepoint.
 //!
-//! An entry outlives its process if that is killed. So each attach by tracefs first removes
-//! every entry of this library but those of processes that it sees alive. The kernel refuses
-//! to remove an entry in use (EBUSY), so this never ends an attachment: not one of a process
-//! in another PID namespace, which cannot be judged from here, and not one that a pin holds.
-//! Only between its making and the opening of its event is an entry not in use. If another
-//! process removes it then, its maker notices and makes another one.
+//! An entry outlives its process if the process is killed. Each attach through tracefs therefore
+//! first removes the entries of this library, except those of processes that it can see alive. The
+//! kernel refuses to remove an entry in use (EBUSY), so the removal never ends an attachment, even
+//! of a process in another PID namespace, or of a pin. An entry is not in use only between its
+//! creation and the opening of its event. If another process removes the entry in that time, its
+//! creator notices and creates a new one.
 //!
-//! Since Linux 5.4 the kernel adds a probe to an event that has the name already, and the
-//! program would run for both. So no two entries ever get the same name, and the maker checks
-//! that its event has one probe.
+//! Since Linux 5.4, the kernel adds a probe to an existing event of the same name, and the program
+//! would run for both probes. No two entries therefore get the same name, and the creator checks
+//! that its event has only one probe.
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
 
@@ -28,27 +28,28 @@ use crate::text::{Text, cut, number, parts};
 /// A path in tracefs, or a line for `kprobe_events`.
 pub(crate) type Line = Text<320>;
 
-/// How often an entry is made anew because another process has removed it.
+/// Number of attempts to create an entry if other processes remove it each time.
 const TRIES: usize = 100;
 
 /// An entry of `kprobe_events`, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Entry(EntryName);
 
-/// `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`: who made an entry, and which of its entries it is.
+/// `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`: the process that created an entry, and the entry's
+/// number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
     pub(crate) pid: u64,
-    /// When the process started. The PID namespace's inode and the pid are both used again,
-    /// as when a container is restarted.
+    /// When the process started. The PID namespace's inode and the pid can both be reused, for
+    /// example when a container restarts.
     pub(crate) started: u64,
-    /// The upper half is [`image`], which an execve(2) changes; the lower half counts.
+    /// The upper half is [`image`], which execve(2) changes; the lower half is a counter.
     pub(crate) number: u64,
 }
 
-/// The lower halves of the numbers of this process's entries that it has given up, but that
-/// were in use then. 0 is a free place; without one, an entry stays until the process ends.
+/// The lower halves of the numbers of entries that this process gave up while they were in use. 0
+/// is a free place. If no place is free, the entry stays until the process ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 
 /// A random number that this copy of the library draws once; never 0.
@@ -65,28 +66,28 @@ fn image() -> u64 {
 }
 
 impl EntryName {
-    /// One that this process has not used yet; what /proc does not tell is 0.
+    /// A new name for this process. Fields that /proc does not show are 0.
     fn own() -> Self {
         let pid = sys::process_id();
         let started = sys::start_time(pid).unwrap_or_default();
         Self { namespace: sys::pid_namespace(), pid, started, number: 0 }.next()
     }
 
-    /// The next one of the same process.
+    /// The next name of the same process.
     fn next(self) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let count = NEXT.fetch_add(1, Ordering::Relaxed);
         Self { number: image() << 32 | u64::from(count), ..self }
     }
 
-    /// Whether the entry is to be left alone: its maker is alive, as far as `own` process can
-    /// see, and has not given it up.
+    /// Whether the entry must be left alone: this process, named by `own`, can see that the
+    /// entry's creator is alive, and the creator has not given the entry up.
     fn is_live(&self, own: &Self) -> bool {
         let of_this_process =
             (self.namespace, self.pid, self.started) == (own.namespace, own.pid, own.started);
         if of_this_process {
-            // Another image is that of before an execve, or another copy of the library. The
-            // latter's entries are in use, or it makes them anew.
+            // Another image is the process before an execve, or another copy of the library. The
+            // copy's entries are in use, or the copy creates them again.
             return self.number >> 32 == own.number >> 32 && self.place_of_given_up().is_none();
         }
         let is_known = self.namespace != 0 && self.started != 0;
@@ -99,7 +100,7 @@ impl EntryName {
         GIVEN_UP.iter().find(|place| place.load(Ordering::Relaxed) == self.number as u32)
     }
 
-    /// Has a later attach of this process remove the entry.
+    /// Lets a later attach of this process remove the entry.
     fn give_up(&self) {
         for place in &GIVEN_UP {
             let number = self.number as u32;
@@ -143,7 +144,7 @@ impl EntryName {
 }
 
 impl Entry {
-    /// Makes an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
+    /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
     ///
     /// # Errors
     /// [`Error::PerfEvent`] if the kernel refuses the probe itself.
@@ -153,7 +154,7 @@ impl Entry {
         for _ in 0..TRIES {
             let entry = Self::add(&mut name, symbol, offset, kind)?;
             let event = entry.open_event();
-            // If the entry is gone, the event may be another's, which has got its id.
+            // If the entry is gone, its id may have been reused for another event.
             if entry.count_probes().map_err(failed("read kprobe_events"))? == 1 {
                 return Ok((event?, entry));
             }
@@ -161,7 +162,7 @@ impl Entry {
         Err(failed("keep the event")(Errno(libc::EAGAIN)))
     }
 
-    /// Makes an entry of a name that comes after `name`, which becomes that.
+    /// Creates an entry with the next free name after `name`, and updates `name`.
     fn add(name: &mut EntryName, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         loop {
@@ -204,7 +205,7 @@ impl Entry {
         sys::perf_event_open_tracepoint(id).map_err(failed("perf_event_open of the event"))
     }
 
-    /// How many probes the entry's event has.
+    /// Number of probes of the entry's event.
     fn count_probes(&self) -> Result<usize, Errno> {
         let list = sys::open(find(b"/kprobe_events")?.as_c_str(), Mode::Read)?;
         let mut count = 0;
@@ -215,7 +216,7 @@ impl Entry {
         Ok(count)
     }
 
-    /// How often the kernel missed the function's entry or return: the last column of the
+    /// Number of the function's entries or returns that the kernel missed: the last column of the
     /// entry's line in `kprobe_profile`.
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
@@ -234,17 +235,17 @@ impl Entry {
         missed
     }
 
-    /// Leaves the entry to a later attach by tracefs.
+    /// Leaves the entry to a later attach through tracefs.
     pub(crate) fn leave(self) {
         core::mem::ManuallyDrop::new(self).0.give_up();
     }
 
-    /// Removes the entry. The perf event must be closed. If it fails, a later attach tries
+    /// Removes the entry, whose perf event must be closed. If that fails, a later attach tries
     /// again.
     pub(crate) fn remove(self) -> Result<(), Errno> {
         let name = core::mem::ManuallyDrop::new(self).0;
         let removed = open_kprobe_events().and_then(|events| match name.remove(&events) {
-            // Another process has done it, since the event was closed.
+            // Another process has removed the entry since the event was closed.
             Err(Errno(libc::ENOENT)) => Ok(()),
             removed => removed,
         });
@@ -274,13 +275,13 @@ fn command(events: &Fd, mut line: Line) -> Result<(), Errno> {
     if line.is_cut() { Err(Errno(libc::ENAMETOOLONG)) } else { sys::write(events, line.as_bytes()) }
 }
 
-/// Removes the entries whose makers are not seen alive, except those in use.
+/// Removes the entries whose creators are not known to be alive, except those in use.
 ///
 /// # Errors
-/// What opening `kprobe_events` to write fails with.
+/// The error of opening `kprobe_events` for writing.
 fn remove_stale(own: &EntryName) -> Result<(), Errno> {
     let events = open_kprobe_events()?;
-    // The kernel counts lines, so each removal can hide a later line from this reading.
+    // The kernel seeks by line number, so each removal can hide a later line from this pass.
     let mut is_complete = false;
     while !is_complete {
         is_complete = true;
@@ -303,7 +304,7 @@ fn remove_stale(own: &EntryName) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The path of a file in tracefs, wherever that is mounted.
+/// The path of a file in tracefs, wherever tracefs is mounted.
 pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     for root in [&b"/sys/kernel/tracing"[..], b"/sys/kernel/debug/tracing"] {
         if let Some(path) = existing(root, b"", file) {
@@ -313,13 +314,13 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
     match find_mounted(&mounts, file)? {
         Some(path) => Ok(path),
-        // It is there, perhaps, and this user may not look.
+        // The file may exist, but this user has no access.
         None => Err(sys::access(c"/sys/kernel/tracing/.").err().unwrap_or(Errno(libc::ENOENT))),
     }
 }
 
-/// Whether `kprobe_events` or `uprobe_events` may have an entry, of any process: false only if
-/// both are empty or do not exist.
+/// Whether `kprobe_events` or `uprobe_events` may have an entry of any process. False only if both
+/// files are empty or do not exist.
 #[cfg(feature = "capi")]
 pub(crate) fn may_have_entries() -> bool {
     let is_empty = |file: &[u8]| {
@@ -332,8 +333,7 @@ pub(crate) fn may_have_entries() -> bool {
     !is_empty(b"/kprobe_events") || !is_empty(b"/uprobe_events")
 }
 
-/// Whether the kernel has a tracepoint for the entry to a call of this name
-/// (`CONFIG_FTRACE_SYSCALLS`).
+/// Whether the kernel has a `sys_enter` tracepoint for the call `name` (`CONFIG_FTRACE_SYSCALLS`).
 pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     let mut file = Line::new();
     file.add(b"/events/syscalls/sys_enter_");
@@ -341,11 +341,11 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     find(file.as_bytes()).is_ok()
 }
 
-/// The path of a file in the first tracefs of a list of mounts that has it.
+/// The path of `file` in the first tracefs of the list `mounts` that has the file.
 pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;
     sys::for_each_line(mounts, &mut |line| {
-        // The source may be empty: then the line begins with a space.
+        // If the source is empty, the line begins with a space.
         let (_, place) = cut(line, b' ');
         let (place, kind) = cut(place, b' ');
         let inside = match cut(kind, b' ').0 {
@@ -359,8 +359,8 @@ pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Err
     Ok(found)
 }
 
-/// The path of a file, if there is one. The mount point is as /proc/self/mounts
-/// has it, where a space is written `\040`, for instance (proc_pid_mounts(5)).
+/// The path of a file, if the file exists. `mount` is the mount point as /proc/self/mounts shows
+/// it, with `\040` for a space, for example (proc_pid_mounts(5)).
 fn existing(mount: &[u8], inside: &[u8], file: &[u8]) -> Option<Line> {
     let mut path = Line::new();
     let (plain, mut escaped) = cut(mount, b'\\');
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn other_peoples_entries_are_not_taken_for_ours() {
+    fn other_entries_are_not_parsed_as_ours() {
         for line in [
             "p:kprobes/openat do_sys_open",
             "p:ksyscall/mine do_sys_open",
@@ -417,7 +417,7 @@ mod tests {
         }
     }
 
-    /// This process is 7 there, process 8 runs, and process 9 is a zombie.
+    /// This process is 7, process 8 runs, and process 9 is a zombie.
     const FILES: &[(&str, &str)] = &[
         ("/sys/kernel/tracing/kprobe_events", ""),
         ("*/id", "31\n"),
@@ -433,7 +433,7 @@ mod tests {
         Kernel { files: FILES, kprobe, process, entries, ..Kernel::new() }
     }
 
-    /// Makes an entry, and removes it; of the calls those that write.
+    /// Creates an entry and removes it. Returns the lines written.
     fn open(kernel: Kernel) -> (Result<(), Error>, Vec<String>) {
         let symbol = Symbol::new(b"sys_openat", b"", b"");
         let (opened, calls) = kernel.run(|| Entry::open(&symbol, 0, Kind::ENTRY).map(drop));
@@ -441,7 +441,7 @@ mod tests {
         (opened, written.map(|line| line.trim_end().to_owned()).collect())
     }
 
-    /// Those entries of others that an attach tries to remove.
+    /// The entries of other processes that an attach tries to remove.
     fn removed(kernel: Kernel) -> Vec<String> {
         let (opened, written) = open(kernel);
         opened.unwrap();
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attach_removes_what_no_live_process_has() {
+    fn an_attach_removes_entries_without_a_live_process() {
         let image = image();
         let number = |image: u64| image << 32 | 0xffff_0001;
         let of_this_image = format!("p100_7_700_{}", number(image));
@@ -458,14 +458,14 @@ mod tests {
         let entries = [
             &of_this_image[..],
             &of_an_earlier_image,
-            // Another process, alive; that had its id before it; dead; a zombie.
+            // A live process; an earlier process with the same id; a dead process; a zombie.
             "p100_8_800_1",
             "p100_8_799_1",
             "p100_10_1000_1",
             "p100_9_900_1",
-            // This process's id was another's, with the same number.
+            // An earlier process with this process's id, with the same entry number.
             &of_this_image.replace("_700_", "_699_"),
-            // Another PID namespace; made without /proc.
+            // Another PID namespace; two created without /proc.
             "p101_8_800_1",
             "p0_8_800_1",
             "p100_8_0_1",
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn without_proc_the_kernel_alone_tells_what_is_in_use() {
+    fn without_proc_all_entries_of_others_are_tried() {
         let own = format!("p0_7_0_{}", image() << 32 | 0xffff_0001);
         let entries = ["p100_8_800_1", "p0_9_0_1", &own];
         let files = &FILES[..2];
@@ -486,16 +486,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_use_is_asked_for_once() {
+    fn a_second_pass_retries_only_entries_in_use() {
         let entries = ["p101_8_800_1", "p100_10_1000_1", "p100_10_1000_2"];
         let kernel = Kernel { entries_in_use: "800_1", ..kernel(&entries) };
-        // The second reading finds nothing else, and tries that one again.
+        // The second pass tries only the entry in use again.
         assert_eq!(removed(kernel), [&entries[..], &entries[..1]].concat());
     }
 
-    /// By a process of another PID namespace, between the entry's making and its event's.
+    /// A process in another PID namespace removes it between its creation and the opening of the
+    /// event.
     #[test]
-    fn an_entry_that_another_process_removes_is_made_anew() {
+    fn an_entry_that_another_process_removes_is_created_again() {
         let (opened, written) = open(Kernel { entries_lost: 3, ..kernel(&[]) });
         opened.unwrap();
         let made: Vec<_> = written.iter().filter(|line| line.starts_with("p:")).collect();
@@ -506,16 +507,16 @@ mod tests {
     }
 
     #[test]
-    fn an_event_with_anothers_probe_is_not_used() {
+    fn an_event_with_a_second_probe_is_not_used() {
         let (opened, written) = open(Kernel { entries_shared: 1, ..kernel(&[]) });
         opened.unwrap();
         assert_eq!(written.iter().filter(|line| line.starts_with("p:")).count(), 2);
         assert_eq!(written.iter().filter(|line| line.starts_with("-:")).count(), 2);
     }
 
-    /// It was in use when it was to be removed: by a pin, say.
+    /// The entry was in use when it should have been removed, for example by a pin.
     #[test]
-    fn an_entry_that_was_given_up_goes_with_a_later_attach() {
+    fn a_later_attach_removes_an_entry_that_was_given_up() {
         let symbol = Symbol::new(b"sys_openat", b"", b"");
         let (removed, _) = Kernel { entries_in_use: "ksyscall/", ..kernel(&[]) }.run(|| {
             let (_, entry) = Entry::open(&symbol, 0, Kind::ENTRY).unwrap();
@@ -530,12 +531,12 @@ mod tests {
         let in_use = Kernel { entries_in_use: "ksyscall/", ..kernel(&[text]) };
         assert_eq!(super::tests::removed(in_use), [text]);
         assert_eq!(super::tests::removed(kernel(&[text])), [text]);
-        // That name comes no more, so if it is there it is not in the making.
+        // The place is free again.
         assert!(name.place_of_given_up().is_none());
     }
 
     #[test]
-    fn what_another_process_has_removed_is_removed() {
+    fn removal_succeeds_if_another_process_removed_the_entry() {
         let symbol = Symbol::new(b"sys_openat", b"", b"");
         let (removed, _) = kernel(&[]).run(|| {
             let (_, entry) = Entry::open(&symbol, 0, Kind::ENTRY).unwrap();
@@ -547,7 +548,7 @@ mod tests {
 
     #[cfg(feature = "capi")]
     #[test]
-    fn anybodys_entry_in_either_list_counts() {
+    fn any_entry_in_either_list_counts() {
         let may_have = |files| Kernel { files, ..Kernel::new() }.run(may_have_entries).0;
         let (kprobes, uprobes) =
             ("/sys/kernel/tracing/kprobe_events", "/sys/kernel/debug/tracing/uprobe_events");

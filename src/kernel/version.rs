@@ -1,16 +1,16 @@
 //! Reads the version of the running kernel, and remembers it.
 //!
-//! A version proves less than what the kernel itself has, for vendors backport. It decides only
-//! where the kernel shows nothing else.
+//! Vendors backport features, so a version proves less than a test of the feature. It decides only
+//! where there is nothing to test.
 
 use super::LEARNT;
 use crate::calls::version::{Version, parse};
 use crate::sys::{self, Mode};
 use crate::text::{cut, number, parts};
 
-/// Major and minor number; None if /proc/sys/kernel/osrelease cannot be read.
+/// Major and minor number. None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
-    // Each test has another kernel.
+    // Each test has its own kernel, so do not cache.
     #[cfg(test)]
     if crate::sys::fake::is_there() {
         return read();
@@ -26,10 +26,11 @@ pub(crate) fn version() -> Option<Version> {
     Some(version)
 }
 
-/// The stable update of the version, 97 of 6.1.97; None if nothing tells.
+/// The stable update of the version, such as 97 for 6.1.97. None if it is unknown.
 ///
-/// A vendor may leave it out of the release: Debian up to 12 and Ubuntu name every update 6.1.0 or so.
-/// Debian says it in the text behind the release ("Debian 6.1.176-1"), Ubuntu in a file.
+/// The release may not contain it: Debian up to 12 and Ubuntu use a release such as 6.1.0 for every
+/// update. Debian shows the update in the kernel's version string ("Debian 6.1.176-1"), Ubuntu in
+/// /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in
@@ -45,8 +46,8 @@ pub(crate) fn update() -> Option<u64> {
     found
 }
 
-/// The update if the word begins with an update's number of that version. A zero says something only
-/// if nothing is behind it.
+/// The update, if the word begins with a number such as 6.1.97 that matches `version`. An update of
+/// 0 counts only at the end of the word: vendors name later updates 6.1.0-50, for example.
 fn update_in(word: &[u8], version: Version) -> Option<u64> {
     let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
     let len = word.iter().take_while(is_number).count();
@@ -94,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stable_update_is_told_by_the_release_or_by_the_vendor() {
+    fn stable_updates_are_read_from_the_release_or_vendor_files() {
         const DEBIAN: &str = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.176-1 (2026-07-01)\n";
         for (release, version, signature, expected) in [
             ("6.12.117+deb13-cloud-amd64\n", "#1 SMP Debian 6.12.117-1\n", None, Some(117)),
             ("5.15.135\n", "#1 SMP\n", None, Some(135)),
             ("6.1.0\n", "#1 SMP\n", None, Some(0)),
             ("6.1.0-50-cloud-amd64\n", DEBIAN, None, Some(176)),
-            // Of another version.
+            // The vendor's string is for another version.
             ("5.10.0-50-cloud-amd64\n", DEBIAN, None, None),
             (
                 "5.15.0-100-generic\n",

@@ -7,10 +7,10 @@ use errno::Errno;
 use super::{Fd, call};
 
 /// # Safety
-/// The command writes nothing to `attr`, and pointers in it are what it takes.
+/// The command does not write to `attr`, and the pointers in `attr` are valid for it.
 unsafe fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     let attr: *const T = attr;
-    // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`, and the caller's promise.
+    // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`; the rest is the caller's promise.
     let result =
         unsafe { call(libc::SYS_bpf, command as usize, attr as usize, size_of::<T>(), 0, 0) }?;
     Ok(result as c_int)
@@ -43,36 +43,36 @@ pub(crate) fn bpf_link_create(
         flags: 0,
         cookie,
     };
-    // SAFETY: there are no pointers in it.
+    // SAFETY: `attr` contains no pointers.
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
 }
 
-/// What the kernel says to `BPF_LINK_CREATE` with an attribute of kprobe.multi and no
-/// program: EINVAL if it does not know the attribute (before Linux 5.18), else EBADF.
+/// The kernel's answer to `BPF_LINK_CREATE` with a kprobe.multi attribute and no program: EINVAL if
+/// the kernel does not know the attribute (before Linux 5.18), otherwise EBADF.
 pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     #[repr(C)]
     struct Attr {
         start: LinkCreate,
-        /// `kprobe_multi.syms`, which shares no byte with what older kernels know...
+        /// `kprobe_multi.syms`, which overlaps no field known to older kernels...
         syms: u64,
         addrs: u64,
-        /// ... and its last field.
+        /// ... and the last field of `kprobe_multi`.
         cookies: u64,
     }
     let start =
         LinkCreate { prog_fd: -1, target_fd: -1, attach_type: BPF_PERF_EVENT, flags: 0, cookie: 0 };
     let attr = Attr { start, syms: 0, addrs: 0, cookies: 1 };
-    // SAFETY: what are pointers there is not read, for there is no program.
+    // SAFETY: without a program, the kernel does not read the pointers.
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map_or_else(|errno| errno, |_| Errno(0))
 }
 
-/// What a program can be loaded for that takes a kprobe.multi link: its
-/// `expected_attach_type`, `enum bpf_attach_type` of include/uapi/linux/bpf.h.
+/// The `expected_attach_type` of a program for a kprobe.multi link (`enum bpf_attach_type` of
+/// include/uapi/linux/bpf.h).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KprobeMulti {
-    /// Runs at entry or return (Linux 5.18).
+    /// The program runs at entry or at return (Linux 5.18).
     Multi = 42,
-    /// Runs at both (Linux 6.10).
+    /// The program runs at both (Linux 6.10).
     Session = 56,
 }
 
@@ -90,24 +90,24 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     if cookies.len() != addresses.len() {
         return Err(Errno(libc::EINVAL));
     }
-    // SAFETY: the addresses are those of C strings, which live until the call returns.
+    // SAFETY: the addresses point to C strings that live until the call returns.
     unsafe { kprobe_multi(program_fd, kind, retprobe, &addresses, cookies) }
 }
 
-/// Whether the program was loaded for such a link.
+/// Whether the program was loaded for a kprobe.multi link of that kind.
 ///
-/// The kernel is asked for one on a function whose name cannot be read. It looks at the
-/// program first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so that
-/// EFAULT is for the right one, and nothing is ever attached.
+/// Requests a link on a function whose name the kernel cannot read. The kernel checks the program
+/// first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so it returns EFAULT only
+/// for a program of that kind. Nothing is ever attached.
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
     const NO_NAME: usize = size_of::<usize>();
-    // SAFETY: no process has anything at that address, so that the kernel reads nothing.
+    // SAFETY: no process maps that address, so the kernel reads nothing.
     let made = unsafe { kprobe_multi(program_fd, kind, false, &[NO_NAME], &[]) };
     made.is_err_and(|errno| errno.0 == libc::EFAULT)
 }
 
 /// # Safety
-/// `symbols` are addresses of C strings, or of nothing. There are as many cookies, or none.
+/// `symbols` are addresses of C strings, or unmapped. `cookies` is empty or as long as `symbols`.
 unsafe fn kprobe_multi(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -159,11 +159,11 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
 }
 
-/// `BPF_OBJ_GET_INFO_BY_FD`: how many bytes the kernel has of `info`, which is zeroes, and
-/// gets them. None if that is no object of bpf(2).
+/// `BPF_OBJ_GET_INFO_BY_FD`: fills `info`, which must be zeroed, and returns the number of bytes
+/// that the kernel wrote. None if `fd` is not a BPF object.
 ///
 /// # Safety
-/// `T` consists of integers, and names no memory to write to.
+/// `T` consists of integers, and `info` contains no address that the kernel would write to.
 unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     /// `struct { } info` of `union bpf_attr`.
@@ -177,8 +177,8 @@ unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     let info: *mut T = info;
     let mut attr = Attr { bpf_fd: fd, info_len: size_of::<T>() as u32, info: info as usize as u64 };
     let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
-    // SAFETY: the kernel writes `info_len` to `attr`, and at most so many bytes to `info`, which
-    // may have any value by the caller's promise.
+    // SAFETY: the kernel writes `info_len` to `attr` and at most `info_len` bytes to `info`, whose
+    // bytes may have any value by the caller's promise.
     unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
     Some(attr.info_len as usize)
 }
@@ -194,7 +194,7 @@ struct LinkInfo {
     of_kind: OfKind,
 }
 
-/// `perf_event`, and where `kprobe_multi` has its own.
+/// The fields of `perf_event`, and `missed` of `kprobe_multi`, which overlaps them.
 #[repr(C)]
 #[derive(Default)]
 struct OfKind {
@@ -210,13 +210,13 @@ const _: () = assert!(size_of::<LinkInfo>() == 56);
 const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// How often the kernel missed the entry or return that a link's program is attached to;
-/// None if it does not say so of that descriptor (before Linux 6.7, or no link).
+/// Number of entries or returns that the kernel missed for a link. None if the kernel does not
+/// report it (before Linux 6.7), or if the descriptor is not such a link.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
     let mut info = LinkInfo::default();
-    // SAFETY: they are integers, and the lengths of names among them are 0.
+    // SAFETY: all fields are integers, and the lengths of names are 0.
     let len = unsafe { object_info(fd, &mut info) }?;
     let missed = match (info.kind, info.of_kind.event_kind) {
         (BPF_LINK_TYPE_PERF_EVENT, BPF_PERF_EVENT_KPROBE | BPF_PERF_EVENT_KRETPROBE) => {
@@ -225,11 +225,11 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         (BPF_LINK_TYPE_KPROBE_MULTI, _) => info.of_kind.missed_by_multi,
         _ => return None,
     };
-    // An older kernel says of how much it has.
+    // An older kernel returns a shorter length.
     (len == size_of::<LinkInfo>()).then_some(missed)
 }
 
-/// The two kinds of BPF link that kprobes have.
+/// The two kinds of BPF links of kprobes.
 #[cfg(feature = "capi")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProbeLink {
@@ -237,12 +237,12 @@ pub(crate) enum ProbeLink {
     KprobeMulti,
 }
 
-/// Returns the kind of a link's descriptor, None if it is neither of the two. For a program's or a
-/// map's, whose information begins with another type, the result means nothing.
+/// Returns the kind of a link, or None if it is neither of the two. The result is meaningless for
+/// the descriptor of a program or map, whose information begins with a different type.
 #[cfg(feature = "capi")]
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     let mut info = LinkInfo::default();
-    // SAFETY: they are integers, and the lengths of names among them are 0.
+    // SAFETY: all fields are integers, and the lengths of names are 0.
     unsafe { object_info(fd, &mut info) }?;
     match info.kind {
         BPF_LINK_TYPE_PERF_EVENT => Some(ProbeLink::PerfEvent),
@@ -251,10 +251,10 @@ pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     }
 }
 
-/// `recursion_misses` of a program; None if the kernel does not have the number (before
-/// Linux 5.12), or that is no program.
+/// `recursion_misses` of a program. None if the kernel does not have the field (before Linux 5.12),
+/// or if the descriptor is not a program's.
 pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
-    /// `struct bpf_prog_info` up to `recursion_misses`, longer than those of other objects.
+    /// `struct bpf_prog_info` up to `recursion_misses`: longer than the info of other objects.
     #[repr(C)]
     struct Info {
         before: [u64; 26],
@@ -262,7 +262,7 @@ pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
     }
     const _: () = assert!(size_of::<Info>() == 216);
     let mut info = Info { before: [0; 26], recursion_misses: 0 };
-    // SAFETY: they are integers, and the lengths of lists among them are 0.
+    // SAFETY: all fields are integers, and the lengths of lists are 0.
     let len = unsafe { object_info(fd, &mut info) }?;
     (len == size_of::<Info>()).then_some(info.recursion_misses)
 }

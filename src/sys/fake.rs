@@ -1,67 +1,68 @@
-//! Answers the system calls that a test's thread makes, in place of the kernel.
+//! A fake kernel, which answers the system calls of a test's thread.
 
 use core::cell::RefCell;
 use core::ffi::{CStr, c_char, c_long};
 
 use errno::Errno;
 
-/// What a call is answered with.
+/// The result of a system call.
 pub(crate) type Answer = Result<usize, Errno>;
 
-/// Files of sysfs, and answers to the calls of an attach. Each call is recorded.
+/// Files, and answers to the system calls of an attach. Each call is recorded.
 pub(crate) struct Kernel {
-    /// Name and content; a name that begins with `*` is the end of one.
+    /// Name and content. `*` at the start of a name matches any start.
     pub(crate) files: &'static [(&'static str, &'static str)],
-    /// perf_event_open of a kprobe: symbol, whether a return probe is asked for, CPU. A line
-    /// of kprobe_events is refused where this is.
+    /// perf_event_open of a kprobe: symbol, whether a return probe is requested, CPU. A line
+    /// written to kprobe_events gets the same answer.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
-    /// `BPF_LINK_CREATE` of the program with that fd.
+    /// `BPF_LINK_CREATE` for the program with that fd.
     pub(crate) link_create: fn(i32) -> Answer,
-    /// `BPF_LINK_CREATE` of a program for kprobe.multi on functions of these names; of none
-    /// if they cannot be read.
+    /// `BPF_LINK_CREATE` for a kprobe.multi program on functions of these names; no names if they
+    /// cannot be read.
     pub(crate) multi: fn(&[&str]) -> Answer,
     /// `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
-    /// `BPF_OBJ_GET_INFO_BY_FD` of a link or program: its 64-bit words, as many as the kernel has.
+    /// `BPF_OBJ_GET_INFO_BY_FD` of a link or program: the 64-bit words that the kernel has.
     pub(crate) info: &'static [u64],
-    /// How many copies of a descriptor the process may make.
+    /// Number of times that the process may copy a descriptor.
     pub(crate) free_fds: usize,
-    /// The lines of tracefs's list of entries, beside those of the file.
+    /// The lines of `kprobe_events`, in addition to those of the file.
     pub(crate) entries: Vec<String>,
-    /// How many entries another process removes before their event is opened.
+    /// Number of entries that another process removes before their event is opened.
     pub(crate) entries_lost: usize,
-    /// To how many entries another process's probe is added.
+    /// Number of entries to which another process adds a probe.
     pub(crate) entries_shared: usize,
-    /// Entries whose names have this are in use.
+    /// Entries whose names contain this text are in use.
     pub(crate) entries_in_use: &'static str,
-    /// The process's id, and what its /proc/self/ns/pid is.
+    /// The process's id, and the target of its /proc/self/ns/pid.
     pub(crate) process: Option<(usize, &'static str)>,
-    /// What faccessat2(2) is answered with before there is a look at the files.
+    /// An error of faccessat2(2), or Ok to look up the file.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// The perf_event_open(2) calls, if they may have any arguments.
+    /// The perf_event_open(2) calls, for tests in which they may have any arguments.
     pub(crate) events: Option<Vec<Event>>,
-    /// The same calls by what they are made on, of which the one at that place fails with that
-    /// errno: `open type`, `read type`, `close type`, `write p PID`, `kprobe SYMBOL`, `link`.
+    /// The calls with their objects: `open type`, `read type`, `close type`, `write p PID`,
+    /// `kprobe SYMBOL`, `link`.
     pub(crate) steps: Vec<String>,
+    /// The index of the step that fails, and its errno.
     pub(crate) fault: Option<(usize, i32)>,
-    /// The descriptors that are open, and what they are of.
+    /// The open descriptors and their objects.
     pub(crate) open: Vec<(usize, String)>,
-    /// How much of each file has been read since it was opened last.
+    /// The read position in each file.
     pub(crate) offsets: [usize; 8],
 }
 
 /// The arguments of perf_event_open(2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
-    /// What the kernel has read: nothing from a bad address.
+    /// The attributes that the kernel has read; empty for a bad address.
     pub(crate) attr: Vec<u8>,
     /// The function of a kprobe.
     pub(crate) name: Option<String>,
     pub(crate) others: [usize; 4],
 }
 
-/// As `kernel/pmu.rs` reads it; bit 0 asks for a return probe.
+/// The files that `kernel/pmu.rs` reads. Bit 0 requests a return probe.
 pub(crate) const PMU: &[(&str, &str)] = &[
     ("/sys/bus/event_source/devices/kprobe/type", "8\n"),
     ("/sys/bus/event_source/devices/kprobe/format/retprobe", "config:0\n"),
@@ -96,20 +97,20 @@ impl Kernel {
         }
     }
 
-    /// Runs `test` on it, and returns the calls that were made.
+    /// Runs `test` on this kernel, and returns the calls made.
     pub(crate) fn run<T>(self, test: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (result, kernel) = self.run_and_return(test);
         (result, kernel.calls)
     }
 
-    /// Runs `test` on it, and returns what it has become.
+    /// Runs `test` on this kernel, and returns the kernel.
     pub(crate) fn run_and_return<T>(self, test: impl FnOnce() -> T) -> (T, Self) {
         KERNEL.set(Some(self));
         let result = test();
         (result, KERNEL.take().unwrap())
     }
 
-    /// How many steps were made until now, in a test that runs on such a kernel.
+    /// Number of steps so far. Call it in a test that runs on a fake kernel.
     pub(crate) fn steps_until_now() -> usize {
         KERNEL.with_borrow(|kernel| kernel.as_ref().unwrap().steps.len())
     }
@@ -122,7 +123,7 @@ impl Kernel {
         self.files.iter().position(|file| is_it(file.0)).ok_or(Errno(libc::ENOENT))
     }
 
-    /// Obeys a line written to `kprobe_events`.
+    /// Executes a line written to `kprobe_events`.
     fn write(&mut self, line: &str) -> Result<(), Errno> {
         let Some(name) = line.strip_prefix("-:") else {
             self.entries.push(line.to_owned());
@@ -143,13 +144,13 @@ impl Kernel {
         Ok(())
     }
 
-    /// Opens an event as Linux does, whose first page nobody can read.
+    /// Opens an event as Linux does. The first page of memory cannot be read.
     fn open_event(&mut self, [address, others @ ..]: [usize; 5]) -> Answer {
         const PAGE: usize = 4096;
         let mut event = Event { attr: Vec::new(), name: None, others };
         let mut answer = refused(libc::EFAULT);
         if address >= PAGE {
-            // SAFETY: a test's attributes have room for their size.
+            // SAFETY: the attributes of a test are as long as their `size`.
             let bytes = unsafe {
                 let size = (address as *const u32).add(1).read_unaligned() as usize;
                 let len = if size == 0 { 64 } else { size };
@@ -174,13 +175,13 @@ impl Kernel {
         answer
     }
 
-    /// What a call does on what.
+    /// Describes a call and its object.
     fn step(&self, number: c_long, [a, b, c, ..]: [usize; 5]) -> String {
         let object =
             || self.open.iter().rfind(|(fd, _)| *fd == a).map_or("nothing", |open| &open.1);
         match number {
             libc::SYS_openat => {
-                // SAFETY: the library gives a C string.
+                // SAFETY: the library passes a C string.
                 let path = unsafe { CStr::from_ptr(b as *const c_char) }.to_str().unwrap();
                 let mode = if c as i32 & libc::O_WRONLY != 0 { " to write" } else { "" };
                 format!("open {}{mode}", path.rsplit('/').next().unwrap())
@@ -188,7 +189,7 @@ impl Kernel {
             libc::SYS_read => format!("read {}", object()),
             libc::SYS_close => format!("close {}", object()),
             libc::SYS_write => {
-                // SAFETY: the library has `c` bytes there.
+                // SAFETY: the library passes `c` bytes.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
                 let line = String::from_utf8_lossy(line);
                 let pid = line.split('_').nth(1).unwrap_or_default();
@@ -197,20 +198,20 @@ impl Kernel {
             libc::SYS_faccessat2 | libc::SYS_faccessat => "access".to_owned(),
             libc::SYS_readlinkat => "readlink".to_owned(),
             libc::SYS_perf_event_open if self.events.is_some() => "event".to_owned(),
-            // SAFETY: what these point to begins with the numbers that are read: a type, the PMU's
-            // configuration and the symbol's address; the program's descriptor.
+            // SAFETY: the pointers of these calls lead to the fields that are read: the type, the
+            // PMU's configuration and the symbol's address; or the program's descriptor.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 "tracepoint".to_owned()
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: the same.
+                // SAFETY: as above.
                 let (config, symbol) =
                     unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
                 // SAFETY: it is a C string.
                 let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
                 format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
             }
-            // SAFETY: the same.
+            // SAFETY: as above.
             libc::SYS_bpf if unsafe { *(b as *const i32) } < 0 => "link of nothing".to_owned(),
             libc::SYS_bpf => "link".to_owned(),
             libc::SYS_ioctl => "ioctl".to_owned(),
@@ -218,7 +219,7 @@ impl Kernel {
         }
     }
 
-    /// Answers a call, or lets it fail.
+    /// Answers a call, or injects the fault.
     fn answer(&mut self, number: c_long, arguments: [usize; 5]) -> Answer {
         let step = self.step(number, arguments);
         let object = step.split_once(' ').filter(|_| number == libc::SYS_openat);
@@ -244,7 +245,7 @@ impl Kernel {
 
     fn make(&mut self, number: c_long, arguments @ [a, b, c, ..]: [usize; 5]) -> Answer {
         let text = |address: usize| {
-            // SAFETY: where the kernel takes a C string the library gives it one.
+            // SAFETY: the library passes a C string.
             unsafe { CStr::from_ptr(address as *const c_char) }.to_str().unwrap()
         };
         let (call, answer) = match number {
@@ -258,12 +259,12 @@ impl Kernel {
             libc::SYS_faccessat2 => ("access".to_owned(), self.access.and(self.file(text(b)))),
             libc::SYS_faccessat => ("old access".to_owned(), self.file(text(b))),
             libc::SYS_write => {
-                // SAFETY: the library has `c` bytes there.
+                // SAFETY: the library passes `c` bytes.
                 let line = unsafe { core::slice::from_raw_parts(b as *const u8, c) };
                 let line = String::from_utf8_lossy(line);
                 let call = format!("write {line}");
                 let line = line.trim_end();
-                // A line of kprobe_events that adds an entry has a symbol.
+                // A line that adds an entry contains a symbol.
                 let probed = match line.split_once(' ') {
                     Some((_, symbol)) => (self.kprobe)(symbol, line.starts_with('r'), 0),
                     None => Ok(0),
@@ -280,7 +281,7 @@ impl Kernel {
                 let content = &content.as_bytes()[content.len().min(*offset)..];
                 let bytes = &content[..content.len().min(c)];
                 *offset += bytes.len();
-                // SAFETY: the library gives room for `c` bytes.
+                // SAFETY: the library passes a buffer of `c` bytes.
                 unsafe {
                     core::ptr::copy_nonoverlapping(bytes.as_ptr(), b as *mut u8, bytes.len())
                 };
@@ -297,12 +298,12 @@ impl Kernel {
             }
             libc::SYS_readlinkat if self.process.is_some() => {
                 let link = self.process.unwrap_or_default().1.as_bytes();
-                // SAFETY: the library gives room for `d` bytes.
+                // SAFETY: the library passes a buffer of `d` bytes, longer than `link`.
                 unsafe { core::ptr::copy_nonoverlapping(link.as_ptr(), c as *mut u8, link.len()) };
                 ("readlink".to_owned(), Ok(link.len()))
             }
             libc::SYS_getcpu => {
-                // SAFETY: the library gives room for a number.
+                // SAFETY: the library passes the address of a number.
                 unsafe { (a as *mut u32).write(1) };
                 ("getcpu".to_owned(), Ok(0))
             }
@@ -313,10 +314,10 @@ impl Kernel {
             libc::SYS_perf_event_open if self.events.is_some() => {
                 ("event".to_owned(), self.open_event(arguments))
             }
-            // Only a tracepoint's type is this number.
-            // SAFETY: a `perf_event_attr` begins with it.
+            // 2 is the type of tracepoints.
+            // SAFETY: a `perf_event_attr` begins with the type.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
-                // SAFETY: `config` is its third field.
+                // SAFETY: `config` is the third field of the attributes.
                 let id = unsafe { *(a as *const u64).add(1) };
                 if self.entries_lost > 0 {
                     self.entries_lost -= 1;
@@ -325,8 +326,8 @@ impl Kernel {
                 (format!("tracepoint {id}"), Ok(10))
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: it is a `perf_event_attr`: `config` is its third field's, `config1`
-                // stands after seven more numbers.
+                // SAFETY: the second and the eighth 64-bit word of a `perf_event_attr` are `config`
+                // and `config1`.
                 let (config, symbol) = unsafe {
                     let attr = a as *const u64;
                     (*attr.add(1), *attr.add(7))
@@ -338,7 +339,7 @@ impl Kernel {
             // BPF_OBJ_GET_INFO_BY_FD
             libc::SYS_bpf if a == 15 => {
                 let known = self.info;
-                // SAFETY: `info` begins with the fd, the length, and where it goes.
+                // SAFETY: `info` begins with the fd, the length and the address of the buffer.
                 unsafe {
                     let (len, info) = ((b as *mut u32).add(1), *(b as *const u64).add(1));
                     *len = (*len).min(8 * known.len() as u32);
@@ -350,7 +351,8 @@ impl Kernel {
             // BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION
             // SAFETY: the third number of `link_create` is the attach type.
             libc::SYS_bpf if matches!(unsafe { *(b as *const u32).add(2) }, 42 | 56) => {
-                // SAFETY: the sixth is how many names there are, whose addresses come next.
+                // SAFETY: the sixth number is the number of names; the address of the names
+                // follows.
                 let names = unsafe {
                     let (count, names) = (*(b as *const u32).add(5), *(b as *const u64).add(3));
                     core::slice::from_raw_parts(names as usize as *const usize, count as usize)
@@ -376,12 +378,12 @@ thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
 }
 
-/// Whether this thread's test has a kernel of its own.
+/// Whether this thread's test has a fake kernel.
 pub(crate) fn is_there() -> bool {
     KERNEL.with_borrow(Option::is_some)
 }
 
-/// What the kernel of this thread's test answers; None if the real one is asked.
+/// The answer of the fake kernel of this thread's test. None if the test uses the real kernel.
 pub(super) fn answer(number: c_long, arguments: [usize; 5]) -> Option<Answer> {
     KERNEL.with_borrow_mut(|kernel| Some(kernel.as_mut()?.answer(number, arguments)))
 }

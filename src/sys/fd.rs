@@ -13,12 +13,12 @@ impl Fd {
         self.0
     }
 
-    /// Hands over the descriptor: the caller closes it.
+    /// Returns the raw descriptor. The caller must close it.
     pub(crate) fn into_raw(self) -> c_int {
         core::mem::ManuallyDrop::new(self).0
     }
 
-    /// Takes a descriptor over.
+    /// Takes ownership of a descriptor.
     ///
     /// # Safety
     /// `fd` is open and nobody else closes it.
@@ -27,7 +27,7 @@ impl Fd {
         Self(fd)
     }
 
-    /// Copies a descriptor; the copy is none of standard input, output and error.
+    /// Copies a descriptor. The copy is never standard input, output or error.
     #[cfg(feature = "capi")]
     pub(crate) fn copy_of(fd: c_int) -> Result<Self, Errno> {
         const LOWEST: usize = 3;
@@ -37,29 +37,29 @@ impl Fd {
         Ok(Self(fd as c_int))
     }
 
-    /// Closes it, and returns what the kernel did. It is closed in any case, so
-    /// this is not done again if a signal has interrupted it.
+    /// Closes the descriptor and returns any error. The descriptor is closed even after an error,
+    /// so an interrupted close is not repeated.
     pub(crate) fn close(self) -> Result<(), Errno> {
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
         unsafe { close(self.into_raw()) }
     }
 }
 
-/// close(2), which the C library's is not quite: there a thread that was told to end
-/// ends, without having closed anything.
+/// close(2). The C library's function is a cancellation point: a cancelled thread would end there
+/// without having closed the descriptor.
 ///
 /// # Safety
-/// The descriptor is the caller's, and not used again.
+/// The caller owns the descriptor and does not use it again.
 unsafe fn close(fd: c_int) -> Result<(), Errno> {
     // SAFETY: the caller's promise.
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
-/// Whether the process can open as many descriptors more as there are places, which
-/// are for them meanwhile; if not, how many.
+/// Checks that the process can open one more descriptor for each of `places`, which stores them
+/// temporarily. If not, returns how many it can open.
 ///
-/// They are opened, as copies of `like`, and closed again: that counts what the kernel
-/// counts, and /proc need not be there.
+/// Opens the descriptors as copies of `like` and closes them again. This applies the kernel's own
+/// limit and works without /proc.
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());
     for (index, place) in places.iter_mut().enumerate() {
@@ -71,7 +71,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
                 result = Err(index);
                 break;
             }
-            // It is no descriptor, which whoever uses it will say.
+            // `like` is not a descriptor. The code that uses it reports that.
             Err(_) => break,
         }
     }
@@ -79,7 +79,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
     result
 }
 
-/// How many descriptors this process may have: `RLIMIT_NOFILE` of getrlimit(2).
+/// The limit of descriptors of this process: `RLIMIT_NOFILE` of getrlimit(2).
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0_u64; 2];
     let (this, kind) = (0, libc::RLIMIT_NOFILE as usize);
@@ -106,7 +106,7 @@ impl std::os::fd::AsFd for Fd {
 #[cfg(feature = "std")]
 impl From<Fd> for std::os::fd::OwnedFd {
     fn from(fd: Fd) -> Self {
-        // SAFETY: the descriptor is open, and `into_raw` gives it away.
+        // SAFETY: the descriptor is open, and `into_raw` gives up its ownership.
         unsafe { std::os::fd::FromRawFd::from_raw_fd(fd.into_raw()) }
     }
 }

@@ -1,4 +1,4 @@
-//! Opens, reads and writes files, most of them the kernel's own.
+//! Opens, reads and writes files, mostly in /proc, /sys and tracefs.
 
 use core::ffi::{CStr, c_int};
 
@@ -7,14 +7,14 @@ use errno::Errno;
 use super::{Fd, call};
 use crate::text::{Text, cut, number};
 
-/// How a file is opened.
+/// The access mode of a file.
 #[derive(Clone, Copy)]
 pub(crate) enum Mode {
     Read,
     Append,
 }
 
-/// Opens a file, close-on-exec.
+/// Opens a file with close-on-exec.
 pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     let flags = libc::O_CLOEXEC
         | match mode {
@@ -27,10 +27,10 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Whether there is a file, for the user as whom it would be opened: without `AT_EACCESS`
-/// (Linux 5.8) the real user would count.
+/// Checks that a file exists, as the effective user, who would also open it. Without `AT_EACCESS`
+/// (faccessat2(2), Linux 5.8), the kernel checks as the real user.
 ///
-/// A container's seccomp filter that is older than faccessat2(2) may answer it with EPERM.
+/// A container's seccomp filter that predates faccessat2(2) may answer with EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
     let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     let (mode, flags) = (libc::F_OK as usize, libc::AT_EACCESS as usize);
@@ -46,21 +46,21 @@ pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// Reads up to `buffer.len()` bytes; 0 is the end of the file.
+/// Reads up to `buffer.len()` bytes. Returns 0 at the end of the file.
 pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     let start = buffer.as_mut_ptr() as usize;
     // SAFETY: the kernel writes at most `len` bytes of `buffer`.
     unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
-/// Writes all of `bytes` at once: tracefs takes one command a write.
+/// Writes all of `bytes` at once: tracefs expects one command in each write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr() as usize;
     // SAFETY: the kernel reads `len` bytes of `bytes`.
     unsafe { call(libc::SYS_write, fd.0 as usize, start, bytes.len(), 0, 0) }.map(drop)
 }
 
-/// The number that the file at `path` begins with, after `label`.
+/// Reads the number at the start of the file at `path`, after `label`.
 pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     let mut buffer = [0; 32];
     let read = read(&open(path, Mode::Read)?, &mut buffer)?;
@@ -68,8 +68,7 @@ pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
 }
 
-/// Calls `is_last` with every line of a file, of a very long one with its start,
-/// until it returns true.
+/// Calls `is_last` with each line of a file until it returns true. A very long line is cut.
 pub(crate) fn for_each_line(
     file: &Fd,
     is_last: &mut dyn FnMut(&[u8]) -> bool,
@@ -96,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_whole_and_long_ones_by_their_start() {
+    fn long_lines_are_cut() {
         let path = std::env::temp_dir().join(format!("ksyscall-lines-{}", std::process::id()));
         std::fs::write(&path, format!("one\n{}\n\nlast\nmore\n", "x".repeat(3000))).unwrap();
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_does_not_know_the_newer_call_hides_no_file() {
+    fn access_works_if_a_filter_rejects_faccessat2() {
         use crate::sys::fake::{Kernel, refused};
         let found = |access, path| {
             let files = &[("/here", "")];
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_no_end() {
+    fn read_errors_are_reported() {
         let folder = open(c"/", Mode::Read).unwrap();
         assert_eq!(for_each_line(&folder, &mut |_| false), Err(Errno(libc::EISDIR)));
     }

@@ -1,4 +1,4 @@
-//! Keeps a value that is made once, for as long as the process lives.
+//! Stores a value that is created once and lives as long as the process.
 
 use alloc::vec::Vec;
 use core::ptr;
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use errno::Errno;
 
-/// A value, or none yet. It is never changed or dropped.
+/// A value, or none yet. Once stored, the value is never changed or dropped.
 pub(crate) struct Kept<T>(AtomicPtr<T>);
 
 impl<T: Send + Sync + 'static> Kept<T> {
@@ -15,11 +15,11 @@ impl<T: Send + Sync + 'static> Kept<T> {
     }
 
     pub(crate) fn get(&self) -> Option<&'static T> {
-        // SAFETY: it is NULL, or `keep` has stored it, which is never changed or freed.
+        // SAFETY: the pointer is NULL or was stored by `keep`, and is never changed or freed.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Keeps the value, and returns it, or the one that another thread has kept meanwhile.
+    /// Stores the value and returns it, or returns the value that another thread stored first.
     ///
     /// # Errors
     /// ENOMEM.
@@ -31,10 +31,10 @@ impl<T: Send + Sync + 'static> Kept<T> {
         match self.0.compare_exchange(nothing, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 memory.leak();
-                // SAFETY: the memory has the value, and nobody frees it now.
+                // SAFETY: the memory contains the value and is leaked.
                 Ok(unsafe { &*new })
             }
-            // SAFETY: another thread's call has stored it, as above.
+            // SAFETY: another thread has stored the pointer, as above.
             Err(others) => Ok(unsafe { &*others }),
         }
     }

@@ -26,8 +26,8 @@ struct PerfEventAttr {
 
 const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 
-/// Opens an event for all processes. A probe's program runs on every CPU, whichever the
-/// event is opened on; that one must be online.
+/// Opens an event for all processes. A probe's program runs on every CPU, no matter which CPU the
+/// event is opened on; but that CPU must be online.
 ///
 /// # Safety
 /// If `kind` is the kprobe PMU's, `config1` is the address of a C string.
@@ -39,8 +39,8 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     let attr: *const PerfEventAttr = &attr;
     let mut cpu: u32 = 0;
     loop {
-        // SAFETY: the kernel reads `size` bytes of `attr`, which is what it has, and by the
-        // caller's promise the C string; both live until the call returns.
+        // SAFETY: the kernel reads `size` bytes of `attr`, which is its size, and the C string that
+        // the caller promises. Both live until the call returns.
         let opened = unsafe {
             call(
                 libc::SYS_perf_event_open,
@@ -53,7 +53,7 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
         };
         match opened {
             Err(Errno(libc::ENODEV)) if cpu == 0 => {
-                // SAFETY: the kernel writes a number to `cpu`, and nothing for the NULLs.
+                // SAFETY: the kernel writes a number to `cpu`, and writes nothing through NULL.
                 unsafe { call(libc::SYS_getcpu, &raw mut cpu as usize, 0, 0, 0, 0) }?;
                 if cpu == 0 {
                     return Err(Errno(libc::ENODEV));
@@ -82,15 +82,15 @@ pub(crate) fn perf_event_open_kprobe(
     unsafe { perf_event_open(attr) }
 }
 
-/// Opens an event on the tracepoint whose `id` file in tracefs says `id`.
+/// Opens an event on the tracepoint whose `id` file in tracefs contains `id`.
 pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
     const PERF_TYPE_TRACEPOINT: u32 = 2;
     let attr = PerfEventAttr { kind: PERF_TYPE_TRACEPOINT, config: id, ..PerfEventAttr::default() };
-    // SAFETY: it is no kprobe PMU's.
+    // SAFETY: the event is not one of the kprobe PMU.
     unsafe { perf_event_open(attr) }
 }
 
-/// The arguments of a perf_event_open(2) that is not the library's own. The kernel checks them.
+/// The arguments of a perf_event_open(2) call of the program. The kernel checks them.
 #[cfg(feature = "capi")]
 #[derive(Clone, Copy)]
 pub(crate) struct PerfEventCall {
@@ -103,18 +103,19 @@ pub(crate) struct PerfEventCall {
 
 #[cfg(feature = "capi")]
 impl PerfEventCall {
-    /// Makes the call once: a signal that interrupts it is the caller's.
+    /// Makes the call once. If a signal interrupts it, the caller gets EINTR.
     pub(crate) fn make(self) -> Result<usize, Errno> {
         let Self { attr, pid, cpu, group_fd, flags } = self;
-        // SAFETY: the kernel only reads `attr`, but for the size in one that it refuses, which is the
-        // program's own or a copy that outlives the call. A bad address is EFAULT.
+        // SAFETY: the kernel only reads `attr`, except that it writes the size to one that it
+        // refuses. `attr` is the program's own or a copy that outlives the call. A bad address
+        // results in EFAULT.
         unsafe { super::call_once(libc::SYS_perf_event_open, attr, pid, cpu, group_fd, flags) }
     }
 }
 
 /// `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
 pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(), Errno> {
-    // _IOW('$', 8, __u32). On mips, POWER and sparc "write" is another bit.
+    // _IOW('$', 8, __u32). On mips, POWER and sparc, "write" is a different bit.
     const WRITE: usize = if cfg!(any(
         target_arch = "mips",
         target_arch = "mips64",
@@ -131,6 +132,6 @@ pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(
     };
     const PERF_EVENT_IOC_SET_BPF: usize = WRITE | 4 << 16 | (b'$' as usize) << 8 | 8;
     let (event, program) = (event_fd as usize, program_fd as usize);
-    // SAFETY: the arguments are integers; the kernel reads no memory of ours.
+    // SAFETY: the arguments are integers; the kernel does not access our memory.
     unsafe { call(libc::SYS_ioctl, event, PERF_EVENT_IOC_SET_BPF, program, 0, 0) }.map(drop)
 }

@@ -1,4 +1,4 @@
-//! Asks the kernel about this process and others, and for memory and random numbers.
+//! Gets information about processes, and memory and random numbers, from the kernel.
 
 #[cfg(feature = "capi")]
 use core::ptr;
@@ -9,15 +9,16 @@ use errno::Errno;
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
 
-/// This process's id, in its own PID namespace.
+/// The id of this process in its own PID namespace.
 pub(crate) fn process_id() -> u64 {
-    // SAFETY: it has no arguments.
+    // SAFETY: getpid has no arguments.
     let pid = unsafe { call(libc::SYS_getpid, 0, 0, 0, 0, 0) };
     pid.unwrap_or_default() as u64
 }
 
-/// When the process of that id in this PID namespace started, in clock ticks after boot: field
-/// 22 of /proc/PID/stat (proc_pid_stat(5)). None if none runs, or /proc does not show it.
+/// The start time of the process `pid` of this PID namespace, in clock ticks after boot: field 22
+/// of /proc/PID/stat (proc_pid_stat(5)). None if no such process runs, or if /proc does not show
+/// it.
 pub(crate) fn start_time(pid: u64) -> Option<u64> {
     let mut path = Text::<40>::new();
     path.add(b"/proc/");
@@ -29,18 +30,18 @@ pub(crate) fn start_time(pid: u64) -> Option<u64> {
 }
 
 fn started(stat: &[u8]) -> Option<u64> {
-    // The name, field 2, may have spaces and parentheses; the rest are numbers and the state.
+    // The name (field 2) may contain spaces and parentheses. Only numbers and the state follow.
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields = parts(stat.get(name_end + 1..)?, b' ');
     let is_dead = matches!(fields.next()?, b"Z" | b"X");
     fields.nth(18).filter(|_| !is_dead).and_then(|field| number(field, 10))
 }
 
-/// A number that is drawn at random; if the kernel gives none, the time of day's smallest part.
+/// A random number. If the kernel returns none, the number is derived from the clock.
 pub(crate) fn random() -> u32 {
     let mut drawn = 0_u32;
     let (place, len) = (&raw mut drawn as usize, size_of_val(&drawn));
-    // Early at boot it may be long until there is any.
+    // Early at boot, getrandom could block for a long time.
     let flags = libc::GRND_NONBLOCK as usize;
     // SAFETY: the kernel writes at most `len` bytes of `drawn`.
     if unsafe { call(libc::SYS_getrandom, place, len, flags, 0, 0) } != Ok(len) {
@@ -52,8 +53,8 @@ pub(crate) fn random() -> u32 {
     drawn
 }
 
-/// The number of this process's PID namespace, 0 if that is not known: it is what
-/// /proc/self/ns/pid leads to, `pid:[4026531836]` (namespaces(7)).
+/// The number of this process's PID namespace, or 0 if it is unknown. /proc/self/ns/pid links to
+/// `pid:[4026531836]`, for example (namespaces(7)).
 pub(crate) fn pid_namespace() -> u64 {
     let mut buffer = [0_u8; 32];
     let (folder, path) = (libc::AT_FDCWD as usize, c"/proc/self/ns/pid".as_ptr() as usize);
@@ -63,9 +64,9 @@ pub(crate) fn pid_namespace() -> u64 {
     number(cut(cut(&buffer, b'[').1, b']').0, 10).unwrap_or_default()
 }
 
-/// Whether the process can read the byte at an address, and the seven around it that share its word.
+/// Whether the process can read the aligned 8-byte word that contains an address.
 ///
-/// The kernel reads a set of signals from there before it refuses to do an unknown thing with it.
+/// The kernel reads a signal set from the word before it rejects the invalid operation.
 #[cfg(feature = "capi")]
 pub(crate) fn is_readable(address: usize) -> bool {
     const NOTHING: usize = 0x7fff_ffff;
@@ -73,42 +74,42 @@ pub(crate) fn is_readable(address: usize) -> bool {
     // SAFETY: the kernel reads one set, and changes nothing.
     let answer =
         unsafe { call(libc::SYS_rt_sigprocmask, NOTHING, address & !(SET - 1), 0, SET, 0) };
-    // Of the set at address 0 it takes that there is none.
+    // For a set at address 0, the kernel succeeds without reading anything.
     answer == Err(Errno(libc::EINVAL))
 }
 
-/// Writes a message to standard error; if that fails, nobody else is there to be told.
+/// Writes a message to standard error. There is nowhere to report a failure.
 #[cfg(feature = "capi")]
 pub(crate) fn print_error(text: &[u8]) {
     let stderr = libc::STDERR_FILENO as usize;
-    // SAFETY: the kernel reads the text.
+    // SAFETY: the kernel only reads the text.
     let _ = unsafe { call(libc::SYS_write, stderr, text.as_ptr() as usize, text.len(), 0, 0) };
 }
 
 /// Lets other threads run.
 #[cfg(feature = "capi")]
 pub(crate) fn yield_now() {
-    // SAFETY: it has no arguments.
+    // SAFETY: sched_yield has no arguments.
     let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
 }
 
-/// Unlike nanosleep(3) of the C library it is no place where a thread can be cancelled.
+/// Sleeps. Unlike nanosleep(3) of the C library, this is not a cancellation point.
 #[cfg(feature = "capi")]
 pub(crate) fn sleep_1ms() {
     static TIME: [core::ffi::c_long; 2] = [0, 1_000_000];
-    // SAFETY: `TIME` is the kernel's `struct timespec` of this call, which is only read.
+    // SAFETY: `TIME` has the layout of the kernel's `struct timespec`, which the call only reads.
     let _ = unsafe { call(libc::SYS_nanosleep, TIME.as_ptr() as usize, 0, 0, 0, 0) };
 }
 
-/// Zeros, of which a child of fork(2) gets zeros again (Linux 4.14), aligned to a page. NULL if
-/// that cannot be had.
+/// Allocates zeroed, page-aligned memory that is zero again in a child of fork(2) (Linux 4.14).
+/// Returns NULL on failure.
 #[cfg(feature = "capi")]
 pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
     let (access, kind) =
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: new memory is asked for, which is given back if it is not of use.
+    // SAFETY: the calls affect only the new memory, which is unmapped if `madvise` fails.
     unsafe {
-        // The C library's function: the call has other arguments on some architectures.
+        // Use the C library's function: on some architectures, the call has different arguments.
         let memory = libc::mmap(ptr::null_mut(), len, access, kind, -1, 0);
         if memory == libc::MAP_FAILED {
             return ptr::null_mut();
@@ -123,7 +124,7 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
 }
 
 /// # Safety
-/// `memory` is NULL, or [`memory_empty_after_fork`] gave it for this length, and nobody uses it.
+/// `memory` is NULL, or [`memory_empty_after_fork`] returned it for `len` and nobody uses it.
 #[cfg(feature = "capi")]
 pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
     if !memory.is_null() {
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_told_by_its_start() {
+    fn start_times_are_those_of_live_processes() {
         let own = process_id();
         let started = start_time(own).unwrap();
         assert!(started > 0);
@@ -147,7 +148,7 @@ mod tests {
         child.kill().unwrap();
         // SAFETY: a `siginfo_t` may be all zeros.
         let mut end: libc::siginfo_t = unsafe { core::mem::zeroed() };
-        // SAFETY: it writes a `siginfo_t`. The process is left a zombie.
+        // SAFETY: `waitid` writes a `siginfo_t`. WNOWAIT leaves the process a zombie.
         let ended = unsafe {
             libc::waitid(libc::P_PID, child.id(), &raw mut end, libc::WEXITED | libc::WNOWAIT)
         };
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_processs_name_may_have_anything() {
+    fn process_names_may_contain_any_characters() {
         let stat = |name, state| {
             format!("7 ({name}) {state} 1 7 7 0 -1 4 5 6 7 8 9 10 11 12 20 0 1 0 8765 2 3\n")
         };
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn two_numbers_drawn_at_random_differ() {
+    fn random_numbers_differ() {
         assert_ne!((random(), random(), random()), (random(), random(), random()));
         let without = || crate::sys::fake::Kernel::new().run(random).0;
         assert_ne!(without(), without());

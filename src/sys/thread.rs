@@ -1,4 +1,4 @@
-//! Runs work by threads that live for as long as one function call.
+//! Runs work in threads that live only for the duration of one function call.
 
 use alloc::vec::Vec;
 use core::ffi::{c_int, c_void};
@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most that are used at once.
+/// Maximum number of threads, including the calling one.
 const MAX_THREADS: usize = 64;
 
 unsafe extern "C" {
@@ -15,7 +15,7 @@ unsafe extern "C" {
 }
 const PTHREAD_CANCEL_DISABLE: c_int = 1;
 
-/// What the threads share.
+/// The state shared by the threads.
 struct Work<'a> {
     next: AtomicUsize,
     count: usize,
@@ -35,15 +35,15 @@ impl Work<'_> {
 }
 
 extern "C" fn run(work: *mut c_void) -> *mut c_void {
-    // SAFETY: `in_parallel` gave it, and waits for this thread before it ends.
+    // SAFETY: `in_parallel` passes the pointer, and joins this thread before it returns.
     unsafe { &*work.cast::<Work<'_>>() }.run();
     ptr::null_mut()
 }
 
-/// Calls `work` with every number below `count`, by up to `threads` threads, of which
-/// the calling one is one. If there can be no others it does all of it.
+/// Calls `work` with every number below `count`, in up to `threads` threads including the calling
+/// one. If no other threads can be created, the calling thread does all the work.
 ///
-/// The others take no signals: the program's handlers run in its own threads.
+/// The other threads block all signals, so that the program's handlers run only in its own threads.
 pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let work = Work { next: AtomicUsize::new(0), count, work };
     let others = threads.min(count).clamp(1, MAX_THREADS) - 1;
@@ -52,9 +52,9 @@ pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + 
     }
     let mut ids = [const { MaybeUninit::<libc::pthread_t>::uninit() }; MAX_THREADS];
     let mut started = 0;
-    // SAFETY: the sets and the state live until the calls return. The thread gets a pointer
-    // to `work`, which outlives it, for it is joined here; meanwhile this one cannot be
-    // cancelled, which would end it without that.
+    // SAFETY: the sets and the state live until the calls return. The threads get a pointer to
+    // `work`, which outlives them because they are joined here. Until then, this thread cannot be
+    // cancelled, so it does not skip the join.
     unsafe {
         let mut cancel = 0;
         pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut cancel);
@@ -77,18 +77,18 @@ pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + 
     }
 }
 
-/// Gives every item to `work`, with its number, by up to `threads` threads.
+/// Passes every item to `work`, with its index, in up to `threads` threads.
 pub(crate) fn consume_in_parallel<T: Send>(
     mut items: Vec<T>,
     threads: usize,
     work: &(dyn Fn(usize, T) + Sync),
 ) {
     struct Items<T>(*const T);
-    // SAFETY: a thread takes items out, which may be sent to it, and each is taken once.
+    // SAFETY: the threads only move items out, which are `Send`, and move each item once.
     unsafe impl<T: Send> Sync for Items<T> {}
     impl<T> Items<T> {
         /// # Safety
-        /// There is such an item, and this is called once for it.
+        /// The item exists, and this is called only once for it.
         unsafe fn take(&self, index: usize) -> T {
             // SAFETY: the caller's promise.
             unsafe { self.0.add(index).read() }
@@ -96,9 +96,9 @@ pub(crate) fn consume_in_parallel<T: Send>(
     }
 
     let (count, all) = (items.len(), Items(items.as_ptr()));
-    // SAFETY: the vector keeps the memory, and drops none of the items, which are `work`'s.
+    // SAFETY: the vector keeps the memory, but does not drop the items, which `work` owns.
     unsafe { items.set_len(0) };
-    // SAFETY: every number below the count comes once.
+    // SAFETY: `in_parallel` passes every number below `count` once.
     in_parallel(count, threads, &|index| work(index, unsafe { all.take(index) }));
 }
 
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_is_worked_on_once() {
+    fn every_number_is_processed_once() {
         for (count, threads) in [(0, 8), (1, 8), (5, 1), (5, 0), (1000, 8), (100, 1000)] {
             let done: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
             in_parallel(count, threads, &|index| _ = done[index].fetch_add(1, Ordering::Relaxed));
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_given_away_once() {
+    fn every_item_is_passed_once() {
         let item = std::sync::Arc::new(());
         let items: Vec<_> = (0..100).map(|number| (number, item.clone())).collect();
         let sum = AtomicUsize::new(0);
@@ -127,21 +127,21 @@ mod tests {
         assert_eq!((sum.into_inner(), std::sync::Arc::strong_count(&item)), (4950, 1));
     }
 
-    /// Two that wait for each other are at work at the same time.
+    /// The barrier releases the two threads only if they run at the same time.
     #[test]
-    fn the_threads_work_at_the_same_time() {
+    fn threads_run_concurrently() {
         let barrier = std::sync::Barrier::new(2);
         in_parallel(2, 2, &|_| _ = barrier.wait());
     }
 
     #[test]
-    fn the_others_take_no_signals() {
+    fn other_threads_block_signals() {
         let own = std::thread::current().id();
         let barrier = std::sync::Barrier::new(2);
         in_parallel(2, 2, &|_| {
             barrier.wait();
             let mut set = MaybeUninit::uninit();
-            // SAFETY: it is only asked for, into `set`.
+            // SAFETY: the call only reads the mask, into `set`.
             let is_blocked = unsafe {
                 libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), set.as_mut_ptr());
                 libc::sigismember(set.as_ptr(), libc::SIGUSR1) == 1
