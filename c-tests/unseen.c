@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a probe on a system call's function does not see, as docs/compatibility.md says. */
+/* What a probe on a system call's function does not see, as docs/limits.md says. */
 #include "programs.h"
 
 #include <fcntl.h>

@@ -31,7 +31,7 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 ///
 /// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. For such a call, the program runs twice with [`Callers::All`] and
-/// once with [`Callers::Native`] (docs/compatibility.md).
+/// once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Callers {
     /// Callers of this process's architecture.
