@@ -39,7 +39,7 @@ class Program(Job):
     def tests(self):
         """Those in the program's source. Some builds leave one out."""
         [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")
-        return [WHOLE, *re.findall(r"^TEST\((\w+)", source.read_text(), re.M)]
+        return [WHOLE, *re.findall(r"^(?:TEST|DESTROYS)\((\w+)", source.read_text(), re.M)]
 
     def command_for(self, tests):
         return self.command if set(tests) == set(self.tests()) else f"{self.command} {' '.join(tests)}"

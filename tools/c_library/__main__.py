@@ -235,7 +235,7 @@ def sources(suite, work):
     """glibc and musl of a suite, with their versions."""
     package = packages.unpack(suite, "amd64", "glibc-source") / "usr/src/glibc"
     with tarfile.open(next(package.glob("glibc-*.tar.xz"))) as tar:
-        tar.extractall(work, filter="data")
+        tar.extractall(work)
     glibc = Glibc(next(work.glob("glibc-*")))
     folder = packages.unpack(suite, "source", "musl")
     musl = Musl(folder, work)
