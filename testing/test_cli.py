@@ -282,8 +282,8 @@ def test_options_of_count(job, guest):
 
 # Where 32-bit callers have a function of their own, where one is for both (sched_yield) or for two
 # of their calls (fcntl), and where they alone have the call.
-@jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall listen accept \\
-    --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
+@jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield \\
+    socketcall listen accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
 part {callers}; cat /tmp/{callers} /tmp/said
 """ for callers in ("compat", "all")) + """part did; cat /tmp/did
 ksyscall count sched_yield fcntl --json -o /tmp/native -- sh -c '/cli/known; exec /cli/known32' >/dev/null
