@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What every contestant does: it loads a program for a kprobe, attaches it to
- * system calls and destroys the links. A contestant has load(), attach() and
- * destroy(); those in Rust have the same in rust/src/lib.rs.
+ * The code that all contestants share. A contestant loads a kprobe program, attaches it to system
+ * calls and destroys the links; it defines load(), attach() and destroy(). rust/src/lib.rs is the
+ * counterpart for Rust.
  *
- *   CONTESTANT kprobe|kretprobe time MORE     the first attach and destroy, and MORE
- *   CONTESTANT kprobe|kretprobe count         each once, for `count` to follow
- *   CONTESTANT kprobe|kretprobe many COUNT    to the first COUNT calls of a list on its input, and
- *                                             destroys them, one after the other
+ *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy and MORE others
+ *   CONTESTANT kprobe|kretprobe count         does each once, for `count` to trace
+ *   CONTESTANT kprobe|kretprobe many COUNT    attaches to the first COUNT calls of a list on standard
+ *                                             input one by one, then destroys the links one by one
  *
- * The BPF object is in the current folder. One line is printed for each sample:
+ * The BPF object is in the current folder. The output contains one line for each sample:
  *
  *   sample contestant=raw probe=kprobe operation=attach unit=ns value=17000000
  */
@@ -29,15 +29,15 @@
 
 #include "marks.h"
 
-/* What a program is attached to: a call, and the function that serves it. */
+/* A call to attach to, and its kernel function. */
 struct target {
 	char call[64], symbol[80];
 };
 
-/* Nothing in the C library makes this call. */
+/* The C library never makes this call by itself. */
 static const struct target target = { "getpgid", "__x64_sys_getpgid" };
 
-/* Inline, so that as little as can be is counted that is not meant. */
+/* Inline, so that `count` counts as few other instructions as possible. */
 static inline void mark(enum mark mark)
 {
 	long result;
@@ -76,7 +76,7 @@ static inline int open_fds(void)
 	return count;
 }
 
-/* What a contestant has. Each fails by die(). */
+/* Defined by each contestant. Each function calls die() on an error. */
 struct link;
 static void load(bool is_return);
 static struct link *attach(const struct target *target, bool is_return);
@@ -95,7 +95,7 @@ static inline void measure(const char *probe, bool is_return, int count)
 		long faults;
 	} rounds[count + 1];
 
-	/* The pages, the clock and getrusage() are not what is measured. */
+	/* Touch the memory, the clock and getrusage() once, so that this is not measured. */
 	memset(rounds, 1, sizeof(rounds));
 	nanoseconds();
 	page_faults();
@@ -147,7 +147,7 @@ static inline void measure_many(const char *probe, bool is_return, int count)
 {
 	struct target *targets = calloc((size_t)count, sizeof(*targets));
 	struct link **links = calloc((size_t)count, sizeof(*links));
-	/* libbpf holds two for each link. */
+	/* libbpf keeps two fds for each link. */
 	const struct rlimit fds = { 2 * (rlim_t)count + 64, 2 * (rlim_t)count + 64 };
 	long long start;
 

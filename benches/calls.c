@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What a system call takes while something counts it, and how long that takes to be ready:
+ * Measures the time of a system call while a tool counts it, and how long the tool takes to start:
  *
- *   calls NAME                         alone, or under a tool that starts it
- *   calls NAME WORD COMMAND...         beside COMMAND, when it has printed WORD on its terminal
+ *   calls NAME                         alone, or started by the tool
+ *   calls NAME WORD COMMAND...         next to COMMAND, after COMMAND has printed WORD on its terminal
  */
 #include <errno.h>
 #include <pty.h>
@@ -32,7 +32,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Starts the command, and waits for its word. */
+/* Starts the command and waits until it prints `word`. */
 static pid_t start(char **argv, const char *name, const char *word, int *terminal)
 {
 	char text[4096] = "";
@@ -65,7 +65,7 @@ static void measure(const char *name)
 		long begun = now();
 		for (int i = 0; i < CALLS; i++)
 			syscall(SYS_getppid);
-		/* What comes once comes in the first. */
+		/* Discard the first round, which includes one-time costs. */
 		if (round)
 			printf("sample contestant=%s operation=call value=%ld\n", name,
 			       (now() - begun) / CALLS);

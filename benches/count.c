@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Counts system calls and user-space instructions, by single steps: the processor
- * traps after each instruction, and after a system call orig_rax has its number.
- * A string instruction with a repeat prefix counts once for each repetition.
+ * Counts system calls and user-space instructions by single-stepping: the processor traps after each
+ * instruction, and after a system call orig_rax contains its number. A string instruction with a
+ * repeat prefix counts once for each repetition.
  *
- *   count CONTESTANT kprobe|kretprobe      what is done between two marks
- *   count start NAME PROGRAM [VARIABLE=VALUE]   a program from its exec to its exit
+ *   count CONTESTANT kprobe|kretprobe           counts between two marks
+ *   count start NAME PROGRAM [VARIABLE=VALUE]   counts from a program's exec to its exit
  */
 #include <errno.h>
 #include <sched.h>
@@ -52,7 +52,7 @@ static pid_t start(char **arguments, char *variable)
 			execv(arguments[0], arguments);
 		die(arguments[0]);
 	}
-	/* It stops when the new program is there. */
+	/* The child stops after its exec. */
 	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
 		exit(1);
 	if (ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
@@ -60,7 +60,7 @@ static pid_t start(char **arguments, char *variable)
 	return child;
 }
 
-/* Lets the child go on to its next stop, passing on what signals come; false if it ended. */
+/* Continues the child to its next stop and delivers its signals; returns false if the child ended. */
 static bool go_on(pid_t child, int how, int *status)
 {
 	int signal = 0;
@@ -86,7 +86,7 @@ static long call_of(pid_t child)
 	return number;
 }
 
-/* Steps until the child makes the call `END`, or ends. */
+/* Single-steps until the child makes the call `END` or exits. */
 static struct counts step(pid_t child, int *status)
 {
 	struct counts counts = { 0 };
@@ -116,7 +116,7 @@ static int count_start(char **argv)
 	pid_t child = start(arguments, argv[2]);
 	struct counts counts = step(child, &status);
 
-	/* The one that it ended with. */
+	/* Add the final exit call and its instruction. */
 	counts.instructions++;
 	counts.calls++;
 	snprintf(head, sizeof(head), "contestant=%s", argv[0]);
@@ -124,7 +124,7 @@ static int count_start(char **argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* Lets the child go on until it makes the call `END`, or ends, and looks at its calls alone. */
+/* Continues until the child makes the call `END` or exits, and counts only system calls. */
 static struct counts follow(pid_t child, int *status)
 {
 	struct counts counts = { 0 };
@@ -152,7 +152,7 @@ static int count_contestant(char **argv, bool steps)
 	while (go_on(child, PTRACE_SYSCALL, &status)) {
 		long number = call_of(child);
 		entering = !entering;
-		/* At the end of a mark's call. */
+		/* Start counting at the exit of a mark's call. */
 		if (!entering || number <= END || number >= MARKS)
 			continue;
 		struct counts counts = steps ? step(child, &status) : follow(child, &status);
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 {
 	cpu_set_t first;
 
-	/* On one processor with the child, which is four times faster under emulation. */
+	/* Run on the same processor as the child, which is four times faster under emulation. */
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
 	if (sched_setaffinity(0, sizeof(first), &first))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Numbers of no system call, by which a contestant tells `count` where it is. */
+/* Invalid system call numbers with which a contestant marks its progress for `count`. */
 #ifndef MARKS_H
 #define MARKS_H
 

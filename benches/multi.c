@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * One kprobe.multi link by libbpf: bpf_program__attach_kprobe_multi_opts().
+ * Measures a kprobe.multi link created by libbpf's bpf_program__attach_kprobe_multi_opts().
  *
- *   multi COUNT     attaches to the functions of the first COUNT calls of a list on the input,
+ *   multi COUNT     attaches to the functions of the first COUNT calls of a list on standard input
  *                   and detaches; prints nothing if the kernel has no kprobe.multi links
  */
 #include <errno.h>

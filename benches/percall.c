@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What each kind of probe adds to a call: attaches an empty program to getpgid(2), times
- * calls, and detaches it. All kinds take turns.
+ * Measures the cost that each kind of probe adds to a call: attaches an empty program to getpgid(2),
+ * times calls, and detaches it. The kinds take turns.
  *
  *   percall ROUNDS CALLS
  *
- * Each line is a sample: picoseconds per call. A kind that the kernel refuses prints why to
- * standard error, and no sample.
+ * Each line is a sample in picoseconds per call. If the kernel refuses a kind, there is no sample and
+ * the reason goes to standard error.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@
 
 enum { MAX_ACTIVE = 1000 };
 
-/* One of the two is NULL. */
+/* Exactly one of the members is NULL. */
 struct attached {
 	struct bpf_link *link;
 	struct ksyscall_links *max_active;
@@ -128,7 +128,7 @@ static void sample(const char *way, int calls)
 	       (nanoseconds() - start) * 1000 / calls);
 }
 
-/* A program that the kernel does not load leaves the others: each has an object of its own. */
+/* Each program has a separate object, so the others still load if the kernel refuses one. */
 static void measure(const struct way *way, int calls)
 {
 	struct bpf_object *object = bpf_object__open_file("percall.bpf.o", NULL);

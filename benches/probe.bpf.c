@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the contestants attach. It does nothing, for it is the attaching that is measured. */
+/* The program that the contestants attach. It does nothing, because only attaching is measured. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The floor: the three system calls that an attach cannot do without, on a symbol
- * that is known, and the one of a destroy. Nothing is looked up and no error is told.
+ * The lower bound: the three system calls that every attach requires, with a known symbol, and the
+ * one of a destroy. It looks up nothing and reports no error details.
  */
 #include "bench.h"
 
@@ -46,7 +46,7 @@ static struct link *attach(const struct target *target, bool is_return)
 	struct perf_event_attr event = {
 		.size = sizeof(event),
 		.type = (uint32_t)type,
-		/* Bit 0, by /sys/bus/event_source/devices/kprobe/format/retprobe. */
+		/* Bit 0, see /sys/bus/event_source/devices/kprobe/format/retprobe. */
 		.config = is_return,
 		.config1 = (uintptr_t)target->symbol,
 	};

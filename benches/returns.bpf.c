@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts returns, and of them those with the cookie and the result that they should have. */
+/* Counts returns, and those with the expected cookie and the expected result. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
@@ -43,7 +43,7 @@ int at_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* It runs at entry, and if it answers 0 there, at the return of the same call. */
+/* Runs at entry and, if it returns 0 there, at the return of the same call. */
 SEC("kprobe")
 int in_session(struct pt_regs *ctx)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How many of a call's returns each way to probe them sees while many tasks sleep in it,
- * and what that costs. testing/returns.py runs it, and makes docs/returns.md of what it
- * prints: a line for each way, of fields that are apart by tabs.
+ * Measures how many returns each kind of return probe sees while many tasks sleep in a call, and what
+ * the probe costs. testing/returns.py runs this program and writes docs/returns.md from its output:
+ * one line for each kind, with fields separated by tabs.
  *
  *   returns OBJECT TASKS ROUNDS COPIES
  *
- * Attaching is timed so many rounds; so many copies are attached at once to see what
- * memory each takes.
+ * Attaching is timed in ROUNDS rounds. COPIES probes are attached at once to measure the memory of
+ * each.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -39,10 +39,10 @@
 #define FUNCTION "__x64_sys_clock_nanosleep"
 #define TRACEFS "/sys/kernel/tracing"
 
-/* include/uapi/linux/bpf.h of Linux 6.10, which older headers lack. */
+/* From include/uapi/linux/bpf.h of Linux 6.10; older headers lack it. */
 enum { KPROBE_SESSION = 56 };
 
-/* How often memory must be found as it was to count as steady. */
+/* Memory is steady after this many equal readings. */
 enum { STEADY = 20 };
 
 enum { MOST_TASKS = 4096, MOST_ROUNDS = 99, MOST_COPIES = 64, MOST_CPUS = 64 };
@@ -68,15 +68,15 @@ static const struct way {
 };
 enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 
-/* What it takes to end an attachment; -1 is none. */
+/* An attachment's resources; `link` is -1 if there is no link. */
 struct attachment {
 	int link;
-	/* Of fprobe events, which take no program: one on each CPU, that count. */
+	/* fprobe events cannot run a program: one counting event on each CPU. */
 	int events[MOST_CPUS];
 	int count;
-	/* Of tracefs, with the group. */
+	/* The tracefs event, as GROUP/NAME. */
 	char entry[64];
-	/* errno of a program that the event does not take. */
+	/* The errno if the event refuses the program. */
 	int refused;
 };
 
@@ -95,7 +95,7 @@ static long bpf_call(int command, void *attr, size_t size)
 	return syscall(SYS_bpf, command, attr, size);
 }
 
-/* The number in a file; fails if there is none. */
+/* Reads a number from a file; fails if there is none. */
 static long number_in(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -107,8 +107,8 @@ static long number_in(const char *path)
 }
 
 /*
- * What the kernel has allocated for itself, in kB, with what each CPU has counted on its own
- * so far. (MemAvailable does not say: pages that a CPU has in store are not free there.)
+ * The memory that the kernel has allocated for itself, in kB, including the CPUs' pending counts.
+ * (MemAvailable is unsuitable: it does not count pages in a CPU's own lists as free.)
  */
 static long allocated(void)
 {
@@ -130,14 +130,14 @@ static long allocated(void)
 }
 
 /*
- * The same when it no longer changes: what ended tasks and probes held is given back some
- * time later.
+ * Waits until allocated() no longer changes: the kernel frees the memory of ended tasks and probes
+ * with a delay.
  */
 static long settled(void)
 {
 	long last = allocated();
 	for (int same = 0, tries = 0; same < STEADY && tries < 1000; tries++) {
-		/* As long as each CPU takes to pass through the scheduler. */
+		/* Wait until each CPU has passed through the scheduler. */
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0);
 		long is = allocated();
 		same = labs(is - last) <= 8 ? same + 1 : 0;
@@ -153,7 +153,7 @@ static double now(void)
 	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
-/* Writes a line to a file of tracefs; 0 or an errno. */
+/* Writes a line to a tracefs file; returns 0 or an errno. */
 static int command(const char *file, const char *line)
 {
 	char path[128];
@@ -209,7 +209,7 @@ static int open_pmu_event(void)
 	const char *symbol = FUNCTION;
 	struct perf_event_attr attr = {
 		.type = (__u32)number_in("/sys/bus/event_source/devices/kprobe/type"),
-		.config = 1, /* as its format/retprobe says */
+		.config = 1, /* see format/retprobe in the same folder */
 		.config1 = (__u64)(uintptr_t)symbol,
 	};
 	return perf_event(&attr, 0);
@@ -220,7 +220,6 @@ static const char *events_file(enum kind kind)
 	return kind == FPROBE_EVENT ? "dynamic_events" : "kprobe_events";
 }
 
-/* Ends what was attached. */
 static void detach(const struct way *way, struct attachment *attachment)
 {
 	char line[128];
@@ -236,7 +235,7 @@ static void detach(const struct way *way, struct attachment *attachment)
 		fail("remove %s: %s", attachment->entry, strerror(error));
 }
 
-/* 0 or an errno, with nothing left then. */
+/* Returns 0, or an errno with nothing left behind. */
 static int attach_tracefs(const struct way *way, int program, struct attachment *attachment)
 {
 	static int number;
@@ -267,7 +266,7 @@ static int attach_tracefs(const struct way *way, int program, struct attachment 
 	return 0;
 }
 
-/* 0 or an errno, with nothing left then. */
+/* Returns 0, or an errno with nothing left behind. */
 static int attach(const struct way *way, int program, struct attachment *attachment)
 {
 	*attachment = (struct attachment){ .link = -1 };
@@ -287,7 +286,7 @@ static int attach(const struct way *way, int program, struct attachment *attachm
 	return attachment->link < 0 ? errno : 0;
 }
 
-/* Loads the way's program; NULL if the kernel does not know its kind. */
+/* Loads the program for a kind of probe; NULL if the kernel does not support the kind. */
 static struct bpf_object *load(const char *path, const struct way *way, int *program, int *tally)
 {
 	const char *name = way->kind == SESSION ? "in_session" : "at_return";
@@ -314,7 +313,7 @@ static struct bpf_object *load(const char *path, const struct way *way, int *pro
 	return object;
 }
 
-/* ---- The tasks that sleep ------------------------------------------------------- */
+/* ---- Sleeping tasks ------------------------------------------------------------- */
 
 struct sleeper {
 	pthread_t thread;
@@ -351,8 +350,8 @@ static void start(int tasks)
 }
 
 /*
- * Waits until the task is blocked inside the call: /proc says by its number in which one
- * a task is that does not run (proc_pid_syscall(5)).
+ * Waits until the task is blocked inside the call: /proc/PID/syscall contains the number of the call
+ * that a blocked task is in (proc_pid_syscall(5)).
  */
 static void wait_until_asleep(const struct sleeper *sleeper)
 {
@@ -371,7 +370,7 @@ static void wait_until_asleep(const struct sleeper *sleeper)
 	}
 }
 
-/* All of them asleep at once; then they are woken, and have returned when this does. */
+/* Lets all tasks sleep at the same time, wakes them and waits until they have returned. */
 static void sleep_and_wake(int tasks)
 {
 	pthread_barrier_wait(&may_sleep);
@@ -394,12 +393,12 @@ static void wake(int number)
 	(void)number;
 }
 
-/* ---- What the kernel says of lost ones ------------------------------------------ */
+/* ---- Lost returns according to the kernel --------------------------------------- */
 
-/* bpf_link_info of the link; -1 where the kernel does not have the number (before 6.7). */
+/* Misses according to bpf_link_info; -1 if the kernel does not report them (before 6.7). */
 static long missed_of_link(const struct way *way, const struct attachment *attachment)
 {
-	/* struct bpf_link_info of include/uapi/linux/bpf.h, as 64-bit words. */
+	/* struct bpf_link_info (include/uapi/linux/bpf.h) as 64-bit words. */
 	__u64 info[16] = { 0 };
 	union bpf_attr attr = {
 		.info = { .bpf_fd = (__u32)attachment->link,
@@ -414,7 +413,7 @@ static long missed_of_link(const struct way *way, const struct attachment *attac
 	return (long)info[is_event ? 6 : 4];
 }
 
-/* kprobe_profile's last column; -1 where it has no such line. */
+/* The last column in kprobe_profile; -1 if the file has no line for the event. */
 static long missed_of_profile(const struct attachment *attachment)
 {
 	FILE *file = fopen(TRACEFS "/kprobe_profile", "re");
@@ -441,16 +440,16 @@ static long counted_by_events(const struct attachment *attachment)
 	return sum;
 }
 
-/* ---- The measurement ------------------------------------------------------------ */
+/* ---- Measurement ---------------------------------------------------------------- */
 
-/* In the result, what is negative is not known. */
+/* Negative numbers are unknown. */
 struct result {
-	/* Why it could not be attached. */
+	/* The errno of a failed attach. */
 	int error;
 	int refused;
 	long returns, cookies, results;
 	long missed_link, missed_profile;
-	/* kB. */
+	/* Memory in kB. */
 	long first, each;
 	double attach[MOST_ROUNDS], detach[MOST_ROUNDS];
 };
@@ -485,7 +484,7 @@ static void measure_returns(const struct way *way, int program, int tally, int t
 static void measure_memory(const struct way *way, int program, int copies, struct result *result)
 {
 	static struct attachment attachments[MOST_COPIES];
-	/* The first one pays for what all share. */
+	/* The first attachment also allocates memory that all attachments share. */
 	struct attachment shared;
 	if (attach(way, program, &shared))
 		fail("%s: %s", way->name, strerror(errno));
@@ -523,7 +522,7 @@ static double median(double *values, int count)
 	return values[count / 2];
 }
 
-/* Waiting for other CPUs in a hurry, or as a machine in use does. */
+/* Enables or disables expedited RCU grace periods; real machines usually run without them. */
 static void hurry(bool is_wanted)
 {
 	FILE *file = fopen("/sys/kernel/rcu_expedited", "we");
@@ -554,7 +553,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(NULL);
 	uname(&kernel);
 	hurry(true);
-	/* The first perf event of all allocates what others use. */
+	/* The system's first perf event allocates memory that later ones share. */
 	objects[0] = load(argv[1], &ways[0], &programs[0], &tallies[0]);
 	measure_time(&ways[0], programs[0], 0, &results[0]);
 	bpf_object__close(objects[0]);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the program that counts returns and its loader agree on. */
+/* Shared by the BPF program that counts returns and its loader. */
 #ifndef RETURNS_H
 #define RETURNS_H
 
 #include <linux/types.h>
 
 /*
- * What the function gives back of a sleep that a signal ends: -ERESTART_RESTARTBLOCK, of
- * which the caller sees EINTR (kernel/time/hrtimer.c, include/linux/errno.h).
+ * The function's result if a signal ends the sleep: -ERESTART_RESTARTBLOCK, which the caller sees as
+ * EINTR (kernel/time/hrtimer.c, include/linux/errno.h).
  */
 #define RESULT -516
 #define COOKIE 0x1122334455667788ULL

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How long a program takes from its start to its end, without and with a library
- * preloaded, in turn.
+ * Measures how long a program runs from start to end, alternately without and with a preloaded
+ * library.
  *
  *   start ROUNDS PROGRAM LIBRARY
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What ksyscall.bpf.h reads, stored for the thread that is watched. */
+/* Stores what ksyscall.bpf.h reads of the watched thread's calls. */
 #include "record.bpf.h"
 #ifdef NATIVE_ONLY
-/* Without CO-RE. */
+/* KSYSCALL_IS_COMPAT requires CO-RE. */
 #define KSYSCALL_CALLERS KSYSCALL_NATIVE
 #define IS_COMPAT(ctx) 0
 #else
@@ -39,7 +39,7 @@ int KSYSCALL_PROG(typed, pread64, int fd, const char *buffer, unsigned long coun
 	return 0;
 }
 
-/* For any call. */
+/* Attached to any call. */
 SEC("kprobe/words")
 int words(struct pt_regs *ctx)
 {
@@ -88,7 +88,7 @@ int KSYSCALL_SUBCALL_PROG(sub_msgrcv, msgrcv, int queue, void *message, unsigned
 	return 0;
 }
 
-/* For any call that is made through ipc. */
+/* Attached to any call made through ipc. */
 SEC("kprobe/through_ipc")
 int through_ipc(struct pt_regs *ctx)
 {

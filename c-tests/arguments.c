@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The macros of ksyscall.bpf.h on x86-64, with programs of each libbpf. That every argument of
- * every call is right is tested by matrix/arguments.c.
+ * Tests the macros of ksyscall.bpf.h on x86-64 with each libbpf version. matrix/arguments.c
+ * tests every argument of every call.
  */
 #include "programs.h"
 
@@ -9,7 +9,7 @@
 
 EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
 
-/* The first one could be a pointer. */
+/* The first word is a plausible pointer. */
 static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d6e7f8091,
 			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
 #define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]
@@ -29,7 +29,7 @@ TEST(arguments_have_their_types)
 	struct programs p = LOAD(arguments);
 	struct bpf_link *link = ATTACH(program(&p, "typed"), "pread64", NULL);
 
-	/* An int's upper half may be anything. */
+	/* The upper half of an int argument is unspecified. */
 	syscall(SYS_pread64, WORDS[0], WORDS[1], WORDS[2], WORDS[3]);
 	struct passed seen = passed(&p);
 
@@ -64,8 +64,8 @@ TEST(words_are_as_they_were_passed)
 }
 
 /*
- * As where the kernel has no wrappers, which on x86-64 was before Linux 4.17: this function
- * is no call's, but gets the same arguments, one by one.
+ * Without syscall wrappers (x86-64 before Linux 4.17) a function gets the arguments one by one.
+ * __sys_sendto() is not a system call's entry point but gets its arguments in that way.
  */
 TEST(a_function_may_get_the_arguments_themselves)
 {
@@ -76,14 +76,14 @@ TEST(a_function_may_get_the_arguments_themselves)
 	syscall(SYS_sendto, SIX);
 	struct passed seen = passed(&p);
 
-	/* The first, fourth and sixth are ints. */
+	/* The first, fourth and sixth arguments are ints. */
 	CHECK_EQ((int)seen.arguments[0], (int)WORDS[0]);
 	CHECK_EQ(seen.arguments[1], WORDS[1]);
 	CHECK_EQ(seen.arguments[2], WORDS[2]);
 	CHECK_EQ((int)seen.arguments[3], (int)WORDS[3]);
 	CHECK_EQ(seen.arguments[4], WORDS[4]);
 	CHECK_EQ((int)seen.arguments[5], (int)WORDS[5]);
-	/* Where the caller's registers are is not known then. */
+	/* Without a wrapper the caller's registers are not available. */
 	CHECK_EQ(seen.number, -1);
 	DESTROY(link);
 	unload(&p);
@@ -91,8 +91,8 @@ TEST(a_function_may_get_the_arguments_themselves)
 
 #ifndef NATIVE_ONLY
 /*
- * A 64-bit program may make a 32-bit call: its code segment does not tell. The number is that
- * of the other table.
+ * A 64-bit program can make a 32-bit call, so its code segment does not tell. The number is from
+ * the 32-bit table.
  */
 TEST(int_0x80_of_64_bit_code_is_compat)
 {
@@ -116,7 +116,7 @@ TEST(int_0x80_of_64_bit_code_is_compat)
 	unload(&p);
 }
 
-/* Of i386: its calls, and what socketcall and ipc take for the numbers of others. */
+/* i386 system call numbers, and the operation numbers of socketcall and ipc. */
 enum { SOCKETCALL = 102, IPC = 117, BIND = 2, CONNECT = 3, SEMCTL = 3, MSGSND = 11, MSGRCV = 12 };
 
 static void compat_call(long number, unsigned int a, unsigned int b, unsigned int c, unsigned int d,
@@ -124,7 +124,7 @@ static void compat_call(long number, unsigned int a, unsigned int b, unsigned in
 {
 	register long sixth __asm__("r12") = f;
 
-	/* The sixth is in ebp; below the stack pointer there may be variables. */
+	/* The sixth argument is in ebp. The red zone below the stack pointer may hold variables. */
 	__asm__ volatile("lea -128(%%rsp), %%rsp; push %%rbp; mov %%r12d, %%ebp; int $0x80; pop %%rbp;"
 			 "lea 128(%%rsp), %%rsp"
 			 : "+a"(number)
@@ -132,7 +132,7 @@ static void compat_call(long number, unsigned int a, unsigned int b, unsigned in
 			 : "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
-/* Words in memory that a 32-bit call can point to. */
+/* Memory that a 32-bit pointer can address. */
 static unsigned int *words_of_32_bits(void)
 {
 	unsigned int *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
@@ -161,7 +161,7 @@ TEST(a_call_is_seen_by_itself_and_through_socketcall)
 	unsigned int *words = words_of_32_bits();
 	unsigned int block = (unsigned int)(unsigned long)words;
 
-	/* Other calls, the last of which the kernel rejects. */
+	/* Other operations must not count. The kernel rejects the second one. */
 	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
@@ -184,7 +184,7 @@ TEST(a_call_is_seen_by_itself_and_through_socketcall)
 	unload(&p);
 }
 
-/* `compat_ksys_ipc` of ipc/syscall.c: two of the arguments are in memory if the version is 0. */
+/* compat_ksys_ipc() in ipc/syscall.c reads two of the arguments from memory if the version is 0. */
 TEST(msgrcv_through_ipc_has_its_arguments_by_the_version)
 {
 	for (unsigned int version = 0; version < 2; version++) {
@@ -227,7 +227,7 @@ TEST(a_program_at_ipc_sees_which_call_it_is)
 
 #endif
 
-/* The registers of such a program are saved by other code of the kernel. */
+/* The kernel saves the registers for kprobe_multi programs with different code. */
 TEST(a_program_of_kprobe_multi_sees_the_same)
 {
 	enum { KPROBE_MULTI = 42 };
@@ -245,7 +245,7 @@ TEST(a_program_of_kprobe_multi_sees_the_same)
 	int link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)), error = errno;
 
 	if (link < 0 && !kernel_is_at_least(6, 12)) {
-		/* Linux 5.10 has none, and Debian's 6.1 is without CONFIG_FPROBE. */
+		/* Linux 5.10 lacks kprobe_multi, and Debian builds 6.1 without CONFIG_FPROBE. */
 		CHECK_EQ(error, kernel_is_at_least(5, 18) ? EOPNOTSUPP : EINVAL);
 		unload(&p);
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attached programs run, as often as the call is made, with the right data. */
+/* Attached programs run once for each call and read the right data. */
 #include "messages.h"
 #include "programs.h"
 
@@ -76,7 +76,7 @@ static const __u64 BIG = 0xfedcba9876543210;
 TEST(the_cookie_is_read_back)
 {
 	if (!has_perf_links()) {
-		/* Which is what there is to see of it on this kernel. */
+		/* This kernel has no cookies, so the attach must fail. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(BIG)),
@@ -103,7 +103,7 @@ TEST(the_cookie_is_read_back)
 TEST(two_attachments_are_told_apart_by_cookie)
 {
 	if (!has_perf_links()) {
-		/* There the second fails as the first, and an attach without still works. */
+		/* Both attempts fail, and an attach without a cookie still works. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		struct bpf_program *prog = program(&p, "on_entry");
@@ -136,7 +136,7 @@ TEST(two_attachments_are_told_apart_by_cookie)
 	unload(&p);
 }
 
-/* Calls that the kernel serves by a function of another name than the call's, in all spellings. */
+/* Calls whose kernel functions have different names, in all spellings. */
 TEST(a_call_fires_whatever_its_function_is_called)
 {
 	static const struct {
@@ -162,7 +162,7 @@ TEST(a_call_fires_whatever_its_function_is_called)
 	unload(&p);
 }
 
-/* On each kernel, for each says it otherwise; the others are asked by differential/. */
+/* Kernels report these refusals differently; differential/ covers the other errors. */
 TEST(refusals_have_their_errno_and_teach_nothing)
 {
 	struct programs p = LOAD(count);
@@ -197,7 +197,7 @@ static void *attach_and_fail(void *prog)
 	return NULL;
 }
 
-/* From the first attach on, and with warnings, which need libbpf's callback asked for. */
+/* Includes the first attach, and warnings, for which the library reads libbpf's callback. */
 TEST(threads_do_not_disturb_each_other)
 {
 	struct programs p = LOAD(count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs that a skeleton attaches by what their section says. */
+/* Programs that a skeleton attaches by their sections. */
 #include "record.bpf.h"
 
 enum { STAT = 2, UNAME };
@@ -22,7 +22,7 @@ int on_getpgid_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Served by functions of other names, which libbpf's own attach does not know. */
+/* libbpf's own attach does not find the kernel functions of these calls. */
 SEC("ksyscall/stat")
 int on_stat(void)
 {
@@ -37,7 +37,7 @@ int on_uname(void)
 	return 0;
 }
 
-/* Loaded and attached only where a test asks for it. */
+/* Loaded and attached only if a test enables it. */
 SEC("?ksyscall/no_such_call")
 int on_unknown(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One program on many calls, many links destroyed, and what serves a call. */
+/* Tests ksyscall_links__attach(), ksyscall_link__destroy_all() and ksyscall__function(). */
 #include "messages.h"
 #include "programs.h"
 
@@ -11,7 +11,7 @@
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-/* Attaches to all or some of the names, which must work. */
+/* Attaches to all names, or to some with `best_effort`; fails the test on an error. */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
 {
@@ -22,7 +22,7 @@ static struct ksyscall_links *attach(const struct bpf_program *prog, const char 
 	return links;
 }
 
-/* With which errno it fails. */
+/* Expects the attach to fail; returns the errno. */
 static int refusal(const struct bpf_program *prog, const char *const *names, size_t n,
 		   const struct ksyscall_links_opts *opts)
 {
@@ -138,7 +138,7 @@ TEST(wrong_arguments_are_refused)
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	longer.opts.sz = 1;
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
-	/* Of a size that covers no field, none counts. */
+	/* A size that covers no field: the library ignores the fields behind it. */
 	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
 	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts);
 	CHECK(fires(&p, ON_ENTRY));
@@ -246,7 +246,7 @@ TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
 		CHECK(!links[i]);
 	CHECK(!fires(&p, ON_ENTRY));
 
-	/* Where the first link's descriptor will be: a BPF link's comes after its event's. */
+	/* Predict the first link's fd: the perf event's fd comes first, then a BPF link's. */
 	int lowest = dup(0), first = lowest + has_perf_links();
 	CHECK(lowest >= 0 && close(lowest) == 0);
 	struct ksyscall_links *many = attach(program(&p, "on_entry"), five, FIVE, NULL);
@@ -324,15 +324,15 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 		{ "__NR_stat", KSYSCALL_CALLERS_NATIVE, { "__x64_sys_newstat" } },
 		{ CALL, KSYSCALL_CALLERS_COMPAT, { "__ia32_sys_" CALL } },
 		{ CALL, KSYSCALL_CALLERS_ALL, { CALL_SYMBOL, "__ia32_sys_" CALL } },
-		/* Two names of one function. */
+		/* __ia32_sys_getppid is an alias of the same function. */
 		{ "getppid", KSYSCALL_CALLERS_ALL, { "__x64_sys_getppid" } },
 		{ "socketcall", KSYSCALL_CALLERS_ALL, { "__ia32_compat_sys_socketcall" } },
 		{ "socketcall", KSYSCALL_CALLERS_NATIVE, { NULL } },
-		/* 32-bit processes have no other way than through these. */
+		/* 32-bit processes make these calls through socketcall and ipc. */
 		{ "accept", KSYSCALL_CALLERS_ALL, { "__x64_sys_accept", "__ia32_compat_sys_socketcall" } },
 		{ "semop", KSYSCALL_CALLERS_ALL, { "__x64_sys_semop", "__ia32_compat_sys_ipc" } },
 		{ "semop", KSYSCALL_CALLERS_NATIVE, { "__x64_sys_semop" } },
-		/* The kernel may have a function of that name, which no call reaches. */
+		/* The kernel may have such a function, but no system call reaches it. */
 		{ "uselib", KSYSCALL_CALLERS_NATIVE, { NULL } },
 		{ "frobnicate", KSYSCALL_CALLERS_ALL, { NULL } },
 	};
@@ -344,7 +344,7 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 			if (!function)
 				FAIL("%s: errno %d (%s)", cases[i].name, errno, strerror(errno));
 			CHECK_TEXT(function, cases[i].functions[nth]);
-			/* It is not freed, and nothing is read again. */
+			/* A second lookup returns the same cached string. */
 			CHECK(ksyscall__function(cases[i].name, cases[i].callers, nth) == function);
 		}
 		errno = 0;
@@ -363,7 +363,7 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 	CHECK_EQ(count_fds(), fds);
 }
 
-/* What could not be read is read at the next call, and then no more. */
+/* A failed read is retried at the next call; a successful one is cached. */
 TEST(the_kernels_functions_are_read_once)
 {
 	struct rlimit old, none;
@@ -408,7 +408,7 @@ TEST(calls_of_the_c_library_are_told)
 	}
 }
 
-/* tests/kernel.rs misses some. */
+/* No calls are missed here; tests/kernel.rs checks that missed calls are counted. */
 TEST(what_was_missed_is_told_where_the_kernel_counts)
 {
 	struct programs p = LOAD(count);

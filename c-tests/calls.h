@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the BPF programs and the C programs share. */
+/* Data shared by the BPF programs and the C programs. */
 #ifndef CALLS_H
 #define CALLS_H
 
-/* What one BPF program, or one attachment, has seen of the watched thread. */
+/* Calls of the watched thread, as one BPF program or one attachment saw them. */
 struct calls {
 	__u64 count;
 	__u64 argument;
@@ -11,14 +11,14 @@ struct calls {
 	__u64 cookie;
 };
 
-/* What ksyscall.bpf.h said of a call. */
+/* A call as the macros of ksyscall.bpf.h reported it. */
 struct passed {
 	__s64 arguments[6];
 	__s64 number;
 	__s64 is_compat;
 };
 
-/* Slots of the map. An attachment with a cookie counts in the slot `cookie % SLOTS`. */
+/* Slots of the map. An attachment with a cookie uses slot `cookie % SLOTS`. */
 enum { ON_ENTRY, ON_RETURN, ON_SYS_ENTER, ON_SYS_EXIT, SLOTS = 8 };
 
 #endif

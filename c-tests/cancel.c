@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * pthread_cancel() and the functions: a thread ends in the print callback or where
- * they are done, never in between, with its cleanup handlers run and nothing left open.
+ * Tests pthread_cancel() during an attach or a destroy. The thread may end in the print callback
+ * or after the function has returned, and nowhere else. Its cleanup handlers run and no fd leaks.
  */
 #include "messages.h"
 #include "programs.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-/* What a thread does that is to end, and how far it has come. */
+/* The work of a thread that is cancelled, and its progress. */
 struct work {
 	struct bpf_program *prog;
 	const char *name;
@@ -30,7 +30,7 @@ static void *do_and_end(void *argument)
 {
 	struct work *work = argument;
 	pthread_cleanup_push(clean_up, work);
-	/* From here on, the next cancellation point is the end. */
+	/* The thread ends at the next cancellation point. */
 	pthread_cancel(pthread_self());
 	errno = 0;
 	if (work->to_destroy)
@@ -56,7 +56,7 @@ static struct work work_of_a_thread(struct work work)
 	return work;
 }
 
-/* Callbacks in which a thread ends: at once, and as one does that writes a log. */
+/* Callbacks that contain a cancellation point: an explicit one, and write() to a log. */
 static int end_there(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	keep_warning(level, format, arguments);
@@ -72,7 +72,7 @@ static int write_it(enum libbpf_print_level level, const char *format, va_list a
 	return (int)write(log_file, warned, strlen(warned));
 }
 
-/* The calls that end in the callback, which fail at every step. */
+/* Cancels threads in the callback, with attaches that fail at different steps. */
 static void end_in(libbpf_print_fn_t callback, const struct programs *p, const char *unreached)
 {
 	const struct work works[] = {
@@ -83,7 +83,7 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 		  .opts = &(struct bpf_ksyscall_opts){ .sz = 3 } },
 		{ .prog = program(p, "on_packet"), .name = CALL },
 		{ .prog = program(p, "on_entry"), .name = "no_such_call", .opts = RETPROBE },
-		/* It would be attached, after the warning, which comes once. */
+		/* This attach would succeed, after a warning that is printed only once. */
 		{ .prog = program(p, "on_entry"), .name = unreached },
 	};
 	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
@@ -93,7 +93,7 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 		CHECK(!work.is_done);
 		CHECK_EQ(warnings, 1);
 		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
-		/* The others go on, and are told as before. */
+		/* Other threads can still attach and receive warnings. */
 		CHECK(libbpf_set_print(keep_warning) == callback);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(p, "on_entry"), "no_such_call", NULL),
 			    ENOENT);
@@ -126,7 +126,7 @@ TEST(a_thread_may_end_in_the_callback_without_a_pmu)
 	ends_in_callbacks();
 }
 
-/* What a cold attach opens, reads and closes is no place to end, and no more a warm one's. */
+/* open(), read() and close() in a first or a later attach must not be cancellation points. */
 static void is_done_first(const struct programs *p)
 {
 	libbpf_set_print(keep_warning);

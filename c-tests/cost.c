@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What an attach and a destroy cost, in system calls, as a tracer sees them. */
+/* Traces the system calls that an attach and a destroy make. */
 #include "programs.h"
 
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-/* Numbers of no system call, by which the traced child says where it is. */
+/* The traced child makes calls with these invalid numbers to mark its progress. */
 enum { MARK = 100000, MARKS = 6 };
 
 struct trace {
@@ -30,7 +30,7 @@ static void note(struct trace *trace, int mark, long number)
 	};
 	char unknown[16];
 	const char *name = unknown;
-	/* The link's memory, for which the heap may have to grow once. */
+	/* Ignore that the heap may grow for the first link. */
 	if (mark == 0 && number == SYS_brk)
 		return;
 	snprintf(unknown, sizeof(unknown), "%ld", number);
@@ -57,7 +57,7 @@ static void work(const char *name, const struct bpf_ksyscall_opts *opts)
 	unload(&p);
 }
 
-/* Which calls are made behind each mark: three attaches, each with its destroy. */
+/* Records the calls after each mark: three attaches, each followed by its destroy. */
 static void trace_work(struct trace *trace, const char *name, const struct bpf_ksyscall_opts *opts)
 {
 	struct user_regs_struct registers;
@@ -97,9 +97,8 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	memset(&trace, 0, sizeof(trace));
 	trace_work(&trace, name, opts);
 	/*
-	 * The first attach gets memory for what it looks up in libbpf, asks whether the kernel
-	 * runs probes at all, by two files, reads sysfs, and learns what the kernel has from
-	 * what it needs itself.
+	 * The first attach allocates memory for libbpf's functions, reads two files to learn whether
+	 * the kernel runs probes, and reads sysfs. It detects kernel features by its own attach.
 	 */
 	CHECK_EQ(trace.opened[0], 1);
 	CHECK_TEXT(trace.text[0], has_perf_links() ? "mmap madvise " FOUR_FILES "perf_event_open bpf close"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Programs that every kernel since 5.10 and libbpf since 0.3 loads. The C
- * programs attach them; the names behind `kprobe/` are never used.
+ * Programs that Linux 5.10 and libbpf 0.3 and later can load. The C programs attach them by
+ * name, so the names after `kprobe/` are unused.
  */
 #include "record.bpf.h"
 
@@ -23,7 +23,7 @@ int on_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Programs of other types, which no probe takes. */
+/* Programs of types that cannot attach to a kprobe. */
 SEC("tracepoint/raw_syscalls/sys_enter")
 int on_tracepoint(void *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A program for each kind of link that libbpf makes; the tests load one at a time. */
+/* One program for each kind of link that libbpf creates; the tests load one at a time. */
 #include "record.bpf.h"
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@ PROGRAM(on_fentry, "fentry/__x64_sys_getpgid")
 PROGRAM(on_iterator, "iter/task")
 PROGRAM(on_event, "perf_event")
 
-/* Of packets no task's calls are counted. */
+/* Packet programs have no calling thread, so these do not count. */
 SEC("?cgroup_skb/egress")
 int on_egress(struct __sk_buff *packet)
 {

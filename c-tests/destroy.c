@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * ksyscall_link__destroy_all() with links of every kind that libbpf makes: libbpf's code runs in
- * the calling thread alone, for the links in their order, and no more than the kernel's wait
- * for kprobes is done by several threads.
+ * Tests ksyscall_link__destroy_all() with every kind of link that libbpf creates. libbpf's code
+ * must run only in the calling thread and handle the links in order. Other threads may only wait
+ * for the kernel to remove kprobes.
  */
 #include "messages.h"
 #include "programs.h"
@@ -18,7 +18,7 @@ EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 #define UPROBE_EVENTS "/sys/kernel/tracing/uprobe_events"
 enum { MOST = 64 };
 
-/* A function with a user statically defined tracepoint, as <sys/sdt.h> makes it. */
+/* A function with a USDT probe; the note has the format that <sys/sdt.h> emits. */
 __attribute__((noinline)) void probed(void);
 void probed(void)
 {
@@ -40,14 +40,14 @@ void probed(void)
 				 : "memory");
 }
 
-/* The test's thread, and what libbpf has closed in it since it was asked to. */
+/* The thread that calls destroy_all(), and the fds that libbpf has closed during the call. */
 static pid_t thread;
 static bool is_destroying;
 static int closed[4 * MOST], closed_count;
-/* Links in the kernel after the last of these. */
+/* BPF links in the kernel after libbpf's last close(). */
 static int links_left;
 
-/* libbpf's calls of close() come here; those of the library are system calls. */
+/* Intercepts libbpf's close(); the library under test makes the system call directly. */
 int close(int fd)
 {
 	if (is_destroying) {
@@ -55,7 +55,7 @@ int close(int fd)
 			FAIL("another thread runs code of libbpf's");
 		CHECK(closed_count < 4 * MOST);
 		closed[closed_count++] = fd;
-		/* As in the C library's. */
+		/* The C library's close() is a cancellation point. */
 		pthread_testcancel();
 	}
 	int result = (int)syscall(SYS_close, fd);
@@ -84,7 +84,7 @@ static void destroy(struct bpf_link **links, size_t n)
 		CHECK(!links[i]);
 }
 
-/* Where it stands in the order of what libbpf has closed; -1 if nowhere. */
+/* The position of `fd` among the fds that libbpf closed, or -1. */
 static int place_of(int fd)
 {
 	for (int i = 0; i < closed_count; i++)
@@ -93,7 +93,7 @@ static int place_of(int fd)
 	return -1;
 }
 
-/* The object with one program loaded, or skips the test: this kernel or libbpf has none such. */
+/* Loads one program of the object; skips the test if the kernel or libbpf does not support it. */
 static struct programs load_one(const char *name)
 {
 	struct programs p = { .object = open_object(start_destroy, end_destroy) };
@@ -109,12 +109,15 @@ static struct programs load_one(const char *name)
 	return p;
 }
 
-/* Whether the kernel ends links of a program together. */
+/*
+ * TOGETHER: the links stay in the kernel until libbpf has closed all of them.
+ * EACH: libbpf's close() detaches one link and waits for it.
+ */
 enum waits { TOGETHER, EACH };
 
 /*
- * Destroys `count` links of libbpf's, between which there are ours and empty places.
- * `attach` makes one, or skips.
+ * Destroys `count` libbpf links, mixed with links of this library and NULL entries.
+ * `attach` creates one libbpf link or skips the test.
  */
 static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), const char *name, int count,
 			  enum waits waits)
@@ -138,13 +141,13 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	CHECK_EQ(count_fds(), before);
 	CHECK_EQ(count_links(), links_before);
 	CHECK(closed_count >= count);
-	/* As the links stand in the list, and none of ours. */
+	/* libbpf closes its links in list order, and never this library's. */
 	for (int i = 0, last = -1; i < count && waits == TOGETHER; i++) {
 		CHECK(place_of(fds[i]) > last);
 		last = place_of(fds[i]);
 		CHECK(own[i] < 0 || place_of(own[i]) < 0);
 	}
-	/* When libbpf has closed the last, no program's end has been waited for, or that of each. */
+	/* After libbpf's last close(), either all links or only this library's are left. */
 	int ours_attached = (count + 7) / 8;
 	if (has_perf_links())
 		CHECK_EQ(links_left - links_before, waits == TOGETHER ? attached : ours_attached);
@@ -158,7 +161,7 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	{                                                     \
 		destroy_mixed(attach, program, count, waits); \
 	}
-/* Without BPF links of perf events libbpf's own wait is all there is. */
+/* Without BPF links for perf events, each of libbpf's closes waits by itself. */
 #define IF_LINKS (has_perf_links() ? TOGETHER : EACH)
 
 static struct bpf_program *only(const struct programs *p)
@@ -199,7 +202,7 @@ DESTROYS(uprobes, by_section, "on_uprobe", MOST, IF_LINKS)
 DESTROYS(uretprobes, by_section, "on_uretprobe", MOST, IF_LINKS)
 DESTROYS(uprobe_multi_links, if_there_are, "on_uprobe_multi", MOST, EACH)
 
-/* All of one object, which they change when they are destroyed. */
+/* Destroying a USDT link changes state that all USDT links of the object share. */
 TEST(usdts)
 {
 	if (!has_perf_links())
@@ -210,7 +213,7 @@ TEST(usdts)
 
 DESTROYS(tracepoints, by_section, "on_tracepoint", 1, IF_LINKS)
 
-/* Linux 6.1 attaches a program once. */
+/* Linux 6.1 allows a program only one such link. */
 DESTROYS(raw_tracepoints, by_section, "on_raw_tracepoint", 1, EACH)
 DESTROYS(fentry, by_section, "on_fentry", 1, EACH)
 DESTROYS(iterators, by_section, "on_iterator", MOST, EACH)
@@ -261,7 +264,7 @@ TEST(maps_of_struct_ops)
 	unload(&p);
 }
 
-/* What libbpf adds to tracefs it can only remove when nothing uses it any more. */
+/* libbpf cannot remove its tracefs entry while anything still uses the event. */
 TEST(probes_of_tracefs)
 {
 	static const char *const names[] = { "on_kprobe", "on_kretprobe", "on_uprobe", "on_uretprobe" };
@@ -270,7 +273,7 @@ TEST(probes_of_tracefs)
 		struct bpf_link *links[8];
 		struct programs p = load_one(names[kind]);
 		struct programs ours = LOAD(count);
-		/* Of uprobes at one place libbpf 1.1 can only have one. */
+		/* One libbpf link: libbpf 1.1 cannot create two tracefs uprobes at one offset. */
 		links[0] = by_section(&p);
 		for (int i = 1; i < 8; i++)
 			links[i] = i % 2 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);
@@ -293,7 +296,7 @@ static void *cancel_and_destroy(void *unused)
 	return unused;
 }
 
-/* It ends when all are destroyed. */
+/* The cancellation takes effect only after all links are destroyed. */
 TEST(a_thread_that_is_cancelled_destroys_all)
 {
 	struct programs p = load_one("on_kprobe"), ours = LOAD(count);
@@ -312,7 +315,7 @@ TEST(a_thread_that_is_cancelled_destroys_all)
 	unload(&ours);
 }
 
-/* Then libbpf closes a link's last descriptor, and waits. */
+/* If the library cannot duplicate a link's fd, libbpf closes the last one and waits. */
 TEST(no_descriptor_is_left_for_a_copy)
 {
 	struct programs p = load_one("on_kprobe");
@@ -341,7 +344,7 @@ TEST(what_is_disconnected_stays_attached)
 	}
 	destroy(links, COUNT);
 	CHECK(fires(&ours, ON_ENTRY));
-	/* It sees every call of this thread. */
+	/* The raw tracepoint counts every system call of this thread, including the lookups. */
 	__u64 seen_before = counted(&p, ON_ENTRY);
 	CHECK(counted(&p, ON_ENTRY) > seen_before);
 	for (int i = 0; i < COUNT; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A tool with a program for every call of <asm/unistd.h>, as tracers have. It attaches
- * all for which libbpf's name of the function exists, with the usual limit of fds.
+ * Simulates a tracer with a program for every call in <asm/unistd.h>. It attaches every program
+ * for which the function that libbpf would probe exists, within the default limit of open fds.
  */
 #include "programs.h"
 
@@ -9,7 +9,7 @@
 
 #include "each.skel.h"
 
-/* Of the names, those that the kernel's syscall_64.tbl has without an entry point. */
+/* The names that syscall_64.tbl lists without an entry point. */
 static const char *const unreached[] = { "uselib", "set_thread_area", "get_thread_area" };
 enum { UNREACHED = sizeof(unreached) / sizeof(unreached[0]) };
 
@@ -35,8 +35,8 @@ static int count_warnings(enum libbpf_print_level level, const char *format, va_
 }
 
 /*
- * Has libbpf load the programs whose function of libbpf's name exists; says how many.
- * Before 6.1 some may not be probed, by libbpf either: those that ftrace does not know.
+ * Enables loading for the programs whose __x64_sys_ function exists; returns their number.
+ * Before Linux 6.1 not even libbpf can probe functions that ftrace does not list.
  */
 static int choose(const struct bpf_object *object)
 {
@@ -94,7 +94,7 @@ TEST(a_program_for_every_call_attaches)
 		said += warnings_of[i];
 	}
 	CHECK(said > 0);
-	/* Not again: each is said once. */
+	/* Each warning is printed only once. */
 	struct bpf_link *again = bpf_program__attach(skeleton->progs.on_set_thread_area);
 	CHECK(again);
 	CHECK_EQ(warnings, said);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A program whose libbpf is linked statically, while the shared library is loaded,
- * which cannot find that libbpf's functions. It must say so, and never read the
- * program by the functions of another libbpf that is loaded too.
+ * A program that links libbpf statically and loads the shared library, which cannot find that
+ * libbpf's functions. The attach must report this, and must never read the BPF program with the
+ * functions of another loaded libbpf.
  */
 #include "programs.h"
 
-/* An old libbpf.h does not declare it. */
+/* Old versions of libbpf.h do not declare the function. */
 static struct bpf_link *(*attach)(const struct bpf_program *, const char *, const void *opts);
 
-/* What the library says, if the attach fails as it should. */
+/* Checks that the attach fails with the expected message. */
 static void check_that_it_fails(void)
 {
 	struct programs p = LOAD(count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Entries of kprobe_events: whose they are, who removes them, and that none of another
- * process is taken away while it is in use.
+ * Tests for kprobe_events entries: an attach removes entries that dead processes left, and never
+ * an entry that is in use.
  */
 #include "programs.h"
 
@@ -19,8 +19,8 @@ static int left(void)
 }
 
 /*
- * Attaches until no entry of others is left: one may be in use for a moment after its
- * process has ended. The time limit of the test ends the wait.
+ * Attaches until no stale entry is left. An entry may stay in use briefly after its process has
+ * exited. The test's time limit bounds the loop.
  */
 static void attach_until_none_is_left(struct programs *p)
 {
@@ -29,7 +29,7 @@ static void attach_until_none_is_left(struct programs *p)
 	while (left() > 0);
 }
 
-/* What the kernel answers to the removal of the only entry there is. */
+/* Tries to remove the only entry; returns 0 or the errno. */
 static int removal(void)
 {
 	char line[256], name[128], command[160];
@@ -45,7 +45,10 @@ static int removal(void)
 	return error;
 }
 
-/* What the library relies on, which tries to remove entries of makers that it cannot judge. */
+/*
+ * The library relies on this: it tries to remove an entry even if it cannot tell whether the
+ * entry's process still runs.
+ */
 TEST(the_kernel_removes_no_entry_in_use)
 {
 	static const char pin[] = "/sys/fs/bpf/ksyscall-entries";
@@ -73,13 +76,13 @@ TEST(the_kernel_removes_no_entry_in_use)
 	unload(&p);
 }
 
-/* A PID namespace's first process is not ended by an alarm of its own. */
+/* SIGALRM does not kill the init process of a PID namespace; the parent's death does. */
 static void end_with_the_test(void)
 {
 	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 }
 
-/* A container's first process, which attaches and waits to be killed. */
+/* The init process of a container: attaches and waits to be killed. */
 static void contain(struct programs *p, int ready)
 {
 	end_with_the_test();
@@ -94,7 +97,7 @@ static void contain(struct programs *p, int ready)
 		pause();
 }
 
-/* Each has the pid of the one before, and mostly the PID namespace's inode, too. */
+/* Each container reuses the previous one's PID and usually its PID namespace's inode number. */
 TEST(a_restarted_containers_entries_do_not_pile_up)
 {
 	hide_the_pmu();
@@ -119,7 +122,7 @@ TEST(a_restarted_containers_entries_do_not_pile_up)
 	unload(&p);
 }
 
-/* None can judge another, so that each tries to remove what the others are making. */
+/* No process can tell whether the others run, so each tries to remove the others' new entries. */
 TEST(processes_that_do_not_see_each_other_attach_at_the_same_time)
 {
 	enum { COUNT = 3, TIMES = 6 };
@@ -145,7 +148,10 @@ TEST(processes_that_do_not_see_each_other_attach_at_the_same_time)
 	unload(&p);
 }
 
-/* Kills a child at that system call of an attach and a destroy; false if it ends before. */
+/*
+ * Kills a child at its system call number `call` during an attach and a destroy. Returns false
+ * if the child exits before that.
+ */
 static bool kill_at(const struct programs *p, int call)
 {
 	int status;
@@ -159,7 +165,7 @@ static bool kill_at(const struct programs *p, int call)
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status));
 	CHECK(ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL) == 0);
-	/* A call stops it before and after. */
+	/* The child stops at the entry and at the exit of each call. */
 	for (int stops = 0; stops <= 2 * call; stops++) {
 		CHECK(ptrace(PTRACE_SYSCALL, child, 0, 0) == 0 && waitpid(child, &status, 0) == child);
 		if (!WIFSTOPPED(status)) {
@@ -207,7 +213,7 @@ TEST(an_entry_that_was_made_without_proc_does_not_stay)
 	unload(&p);
 }
 
-/* Its program's fd is held by a child, or by a pin: who removes it then? */
+/* A forked child holds a copy of the fd, so the entry outlives the destroy. */
 TEST(an_entry_that_was_in_use_when_its_link_was_destroyed_goes_with_a_later_attach)
 {
 	hide_the_pmu();
@@ -234,9 +240,9 @@ TEST(an_entry_that_was_in_use_when_its_link_was_destroyed_goes_with_a_later_atta
 }
 
 /*
- * The next image of a process has its pid and start time, and without randomisation the
- * library's addresses. Since Linux 5.4 the kernel adds a probe to an event that has the name
- * already: the program would then run for the call of the image before, too.
+ * After execve() a process keeps its PID and start time and, without ASLR, the library's
+ * addresses. Since Linux 5.4 the kernel appends a probe to an existing event of the same name:
+ * the program would then also run for the call that the previous image probed.
  */
 static void run_image(int number)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The environment variables, for a tool that the library is preloaded into. */
+/* Tests the environment variables that configure the preloaded library. */
 #include "messages.h"
 #include "programs.h"
 
@@ -57,7 +57,7 @@ TEST(a_tool_sees_32_bit_callers_by_one_link)
 	make_calls(1);
 	make_compat_call();
 	CHECK_EQ(counted(&p, ON_ENTRY), 2);
-	/* There is no descriptor for both, so that none is pinned. */
+	/* A link on two functions has no single fd, so it cannot be pinned. */
 	CHECK_EQ(bpf_link__fd(link), -1);
 	CHECK(bpf_link__pin(link, "/sys/fs/bpf/both") < 0);
 	CHECK(access("/sys/fs/bpf/both", F_OK) < 0);
@@ -77,7 +77,7 @@ TEST(a_tool_sees_32_bit_callers_by_one_link)
 	unload(&p);
 }
 
-/* With an event kept for each function, which must be closed before its entry is removed. */
+/* The library keeps an event for each function and must close it before it removes the entry. */
 TEST(a_link_on_two_functions_leaves_no_entry)
 {
 	struct programs p = LOAD(count);
@@ -86,7 +86,7 @@ TEST(a_link_on_two_functions_leaves_no_entry)
 	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
 	int fds = count_fds();
 	struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
-	/* Without links of perf events an event is the attachment itself. */
+	/* Without BPF links the perf event itself is the attachment. */
 	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 4 : 2));
 	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
 	make_calls(1);

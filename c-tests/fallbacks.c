@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Without a kprobe PMU: probes by tracefs, wherever that is mounted. Without BPF
- * links of perf events: attaching by the event itself.
+ * Tests the fallbacks: tracefs, wherever it is mounted, instead of the kprobe PMU, and the perf
+ * event itself instead of a BPF link.
  */
 #include "programs.h"
 
@@ -12,7 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-/* Attaches, fires and detaches; the entry is there meanwhile, in the list at `events`. */
+/* Attaches, fires and detaches; meanwhile `events` must list the entries. */
 static void works(const char *events)
 {
 	struct programs p = LOAD(count);
@@ -77,7 +77,7 @@ static void filter_calls(struct sock_filter *filter, size_t length)
 	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
-/* Has bpf(BPF_LINK_CREATE) fail, as a kernel without it does. */
+/* Makes bpf(BPF_LINK_CREATE) fail as on a kernel without BPF links. */
 static void refuse_links(void)
 {
 	struct sock_filter filter[] = {
@@ -91,14 +91,14 @@ static void refuse_links(void)
 	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
 }
 
-/* On every kernel as on those that have none. */
+/* The filter makes every kernel behave like one without BPF links for perf events. */
 static void works_without_links(void)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
 	libbpf_set_print(NULL);
 	refuse_links();
-	/* A program of another type is no sign of a kernel without links. */
+	/* The library must not take the wrong program type for a kernel without links. */
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL);
 	for (int i = 0; i < 2; i++) {
 		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, COOKIE(7)), EOPNOTSUPP);

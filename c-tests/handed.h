@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What reaches libbpf's bpf_object__attach_skeleton(): handed.c, a library that stands between
- * this project's and libbpf, keeps it.
+ * Records the arguments of libbpf's bpf_object__attach_skeleton(). handed.c is a library that
+ * interposes on this function between libksyscall and libbpf.
  */
 #ifndef HANDED_H
 #define HANDED_H
@@ -19,7 +19,7 @@ struct handed {
 
 extern struct handed handed[HANDED_MOST];
 extern int handed_count;
-/* Whether libbpf gets it, too. */
+/* Whether to call libbpf's function. */
 extern bool hand_on;
 
 #endif

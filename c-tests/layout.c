@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A libbpf whose links are laid out in another way: this program stands in for
- * its bpf_link__pin_path(), with nonsense. libbpf itself must then make the link.
+ * Simulates an unsupported struct bpf_link layout: this program overrides bpf_link__pin_path()
+ * and returns nonsense. The library must then let libbpf create the link.
  */
 #include "programs.h"
 
@@ -15,13 +15,13 @@ const char *bpf_link__pin_path(const struct bpf_link *link)
 	return nonsense;
 }
 
-/* libbpf's own links of perf events hold two fds, where there are BPF links; ours one. */
+/* With BPF links, libbpf's perf event link holds two fds; this library's link holds one. */
 static int fds_of_libbpfs_link(void)
 {
 	return has_perf_links() ? 2 : 1;
 }
 
-/* libbpf has had bpf_program__attach_perf_event_opts() since 0.5. */
+/* libbpf 0.5 added the function. */
 static bool libbpf_makes_links(void)
 {
 	return dlsym(RTLD_DEFAULT, "bpf_program__attach_perf_event_opts") != NULL;
@@ -83,7 +83,10 @@ TEST(errors_leave_nothing)
 	unload(&p);
 }
 
-/* libbpf would not remove a tracefs entry, so that has to be refused, and the entry to go. */
+/*
+ * A link that libbpf creates would not remove the tracefs entry, so the library must refuse and
+ * remove the entry itself.
+ */
 TEST(refused_where_it_takes_a_tracefs_entry)
 {
 	struct programs p = LOAD(count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Links outlive the thread and the library handle that they were made with, and what
- * a child process has of them.
+ * Links outlive the thread and the library handle that created them, and child processes
+ * share them.
  */
 #include "programs.h"
 
@@ -39,7 +39,7 @@ TEST(one_thread_attaches_and_another_destroys)
 	unload(&p);
 }
 
-/* Forks a child that keeps its copies of the fds until `release` is closed. */
+/* Forks a child that keeps its copies of the fds open until the caller closes `release`. */
 static pid_t fork_a_keeper(int *release)
 {
 	int wait[2];
@@ -57,7 +57,7 @@ static pid_t fork_a_keeper(int *release)
 	return child;
 }
 
-/* The kernel ends an attachment with the last copy of its fd, whoever has it. */
+/* The kernel detaches a program when the last copy of its fd is closed, in any process. */
 TEST(a_child_process_keeps_the_program_attached)
 {
 	struct programs p = LOAD(count);
@@ -125,7 +125,7 @@ TEST(a_link_may_be_destroyed_at_exit)
 	unload(&p);
 }
 
-/* What follows is of this library's own making. */
+/* The remaining tests apply only to this library. */
 static void needs_this_library(void)
 {
 	if (!is_ours((void *)bpf_program__attach_ksyscall))
@@ -134,7 +134,7 @@ static void needs_this_library(void)
 
 typedef __typeof__(&bpf_program__attach_ksyscall) attach_fn;
 
-/* Opens a copy of this library, which is loaded beside the one there is. */
+/* Loads a second copy of this library. */
 static void *open_a_copy(attach_fn *function)
 {
 	char path[] = "/tmp/libksyscall-XXXXXX";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * libbpf's own functions of links, on the links of this library: those of each libbpf.
- * differential/links.c has what each of them answers.
+ * Tests each libbpf's bpf_link functions on links of this library. differential/links.c compares
+ * their results.
  */
 #include "programs.h"
 
@@ -22,7 +22,7 @@ TEST(a_link_has_one_fd_that_programs_do_not_inherit)
 	unload(&p);
 }
 
-/* Which function a perf event of this process is on, as bpftool asks; false if it is none. */
+/* Queries a perf event as bpftool does; returns whether the kernel reports its function. */
 static bool tells_its_function(int fd)
 {
 	char function[128] = "";
@@ -33,14 +33,14 @@ static bool tells_its_function(int fd)
 	       strcmp(function, CALL_SYMBOL) == 0;
 }
 
-/* What `bpftool perf show` lists, where a link holds the event. */
+/* `bpftool perf show` lists a probe only if the link keeps the perf event open. */
 TEST(a_kept_event_tells_its_function)
 {
 	struct programs p = LOAD(count);
 	int fds = count_fds(), telling = 0;
 	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	/* Before Linux 5.15 the event is the link. */
+	/* Before Linux 5.15 the perf event is the link. */
 	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 2 : 1));
 	for (int fd = 0; fd < 64; fd++)
 		telling += tells_its_function(fd);
@@ -64,7 +64,7 @@ TEST(a_pin_outlives_link_and_process)
 	struct bpf_program *prog = program(&p, "on_entry");
 	libbpf_set_print(NULL);
 	if (!has_perf_links()) {
-		/* What is attached by the event itself cannot be pinned. */
+		/* A perf event cannot be pinned. */
 		struct bpf_link *link = ATTACH(prog, CALL, NULL);
 		CHECK(bpf_link__pin(link, PIN) != 0);
 		CHECK(access(PIN, F_OK) != 0);
@@ -95,7 +95,7 @@ TEST(no_memory_is_left)
 	struct bpf_program *prog = program(&p, "on_entry");
 	size_t used = 0;
 	libbpf_set_print(NULL);
-	/* What the C library allocates once, it has after the first round. */
+	/* The C library makes its one-time allocations in the first round. */
 	for (int i = 0; i < 8; i++) {
 		struct bpf_link *link = ATTACH(prog, CALL, NULL);
 		if (has_perf_links()) {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Many threads attach and destroy at random while the calls are made. The
- * programs that a thread attaches count this thread's calls alone, so that
- * every count is known exactly. No map is read or written meanwhile: on a CPU
- * that is in such a call the kernel runs no program.
+ * Many threads attach and destroy at random while calls are made. A thread's programs count only
+ * that thread's calls, so every count is known exactly. Nothing accesses a map meanwhile: while a
+ * CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
  */
 #include "messages.h"
 #include "programs.h"
@@ -12,8 +11,8 @@
 #include <semaphore.h>
 
 /*
- * A return probe has room for 10 calls in progress (`maxactive` of
- * Documentation/trace/kprobes.rst), so no more threads make calls at a time.
+ * A return probe tracks 10 in-flight calls (`maxactive` in Documentation/trace/kprobes.rst), so at
+ * most that many threads make calls at a time.
  */
 enum { THREADS = 64, CALLERS = 2, CALLING = 10 - CALLERS, MOST_CALLS = 50 };
 
@@ -26,7 +25,7 @@ struct worker {
 	pthread_t thread;
 	unsigned int seed;
 	int rounds;
-	/* Calls made while attached, by the slot that they are counted in. */
+	/* Calls made while attached, by the slot that counts them. */
 	__u64 calls[SLOTS];
 };
 
@@ -34,10 +33,10 @@ static pthread_barrier_t start;
 static sem_t calling;
 static bool workers_ended;
 static int failures;
-/* Links that their threads left for another to destroy. */
+/* Links that a thread leaves for another thread to destroy. */
 static struct bpf_link *left_over[THREADS];
 
-/* One of `count` numbers from 0 on. */
+/* A random number below `count`. */
 static int any_of(struct worker *worker, int count)
 {
 	return rand_r(&worker->seed) % count;
@@ -52,7 +51,7 @@ static void call(long number, int count)
 	CHECK(sem_post(&calling) == 0);
 }
 
-/* Where there are cookies, each attachment has one that says in which slot it counts. */
+/* If the kernel has cookies, the cookie selects the attachment's slot. */
 static struct bpf_link *attach(struct worker *worker, int name, bool retprobe, int *slot)
 {
 	struct bpf_program *prog = retprobe ? worker->on_return : worker->on_entry;
@@ -75,7 +74,7 @@ static void *attach_and_destroy(void *argument)
 		struct bpf_link *link = attach(worker, name, any_of(worker, 2), &slot);
 		call(numbers[name], calls);
 		worker->calls[slot] += (__u64)calls;
-		/* This is another call. */
+		/* Calls that this attachment must not count. */
 		call(numbers[!name], any_of(worker, MOST_CALLS));
 		if (round == worker->rounds - 1)
 			link = __atomic_exchange_n(&left_over[any_of(worker, THREADS)], link,
@@ -91,7 +90,7 @@ static void *attach_and_destroy(void *argument)
 	return NULL;
 }
 
-/* Makes calls all the time, attached to all the time. */
+/* Stays attached and makes calls throughout the test. */
 static void *make_calls_all_the_time(void *argument)
 {
 	struct worker *worker = argument;
@@ -156,7 +155,6 @@ static void load(int rounds)
 	CHECK_EQ(count_fds(), fds);
 	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 	CHECK(failures > 0);
-	/* libbpf warns twice of a symbol that tracefs does not know. */
 	CHECK_EQ(warnings, failures);
 	for (int i = 0; i < THREADS; i++) {
 		counted_exactly(&workers[i], "thread", i);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A program that opens libbpf itself, with RTLD_LOCAL, as plugins and bindings do. */
+/* A program that loads libbpf with dlopen() and RTLD_LOCAL, as plugins and bindings do. */
 #include "test.h"
 
 #include <glob.h>
@@ -9,7 +9,7 @@
 
 static void *libbpf;
 
-/* Each call of libbpf goes through its handle: this program is not linked to it. */
+/* This program is not linked to libbpf, so every call goes through the dlopen() handle. */
 #define OF_LIBBPF(function) ((__typeof__(&(function)))dlsym(libbpf, #function))
 #define bpf_link__destroy(...) OF_LIBBPF(bpf_link__destroy)(__VA_ARGS__)
 #define bpf_link__disconnect(...) OF_LIBBPF(bpf_link__disconnect)(__VA_ARGS__)
@@ -29,7 +29,7 @@ static void *libbpf;
 #ifndef LINKED
 typedef struct bpf_link *(*attach_fn)(const struct bpf_program *, const char *,
 				      const struct bpf_ksyscall_opts *);
-/* Without the preloading it is the libbpf's own. */
+/* If the library is not preloaded, use libbpf's own function. */
 #define bpf_program__attach_ksyscall                                                   \
 	((attach_fn)dlsym(getenv("KSYSCALL_TEST_ANY_LIBRARY") ? libbpf : RTLD_DEFAULT, \
 			  "bpf_program__attach_ksyscall"))
@@ -67,7 +67,7 @@ TEST(a_libbpf_opened_locally_is_found)
 	dlclose(libbpf);
 }
 
-/* libbpf's own link would then call to where its libbpf was. */
+/* One of libbpf's own links would call into the unloaded libbpf. */
 TEST(a_link_outlives_its_libbpf)
 {
 	open_libbpf();
@@ -80,7 +80,7 @@ TEST(a_link_outlives_its_libbpf)
 	dlclose(libbpf);
 }
 
-/* Which has no section's definition by which its libbpf could be told. */
+/* Such a program has no section definition that would identify its libbpf. */
 TEST(a_program_whose_type_was_set_by_hand_attaches)
 {
 	open_libbpf();
@@ -97,7 +97,10 @@ TEST(a_program_whose_type_was_set_by_hand_attaches)
 	dlclose(libbpf);
 }
 
-/* Every version that the tests run with; 0.3 has no function of its own. */
+/*
+ * Finds every libbpf version that the tests run with. Without this library only libbpf 1.x is
+ * used, because libbpf 0.3 has no bpf_program__attach_ksyscall().
+ */
 static glob_t find_libbpfs(void)
 {
 	glob_t found;
@@ -110,8 +113,8 @@ static glob_t find_libbpfs(void)
 enum { NONE = -1, MOST = 8 };
 
 /*
- * Opens all, one of them for symbols to be bound to, and uses each for its own
- * program. RTLD_DEEPBIND, for libbpf calls its own functions by their symbols.
+ * Loads all versions, one of them (or none) with RTLD_GLOBAL, and uses each for its own
+ * program. libbpf calls its own exported functions, so the others require RTLD_DEEPBIND.
  */
 static void use_all(const glob_t *found, int global)
 {
@@ -137,7 +140,7 @@ static void use_all(const glob_t *found, int global)
 	}
 	for (int i = 0; i < count; i++) {
 		libbpf = libbpfs[i];
-		/* Each has a callback of its own, which alone gets its programs' warnings. */
+		/* Each libbpf's own callback receives the warnings about its programs. */
 		warnings = 0;
 		libbpf_set_print(count_warning);
 		CHECK_FAILS(
@@ -165,7 +168,10 @@ TEST(several_libbpfs_in_one_process)
 	globfree(&found);
 }
 
-/* Each is loaded where the last one was: what was looked up in that is forgotten. */
+/*
+ * Each libbpf may be loaded at the address of the previous one: addresses cached for the
+ * unloaded libbpf must not be used.
+ */
 TEST(one_libbpf_after_the_other)
 {
 	glob_t found = find_libbpfs();
@@ -188,14 +194,14 @@ TEST(one_libbpf_after_the_other)
 }
 
 #ifndef LINKED
-/* What each attaches by section comes to this library, with that libbpf's program. */
+/* bpf_program__attach() of each libbpf calls into this library with that libbpf's program. */
 TEST(several_libbpfs_attach_by_section)
 {
 	glob_t found = find_libbpfs();
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		libbpf = dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_LOCAL);
 		CHECK(libbpf);
-		/* Not in 0.3. */
+		/* libbpf 0.3 lacks the function. */
 		if (!dlsym(libbpf, "bpf_program__attach_ksyscall"))
 			continue;
 		struct programs p = LOAD(auto);
@@ -210,7 +216,7 @@ TEST(several_libbpfs_attach_by_section)
 }
 #endif
 
-/* A program of no libbpf at all cannot be. That is said, and libbpf is not loaded. */
+/* Without libbpf in the process the attach fails with a message and does not load libbpf. */
 TEST(without_libbpf_it_fails)
 {
 	void *function = (void *)bpf_program__attach_ksyscall;
@@ -220,7 +226,7 @@ TEST(without_libbpf_it_fails)
 		char none;
 	} program = { 0 };
 	const struct bpf_program *prog = (const void *)&program;
-	/* There is no print callback to be told, so that stderr is. */
+	/* Without libbpf there is no print callback, so the message goes to stderr. */
 	int error_output = dup(STDERR_FILENO), said[2];
 	char text[512] = "";
 	CHECK(error_output >= 0 && pipe(said) == 0 && dup2(said[1], STDERR_FILENO) >= 0);

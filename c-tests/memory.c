@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Memory runs out at every allocation in turn: ENOMEM, and nothing is left. */
+/* Fails each allocation in turn: the function must return ENOMEM and leak nothing. */
 #include "programs.h"
 
 void *__libc_malloc(size_t size);
@@ -24,10 +24,13 @@ void free(void *block)
 	__libc_free(block);
 }
 
-/* Makes something, by which `kept` blocks stay, or fails; says whether it was made. */
+/* Returns whether it succeeded. */
 typedef bool make(const struct programs *p);
 
-/* How many allocations it takes. */
+/*
+ * Calls `make` until it succeeds, with one more successful allocation each time. A success may
+ * leave `kept` blocks allocated. Returns the number of allocations that `make` requires.
+ */
 static int fail_at_each_allocation(make *make, const struct programs *p, int kept)
 {
 	int fds = count_fds(), links = count_links(), before = blocks;
@@ -82,17 +85,17 @@ TEST(nothing_is_left_where_memory_runs_out)
 {
 	struct programs p = LOAD(count);
 	libbpf_set_print(NULL);
-	/* What is looked up in libbpf once stays. */
+	/* The first attach caches libbpf's functions; that memory stays allocated. */
 	CHECK(attach(&p));
 	CHECK(fail_at_each_allocation(attach, &p, 0) > 0);
-	/* The names, their outcomes, the plan, the functions, the links, ... */
+	/* Names, results, plan, functions, links, ... */
 	CHECK(fail_at_each_allocation(attach_to_many, &p, 0) > 8);
 	unload(&p);
 }
 
 TEST(the_kernels_functions_are_kept_whole_or_not_at_all)
 {
-	enum { KEPT = 2 }; /* the list of functions, and what holds it */
+	enum { KEPT = 2 }; /* the list of functions and its holder */
 	struct programs p = LOAD(count);
 	CHECK(fail_at_each_allocation(find_functions, &p, KEPT) > 8);
 	unload(&p);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Callbacks for libbpf_set_print(), and what they have got. */
+/* Callbacks for libbpf_set_print() that record messages. */
 #ifndef MESSAGES_H
 #define MESSAGES_H
 
@@ -7,7 +7,7 @@
 
 #include <bpf/libbpf.h>
 
-/* All that was warned of, and how often; how many messages there were of any level. */
+/* The text and the number of warnings; the number of messages of any level. */
 static char warned[4096];
 static int warnings, messages;
 
@@ -18,7 +18,7 @@ static inline void forget_warnings(void)
 	messages = 0;
 }
 
-/* For one thread. */
+/* Not thread-safe. */
 __attribute__((format(printf, 2, 0))) static inline int keep_warning(enum libbpf_print_level level,
 								     const char *format, va_list arguments)
 {
@@ -31,7 +31,7 @@ __attribute__((format(printf, 2, 0))) static inline int keep_warning(enum libbpf
 	return 0;
 }
 
-/* For several. */
+/* Thread-safe. */
 static inline int count_warning(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	(void)format, (void)arguments;

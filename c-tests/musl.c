@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * With musl as the C library, for testing/test_musl.py: two files in one. Debian has no
- * libbpf for musl; in its place stands one with what the library looks for in it.
+ * A test with musl as the C library, for testing/test_musl.py. Debian has no libbpf for musl, so
+ * this source is also built as a fake libbpf that provides what the library looks up.
  */
 #include "test.h"
 
@@ -14,7 +14,7 @@ struct bpf_link {
 };
 
 struct bpf_program {
-	/* Where the library looks for a section's definition; there is none. */
+	/* The library reads the section definition here; there is none. */
 	void *words[5];
 	int fd;
 };
@@ -35,7 +35,7 @@ print_fn *libbpf_set_print(print_fn *print);
 struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 					      const void *opts)
 {
-	/* Nothing comes here: the other library is preloaded. */
+	/* Never called, because the preloaded library overrides this function. */
 	(void)prog, (void)syscall_name, (void)opts;
 	abort();
 }
@@ -90,7 +90,7 @@ static int bpf(int command, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-/* A program that returns 0. */
+/* Loads a program that returns 0. */
 static struct bpf_program load(void)
 {
 	struct bpf_insn instructions[] = {
@@ -108,7 +108,7 @@ static struct bpf_program load(void)
 	return (struct bpf_program){ .fd = fd };
 }
 
-/* How often it ran while this process made three calls. */
+/* How often the program ran while this process made three calls. */
 static long long runs(const struct bpf_program *prog)
 {
 	struct bpf_prog_info before = { 0 }, after = { 0 };

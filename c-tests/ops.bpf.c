@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A map that a skeleton attaches, behind its programs: a congestion control. */
+/* A struct_ops map, which a skeleton attaches after its programs: a TCP congestion control. */
 #include "record.bpf.h"
 
-/* Of the kernel's structure what is needed; libbpf finds the rest by the names. */
+/* Only the required fields; libbpf matches them to the kernel's structure by name. */
 struct sock;
 struct tcp_congestion_ops {
 	__u32 (*ssthresh)(struct sock *);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The callback of libbpf_set_print(), which the library can only read by replacing it
- * for a moment: whoever sets another meanwhile must not notice, nor any message get lost.
+ * The library can only read libbpf's print callback by replacing it for a moment. A thread that
+ * sets another callback in that moment must not notice, and no message may be lost.
  */
 #include "messages.h"
 #include "programs.h"
@@ -28,7 +28,7 @@ static __typeof__(libbpf_set_print) *own_set_print(void)
 	return own;
 }
 
-/* Has this program's function called in place of libbpf's own. */
+/* Patches libbpf_set_print() in libbpf to jump to `function`. */
 static void stand_in_for_libbpfs(__typeof__(libbpf_set_print) *function)
 {
 	/* mov $function, %rax; jmp *%rax */
@@ -40,7 +40,7 @@ static void stand_in_for_libbpfs(__typeof__(libbpf_set_print) *function)
 	CHECK(mprotect(page, 2 * 4096, PROT_READ | PROT_EXEC) == 0);
 }
 
-/* Like libbpf's, but all other threads have their turn before it returns. */
+/* Like libbpf's, but lets the other threads run before it returns. */
 static libbpf_print_fn_t callback;
 static int callback_calls;
 
@@ -53,7 +53,7 @@ static libbpf_print_fn_t slow_set_print(libbpf_print_fn_t set)
 	return previous;
 }
 
-/* Two callbacks that both count, and can be told apart. */
+/* A second counting callback with a different address. */
 static int count_too(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	return count_warning(level, format, arguments);
@@ -98,7 +98,7 @@ TEST(what_another_thread_sets_stays_set)
 	let_them_fail(program(&p, "on_entry"));
 	do {
 		libbpf_print_fn_t other = set == count_warning ? count_too : count_warning;
-		/* Neither is it another's, nor what stands in for it meanwhile. */
+		/* The previous callback is ours, not the library's temporary one. */
 		CHECK(libbpf_set_print(other) == set);
 		set = other;
 	} while (are_failing());
@@ -108,7 +108,7 @@ TEST(what_another_thread_sets_stays_set)
 	unload(&p);
 }
 
-/* Another copy of the library, as a plugin can bring one. */
+/* Loads a second copy of the library, as a plugin might. */
 static void *open_copy(void)
 {
 	static const char path[] = "/tmp/libksyscall-copy.so";
@@ -162,7 +162,7 @@ TEST(two_copies_of_the_library_do_not_take_each_others)
 	unload(&p);
 }
 
-/* While the callback is out, it waits for another thread. */
+/* IS_OUT: a thread has taken the callback out of libbpf and waits for GO_ON to put it back. */
 static enum { NOT_OUT, IS_OUT, GO_ON } turn;
 
 static libbpf_print_fn_t waiting_set_print(libbpf_print_fn_t set)
@@ -203,7 +203,7 @@ static void fork_while_it_is_out(void)
 	pthread_t thread;
 	CHECK_EQ(getpid(), 1);
 	libbpf_set_print(count_warning);
-	/* The library has seen the callback once. */
+	/* Make the library read the callback once. */
 	fail_once(prog);
 	stand_in_for_libbpfs(waiting_set_print);
 	callback = count_warning;
@@ -226,14 +226,17 @@ static void fork_while_it_is_out(void)
 	unload(&p);
 }
 
-/* Where nothing will put it back, and the child's id is that of the one who has it. */
+/*
+ * In the child no thread will put the callback back, and the child has the same PID as the
+ * process whose thread took it out.
+ */
 TEST(a_forked_child_of_the_same_pid_does_not_wait_for_it)
 {
 	CHECK(unshare(CLONE_NEWPID) == 0);
 	IN_CHILD(fork_while_it_is_out());
 }
 
-/* As a program does that has opened libbpf itself. */
+/* A program that loaded libbpf itself may call libbpf's setter directly. */
 TEST(what_is_set_by_libbpfs_own_function_stays_set)
 {
 	struct programs p = LOAD(count);
@@ -250,7 +253,7 @@ TEST(what_is_set_by_libbpfs_own_function_stays_set)
 	unload(&p);
 }
 
-/* Which it hands to the callback that it has at that moment. */
+/* Prints through the callback that libbpf has at this moment, as libbpf does. */
 static void say_as_libbpf(const char *format, ...)
 {
 	va_list arguments;

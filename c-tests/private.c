@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A plugin with a private libbpf, under a name that nobody else finds, in a program
- * without libbpf: three files in one, for testing/test_artifact.py. The plugin's calls
- * reach its libbpf, also with this library preloaded or linked before that libbpf.
+ * A plugin with a private libbpf under an unusual file name, in a program without libbpf. This
+ * source is built as three files for testing/test_artifact.py: libbpf, plugin and program. The
+ * plugin's calls must reach its own libbpf, even if this library is preloaded or linked first.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -13,7 +13,7 @@
 
 #if defined(RTLD_DEEPBIND)
 enum { UNLOADS = true };
-#else /* musl, which has no such flag and unloads nothing */
+#else /* musl has no RTLD_DEEPBIND and never unloads a library */
 enum { RTLD_DEEPBIND = 0, UNLOADS = false };
 #endif
 
@@ -25,7 +25,7 @@ struct skeleton {
 
 enum { ITS_ANSWER = 42 };
 
-/* As in libbpf 1.0 to 1.7. */
+/* The start of the structure in libbpf 1.0 to 1.7. */
 struct bpf_program {
 	char *name, *section_name;
 	size_t section_index;
@@ -38,12 +38,12 @@ struct bpf_program *new_program(void);
 void *bpf_program__attach(const struct bpf_program *prog);
 const char *use(void);
 
-#if defined(LIBBPF) /* what the library looks for in one, and what is called here */
+#if defined(LIBBPF) /* the symbols that the library looks up and those that the plugin calls */
 static print_fn *current;
 
 static int definition = 1;
 
-/* Another libbpf has its functions at other places. */
+/* Moves the functions that follow: a second libbpf must have different addresses. */
 #if defined(OTHER)
 int first(int number);
 int first(int number)
@@ -115,7 +115,7 @@ const char *use(void)
 		return "libbpf_set_print() did not arrive";
 	if (bpf_object__attach_skeleton(&maps_alone) != ITS_ANSWER)
 		return "bpf_object__attach_skeleton() did not arrive";
-	/* Twice: what was looked up for the first call is remembered. */
+	/* The second call uses the addresses that the first one cached. */
 	for (int i = 0; i < 2; i++) {
 		struct bpf_program *prog = new_program();
 		if (!bpf_program__attach(prog))
@@ -125,7 +125,7 @@ const char *use(void)
 	return "all arrived";
 }
 #else
-/* Uses one plugin after the other: local|deepbind PLUGIN... */
+/* Loads, uses and unloads each plugin in turn. Arguments: local|deepbind PLUGIN... */
 int main(int argc, char **argv)
 {
 	int flags = argc > 1 && strcmp(argv[1], "deepbind") == 0 ? RTLD_DEEPBIND : RTLD_LOCAL;

@@ -11,13 +11,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #ifdef LINKED
-/* A program that is only preloaded into knows libbpf.h alone. */
+/* A program that uses the preloaded library only includes libbpf.h. */
 #include <ksyscall.h>
 #endif
 
 #include "calls.h"
 
-/* Puts a file into this program, between start_NAME and end_NAME. */
+/* Embeds a file in this program, between start_NAME and end_NAME. */
 #define EMBED(name, path)                                                       \
 	__asm__(".section .rodata\n.balign 8\n"                                 \
 		"start_" #name ": .incbin \"" path "\"\n"                       \
@@ -33,7 +33,7 @@ struct programs {
 	int calls;
 };
 
-/* What each program of libbpf 0.3 and newer needs said at its opening. */
+/* Opens an embedded object; works with libbpf 0.3 and later. */
 static inline struct bpf_object *open_object(const char *start, const char *finish)
 {
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts), .object_name = "test" };
@@ -43,7 +43,7 @@ static inline struct bpf_object *open_object(const char *start, const char *fini
 	return object;
 }
 
-/* The map that counts, which watches the calling thread from here on. */
+/* Makes the programs count the calling thread's calls; returns the fd of the map of counts. */
 static inline int watch(const struct bpf_object *object)
 {
 	__u32 zero = 0, thread = (__u32)syscall(SYS_gettid);
@@ -86,7 +86,7 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 	return seen(programs, slot).count;
 }
 
-/* Attaches, which must work. */
+/* Attaches; fails the test on an error. */
 #define ATTACH(prog, name, opts)                                                             \
 	({                                                                                   \
 		errno = 0;                                                                   \
@@ -103,8 +103,8 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 #define RETPROBE OPTS(.retprobe = true)
 
 /*
- * The call under test: nothing in the C library makes it, it takes an argument,
- * and what it answers is known. -ESRCH for a process that cannot exist.
+ * The call under test. The C library never makes it by itself, it has an argument, and its
+ * result is predictable: -ESRCH for NOBODY, a process that cannot exist.
  */
 #define CALL "getpgid"
 #define CALL_SYMBOL "__x64_sys_getpgid"
@@ -116,7 +116,7 @@ static inline void make_calls(int count)
 		syscall(SYS_getpgid, 0);
 }
 
-/* As a 32-bit process makes it: its number of arch/x86/entry/syscalls/syscall_32.tbl. */
+/* Makes the call as a 32-bit process does; the number is from syscall_32.tbl. */
 static inline void make_compat_call(void)
 {
 	long result = 132;
@@ -124,7 +124,7 @@ static inline void make_compat_call(void)
 	CHECK(result > 0);
 }
 
-/* Calls that functions of other names serve. */
+/* Calls whose kernel functions have different names. */
 
 static inline void call_stat(void)
 {
@@ -138,7 +138,7 @@ static inline void call_uname(void)
 	uname(&name);
 }
 
-/* Whether the next call is counted in this slot. */
+/* Makes a call; returns whether this slot counted it. */
 static inline bool fires(const struct programs *programs, __u32 slot)
 {
 	__u64 before = counted(programs, slot);
@@ -146,28 +146,28 @@ static inline bool fires(const struct programs *programs, __u32 slot)
 	return counted(programs, slot) == before + 1;
 }
 
-/* Waits until calls are no longer counted; the time limit of the test ends the wait. */
+/* Waits until calls are no longer counted; the test's time limit bounds the wait. */
 static inline void wait_until_silent(const struct programs *programs, __u32 slot)
 {
 	while (fires(programs, slot))
 		sched_yield();
 }
 
-/* From here on, what this thread and those it makes do to the mounts is theirs alone. */
+/* Gives this thread and those it creates a private mount namespace. */
 static inline void own_mounts(void)
 {
 	CHECK(unshare(CLONE_NEWNS) == 0);
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
 
-/* For them, the kernel has no kprobe PMU. */
+/* In that namespace, hides the kprobe PMU. */
 static inline void hide_the_pmu(void)
 {
 	own_mounts();
 	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
 }
 
-/* For them, no tracefs is mounted. */
+/* In that namespace, unmounts tracefs. */
 static inline void hide_tracefs(void)
 {
 	own_mounts();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The maps of every BPF program here, and how a call is recorded in them. */
+/* The maps of all BPF programs in this folder, and the function that records a call. */
 #ifndef RECORD_BPF_H
 #define RECORD_BPF_H
 
@@ -10,7 +10,7 @@
 
 #include "calls.h"
 
-/* Maps, not global variables: those need a newer libbpf than 0.3 to be set with ease. */
+/* These are maps because libbpf 0.3 has no easy way to set global variables. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SLOTS);
@@ -18,7 +18,7 @@ struct {
 	__type(value, struct calls);
 } calls SEC(".maps");
 
-/* The thread whose calls count. */
+/* The thread whose calls are counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -26,7 +26,7 @@ struct {
 	__type(value, __u32);
 } watched SEC(".maps");
 
-/* The slot to record this call in; NULL for a call of another thread. */
+/* Counts a call and returns its slot; NULL if another thread makes the call. */
 static __always_inline struct calls *record(__u32 slot)
 {
 	__u32 zero = 0;
@@ -39,8 +39,8 @@ static __always_inline struct calls *record(__u32 slot)
 }
 
 /*
- * The call's first argument. On the kernels tested (x86-64 since 4.17) the
- * function takes one pointer to the caller's registers.
+ * The call's first argument. On the tested kernels the function has a syscall wrapper (x86-64
+ * since 4.17): its only argument points to the caller's registers.
  */
 static __always_inline __attribute__((unused)) __u64 first_argument(struct pt_regs *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs of several sections, some of which libbpf attaches itself, and some nobody. */
+/* Programs in sections that this library attaches, that libbpf attaches, or that neither does. */
 #include "record.bpf.h"
 
 enum { KPROBE = 2, TRACEPOINT, STAT };
@@ -34,7 +34,7 @@ int on_tracepoint(void)
 	return 0;
 }
 
-/* libbpf's own attach would not let this one run. */
+/* With libbpf's own attach this program would never run. */
 SEC("ksyscall/stat")
 int on_stat(void)
 {
@@ -42,7 +42,7 @@ int on_stat(void)
 	return 0;
 }
 
-/* To be attached in so many words. */
+/* Attached only by an explicit call. */
 SEC("ksyscall")
 int on_any(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The library stands before bpf_program__attach() and bpf_object__attach_skeleton():
- * but for the ksyscall programs they must do what libbpf does, whose rules these are.
+ * The library overrides bpf_program__attach() and bpf_object__attach_skeleton(). Except for
+ * ksyscall programs they must behave exactly like libbpf's.
  */
 #include "programs.h"
 
@@ -9,7 +9,7 @@ EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
 enum { KPROBE = 2, TRACEPOINT, STAT };
 
-/* A skeleton of chosen programs in a chosen order, as `bpftool gen skeleton` makes them. */
+/* A skeleton with chosen programs in a chosen order, like those of `bpftool gen skeleton`. */
 enum { MOST = 8 };
 struct chosen {
 	struct bpf_object_skeleton skeleton;
@@ -109,7 +109,7 @@ TEST(what_cannot_attach_alone)
 	unload(&p);
 }
 
-/* What has its link, or is not to be attached or loaded, is passed over. */
+/* Skips programs that already have a link, or that are not to be attached or loaded. */
 TEST(a_skeleton_passes_over_programs)
 {
 	struct programs p = { .object = open_object(start_sections, end_sections) };
@@ -120,7 +120,7 @@ TEST(a_skeleton_passes_over_programs)
 	CHECK_EQ(bpf_object__load(p.object), 0);
 	p.calls = watch(p.object);
 	CHOOSE(&chosen, &p, "on_no_call", "on_entry", "on_no_function", "on_return", "on_kprobe");
-	/* Of another call: what the section says must not come to it. */
+	/* A link to a different call: the section's call must not be attached as well. */
 	struct bpf_link *own = ATTACH(program(&p, "on_entry"), "newuname", NULL);
 	chosen.links[1] = own;
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
@@ -129,7 +129,7 @@ TEST(a_skeleton_passes_over_programs)
 	make_calls(3);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
 	CHECK_EQ(counted(&p, KPROBE), 3);
-	/* A second time there is nothing to do. */
+	/* A second attach has nothing to do. */
 	int fds = count_fds();
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 	CHECK_EQ(count_fds(), fds);
@@ -137,7 +137,7 @@ TEST(a_skeleton_passes_over_programs)
 	unload(&p);
 }
 
-/* What stands before the program that fails stays attached, what stands behind it is not. */
+/* If a program fails, those before it stay attached and those after it are not attached. */
 TEST(a_skeleton_attaches_up_to_what_fails)
 {
 	libbpf_set_print(NULL);
@@ -165,7 +165,7 @@ TEST(a_skeleton_without_programs_attaches)
 #if LIBBPF_MINOR_VERSION >= 5
 EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 
-/* libbpf attaches the maps, since 1.5, behind the programs, and none if one of those fails. */
+/* Since 1.5, libbpf attaches the maps after the programs, but no map if a program fails. */
 TEST(a_skeletons_maps_attach_behind_its_programs)
 {
 	libbpf_set_print(NULL);
@@ -211,7 +211,7 @@ static int fail_attach(const struct bpf_program *prog, long cookie, struct bpf_l
 	return -EBADMSG;
 }
 
-/* The program's own handlers of a section, also of one that is libbpf's. */
+/* Custom section handlers stay in effect, even for a section that libbpf defines. */
 TEST(handlers_of_the_program_are_kept)
 {
 	struct libbpf_prog_handler_opts opts = { .sz = sizeof(opts),
@@ -230,7 +230,7 @@ TEST(handlers_of_the_program_are_kept)
 	CHECK_FAILS(bpf_program__attach(program(&p, "on_mine")), EBADMSG);
 	CHECK_EQ(handled, 2);
 	struct chosen chosen;
-	/* Each is asked once. */
+	/* libbpf calls the handler once for each program. */
 	CHOOSE(&chosen, &p, "on_entry", "on_return", "on_stat", "on_kprobe");
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 	CHECK_EQ(handled, 4);
@@ -246,7 +246,7 @@ TEST(handlers_of_the_program_are_kept)
 	unload(&p);
 }
 
-/* A program whose type was set by hand has lost its section's handler, since libbpf 1.2. */
+/* Since libbpf 1.2, setting a program's type explicitly drops its section handler. */
 TEST(a_type_set_by_hand_ends_the_attaching_by_section)
 {
 	bool stays = libbpf_minor_version() < 2;

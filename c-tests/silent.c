@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * States of the kernel in which attaching succeeds and nothing runs: the first attach
- * of a process says so.
+ * In some kernel states an attach succeeds but the program never runs. The first attach of a
+ * process must warn about them.
  */
 #include "programs.h"
 
@@ -18,7 +18,10 @@ static void write_file(const char *path, const char *text)
 	CHECK(fclose(file) == 0);
 }
 
-/* In a child, for that has not attached yet; a failure leaves kprobes switched on. */
+/*
+ * Runs in a child, which has not attached before. If the child fails, the parent enables kprobes
+ * again.
+ */
 static void attach_while_kprobes_are_off(const struct programs *p)
 {
 	struct bpf_program *prog = program(p, "on_entry");
@@ -28,7 +31,7 @@ static void attach_while_kprobes_are_off(const struct programs *p)
 	CHECK_EQ(warnings, 1);
 	CHECK(!fires(p, ON_ENTRY));
 	DESTROY(link);
-	/* Once is enough. */
+	/* The warning is not repeated. */
 	DESTROY(ATTACH(prog, CALL, NULL));
 	CHECK_EQ(warnings, 1);
 }
@@ -49,7 +52,7 @@ TEST(switched_off_kprobes_are_told_of)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* And what is attached now runs; the child has had the map watch itself. */
+	/* Programs run again. The child made the map watch itself, so reset that. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));
@@ -58,8 +61,8 @@ TEST(switched_off_kprobes_are_told_of)
 }
 
 /*
- * Linux 6.1 and 6.12 shut ftrace down until the next boot when a probe is detached
- * after it was really disabled, so that this only looks so.
+ * Only pretends that ftrace is disabled: if ftrace is really disabled, Linux 6.1 and 6.12 shut
+ * ftrace down until the next boot when a probe is detached.
  */
 TEST(disabled_ftrace_is_told_of)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Skeletons of other libbpfs, older and newer than any known: libbpf gets all bytes of theirs,
- * and nobody reads a byte more.
+ * Tests skeletons from older and unknown newer libbpf versions: the library must pass all their
+ * bytes to libbpf and read no byte beyond them.
  */
 #include "handed.h"
 #include "programs.h"
@@ -10,7 +10,7 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-/* The same since libbpf 0.0.6; that of 1.5 and later has maps of 32 bytes, where it were 24. */
+/* Unchanged since libbpf 0.0.6. A row of the maps has 32 bytes since libbpf 1.5, before that 24. */
 _Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
 
 enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };
@@ -22,11 +22,11 @@ struct arrays {
 	struct bpf_program *programs[PROGRAMS];
 	struct bpf_link *links[PROGRAMS];
 	struct bpf_map *map;
-	/* As of libbpf 1.5, or of an older one if a row has 24 bytes. */
+	/* One row, in the format of libbpf 1.5; older versions use the first 24 bytes. */
 	char maps[32];
 };
 
-/* A skeleton of so many bytes, with what this library does not know behind the known fields. */
+/* Fills a skeleton of `size` bytes, with arbitrary data after the known fields. */
 static void fill(void *skeleton, size_t size, struct arrays *arrays, const struct programs *p,
 		 size_t map_size)
 {
@@ -69,7 +69,7 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 	handed_count = 0;
 	CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
 	CHECK(memcmp(skeleton, before, size) == 0);
-	/* Between and behind the two programs that are attached here is one for libbpf each. */
+	/* The library passes on the programs before, between and after its own two one by one. */
 	CHECK_EQ(handed_count, 3);
 	for (int i = 0; i < handed_count; i++) {
 		struct bpf_object_skeleton known;
@@ -104,7 +104,7 @@ TEST(a_skeleton_is_handed_on_with_all_its_bytes)
 	unload(&p);
 }
 
-/* So many bytes, behind which there is nothing. */
+/* Returns `size` bytes that end at an unreadable page. */
 static void *at_the_end_of_a_page(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -124,12 +124,12 @@ TEST(nothing_is_read_behind_a_skeleton)
 	unload(&p);
 }
 
-/* What this library cannot read, or has no room for, is for libbpf alone. */
+/* The library leaves a skeleton to libbpf if it cannot parse it or it exceeds the buffer. */
 TEST(shorter_and_very_long_skeletons_are_libbpfs)
 {
 	static const size_t sizes[] = { 8, 32, sizeof(struct bpf_object_skeleton) - 8, 513, HANDED_BYTES };
 	struct programs p = LOAD(sections);
-	/* It would read behind a short one. */
+	/* libbpf would read beyond a short skeleton. */
 	hand_on = false;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct arrays arrays;

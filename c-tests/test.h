@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A small test harness. TEST(name) { ... } registers a test; each runs in a
- * process of its own, so that a crash is a failure, nothing that a library
- * keeps is left from the test before, and what a test does to its mounts, its
- * limits or its user ends with it. Around each test the open fds, the BPF links
- * of the system and the entries of kprobe_events are compared. What is printed is
- * TAP 13, which testing/results.py reads.
+ * A small test harness. TEST(name) { ... } registers a test. Each test runs in a separate
+ * process: a crash is a failure, libraries keep no state between tests, and changes to mounts,
+ * limits or the user end with the test. A test fails if it leaves open fds, BPF links or
+ * kprobe_events entries. The output is TAP 13, which testing/results.py reads.
  */
 #ifndef TEST_H
 #define TEST_H
@@ -51,10 +49,10 @@ static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
-/* Where a test's process says why it failed; what is no test says it on stderr. */
+/* The pipe to which a test's process writes why it failed; stderr outside of a test. */
 static int reason_fd = STDERR_FILENO;
 
-/* Ends the test's process; in a child of it, that child, whose parent then fails too. */
+/* Ends the calling process. If that is a child of the test, IN_CHILD() then fails the test. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
 {
 	char reason[1024];
@@ -100,7 +98,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int statu
 			FAIL("%s does not say '%s': '%s'", #text, part_, text_); \
 	} while (0)
 
-/* An attach that must answer NULL and this errno. */
+/* Checks that an attach returns NULL and sets errno to `error`. */
 #define CHECK_FAILS(attach, error)                                                                 \
 	do {                                                                                       \
 		errno = 0;                                                                         \
@@ -112,7 +110,7 @@ __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int statu
 			FAIL("%s: errno %d (%s), not " #error, #attach, errno_, strerror(errno_)); \
 	} while (0)
 
-/* Runs `body` in a child of the test, which has to end well. */
+/* Runs `body` in a child process; fails the test unless the child passes. */
 #define IN_CHILD(body)                     \
 	do {                               \
 		pid_t child_ = fork();     \
@@ -148,11 +146,11 @@ static inline int count_fds(void)
 	while (readdir(dir))
 		count++;
 	closedir(dir);
-	/* Not counted: `.`, `..` and the folder's own. */
+	/* Exclude `.`, `..` and the directory's own fd. */
 	return count - 3;
 }
 
-/* BPF links in the whole system. Without libbpf, for not every test has one. */
+/* Counts the BPF links of the whole system. Not every test has a libbpf, so this uses bpf(2). */
 static inline int count_links(void)
 {
 	union bpf_attr attr = { 0 };
@@ -164,7 +162,7 @@ static inline int count_links(void)
 	return count;
 }
 
-/* Lines of a tracefs kprobe_events that have `part`; 0 if there is no such file. */
+/* Counts the lines of a kprobe_events file that contain `part`; 0 if the file does not exist. */
 static inline int count_entries(const char *path, const char *part)
 {
 	FILE *file = fopen(path, "re");
@@ -196,13 +194,13 @@ static inline bool kernel_is_at_least(int major, int minor)
 	return have_major > major || (have_major == major && have_minor >= minor);
 }
 
-/* Linux 5.15 has BPF links of perf events, and with them cookies. */
+/* Linux 5.15 added BPF links for perf events, and cookies with them. */
 static inline bool has_perf_links(void)
 {
 	return kernel_is_at_least(5, 15);
 }
 
-/* Which file holds the function that this program calls. */
+/* The file that contains the function. */
 static inline const char *file_of(void *function)
 {
 	Dl_info info;
@@ -210,7 +208,7 @@ static inline const char *file_of(void *function)
 }
 
 #ifdef STATIC
-/* libbpf's own, which the linker's --wrap leaves under this name; an old one has none. */
+/* The linker's --wrap gives libbpf's own function this name; old versions lack the function. */
 extern char __real_bpf_program__attach_ksyscall[] __attribute__((weak));
 
 static inline bool is_ours(void *function)
@@ -226,7 +224,7 @@ static inline bool is_ours(void *function)
 
 static int results;
 
-/* Prints a result, and why it is none that passed. */
+/* Prints a test's result and, unless it passed, the reason. */
 __attribute__((format(printf, 3, 4))) static inline int say(int result, const char *name, const char *format,
 							    ...)
 {
@@ -279,7 +277,7 @@ static inline int run_test(const struct test *test)
 	int status = 0;
 	waitpid(child, &status, 0);
 	int left = count_entries(KPROBE_EVENTS, "");
-	/* What one test left behind is not the next one's failure. */
+	/* Clean up, so that leftovers of this test do not fail the next one. */
 	if (left != entries)
 		clear_entries();
 	if (WIFSIGNALED(status))
@@ -296,9 +294,9 @@ static inline int run_test(const struct test *test)
 }
 
 /*
- * Runs all tests, or those named. `function` is the address of the function
- * under test as this program has it: first it must be seen to be this library's,
- * for otherwise the tests would only tell how good libbpf is.
+ * Runs all tests, or only those named in `argv`. `function` is the function under test as this
+ * program resolves it. The first result reports whether it is this library's: otherwise the
+ * tests would test libbpf.
  */
 static inline int run_tests(int argc, char **argv, void *function)
 {

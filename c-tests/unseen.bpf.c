@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The tracepoints beside the kprobes that unseen.c compares them with, for getpgid and clone3. */
+/* Kprobes and tracepoints on getpgid and clone3, which unseen.c compares. */
 #include <asm/unistd.h>
 #include "record.bpf.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a probe on a system call's function does not see, as docs/limits.md says. */
+/* Tests which calls a probe on a system call's function misses; see docs/limits.md. */
 #include "programs.h"
 
 #include <fcntl.h>
@@ -28,7 +28,7 @@ static void *map(int ring, size_t size, off_t offset)
 	return mapped;
 }
 
-/* The result of opening "/" by io_uring. */
+/* Opens "/" with io_uring; returns the result. */
 static int open_by_io_uring(void)
 {
 	struct io_uring_params params = { 0 };
@@ -43,7 +43,7 @@ static int open_by_io_uring(void)
 	__atomic_store_n((__u32 *)(requests + params.sq_off.tail), 1, __ATOMIC_RELEASE);
 	CHECK_EQ(syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0), 1);
 	int result = ((struct io_uring_cqe *)(results + params.cq_off.cqes))->res;
-	/* Its mappings end with the test. */
+	/* The mappings go away when the test's process exits. */
 	close(ring);
 	return result;
 }
@@ -70,7 +70,7 @@ static struct bpf_link *tracepoint(const struct programs *p, const char *name)
 	return link;
 }
 
-/* Nor does sys_enter see a call that the filter answers; sys_exit does. */
+/* sys_enter does not see a call that a seccomp filter answers either; sys_exit does. */
 TEST(seccomp_answers_before_the_function)
 {
 	struct sock_filter filter[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -126,7 +126,7 @@ TEST(a_tracer_answers_before_the_function)
 	unload(&p);
 }
 
-/* The child does not return from the function, but sys_exit sees it, too. */
+/* A return probe misses the child, which never returns from the function; sys_exit sees it. */
 TEST(clone_returns_in_the_parent)
 {
 	pid_t id = 30000;

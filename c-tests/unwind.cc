@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What the print callback throws reaches its catch, through the frames of the library.
- * In a program in C++, for which there is nothing special to do.
+ * A C++ exception that the print callback throws must propagate through the library's frames. A
+ * C++ program requires no special setup for this.
  */
 #include "messages.h"
 #include "programs.h"
@@ -26,7 +26,7 @@ static int throw_warning(enum libbpf_print_level level, const char *format, va_l
 	throw warning{ text };
 }
 
-/* Counts itself while it lives: an object in a frame that is unwound. */
+/* An object in an unwound frame; `alive` counts the objects whose destructors have not run. */
 struct guard {
 	static int alive;
 	guard()
@@ -54,7 +54,7 @@ template <typename Action> static void throws(Action action, const char *said)
 	CHECK_EQ(guard::alive, 0);
 	CHECK_EQ(count_fds(), fds);
 	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
-	/* And as before, it is that callback which is told. */
+	/* The callback is still installed. */
 	CHECK(libbpf_set_print(keep_warning) == throw_warning);
 }
 
@@ -104,13 +104,13 @@ TEST(a_failures_warning_reaches_its_catch_without_a_pmu)
 	failures_throw();
 }
 
-/* Before it is attached to: nobody would have the link. */
+/* The library warns before it attaches: if the callback throws, nobody would own the link. */
 TEST(the_warning_of_a_function_that_no_call_reaches_too)
 {
 	struct programs p = LOAD(count);
 	throws([&] { attach(p, "on_entry", "uselib"); }, "__x64_sys_uselib");
 	works_and_warns(p);
-	/* That was the warning. */
+	/* The warning is not repeated. */
 	forget_warnings();
 	DESTROY(ATTACH(program(&p, "on_entry"), "uselib", NULL));
 	CHECK_EQ(warnings, 0);
@@ -133,7 +133,7 @@ static int end_thread(enum libbpf_print_level, const char *, va_list)
 	return 0;
 }
 
-/* The C library unwinds it as an exception. */
+/* The C library unwinds the thread's stack like an exception. */
 TEST(a_thread_that_ends_in_the_callback_is_unwound)
 {
 	struct programs p = LOAD(count);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Why an attach failed is said once, to the callback of libbpf_set_print(). */
+/* A failed attach reports its reason once, through the callback of libbpf_set_print(). */
 #include "messages.h"
 #include "programs.h"
 
 #include <pthread.h>
 
-/* What it says is compared in src/snapshots. */
+/* src/snapshots compares the full text. */
 TEST(a_failure_is_told_once_with_the_programs_name_and_the_calls)
 {
 	struct programs p = LOAD(count);
@@ -23,8 +23,8 @@ TEST(a_failure_is_told_once_with_the_programs_name_and_the_calls)
 }
 
 /*
- * Functions of these names exist, but x86-64 has no call that they serve. A tool with a
- * program for each name attaches to them with libbpf, and so it does here.
+ * Kernel functions of these names exist, but no x86-64 system call reaches them. A tool with one
+ * program per name attaches to them with libbpf, so the attach must succeed here too.
  */
 TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
 {
@@ -39,7 +39,7 @@ TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
 		CHECK_EQ(warnings, 1);
 		CHECK_HAS(warned, "'on_entry'");
 		CHECK_HAS(warned, says);
-		/* It is said once of a function, whoever attaches to it how. */
+		/* The warning is printed once per function, for entry and return probes together. */
 		struct bpf_link *back = ATTACH(program(&p, "on_return"), names[i], RETPROBE);
 		CHECK_EQ(warnings, 1);
 		syscall(SYS_uselib, "");
@@ -101,15 +101,15 @@ static void *fail_until_it_is_over(void *prog)
 	return NULL;
 }
 
-/* The child has no thread that would put the callback back. */
+/* If a thread has taken the callback out at the fork, no thread of the child puts it back. */
 TEST(a_child_forked_meanwhile_warns_too)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
-	/* Else each child would probe getpid() to learn the kernel's convention, which the
-	   threads call all the time; QEMU's emulation does not stand that. */
+	/* Otherwise each child would probe getpid() to detect the kernel's calling convention.
+	   The threads call it all the time, which QEMU's emulation cannot handle. */
 	DESTROY(ATTACH(prog, CALL, NULL));
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);
@@ -131,7 +131,7 @@ TEST(a_child_forked_meanwhile_warns_too)
 	unload(&p);
 }
 
-/* libbpf's own callback, which nobody has changed, prints with vfprintf(). */
+/* libbpf's default callback prints to stderr with vfprintf(). */
 TEST(by_default_it_goes_to_stderr)
 {
 	struct programs p = LOAD(count);

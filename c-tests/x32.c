@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A call that x32 has a function of its own for, on a kernel with x32: the library is
- * linked, and preloaded for its environment variable. Its numbers are of
- * arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl. */
+/*
+ * Tests a call that has a separate function for x32, on a kernel with x32. The library is both
+ * linked and preloaded; its environment variable requires preloading. The numbers are from
+ * arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
+ */
 #include "programs.h"
 
 #define CALLERS "KSYSCALL_CALLERS"
@@ -38,7 +40,7 @@ static const struct {
 	{ "all", KSYSCALL_CALLERS_ALL, 3, 1, 1, 1 },
 };
 
-/* That each call is seen by those of the callers, and once. */
+/* Checks that each call is seen once, and only if its caller's ABI is selected. */
 static void each_is_seen(const struct programs *p, size_t i)
 {
 	__u64 before = counted(p, ON_ENTRY);

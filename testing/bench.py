@@ -1,11 +1,10 @@
-"""Measures attaching and destroying, this library's beside libbpf's and others', and makes
-docs/performance.md of it: `make bench`.
+"""Measures attach and destroy with this library, libbpf and others, and writes docs/performance.md.
 
     python3 -m testing.bench [--report]
 
-The contestants (benches/) take turns in one guest, whose clock counts instructions: how busy this
-machine is does not matter. What they printed is kept in build/bench/run.json; --report makes the
-page of that.
+The contestants (benches/) take turns in one guest. The guest's clock counts instructions, so other
+load on this machine does not matter. build/bench/run.json keeps the samples; --report only writes
+the page from that file. `make bench` runs this module.
 """
 
 import argparse
@@ -27,32 +26,32 @@ from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "bench"
 KERNELS = ["bookworm", "trixie", "sid"]
-# On one alone, for single steps are slow, and a library does the same on each.
+# Single steps are slow, and a library executes the same instructions on each kernel: one is enough.
 STEPPED_ON = "sid"
 LIBBPF = "sid"
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
-# The first is the floor.
+# The first one makes only the necessary system calls: the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# Of each contestant and probe, in each round: the first attach and destroy, and so many more.
+# Attaches (with a destroy each) after the first one, per contestant, probe and round.
 MORE = 5
 ROUNDS = 12
 STARTS = 40
-# With each kind of probe, so many calls are timed, in so many rounds.
+# Timed calls in each round, and rounds, per kind of probe.
 CALLS, CALL_ROUNDS = 1000, 9
-# Each instruction, of whichever processor, moves the guest's clock on by 2^0 ns, and when they all
-# sleep it jumps to the next timer. QEMU can do that in its emulation alone.
+# Each instruction of any processor advances the guest's clock by 2^0 ns. If all processors sleep,
+# the clock jumps to the next timer. QEMU supports this only with emulation (TCG).
 CLOCK = ["-icount", "shift=0,sleep=off"]
-# With that clock 6.1 does not come to its second processor (QEMU 7.2).
+# With this clock Linux 6.1 does not bring up its second processor (QEMU 7.2).
 PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
-# The guests of testing/vm.py hurry RCU; the last one of a parameter holds, and 0 is the default.
+# testing/vm.py expedites RCU in its guests. The last value of a parameter wins; 0 is the default.
 DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 
 
-# --- What is printed, and what it comes to ---------------------------------------------
+# --- Samples -----------------------------------------------------------------------------
 
 def samples(text):
-    """The lines of the contestants: each sample as a dict, its value an int."""
+    """Parses the contestants' lines: a dict for each sample, with an int as its value."""
     found = []
     for line in text.splitlines():
         if line.startswith("sample "):
@@ -83,10 +82,10 @@ class Spread:
 
 
 class Run:
-    """What a run has shown: `about` the machine, and the samples of each kernel."""
+    """The results of a run: facts about the machine, and the samples of each kernel."""
 
     def __init__(self, about, kernels):
-        # The kernels by the version that they say they have.
+        # Maps each kernel's release to its samples.
         self.about, self.kernels = about, kernels
 
     def values(self, kernel, **wanted):
@@ -114,25 +113,25 @@ class Run:
 # --- Building and running ------------------------------------------------------------------
 
 def programs():
-    """The guest's files, by their place."""
+    """The guest's files, by their paths in the guest."""
     library = build.library()
     say("building the contestants")
     OUT.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", "benches", f"OUT={OUT}", f"LIBRARY={library}", f"LIBBPF={build.libbpf(LIBBPF)[0]}")
     names = (*CONTESTANTS, "count", "start", "percall", "probe.bpf.o", "percall.bpf.o")
     return {**{f"/bench/{name}": OUT / name for name in names},
-            # That of the guest is busybox, which loads no library.
+            # The guest's own `true` is a static busybox, which loads no library.
             "/bench/true": Path("/bin/true"), LIBRARY: library / "libksyscall.so.1"}
 
 
 def in_turn(command, contestants=CONTESTANTS):
-    """A command of the guest that is run for every contestant and probe."""
+    """A shell command for the guest that runs `command` for every contestant and probe."""
     return (f"cd /bench || exit; for contestant in {' '.join(contestants)}; do for probe in {' '.join(PROBES)}; do"
             f" {command} || exit; done; done")
 
 
 def commands(suite):
-    """What there is to measure, the rounds last."""
+    """The steps of a measurement; the rounds come last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
     yield "timing calls with a probe", f"cd /bench && exec ./percall {CALL_ROUNDS} {CALLS}", True
     yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
@@ -141,18 +140,18 @@ def commands(suite):
         yield "counting those of a start", (
             "cd /bench && ./count start plain ./true &&"
             f" exec ./count start preloaded ./true LD_PRELOAD={LIBRARY}"), True
-    # What the kernel does once comes here, to whoever is the first.
+    # The kernel's one-time work happens here, not in the first contestant's samples.
     yield "warming up", in_turn(f"./$contestant $probe time {MORE}"), False
     for number in range(ROUNDS):
-        # Each is the first once, and comes behind every other.
+        # Rotate the order, so that each contestant is first equally often.
         turn = number % len(CONTESTANTS)
         yield f"round {number + 1}", in_turn(f"./$contestant $probe time {MORE}",
                                              CONTESTANTS[turn:] + CONTESTANTS[:turn]), True
 
 
 def measure(suite, files, steps):
-    """The kernel's version, which the first step prints, and the samples. The steps are
-    (what it is, command, whether what it prints counts)."""
+    """Returns the kernel's release, which the first step prints, and the samples. Each step is
+    (description, command, whether its output contains samples)."""
     steps, text = list(steps), ""
     with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
         for place, file in files.items():
@@ -169,7 +168,7 @@ def measure(suite, files, steps):
     return text.partition("\n")[0], samples(text)
 
 
-# --- What is known without running ---------------------------------------------------------
+# --- Static facts ----------------------------------------------------------------------------
 
 def about_machine():
     model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.M)
@@ -179,14 +178,14 @@ def about_machine():
 
 
 def about_libraries(files):
-    """Their sizes in bytes, and how many relocations the loader has to make in each."""
+    """The libraries' sizes in bytes and the number of relocations that the loader performs in each."""
     libbpf = next(build.libbpf(LIBBPF)[0].glob("usr/lib/*/libbpf.so.1")).resolve()
     ours = files[LIBRARY].resolve()
     return {file.name: {"bytes": file.stat().st_size, "relocations": relocations(file)} for file in (ours, libbpf)}
 
 
 def relocations(file):
-    # A line each, which begins with the address.
+    # Each relocation's line begins with its address.
     return len(re.findall(r"^[0-9a-f]{8,}", build.run("readelf", "-rW", file), re.M))
 
 
@@ -202,7 +201,7 @@ def main():
     parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
     arguments = parser.parse_args()
     end_by_signals()
-    # Imported here, for the tests of this module need no plotting package.
+    # Imported here, so that the tests of this module do not require the plotting package.
     from testing import bench_plot, bench_report
     try:
         if not arguments.report:

@@ -1,11 +1,11 @@
-"""The plot of a benchmark's run: docs/performance.svg."""
+"""Plots a benchmark's run: docs/performance.svg."""
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from testing.bench_report import OPERATIONS, PROBES, TIMED, TITLES, short
 
-# The same samples give the same file, and text stays text.
+# Make the file reproducible, and keep text as text.
 matplotlib.rcParams.update({"svg.hashsalt": "ksyscall", "svg.fonttype": "none", "font.family": "sans-serif",
                             "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 COLOURS = {"kprobe": "#2f6db3", "kretprobe": "#e08a2e"}

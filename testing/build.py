@@ -1,4 +1,4 @@
-"""What is built on this machine: the library, the C tests, the BPF and Rust programs."""
+"""Builds the library, the C tests and the BPF and Rust programs on this machine."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ BUILD = ROOT / "build"
 C_TESTS = ROOT / "c-tests"
 
 
-# Where cargo takes the crates from that `cargo vendor` has put into the folder vendor.
+# Cargo's configuration to use the crates that `cargo vendor` put into the folder vendor.
 VENDORED = '''[source.crates-io]
 replace-with = "vendored"
 [source.vendored]
@@ -28,11 +28,11 @@ directory = "vendor"
 
 
 class BuildError(Exception):
-    """A command that builds something failed; the text is the command and what it said."""
+    """A build command failed; the text is the command and its output."""
 
 
 def run(*command, env=None, **options):
-    """Runs a command from the top folder and gives what it printed; a failure is a BuildError."""
+    """Runs a command in the top folder and returns its output; raises BuildError if it fails."""
     command = [str(word) for word in command]
     done = subprocess.run(command, cwd=options.pop("cwd", ROOT), env={**os.environ, **(env or {})}, text=True,
                           stdin=options.pop("stdin", subprocess.DEVNULL), capture_output=True, **options)
@@ -42,9 +42,9 @@ def run(*command, env=None, **options):
 
 
 def copy_sources(folder):
-    """The tree as it is now, without what git ignores."""
+    """Copies the current tree, without the files that git ignores."""
     for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
-        # One that was removed and is still in the index is not there.
+        # A file that was removed may still be in the index.
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -52,7 +52,7 @@ def copy_sources(folder):
 
 @functools.cache
 def library():
-    """The folder of the library; LIBRARY is one of another build to test."""
+    """Returns the folder of the library; LIBRARY names the folder of another build to test."""
     if other := os.environ.get("LIBRARY"):
         return Path(other).resolve()
     say("building the library")
@@ -62,8 +62,8 @@ def library():
 
 @functools.cache
 def library_by_clang():
-    """The folder of the same with its C files compiled by clang, which leaves other things in
-    what the source says nothing of."""
+    """Returns the folder of the library with its C files compiled by clang, which leaves different
+    values in registers and memory that the source does not set."""
     run("make", "-s", "CC=clang", "BUILD=build/clang", "build/clang/libksyscall.so")
     return BUILD / "clang"
 
@@ -74,7 +74,7 @@ def multiarch():
 
 
 def bpf(source, out, *options):
-    """A BPF object of one source file."""
+    """Compiles a source file to a BPF object."""
     out.parent.mkdir(parents=True, exist_ok=True)
     run("clang", "-O2", "-g", *(options or ("-target", "bpf", "-D__TARGET_ARCH_x86")),
         "-idirafter", f"/usr/include/{multiarch()}", "-c", source, "-o", out)
@@ -83,15 +83,15 @@ def bpf(source, out, *options):
 
 @functools.cache
 def installed():
-    """The library as `make install` puts it under a folder, and the environment for
-    pkg-config to find it there."""
+    """Installs the library into a folder with `make install`; returns the folder and the
+    environment in which pkg-config finds the library there."""
     stage = BUILD / "install"
     run("make", "-s", "install", "CLI=no", f"DESTDIR={stage}", "PREFIX=/opt", "LIBDIR=/opt/lib")
     return stage, {"PKG_CONFIG_PATH": str(stage / "opt/lib/pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(stage)}
 
 
 def linked(source, out):
-    """A C program linked to the installed library and this system's libbpf."""
+    """Builds a C program with the installed library and this system's libbpf."""
     out.parent.mkdir(parents=True, exist_ok=True)
     flags = run("pkg-config", "--cflags", "--libs", "libksyscall", env=installed()[1]).split()
     run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", out, *flags, "-lbpf")
@@ -99,7 +99,7 @@ def linked(source, out):
 
 
 def i386(source, out):
-    """A program of 32 bits that needs no C library."""
+    """Builds a 32-bit program that requires no C library."""
     out.parent.mkdir(parents=True, exist_ok=True)
     run("clang", "-m32", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fno-stack-protector",
         "-fno-pic", "-static", "-nostdlib", source, "-o", out)
@@ -108,7 +108,7 @@ def i386(source, out):
 
 @functools.cache
 def command():
-    """The command `ksyscall`."""
+    """Builds the command `ksyscall`."""
     say("building the command ksyscall")
     run("make", "-s", "cli")
     return BUILD / "ksyscall"
@@ -119,7 +119,7 @@ def target_dir():
 
 
 def rust_test(name):
-    """The program of one file of tests/."""
+    """Builds the test program of a file in tests/."""
     said = run("cargo", "test", "--locked", "--quiet", "--test", name, "--no-run", "--message-format=json")
     found = [m["executable"] for m in map(json.loads, said.splitlines())
              if m.get("executable") and m["target"]["name"] == name]
@@ -135,7 +135,7 @@ def rust_example(name, *options):
 
 @functools.cache
 def libbpf(name):
-    """A folder with a libbpf and its headers, and its SONAME."""
+    """Returns a folder with a libbpf and its headers, and that libbpf's SONAME."""
     if name in BOUND_LIBBPFS:
         return bound_libbpf(name), "libbpf.so.1"
     suite = SUITES[name]
@@ -143,10 +143,10 @@ def libbpf(name):
 
 
 def bound_libbpf(name):
-    """Builds the newest of Debian, from its source package, as some distributions do."""
+    """Builds Debian's newest libbpf from its source package, with the flags of other distributions."""
     source = packages.unpack("sid", "source", "libbpf")
     version = re.search(r"\((.*?)\)", (source / "debian/changelog").read_text())[1]
-    # Of this system, as its libelf and zlib are.
+    # The build depends on this system's compiler, libelf and zlib.
     folder = packages.CACHE / "built" / f"libbpf-{version}-{name}-gcc{run('cc', '-dumpfullversion').strip()}"
     if folder.is_dir():
         return folder
@@ -155,16 +155,17 @@ def bound_libbpf(name):
     cflags, ldflags = BOUND_LIBBPFS[name]
     with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
         tree = Path(work, "tree")
-        # None of the flags of who calls: they are what is tested.
+        # Drop the caller's make flags: the test is about the flags given here.
         run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "-j2", "-C", source / "src",
             f"OBJDIR={work}/objects", f"DESTDIR={tree}", "PREFIX=/usr", f"LIBDIR=/usr/lib/{multiarch()}",
             f"CFLAGS={cflags}", f"LDFLAGS={ldflags}", "install")
-        # Else the tests would tell nothing: it has the function, and does not call it by its name.
+        # Otherwise the tests would prove nothing: libbpf must export the function and call it
+        # without going through the PLT.
         library = next(tree.glob("usr/lib/*/libbpf.so.1"))
         if (" bpf_program__attach_ksyscall@" not in run("readelf", "-W", "--dyn-syms", library)
                 or re.search("JU?MP_SLO.*bpf_program__attach_ksyscall", run("readelf", "-rW", library))):
             raise BuildError(f"libbpf {version} is not bound to itself by {ldflags}")
-        # Another run may have been quicker.
+        # A concurrent run may already have created the folder.
         if not folder.is_dir():
             tree.rename(folder)
     return folder
@@ -172,7 +173,7 @@ def bound_libbpf(name):
 
 @functools.cache
 def static_flags():
-    """The linker's options for libksyscall.a; none with a LIBRARY of another build."""
+    """The linker's options for libksyscall.a; empty if LIBRARY names another build."""
     if os.environ.get("LIBRARY"):
         return ""
     return run("pkg-config", "--libs", "libksyscall-static", env=installed()[1]).strip()
@@ -180,7 +181,7 @@ def static_flags():
 
 @functools.cache
 def static_libelf_links():
-    """Whether this system's libelf.a is whole: that of Debian 13 (elfutils 0.192) lacks libeu.a."""
+    """Whether this system's libelf.a links: Debian 13's (elfutils 0.192) lacks libeu.a."""
     try:
         run("cc", "-static", "-xc", "-", "-xnone", "-o", "/dev/null", *run("pkg-config", "--static", "--libs",
             "libelf").split(), stdin=None, input="int elf_end(void *); int main(void) { return elf_end(0); }")
@@ -191,18 +192,18 @@ def static_libelf_links():
 
 @functools.cache
 def c_programs(name, once):
-    """The programs for a libbpf, as MODE/PROGRAM; `once` adds those that need no more than one."""
+    """The test programs for a libbpf, as MODE/PROGRAM; `once` adds those that run with one libbpf only."""
     is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
     soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
     programs = run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}",
                    f"ONCE={once or ''}", f"STATIC={is_static or ''}").split()
-    # test_artifact.py says why there are none.
+    # test_artifact.py reports why the static programs are missing.
     return [program for program in programs if not program.startswith("static/") or static_libelf_links()]
 
 
 @functools.cache
 def c_tests(name, programs):
-    """Builds programs for a libbpf into a tree for the guest, and gives that tree."""
+    """Builds test programs for a libbpf into a tree for the guest; returns that tree."""
     say(f"building for the libbpf of {name}")
     out = BUILD / "c-tests/guest"
     out.mkdir(parents=True, exist_ok=True)

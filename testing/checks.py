@@ -1,5 +1,5 @@
-"""Checks of files that no compiler reads: the links of the docs lead somewhere, and every crate that
-is built builds with the oldest Rust that Cargo.toml allows.
+"""Checks what no compiler checks: links in the docs resolve, and every dependency supports the oldest
+Rust version that Cargo.toml allows.
 
     python3 -m testing.checks
 """
@@ -12,21 +12,21 @@ import unicodedata
 
 from testing.build import ROOT, run
 
-# [text](target), but no image's text and nothing in code.
+# [text](target)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.M | re.S)
 HEADING = re.compile(r"^#+ +(.*?) *#*$", re.M)
 
 
 def anchor(heading):
-    """What GitHub makes of a heading: letters, digits, - and _, in small letters."""
+    """GitHub's anchor for a heading: lower-case letters, digits, - and _."""
     text = LINK.sub(lambda link: link[0][1:link[0].index("]")], heading).lower()
     return "".join("-" if c == " " else c for c in text
                    if c in " -_" or unicodedata.category(c)[0] in "LN")
 
 
 def anchors(page):
-    """Those of the headings, a second one of a name with a number, and those that are set by hand."""
+    """A page's anchors: those of its headings, with a number for repeated names, and explicit ones."""
     text, counts, found = page.read_text(), {}, set()
     for heading in HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
         name = anchor(heading)
@@ -54,8 +54,8 @@ def version(text):
 
 
 def newer_crates():
-    """Crates that need a newer Rust than ours do. The lint `incompatible_msrv` of clippy, which
-    is on, sees what of the standard library is newer."""
+    """Crates that require a newer Rust than ours. Newer items of the standard library are reported by
+    clippy's lint `incompatible_msrv`, which is enabled."""
     oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["rust-version"]
     metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version=1", "--all-features",
                               "--filter-platform", "x86_64-unknown-linux-gnu"))

@@ -1,4 +1,4 @@
-"""How pytest runs the tests: those that need a kernel as jobs in guests, which run while the others do."""
+"""pytest's configuration: tests that require a kernel are jobs in guests, which run beside the other tests."""
 
 import signal
 
@@ -11,7 +11,7 @@ from testing.initramfs import Missing
 from testing.packages import Unavailable
 from testing.targets import CELLS, KERNELS, MATRIX
 
-# What says by itself why a test failed, and needs no traceback.
+# Exceptions whose text explains a failure without a traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # Printed by `make test`.
 LEFT_OUT = f"""\
@@ -32,14 +32,14 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # A wrong name is reported before anything is done.
+    # Report a wrong name before any work starts.
     chosen_cells(config)
-    # As by Ctrl-C, at which pytest ends.
+    # Signals end pytest like Ctrl-C.
     vm.end_by_signals(signal.default_int_handler)
 
 
 def chosen_cells(config):
-    """The cells named by --matrix. An architecture alone stands for all of its kernels."""
+    """The cells named by --matrix. An architecture without a kernel selects all of its kernels."""
     if (named := config.getoption("matrix")) is None:
         return MATRIX
     words = named.split()
@@ -49,7 +49,7 @@ def chosen_cells(config):
 
 
 def job_of(item):
-    """The job whose outcome a test looks at, or None."""
+    """The job whose outcome a test checks, or None."""
     job = item.callspec.params.get("job") if hasattr(item, "callspec") else None
     return job if isinstance(job, Job) else None
 
@@ -59,8 +59,8 @@ def is_short(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests without a kernel first: the guests run meanwhile."""
-    # Of a test that has no jobs here, pytest makes one item all the same.
+    """Runs tests without a kernel first; the guests run meanwhile."""
+    # Drop the placeholder items that pytest creates for tests without jobs.
     items[:] = [item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())]
     if config.getoption("short"):
         config.hook.pytest_deselected(items=[item for item in items if not is_short(item)])
@@ -100,7 +100,7 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture
 def guest(request):
-    """Waits for a job, in the guest that it shares with others, and gives what it left."""
+    """Waits for a job in its shared guest and returns the job's outcome."""
     def guest(job):
         outcome = request.config.guests.outcome(job)
         if outcome.is_bug:
@@ -111,7 +111,7 @@ def guest(request):
 
 @pytest.fixture
 def judge():
-    """The test passes if there are results and none is a failure."""
+    """Passes the test if there are results and none is a failure."""
     def judge(results):
         if failed := results.of("failed"):
             pytest.fail("\n".join(map(str, failed)), pytrace=False)

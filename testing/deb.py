@@ -1,10 +1,10 @@
-"""Debian packages of the tree: built, checked, and installed in clean roots of Debian.
+"""Builds and checks the tree's Debian packages and installs them in clean Debian roots.
 
     python3 -m testing.deb [SUITE...]
 
-leaves them in build/deb/SUITE. Each root is made once, in the cache, and what is done in one
-is done on a layer over it, without a network, and forgotten. The crates are those of
-Cargo.lock, fetched by cargo here.
+leaves the packages in build/deb/SUITE. The cache keeps each root. Work in a root happens without a
+network on a layer that is discarded afterwards. Cargo fetches the crates of Cargo.lock outside of
+the root.
 """
 
 import argparse
@@ -23,12 +23,12 @@ from testing.packages import CACHE, Unavailable, say
 from testing.targets import SUITES
 
 OUT = BUILD / "deb"
-# Those with a Rust that is new enough.
+# The suites with a recent enough Rust.
 RELEASES = ["bookworm", "trixie"]
-# Besides Rust: what builds the packages, what looks at them, and what examples/count.c is built with.
+# Besides Rust: the tools that build and check the packages, and the dependencies of examples/count.c.
 TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
 
-# In a mount namespace of its own, which ends with it.
+# Runs in a separate mount namespace, so the mounts end with the script.
 LAYER = """set -e
 tree=$1 shared=$2 layer=$3 script=$4
 mount -t tmpfs tmpfs "$layer"
@@ -39,7 +39,7 @@ mount -t proc proc "$layer/root/proc"
 exec chroot "$layer/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -ec "$script"
 """
 
-# In two folders, the second time with another name, time zone and umask.
+# Builds in two folders, the second time with a different folder name, time zone and umask.
 BUILD_TWICE = """
 for folder in /build/ksyscall /srv/elsewhere/another-name; do
     mkdir -p "$(dirname "$folder")"
@@ -60,7 +60,7 @@ stat -c %s /tmp/tree/usr/lib/*/libksyscall.so.1.*
 
 LINTIAN = "cd /mnt/ksyscall; lintian --allow-root --fail-on error --tag-display-limit 0 *.changes"
 
-# Linked to the shared library; and with a static libbpf.
+# Builds a program with the shared library, and one with a static libbpf.
 USE = """
 dpkg -i /mnt/ksyscall/libksyscall*.deb > /dev/null
 mkdir -p /tmp/use/debian
@@ -73,7 +73,7 @@ cc -Wall -Wextra -Werror /mnt/source/examples/count.c -o static $(pkg-config --c
 nm static | grep ' T __wrap_bpf_program__attach_ksyscall$'
 """
 
-# All files but dpkg's own records and what is mounted or passing.
+# Lists all files except dpkg's records, mounts and temporary files.
 FILES = """
 files() {
     find / '(' -path /dev -o -path /mnt -o -path /proc -o -path /sys -o -path /tmp -o -path /var/cache/ldconfig \\
@@ -81,7 +81,7 @@ files() {
 }
 """
 
-# A program has the library preloaded, by its name alone, while it is replaced and removed.
+# A program runs with the library preloaded by its SONAME while the package is replaced and removed.
 INSTALL = FILES + """
 files > /tmp/before
 dpkg -i /mnt/older/*.deb
@@ -104,7 +104,7 @@ files | diff /tmp/before -
 
 
 def root(suite, *include):
-    """A Debian tree with these packages."""
+    """Returns a Debian root with these packages."""
     tree = CACHE / "roots" / f"{suite}-{packages.folder_name(include) or 'minimal'}"
     with packages.locked(Path(f"{tree}.lock")):
         if not tree.exists():
@@ -115,7 +115,7 @@ def root(suite, *include):
             shutil.rmtree(new, ignore_errors=True)
             run("debootstrap", "--variant=minbase", suite, new, packages.mirrors()[0])
             if include:
-                # debootstrap itself does not know what is provided by another package.
+                # debootstrap itself does not resolve virtual packages.
                 run("chroot", new, "apt-get", "-qq", "install", "-y", "--no-install-recommends", *include,
                     env={"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
             run("chroot", new, "apt-get", "clean")
@@ -124,14 +124,13 @@ def root(suite, *include):
 
 
 def inside(tree, shared, script):
-    """Runs a script in a tree that is as if it were new, with a folder at /mnt, and gives what
-    it printed."""
+    """Runs a script on a fresh layer over a root, with a folder at /mnt; returns the output."""
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as layer:
         return run("unshare", "--mount", "--net", "sh", "-c", f"exec 2>&1\n{LAYER}", "-", tree, shared, layer, script)
 
 
 def sources(folder):
-    """The tree, with the crates that Cargo.lock names."""
+    """Copies the tree and adds the crates of Cargo.lock."""
     build.copy_sources(folder)
     run("cargo", "vendor", "--locked", "--quiet", folder / "vendor")
     (folder / ".cargo").mkdir(exist_ok=True)
@@ -139,7 +138,7 @@ def sources(folder):
 
 
 def older(debs, folder):
-    """The same packages as version 0.9.0, which differs in a file's name."""
+    """Repackages the packages as version 0.9.0, with one file renamed."""
     folder.mkdir()
     for deb in debs:
         tree = folder / deb.stem
@@ -161,7 +160,7 @@ def digests(folder):
 
 
 def check(suite, source):
-    """Builds the packages of a suite and tries them; yields what was seen to hold."""
+    """Builds and tests the packages of a suite; yields a description of each passed check."""
     tools = root(suite, *SUITES[suite].rust[:2], *TOOLS)
     clean = root(suite)
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as work:

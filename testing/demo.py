@@ -1,9 +1,10 @@
-"""Shows libbpf and libksyscall side by side: attaches one BPF program to some system calls
-by name, makes the calls, and counts how often the program ran.
+"""Compares libbpf and libksyscall: attaches one BPF program to several system calls by name, makes
+the calls, and counts how often the program ran.
 
     python3 -m testing.demo
 
-In a virtual machine with the kernel of trixie, or of SUITE; with NATIVE=1 on this one, as root.
+The demo runs in a virtual machine with the kernel of trixie, or of SUITE. With NATIVE=1 it runs on
+this machine and requires root.
 """
 
 import os
@@ -17,13 +18,12 @@ from testing.packages import Unavailable, say
 from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "demo"
-# Calls that every kernel has, for libbpf to attach to one after the other.
+# Calls that exist in every kernel; libbpf attaches to them one by one.
 LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk execve clone wait4 kill getpid getuid"
         " chdir fsync")
-# Calls that libbpf takes for others.
+# Calls for which libbpf probes the wrong kernel function.
 MISSED = "stat", "uname", "sendfile"
-# The four runs, one column of the table each, and what else there is to show, in the
-# folder of the programs.
+# Runs in the programs' folder: one run for each of the table's four columns, then the other demos.
 RUN = f"""#!/bin/sh
 uname -r
 cd "$(dirname "$0")" || exit 1

@@ -1,10 +1,9 @@
-"""The crate for BPF programs in Rust has its numbers from include/ksyscall.bpf.h: where each
-architecture's kernels have what, and how each call's arguments lie.
+"""Generates ebpf/src/kernels.rs from include/ksyscall.bpf.h, and builds BPF programs in Rust.
 
     python3 -m testing.ebpf
 
-makes ebpf/src/kernels.rs anew. And how BPF programs are built with it here: by the Rust of Debian 13
-and its sources, without bpf-linker and without what cargo would fetch.
+writes the file: each architecture's kernel layout and each call's argument layout. BPF programs are
+built with the Rust of Debian 13 and its sources, without bpf-linker and without cargo's downloads.
 """
 
 import functools
@@ -17,7 +16,7 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
-# Of the crate's type: what the header is told, and whether the kernel is big-endian.
+# For each of the crate's types: the header's macros, and whether the kernel is big-endian.
 KERNELS = {
     "X86_64": (["-D__TARGET_ARCH_x86"], False),
     "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
@@ -139,7 +138,7 @@ int main(void)
 	return 0;
 }
 """
-# A mode of a 32-bit caller.
+# The processor mode bits of a 32-bit caller.
 MODES = {"Aarch64": "0x10ULL", "Riscv64": "(1ULL << 32)"}
 HEAD = """//! Where the kernels of each architecture have what, and how the arguments of their calls lie.
 //! Made of include/ksyscall.bpf.h by `python3 -m testing.ebpf`.
@@ -183,13 +182,13 @@ pub struct Places {
 
 
 def calls():
-    """Those that the header has a layout of, somewhere."""
+    """The calls for which the header defines a layout on any architecture."""
     header = (ROOT / "include/ksyscall.bpf.h").read_text()
     return sorted(set(re.findall(r"^#define KSYSCALL_LAYOUT_(\w+)", header, re.M)))
 
 
 def sub_calls():
-    """Those that socketcall and ipc carry out."""
+    """The calls that can be made through socketcall and ipc."""
     header = (ROOT / "include/ksyscall.bpf.h").read_text()
     return re.findall(r"^#define KSYSCALL_SUBCALL_([a-z]\w+)", header, re.M)
 
@@ -201,7 +200,7 @@ def sub_call_rows():
 
 
 def build_c(source, defines, is_big_endian, out, *options):
-    """A program for this machine that uses the header as for another."""
+    """Builds a program for this machine that uses the header as for another architecture."""
     order = "BIG" if is_big_endian else "LITTLE"
     with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
         file.write(source)
@@ -250,20 +249,19 @@ impl Kernel for {kernel} {{
 
 # --- BPF programs -----------------------------------------------------------------
 
-# The compiler with all that it is linked to, and the source of Rust's core, for which Debian has no
-# BPF target.
+# The compiler with its libraries, and the source of Rust's core, which Debian does not build for BPF.
 RUST = ("rustc", "libstd-rust-1.85", "rust-src", "libllvm19", "libbsd0", "libc6", "libedit2", "libffi8", "libgcc-s1",
         "libicu76", "liblzma5", "libmd0", "libstdc++6", "libtinfo6", "libxml2", "libz3-4", "libzstd1", "zlib1g")
-# What rustc puts into each crate, and nothing here calls.
+# rustc adds compiler_builtins to each crate; nothing here calls it.
 BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 
 def rustc(target, *arguments, **options):
-    """Debian 13's, also on another system: with its own C library. All is inlined into the one
-    crate of which code is made; of the others that takes what they mean, and no code."""
+    """Runs Debian 13's rustc, with its own C library so that it works on any system. Only the final
+    crate is compiled to code; it inlines everything from the MIR in the other crates' metadata."""
     tree = packages.unpack("trixie", "amd64", *RUST)
     libraries = tree / "usr/lib/x86_64-linux-gnu"
-    # The features that core itself is made of are not for a stable compiler.
+    # core uses unstable features, which a stable compiler rejects without this.
     options["env"] = {"RUSTC_BOOTSTRAP": "1", **options.get("env", {})}
     run(libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, tree / "usr/bin/rustc",
         "--sysroot", tree / "usr", "--target", f"{target}-unknown-none", "--crate-type", "rlib", "-Cpanic=abort",
@@ -272,7 +270,7 @@ def rustc(target, *arguments, **options):
 
 @functools.cache
 def core(target):
-    """A folder with Rust's core for BPF."""
+    """Returns a folder with Rust's core for BPF."""
     say(f"compiling Rust's core for {target}")
     out = BUILD / "ebpf" / target
     out.mkdir(parents=True, exist_ok=True)
@@ -285,13 +283,14 @@ def core(target):
 
 
 def bpf(source, out, target, arch, env=None):
-    """A BPF object of one source file that uses the crate, for the kernels of an architecture."""
+    """Builds a BPF object for an architecture's kernels from a source file that uses the crate."""
     libraries, work = core(target), out.parent
     common = ["--edition=2024", "-Dwarnings", f'--cfg=bpf_target_arch="{arch}"',
               "--check-cfg=cfg(bpf_target_arch,values(any()))", "-L", libraries]
     crate, text = work / "libksyscall_ebpf.rmeta", out.with_suffix(".s")
     rustc(target, *common, "--crate-name=ksyscall_ebpf", "--emit=metadata", "ebpf/src/lib.rs", "-o", crate)
-    # An object is LLVM's bitcode to this target; the map takes BTF, which is made with what is for debuggers.
+    # For this target rustc's object files would contain LLVM bitcode, so emit assembly. The map
+    # requires BTF, which LLVM generates from the debug information.
     rustc(target, *common, "--crate-name=program", "--emit=asm", "-Cdebuginfo=2", f"--extern=ksyscall_ebpf={crate}",
           source, "-o", text, env=env or {})
     run("clang", "-target", target, "-c", text, "-o", out)

@@ -1,8 +1,8 @@
-"""Fuzzes the parsers: `python3 -m testing.fuzz [TARGET...]`, by default all targets. Each gets
-the saved corpus and then as many new inputs as RUNS says (20000).
+"""Fuzzes the parsers: `python3 -m testing.fuzz [TARGET...]`, by default all targets. Each target
+runs the saved corpus and then RUNS new inputs (20000).
 
-It needs no cargo-fuzz and no nightly toolchain. AddressSanitizer is used where the
-toolchain has its runtime; Debian's has not.
+This requires neither cargo-fuzz nor a nightly toolchain. AddressSanitizer is used if the toolchain
+includes its runtime; Debian's does not.
 """
 
 import os
@@ -16,15 +16,14 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 OUT = BUILD / "fuzz"
-# The flags of cargo-fuzz. -Zsanitizer is the only one that a stable compiler must be
-# talked into.
+# The flags of cargo-fuzz. Only -Zsanitizer requires RUSTC_BOOTSTRAP on a stable compiler.
 FLAGS = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module" + "".join(
     f" -Cllvm-args=-sanitizer-coverage-{option}"
     for option in ("level=4", "inline-8bit-counters", "pc-table", "trace-compares"))
 
 
 def programs():
-    """Builds all targets; gives their folder."""
+    """Builds all targets; returns their folder."""
     target = run("rustc", "--print", "host-tuple").strip()
     env = {"CARGO_TARGET_DIR": str(OUT), "RUSTFLAGS": FLAGS}
     has_asan = any(Path(run("rustc", "--print", "target-libdir").strip()).glob("librustc*rt.asan.a"))
@@ -46,10 +45,10 @@ def main():
         sys.exit(f"fuzz: RUNS is a number of inputs, not {runs}")
     folder = programs()
     (OUT / "failed").mkdir(exist_ok=True)
-    # In memory where there is such a folder: some targets write a file for each input.
+    # Use a tmpfs if possible: some targets write a file for each input.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as work:
         for name in targets:
-            # What is found goes to the first folder, so the saved corpus stays as it is.
+            # libFuzzer adds new inputs to the first folder, so the saved corpus stays unchanged.
             found = Path(work, name)
             found.mkdir()
             done = subprocess.run(

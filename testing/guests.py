@@ -1,5 +1,5 @@
-"""Jobs in guests: one boot is shared by all the jobs of a guest, and each ends separately. Two guests
-run at a time, while the tests that need no kernel run here."""
+"""Runs jobs in guests. All jobs of a guest share one boot, and each job ends separately. Two guests
+run at a time while the tests that require no kernel run on this machine."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,28 +15,28 @@ AT_A_TIME = 2
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A command in a guest with a suite's kernel. `limit` is in seconds, and what hangs
-    ends by it: far more than the command takes on a busy machine."""
+    """A command in a guest with a suite's kernel. `limit` is a timeout in seconds that only ends a
+    command that hangs: far more than the command requires on a busy machine."""
 
     name: str
     kernel: str
     command: str
     limit: int = field(default=900, kw_only=True)
     arch: str = field(default="amd64", kw_only=True)
-    # Arguments for the kernel.
+    # Kernel parameters.
     append: str = field(default="", kw_only=True)
-    # Jobs of another name here have another guest.
+    # Jobs with different values run in different guests.
     apart: str = field(default="", kw_only=True)
-    # Roughly, on an idle machine: the guests with the most work start first.
+    # Estimated duration on an idle machine; the guests with the most work start first.
     seconds: int = field(default=4, kw_only=True)
-    # Whether `make test` leaves it to `make test-all`.
+    # Whether only `make test-all` runs the job.
     is_long: bool = field(default=False, kw_only=True)
 
     def prepare(self, machine, jobs):
-        """Builds what the command needs and puts it into the machine, which runs `jobs`."""
+        """Builds the command's files and puts them into the machine, which runs `jobs`."""
 
     def command_for(self, tests):
-        """The command that runs these tests, each of which has a result in what it prints."""
+        """The command that runs these tests and prints a result for each."""
         return self.command
 
     @property
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def is_short(self):
-        """Whether `make test` runs it, in the one guest that it boots."""
+        """Whether `make test` runs the job; `make test` boots only one guest."""
         return self.guest == (NEWEST_STABLE, "amd64", "", "") and not self.is_long
 
     def __str__(self):
@@ -53,11 +53,11 @@ class Job:
 
 
 class Guests:
-    """Runs jobs. All that they need is built before the first guest boots, so that no test which
-    builds the same changes it meanwhile."""
+    """Runs jobs. Builds everything before the first guest boots, so that a test that builds the same
+    files cannot change them meanwhile."""
 
     def __init__(self, tests):
-        # Of each job the tests that look at its outcome.
+        # Each job's command runs the tests that check its outcome.
         self.commands = {job: job.command_for(names) for job, names in tests.items()}
         self.outcomes, self.machines, self.stack = {job: Future() for job in tests}, [], ExitStack()
         self.pool = ThreadPoolExecutor(AT_A_TIME)
@@ -100,15 +100,15 @@ class Guests:
                     self.outcomes[jobs[0]].set_result(next(results))
                     del jobs[0]
             except Exception as error:
-                # The jobs behind one that takes its guest down are run in another; but none
-                # would get further if the guest did not boot.
+                # If a job crashes its guest, the remaining jobs run in a new guest. If the guest
+                # did not boot, all of them fail.
                 count = 1 if getattr(error, "is_booted", False) else len(jobs)
                 for job in jobs[:count]:
                     self.outcomes[job].set_exception(error)
                 jobs = jobs[count:]
 
     def outcome(self, job):
-        """What a job left, when it has ended. If it or its guest did not end, that is raised."""
+        """Waits for a job and returns its outcome; raises if the job or its guest failed."""
         return self.outcomes[job].result()
 
     def end(self):

@@ -1,4 +1,4 @@
-"""The guest's files: what is put in, with the shared libraries that it needs, as cpio."""
+"""Collects the guest's files and their shared libraries and writes them as a cpio archive."""
 
 import os
 import re
@@ -14,11 +14,11 @@ FOLDERS = ["dev", "proc", "sys", "tmp", "etc", "root", "run", "vm", "usr/bin", "
 
 
 class Missing(Exception):
-    """A file or library that is asked for and is not there."""
+    """A required file or library does not exist."""
 
 
 class Image:
-    """Paths in the guest, without the first slash, to what is there: a file of this system,
+    """Maps paths in the guest, without the leading slash, to their content: a file of this system,
     text, a link (`-> TARGET`) or None for a folder."""
 
     def __init__(self):
@@ -31,11 +31,11 @@ class Image:
         self.entries[self._place(path)] = (text.encode(), mode)
 
     def remove(self, start):
-        """All paths that start so."""
+        """Removes all paths that start with `start`."""
         self.entries = {place: what for place, what in self.entries.items() if not place.startswith(start)}
 
     def put(self, source, path):
-        """A file, or a folder with all that is in it."""
+        """Adds a file, or a folder with its content."""
         source = Path(source)
         if not source.exists():
             raise Missing(f"no such file: {source}")
@@ -62,8 +62,8 @@ class Image:
             self._folder(str(PurePosixPath(path).parent))
 
     def _place(self, path):
-        """Where a path leads to, for a link among the files must not hide what is put
-        behind it. It never leads out: there is nothing above the guest's root."""
+        """Resolves links in a path, so that a link does not hide files added below it. The result
+        never leaves the guest's root."""
         done, rest = [], [part for part in path.split("/") if part]
         for _ in range(1000):
             if not rest:
@@ -87,19 +87,20 @@ class Image:
         return place in self.entries or place in self.links
 
     def add_libraries(self, folders=(), roots=()):
-        """Every ELF file gets its libraries and its loader, and these theirs: those that its own
-        path leads to in the guest, or else from the folders and then the roots (by default this
-        system). Not from the folder that a file came from, which may have others' libraries."""
+        """Adds the loader and the libraries of every ELF file, recursively. Libraries that the file's
+        own search path finds in the guest are kept; others come from `folders` and then from `roots`
+        (by default this system). The folder that a file came from is not searched, because it may
+        contain libraries for other programs."""
         folders = list(map(Path, folders))
         roots = list(map(Path, roots)) or [Path("/")]
         queue = [(place, file) for place, file in self.entries.items() if isinstance(file, Path)]
         for place, file in queue:
             arch = architecture(file)
-            # busybox is static; its header says nothing to readelf.
+            # busybox is static, and readelf cannot parse its header.
             if not arch or place == "usr/bin/busybox":
                 continue
             needs = list(needed(file))
-            # A library finds others through the path of its program, which is theirs too.
+            # A program's search path also applies to its libraries, which are in its own folder.
             is_program = any(kind == "interpreter" for kind, *_ in needs)
             for kind, name, here in needs:
                 target = name if kind == "interpreter" else f"/usr/lib/{arch.multiarch}/{name}"
@@ -114,7 +115,7 @@ class Image:
                 queue.append((self._place(target), found))
 
     def write(self, path):
-        """As the kernel takes it: cpio of the form newc."""
+        """Writes a cpio archive in the newc format, as the kernel requires."""
         with open(path, "wb") as out:
             links = {place: (target.encode(), stat.S_IFLNK | 0o777) for place, target in self.links.items()}
             for number, (place, what) in enumerate(sorted({**self.entries, **links}.items()), 1):
@@ -136,7 +137,7 @@ def entry(number, place, data, mode):
 
 
 def architecture(file):
-    """What a program or shared library is for; None for any other file."""
+    """The architecture of a program or shared library; None for any other file."""
     with open(file, "rb") as opened:
         head = opened.read(20)
     if len(head) < 20 or head[:4] != b"\x7fELF":
@@ -147,14 +148,14 @@ def architecture(file):
 
 
 def needed(file):
-    """(kind, name, folders where its own path says to look) of its loader and libraries."""
+    """Yields (kind, name, folders of the RPATH or RUNPATH) for the loader and each library."""
     said = subprocess.run(["readelf", "-ldW", file], capture_output=True, text=True,
                           env={**os.environ, "LC_ALL": "C"}).stdout
     paths = [path for line in re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.*)\]", said) for path in line.split(":")]
     for name in re.findall(r"Requesting program interpreter: (.*)\]", said):
         yield "interpreter", name, []
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", said):
-        # Those are the interpreter, which is there.
+        # The loader, which the program's interpreter already adds.
         if not re.match(r"ld(64|-linux.*)?\.so\.\d+$", name):
             yield "library", name, paths
 

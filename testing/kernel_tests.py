@@ -1,5 +1,5 @@
-"""tests/kernel.rs in a virtual machine, for `cargo test --test kernel [-- NAME...]`. KSYSCALL_SUITE selects
-the kernel by Debian's suite (default: the newest stable one)."""
+"""Runs tests/kernel.rs in a virtual machine, for `cargo test --test kernel [-- NAME...]`. KSYSCALL_SUITE
+selects the kernel by its Debian suite (default: the newest stable one)."""
 
 import os
 import shlex
@@ -13,7 +13,7 @@ COMMAND = ("cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0 exec 
 
 
 def put(machine, program):
-    """The test program, and the programs that it loads and runs."""
+    """Puts the test program and the programs that it loads and runs into the machine."""
     machine.put(program, "/rust/kernel")
     machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
     machine.put(build.i386("tests/kernel/compat.c", build.BUILD / "tests/compat"), "/rust/compat")

@@ -1,5 +1,4 @@
-"""Makes each mutant of mutants.toml in a copy of the tree, runs the test that should see it, and
-prints whether it did.
+"""Applies each mutant of mutants.toml to a copy of the tree and checks that its test fails.
 
     python3 -m testing.mutants              all
     python3 -m testing.mutants WORDS...     those whose line below contains one of the words
@@ -25,9 +24,9 @@ from testing.guests import Job, outcomes
 from testing.targets import LIBBPFS
 
 LIST = Path(__file__).parent / "mutants.toml"
-# The tests that boot a guest run with this kernel and libbpf.
+# Tests in a guest use this suite's kernel and libbpf.
 KERNEL = "trixie"
-# Quickly built: nobody measures these.
+# Build quickly: performance does not matter here.
 QUICK = {"CARGO_PROFILE_CAPI_LTO": "off", "CARGO_PROFILE_CAPI_OPT_LEVEL": "1", "CARGO_PROFILE_CAPI_CODEGEN_UNITS": "16",
          "CARGO_PROFILE_CAPI_INCREMENTAL": "true", "CARGO_PROFILE_DEV_DEBUG": "0", "RUST_BACKTRACE": "0"}
 CARGO = {"unit": ["--lib", "--features", "capi"], "cli": ["-p", "ksyscall-cli"],
@@ -63,14 +62,13 @@ def mutants():
 
 
 class Copy:
-    """A copy of the tree, in which one file at a time is changed."""
+    """A copy of the tree in which one file at a time is changed."""
 
     def __init__(self, folder):
         self.folder = folder
         self.environment = {**os.environ, **QUICK, "CARGO_TARGET_DIR": str(build.BUILD / "mutants/target"),
                             "PYTHONPATH": str(folder)}
         build.copy_sources(folder)
-        # What changes back gets the time of the change: make and cargo go by that.
         (folder / "build").mkdir(exist_ok=True)
 
     @contextmanager
@@ -93,13 +91,13 @@ class Copy:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def passes(self, test):
-        """Whether a test that needs no kernel passes; (it, why it could not be run)."""
+        """Runs a test that requires no kernel; returns (whether it passes, why it could not run)."""
         kind, _, words = test.partition(" ")
         if kind == "python":
             file, *options = words.split(maxsplit=2)
             options = [option.strip("'\"") for option in options]
             done = self.run(sys.executable, "-m", "pytest", "-q", "-x", f"testing/{file}", *options)
-            # 1 is that tests failed, all others that they could not be run.
+            # Status 1 means that tests failed; higher ones, that they could not run.
             return done.returncode == 0, done.stdout if done.returncode > 1 else ""
         command = ["cargo", "test", "--locked", "--quiet", *CARGO[kind]]
         if (built := self.run(*command, "--no-run")).returncode:
@@ -109,7 +107,7 @@ class Copy:
         return done.returncode == 0, "" if counted else f"no test is called {words}"
 
     def library(self, out):
-        """The library, in a folder of its own."""
+        """Builds the library and copies it to a separate folder."""
         built = self.run("make", "-s", "build/libksyscall.so")
         if built.returncode:
             return built.stdout
@@ -118,7 +116,7 @@ class Copy:
         return ""
 
     def c_program(self, program, out):
-        """One of the C tests, with its BPF programs."""
+        """Builds a C test program with its BPF programs."""
         source = f"from testing import build; print(build.c_tests({KERNEL!r}, ({program!r},)))"
         built = self.run(sys.executable, "-c", source)
         if built.returncode:
@@ -138,7 +136,7 @@ class Copy:
 
 @dataclass(frozen=True, eq=False)
 class Attempt(Job):
-    """A mutant's test in the guest, or the test without a mutant."""
+    """A test in the guest, with a mutant or without."""
 
     mutant: Mutant = NOTHING
     folder: Path = Path()
@@ -187,10 +185,10 @@ def say(verdict, mutant, why=""):
 
 
 def without_a_kernel(copy, wanted):
-    """(mutant, what became of it), first of each test without a mutant."""
+    """Yields (mutant, result); checks first that each test passes without a mutant."""
     good = {}
     for mutant in wanted:
-        # The unit tests of one crate are built once, and run by each filter.
+        # Each test must pass without a mutant; check that once.
         if mutant.test not in good:
             passes, why = copy.passes(mutant.test)
             good[mutant.test] = passes and not why

@@ -1,13 +1,13 @@
-"""Debian packages of any suite and architecture, unpacked into a cache, and kernels.
+"""Unpacks Debian packages and kernels of any suite and architecture into a cache.
 
-An apt root of its own is used: the system's apt is only asked which mirror and proxy
-it uses, and is never changed. What was fetched stays until its folder is removed, so
-that a test's outcome does not change with the archive.
+It uses a private apt root. The system's apt only provides the mirror and the proxy and is never
+changed. Packages stay in the cache until their folder is removed, so that changes in the archive do
+not change a test's outcome.
 
     python3 -m testing.packages SUITE ARCH PACKAGE...
 
-prints the folder. KSYSCALL_CACHE is the cache (~/.cache/ksyscall),
-KSYSCALL_MIRROR a Debian mirror (the one that this system's apt uses).
+prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall) and KSYSCALL_MIRROR a
+Debian mirror (default: the mirror of this system's apt).
 """
 
 import argparse
@@ -27,12 +27,12 @@ from testing.targets import ARCHITECTURES
 
 CACHE = Path(os.environ.get("KSYSCALL_CACHE")
              or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ksyscall")
-# A package list is fetched again after so many seconds.
+# Package lists are fetched again after this many seconds.
 FRESH = 12 * 3600
 
 
 class Unavailable(Exception):
-    """What cannot be had, and why."""
+    """A package or kernel cannot be fetched; the text says why."""
 
 
 def say(text):
@@ -48,17 +48,16 @@ def locked(path):
 
 
 def unpack(suite, arch, *packages, only=""):
-    """The folder with the unpacked packages, and nothing of their dependencies. With
-    `only`, just this path of each. Of the architecture "source": the one source package's
-    tree, with Debian's changes."""
+    """Returns the folder with the unpacked packages, without their dependencies. `only` limits each
+    package to a path. The architecture "source" unpacks a source package with Debian's changes."""
     for word in (suite, arch, *packages):
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word):
             raise ValueError(word)
     folder = CACHE / "debs" / f"{suite}-{arch}" / folder_name(packages, only)
-    # It appears by one rename, when it is complete: a look suffices, without a lock.
+    # A rename creates the complete folder, so no lock is required to check for it.
     if not folder.is_dir():
         with Root.locked(suite, arch) as root:
-            # Another run may have made it while this one waited for the lock.
+            # Another run may have created it while this one waited for the lock.
             if not folder.is_dir():
                 root.fetch(sorted(set(packages)), only, folder)
     return folder
@@ -66,12 +65,12 @@ def unpack(suite, arch, *packages, only=""):
 
 def folder_name(packages, only=""):
     name = "_".join(sorted(set(packages))) + (f"@{only.strip('/').replace('/', '-')}" if only else "")
-    # File names end at 255 bytes, and a sysroot of many packages has a longer one.
+    # File names are limited to 255 bytes, and a sysroot of many packages would exceed that.
     return name if len(name) <= 200 else hashlib.sha256(f"{name}\n".encode()).hexdigest()[:32]
 
 
 def kernel(suite, arch):
-    """The image of a suite's current kernel."""
+    """Returns the image of a suite's current kernel."""
     folder = CACHE / "kernels" / f"{suite}-{arch}"
     with locked(Path(f"{folder}.lock")):
         if cached := next(folder.glob("vmlinuz-*"), None):
@@ -80,14 +79,14 @@ def kernel(suite, arch):
             image = root.depends(f"linux-image-{ARCHITECTURES[arch].flavour}", "linux-image-")
             if not image:
                 raise Unavailable(f"Debian {suite} has no kernel for {arch}")
-            # Since 7.0 the image package is a shell around one that holds the image alone.
+            # Since Linux 7.0 the image itself is in a separate package.
             binary = root.depends(image, "linux-binary-")
         tree = unpack(suite, arch, binary) if binary else unpack(suite, arch, image, only="boot")
         file = next((f for f in tree.rglob("vmlinu[xz]*") if f.is_file() and not f.is_symlink()), None)
         if not file:
             raise Unavailable(f"no kernel image in {binary or image} of {suite} {arch}")
         folder.mkdir(parents=True, exist_ok=True)
-        # A rename, so that whoever looks meanwhile sees the whole image or none.
+        # A rename, so that other runs see the complete image or none.
         os.rename(file, folder / f"vmlinuz-{image.removeprefix('linux-image-')}")
         shutil.rmtree(tree)
         return next(folder.glob("vmlinuz-*"))
@@ -116,13 +115,13 @@ class Root:
             self.update()
 
     def run(self, *command, **options):
-        """A command with this root's configuration; its words go to the log."""
+        """Runs a command with this root's configuration; its output goes to the log."""
         with open(self.folder / "log", "w") as log:
             return subprocess.run(command, env={**os.environ, "APT_CONFIG": str(self.folder / "etc/apt.conf")},
                                   stdout=options.pop("stdout", log), stderr=log, text=True, **options)
 
     def reason(self):
-        """apt's own words, in one line."""
+        """apt's error message, in one line."""
         log = (self.folder / "log").read_text(errors="replace")
         found = re.search(r"^E: (.*)", log, re.M)
         return found[1] if found else f"see {self.folder}/log"
@@ -137,8 +136,8 @@ class Root:
             raise Unavailable("the archive's keys are missing: apt install debian-archive-keyring")
         why = ""
         for mirror in mirrors():
-            # An expired list is taken: a mirror that lags behind still has the kernels to
-            # test with. That the list is Debian's own is checked all the same.
+            # Accept an expired list: a mirror that lags behind still has the kernels to test with.
+            # apt still checks the list's signature.
             (self.folder / "etc/sources.list").write_text(
                 f"deb{'-src' * self.is_source} [signed-by={keys} check-valid-until=no] {mirror} {self.suite} main\n")
             if self.run("apt-get", "update", "--error-on=any").returncode == 0:
@@ -150,8 +149,8 @@ class Root:
                           " (KSYSCALL_MIRROR can name another mirror)")
 
     def configuration(self):
-        """The system's is left out, for its hooks and extra downloads would come along;
-        how it reaches the net (proxy, retries, logins) is kept."""
+        """apt's configuration for this root. It leaves out the system's hooks and extra downloads, but
+        keeps its network settings (proxy, retries, logins)."""
         system = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
         kept = re.findall(r"^Acquire::(?:http|https|ftp|Retries|ForceIPv).*\n", system, re.M)
         arch = self.arch
@@ -171,7 +170,7 @@ class Root:
                         f'APT::Architectures {{ "{arch}"; }};\n'])
 
     def depends(self, package, prefix):
-        """A package's first dependency whose name starts so, or nothing."""
+        """A package's first dependency whose name starts with `prefix`, or nothing."""
         result = self.run("apt-cache", "depends", "--important", package, stdout=subprocess.PIPE)
         if result.returncode:
             raise Unavailable(f"{self.suite} {self.arch}: no package {package}")
@@ -188,7 +187,7 @@ class Root:
             def download():
                 return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
             if not download():
-                # In sid a file can be gone from the mirror though the list is hours old.
+                # In sid a mirror may have removed a file only hours after the list was made.
                 if not self.just_updated:
                     self.update()
                 if self.just_updated or not download():
@@ -200,7 +199,7 @@ class Root:
 
     def unpack(self, file, tree, only):
         if self.is_source:
-            # The signer's key need not be here: apt has checked the files by the archive's list.
+            # The signer's key is not required: apt has checked the files against the archive's list.
             done = self.run("dpkg-source", "--no-check", "-x", file, tree)
         elif only:
             tree.mkdir(exist_ok=True)
@@ -214,8 +213,8 @@ class Root:
 
 
 def mirrors():
-    """Where Debian's archive is. A suite at the end of its life moves to a second one,
-    which many mirrors carry next to it."""
+    """The addresses of Debian's archive. A suite at the end of its life moves to a second archive,
+    which many mirrors carry next to the first."""
     mirror = os.environ.get("KSYSCALL_MIRROR") or system_mirror()
     if not mirror:
         raise Unavailable("this system's apt has no Debian mirror; name one in KSYSCALL_MIRROR")
@@ -224,8 +223,8 @@ def mirrors():
 
 
 def system_mirror():
-    """The first source that holds Debian's own archive. A system whose lists were never
-    fetched knows no origins; there the path and the component must do."""
+    """The first source with Debian's own archive. A system that never fetched its lists knows no
+    origins; then the path and the component decide."""
     def ask(form, *options):
         return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
                               capture_output=True, text=True).stdout

@@ -1,8 +1,8 @@
-"""`make picture`: docs/count.svg, the table of `ksyscall count` as a terminal shows it, and
-docs/demo.svg, what `make demo` shows.
+"""Draws docs/count.svg, the table of `ksyscall count` in a terminal, and docs/demo.svg, the output of
+`make demo`. `make picture` runs this module.
 
-The command runs in a virtual machine, on its console, while a shell makes calls; what is
-drawn is the last table that it showed before it ended.
+The command runs on the console of a virtual machine while a shell makes calls. The picture shows the
+last table before the command ended.
 """
 
 import re
@@ -24,7 +24,7 @@ sh -c 'while :; do find /usr/bin /sys/class/net /sys/class/tty >/dev/null; cat /
 exec {COMMAND}
 """
 
-# Of a character, in pixels; the font's is about as wide, and is stretched to be.
+# A character's width and height in pixels. The text is stretched to this width.
 WIDTH, HEIGHT, MARGIN = 8.4, 19, 16
 BARS = "▁▂▃▄▅▆▇█"
 STYLE = """text { font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #d5dae1 }
@@ -33,13 +33,13 @@ text { white-space: pre }
 
 
 def tables(output):
-    """What the terminal showed, one after the other: each is drawn over the one before."""
+    """The tables that the terminal showed; each one overwrites the one before."""
     said = output.partition("counting")[2].partition("\n")[2].replace("\r", "")
     return [table.splitlines() for table in re.split(r"\x1b\[\d+F\x1b\[J", said)]
 
 
 def words(line):
-    """(column, word) of a line, words being what stands between two blanks or more."""
+    """(column, word) of a line, whose words are separated by two or more blanks."""
     return [(m.start(), m[0]) for m in re.finditer(r"\S+(?: \S+)*", line)]
 
 
@@ -56,7 +56,7 @@ def bar(column, row, character):
 
 
 def draw(lines):
-    """The lines of a table below the command's own, as SVG."""
+    """Draws the command line and the table's lines as SVG."""
     shapes = [text(0, 0, f"# {COMMAND}", "prompt")]
     errors = lines[0].index("ERRORS") + len("ERRORS")
     for row, line in enumerate(lines, 1):
@@ -68,7 +68,7 @@ def draw(lines):
 
 
 def draw_demo(lines):
-    """The lines that `make demo` prints: what fired not once in red, and all that fired in green."""
+    """Draws the output of `make demo`: counts in green if the program ran for every call, else in red."""
     shapes = [text(0, 0, "# make demo", "prompt")]
     for row, line in enumerate(lines, 1):
         is_head = line.startswith(("syscall ", "           | "))

@@ -1,9 +1,9 @@
-"""What the crate shows: every public item with its signature, as docs/public-api.txt has it.
+"""Lists the crate's public items and their signatures for docs/public-api.txt.
 
     python3 -m testing.public_api
 
-makes that file anew. The items are those that rustdoc lists, and the signatures are the
-source's own, for the form of rustdoc's list changes from one Rust to the next.
+writes that file. The items are those that rustdoc lists. The signatures are from the source, because
+the format of rustdoc's list differs between Rust versions.
 """
 
 import json
@@ -13,14 +13,14 @@ from testing import build
 from testing.build import BUILD, ROOT, run
 
 LISTING = ROOT / "docs/public-api.txt"
-# Of what rustc finds by itself whether a type has it: those that a caller can name.
+# The auto traits that stable code can name.
 AUTO_TRAITS = ["RefUnwindSafe", "Send", "Sync", "Unpin", "UnwindSafe"]
-# What a caller relies on that stands before an item.
+# The attributes that are part of the API.
 ATTRIBUTES = ["must_use", "non_exhaustive"]
 
 
 def described():
-    """rustdoc's list, as JSON, which stable Rust makes when it is told to."""
+    """rustdoc's list as JSON; stable Rust requires an unstable option for it."""
     out = BUILD / "public-api"
     run("cargo", "rustdoc", "--locked", "--quiet", "--lib", "--target-dir", out, "--", "-Zunstable-options",
         "--output-format=json", env={"RUSTC_BOOTSTRAP": "1", "RUSTDOCFLAGS": ""})
@@ -36,19 +36,19 @@ class Api:
         return self.index[str(key)]
 
     def source(self, item):
-        """An item's lines in one, without comments and attributes."""
+        """An item's source in one line, without comments and attributes."""
         span = item["span"]
         lines = (ROOT / span["filename"]).read_text().splitlines()[span["begin"][0] - 1:span["end"][0]]
         kept = [line.strip() for line in lines if not re.match(r"\s*(//|#\[)", line)]
         text = re.sub(r"([(<]) |,? ([)>])", r"\1\2", " ".join(kept))
-        # Whether a function changes its own copy of an argument is no caller's business.
+        # `mut` on an argument is not part of the API.
         return re.sub(r"(?<=[(,]) ?mut (?=\w+[:,)])| mut (?=\w+:)", lambda mut: " " * (mut[0][0] == " "), text)
 
     def listing(self):
         return [line for key in self.root["inner"]["module"]["items"] for line in self.used(self.item(key))]
 
     def used(self, item):
-        """The lines of what a module shows; what is marked hidden is not in rustdoc's list."""
+        """The lines of a module's public items; rustdoc's list excludes hidden items."""
         if "use" in item["inner"]:
             return self.lines(self.item(item["inner"]["use"]["id"]))
         return self.lines(item) if item["visibility"] == "public" else []
@@ -68,7 +68,7 @@ class Api:
             return [before + re.split("[,;]$", self.source(item))[0].strip()]
         if kind == "function":
             return [before + re.split("[{;]", self.source(item))[0].strip()]
-        # The crate has none of another kind; its whole text would be its signature.
+        # For any other kind of item the whole source is the signature; the crate has none.
         return [before + self.source(item)]
 
     def members(self, kind, inner):
@@ -77,7 +77,7 @@ class Api:
         return [line for key in keys for line in self.lines(self.item(key))]
 
     def impls(self, keys):
-        """A type's own functions, and the traits that it has."""
+        """A type's own functions and the traits that it implements."""
         found = []
         for item in map(self.item, keys):
             inner = item["inner"]["impl"]
@@ -87,7 +87,7 @@ class Api:
             if not trait:
                 found += [line for each in items if each["visibility"] == "public" for line in self.lines(each)]
                 continue
-            # Called `name` before Rust 1.88.
+            # Before Rust 1.88 the field was called `name`.
             name = trait.get("path") or trait.get("name")
             is_found_by_rustc = inner.get("is_synthetic", inner.get("synthetic"))
             if name == "StructuralPartialEq" or (is_found_by_rustc and name not in AUTO_TRAITS):

@@ -1,4 +1,4 @@
-"""What the C programs print: TAP 13."""
+"""Parses the output of the C test programs: TAP 13."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Point:
-    """One result: `passed`, `failed` or `skipped`, and why it is none that passed."""
+    """One result: `passed`, `failed` or `skipped`, and the reason unless it passed."""
 
     outcome: str
     name: str
@@ -28,8 +28,8 @@ class Results:
 
 
 def tap(output, status):
-    """The results of a program that printed TAP 13. Anything else that was printed, a
-    number of results that was not planned and an end that no result tells of are failures."""
+    """The results of a program that prints TAP 13. Other output, an unexpected number of results and
+    an exit status that no result explains are failures."""
     results, noise, planned = Results(), [], None
     for line in output.splitlines():
         if m := re.fullmatch(r"(ok|not ok) (\d+)(?: - (.*?))?(?: # SKIP ?(.*))?", line):

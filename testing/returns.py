@@ -1,9 +1,9 @@
-"""Measures how many of a call's returns each way to probe them sees while 1,000 threads sleep
-in it, on three kernels, and makes the tables of docs/returns.md.
+"""Measures how many returns each kind of return probe sees while 1,000 threads sleep in a call, on
+three kernels, and writes the tables in docs/returns.md.
 
     python3 -m testing.returns [SUITE]...
 
-SUITEs are those of which the tables are made anew; the page keeps the others.
+Only the tables of the given SUITEs are replaced.
 """
 
 import sys
@@ -22,7 +22,7 @@ HEAD = """\
 |---|---|---|---|---|---|---|---|---|---|
 """
 NAMES = {22: "EINVAL", 95: "EOPNOTSUPP"}
-# What the program prints of each way.
+# The fields that the program prints for each kind of probe.
 FIELDS = ["way", "error", "refused", "returns", "cookies", "results", "missed_link", "missed_profile",
           "first", "each", "attach", "detach"]
 
@@ -37,7 +37,7 @@ def programs():
 
 
 def measure(suite):
-    """What the program prints on that kernel."""
+    """Returns the program's output on a suite's kernel."""
     with Machine(suite) as machine:
         for file in programs():
             machine.put(file, f"/{file.name}")
@@ -57,7 +57,7 @@ def named(number):
 
 
 def cells(row, first):
-    """A line of the table; `first` is the row whose times all others' are multiples of."""
+    """The cells of a table row; attach and detach times are multiples of those in the row `first`."""
     if int(row["error"]):
         return [row["way"], f"none: {named(row['error'])}", *["-"] * 8]
     seen = [f"program refused: {named(row['refused'])}", "-"]
@@ -76,7 +76,7 @@ def table(said):
 
 
 def with_table(page, suite, text):
-    """The page, with the table between the suite's marks."""
+    """Returns the page with the table between the suite's marks replaced."""
     marks = f"<!-- {suite} -->\n", f"<!-- end of {suite} -->\n"
     before, _, rest = page.partition(marks[0])
     _, found, after = rest.partition(marks[1])

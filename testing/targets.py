@@ -1,7 +1,6 @@
-"""The one table of architectures, kernels and libbpfs: every fact about them is here.
+"""The table of architectures, kernels and libbpf versions; all facts about them are here.
 
-An architecture goes by Debian's name. `i386@amd64` is a 32-bit process on a 64-bit
-kernel: the process is of the first, the kernel of the second.
+Architectures have Debian's names. `i386@amd64` is an i386 process on an amd64 kernel.
 """
 
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Registers:
-    """Where struct pt_regs has what a function gets first and returns, and where a
-    system call's second argument is in what it gets: arch/*/include/asm/ptrace.h.
-    (bpf_tracing.h knows neither i386's nor which kernels have wrappers on riscv and
-    POWER.) Without `first` the function gets the arguments themselves."""
+    """The offsets in struct pt_regs (arch/*/include/asm/ptrace.h) of a function's first argument and of
+    its return value, and the offset of a system call's second argument. If `first` is None, the
+    kernel has no syscall wrappers and functions get the arguments directly. (bpf_tracing.h does not
+    support i386 and does not know which riscv and POWER kernels have wrappers.)"""
 
     first: int | None
     result: int
@@ -27,31 +26,31 @@ class Registers:
 @dataclass(frozen=True)
 class Architecture:
     name: str
-    # What `uname -m` says, and the ELF header: class, byte order, machine.
+    # The machine name of `uname -m`; class, byte order and machine in the ELF header.
     machine: str
     elf: tuple[int, int, int]
-    # GNU's name, Rust's, and the table in src/calls/tables.
+    # GNU's name, Rust's target, and the table in src/calls/tables.
     gnu: str
     rust: str
     table: str
     # The smallest flavour of Debian's kernels that has kprobes and BTF.
     flavour: str
-    # Only flags that were seen to boot.
+    # Options with which the kernels are known to boot.
     qemu: str
     qemu_package: str
     console: str
     registers: Registers
-    # What __TARGET_ARCH_ is for its BPF programs.
+    # The suffix of __TARGET_ARCH_ for BPF programs.
     bpf_target: str
     cpu: str = ""
-    # The Debian release that builds for it and whose libraries the guest has: the oldest
-    # with both it and a Rust that is new enough, for old package lists change least.
+    # The Debian release whose cross compiler and libraries are used: the oldest with this architecture
+    # and a recent enough Rust, because old package lists change least.
     release: str = "bookworm"
-    # Debian's folder for its libraries, where that is not GNU's name.
+    # Debian's folder for libraries, if it differs from GNU's name.
     multiarch: str = ""
-    # The older of the suites that have it, whose package list changes least: for busybox.
+    # The oldest suite with this architecture, whose package list changes least; for busybox.
     oldest: str = "bookworm"
-    # The machine that runs its guests by KVM, where that is another.
+    # The host machine that can run the guests with KVM, if it differs.
     host: str = ""
 
     def __post_init__(self):
@@ -64,12 +63,12 @@ class Architecture:
 
     @property
     def tools(self):
-        """GNU's name as the packages of the cross compilers have it."""
+        """GNU's name in the package names of the cross compilers."""
         return self.gnu.replace("_", "-")
 
 
 ARCHITECTURES = {a.name: a for a in [
-    # cx16=off: QEMU 7.2 emulates cmpxchg16b with wrong flags, and one boot in four crashed.
+    # cx16=off: QEMU 7.2 sets wrong flags for cmpxchg16b, which crashed one boot in four.
     Architecture("amd64", "x86_64", (2, 1, 62), "x86_64-linux-gnu", "x86_64-unknown-linux-gnu", "x86_64",
                  "cloud-amd64", "qemu-system-x86_64 -machine pc", "qemu-system-x86", "ttyS0",
                  Registers(112, 80, 104), "x86", cpu="max,cx16=off", release="trixie"),
@@ -93,7 +92,7 @@ ARCHITECTURES = {a.name: a for a in [
                  Registers(24, 24, 32), "powerpc"),
 ]}
 
-# Of a 32-bit process on a 64-bit kernel the registers are the kernel's, laid out so.
+# For a 32-bit process on a 64-bit kernel, these are the offsets in the kernel's 64-bit pt_regs.
 COMPAT_REGISTERS = {"i386@amd64": Registers(112, 80, 88), "armhf@arm64": Registers(0, 0, 8)}
 
 
@@ -134,19 +133,19 @@ CELLS = [Cell(process, suite) for process, suites in {
 }.items() for suite in suites.split()]
 
 
-# No kernel of Debian's serves x32: see x32.py.
+# No Debian kernel supports x32; see x32.py.
 X32 = Cell("x32@amd64", "trixie")
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A Debian suite: its kernel, its libbpf, and a C library that runs that libbpf."""
+    """A Debian suite: its kernel, its libbpf, and a C library that is recent enough for that libbpf."""
 
     name: str
     linux: str
     libbpf_package: str = "libbpf1"
     soname: str = "libbpf.so.1"
-    # That of trixie runs programs of this system and every libbpf but sid's.
+    # trixie's C library runs this system's programs and every libbpf except sid's.
     libc: str = "trixie"
     libelf: str = "libelf1t64"
     # Debian 12's rustc is too old; its rustc-web is not.
@@ -154,12 +153,13 @@ class Suite:
 
     @property
     def has_ksyscall(self):
-        """libbpf 0.3 lacks the function and the sections: it can only be linked to ours."""
+        """Whether libbpf has the function and the sections; libbpf 0.3 lacks both, so its programs
+        must be linked to this library."""
         return self.soname != "libbpf.so.0"
 
     @property
     def libraries(self):
-        """The packages that a program linked to this libbpf needs at run time."""
+        """The packages that a program linked to this libbpf requires at run time."""
         return ["libc6", self.libelf, "zlib1g", "libzstd1"]
 
 
@@ -170,18 +170,18 @@ SUITES = {s.name: s for s in [
     Suite("sid", "the newest", libc="sid"),
 ]}
 
-# The newest libbpf, built so that it is bound to itself: its own calls do not go through the
-# PLT, and no preloading comes between. Flags of the compiler and of the linker.
+# The newest libbpf, built so that its own calls do not go through the PLT and preloading cannot
+# intercept them. The values are flags for the compiler and the linker.
 BOUND_LIBBPFS = {
-    # As Ubuntu's packages are.
+    # Like Ubuntu's packages.
     "bound": ("-g -O2", "-Wl,-Bsymbolic-functions"),
     "lto": ("-g -O2 -flto", "-flto=auto -Wl,-Bsymbolic"),
 }
-# Those whose libbpf.a is tested: no newer than the oldest system that the tests run on.
+# The versions whose libbpf.a is tested: no newer than the oldest system that builds the tests.
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
-# What the tests run on. The newest stable kernel has each libbpf; an older one that of its own release,
-# and the oldest also the newest libbpf.
+# The kernels of the tests and their libbpf versions. The newest stable kernel runs every libbpf. An
+# older kernel runs its own release's libbpf, and the oldest kernel also a newer one.
 NEWEST_STABLE = "trixie"
 LIBBPFS = {
     "bullseye": ["bullseye", "trixie"],
@@ -189,18 +189,19 @@ LIBBPFS = {
     "trixie": ["bullseye", "bookworm", "lto", "bound", "trixie"],
 }
 KERNELS = list(LIBBPFS)
-# Where the programs run that tell nothing of libbpf: with BPF links of perf events, and without.
+# Where tests that do not depend on libbpf run: one kernel with BPF links for perf events, one without.
 ONCE = {("bullseye", "trixie"), ("trixie", "trixie")}
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
-# What tools have inside, on each kernel: the libbpf.a of that name, or a crate.
+# What the tools link statically on each kernel: the libbpf.a of a suite, or a crate.
 INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", "trixie", "libbpf-rs"],
           "trixie": ["bullseye", "bookworm", "trixie", "bound", "libbpf-rs", "aya"],
           "sid": ["trixie", "bound", "libbpf-rs", "aya"]}
-# The kernel of the comparison with libbpf (what differs depends on it, and this one shows all), and its libbpfs.
+# The kernel and the libbpf versions of the comparison with libbpf. The differences depend on the
+# kernel, and this one shows all of them.
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
-# That of `make test`, which is big-endian, too.
+# The foreign architecture of `make test`; it is also big-endian.
 FOREIGN = Cell("s390x", "bookworm")

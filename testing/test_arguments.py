@@ -1,8 +1,8 @@
-"""The arguments of every system call, as a BPF program reads them with ksyscall.bpf.h, on real
-kernels: those of --matrix, by default x86-64's.
+"""Tests how BPF programs read the arguments of every system call with ksyscall.bpf.h, on the real
+kernels of --matrix, by default x86-64's.
 
-A run of all is kept as docs/arguments.md; with --keep, so is one of some, together with the
-results that earlier runs left in build/matrix.
+A run of all kernels updates docs/arguments.md. With --keep, a run of some kernels updates it too, with
+the earlier results in build/matrix.
 """
 
 import pytest

@@ -1,5 +1,5 @@
-"""The library as it is built and installed, and the header with each libbpf and without:
-exports, dependencies, size, hardening, pkg-config, C and C++, the man page."""
+"""Tests the built and installed library and its header with and without each libbpf: exports,
+dependencies, size, hardening, pkg-config, C and C++, the man pages."""
 
 import hashlib
 import os
@@ -13,10 +13,10 @@ from testing import build, packages
 from testing.build import ROOT, run
 from testing.targets import SUITES
 
-# Of functions; and the command's.
+# The man pages of functions, and all man pages.
 FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
 PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
-# libbpf's, and those that libbpf does not have.
+# Exported functions that libbpf also has, and the library's own.
 LIBBPFS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
 OWN = ["ksyscall__c_library_call", "ksyscall__function", "ksyscall__name", "ksyscall_link__destroy_all",
        "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__count", "ksyscall_links__destroy",
@@ -38,7 +38,7 @@ def functions(file):
     return re.findall(r" T (\S+)$", run("nm", "-D", "--defined-only", file), re.M)
 
 
-# Of what readelf says of the library's dynamic section, and of its segments.
+# Checks of readelf's output for the library's dynamic section and segments.
 PROMISES = {
     "it needs the C library alone": lambda dynamic, _: tags(dynamic, "NEEDED") == ["libc.so.6"],
     "it is bound at load time and never unloaded": lambda dynamic, _: re.search("NOW.*NODELETE", dynamic),
@@ -61,15 +61,16 @@ def test_promise(promise, library):
 
 def test_exports_libbpfs_functions_and_its_own_and_nothing_else(library):
     libbpf = next(packages.unpack("trixie", "amd64", "libbpf1").glob("usr/lib/*/libbpf.so.1"))
-    # libbpf's in its version nodes: a program bound to another would not be reached.
+    # libbpf's functions must have libbpf's symbol versions; otherwise programs would not bind to them.
     theirs = {name for name in functions(libbpf) if name.partition("@")[0] in LIBBPFS}
     assert len(theirs) == len(LIBBPFS)
-    # A reference to any version of syscall(), which differ between architectures, binds to one without.
+    # syscall() has no version, because a reference to any version binds to it; the C library's version
+    # differs between architectures.
     assert set(functions(library)) == theirs | {f"{name}@@KSYSCALL_1.0" for name in OWN} | {"syscall"}
 
 
 def test_its_own_calls_are_bound_to_itself(library):
-    """Else LD_DEBUG=bindings shows them, and any program seems to be reached."""
+    """Otherwise LD_DEBUG=bindings would show these calls, and every program would seem to bind."""
     relocations = run("readelf", "-rW", library)
     assert re.search("GLOB_DAT|JUMP_SLOT", relocations)
     assert not [name for name in LIBBPFS + OWN if f" {name}@" in relocations]
@@ -77,10 +78,10 @@ def test_its_own_calls_are_bound_to_itself(library):
 
 
 def test_it_is_hardened(library):
-    """As hardening-check(1) sees it: stack protector, read-only relocations, immediate binding. Not
-    asked for are fortified functions, since the compiler knows the size of each buffer that the
-    files in C copy to, and Rust checks its own; and the mark of control flow protection, which the
-    linker leaves out if an object has none, and those of a stable Rust have none."""
+    """Runs hardening-check(1): stack protector, read-only relocations, immediate binding. It skips
+    fortified functions, because the compiler knows the size of every buffer that the C files copy to
+    and Rust checks its own. It skips the control flow protection mark, because the linker omits the
+    mark if any object lacks it, and stable Rust's objects do."""
     said = run("hardening-check", "--nofortify", "--nocfprotection", library)
     for feature in ["Stack protected", "Read-only relocations", "Immediate binding"]:
         assert re.search(f"^ {feature}: yes", said, re.M), said
@@ -91,18 +92,18 @@ def test_its_functions_in_c_are_hardened(library):
     code = run("objdump", "-d", "--no-show-raw-insn", library)
     for name in LIBBPFS + OWN:
         body = re.search(rf"<{name}@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
-        # -fcf-protection: a place that indirect calls may lead to.
+        # -fcf-protection marks the targets of indirect calls.
         assert body.split()[1] == "endbr64", f"{name} begins with:\n{body[:200]}"
-    # -fstack-protector-strong: it has a struct answer on its stack. Of -fstack-clash-protection
-    # nothing is seen, which is about frames of more than a page.
+    # -fstack-protector-strong: the function has a struct on its stack. -fstack-clash-protection leaves
+    # no trace, because it only concerns frames larger than a page.
     attach = re.search(r"<bpf_program__attach_ksyscall@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
     assert re.search(r"mov +%fs:0x28,", attach), attach
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the names are those of x86-64")
 def test_it_imports_few_functions(library):
-    """The loader looks each one up in every process that the library is preloaded into. What few
-    processes call is in LATE of the Makefile."""
+    """The loader looks up each import in every process that preloads the library. LATE in the Makefile
+    lists the functions that few processes call."""
     imports = set(re.findall(r"GLOB_DAT +[0-9a-f]+ (\w+)", run("readelf", "-rW", library)))
     assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "free", "__environ",
                        "malloc", "memcpy", "memset", "strlen"}
@@ -119,12 +120,12 @@ def test_the_stack_protector_is_on(library):
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the linker's default is so on x86 alone")
 def test_what_is_only_read_is_not_executable(library):
-    """The segment with the ELF header, the symbols and their names has no code in it."""
+    """The segment with the ELF header and the symbols contains no code."""
     assert re.search(r"LOAD +0x0+ \S+ \S+ \S+ \S+ R +0x", run("readelf", "-lW", library))
 
 
 def test_the_flags_of_who_builds_it_come_last():
-    """Those of a distribution, in the variables that dpkg-buildflags sets."""
+    """A distribution sets its flags in the variables of dpkg-buildflags; they must come last."""
     flags = {"CPPFLAGS": "-D_FORTIFY_SOURCE=3", "CFLAGS": "-fno-stack-clash-protection", "LDFLAGS": "-Wl,-z,lazy"}
     said = run("make", "-nB", "BUILD=build/flags", "build/flags/libksyscall.so", env=flags)
     [link] = [line for line in said.splitlines() if " -shared " in line]
@@ -135,7 +136,7 @@ def test_the_flags_of_who_builds_it_come_last():
 
 
 def test_what_is_relocated_is_read_only_afterwards(library):
-    """What the loader writes to lies in pages that it then makes read-only, whole ones."""
+    """All relocated data lies in whole pages that the loader makes read-only afterwards."""
     segments = run("readelf", "-lW", library)
     written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
     start, length = (int(n, 16) for n in re.search(r"GNU_RELRO +\S+ (\S+) \S+ \S+ (\S+)", segments).groups())
@@ -156,7 +157,7 @@ def test_the_preloaded_library_is_in_that_program_and_libbpf_is_not(library):
 
 @pytest.fixture(scope="module")
 def private(library, tmp_path_factory):
-    """A folder with a program and its plugins, each of which has a private libbpf."""
+    """Builds a program and its plugins, each with a private libbpf; returns their folder."""
     folder = tmp_path_factory.mktemp("private")
     def cc(out, *words):
         run("cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "c-tests/private.c", "-o", folder / out, *words,
@@ -169,7 +170,7 @@ def private(library, tmp_path_factory):
     return folder
 
 
-# One after the other: the second libbpf is loaded where the first was, with its functions elsewhere.
+# The second plugin's libbpf may be loaded at the first one's address, with different function offsets.
 @pytest.mark.parametrize("plugins", [["private.so", "other.so"], ["private-linked.so", "other-linked.so"]],
                          ids=["alone", "linked"])
 @pytest.mark.parametrize("how", ["local", "deepbind"])
@@ -180,7 +181,7 @@ def test_a_plugins_private_libbpf_is_reached(plugins, how, is_preloaded, library
     assert said == "all arrived\n" * len(plugins)
 
 
-# --- Building twice --------------------------------------------------------------
+# --- Reproducible builds ---------------------------------------------------------
 
 def digests(folder):
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -189,12 +190,12 @@ def digests(folder):
 
 @pytest.mark.long
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
-    # With debugging information, which says most of where it comes from.
+    # With debugging information, which contains the most build paths.
     make = "make", "-s", "CFLAGS=-g", "BUILD=build/again", "all"
     run(*make)
     copy, home = tmp_path / "a-folder/with-another-name", tmp_path / "cargo"
     build.copy_sources(copy)
-    # Cargo finds the crates' sources under another name, too.
+    # Also change the path of the crates' sources.
     home.mkdir()
     for path in Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").glob("*"):
         (home / path.name).symlink_to(path)
@@ -250,7 +251,7 @@ def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg
     run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
 
 
-# Linked with a static libbpf: what the program itself calls, and what a skeleton does.
+# Programs for a static libbpf: one calls the function, one attaches a skeleton.
 STATIC = {
     "explicit": """#include <bpf/libbpf.h>
 #include <ksyscall.h>
@@ -326,7 +327,7 @@ def test_without_the_command_nothing_of_it_is_installed(tmp_path):
 
 
 def test_the_installed_command_preloads_the_installed_library(root):
-    """It finds the library in the folder beside its own, as it is with LIBDIR=PREFIX/lib."""
+    """The command finds the library in the folder next to its own, as with LIBDIR=PREFIX/lib."""
     link = root / "opt/lib"
     if not link.exists():
         link.symlink_to("here")
@@ -346,7 +347,7 @@ def test_the_default_libdir_is_the_systems(tmp_path):
     assert (tmp_path / "usr/local/lib" / build.multiarch() / "libksyscall.so.1").exists()
 
 
-# --- The header: alone, before and behind each libbpf.h, in C and C++ ---------------
+# --- ksyscall.h: alone, and before and after each libbpf.h, in C and C++ ------------
 
 LAYOUT = """
 #ifdef __cplusplus
@@ -373,7 +374,7 @@ def check_header(includes, language, standard, folder, *options):
 
 @LANGUAGES
 def test_header_alone_with_no_libbpf_installed(language, standard, tmp_path):
-    # From a folder that has but the kernel's and the C library's.
+    # A folder that contains only the headers of the kernel and of the C library.
     none = tmp_path / "none"
     none.mkdir()
     for entry in os.listdir("/usr/include"):
@@ -392,7 +393,7 @@ def test_header_with_libbpf_of(suite, includes, language, standard, tmp_path):
     check_header(includes, language, standard, tmp_path, "-isystem", folder / "usr/include")
 
 
-# --- The header for BPF programs: each architecture, with each libbpf, with and without vmlinux.h --
+# --- ksyscall.bpf.h: each architecture, each libbpf, with and without vmlinux.h --------------------
 
 BPF = """
 SEC("kprobe") int KSYSCALL_PROG(none, getpid) { return KSYSCALL_NR(ctx) + KSYSCALL_IS_COMPAT(ctx); }
@@ -411,7 +412,7 @@ SEC("kprobe") int one_by_one(struct pt_regs *ctx)
 	return KSYSCALL_ARG(ctx, sync_file_range, 4) + KSYSCALL_ARG(ctx, clone, 5) + KSYSCALL_SLOT(ctx, 6);
 }
 """
-# As the kernel's has them, of what libbpf's bpf_helpers.h takes from it.
+# The part of the kernel's vmlinux.h that libbpf's bpf_helpers.h requires.
 VMLINUX = """
 #define __VMLINUX_H__
 typedef unsigned char __u8;
@@ -442,7 +443,7 @@ def compile_bpf(source, folder, suite, target, *options):
 @pytest.mark.parametrize("target", BPF_TARGETS)
 @pytest.mark.parametrize("suite", [next(iter(SUITES)), list(SUITES)[-1]])
 def test_bpf_header(suite, target, tmp_path):
-    """The oldest libbpf's and the newest's; bpf_tracing.h needs the kernel's registers."""
+    """With the oldest and the newest libbpf; bpf_tracing.h requires the kernel's registers."""
     header = "#include <ksyscall.bpf.h>\n" + BPF
     behind = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
     compile_bpf(header, tmp_path, suite, target)
@@ -468,7 +469,7 @@ def test_bpf_header_refuses_an_unknown_architecture(tmp_path):
         compile_bpf("#include <ksyscall.bpf.h>\n", tmp_path, "bookworm", "vax")
 
 
-# --- The man page: its form, its example, and that it has each errno of the header --
+# --- Man pages: format, examples, and each errno in the header -----------------------
 
 @pytest.mark.parametrize("page", PAGES)
 def test_mandoc_finds_no_fault_with_the_man_page(page):
@@ -477,7 +478,7 @@ def test_mandoc_finds_no_fault_with_the_man_page(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_groff_finds_no_fault_with_the_man_page(page):
-    # A function's arguments do not break, so that a line of them cannot be filled.
+    # Function arguments do not break, so groff cannot fill their lines.
     done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -492,7 +493,7 @@ def test_the_man_pages_example_builds(page, library, tmp_path):
 
 
 def test_the_man_pages_have_the_errors_of_the_header():
-    """Those of each function are on its own page."""
+    """Each function's page lists the function's errors."""
     for page in FUNCTION_PAGES:
         declared = re.split(rf"^extern .*{Path(page).stem}\(", (ROOT / "include/ksyscall.h").read_text(), flags=re.M)
         errors = set(re.findall(r"\bE[A-Z]{3,}\b", declared[0].rpartition("/**")[2]))

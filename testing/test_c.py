@@ -1,5 +1,5 @@
-"""The C tests on real kernels: linked to the library and with the library preloaded, each test of each
-program as an item. `-k 'attach and trixie'` runs some of them."""
+"""Runs the C tests on real kernels, with the library linked and preloaded. Each test of each program is
+a separate item: `-k 'attach and trixie'` selects some of them."""
 
 import os
 import re
@@ -13,12 +13,12 @@ from testing.results import tap
 from testing.targets import LIBBPFS, NEWEST_STABLE, ONCE
 
 LIBRARY = "/t/libksyscall.so.1"
-# Programs that also run with a library whose C files clang has compiled.
+# Programs that also run with a library whose C files are compiled by clang.
 BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
-# Of a program as a whole: which library answers, and how the program ends.
+# The item for a whole program: which library answers, and how the program ends.
 WHOLE = "this_library_answers"
-# What takes long, in seconds.
+# The durations of slow programs, in seconds.
 SECONDS = {"arguments": 60, "each": 25, "destroy": 30, "load": 25}
 
 
@@ -37,7 +37,7 @@ class Program(Job):
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
     def tests(self):
-        """Those in the program's source. Some builds leave one out."""
+        """The tests in the program's source; some builds omit tests."""
         [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")
         return [WHOLE, *re.findall(r"^(?:TEST|DESTROYS)\((\w+)", source.read_text(), re.M)]
 
@@ -46,22 +46,22 @@ class Program(Job):
 
 
 def programs(is_alone):
-    """All programs; or those that are preloaded into, without that: what libbpf's own
-    function makes of the tests."""
+    """Yields all programs. With `is_alone`, yields those for preloading, but without the library: this
+    runs the tests with libbpf's own function."""
     for kernel, suites in LIBBPFS.items():
         for suite in suites:
             for path in build.c_programs(suite, (kernel, suite) in ONCE):
                 mode, _, program = path.partition("/")
                 is_preloaded = mode == "preloaded"
-                # How a libbpf is linked does not depend on the kernel.
+                # Static linking does not depend on the kernel.
                 if mode in ("wrapped", "static") and kernel != NEWEST_STABLE:
                     continue
-                # libbpf has none of the environment variables.
+                # libbpf alone does not support the environment variables.
                 if is_alone and (not is_preloaded or program == "environment"):
                     continue
                 how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
-                # A static libbpf is none of trixie's, whose C library is newer than that of the oldest
-                # system that builds the tests.
+                # trixie's libbpf is not tested statically: it requires a newer C library than the oldest
+                # system that builds the tests has.
                 is_own = suite == kernel or (suite == "bookworm" and mode in ("wrapped", "static"))
                 seconds = SECONDS.get(program, 3)
                 yield Program(f"{suite}-{mode}-{program}", kernel, f"{how}exec /t/{suite}/{path}", suite=suite,
@@ -84,7 +84,7 @@ def test_program(job, test, guest, request):
     results = tap(outcome.output, outcome.status)
     request.node.add_report_section("call", "output", outcome.output)
     known = set(job.tests())
-    # A result that is no test of the source tells of a program that did not end well.
+    # A result that matches no test in the source reports that the program did not end properly.
     wrong = [point for point in results.points if point.name not in known]
     wrong += [point for point in results.of("failed") if point.name == WHOLE]
     if test == WHOLE:

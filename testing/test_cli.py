@@ -1,5 +1,5 @@
-"""The command `ksyscall`: its own tests, and on real kernels what it counts, that it leaves
-nothing behind, what it says is missing, and a libbpf tool under it."""
+"""Tests the command `ksyscall`: its own tests, and on real kernels its counts, its clean-up, the
+problems that `doctor` reports, and a libbpf tool run under it."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def test_command_without_a_kernel():
 
 @dataclass(frozen=True, eq=False)
 class Command(Job):
-    # A client of c-tests/clients that is run under it.
+    # A client in c-tests/clients that runs under the command.
     client: str = ""
 
     def prepare(self, machine, jobs):
@@ -36,7 +36,7 @@ class Command(Job):
         machine.put(bpftool(), "/cli/bpftool")
         machine.put(build.library() / "libksyscall.so.1", "/opt/lib/libksyscall.so.1")
         if self.client:
-            # That of the oldest system that the tests run on, whose C library the guest has.
+            # The guest has the C library of the oldest system that builds the tests, so use its libbpf.
             folder, soname = build.libbpf("bookworm")
             machine.put(clients("bookworm", loader="") / self.client, f"/cli/{self.client}")
             machine.put(with_static_libbpf(self.client), f"/cli/{self.client}-static")
@@ -44,7 +44,7 @@ class Command(Job):
 
 
 def program(name):
-    """That of a C file of cli/tests."""
+    """Builds a program from a C file in cli/tests."""
     out = build.BUILD / "tests" / name
     out.parent.mkdir(parents=True, exist_ok=True)
     build.run("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", f"cli/tests/{name}.c", "-o", out)
@@ -52,7 +52,7 @@ def program(name):
 
 
 def with_static_libbpf(client):
-    """A client as most tools are built: it imports syscall() from the C library, and no more."""
+    """Builds a client like most tools: libbpf is static, and only syscall() comes from the C library."""
     folder, _ = build.libbpf("bookworm")
     skeletons, out = clients("bookworm", loader=""), build.BUILD / "tests" / f"{client}-static"
     build.run("cc", "-std=gnu11", "-O1", "-isystem", folder / "usr/include", "-I", skeletons,
@@ -66,9 +66,9 @@ def bpftool():
     return found.stdout.strip()
 
 
-# await() repeats a command until it succeeds, or the command in the background has ended: then it
-# shows what that said. Each part of the output stands behind its name. Probes that are there before, of whomever,
-# are no fault of the command's.
+# await() repeats a command until it succeeds. If the background command has ended first, await() prints
+# that command's output. Each part of the output follows its name. Existing probes of other programs
+# are recorded first, so that they do not count as left behind.
 PRELUDE = """export PATH=/opt/bin:$PATH
 part() { echo "=$1"; }
 status() { status=$?; part status; echo $status; }
@@ -88,12 +88,12 @@ def jobs(name, command, *kernels, **options):
 
 
 def parts(output):
-    """[(name, text)] of what a job printed."""
+    """Splits a job's output into [(name, text)]."""
     return re.findall(r"^=(\S+)\n(.*?)(?=^=|\Z)", output, re.M | re.S)
 
 
 def nothing_is_left(parts):
-    """That the probes, entries, links and programs before and after are the same."""
+    """Checks that the probes, entries, links and programs are the same before and after."""
     left = {name: [text for part, text in parts if part == name]
             for name in ("probes", "entries", "links", "programs")}
     for name, states in left.items():
@@ -131,7 +131,7 @@ def are_counted(result, did, engine):
         assert call["calls"] == sum(expected.values()), call
         assert call["errnos"] == {errno: times for errno, times in expected.items() if errno != "-"}, call
         if name == "exit_group":
-            # Which nobody sees return.
+            # No probe sees this call return.
             assert call["returns"] is None
             continue
         assert call["errors"] == sum(call["errnos"].values())
@@ -141,7 +141,7 @@ def are_counted(result, did, engine):
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
 
 
-# More threads than the kernel allows at a time, and than there is room for.
+# More threads in total than the kernel allows at a time and than the command has room for.
 @jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
 run() {
     part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
@@ -163,7 +163,7 @@ def test_what_is_hard_to_count_is_counted_or_reported(job, guest):
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
-    # The command's own, and that of its thread.
+    # One call starts the program, and the program's thread makes the other.
     execve = calls["exec"]["execve"]
     assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
     if skipped := results.get("probed", {}).get("not_counted", {}).get("skipped_calls"):
@@ -205,7 +205,7 @@ def test_what_is_counted_stays_as_it_is(job, guest):
     said = dict(parts(guest(job).output))
     assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
     assert said["counted"] == said["alone"]
-    # The program makes none of these.
+    # The program makes none of these calls.
     for name in "result", "probed":
         for call in "prctl", "setrlimit":
             assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
@@ -217,7 +217,7 @@ def test_what_is_counted_stays_as_it_is(job, guest):
     assert "has ended: it is a zombie; nothing was attached\n" in said["zombie"]
 
 
-# Numbers of processes are others there than in the kernel.
+# PIDs inside a namespace differ from those in the kernel.
 @jobs("namespace", """cat >/tmp/inside <<'end'
 part command; ksyscall count umount2 getpgid --json -o /tmp/result -- /cli/known >/dev/null 2>&1; cat /tmp/result
 sh -c 'until [ -e /tmp/go-inside ]; do :; done; exec /cli/known' >/dev/null & pid=$!
@@ -234,7 +234,7 @@ def test_processes_are_found_in_a_pid_namespace(job, guest):
     said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
     assert {call["name"]: call["calls"] for call in said["command"]} == {"umount2": 14, "getpgid": 23}
     assert [(call["calls"], call["errnos"]) for call in said["process"]] == [(7, {"ENOENT": 7})]
-    # The command waits by one of these.
+    # The command itself waits with one of these calls.
     assert {call["calls"] for call in said["everyone"]} == {0}
 
 
@@ -270,7 +270,7 @@ def test_options_of_count(job, guest):
     assert counted["pattern"].items() >= {"umount2": 14, "getpgid": 23, "getppid": 0}.items()
     assert counted["class"]["umount2"] == 14 and "getpgid" not in counted["class"]
     assert next(iter(counted["top"])) == "umount2" and len(counted["top"]) == 2
-    # known, its child, and the child's.
+    # known, its child and its grandchild.
     processes = results["processes"]["processes"]
     assert [(it["command"], it["calls"]) for it in processes] == [("known", 7), ("known", 4), ("known", 3)]
     assert sum(call["calls"] for part in intervals for call in part["calls"]) == 28
@@ -280,10 +280,10 @@ def test_options_of_count(job, guest):
     assert "--cgroup takes a directory of a cgroup of version 2" in none
 
 
-# Where 32-bit callers have a function of their own, where one is for both (sched_yield) or for two
-# of their calls (fcntl), and where they alone have the call.
-@jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield \\
-    socketcall listen accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
+# Calls with a separate function for 32-bit callers, with one function for both (sched_yield) or for two
+# 32-bit calls (fcntl), and calls that only 32-bit callers have.
+@jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall listen \\
+    accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
 part {callers}; cat /tmp/{callers} /tmp/said
 """ for callers in ("compat", "all")) + """part did; cat /tmp/did
 ksyscall count sched_yield fcntl --json -o /tmp/native -- sh -c '/cli/known; exec /cli/known32' >/dev/null
@@ -306,7 +306,7 @@ def test_callers_are_told_apart(job, guest):
         assert {caller for caller, _ in counted[callers]} == \
             ({"native", "compat"} if callers == "all" else {callers})
         for (caller, name), call in counted[callers].items():
-            # fcntl64 is none of 64 bits, and a shell calls fcntl.
+            # 64-bit callers have no fcntl64, and the shell calls fcntl too.
             if (caller, name) == ("native", "fcntl"):
                 continue
             mark = "did" if caller == "native" else "did32"
@@ -433,7 +433,7 @@ def test_what_fails_says_what_to_do(job, guest):
         assert all(word in said[name] for word in words), said[name]
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
-    # Without the kernel's types, by the code segment: `int $0x80` of a 64-bit program counts as native.
+    # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native.
     for row in (r"umount2 +native +14", r"umount2 +compat +4", r"sched_yield +native +6", r"sched_yield +compat +3"):
         assert re.search(f"^{row} ", said["segment"], re.M), said["segment"]
     nothing_is_left(found)
@@ -451,7 +451,7 @@ def test_a_processs_own_calls_are_counted_until_it_ends(job, guest):
     assert said["status"] == "0\n"
     result = json.loads(said["result"])
     assert result["ended_by"] == "processes"
-    # Those of its thread are, and those of its children and of others are not.
+    # Calls of its threads count; calls of its children and of other processes do not.
     assert [(call["calls"], call["errnos"]) for call in result["calls"]] == [(7, {"ENOENT": 7})]
     assert said["thread"] == "ksyscall: there is no process 4000000; nothing was attached\n1\n"
 
@@ -491,7 +491,7 @@ def test_all_calls_of_all_callers_are_counted(job, guest):
                 ("compat", "socketcall"): 2, ("compat", "listen"): 7, ("compat", "accept"): 3,
                 ("compat", "fcntl"): 5, ("compat", "fcntl64"): 6}
     assert {call: counted[call] for call in expected} == expected
-    # 32-bit processes do nothing else here: known32 also writes, and exits.
+    # The only other 32-bit calls are known32's write and exit.
     made = {call: times for call, times in counted.items() if call[0] == "compat" and times}
     assert made == {call: times for call, times in expected.items() if call[0] == "compat"} | {
         ("compat", "write"): 1, ("compat", "exit"): 1}
@@ -511,7 +511,7 @@ def test_a_kernel_without_32_bit_calls_says_so(job, guest):
     assert "2 system calls of native callers and 0 of 32-bit ones" in said["all"], said
 
 
-# As many calls as one screen is not high enough for, and another is.
+# Enough calls to exceed the height of the smaller screen but not of the larger one.
 MANY = "umount2 getpgid read write close openat mmap munmap brk ioctl dup2 fcntl wait4 exit_group"
 
 
@@ -530,7 +530,7 @@ part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
 def test_a_terminal_has_a_table_that_fits(job, guest):
     said = dict(parts(guest(job).output))
     for columns, lines in ((40, 10), (200, 50), (30, 3)):
-        # Each table is drawn over the one before; the last is the result, whole.
+        # Each table overwrites the one before. The last one is the complete result.
         *lives, result = re.split(r"(?:\x1b\[(\d+)F\x1b\[J)", said[f"{columns}x{lines}"])
         tables, ups = lives[::2], lives[1::2]
         assert tables, said
@@ -546,12 +546,12 @@ def test_a_terminal_has_a_table_that_fits(job, guest):
         assert said[name].count("CALLS") == 1, said[name]
     for name, columns in ("said", 80), ("narrow", 40):
         assert said[name].endswith("ksyscall: counting\n"), said[name]
-        # A progress bar in one line.
+        # The progress bar fits in one line.
         bars = re.findall("attaching [^\\r\\n]*", said[name])
         assert "█" in bars[-1] and max(map(len, bars)) <= columns, bars
 
 
-# Each of 40 shells sleeps once, all at a time.
+# 40 subshells sleep once each, all at the same time.
 @jobs("missed", """cat >/tmp/command <<'end'
 for i in 1 2 3 4 5 6 7 8 9 10; do for j in 1 2 3 4; do sleep 1 & done; done; wait
 end
@@ -586,7 +586,7 @@ def test_each_call_of_the_list_has_a_function_that_the_kernel_has(job, guest):
     assert "__x64_sys_stat: attaches, but no such call reaches this" in said["stat"]
 
 
-# A user who has two capabilities and no more.
+# Runs a command as a user with only two capabilities.
 TWO = """/cli/setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps=-all,+perfmon,+bpf \
 --ambient-caps=-all,+perfmon,+bpf --bounding-set=-all,+perfmon,+bpf"""
 
@@ -595,7 +595,7 @@ JUDGE = """doctor() { part $1; shift; "$@" ksyscall doctor --json; status; }
 tried() { part $1; shift; "$@" ksyscall doctor --json --try; status; }
 """
 
-# Each of these can be undone by root alone, or not at all.
+# Only root can undo these changes, and some cannot be undone.
 DOCTOR = JUDGE + f"""tried good
 umount /sys/kernel/debug/tracing 2>/dev/null; umount /sys/kernel/tracing /sys/kernel/debug
 doctor no-tracefs
@@ -629,21 +629,21 @@ tried locked-emptied
 
 
 def judgements(output):
-    """{name: {check: level}} of `doctor`, without what is good, and {name: the whole}."""
+    """Parses `doctor`'s output: {name: {check: level}} without passed checks, and {name: full result}."""
     said, whole = {}, {}
     for name, text, status in re.findall(r"^=(\S+)\n(\{.*?)^=status\n(\d+)\n", output, re.M | re.S):
         result = whole[name] = json.loads(text)
         levels = {check["name"]: check["level"] for check in result["checks"]}
         said[name] = {check: level for check, level in levels.items() if level != "ok"}
-        # What is foretold is what happens, where it was tried.
+        # If the attach was tried, its outcome matches the prediction.
         assert result["can_attach"] == (int(status) == 0) == ("fail" not in levels.values()), (name, result)
         assert all(check["advice"] for check in result["checks"] if check["level"] != "ok"), (name, result)
-        # Nobody asked for it.
+        # Nothing requested the verifier's log.
         assert "verifier" not in text, text
     return said, whole
 
 
-# In a separate guest, whose mounts it removes.
+# Runs in a separate guest, because it removes the guest's mounts.
 @jobs("doctor", DOCTOR, apart="doctor")
 def test_doctor_says_what_is_missing(job, guest):
     said, whole = judgements(guest(job).output)
@@ -665,8 +665,8 @@ def test_doctor_says_what_is_missing(job, guest):
     assert emptied["found"].startswith("mounted at /tmp/tracefs, but without kprobe_events"), emptied
 
 
-# Whoever it is that tries, by whatever name the kernel goes, nothing is left. An event is opened for each
-# trial, and for that by tracefs its line is there then.
+# `doctor --try` leaves nothing behind, whichever user runs it and whatever the kernel's release is. Each
+# attempt opens an event; with tracefs, kprobe_events has a line for it meanwhile.
 TRY = JUDGE + f"""left
 tried root
 tried old-name /cli/setarch --uname-2.6
@@ -686,7 +686,7 @@ left
 def test_doctor_judges_by_trying_and_leaves_nothing(job, guest):
     output = guest(job).output
     said, _ = judgements(output)
-    # Linux 5.10 has no links of perf events, and counts BPF memory.
+    # Linux 5.10 has no BPF links for perf events and charges BPF memory to RLIMIT_MEMLOCK.
     old = {"BPF links": "note"} if job.kernel == "bullseye" else {}
     limit = {"memlock": "note"} if old else {}
     assert said == {
@@ -703,8 +703,9 @@ def test_doctor_judges_by_trying_and_leaves_nothing(job, guest):
     nothing_is_left(found)
 
 
-# Of a file: the capabilities that it permits and that can be inherited, and whether it raises them.
-# 1 << 13 is CAP_NET_RAW. What a user may inherit is nothing here.
+# How to change the file, and whether executing it then raises privileges. /cli/rights sets the permitted
+# and the inheritable capabilities and the effective bit; 1 << 13 is CAP_NET_RAW. The user has no
+# inheritable capabilities.
 RIGHTS = {
     "none": ("", False),
     "raised": ("/cli/rights /tmp/rights/tool 0x2000 0 1", True),
@@ -775,7 +776,7 @@ def test_a_tools_programs_run_under_it(job, guest):
     assert "/none.so" in said["library"]
     assert said["library"].endswith("\n125\n")
     assert said["first"] == "/none.so:/opt/lib/libksyscall.so.1\n"
-    # What is foretold by the library's file is what happens.
+    # The result matches the prediction that `doctor` made from the library's file.
     alone = "stat was seen 0 times of 3\n"
     reached = json.loads(said["static-doctor"])["tool"]["reached"]
     assert said["static-libbpf"] == alone + {"probes": "stat was seen 3 times of 3\n0\n", "no": "125\n"}[reached]

@@ -1,5 +1,5 @@
-"""Programs as other people write them, each with libbpf alone and with the library preloaded:
-what one says that it did, its BPF programs must have seen, and both must print the same."""
+"""Runs typical tools with libbpf alone and with the library preloaded. A tool's BPF programs must see
+every call that the tool reports, and both runs must print the same."""
 
 import functools
 import re
@@ -16,13 +16,13 @@ from testing.targets import CLIENT_KERNELS, INSIDE, SUITES
 CLIENTS = "trace", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
 LOADER = "/clients/lib/ld-linux-x86-64.so.2"
-# The functions of libbpf that a client may call and the library has, too.
+# libbpf's functions that a client may call and that the library also defines.
 BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ksyscall|object__attach_skeleton)'")
 
 
 @functools.cache
 def clients(suite, loader=LOADER):
-    """The programs; without a loader they run with the C library of this system."""
+    """Builds the clients; returns their folder. Without a loader they use this system's C library."""
     out = BUILD / ("clients" if loader else "clients-here") / suite
     out.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", f"LIBBPF={build.libbpf(suite)[0]}",
@@ -35,7 +35,7 @@ class Client(Job):
     client: str = ""
 
     def prepare(self, machine, jobs):
-        # With the libbpf of the kernel's suite and a C library that runs it, as the C tests have.
+        # Use the kernel suite's libbpf and a recent enough C library, like the C tests.
         out = clients(self.kernel)
         for name in (self.client, "trace.bpf.o"):
             machine.put(out / name, f"/clients/{name}")
@@ -43,7 +43,7 @@ class Client(Job):
         machine.put(build.c_tests(self.kernel, ()) / self.kernel / "lib", "/clients/lib")
 
 
-# The results of both ways, each behind a mark; what the loader bound goes to files.
+# Prints the results with and without the library after marks; the loader logs its bindings to files.
 RUN = """cd /clients
 for library in '' {library}; do
     rm -f /tmp/bindings.*
@@ -65,7 +65,7 @@ def jobs(*clients):
 
 
 def ways(output):
-    """(output, exit status and errors, bindings) with libbpf alone, and with the library."""
+    """Returns (output, exit status and errors, bindings) for libbpf alone and for the library."""
     parts = re.findall(r"(.*?)^=exit status (.*?)=bindings\n(.*?)=end\n", output, re.M | re.S)
     assert len(parts) == 2, output
     return parts
@@ -98,21 +98,21 @@ def test_client(job, guest, judge):
     judge(results)
 
 
-# --- Tools that open their probes themselves ---------------------------------------
+# --- Tools with a static libbpf or none ---------------------------------------------
 
-# Programs in Rust, with the libbpf that they bring.
+# The crates of the Rust tools.
 CRATES = ["libbpf-rs", "aya"]
 LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2"
 
 
 def knows_sections(inside):
-    """Whether it attaches by SEC("ksyscall/..."): what does not names functions."""
+    """Whether the tool attaches by SEC("ksyscall/..."); otherwise it names kernel functions."""
     return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
 
 
 @functools.cache
 def inside(name):
-    """The tool with that inside, its BPF object, and a folder with the C library that runs it."""
+    """Builds a tool; returns the tool, its BPF object and a folder with the C library to run it."""
     out = BUILD / "clients" / f"inside-{name}"
     out.mkdir(parents=True, exist_ok=True)
     libc = SUITES[SUITES.get(name, SUITES["bookworm"]).libc]
@@ -140,7 +140,7 @@ class Inside(Job):
         if self.inside not in CRATES:
             machine.folders.append(build.library())
             machine.put(program.with_name("inside-linked"), f"{folder}/inside-linked")
-        # Two copies, as a linked and a preloaded one.
+        # Two copies: one to preload and one to link to.
         for path in LIBRARY, f"{folder}/lib/libksyscall.so.1":
             machine.put(build.library() / "libksyscall.so.1", path)
         for name in LIBRARIES:
@@ -148,7 +148,7 @@ class Inside(Job):
             machine.put(file, f"{folder}/lib/{name}")
 
 
-# How a tool is run: its name, the environment, and whether that changes the probes and warns.
+# How to run a tool: its name, its environment, whether the library changes the probes, and whether it warns.
 WAYS = {
     "alone": ("inside", "", False, False),
     "preloaded": ("inside", "LD_PRELOAD={library}", True, True),
@@ -164,7 +164,7 @@ def ways_inside(name):
 
 
 def run_inside(name):
-    """The command in the guest: each way's output, and behind marks its exit status and the standard error."""
+    """The command for the guest: prints each run's output and, after marks, its exit status and stderr."""
     folder = f"/inside/{name}"
     for way in ways_inside(name):
         program, environment, *_ = WAYS[way]

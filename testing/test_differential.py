@@ -1,5 +1,5 @@
-"""Asks libbpf and libksyscall the same questions on a real kernel, and compares the answers:
-those of libbpf's own function with those of ours preloaded."""
+"""Compares libbpf's own function with the preloaded library on a real kernel: both answer the same
+questions."""
 
 import base64
 import gzip
@@ -28,8 +28,8 @@ def mode(suite):
     return "preloaded" if SUITES[suite].has_ksyscall else "linked"
 
 
-# The answers are megabytes, and the guest's console is slow. What libbpf leaves in tracefs
-# would be in the way of the jobs that follow.
+# Compress the answers: they are megabytes, and the guest's console is slow. Remove the entries that
+# libbpf leaves in tracefs, which would disturb later jobs.
 ASK = """LD_PRELOAD={} /t/{}/{}/answers >/tmp/answers 2>/tmp/errors
 echo "exit status $?" | cat - /tmp/errors
 echo answers
@@ -46,7 +46,7 @@ def command(suite):
 
 @pytest.fixture(scope="module")
 def table():
-    """The rows, and the suites that were compared with."""
+    """The rows, and the set of suites compared so far."""
     return differential.differences(), set()
 
 

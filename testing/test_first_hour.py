@@ -1,5 +1,5 @@
-"""docs/first-hour.md: the files of each section are built as it says, and its programs print on a
-real kernel what it says."""
+"""Tests docs/first-hour.md: builds each section's files with its commands and compares the programs'
+output on a real kernel with the page."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from testing.guests import Job
 
 PAGE = (ROOT / "docs/first-hour.md").read_text()
 OUT = BUILD / "first-hour"
-# bpftool is root's.
+# bpftool is in /usr/sbin.
 PATH = f"{os.environ['PATH']}:/usr/sbin"
 
 
@@ -23,12 +23,12 @@ class Section:
     title: str
     files: dict[str, str] = field(default_factory=dict)
     commands: str = ""
-    # Command lines and what each prints.
+    # Command lines and their output.
     shown: list[tuple[str, str]] = field(default_factory=list)
 
 
 def sections():
-    """By their titles; a later one has the files of those before, if it says so by using them."""
+    """The sections by their titles; a section may use the files of earlier ones."""
     found = {}
     for text in re.split(r"^## ", PAGE, flags=re.M)[1:]:
         section = Section(text.partition("\n")[0])
@@ -48,7 +48,7 @@ def sections():
 
 SECTIONS = sections()
 OLD = "C, with an old libbpf"
-# What the page says of where files come from.
+# Files that the page takes from elsewhere.
 SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.c", "seen.c")}
 EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
 GIVEN = {
@@ -61,7 +61,7 @@ GIVEN = {
     "Rust, with libbpf-rs": {"count.bpf.c": EXAMPLES["count.bpf.c"]},
 }
 
-# Else a program could be answered by another library than its section is about.
+# Checked so that a program really uses the library that its section is about.
 LINKED_TO = {
     "C, with a skeleton": {"libksyscall.so.1", "libbpf.so.1"},
     "Preload an existing tool": {"libbpf.so.1"},
@@ -73,10 +73,10 @@ LINKED_TO = {
 
 
 def old_libbpf():
-    """The folder of Debian 11's library, and the environment in which a compiler finds nothing newer."""
+    """Returns the folder of Debian 11's libbpf, and an environment in which compilers find no newer one."""
     usr = build.libbpf("bullseye")[0] / "usr"
     library = next(usr.glob("lib/*/libbpf.so")).parent
-    # What LIBRARY_PATH names comes after the system's own folders: a `cc` that has it first.
+    # LIBRARY_PATH comes after the system's folders, so wrap `cc` to search this folder first.
     cc = OUT / "old/cc"
     cc.parent.mkdir(parents=True, exist_ok=True)
     cc.write_text(f'#!/bin/sh\nexec {shutil.which("cc")} -L{library} "$@"\n')
@@ -85,7 +85,7 @@ def old_libbpf():
 
 
 def built(section):
-    """The folder of a section's files, in which its commands were run."""
+    """Writes a section's files to a folder, runs its commands there and returns the folder."""
     folder = OUT / re.sub(r"\W+", "-", section.title)
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in {**GIVEN[section.title], **section.files}.items():
@@ -95,7 +95,7 @@ def built(section):
     if section.title == OLD:
         env |= old_libbpf()[1]
     if "cargo" in section.commands:
-        # The crate of this tree stands for the registry's.
+        # Use this tree's crate instead of the registry's.
         (OUT / ".cargo").mkdir(exist_ok=True)
         (OUT / ".cargo/config.toml").write_text(f'[patch.crates-io]\nksyscall = {{ path = "{ROOT}" }}\n')
         env["CARGO_TARGET_DIR"] = str(OUT / "target")
@@ -104,12 +104,12 @@ def built(section):
 
 
 def program_of(section):
-    """Where the commands leave the program, as the page says it."""
+    """The path of the program that the section runs."""
     return section.shown[0][0].split()[0].removeprefix("./")
 
 
 def linked_to(program):
-    """Which of libksyscall and libbpf are to be loaded with it."""
+    """Which of libksyscall and libbpf a program is linked to."""
     return set(re.findall(r"\(NEEDED\).*\[(lib(?:ksyscall|bpf).*)\]", run("readelf", "-dW", program)))
 
 
@@ -123,7 +123,7 @@ class Hour(Job):
         for name in folder.glob("*.bpf.o"):
             machine.put(name, f"/{self.name}/{name.name}")
         name = program_of(section)
-        # The target folder is one for both programs of cargo's.
+        # Both of cargo's programs share one target folder.
         program = (OUT if name.startswith("target/") else folder) / name
         if (found := linked_to(program)) != LINKED_TO[self.title]:
             raise build.BuildError(f"{name} is linked to {sorted(found)}, not to {sorted(LINKED_TO[self.title])}")
@@ -139,7 +139,7 @@ def jobs():
         lines = [f"echo '= {index}'; {command}" for index, (command, _) in enumerate(section.shown)]
         yield Hour(f"hour-{number}", "bullseye" if title == OLD else "trixie",
                    "\n".join([f"cd /hour-{number} || exit", *lines]), title=title,
-                   # All their crates are compiled.
+                   # Cargo compiles all dependencies.
                    is_long="cargo" in section.commands)
 
 

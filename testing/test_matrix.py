@@ -1,7 +1,7 @@
-"""Every system call of an architecture, on real kernels: those of --matrix, by default x86-64's.
+"""Tests every system call of an architecture on the real kernels of --matrix, by default x86-64's.
 
-A run of all is kept as docs/coverage.md; with --keep, so is one of some, together with the
-results that earlier runs left in build/matrix.
+A run of all kernels updates docs/coverage.md. With --keep, a run of some kernels updates it too, with
+the earlier results in build/matrix.
 """
 
 import pytest
@@ -17,7 +17,7 @@ def pytest_generate_tests(metafunc):
     cells = chosen_cells(metafunc.config)
     jobs = {
         test_every_call: map(matrix.Calls, cells),
-        # The tracer tells calls apart by cookies, which Linux 5.10 does not have.
+        # The tracer identifies calls by cookies, which Linux 5.10 does not support.
         test_every_caller: (callers.Callers(cell) for cell in cells
                             if "@" in cell.process and cell.suite != "bullseye"),
         test_a_foreign_architecture: [matrix.Attach(FOREIGN)],

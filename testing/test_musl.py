@@ -1,5 +1,4 @@
-"""The library for programs whose C library is musl: built with musl-gcc, and preloaded into a
-program on a real kernel."""
+"""Tests the library for musl: builds it with musl-gcc and preloads it into a program on a real kernel."""
 
 import functools
 import subprocess
@@ -17,9 +16,9 @@ LOADER = "/lib/ld-musl-x86_64.so.1"
 
 
 def rust_target():
-    """Rust's own for musl where it is installed, as Debian's is not. The other has the same
-    core, and of the C library no more is used than functions, what the kernel defines, and
-    Dl_info, which are the same in both on x86-64."""
+    """Rust's musl target if it is installed, otherwise the default one, because Debian does not package
+    it. Both have the same core. From the C library the code only uses functions, kernel definitions
+    and Dl_info, which are the same in glibc and musl on x86-64."""
     done = subprocess.run(["rustc", "--print", "target-libdir", "--target", TARGET], capture_output=True, text=True)
     return TARGET if done.returncode == 0 and Path(done.stdout.strip()).is_dir() else ""
 
@@ -38,7 +37,7 @@ TARGETS = dict.fromkeys([rust_target(), ""])
 def test_it_needs_musl_alone(target):
     needed = [line for line in run("readelf", "-dW", library(target)).splitlines() if "(NEEDED)" in line]
     assert [line.split()[-1] for line in needed] == ["[libc.so]"]
-    # What glibc alone has would have a version of it.
+    # A symbol that only glibc has would have one of glibc's versions.
     assert "GLIBC" not in run("readelf", "-sW", "--dyn-syms", library(target))
 
 
@@ -63,7 +62,7 @@ class Musl(Job):
         folder.mkdir(parents=True, exist_ok=True)
 
         def cc(*words):
-            # The kernel's headers are none of musl's.
+            # musl does not include the kernel's headers.
             run("musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include",
                 "-idirafter", f"/usr/include/{build.multiarch()}", "c-tests/musl.c", *words)
         cc("-shared", "-fPIC", "-DLIBBPF", "-Wl,-soname,libbpf.so.1", "-o", folder / "libbpf.so.1")
@@ -71,7 +70,7 @@ class Musl(Job):
         machine.put(folder / "musl", "/musl/musl")
         machine.put(folder / "libbpf.so.1", "/musl/libbpf.so.1")
         machine.put(library(self.target), f"/musl/{self.target or 'gnu'}/libksyscall.so.1")
-        # It is the C library, too, whatever that is called.
+        # musl's loader is also its C library, under either name.
         for path in (LOADER, "/lib/libc.so"):
             machine.put(LOADER, path)
 

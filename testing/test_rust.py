@@ -1,4 +1,4 @@
-"""The crate: its own tests, and tests/kernel.rs and the README's programs on real kernels."""
+"""Tests the crate: its unit tests, and tests/kernel.rs and the README's programs on real kernels."""
 
 import difflib
 import re
@@ -17,7 +17,7 @@ def test_crate_without_a_kernel():
     build.run("cargo", "test", "--locked", "--quiet", "--features", "capi")
 
 
-# --- What is published --------------------------------------------------------------
+# --- The published crate ------------------------------------------------------------
 
 def test_the_public_api_is_the_one_that_is_written_down():
     have, now = public_api.LISTING.read_text(), public_api.text()
@@ -36,13 +36,13 @@ def test_the_package_builds_by_itself_and_without_a_warning(tmp_path):
                           cwd=build.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    # With its tests and examples.
+    # The package includes its tests and examples.
     [unpacked] = (file for file in folder.glob("package/ksyscall-*") if file.is_dir())
-    # Elsewhere than in this workspace.
+    # Move the package out of this workspace.
     unpacked = shutil.move(unpacked, tmp_path)
     build.run("cargo", "check", "--locked", "--quiet", "--all-targets", "--features=capi", cwd=unpacked,
               env={"CARGO_TARGET_DIR": str(folder)})
-    # And the C library, as from the tree.
+    # The package also builds and installs the same C library as the tree.
     def install(name, **options):
         build.run("make", "-s", "install", f"DESTDIR={tmp_path / name}", "PREFIX=/opt", "LIBDIR=/opt/lib", **options)
         return {str(file.relative_to(tmp_path / name)) for file in (tmp_path / name).rglob("*")}
@@ -78,7 +78,7 @@ API = kernel_tests.COMMAND
                 append="ia32_emulation=0")], ids=str)
 def test_api(job, guest):
     outcome = guest(job)
-    # libtest says by itself which tests failed, and why.
+    # libtest's output reports which tests failed and why.
     if outcome.status or not re.search(r"^test result: ok\. [1-9]", outcome.output, re.M):
         pytest.fail(outcome.output, pytrace=False)
 
@@ -98,7 +98,7 @@ class Example(Job):
         machine.folders.append(build.installed()[0] / "opt/lib")
 
 
-# Calls of umount2 by `umount`, which fail and are counted all the same.
+# Three failing calls of umount2, which count too.
 THREE = "for i in 1 2 3; do umount /nothing 2> /dev/null; done; true"
 
 

@@ -1,4 +1,4 @@
-"""The C tests of many threads, with the library's own code under ThreadSanitizer."""
+"""Runs the multi-threaded C tests with the library's code under ThreadSanitizer."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from testing.guests import Job
 from testing.targets import SANITIZED_ON
 
 OUT = BUILD / "sanitize"
-# rustc only puts the checks in, which is no stable option; what they call comes with the
-# C compiler, whose older versions have these under their plain names alone.
+# rustc inserts the checks with an unstable option. Their runtime comes with the C compiler; its older
+# versions define these functions only under their plain names.
 NAMES = """#include <string.h>
 void *__tsan_memcpy(void *to, const void *from, size_t size) { return memcpy(to, from, size); }
 void *__tsan_memmove(void *to, const void *from, size_t size) { return memmove(to, from, size); }
@@ -18,7 +18,7 @@ void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, s
 
 
 def flags():
-    # Rust's own core is as it comes, without checks; newer compilers want that said.
+    # Rust's core has no checks; newer compilers require an option to link it.
     mismatch = " -Cunsafe-allow-abi-mismatch=sanitizer"
     return "-Zsanitizer=thread" + mismatch * ("unsafe-allow-abi-mismatch" in run("rustc", "-C", "help"))
 
@@ -28,7 +28,7 @@ def target():
 
 
 def missing():
-    """Why this toolchain has no ThreadSanitizer, or nothing."""
+    """The reason why this toolchain lacks ThreadSanitizer, or an empty string."""
     try:
         OUT.mkdir(parents=True, exist_ok=True)
         (OUT / "empty.c").write_text("int main(void) { return 0; }\n")
@@ -53,15 +53,15 @@ class Sanitized(Job):
         run("cc", "-g", "-O1", "-std=gnu11", "-fsanitize=thread", "-fno-builtin", "-pthread", "-Wall", "-Wextra",
             "-Werror", "-Iinclude", "-DLINKED", f'-DBPF_FOLDER="{OUT / "bpf"}"', OUT / "names.c", "c-tests/load.c",
             "src/capi/entry.c", "-o", OUT / "load", library, "-lbpf")
-        # Without its checks nothing would be found.
+        # Make sure that the program and the library contain the checks.
         assert " T bpf_program__attach_ksyscall\n" in run("nm", OUT / "load")
         assert "__tsan_atomic" in run("nm", library)
         machine.put(OUT / "load", "/sanitize/load")
 
 
 @pytest.mark.parametrize("job", [
-    # The library is in the program itself. The sanitizer knows no addresses that are more
-    # random than these.
+    # The library is linked statically into the program. ThreadSanitizer does not support more random
+    # address bits.
     Sanitized("load", SANITIZED_ON, "echo 28 > /proc/sys/vm/mmap_rnd_bits\nKSYSCALL_TEST_ANY_LIBRARY=1"
               " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", is_long=True)], ids=str)
 def test_threads(job, guest, judge):

@@ -1,5 +1,5 @@
-"""syscall(), which the library has of the C library: a program sees no difference, and probes are looked at only if the
-library was preloaded. What becomes of probes is in test_clients.py and in the tests of src/capi/syscall.rs."""
+"""Tests the library's syscall(), which replaces the C library's: programs see no difference, and the library
+inspects probes only if it is preloaded. test_clients.py and src/capi/syscall.rs test what happens to probes."""
 
 import os
 
@@ -14,7 +14,7 @@ SOURCES = "c-tests/syscall/"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The program, linked in several ways, and libraries to preload beside this one."""
+    """Builds the program, linked in several ways, and other libraries to preload; returns their folder."""
     folder, library = tmp_path_factory.mktemp("syscall"), build.library()
 
     def cc(out, *words):
@@ -46,7 +46,7 @@ def test_a_program_sees_no_difference(way, folder):
     assert run(folder / program, env=preload(*libraries)) == expected
 
 
-# The program, what is preloaded, and whether probes are looked at.
+# The program, the preloaded libraries, and whether the library inspects probes.
 WAYS = {
     "without": ("plain", [], 0),
     "preloaded": ("plain", ["ours"], 1),
@@ -69,6 +69,6 @@ def test_probes_are_looked_at_if_it_was_preloaded(way, folder):
     paths = [ours if name == "ours" else folder / name for name in libraries]
     opened = [ours] if way == "opened" else []
     assert run(folder / program, "active", *opened, env=preload(*paths)) == f"{active}\n"
-    # As by hand, with the loader as a command.
+    # Run the loader as a command.
     loader = "/lib64/ld-linux-x86-64.so.2"
     assert run(loader, folder / program, "active", *opened, env=preload(*paths)) == f"{active}\n"

@@ -1,5 +1,5 @@
-"""The syscall tables of every architecture against the sources of a real kernel, what the C library
-calls against the sources of glibc and musl, and the classes of calls against those of strace."""
+"""Checks the syscall tables of all architectures against kernel sources, the C library's calls against
+the sources of glibc and musl, and the classes of calls against strace's."""
 
 import pytest
 

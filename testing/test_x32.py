@@ -1,4 +1,4 @@
-"""Every call of x32, on a kernel that is built for it: with --x32, which `make test-x32` gives."""
+"""Tests every x32 call on a kernel built for x32; requires --x32, which `make test-x32` passes."""
 
 import pytest
 

@@ -1,13 +1,13 @@
 """Runs commands in a stock Debian kernel under QEMU, as root, without root.
 
-The guest is an initramfs of busybox and the files that a test needs: no disk, no
-modules, no network. Each command's output, exit status and what the kernel complained
-about come back. It always ends: by the commands, the guest or a time limit.
+The guest is an initramfs with busybox and the files that a test requires, without disks, modules or
+a network. Each command returns its output, its exit status and the kernel's complaints. A run always
+ends: when the commands end, when the guest goes down, or at a time limit.
 
     python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
 
-runs one command, prints what it printed, and has its exit status; 124 is the time limit,
-125 says that a file is missing, or QEMU, the guest's kernel or a download failed.
+runs one command, prints its output and exits with its status. Status 124 reports the time limit, 125
+a missing file or a failure of QEMU, of the guest's kernel or of a download.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from testing.initramfs import Image, Missing
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
 
-# A boot that ends before a command is tried again: under emulation about one in 100 ends
-# in a panic. No command has run by then, so this hides nothing of what is tested.
+# Retry a boot that ends before any command runs: under emulation about one in 100 panics. No command
+# has run by then, so this does not hide test failures.
 BOOTS = 3
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
-# QEMU 7.2's emulation may translate code while another processor writes it: the kernel,
-# which changes its own code behind an int3 (static keys, kprobes), then meets one that is not
-# its own any more. With one thread for all processors that cannot be, so the command is run
-# again so. Turning /proc/sys/kernel/sched_schedstats on and off in a loop shows it in seconds.
+# QEMU 7.2's emulation may translate code while another processor modifies it. The kernel patches its
+# own code behind an int3 (static keys, kprobes) and then hits a stale int3. This cannot happen with
+# one thread for all processors, so the command runs again in that mode. Toggling
+# /proc/sys/kernel/sched_schedstats in a loop reproduces the bug in seconds.
 EMULATORS_BUG = re.compile(r"\bint3: [0-9a-f]+ \[#")
 
 INIT = r"""#!/bin/busybox sh
@@ -83,7 +83,7 @@ poweroff -f
 
 
 class Failure(Exception):
-    """The guest gave no result. `status` is 124 at the time limit, else 125."""
+    """The guest returned no result. `status` is 124 at the time limit, otherwise 125."""
 
     def __init__(self, text, status=125, is_booted=False, is_emulators=False):
         super().__init__(text)
@@ -92,7 +92,7 @@ class Failure(Exception):
 
 @dataclass
 class Outcome:
-    """What a command left: its output, its exit status, the kernel's complaints."""
+    """A command's output, its exit status and the kernel's complaints."""
 
     output: str
     status: int
@@ -108,15 +108,14 @@ class Outcome:
 
 
 class Console:
-    """The guest's console. Marks with a random word tell a command's output from
-    everything else there."""
+    """The guest's console. Marks with a random word separate the commands' output from other text."""
 
     def __init__(self, nonce):
         self.nonce, self.text = nonce, b""
         self.begin, self.end, self.done = (f"@{nonce} {mark}".encode() for mark in ("begin@\n", "end ", "done@"))
 
     def feed(self, data):
-        """Takes what came; gives an Outcome for each command that is complete."""
+        """Parses new console output; yields an Outcome for each completed command."""
         self.text += data
         while self.done in self.text:
             said, _, self.text = self.text.partition(self.done)
@@ -140,15 +139,15 @@ class Console:
 
 
 class Clock:
-    """Counts the seconds in which a process does not wait for a processor, so that a time limit
-    means the same on a busy machine."""
+    """Counts the seconds in which a process does not wait for a processor, so that time limits do not
+    depend on how busy the machine is."""
 
     def __init__(self, pid):
         self.threads, self.waited = Path(f"/proc/{pid}/task"), 0
 
     def now(self):
-        # The second number (Documentation/scheduler/sched-stats.rst) of the thread that waited longest.
-        # A process that has ended waits no more.
+        # The wait time of the thread that waited longest: the second field of schedstat, see
+        # Documentation/scheduler/sched-stats.rst. The process may have ended.
         with contextlib.suppress(OSError):
             for thread in self.threads.iterdir():
                 self.waited = max(self.waited, int((thread / "schedstat").read_text().split()[1]))
@@ -156,15 +155,15 @@ class Clock:
 
 
 class Machine:
-    """A guest that runs commands, one after the other; a context manager, after which no
-    QEMU is left and no file."""
+    """A guest that runs commands one after the other. This is a context manager, which ends QEMU and
+    removes all files."""
 
     def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=(), kernel=None):
-        # `append` is for the kernel, `options` are QEMU's. `kernel` is another image than the suite's.
+        # `append` contains kernel parameters, `options` QEMU's options. `kernel` replaces the suite's image.
         self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
         self.image, self.folders, self.roots, self.kernel = Image(), [], [], kernel
         self.child = self.folder = None
-        # The commands for which the image was written, and the word that marks their output.
+        # The commands for which the image was written, and the word in the marks around their output.
         self.written, self.nonce = None, secrets.token_hex(16)
         self.is_stopped = False
         self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
@@ -173,17 +172,16 @@ class Machine:
         self.image.put(source, path)
 
     def __enter__(self):
-        # What is killed cleans up, too.
         self.folder = Path(tempfile.mkdtemp(prefix="ksyscall-vm."))
         return self
 
     def __exit__(self, *error):
-        """Also by hand, without arguments."""
+        """May also be called directly, without arguments."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self):
-        """Ends QEMU, whichever thread waits for it."""
+        """Ends QEMU, even while another thread waits for it."""
         self.is_stopped = True
         self._end_qemu()
 
@@ -193,9 +191,9 @@ class Machine:
             self.child.wait()
 
     def run(self, commands, limit=300):
-        """Gives an Outcome for each command, as it ends. The limit is in seconds, for the boot
-        and a command together, and for each command after that; or a list, of each its own. Time
-        in which the guest waits for a processor of this machine does not count."""
+        """Yields an Outcome for each command when it ends. `limit` is in seconds and applies to the
+        boot together with the first command and then to each further command; a list sets it for
+        each command. Time in which the guest waits for a processor of this machine does not count."""
         commands = list(commands)
         limits = list(limit) if isinstance(limit, list) else [limit] * len(commands)
         arch = self.arch
@@ -222,12 +220,12 @@ class Machine:
                     f" with:\n{error}")
 
     def _boot(self, kernel, accel, limits):
-        """Boots until it comes to the first command; gives an Outcome for each."""
+        """Boots, again if necessary, until the first command runs; yields an Outcome for each command."""
         arch = self.arch
         cpu = "host" if accel == "kvm" else arch.cpu
-        # rcu_expedited makes detaching quick; nosoftlockup, for a busy host stalls the guest
-        # without any fault of its kernel; quiet and loglevel keep the kernel's messages off
-        # the console but those of a panic, which ends the guest.
+        # rcu_expedited makes detaching fast. nosoftlockup, because a busy host stalls the guest.
+        # quiet and loglevel keep all kernel messages except panics off the console; a panic ends
+        # the guest.
         qemu = [*arch.qemu.split(), "-accel", accel, *(["-cpu", cpu] if cpu else []),
                 "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
@@ -236,7 +234,7 @@ class Machine:
                 f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
             console = Console(self.nonce)
-            # A copy, for what is done is taken away meanwhile.
+            # Pass a copy, because completed entries are removed meanwhile.
             ended = yield from self._follow(qemu, console, tuple(limits))
             if ended:
                 return
@@ -247,8 +245,8 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's files as they are now. run() does it if this was not called before."""
-        # One for all of an architecture's kernels.
+        """Writes the guest's current files to its image. run() does this if it was not done before."""
+        # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image
         image.put(next(f for f in (busybox / "usr/bin/busybox", busybox / "bin/busybox") if f.exists()),
@@ -266,11 +264,11 @@ class Machine:
         self.written = list(commands)
 
     def _follow(self, qemu, console, limits):
-        """Boots once. False if the guest went down before any command ran."""
+        """Boots once. Returns False if the guest went down before any command ran."""
         path = self.folder / "console"
         path.write_bytes(b"")
         with open(self.folder / "qemu.log", "wb") as log:
-            # Should this process be killed outright, its QEMU goes too.
+            # Kill QEMU even if this process dies of SIGKILL.
             self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu], stdin=subprocess.DEVNULL,
                                           stdout=log, stderr=log, start_new_session=True)
         if self.is_stopped:
@@ -279,7 +277,7 @@ class Machine:
         end = clock.now() + limits[0]
         with open(path, "rb") as file:
             while True:
-                # Asked first: what QEMU wrote before it ended is then seen below.
+                # Check this first, so that the read below sees everything that QEMU wrote.
                 alive = self.child.poll() is None
                 late = clock.now() > end
                 for outcome in console.feed(file.read()):
@@ -307,8 +305,8 @@ class Machine:
 
 
 def kvm_works(suite, arch):
-    """KVM can be there and yet hang, so it is used only after a boot of the same kernel has
-    shown that it works. The verdict holds until this machine reboots."""
+    """Whether KVM works. KVM may exist and yet hang, so a boot of the same kernel must succeed first.
+    The result is cached until this machine reboots."""
     if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -326,7 +324,7 @@ def kvm_works(suite, arch):
 
 
 def end_by_signals(handler=lambda number, frame: sys.exit(128 + number)):
-    """So that what kills this process lets it clean up."""
+    """Turns fatal signals into an exit, so that this process cleans up."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handler)
 
@@ -352,7 +350,7 @@ def main():
 
 
 def run_one(machine, put, command, limit):
-    """Runs a command in a machine that put() has filled, and prints what it prints. Returns its exit status."""
+    """Fills a machine with put(), runs a command in it and prints its output. Returns its exit status."""
     end_by_signals()
     try:
         with machine:

@@ -1,5 +1,5 @@
-"""A kernel with x32, which none of Debian's has, and a client that makes the calls of x32: a
-64-bit process may, by the numbers with __X32_SYSCALL_BIT. The tracer is that of callers.py.
+"""Builds a kernel with x32, which no Debian kernel supports, and runs a client that makes x32 calls:
+a 64-bit process can make them by their numbers with __X32_SYSCALL_BIT. The tracer is that of callers.py.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from testing.targets import SUITES, X32, Cell
 from testing.vm import Failure, Machine
 
 CONFIG = ROOT / "testing/x32.config"
-# __X32_SYSCALL_BIT of <asm/unistd.h>.
+# __X32_SYSCALL_BIT in <asm/unistd.h>.
 X32_BIT = "0x40000000"
 
 
 def kernel():
-    """Built small, from the source package of trixie's kernel."""
+    """Builds a small kernel from the source package of trixie's kernel; returns its image."""
     name = f"linux-source-{SUITES[X32.suite].linux}"
     source = packages.unpack(X32.suite, "amd64", name, only="usr/src") / f"usr/src/{name}.tar.xz"
     digest = hashlib.sha256(source.read_bytes() + CONFIG.read_bytes()).hexdigest()[:16]
@@ -49,14 +49,14 @@ def kernel():
             image = Path(work, "image")
             image.mkdir()
             shutil.copy(tree / "arch/x86/boot/bzImage", image)
-            # Another run may have been quicker.
+            # A concurrent run may already have created the folder.
             if not folder.exists():
                 image.rename(folder)
     return folder / "bzImage"
 
 
 def client(of):
-    """The client that makes the calls of x32; `of` is the folder of the native one's headers."""
+    """Builds the client that makes the x32 calls; `of` is the folder with the native client's headers."""
     out = OUT / X32.process
     out.mkdir(parents=True, exist_ok=True)
     headers = ["-isystem", of / "include/kernel/x86_64-linux-gnu", "-isystem", of / "include/kernel"]
@@ -72,8 +72,8 @@ def client(of):
 
 
 def run_cell():
-    """Runs it; what is printed is saved as that of other callers is. Gives what a C program
-    (c-tests/x32.c) printed that tests the C library there."""
+    """Runs the tracer and the client; saves their output like that of other callers. Returns the
+    output of c-tests/x32.c, which tests the C library on this kernel."""
     file_of(X32).unlink(missing_ok=True)
     folder, release = matrix.programs(Cell("amd64", X32.suite)), SUITES["trixie"]
     with Machine(X32.suite, kernel=kernel()) as machine:

@@ -1,4 +1,4 @@
-//! The checked-in C header is what build.rs makes of the source.
+//! Checks that the checked-in C header matches what build.rs generates from the source.
 #![cfg(feature = "capi")]
 
 #[test]

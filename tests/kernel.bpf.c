@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts, by cookie, how often it runs for one process, and keeps what the call
-   returned. */
+/* Counts by cookie how often the program runs for one process, and stores the call's result. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,5 @@
-//! The Rust API on a real kernel: `cargo test --test kernel` runs these tests in a virtual machine
-//! (`testing/cargo-runner`).
+//! Tests the Rust API on a real kernel: `cargo test --test kernel` runs these tests in a virtual
+//! machine (`testing/cargo-runner`).
 #![allow(unsafe_code)]
 
 #[path = "kernel/batch.rs"]
@@ -22,7 +22,7 @@ use aya::maps::{Array, Map};
 use aya::programs::{KProbe, ProgramFd, SocketFilter};
 use ksyscall::{Error, Ksyscall, Link};
 
-/// The BPF object, loaded, with its maps.
+/// The loaded BPF object with its maps.
 struct Probe {
     object: Ebpf,
     program: ProgramFd,
@@ -55,23 +55,23 @@ impl Probe {
     }
 }
 
-/// umount2(2) with an empty path: fails with ENOENT, and nobody else calls it.
+/// Calls umount2(2) with an empty path, which fails with ENOENT. No other process calls it here.
 fn umount2(times: usize) {
     for _ in 0..times {
-        // SAFETY: the path is a C string; it names nothing.
+        // SAFETY: the path is a C string.
         assert_eq!(unsafe { libc::umount2(c"".as_ptr(), 0) }, -1);
         assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOENT));
     }
 }
 
-/// Threads that sleep in one call, ppoll(2), which nothing else here makes.
+/// Threads that sleep in ppoll(2), which nothing else here calls.
 struct Sleepers {
     threads: Vec<thread::JoinHandle<libc::c_long>>,
     waker: UnixStream,
 }
 
 impl Sleepers {
-    /// Returns when all of them are blocked in the call.
+    /// Starts the threads and returns when all of them are blocked in the call.
     fn asleep(count: usize) -> Self {
         let (socket, waker) = UnixStream::pair().unwrap();
         let socket = Arc::new(socket);
@@ -79,19 +79,19 @@ impl Sleepers {
         let start = |_| {
             let (socket, sender) = (socket.clone(), sender.clone());
             let sleep = move || {
-                // SAFETY: it has no arguments.
+                // SAFETY: gettid has no arguments.
                 sender.send(unsafe { libc::gettid() }).unwrap();
                 let mut file =
                     libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
                 let (files, forever) = (&raw mut file, std::ptr::null::<libc::timespec>());
-                // SAFETY: the kernel writes to `file`, and there are no times and no signals.
+                // SAFETY: the kernel writes to `file`; the timeout and the signal set are null.
                 unsafe { libc::syscall(libc::SYS_ppoll, files, 1, forever, forever, 8) }
             };
             thread::Builder::new().stack_size(32 << 10).spawn(sleep).unwrap()
         };
         let threads: Vec<_> = (0..count).map(start).collect();
         for id in receiver.iter().take(count) {
-            // The call of a task that does not run (proc_pid_syscall(5)).
+            // The call in which the task is blocked (proc_pid_syscall(5)).
             let path = format!("/proc/self/task/{id}/syscall");
             let call = format!("{} ", libc::SYS_ppoll);
             while !fs::read_to_string(&path).unwrap().starts_with(&call) {
@@ -101,7 +101,7 @@ impl Sleepers {
         Self { threads, waker }
     }
 
-    /// Ends their call, and waits until it has returned, with 1.
+    /// Ends the calls and waits until each has returned 1.
     fn wake(mut self) {
         io::Write::write_all(&mut self.waker, b"!").unwrap();
         for thread in self.threads {
@@ -110,7 +110,7 @@ impl Sleepers {
     }
 }
 
-/// Linux 6.7 says of a link how many runs of its probe were missed.
+/// Linux 6.7 and later report for a link how many runs of its probe were missed.
 fn links_tell_what_was_missed() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -192,7 +192,7 @@ fn kernel_tells_how_many_returns_it_missed() {
     assert_eq!(probe.hits(12), 100);
     assert_eq!(probe.hits(13), 1000);
     assert!((1..100).contains(&probe.hits(11)), "{}", probe.hits(11));
-    // The kernel counts without a lock: two CPUs at a time may count one.
+    // The kernel counts without a lock, so two CPUs at the same time may only count one.
     let missed = more.missed().unwrap();
     assert!((800..=900).contains(&missed), "{missed} of 900");
     if links_tell_what_was_missed() {
@@ -204,7 +204,7 @@ fn kernel_tells_how_many_returns_it_missed() {
     }
 }
 
-/// The kernel skips a program that is attached inside its map operations, once for each of them.
+/// The kernel skips a program on a function inside its map operations, once for each operation.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_how_often_it_skipped_a_program() {
@@ -224,12 +224,12 @@ fn kernel_counts_how_often_it_skipped_a_program() {
     let link = probe.attach("umount2", 15).unwrap();
     umount2(3);
     assert_eq!((probe.hits(15), misses(&probe), link.missed()), (3, known(5), known(0)));
-    // No programs.
+    // These descriptors are not programs.
     assert_eq!(ksyscall::recursion_misses(fs::File::open("/dev/null").unwrap()), None);
     assert_eq!(ksyscall::recursion_misses(&link), None);
 }
 
-/// Whether the kernel may take the CPU from a task that is inside the kernel.
+/// Whether the kernel may preempt a task inside the kernel.
 fn is_preemptible() -> bool {
     let mode = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
     mode.contains("(full)") || mode.contains("(lazy)")
@@ -237,25 +237,25 @@ fn is_preemptible() -> bool {
 
 fn stay_on_cpu_0() {
     let set = [1_usize, 0, 0, 0];
-    // SAFETY: the set has as many bytes.
+    // SAFETY: the size is that of the set.
     let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), (&raw const set).cast()) };
     assert_eq!(done, 0);
 }
 
-/// Sets a map's first value, that of a u32, again and again for as long as that lives.
+/// Repeatedly updates the first value of a map of u32 values while `other` is alive.
 fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
     let attr = [map as u64, &raw const FIRST as u64, &raw const value as u64, 0];
     static FIRST: u32 = 0;
     while other.strong_count() > 0 {
-        // SAFETY: the map's keys and values are of that type.
+        // SAFETY: the map's keys and values have this type.
         let done =
             unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, size_of_val(&attr)) };
         assert_eq!(done, 0);
     }
 }
 
-/// Two threads share a CPU, and one of them does nothing but update a map.
+/// Two threads share a CPU, and one of them only updates a map.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_the_calls_that_it_skips_next_to_map_updates() {
@@ -303,7 +303,7 @@ fn kernel_numbers_of_calls_to_watch_that_are_none_are_told() {
         assert_eq!(error.errno(), libc::EINVAL);
         assert!(error.to_string().contains("1 to 4096"), "{error}");
     }
-    // The kernel's own number is no number, and of an entry, too.
+    // 0 selects the kernel's default and is also valid for an entry probe.
     drop(entry.max_active(0).attach(&probe.program).unwrap());
     let unknown = Ksyscall::new("frobnicate").unwrap().retprobe(true).max_active(100);
     let error = unknown.attach(&probe.program).unwrap_err();
@@ -328,8 +328,8 @@ fn kernel_entries_of_watched_calls_go_when_nothing_holds_them() {
     assert_eq!(probe.hits(14), 1, "the pin holds it");
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later; nothing tells when it has. This process lives,
-    // so that its entry is not cleaned up.
+    // The kernel frees an unlinked pin later and does not report when. This process is alive, so
+    // nothing cleans up its entry.
     let mut calls = 1;
     while probe.hits(14) == calls {
         umount2(1);
@@ -337,7 +337,7 @@ fn kernel_entries_of_watched_calls_go_when_nothing_holds_them() {
         assert!(calls < 1_000_000, "still attached");
     }
     while kprobe_events() != before {
-        // Removes what is not in use; until the event is gone too, that is refused (EBUSY).
+        // Removes unused entries; the kernel refuses this (EBUSY) while the event still exists.
         _ = fs::write("/sys/kernel/tracing/kprobe_events", "");
     }
 }
@@ -367,7 +367,7 @@ fn kernel_keeps_a_pinned_attachment_until_it_is_unlinked() {
     umount2(1);
     assert_eq!(probe.hits(6), 1);
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later; nothing tells when it has.
+    // The kernel frees an unlinked pin later and does not report when.
     let mut calls = 1;
     while probe.hits(6) == calls {
         umount2(1);
@@ -400,7 +400,7 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_refusals_are_told_and_leave_nothing() {
     let mut probe = Probe::load();
-    // The first attach learns; afterwards nothing may stay open.
+    // The first attach detects kernel features; after it nothing may stay open.
     drop(probe.attach("umount2", 1).unwrap());
     let (fds, events) = (open_fds(), kprobe_events());
 
@@ -427,8 +427,8 @@ fn kernel_refusals_are_told_and_leave_nothing() {
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
 }
 
-/// Loads `return 0` as a kprobe program for an attach type, which aya cannot say. It
-/// reads its cookie first, if that is asked for. None if the kernel refuses to load it.
+/// Loads a kprobe program `return 0` for an attach type, which aya cannot set. With `reads_cookie`
+/// the program reads its cookie first. None if the kernel refuses to load it.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
     const RETURN_0: [u64; 2] = [0xb7, 0x95];
@@ -436,9 +436,9 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     load_instructions(attach_type, &[&call[..usize::from(reads_cookie)], &RETURN_0].concat())
 }
 
-/// Loads a program for an attach type; None if the kernel does not know that.
+/// Loads a program for an attach type; None if the kernel does not know the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
-    /// The start of `struct { } prog_load` of `union bpf_attr`.
+    /// The start of the program-loading members of `union bpf_attr`.
     #[repr(C)]
     #[derive(Default)]
     struct Load {
@@ -465,7 +465,7 @@ fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
         expected_attach_type: attach_type,
         ..Load::default()
     };
-    // SAFETY: the kernel reads `attr`, the instructions and the C string, which all live.
+    // SAFETY: the kernel reads `attr`, the instructions and the C string, which outlive the call.
     let fd =
         unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const attr, size_of::<Load>()) };
     if fd < 0 {
@@ -476,8 +476,8 @@ fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// What the kernel says of a link for the program, without an event: EBADF if it is
-/// the event that is wrong.
+/// Whether the kernel accepts the program for a link. This passes an invalid event: the kernel
+/// checks the program first, so EBADF means that only the event is wrong.
 fn kernel_takes(program: &OwnedFd) -> bool {
     const BPF_LINK_CREATE: libc::c_int = 28;
     const BPF_PERF_EVENT: libc::c_int = 41;
@@ -494,8 +494,8 @@ fn kernel_takes(program: &OwnedFd) -> bool {
     }
 }
 
-/// Programs for kprobe.multi and the like, which the kernel refuses a link, and which
-/// an event itself would take: one that reads its cookie then crashes Linux 6.12.
+/// Tests programs for kprobe.multi and similar attach types. The kernel refuses a link for them,
+/// but an event itself would accept them, and reading the cookie then crashes Linux 6.12.
 fn ask_with_other_attach_types() {
     /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
     const OTHERS: [u32; 4] = [42, 48, 56, 57];
@@ -515,14 +515,14 @@ fn ask_with_other_attach_types() {
                 let error = answer.unwrap_err();
                 assert!(matches!(error, Error::LinkCreate { .. }), "{attach_type}: {error}");
                 assert_eq!(error.errno(), libc::EINVAL);
-                // One that is attached all the same would run here.
+                // A program that was attached nevertheless would run here.
                 self::umount2(3);
             }
         }
     }
     assert_eq!(open_fds(), fds);
     assert!(loaded > 0, "this kernel loads no program for these attach types");
-    // And none the worse for it.
+    // The library still works normally.
     let probe = Probe::load();
     let path = format!("/sys/fs/bpf/ksyscall-types-{}", std::process::id());
     let link = probe.attach("umount2", 10).unwrap();
@@ -577,13 +577,13 @@ fn kernel_states_in_which_nothing_runs_are_told() {
     assert_eq!(ksyscall::disarmed(), None);
 }
 
-/// Runs a test of this file in a process of its own that has no kprobe PMU.
+/// Runs a test of this file in a separate process without a kprobe PMU.
 fn without_pmu(test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("KSYSCALL_NO_PMU", "1");
     let hide = || {
-        // SAFETY: the arguments are C strings that live long enough; a filesystem is mounted in
-        // the child's own namespace.
+        // SAFETY: the arguments are C strings that outlive the calls. The child mounts only in its
+        // own namespace.
         let results = unsafe {
             [
                 libc::unshare(libc::CLONE_NEWNS),
@@ -605,7 +605,7 @@ fn without_pmu(test: &str) {
         };
         if results == [0; 3] { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
-    // SAFETY: only system calls are made between fork and exec.
+    // SAFETY: `hide` only makes system calls between fork and exec.
     unsafe { command.pre_exec(hide) };
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -662,7 +662,7 @@ fn kernel_entries_of_dead_processes_are_removed() {
         let mut file = fs::OpenOptions::new().append(true).open(events).unwrap();
         io::Write::write_all(&mut file, format!("p:{name} do_exit\n").as_bytes()).unwrap();
     };
-    // Of a dead process; of another PID namespace, not in use; made without /proc.
+    // Entries of a dead process, of another PID namespace, and of a process without /proc.
     let stale = [format!("p{inode}_{dead}_1_0"), format!("p1_{dead}_1_0"), "p0_0_0_0".to_owned()];
     stale.iter().for_each(|name| add(&format!("ksyscall/{name}")));
     add("other/mine");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls: of pinned.c, which may be another process, and of objects.cpp. */
+/* Counts the calls of objects.cpp. */
 #include "kernel.bpf.h"
 
 unsigned long entries, returns, others;
 long last_argument, last_result;
 
-/* The calls that count have an argument that nobody else uses. */
+/* Counted calls have an argument that no other process uses. */
 enum { NOBODY = 0x7ffffff1 };
 
 SEC("ksyscall/getpgid")
@@ -28,7 +28,7 @@ int BPF_KRETPROBE(on_return, long result)
 	return 0;
 }
 
-/* Not attached by itself. */
+/* Attached only by an explicit call. */
 SEC("ksyscall")
 int BPF_KSYSCALL(on_other, int pid)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What the clients share. Each prints a line "did ..." for what it did and should
- * be seen, and a line "saw ..." for what its BPF programs saw of it;
- * testing/test_clients.py compares the two, and the whole with what is printed under the other library.
+ * Shared by the clients. Each prints a line "did ..." for every call it makes and a line "saw ..."
+ * for every call that its BPF programs see. testing/test_clients.py compares these lines, and the
+ * whole output with that under libbpf alone.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -44,7 +44,7 @@
 /* A process that cannot exist. */
 enum { NOBODY = 0x7ffffff1 };
 
-/* What the kernel answers, as the BPF programs see it. */
+/* The result of a call as the kernel and the BPF programs see it: a negative errno on failure. */
 #define RESULT(call)                                  \
 	({                                            \
 		long result_ = (call);                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls whose functions have other names, in a tool with libbpf inside it. */
+/* Counts calls whose kernel functions have different names, for a tool with a static libbpf. */
 #include "kernel.bpf.h"
 
 unsigned long counts[4];
@@ -15,7 +15,7 @@ unsigned long counts[4];
 	}
 
 #ifdef BEFORE_1_0
-/* As tools did, and do, for a libbpf without sections for system calls. */
+/* Tools use these sections with a libbpf that has no ksyscall sections. */
 COUNT("kprobe/__x64_sys_newstat", on_stat, 0)
 COUNT("kprobe/__x64_sys_umount2", on_umount2, 1)
 COUNT("kretprobe/__x64_sys_uname", on_uname, 2)

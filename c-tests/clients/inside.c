@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A tool as libbpf-bootstrap has them: with libbpf.a inside and the C library outside. It attaches
- * each program by itself, so that one that libbpf cannot attach is no reason to end.
+ * A tool built as in libbpf-bootstrap, with libbpf.a and a shared C library. It attaches the
+ * programs one by one and continues if libbpf cannot attach one of them.
  */
 #include <sys/utsname.h>
 
@@ -23,7 +23,7 @@ int main(void)
 	struct bpf_link *links[4];
 	for (int i = 0; i < 4; i++) {
 		links[i] = bpf_program__attach(programs[i]);
-		/* An error pointer before 1.0. */
+		/* Before 1.0, libbpf returns an error pointer. */
 		if (libbpf_get_error(links[i]))
 			links[i] = NULL;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What tools include as vmlinux.h, cut down to what these need: the kernel's own
- * view of the registers, where libbpf's argument macros find the arguments.
+ * The part of vmlinux.h that these programs require: struct pt_regs with the kernel's field names,
+ * from which libbpf's macros read the arguments.
  */
 #ifndef KERNEL_BPF_H
 #define KERNEL_BPF_H
@@ -23,7 +23,7 @@ struct pt_regs {
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-/* The process that is traced: set before loading. */
+/* The PID of the traced process; set before loading. */
 const volatile int traced = 0;
 
 static __always_inline bool is_traced(void)

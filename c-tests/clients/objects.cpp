@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A C++ tool: the skeleton in a unique_ptr, its own links too, errors as exceptions. */
+/* A C++ tool that holds its skeleton and links in unique_ptrs and throws errors as exceptions. */
 #include <cerrno>
 #include <iostream>
 #include <map>
@@ -67,7 +67,7 @@ try {
 		  << " argument " << skeleton->bss->last_argument << " result " << skeleton->bss->last_result
 		  << '\n';
 
-	/* The same program several times, each link with a life of its own. */
+	/* Attach the same program several times; each link has an independent lifetime. */
 	std::map<std::string, Link> links;
 	links["one"] = attach(skeleton->progs.on_other, "getpgid");
 	links["two"] = attach(skeleton->progs.on_other, "getpgid");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls of stat, which a function of another name serves. */
+/* Counts calls of stat, whose kernel function has a different name. */
 #include "kernel.bpf.h"
 
 unsigned long stats;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Says which library attaches by sections here: libbpf's own function attaches
- * stat to a function that is never called, so that not one call is seen.
+ * Reports which library attaches by section. libbpf's own function attaches stat to a kernel
+ * function that is never called, so it sees no call.
  */
 #include "client.h"
 #include "proof.skel.h"

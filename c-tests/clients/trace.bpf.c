@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Tells of kill and openat by a ring buffer. */
+/* Reports kill and openat through a ring buffer. */
 #include "kernel.bpf.h"
 #include "trace.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A tracer with a skeleton, sections of both kinds and a ring buffer. */
+/* A tracer with a skeleton, ksyscall and kretsyscall sections and a ring buffer. */
 #include "client.h"
 #include "trace.h"
 #include "trace.skel.h"
@@ -22,7 +22,7 @@ static int on_event(void *context, void *data, size_t size)
 		saw("openat(%d, %s, %#x)", event->first, event->path, event->second);
 		break;
 	case OPENAT_RETURN:
-		/* The number of a descriptor depends on how many the links hold. */
+		/* The fd's number depends on how many fds the links hold. */
 		saw("openat = %ld", event->result < 0 ? event->result : 0);
 		break;
 	}
@@ -55,7 +55,7 @@ int main(void)
 						    NULL);
 	CHECK(ring);
 	CHECK(trace_bpf__attach(skeleton) == 0);
-	/* What was opened in order to attach is the library's own affair. */
+	/* Ignore the files that the library opened to attach. */
 	CHECK(ring_buffer__consume(ring) >= 0);
 	started = true;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the programs of trace.bpf.c tell trace.c. */
+/* Events that the programs in trace.bpf.c send to trace.c. */
 #ifndef TRACE_H
 #define TRACE_H
 

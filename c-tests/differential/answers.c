@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Asks bpf_program__attach_ksyscall() many questions and prints a line for each:
- * the case, a tab, and the answer in parts. Which library answers is the first
- * line's. Nothing is judged here: testing/differential.py does, with the lines of two libraries.
+ * Calls bpf_program__attach_ksyscall() in many ways and prints one line for each case: its name,
+ * a tab, and the parts of the result. The first line names the library under test. This program
+ * judges nothing: testing/differential.py compares the lines of two libraries.
  *
- * A case is named SITUATION/PROGRAM/NAME/OPTIONS or options/CLASS/SIZE or
- * GROUP/QUESTION. Each situation is a process of its own, which has not attached
- * before, unless the situation says so.
+ * A case is named SITUATION/PROGRAM/NAME/OPTIONS, options/CLASS/SIZE or GROUP/QUESTION. Each
+ * situation runs in a separate process that has not attached before, unless its name says so.
  */
 #include "answers.h"
 

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the questions share: the line that is printed, the programs, and one attach. */
+/* Shared by all questions: printing a line, the programs, and a single attach. */
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
 #include "../programs.h"
 
-/* A line: begin() says the case, each part() a part of the answer, finish() prints it. */
+/* Builds a line: begin() sets the case, part() adds a part of the answer, finish() prints it. */
 __attribute__((format(printf, 1, 2))) void begin(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void part(const char *format, ...);
 void finish(void);
 
 const char *errno_name(int error);
-/* What a function of libbpf returned that answers 0 or a negative errno, once -1 and errno. */
+/* Formats a libbpf function's result: 0 or a negative errno; old versions set errno, return -1. */
 const char *outcome(int result);
-/* Destroys the link, and says what that returned. */
+/* Destroys the link and adds the result to the line. */
 void say_destroy(struct bpf_link *link);
 
 extern struct loaded {
-	/* With programs that read their cookie, where the kernel has cookies. */
+	/* The programs read their cookies if the kernel has cookies. */
 	struct programs probes;
 	struct programs others;
 	struct programs closed;
@@ -25,7 +25,7 @@ extern struct loaded {
 	bool cookies;
 } loaded;
 
-/* Before anything is asked. */
+/* Call this before the first question. */
 void load_programs(void);
 
 enum program_kind { ON_PROBE, UNLOADED, TRACEPOINT, SOCKET, CLOSED, NO_PROGRAM, PROGRAM_KINDS };
@@ -33,10 +33,10 @@ enum program_kind { ON_PROBE, UNLOADED, TRACEPOINT, SOCKET, CLOSED, NO_PROGRAM, 
 struct bpf_program *program_of(enum program_kind kind, bool retprobe);
 struct bpf_program *probe(bool retprobe);
 
-/* How often the program runs that counts in this slot, when the call is made once. */
+/* Makes one call; returns how often the program that counts in this slot ran. */
 int runs(__u32 slot, long number);
 
-/* While attaching, no more than these fds can be opened, until they are given back. */
+/* Limits attaches to `count` more open fds, until give_fds_back(). */
 void leave_fds(int count);
 void give_fds_back(void);
 
@@ -44,18 +44,18 @@ struct question {
 	struct bpf_program *prog;
 	const char *name;
 	const struct bpf_ksyscall_opts *opts;
-	/* What the program should see. */
+	/* The call and the cookie that the program should see. */
 	long number;
 	__u64 cookie;
 	bool retprobe;
 };
 
-/* Attaches, says what that gave and did, and detaches. The line has begun. */
+/* Attaches, reports the result and the program's runs, and detaches. Call begin() first. */
 void ask(const struct question *q);
-/* A crash is an answer too. Where libbpf crashes it holds nothing that would stay behind. */
+/* Reports a crash as an answer. libbpf holds no resources where it crashes. */
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
-/* Asks in a process of its own, which has not attached before. */
+/* Asks in a separate process that has not attached before. */
 #define IN_A_PROCESS(questions)              \
 	IN_CHILD({                           \
 		alarm(600);                  \
@@ -64,7 +64,7 @@ void in_peril(void (*ask_it)(const struct question *), const struct question *q)
 		fflush(stdout);              \
 	})
 
-/* Each in the file of its name. */
+/* Each function is in the file of its name. */
 void ask_options(void);
 void ask_spellings(void);
 void ask_links(void);

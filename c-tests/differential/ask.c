@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The programs that are attached, and one attach: what it gives, does and leaves. */
+/* Loads the programs; performs one attach and reports its result, its effect and any leaks. */
 #include "answers.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
 #include <sys/resource.h>
 
-/* The number that the next fd would have: it tells of one that was left open below. */
+/* The number of the next fd; a leaked fd raises it. */
 static int next_fd(void)
 {
 	int fd = dup(0);
@@ -14,7 +14,7 @@ static int next_fd(void)
 	return fd;
 }
 
-/* Open from the start, for where no mount leads there. */
+/* Opened at the start, because some situations hide the file. */
 static int events_fd = -1;
 
 static int entries(void)
@@ -24,7 +24,7 @@ static int entries(void)
 	return count_entries(path, "");
 }
 
-/* Of open fds: what holds, and what holds during the attach. */
+/* Limits on open fds: the usual one, and the one during an attach. */
 static struct rlimit usual_limit, attach_limit;
 
 static void set_limit(const struct rlimit *limit)
@@ -32,7 +32,7 @@ static void set_limit(const struct rlimit *limit)
 	CHECK(setrlimit(RLIMIT_NOFILE, limit) == 0);
 }
 
-/* The lowest unused number counts. */
+/* RLIMIT_NOFILE limits fd numbers, so start from the lowest unused one. */
 void leave_fds(int count)
 {
 	attach_limit.rlim_cur = (rlim_t)(next_fd() + count);
@@ -54,7 +54,7 @@ void load_programs(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &usual_limit) == 0);
 	attach_limit = usual_limit;
 	loaded.cookies = has_perf_links();
-	/* Of a closed program the number stays closed: no other fd comes to be so high. */
+	/* No later fd reuses the closed program's number, because that number is so high. */
 	while (dup(0) < HIGH_FD)
 		;
 	loaded.closed = LOAD(count);

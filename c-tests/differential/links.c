@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What libbpf's functions make of the link: link/QUESTION. */
+/* Calls libbpf's functions on the link: link/QUESTION. */
 #include "answers.h"
 
 #include <fcntl.h>
@@ -23,7 +23,7 @@ static void say_path(const struct bpf_link *link)
 	part("path %s", bpf_link__pin_path(link) ?: "none");
 }
 
-/* Each program that is asked about is the entry's, without a cookie: its slot is 0. */
+/* Every question uses the entry program without a cookie, which counts in slot 0. */
 static struct bpf_link *attached(void)
 {
 	return ATTACH(probe(false), CALL, NULL);
@@ -100,7 +100,7 @@ static void pin_outlives(void)
 		SAY("unpin", bpf_link__unpin(link));
 		say_runs();
 		say_destroy(link);
-		/* An opened link's detach may end after its last fd is closed. */
+		/* The kernel may finish detaching after the last fd of an opened link is closed. */
 		wait_until_silent(&loaded.probes, 0);
 	} else {
 		part("open %s", errno_name(errno));
@@ -114,7 +114,7 @@ static void update(void)
 	SAY("other", bpf_link__update_program(link, probe(true)));
 	SAY("unloaded", bpf_link__update_program(link, program_of(UNLOADED, false)));
 	SAY("socket", bpf_link__update_program(link, program_of(SOCKET, false)));
-	/* Not in every libbpf. */
+	/* Old versions of libbpf lack the function. */
 	int (*update_map)(struct bpf_link *, const struct bpf_map *) = dlsym(RTLD_DEFAULT,
 									     "bpf_link__update_map");
 	if (update_map)

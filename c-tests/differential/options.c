@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Images of the options, asked of a kernel that is pretended and takes everything:
- * options/CLASS/SIZE-NUMBER, or options/beyond-BYTE/SIZE.
+ * Attaches with many byte images of the options, on a simulated kernel that accepts everything:
+ * options/CLASS/SIZE-NUMBER or options/beyond-BYTE/SIZE.
  */
 #include "answers.h"
 
@@ -15,16 +15,14 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 
-/* The kernel. */
-
-/* While this is set, no probe is opened and no program attached, which is quick. */
+/* The simulated kernel. It opens no probes and attaches no programs, which is fast. */
 static struct {
 	bool plays;
 	__u64 config;
 	__u64 cookie;
 } pretence;
 
-/* Answers perf_event_open() and BPF_LINK_CREATE, whoever makes them. */
+/* Answers perf_event_open() and BPF_LINK_CREATE, whether libksyscall or libbpf makes the call. */
 static void on_call(int signal, siginfo_t *info, void *context)
 {
 	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
@@ -37,7 +35,10 @@ static void on_call(int signal, siginfo_t *info, void *context)
 	registers[REG_RAX] = dup(0);
 }
 
-/* From here on this process has that kernel: libksyscall makes its system calls itself, and libbpf by the C library. */
+/*
+ * Starts the simulation for this process. A seccomp filter is necessary: libksyscall makes system
+ * calls directly, and libbpf through the C library.
+ */
 static void pretend(void)
 {
 	struct sock_filter filter[] = {
@@ -68,8 +69,6 @@ int ioctl(int fd, unsigned long request, ...)
 	return (int)syscall(SYS_ioctl, fd, request, argument);
 }
 
-/* The images. */
-
 enum { PAGE = 4096, COOKIE_AT = 8, RETPROBE_AT = 16, END_OF_FIELDS = 17 };
 
 static unsigned char *page_end;
@@ -83,7 +82,7 @@ static __u64 random_bits(void)
 	return state;
 }
 
-/* Like ask(), of the kernel that takes everything. */
+/* Like ask(), but on the simulated kernel. */
 static void ask_pretending(const struct question *q)
 {
 	pretence.config = pretence.cookie = ~0ULL;
@@ -102,8 +101,8 @@ static void ask_pretending(const struct question *q)
 }
 
 /*
- * Asks with these `sz` bytes, which end where there is no more memory. The case
- * is named by what libbpf.h says that they mean.
+ * Asks with these `sz` bytes, which end at unreadable memory. The case is named after their meaning
+ * according to libbpf.h.
  */
 static void ask_image(const unsigned char *bytes, size_t sz)
 {
@@ -129,7 +128,7 @@ static void ask_image(const unsigned char *bytes, size_t sz)
 		.prog = probe(false), .name = CALL, .opts = (void *)place, .cookie = cookie });
 }
 
-/* All behind the size. */
+/* Randomizes all bytes after the size field. */
 static void random_image(unsigned char *bytes, size_t sz)
 {
 	for (size_t i = COOKIE_AT; i < sz; i++)
@@ -142,9 +141,9 @@ void ask_options(void)
 	page_end = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(page_end != MAP_FAILED);
 	page_end += PAGE;
-	/* Not unmapped: other memory could be mapped there. */
+	/* Protect the page rather than unmap it, so that nothing else is mapped there. */
 	CHECK(mprotect(page_end, PAGE, PROT_NONE) == 0);
-	/* What is found out once is found out of the real kernel. */
+	/* Let the library detect the real kernel's features before the simulation starts. */
 	DESTROY(ATTACH(probe(false), CALL, NULL));
 	pretend();
 	for (size_t sz = 0; sz <= PAGE; sz++) {
@@ -171,7 +170,7 @@ void ask_options(void)
 			ask_image(bytes, sz);
 		}
 	}
-	/* Sizes that promise more than there is, up to those that are negative as ssize_t. */
+	/* Sizes beyond the available memory, up to values that are negative as ssize_t. */
 	static const size_t too_large[] = { 25,
 					    PAGE,
 					    SSIZE_MAX,

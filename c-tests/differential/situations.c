@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Every combination of program, name and options, in each situation:
+ * Every combination of program, name and options in each situation:
  * SITUATION/PROGRAM/NAME/OPTIONS.
  */
 #include "answers.h"
@@ -11,8 +11,6 @@
 #include <linux/capability.h>
 
 static const __u64 SOME_COOKIE = 0x0102030405060706;
-
-/* The combinations. */
 
 static char long_names[6][4001];
 
@@ -82,8 +80,6 @@ static void ask_everything(const char *situation)
 		}
 	}
 }
-
-/* The situations. */
 
 static void nothing(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Names that are calls, in other words: spelling/NAME. */
+/* Other spellings of system call names: spelling/NAME. */
 #include "answers.h"
 
 void ask_spellings(void)

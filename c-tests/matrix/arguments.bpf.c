@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A program for each call of calls.bpf.h, which stores the six arguments that it gets: by
- * KSYSCALL_PROG(), or with -DLIBBPF by libbpf's BPF_KSYSCALL(); and by KSYSCALL_SUBCALL_PROG() for each
- * call that the architecture's socketcall and ipc carry out. Two programs read a path by
- * KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
+ * One program for each call in calls.bpf.h stores the call's six arguments. It uses KSYSCALL_PROG(),
+ * or libbpf's BPF_KSYSCALL() with -DLIBBPF, or KSYSCALL_SUBCALL_PROG() for calls made through
+ * socketcall and ipc. Two more programs read a path with KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
  */
 #ifdef LIBBPF
-/* What vmlinux.h has of the registers, by the names that CO-RE looks for. */
+/* The registers as in vmlinux.h, with the names that CO-RE looks for. */
 #include <linux/bpf.h>
 #define __VMLINUX_H__
 #ifdef __TARGET_ARCH_x86
@@ -44,7 +43,7 @@ struct user_regs_struct {
 #include <bpf/bpf_tracing.h>
 #define PROGRAM(name, call, args...) BPF_KSYSCALL(name, args)
 #ifdef WRAPPED
-/* As a 64-bit process's libbpf finds out; that of a 32-bit one looks for other names. */
+/* A 32-bit process's libbpf looks for other names and would not detect the wrapper. */
 #undef __kconfig
 #define __kconfig
 _Bool LINUX_HAS_SYSCALL_WRAPPER = 1;
@@ -63,7 +62,7 @@ struct {
 	__type(value, struct arguments);
 } state SEC(".maps");
 
-/* Where to store what the call of this index gets; NULL if it is not the one that is made. */
+/* The storage for the call with this index; NULL if the test is not making a call. */
 static __always_inline struct seen *seen_by(__u32 index)
 {
 	__u32 zero = 0;

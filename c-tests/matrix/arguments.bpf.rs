@@ -1,6 +1,6 @@
-//! What arguments.bpf.c is, in Rust, by the crate ksyscall-ebpf: a program for each call of
-//! calls.bpf.rs, which stores the six arguments that it gets; likewise for calls through socketcall
-//! and ipc; and two that read a path. Without aya-ebpf, which Debian does not have.
+//! The Rust version of arguments.bpf.c, with the crate ksyscall-ebpf. One program for each call in
+//! calls.bpf.rs, including calls through socketcall and ipc, stores the call's six arguments. Two
+//! more programs read a path. It does not use aya-ebpf, because Debian does not package it.
 #![no_std]
 
 use core::ffi::c_void;
@@ -9,7 +9,7 @@ use core::ptr::null;
 
 use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native};
 
-/// Of arguments.h.
+/// `struct seen` of arguments.h.
 #[repr(C)]
 pub struct Seen {
     hits: u32,
@@ -29,7 +29,7 @@ pub struct Arguments {
     path: [u8; 32],
 }
 
-/// As libbpf has it of a map, in BTF: numbers are lengths of arrays.
+/// A map definition in the BTF format of libbpf, in which array lengths encode numbers.
 #[repr(C)]
 pub struct Map {
     r#type: *const [i32; 2],
@@ -39,7 +39,7 @@ pub struct Map {
     value: *const Arguments,
 }
 
-// SAFETY: nothing here reads it.
+// SAFETY: nothing in this program reads it.
 unsafe impl Sync for Map {}
 
 #[unsafe(no_mangle)]
@@ -48,7 +48,7 @@ unsafe impl Sync for Map {}
 pub static state: Map =
     Map { r#type: null(), map_flags: null(), max_entries: null(), key: null(), value: null() };
 
-/// The helpers, by their numbers in include/uapi/linux/bpf.h.
+/// Calls a helper by its number in include/uapi/linux/bpf.h.
 macro_rules! helper {
     ($number:literal, fn($($argument:ty),*) -> $result:ty) => {
         transmute::<usize, unsafe extern "C" fn($($argument),*) -> $result>($number)
@@ -59,7 +59,7 @@ macro_rules! read {
     ($number:literal, $word:ty, $address:expr) => {{
         let mut word: $word = 0;
         let size = size_of::<$word>() as u32;
-        // SAFETY: bpf_probe_read_kernel and bpf_probe_read_user write but the word.
+        // SAFETY: bpf_probe_read_kernel and bpf_probe_read_user only write the word.
         unsafe { helper!($number, fn(*mut $word, u32, u64) -> i64)(&mut word, size, $address) };
         word
     }};
@@ -86,7 +86,7 @@ impl Memory for Helpers {
     }
     #[inline(always)]
     fn thread_status() -> u32 {
-        // SAFETY: bpf_get_current_task takes nothing; the map's value is there, or null.
+        // SAFETY: bpf_get_current_task has no arguments; the map's value is valid or null.
         unsafe {
             let task = helper!(35, fn() -> u64)();
             match arguments() {
@@ -98,15 +98,15 @@ impl Memory for Helpers {
 }
 
 /// # Safety
-/// In a BPF program alone.
+/// Only a BPF program may call it.
 #[inline(always)]
 unsafe fn arguments() -> *mut Arguments {
     let zero = 0_u32;
-    // SAFETY: bpf_map_lookup_elem takes the map's address, of which the loader makes the map.
+    // SAFETY: bpf_map_lookup_elem gets the map's address, which the loader replaces by the map.
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
-/// A closure would not be inlined.
+/// A trait, because the compiler would not inline a closure.
 trait HasArguments {
     fn argument(&self, n: usize) -> u64;
 }
@@ -125,13 +125,14 @@ impl HasArguments for Made<'_, Native, Helpers> {
     }
 }
 
-/// Stores what the call of this index gets, if it is the one that is made.
+/// Stores the arguments of the call with this index, if the test is making a call.
 ///
 /// # Safety
-/// `context` is a kprobe's.
+/// `call` must be made from a kprobe's context.
 #[inline(always)]
 unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
-    // SAFETY: the map's value is there, or null; it has as many calls; and the caller's promise.
+    // SAFETY: the map's value is valid or null, `index` is below its number of calls, and the
+    // caller passes a valid `call`.
     unsafe {
         let arguments = arguments();
         if arguments.is_null() {
@@ -160,12 +161,12 @@ unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArgument
 macro_rules! call {
     ($index:literal, $program:ident, $call:literal) => {
         /// # Safety
-        /// The kernel runs it.
+        /// Only the kernel may run it.
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
             let layout = const { Layout::of::<Native>($call) };
-            // SAFETY: it is what the kernel gives.
+            // SAFETY: the kernel passes a valid context.
             unsafe {
                 let call = Call::<Native, Helpers>::new(context, Callers::Asked);
                 store($index, &call, (&call, layout));
@@ -175,17 +176,17 @@ macro_rules! call {
     };
 }
 
-/// Most architectures have no such calls.
+/// Unused on most architectures, which have no socketcall or ipc.
 #[allow(unused_macros)]
 macro_rules! sub_call {
     ($index:literal, $program:ident, $call:literal) => {
         /// # Safety
-        /// The kernel runs it.
+        /// Only the kernel may run it.
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
             let which = const { ksyscall_ebpf::SubCall::of::<Native>($call) };
-            // SAFETY: it is what the kernel gives.
+            // SAFETY: the kernel passes a valid context.
             unsafe {
                 let call = Call::<Native, Helpers>::new(context, Callers::Asked);
                 if let Some(made) = call.sub_call(which) {
@@ -197,7 +198,7 @@ macro_rules! sub_call {
     };
 }
 
-/// Pointers of threads, as libbpf has it of a map.
+/// The map definition for the pointers that threads keep.
 #[repr(C)]
 pub struct PointerMap {
     r#type: *const [i32; 9],
@@ -206,7 +207,7 @@ pub struct PointerMap {
     value: *const u64,
 }
 
-// SAFETY: nothing here reads it.
+// SAFETY: nothing in this program reads it.
 unsafe impl Sync for PointerMap {}
 
 #[unsafe(no_mangle)]
@@ -220,13 +221,13 @@ struct Paths;
 impl Kept for Paths {
     #[inline(always)]
     fn thread() -> u64 {
-        // SAFETY: bpf_get_current_pid_tgid takes nothing.
+        // SAFETY: bpf_get_current_pid_tgid has no arguments.
         unsafe { helper!(14, fn() -> u64)() }
     }
     #[inline(always)]
     fn insert(thread: u64, pointer: u64) {
         let of_map = &raw const paths;
-        // SAFETY: bpf_map_update_elem copies key and value.
+        // SAFETY: bpf_map_update_elem copies the key and the value.
         unsafe {
             helper!(2, fn(*const PointerMap, *const u64, *const u64, u64) -> i64)(
                 of_map, &thread, &pointer, 0,
@@ -236,7 +237,7 @@ impl Kept for Paths {
     #[inline(always)]
     fn get(thread: u64) -> Option<u64> {
         let of_map = &raw const paths;
-        // SAFETY: bpf_map_lookup_elem gives a value that is there, or null.
+        // SAFETY: bpf_map_lookup_elem returns a valid value or null.
         unsafe {
             helper!(1, fn(*const PointerMap, *const u64) -> *const u64)(of_map, &thread)
                 .as_ref()
@@ -246,24 +247,24 @@ impl Kept for Paths {
     #[inline(always)]
     fn remove(thread: u64) {
         let of_map = &raw const paths;
-        // SAFETY: bpf_map_delete_elem reads the key.
+        // SAFETY: bpf_map_delete_elem only reads the key.
         unsafe { helper!(3, fn(*const PointerMap, *const u64) -> i64)(of_map, &thread) };
     }
     #[inline(always)]
     fn user_str(to: &mut [u8], address: u64) -> i64 {
         let (at, size) = (to.as_mut_ptr(), to.len() as u32);
-        // SAFETY: bpf_probe_read_user_str writes no more than that.
+        // SAFETY: bpf_probe_read_user_str writes at most `size` bytes.
         unsafe { helper!(114, fn(*mut u8, u32, u64) -> i64)(at, size, address) }
     }
 }
 
-/// The map's value, if the call is the one that is made, or null.
+/// The map's value if the current thread is making the test's call, otherwise null.
 ///
 /// # Safety
-/// In a BPF program alone.
+/// Only a BPF program may call it.
 #[inline(always)]
 unsafe fn armed() -> *mut Arguments {
-    // SAFETY: the map's value is there, or null.
+    // SAFETY: the map's value is valid or null.
     unsafe {
         let arguments = arguments();
         let is_armed = !arguments.is_null() && (*arguments).armed == Paths::thread() as u32;
@@ -272,12 +273,12 @@ unsafe fn armed() -> *mut Arguments {
 }
 
 /// # Safety
-/// The kernel runs it.
+/// Only the kernel may run it.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "kprobe")]
 pub unsafe extern "C" fn keep_path(context: *const c_void) -> u32 {
     let layout = const { Layout::of::<Native>("openat") };
-    // SAFETY: it is what the kernel gives; the map's value is there, or null.
+    // SAFETY: the kernel passes a valid context; the map's value is valid or null.
     unsafe {
         let arguments = armed();
         if arguments.is_null() {
@@ -292,11 +293,11 @@ pub unsafe extern "C" fn keep_path(context: *const c_void) -> u32 {
 }
 
 /// # Safety
-/// The kernel runs it.
+/// Only the kernel may run it.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "kprobe")]
 pub unsafe extern "C" fn take_path(_: *const c_void) -> u32 {
-    // SAFETY: the map's value is there, or null, and nobody else writes to it.
+    // SAFETY: the map's value is valid or null, and nothing else writes to it.
     unsafe {
         let arguments = armed();
         if !arguments.is_null() {

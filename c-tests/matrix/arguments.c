@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches the program on_CALL of an object to each system call of <asm/unistd.h>. Then makes
- * each call by its number, in a child, with six words that no other has, or by the C library
- * where that knows how the architecture passes an argument. Prints a line for each:
+ * Attaches the program on_CALL of an object to each system call in <asm/unistd.h>. Then makes each
+ * call in a child: by its number with six unique words, or through the C library if an argument's
+ * encoding depends on the architecture. Prints one line for each call:
  *
  *	name  number  attached  hits  number  is_compat  count  SEEN*6  MADE*6
  *
- * attached is `ok` or the errno; hits, and the number and is_compat behind it, are what the
- * program saw; count is how many arguments the man page has, or 0 where this program does
- * not know; SEEN are the arguments that the program saw, MADE what the call was made with.
+ * attached is `ok` or the errno. hits, the second number and is_compat are what the program saw.
+ * count is the number of arguments according to the man page, or 0 if this program does not know.
+ * SEEN are the arguments that the program saw, MADE those that the call was made with.
  *
- * Where the architecture has socketcall and ipc, likewise for each call that they carry out: its name
- * has the multiplexer's in front (`ipc:semop`), and it is made through that. hits then counts the
- * programs of all such calls.
+ * If the architecture has socketcall and ipc, it also prints a line for each call made through them,
+ * with the multiplexer's name as a prefix (`ipc:semop`). hits then counts the programs of all
+ * multiplexed calls.
  *
- * At last openat is called with a path that is not in memory:
+ * Finally it calls openat with a path that is not in memory yet:
  *
  *	# path  attached  AT_ENTRY  AT_RETURN  PATH
  *
- * A plain libbpf program: nothing in it knows of libksyscall.
+ * This is a plain libbpf program that does not use libksyscall directly.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -35,12 +35,12 @@
 #include "arguments.h"
 #include "child.h"
 
-/* Of most calls the last two are left out. */
+/* Most entries omit the last two members. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 static const struct {
 	const char *name;
 	long number;
-	/* What carries it out, if it is made so, and what that takes for the call's number. */
+	/* The multiplexer, if the call is made through one, and its operation number. */
 	const char *multiplexer;
 	unsigned int sub_call;
 } calls[] = {
@@ -52,29 +52,29 @@ static const struct {
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
 /*
- * Each half is another, and negative as an int: no descriptor, no process, no address. Of
- * flags, CLONE_FS and CLONE_NEWNS together are refused by every call that makes a task.
+ * All halves differ and are negative as ints, so none is a valid fd, PID or address. As flags they
+ * contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this combination.
  */
 static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7c3b2d32e05,
 				0xb3e6c8d4c8e7d607, 0xc4f7b9e5dc9f8e09, 0xd508aaf6e7a3fe0b };
 #define WORD(n) ((unsigned long)words[n])
 
-/* For the C library: numbers that are the same as ints and as words, and 64 bits. */
+/* Arguments for the C library: values that are equal as int and as word, and 64-bit values. */
 enum { FD = 0x5a01, SECOND = 0x5a02, THIRD = 0x5a03, FOURTH = 0x5a04, FIFTH = 0x5a05 };
 static const __u64 OFFSET = 0x71a2b3c4d5e6f708, LENGTH = 0x6192a3b4c5d6e7f9;
-/* In whole pages of any size, of which mmap2 can pass the number. */
+/* A multiple of every page size, so that mmap2 can pass it as a page number. */
 static const __u64 IN_FILE = 0xabcde120000;
 
-/* In memory that children share. */
+/* Shared with the children. */
 static volatile struct arguments *seen;
 static volatile struct {
 	int count;
 	__u64 arguments[6];
-	/* How much the second may be above what was given: a stack, on which things are put. */
+	/* How far the second argument may exceed the given one: clone() pushes data on the stack. */
 	__u64 slack;
 } *made;
 
-/* Says what is passed, in the order of the man page. */
+/* Records the arguments in the order of the man page. */
 #define MADE(...)                                                      \
 	do {                                                           \
 		const __u64 made_[] = { __VA_ARGS__ };                 \
@@ -183,7 +183,7 @@ static void mmap_(void)
 {
 	MADE(WORD(0), WORD(1), THIRD, FOURTH, FD, IN_FILE);
 #ifdef __i386__
-	/* The C library makes mmap2. */
+	/* mmap64() calls mmap2 here. */
 	unsigned long six[] = { WORD(0), WORD(1), THIRD, FOURTH, FD, (unsigned long)IN_FILE };
 
 	made->arguments[5] = six[5];
@@ -200,7 +200,7 @@ static void mmap2_(void)
 }
 
 #if defined(__arm__) || defined(__i386__)
-/* CONFIG_OLD_SIGSUSPEND3 of kernel/signal.c. */
+/* CONFIG_OLD_SIGSUSPEND3 in kernel/signal.c. */
 static void sigsuspend_(void)
 {
 	MADE(WORD(2));
@@ -217,8 +217,8 @@ static void lookup_dcookie(void)
 #endif
 
 #ifdef __i386__
-/* Calls that the C library does not make: sys_ia32_fadvise64() of arch/x86/kernel/sys_ia32.c, and
- * sys_old_select() of fs/select.c. */
+/* Calls that the C library does not make: sys_ia32_fadvise64() in arch/x86/kernel/sys_ia32.c and
+ * sys_old_select() in fs/select.c. */
 static void fadvise64(void)
 {
 	MADE(FD, OFFSET, SIZE, FIFTH);
@@ -234,7 +234,7 @@ static void old_select(void)
 }
 #endif
 
-/* fd, flags, offset, nbytes. */
+/* Argument order: fd, flags, offset, nbytes. */
 static void sync_range2(void)
 {
 	sync_range();
@@ -247,8 +247,7 @@ static void arm_fadvise(void)
 	MADE(FD, FOURTH, OFFSET, LENGTH);
 }
 
-/* Nothing is to be seen of calls that have no arguments, and these would come back twice or
- * nowhere. */
+/* Calls without arguments show nothing, and these would return twice or to an invalid address. */
 static void not_made(void)
 {
 }
@@ -305,13 +304,13 @@ static void make_by_socketcall(int i)
 	enum { SEND = 9, RECV = 10 };
 	const unsigned long block[6] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5) };
 
-	/* Of which most kernels have no function, and so no prototype. */
+	/* Most kernels have no function for these calls and so no prototype. */
 	if (calls[i].sub_call == SEND || calls[i].sub_call == RECV)
 		made->count = 4;
 	syscall(__NR_socketcall, calls[i].sub_call, block);
 }
 
-/* first, second and third are ints for the kernel, but as words the arguments of the calls. */
+/* ipc() declares first, second and third as int, but the operations use them as words. */
 static void make_by_ipc(int i)
 {
 	enum { SEMOP = 1, SEMCTL = 3, SEMTIMEDOP = 4, MSGSND = 11, MSGRCV = 12, MSGCTL = 14, SHMAT = 21 };
@@ -325,7 +324,7 @@ static void make_by_ipc(int i)
 		MADE(first, pointer, second);
 		break;
 	case SEMTIMEDOP:
-		/* s390 has no sixth. */
+		/* ipc() has only five arguments on s390. */
 #ifdef __s390x__
 		fifth = third;
 #endif
@@ -352,7 +351,7 @@ static void make_by_ipc(int i)
 	default:
 		MADE(first, second, third);
 	}
-	/* The kernel says how many of them the call has, and their types. */
+	/* Not known here: the number and types of the arguments come from the kernel. */
 	made->count = 0;
 	syscall(__NR_ipc, calls[i].sub_call, first, second, third, pointer, fifth);
 }
@@ -368,7 +367,7 @@ static void make_call(int i)
 			make = special[s].make;
 	for (int n = 0; n < 6; n++)
 		made->arguments[n] = WORD(n);
-	/* So that no terminal is there to hang up. */
+	/* Detach from the terminal, so that vhangup() cannot hang it up. */
 	setsid();
 	seen->armed = self;
 	if (make)
@@ -383,7 +382,7 @@ static void make_call(int i)
 	_exit(0);
 }
 
-/* How often the call's program ran; with those of others that the same multiplexer carries out. */
+/* How often the call's program ran; for a multiplexed call, adds all other multiplexed calls. */
 static unsigned int hits(int i)
 {
 	unsigned int hits = seen->calls[i].hits;
@@ -398,7 +397,7 @@ static void print(int i, const char *attached)
 {
 	volatile struct seen *call = &seen->calls[i];
 
-	/* A stack is right anywhere in its memory. */
+	/* Any address within the stack is correct. */
 	if (made->slack && call->arguments[1] - made->arguments[1] <= made->slack)
 		made->arguments[1] = call->arguments[1];
 	if (calls[i].multiplexer)
@@ -417,12 +416,12 @@ static struct bpf_link *attach(struct bpf_object *object, const char *name, cons
 	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .retprobe = retprobe);
 	struct bpf_program *program = bpf_object__find_program_by_name(object, name);
 
-	/* libbpf's programs are of calls alone. */
+	/* The programs that use libbpf's macros exist only for direct calls. */
 	errno = ENOENT;
 	return program ? bpf_program__attach_ksyscall(program, call, &opts) : NULL;
 }
 
-/* A path in a file that is mapped and was never touched. */
+/* A path in a mapped file whose page was never accessed. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);
@@ -452,7 +451,7 @@ static void read_path(struct bpf_object *object)
 	       (long long)seen->at_entry, (long long)seen->at_return, (const char *)seen->path);
 }
 
-/* arch/x86/include/asm/thread_info.h: since Linux 5.11 syscall_work is before it. */
+/* arch/x86/include/asm/thread_info.h: since Linux 5.11 syscall_work precedes `status`. */
 static __u32 thread_status(void)
 {
 	unsigned int major, minor;
@@ -467,7 +466,7 @@ int main(int argc, char **argv)
 {
 	static struct bpf_link *links[MAX_CALLS];
 	static int failed[MAX_CALLS];
-	/* Each call takes some. */
+	/* Each attached call requires several fds. */
 	struct rlimit files = { 16 * MAX_CALLS, 16 * MAX_CALLS };
 	struct bpf_object *object;
 	char name[64];
@@ -501,7 +500,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < CALLS; i++) {
 		memset((void *)made, 0, sizeof(*made));
-		/* It may have run for another name of the call. */
+		/* Other names of the call may have run the program. */
 		memset((void *)seen->calls, 0, sizeof(seen->calls));
 		if (links[i])
 			run_child(make_call, i, &seen->armed, &is_blocked);
@@ -510,6 +509,6 @@ int main(int argc, char **argv)
 	read_path(object);
 	printf("# end\n");
 	fflush(stdout);
-	/* The kernel takes the probes away. */
+	/* The kernel removes the probes. */
 	_exit(0);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the arguments program and its BPF programs share, by a mapped array. */
+/* Data that the arguments program and its BPF programs share through a mapped array. */
 #ifndef ARGUMENTS_H
 #define ARGUMENTS_H
 
 #include <linux/types.h>
 
-/* More than any architecture has calls. */
+/* More than the number of calls on any architecture. */
 #define MAX_CALLS 1024
 
 struct seen {
-	/* How often the call's program ran for the thread that makes it. */
+	/* How often the call's program ran for the thread that makes the call. */
 	__u32 hits;
-	/* What it saw the first time. */
+	/* What the program saw the first time. */
 	__s32 number;
 	__u32 is_compat;
 	__u32 padding;
@@ -19,13 +19,13 @@ struct seen {
 };
 
 struct arguments {
-	/* The thread that makes a call right now, between the two lines around it; else 0. */
+	/* The thread that is making a call; otherwise 0. */
 	__u32 armed;
-	/* Where x86-64's tasks have thread_info.status, for programs without CO-RE. */
+	/* The offset of thread_info.status in an x86-64 task, for programs without CO-RE. */
 	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
-	/* The path of openat: what reading it gave at the call's entry and at its return, a length or a
-	 * negative errno; and what was read at the return. */
+	/* The path of openat: the results of reading it at entry and at return (a length or a negative
+	 * errno), and the text read at return. */
 	__s64 at_entry;
 	__s64 at_return;
 	char path[32];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Stores what it sees of a call: cookie, second argument, return value. */
+/* Stores a call's cookie, second argument and return value. */
 #include <stdbool.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "attach.h"
 
 /*
- * FIRST, RESULT and ARGUMENT are places in struct pt_regs, from testing/targets.py.
- * Without FIRST the kernel has no wrappers: its functions get the arguments themselves.
+ * FIRST, RESULT and ARGUMENT are offsets in struct pt_regs, from testing/targets.py. If FIRST is not
+ * defined, the kernel has no syscall wrappers: its functions get the arguments directly.
  */
 #if WORD == 64
 typedef __u64 word;
@@ -23,7 +23,7 @@ struct {
 	__type(value, struct seen);
 } state SEC(".maps");
 
-/* False where the kernel does not have the helper. */
+/* False if the kernel lacks bpf_get_attach_cookie(). */
 const volatile bool has_cookies = true;
 
 #define REGISTER(ctx, offset) (*(word *)((char *)(ctx) + (offset)))

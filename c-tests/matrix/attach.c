@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What differs between architectures in an attachment, tried out on each: the
- * layout of the options, 64-bit cookies, the registers, the link in the kernel.
+ * Tests the parts of an attachment that differ between architectures: the layout of the options,
+ * 64-bit cookies, registers and the kernel's link.
  */
 #include "../test.h"
 
@@ -13,7 +13,7 @@
 #include <ksyscall.h>
 #include "attach.h"
 
-/* getpriority(): nothing in the C library calls it; that `which` is invalid. */
+/* The C library never calls getpriority() by itself; WHICH is invalid. */
 #define CALL "getpriority"
 enum { WHICH = 99, WHO = 0x12345678 };
 static const __u64 COOKIE = 0x8123456789abcdefULL;
@@ -66,7 +66,7 @@ TEST(sees_the_calls_result)
 	struct bpf_link *link = attach(finish, CALL, &opts);
 
 #ifdef __riscv
-	/* Linux 6.12 cannot have one there, and that must be said. */
+	/* Linux 6.12 does not support this on RISC-V; the attach must fail. */
 	if (!link && errno == EOPNOTSUPP)
 		return;
 #endif
@@ -81,7 +81,7 @@ TEST(cookie_has_64_bits)
 	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = COOKIE);
 	struct bpf_link *link = attach(entry, CALL, &opts);
 
-	/* A kernel without them, and that must be said. */
+	/* On a kernel without cookies the attach must fail. */
 	if (!has_cookies && !link && errno == EOPNOTSUPP)
 		return;
 	CHECK(has_cookies && link);
@@ -90,12 +90,12 @@ TEST(cookie_has_64_bits)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Attaches with `size` bytes that end where a page does that cannot be read. */
+/* Attaches with options of `size` bytes that end at an unreadable page. */
 static struct bpf_link *attach_with(const void *bytes, size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	/* As much of it as the alignment allows. */
+	/* As close to the end of the page as the alignment allows. */
 	size_t place = page - (size + 7) / 8 * 8;
 
 	CHECK(pages != MAP_FAILED);
@@ -113,21 +113,21 @@ TEST(options_are_read_by_their_size)
 	} given = { 0 };
 	struct bpf_link *link;
 
-	/* Less than its own size is no size. */
+	/* `sz` is smaller than the `sz` field itself. */
 	given.opts.sz = sizeof(size_t) - 1;
 	CHECK(!attach_with(&given, sizeof(size_t)) && errno == EINVAL);
-	/* Nothing but the size. */
+	/* `sz` covers only itself. */
 	given.opts.sz = sizeof(size_t);
 	CHECK(link = attach_with(&given, sizeof(size_t)));
 	CHECK(bpf_link__destroy(link) == 0);
-	/* One byte short of the last field: that one does not count. */
+	/* One byte short of the end of the last field: the library ignores that field. */
 	given.opts.sz = whole - 1;
 	given.opts.retprobe = true;
 	CHECK(link = attach_with(&given, whole - 1));
 	CHECK(count_of(1) == 1);
 	CHECK(seen->argument == WHO);
 	CHECK(bpf_link__destroy(link) == 0);
-	/* All of it, and zeros behind it. */
+	/* The whole structure, then with zeros after it. */
 	given.opts.retprobe = false;
 	given.opts.sz = whole;
 	CHECK(link = attach_with(&given, whole));
@@ -135,7 +135,7 @@ TEST(options_are_read_by_their_size)
 	given.opts.sz = sizeof(given);
 	CHECK(link = attach_with(&given, sizeof(given)));
 	CHECK(bpf_link__destroy(link) == 0);
-	/* Something that this library does not know. */
+	/* An unknown option. */
 	given.bytes[whole] = 1;
 	CHECK(!attach_with(&given, sizeof(given)) && errno == EINVAL);
 	given.opts.sz = whole;
@@ -149,7 +149,7 @@ TEST(unknown_name_is_refused)
 	CHECK(!attach(entry, "getpriority\n", NULL) && errno == EINVAL);
 }
 
-/* Attached by the name, the program runs for one call of the number. */
+/* Attaches by `name`; the program must run once when call `number` is made once. */
 static void fires_for(const char *name, long number)
 {
 	struct bpf_link *link = attach(entry, name, NULL);
@@ -163,7 +163,7 @@ static void fires_for(const char *name, long number)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Names that calls have had, or have on other architectures, and the call here. */
+/* Old names of calls or names on other architectures, with the call on this one. */
 static const struct {
 	const char *name;
 	long number;
@@ -171,7 +171,7 @@ static const struct {
 	{ "__NR_" CALL, SYS_getpriority },
 	{ "SYS_" CALL, SYS_getpriority },
 	{ "sys_" CALL, SYS_getpriority },
-#if defined(__NR_umount) && !defined(__powerpc64__) /* where that number has no call */
+#if defined(__NR_umount) && !defined(__powerpc64__) /* where no call has this number */
 	{ "umount", __NR_umount },
 #else
 	{ "umount", __NR_umount2 },
@@ -223,8 +223,10 @@ TEST(other_spellings_lead_to_the_call)
 		fires_for(spellings[i].name, spellings[i].number);
 }
 
-/* The first attach of a process, from which the library learns how the kernel names
- * its functions: here with calls that both 32-bit and 64-bit kernels have functions for. */
+/*
+ * From the first attach of a process the library learns how the kernel names its functions. These
+ * calls have functions in both 32-bit and 64-bit kernels.
+ */
 TEST(first_call_may_be_any)
 {
 #ifdef __NR_truncate64
@@ -246,7 +248,7 @@ TEST(pinned_link_outlives_its_handle)
 
 	CHECK(link);
 	if (!has_cookies) {
-		/* There are no links of perf events, and nothing to pin. */
+		/* Without BPF links for perf events there is nothing to pin. */
 		CHECK(bpf_link__pin(link, path) != 0);
 		CHECK(bpf_link__destroy(link) == 0);
 		return;
@@ -268,7 +270,7 @@ TEST(works_by_tracefs)
 	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = has_cookies ? COOKIE : 0);
 	struct bpf_link *link;
 
-	/* Then the kernel looks as if it had no kprobe PMU. */
+	/* Hide the kprobe PMU. */
 	CHECK(unshare(CLONE_NEWNS) == 0);
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
@@ -286,7 +288,7 @@ TEST(works_by_tracefs)
 	CHECK(count_entries(KPROBE_EVENTS, "") == 0);
 }
 
-/* Writes a file anew; false if it cannot be. */
+/* Replaces a file's content; returns false on an error. */
 static bool write_file(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
@@ -295,21 +297,22 @@ static bool write_file(const char *path, const char *text)
 }
 
 /*
- * Where the functions of calls that a kernel was built without are names of one, its
- * list of symbols tells which they are: without it nothing is taken for granted.
+ * On some architectures all calls that the kernel was built without share one stub function. The
+ * library finds these calls in the kernel's list of symbols; without a complete list it must not
+ * guess.
  */
 TEST(a_cut_list_of_symbols_is_no_list)
 {
 #if defined(__s390x__) || defined(__powerpc__)
 	const bool depends = true;
 #elif defined(__arm__)
-	/* Not on a 64-bit kernel, where each has its own. */
+	/* A 64-bit kernel has a separate stub for each call. */
 	struct utsname kernel;
 	const bool depends = uname(&kernel) == 0 && strncmp(kernel.machine, "armv7", 5) == 0;
 #else
 	const bool depends = false;
 #endif
-	/* Each kernel has it, and may be built without it. */
+	/* A call that all tested kernels have but that can be configured out. */
 	const char *name = "epoll_create1";
 	struct bpf_link *link;
 
@@ -321,20 +324,20 @@ TEST(a_cut_list_of_symbols_is_no_list)
 	int error = errno;
 	CHECK(depends ? !link && error == ENODATA : link != NULL);
 	CHECK(!link || bpf_link__destroy(link) == 0);
-	/* Nothing of it is remembered. */
+	/* The failure is not cached. */
 	CHECK(umount2("/proc/kallsyms", MNT_DETACH) == 0);
 	CHECK(link = attach(entry, name, NULL));
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Where calls' functions have no prefix, others begin with sys_ as well. */
+/* On kernels without an architecture prefix, other functions begin with sys_ too. */
 TEST(a_function_that_is_no_calls_is_not_taken)
 {
 	CHECK(!attach(entry, "fillrect", NULL) && errno == ENOENT);
 	CHECK(!attach(entry, "sys_fillrect", NULL) && errno == ENOENT);
 }
 
-#if !defined(__x86_64__) && !defined(__i386__) /* where CPU 0 stays online since Linux 6.5 */
+#if !defined(__x86_64__) && !defined(__i386__) /* x86 keeps CPU 0 online since Linux 6.5 */
 TEST(works_while_cpu_0_is_offline)
 {
 	const char *online = "/sys/devices/system/cpu/cpu0/online";
@@ -382,7 +385,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	libbpf_set_print(NULL);
-	/* The first fails where the kernel has no cookies: before Linux 5.15. */
+	/* The first load fails if the kernel has no cookies (before Linux 5.15). */
 	if (!load(argv[1], true) && !load(argv[1], false)) {
 		perror(argv[1]);
 		return 1;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the attach tests and their BPF programs share, by a mapped array. */
+/* Data that the attach tests and their BPF programs share through a mapped array. */
 #ifndef ATTACH_H
 #define ATTACH_H
 
 #include <linux/types.h>
 
 struct seen {
-	/* The thread that makes the calls, so that no other's count. */
+	/* The thread whose calls are counted. */
 	__u32 thread;
 	__u32 count;
-	/* Of the last call: the cookie, its second argument, and what it returned. */
+	/* The last call's cookie, second argument and return value. */
 	__u64 cookie;
 	__u32 argument;
 	__s32 result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes a call in a child, which may end by it, and ends it if the call waits for ever. */
+/* Makes a call in a child, which the call may end; kills the child if the call blocks forever. */
 #ifndef CHILD_H
 #define CHILD_H
 
@@ -20,7 +20,7 @@ __attribute__((noreturn)) static inline void die(const char *what)
 	exit(2);
 }
 
-/* What run_child() waits for. */
+/* Blocks the signal that run_child() waits for. */
 static inline void block_sigchld(sigset_t *chld)
 {
 	sigemptyset(chld);
@@ -29,8 +29,9 @@ static inline void block_sigchld(sigset_t *chld)
 }
 
 /*
- * The child's status after `make(i)`, which never returns, and sets *armed while the call is
- * made. A call that waits for ever (pause) is ended; one not made yet is not.
+ * Runs `make(i)` in a child and returns the child's status. `make` never returns and sets *armed
+ * while it makes the call. Kills a child whose call blocks forever (pause), but not one that has
+ * not made its call yet.
  */
 static inline int run_child(void (*make)(int), int i, volatile __u32 *armed, bool *is_blocked)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts, by cookie, how often it runs for the thread that makes a call. */
+/* Counts by cookie how often the program runs for the thread that makes a call. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "coverage.h"
@@ -12,8 +12,8 @@ struct {
 	__type(value, struct coverage);
 } state SEC(".maps");
 
-/* Where the kernel has no cookies every call gets a program of its own. The
- * verifier knows both values, and so never looks at a helper that is not there. */
+/* Without cookies every call gets a separate program with `own` set. Both are constants for the
+ * verifier, so it prunes the call of the missing helper as dead code. */
 const volatile _Bool is_own = 0;
 const volatile __u32 own = 0;
 

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches one program to every system call of <asm/unistd.h> by name, all at the
- * same time and each with a cookie of its own. Then makes each call by its number,
- * in a child and with harmless arguments, and prints a line for it:
+ * Attaches one program to every system call in <asm/unistd.h> by name, all at the same time and
+ * each with a different cookie. Then makes each call by its number, in a child and with harmless
+ * arguments, and prints one line for it:
  *
  *	name  number  attached  function  hits  result  others
  *
- * attached is `ok` or the errno, function what the kernel says that the probe is on
- * (`-` where it does not say), hits how often the program ran with the call's own
- * cookie, result how the call ended, others the calls whose cookies were seen while
- * this one was made.
+ * attached is `ok` or the errno. function is the probed function according to the kernel (`-` if
+ * unknown). hits is how often the program ran with the call's own cookie. result is how the call
+ * ended. others are the calls whose cookies were seen while this call was made.
  *
- * A plain libbpf program: nothing in it knows of libksyscall.
+ * This is a plain libbpf program that does not use libksyscall directly.
  *
- * With --names it prints the names. With --traced FD another process has attached, and this
- * one makes the calls: the map is FD, and at the standard input is a line for each cookie,
+ * --names prints the names. With --traced FD another process has attached and this one makes the
+ * calls. FD is the map, and standard input contains one line for each cookie,
  *
  *	name  errno  function
  *
- * of which there may be more than of its own calls; see tracer.rs.
+ * possibly for more calls than this program knows; see tracer.rs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -41,8 +40,8 @@ static const struct {
 #define CALLS ((int)(sizeof(calls) / sizeof(calls[0])))
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
-/* Calls that -1 in every argument would not bring past the check for an unknown
- * operation, whose answer is ENOSYS, the same as of a call that is not there. */
+/* With -1 in every argument these calls return ENOSYS for an unknown operation, just like a call
+ * that does not exist. */
 static const struct {
 	const char *name;
 	long arguments[6];
@@ -53,7 +52,7 @@ static const struct {
 	{ "modify_ldt", { 0, 0, 0 } },
 };
 
-/* In memory that children share. */
+/* Shared with the children. */
 static volatile struct coverage *coverage;
 static volatile struct {
 	bool returned;
@@ -62,7 +61,7 @@ static volatile struct {
 
 static bool has_cookies;
 
-/* What is attached, by cookie. */
+/* The attachments, by cookie. */
 static struct {
 	const char *name;
 	int failed;
@@ -70,7 +69,7 @@ static struct {
 } traced[MAX_CALLS];
 static int traced_count;
 
-/* The program that is attached to call `i`. */
+/* The program to attach to call `i`. */
 static struct bpf_program *program_for(int i, const char *path)
 {
 	static struct bpf_object *first;
@@ -97,7 +96,7 @@ static struct bpf_program *program_for(int i, const char *path)
 		if (bpf_object__load(object)) {
 			if (first || !has_cookies)
 				die("bpf_object__load");
-			/* Perhaps the kernel has no cookies: Linux before 5.15. */
+			/* The kernel may have no cookies (Linux before 5.15). */
 			bpf_object__close(object);
 			has_cookies = false;
 			return program_for(i, path);
@@ -114,7 +113,7 @@ static struct bpf_program *program_for(int i, const char *path)
 	return bpf_object__find_program_by_name(first, "count");
 }
 
-/* The part of struct bpf_link_info that Linux 6.6 added for kprobes. */
+/* The members of struct bpf_link_info that Linux 6.6 added for kprobes. */
 struct kprobe_link_info {
 	__u32 type, id, prog_id, padding;
 	__u32 perf_event_type, more_padding;
@@ -136,7 +135,7 @@ static const char *function_of(struct bpf_link *link)
 
 static void make_call(int i)
 {
-	/* A sigreturn reads what it returns to from here up: the address 0. */
+	/* A sigreturn reads its frame from the stack here: it returns to address 0. */
 	volatile char zeros[16384] = { 0 };
 	long a[6] = { -1, -1, -1, -1, -1, -1 }, result;
 	pid_t self = getpid();
@@ -144,10 +143,10 @@ static void make_call(int i)
 	for (size_t s = 0; s < sizeof(special) / sizeof(special[0]); s++)
 		if (!strcmp(calls[i].name, special[s].name))
 			memcpy(a, special[s].arguments, sizeof(a));
-	/* So that no terminal is there to hang up. */
+	/* Detach from the terminal, so that vhangup() cannot hang it up. */
 	setsid();
 	if (strstr(calls[i].name, "fork")) {
-		/* May not have children: a child would go on from here, too. */
+		/* Forbid children: a child would continue from here too. */
 		struct rlimit none = { 0, 0 };
 
 		if (setrlimit(RLIMIT_NPROC, &none) || setgid(65534) || setuid(65534))
@@ -161,7 +160,7 @@ static void make_call(int i)
 	_exit(zeros[0]);
 }
 
-/* Makes the call in a child; how it ended. */
+/* Makes the call in a child; returns how the call ended. */
 static const char *try_call(int i)
 {
 	static char text[64];
@@ -196,7 +195,7 @@ static void *shared(size_t size, int flags, int fd)
 /* Attaches to all calls; call `i` has the cookie `i`. */
 static void attach_all(const char *path)
 {
-	/* Each call takes some. */
+	/* Each attached call requires several fds. */
 	struct rlimit files = { 16 * MAX_CALLS, 16 * MAX_CALLS };
 	Dl_info library;
 
@@ -220,7 +219,7 @@ static void attach_all(const char *path)
 	       has_cookies ? "by cookies" : "by a program for each call");
 }
 
-/* Reads what another process has attached to. */
+/* Reads the list of another process's attachments. */
 static void read_traced(int fd)
 {
 	char *line = NULL;
@@ -279,6 +278,6 @@ int main(int argc, char **argv)
 		report(i);
 	printf("# end\n");
 	fflush(stdout);
-	/* The kernel takes the probes away. */
+	/* The kernel removes the probes. */
 	_exit(0);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the coverage program and its BPF program share, by a mapped array. */
+/* Data that the coverage program and its BPF program share through a mapped array. */
 #ifndef COVERAGE_H
 #define COVERAGE_H
 
 #include <linux/types.h>
 
-/* More than any architecture has calls. */
+/* More than the number of calls on any architecture. */
 #define MAX_CALLS 1024
 
 struct coverage {
-	/* The thread that makes a call right now, between the two lines around it; else 0. */
+	/* The thread that is making a call; otherwise 0. */
 	__u32 armed;
-	/* How often the program ran for that thread meanwhile, by cookie. */
+	/* How often the program ran for that thread during the call, by cookie. */
 	__u32 hits[MAX_CALLS];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A preloaded library that makes system calls before the program, and libksyscall, have begun. */
+/* A preloaded library that makes system calls before libksyscall and the program are initialized. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/perf_event.h>

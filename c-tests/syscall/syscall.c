@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What a program sees of syscall(2): testing/test_syscall.py compares what this prints with the C library's
- * function and with that of the library, preloaded and linked.
+ * Prints what a program observes of syscall(2). testing/test_syscall.py compares the output with
+ * the C library's syscall() and with this library's, both preloaded and linked.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,7 +29,7 @@ extern int early_result __attribute__((weak));
 #define SYS_mmap SYS_mmap2
 #endif
 
-/* A call with a known errno before it, and its result and errno after it. */
+/* Sets errno to a known value, makes a call and prints its result and errno. */
 #define SHOW(...)                                                              \
 	do {                                                                   \
 		errno = 4242;                                                  \
@@ -49,7 +49,7 @@ static void arguments(void)
 	SHOW(SYS_mmap, NULL, 4096L, (long)PROT_READ, (long)MAP_SHARED, (long)fd, 1L);
 	SHOW(SYS_pread64, fd, page, 3, 0);
 	SHOW(SYS_close, -1);
-#ifndef __arm__ /* There it is a SIGILL. */
+#ifndef __arm__ /* raises SIGILL on Arm */
 	SHOW(-1L);
 #endif
 	SHOW(999L, 1, 2, 3, 4, 5, 6);
@@ -71,7 +71,7 @@ static void events(void)
 					 .size = 72,
 					 .config1 = (unsigned long)"__x64_sys_stat" };
 	SHOW(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-	/* At the end of what is readable: the head, and then all of it. */
+	/* Place more and more of the structure at the end of readable memory. */
 	for (size_t left = 1; left <= 80; left++) {
 		memset(bytes, 0xff, sizeof(bytes));
 		memcpy(bytes, &attr, sizeof(attr));
@@ -101,7 +101,7 @@ static void signals(void)
 	sigaction(SIGUSR1, &action, NULL);
 	SHOW(SYS_kill, getpid(), SIGUSR1);
 	printf("in a handler: %ld, errno %ld\n", in_handler, error_in_handler);
-	/* A signal that interrupts a call is the caller's. */
+	/* A signal interrupts the call with EINTR. */
 	struct itimerval soon = { .it_value.tv_usec = 1, .it_interval.tv_usec = 1000 };
 	action.sa_flags = 0;
 	sigaction(SIGALRM, &action, NULL);
@@ -123,7 +123,7 @@ static void clean(void *unused)
 
 static pthread_barrier_t barrier;
 
-/* Has an end waiting for it, and makes calls all the same: none is a cancellation point. */
+/* Makes calls while a cancellation is pending: syscall() is not a cancellation point. */
 static void *deferred(void *unused)
 {
 	(void)unused;
@@ -135,7 +135,7 @@ static void *deferred(void *unused)
 	return (void *)1;
 }
 
-/* Is ended in the middle of a call, and unwound through it. */
+/* Is cancelled in the middle of a call, and its stack is unwound through the call. */
 static void *asynchronous(void *unused)
 {
 	(void)unused;
@@ -168,8 +168,8 @@ static void cancellation(void)
 
 #ifdef __x86_64__
 /*
- * The child shares the stack with its parent, which goes on where the child was. Nothing that the parent still
- * needs may lie below the child's stack, but for the address that syscall() returns to.
+ * The vfork() child shares the stack with its parent, which resumes afterwards. Below the child's
+ * stack pointer only the return address of syscall() may hold data that the parent still needs.
  */
 __attribute__((noinline)) static void vforks(void)
 {
@@ -194,7 +194,7 @@ __attribute__((noinline)) static void vforks(void)
 
 static int looked_at;
 
-/* The library asks the kernel whether the event can be read, by a set of signals and a wrong number. */
+/* Traps the library's readability check: rt_sigprocmask() with an invalid `how`. */
 static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *state = context;
@@ -203,7 +203,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	state->uc_mcontext.gregs[REG_RAX] = -EINVAL;
 }
 
-/* Whether the library looks at probes: the question above is trapped. */
+/* Whether the library inspects perf_event_open(): then its readability check is trapped. */
 static int is_active(const char *library)
 {
 	struct sock_filter filter[] = {
@@ -224,7 +224,7 @@ static int is_active(const char *library)
 			return -1;
 		*(void **)&function = dlsym(opened, "syscall");
 	}
-	/* It does not count any more. */
+	/* Removing the variable now must have no effect. */
 	unsetenv("LD_PRELOAD");
 	sigaction(SIGSYS, &action, NULL);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))

@@ -3,6 +3,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def quiet(capsys):
-    """What the modules say of their doings is not these tests' output."""
+    """Discards the modules' progress messages."""
     yield
     capsys.readouterr()

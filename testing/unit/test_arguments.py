@@ -32,7 +32,7 @@ def shown(tmp_path):
     def shown(ours, theirs="", process="amd64", rust=None, path=PATH):
         cell = Cell(process, "bookworm")
         (tmp_path / cell.process).mkdir()
-        # As many as a run has, at the least.
+        # The minimum number of lines in a run.
         many = "".join(line(f"getpid{n}", n, [], []) for n in range(200))
         texts = {"ours": many + ours + path + "# end\n", "rust": many + (ours if rust is None else rust) + path,
                  "theirs": theirs}
@@ -43,7 +43,7 @@ def shown(tmp_path):
 
 
 def wrong(shown):
-    """What failed; in Rust the same must have, unless that is what a test is about."""
+    """The failures without Rust's, which are the same unless a test is about Rust."""
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" not in point.name}
 
 
@@ -77,7 +77,7 @@ def test_right_arguments_are_counted(shown):
     (line("openat", 257, [1, 3], [1, 2]), "argument 2 is 0x3, not 0x2"),
     (line("openat", 257, [1, 2], [1, 2], seen_number=9), "the number is 9, not 257"),
     (line("openat", 257, [1, 2], [1, 2], is_compat=1), "is_compat is True"),
-    # The program knows better how many there are.
+    # The program's own count of arguments takes precedence.
     (line("openat", 257, [1, 2, 3, 4], [1, 2, 3, 5], count=4), "argument 4 is 0x4, not 0x5"),
 ])
 def test_what_is_wrong_is_said(bad, why, shown):

@@ -1,4 +1,4 @@
-"""The page of `make bench-count`, made of invented samples."""
+"""Tests the page of `make bench-count` with invented samples."""
 
 from testing import bench_count
 from testing.bench import Run

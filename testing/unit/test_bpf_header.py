@@ -1,6 +1,6 @@
-"""ksyscall.bpf.h on architectures and for callers that no kernel here has: built for this
-machine, with a context made by hand. What goes where is from the kernel's functions, which are
-named beside each case (Linux 6.12)."""
+"""Tests ksyscall.bpf.h for architectures and callers without a kernel to run on: it is built for this
+machine and gets a hand-made context. The expected layouts follow the kernel functions named with each
+case (Linux 6.12)."""
 
 import struct
 
@@ -25,7 +25,8 @@ int main(void)
 }
 """
 
-# Places of the first eight words in struct pt_regs, and their size; -N: N - 1 behind the stack pointer.
+# Offsets in struct pt_regs of the first eight argument words, and the word size. -N: N - 1 bytes above
+# the stack pointer.
 MIPS = [32 + 8 * n for n in range(8)], 8
 LOONGARCH = MIPS
 POWERPC = [12 + 4 * n for n in range(8)], 4
@@ -44,11 +45,11 @@ CASES = [
     ("mips", "COMPAT", MIPS, "big", "fadvise64", [0, (3, 2), (5, 4), 6]),
     ("mips", "COMPAT", MIPS, "big", "preadv", [0, 1, 2, (3, 4)]),
     ("mips", "NATIVE", MIPS, "big", "pread64", [0, 1, 2, 3]),
-    # kernel/fork.c, with CONFIG_CLONE_BACKWARDS of arch/mips/Kconfig, and without it
+    # kernel/fork.c, with CONFIG_CLONE_BACKWARDS (arch/mips/Kconfig) and without
     ("mips", "NATIVE", MIPS, "big", "clone", [0, 1, 2, 4, 3]),
     ("loongarch", "NATIVE", LOONGARCH, "little", "clone", [0, 1, 2, 3, 4]),
     ("loongarch", "NATIVE", LOONGARCH, "little", "sync_file_range2", [0, 3, 1, 2]),
-    # arch/powerpc/kernel/sys_ppc32.c; of fadvise64_64 arch/powerpc/kernel/syscalls.c
+    # arch/powerpc/kernel/sys_ppc32.c; for fadvise64_64, arch/powerpc/kernel/syscalls.c
     ("powerpc -DKSYSCALL_BITS=32", "NATIVE", POWERPC, "big", "pwrite64", [0, 1, 2, (5, 4)]),
     ("powerpc -DKSYSCALL_BITS=32", "NATIVE", POWERPC, "big", "readahead", [0, (3, 2), 4]),
     ("powerpc -DKSYSCALL_BITS=32", "NATIVE", POWERPC, "big", "fadvise64", [0, (3, 2), 4, 5]),
@@ -63,7 +64,7 @@ CASES = [
     ("s390", "COMPAT", S390, "big", "sync_file_range", [0, (2, 1), (4, 3), 5]),
     ("s390", "COMPAT", S390, "big", "fallocate", [0, 1, (3, 2), (5, 4)]),
     ("s390", "NATIVE", S390, "big", "clone", [1, 0, 2, 3, 4]),
-    # compat_arg_u64_dual() of include/asm-generic/compat.h
+    # compat_arg_u64_dual() in include/asm-generic/compat.h
     ("riscv", "COMPAT", RISCV, "little", "pread64", [0, 1, 2, (3, 4)]),
     ("riscv", "COMPAT", RISCV, "little", "fallocate", [0, 1, (2, 3), (4, 5)]),
 ]
@@ -94,7 +95,7 @@ def test_argument(target, callers, places, order, call, wanted, tmp_path):
     assert [f"{word:x}" for word in seen[:len(wanted)]] == [f"{value(slot):x}" for slot in wanted]
 
 
-# fs/read_write.c: preadv64v2 of x32 has the offset in one word, preadv2 in two.
+# fs/read_write.c: x32's preadv64v2 passes the offset in one word, preadv2 in two.
 @pytest.mark.parametrize("number, flags", [(327, 5), (0x40000000 + 546, 4)])
 def test_x32_has_the_flags_of_preadv2_in_another_word(number, flags, tmp_path):
     context, stack = bytearray(1024), bytearray(1024)

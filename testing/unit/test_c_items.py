@@ -1,4 +1,4 @@
-"""Each test of a C program is an item of pytest's."""
+"""Tests that each test of a C program becomes a pytest item."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""tools/c_library, on sources made for it."""
+"""Tests tools/c_library with invented sources."""
 
 import pytest
 

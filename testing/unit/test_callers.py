@@ -5,7 +5,7 @@ from testing.targets import CELLS, X32, Cell
 
 CELL = Cell("i386@amd64", "sid")
 
-# As the tracer prints it: of 32-bit callers alone, then of all, 32-bit and 64-bit.
+# The tracer's output: for 32-bit callers only, then for all callers, 32-bit and 64-bit.
 COMPAT = """6.1.0
 # client /m/coverage-32
 fcntl\t55\tok\tcompat_sys_fcntl64@a1\t1\tEBADF\tfcntl64
@@ -39,14 +39,14 @@ def test_each_call_fires_once_by_its_own_program():
 
 
 @pytest.mark.parametrize("compat, rest, how", [
-    # They are two functions, of which each runs the program of the other, too.
+    # fcntl and fcntl64 have separate functions, so one must not run the other's program.
     (("fcntl64@a1\t1\tEBADF\tfcntl\n", "fcntl64@a2\t1\tEBADF\tfcntl\n"), ("", ""), "the program of fcntl ran"),
     (("getuid@b0\t1", "getuid@b0\t2"), ("", ""), "ran 2 times"),
     (("getuid@b0\t1", "getuid@b0\t0"), ("", ""), "never ran"),
     (("", ""), ("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t2"), "ran 2 times"),
     (("", ""), ("__ia32_sys_getuid16@b1\t1", "__ia32_sys_getuid16@b1\t0"), "never ran"),
     (("", ""), ("@b1\t1\treturned\tgetuid32", "@b1\t1\treturned\tfcntl"), "the program of fcntl ran"),
-    # For all it is attached to the other side's function; for one side it is not.
+    # With all callers the program is attached to the other ABI's function; with one ABI it is not.
     (("mseal\t462\tENOENT\t-", "mseal\t462\tok\t__ia32_sys_mseal@d0"), ("", ""), "which never ran"),
 ])
 def test_what_is_missed_fails(compat, rest, how):

@@ -1,4 +1,4 @@
-"""What debian/ repeats of the rest of the tree."""
+"""Checks that debian/ agrees with the rest of the tree."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def test_the_symbols_are_those_of_the_version_script():
     wanted = {f"{node}@{node}" for node, _ in nodes}
     wanted |= {f"{name}@{node}" for node, body in nodes for name in re.findall(r"^\t(\w+);", body, re.M)}
     [listed] = re.findall(r"^libksyscall\.so\.1 .*\n((?: .*\n)*)", text("debian/libksyscall1.symbols"), re.M)
-    # syscall() has no version, and not every architecture has it.
+    # syscall() has no version, and not every architecture exports it.
     wanted.add("syscall@Base")
     assert {re.sub(r"\(.*\)", "", line).split()[0] for line in listed.splitlines()} == wanted
 

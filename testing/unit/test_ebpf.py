@@ -1,5 +1,5 @@
-"""The crate for BPF programs in Rust follows ksyscall.bpf.h: its numbers are of it, and what
-it makes of words that a seed gives is what the header's macros make of the same."""
+"""Tests that the crate for BPF programs in Rust agrees with ksyscall.bpf.h: it contains the header's
+numbers, and both decode the same seeded random words equally."""
 
 import functools
 import re
@@ -102,7 +102,7 @@ SEEDS = range(1, 13)
 
 @functools.cache
 def calls():
-    """Those that have a layout somewhere, and one that is plain."""
+    """The calls with a layout on any architecture, and a plain one."""
     return [*ebpf.calls(), "openat"]
 
 
@@ -118,7 +118,7 @@ def number(lines, name):
 
 
 def number_size(lines):
-    """How many bytes the call's number has among the registers."""
+    """The size in bytes of the call's number in the registers."""
     is_64_bit_word = "number_is_a_word: true" in lines and "bits: 64" in lines
     return "8" if is_64_bit_word else "4"
 
@@ -131,7 +131,7 @@ def cases():
     for kernel in ebpf.KERNELS:
         is_32_bit = kernel in ("X86", "Arm", "Powerpc")
         for callers in CALLERS:
-            # On x86-64 it is asked by the kernel's types, and a 32-bit kernel has but one kind.
+            # x86-64 asks through the kernel's types (BTF). A 32-bit kernel has only native callers.
             if (callers == "asked" and kernel == "X86_64") or (callers == "compat" and is_32_bit):
                 continue
             yield kernel, callers
@@ -160,7 +160,7 @@ def test_it_makes_of_words_what_the_header_makes(kernel, callers, tmp_path):
     lines = ebpf.places(kernel)
     lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]
     source = PROGRAM.replace("CALLS\n", "".join(f"\t{line};\n" for line in lines_of))
-    # In the context; i386 has its words on the stack, which -N stands for: N - 1 bytes from its end.
+    # The word is in the context, or for i386 on the stack: -N means N - 1 bytes above its start.
     direct = int(first(lines, "direct"))
     place = direct if direct >= 0 else -int(first(lines, "on_stack")) - 1
     word = f"context+{place}" if direct >= 0 else f"memory+0x1000+{-place - 1}"
@@ -182,5 +182,5 @@ def test_it_makes_of_words_what_the_header_makes(kernel, callers, tmp_path):
             ways |= {(words, line.split()[0]) for line in ours.splitlines() if re.match(r"\w+ 1 \d+ ", line)}
     is_multiplexed = {"socketcall": "connect", "ipc": "msgrcv"}.items() <= dict(ways).items()
     has = re.search(r"has_multiplexers: \[(\w+), (\w+)\]", lines).groups()
-    # Of a mode that is made of a seed, whoever is asked for is either.
+    # With "asked" the caller depends on the random mode, so either result is correct.
     assert is_multiplexed == (has_registers and has[callers == "compat"] == "true") or callers == "asked"

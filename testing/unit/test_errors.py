@@ -1,4 +1,4 @@
-"""docs/errors.md has each message that the library says."""
+"""Checks that docs/errors.md contains each of the library's messages."""
 
 import re
 
@@ -6,19 +6,19 @@ import pytest
 
 from testing.build import ROOT
 
-# Parts of longer messages, which the page has with what comes between.
+# The minimum length of a part between two values that the page must contain.
 WORDS = 12
 
 
 def messages():
-    """The texts in the sources of errors and warnings, before any of their tests."""
+    """Yields the texts of errors and warnings in the sources, without their tests."""
     for name in ("error.rs", "calls/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
                  "kernel/disarmed.rs"):
         source = re.sub(r"^\s*//.*", "", (ROOT / "src" / name).read_text().partition("#[cfg(test)]")[0], flags=re.M)
         for text in re.findall(r'(?<!\w)"((?:[^"\\]|\\.)*)"', source, re.S):
             text = re.sub(r"\\\n\s*", "", text)
             text = text.replace("{symbol}", "FUNCTION").replace("{0}", "FUNCTION").replace("{step}", "STEP")
-            # The values between the parts differ, and code between two texts is none.
+            # Values between the parts differ. Code between two strings is not a text.
             for part in re.split(r"\{[^}]*\}", text):
                 if len(part := part.strip(" :;,'()")) >= WORDS and " " in part and "\n" not in part:
                     yield part

@@ -7,7 +7,7 @@ from testing.vm import Failure
 
 
 class FakeMachine:
-    """Runs a command by doing what it says."""
+    """A machine that interprets commands itself."""
 
     boots, running = [], 0
 

@@ -35,7 +35,7 @@ def test_a_call_fires_that_runs_the_program_once():
     ("gone\t9\tEPERM\t-\t0\tENOSYS\t-", {"gone": "not implemented, but the error is EPERM"}),
     ("gone\t9\tok\tf\t3\tENOSYS\tother", {"gone": "not implemented, yet attached to f, which other calls run"}),
     ("gone\t9\tok\tf\t0\tENOSYS\t-", {"gone": "not implemented, yet attached to f, which never ran"}),
-    # Another spelling of openat, whose program runs for it.
+    # Names with the same number are one call, so the program of one may run for another.
     ("gone\t257\tok\tf\t0\tENOSYS\t-\nstat\t257\tok\tf\t1\tEFAULT\tgone", {}),
 ])
 def test_what_is_missed_is_said(line, how):
@@ -87,7 +87,7 @@ def test_the_report_says_what_was_not_run(folder):
 
 
 def test_the_page_has_a_row_for_each_cell():
-    # Of the first table; another is of their callers.
+    # Only the first table; another one lists 32-bit callers.
     table = matrix.PAGE.read_text().partition("\n## ")[0]
     rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if " of " in line[:70]]
     assert [row for row in rows if row in {cell.process for cell in CELLS}] == [cell.process for cell in CELLS]

@@ -10,7 +10,7 @@ MAKEFILE = "VERSION = {}\nPATCHLEVEL = {}\nSUBLEVEL = {}\n"
 
 
 def tree(folder, version, files):
-    """A kernel source of these files."""
+    """Writes a kernel source tree with these files."""
     for name, text in {"Makefile": MAKEFILE.format(*f"{version}.0".split(".")[:3]), **files}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -148,7 +148,7 @@ SIGNALS = "SYSCALL_DEFINE2(rt_sigsuspend, x)\nCOMPAT_SYSCALL_DEFINE2(rt_sigsuspe
 
 @pytest.fixture
 def older(tmp_path):
-    """Two versions with the same functions, of which they make different use."""
+    """Two kernel versions with the same functions but different system calls."""
     files = {"kernel/signal.c": SIGNALS, "ipc/sem.c": "SYSCALL_DEFINE3(semget, int, key)\n",
              "kernel/rseq.c": "SYSCALL_DEFINE4(rseq, x)\n", "kernel/sys_ni.c": "COND_SYSCALL(rseq);\n"}
     return {"5.0": tree(tmp_path / "5.0", "5.0", files | {TBL32: "179 i386 rt_sigsuspend sys_rt_sigsuspend\n"}),
@@ -160,9 +160,9 @@ def older(tmp_path):
 def test_a_function_has_a_version_where_others_have_it_and_make_other_use_of_it(older):
     table = make("x86", older)
     assert "\nrt_sigsuspend | sys_rt_sigsuspend@<5.4 compat_sys_rt_sigsuspend\n" in table
-    # The version after the last that lacks the call.
+    # The version after the last one that lacks the call.
     assert "\nsemget sys_semget@5.1\n" in table
-    # Of this the kernel's list of symbols tells.
+    # The kernel's list of symbols tells whether this call exists.
     assert "\nrseq?\n" in table
     for kernel in older.values():
         assert check("x86", table, kernel)[1] == []

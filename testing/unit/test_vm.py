@@ -36,7 +36,7 @@ def test_a_warning_is_no_bug():
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """One whose QEMU is a shell command, `console` being its console."""
+    """A machine whose QEMU is a shell command; its console is the file `console`."""
     monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
     monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
     monkeypatch.setattr(Machine, "write_image", lambda self, commands: machine.images.append(len(commands)))
@@ -89,7 +89,7 @@ def test_what_the_emulator_breaks_runs_again_with_one_thread(machine, is_fatal, 
     assert [o.output for o in machine.run(["true"] * 3)] == ["first\n", "second\n", "third\n"]
     assert "int3: 0000" in capsys.readouterr().err
     assert len((machine.folder / "boots").read_text().splitlines()) == 2
-    # What it was to run then is the third alone, within its own limit.
+    # The second boot runs only the third command, with that command's limit.
     assert machine.images == [3, 1]
 
 
@@ -146,7 +146,7 @@ def test_what_is_put_through_a_link_lands_behind_it(tmp_path):
     image.put(tmp_path / "tree/a/file", "/bin/tool")
     image.put(tmp_path / "tree/a/file", "/t/link/inside")
     assert "/usr/bin/tool" in image
-    # Above the guest's root there is nothing.
+    # Paths cannot leave the guest's root.
     assert "/a/inside" in image
     assert image.links["t/link"] == "../../../a"
 
@@ -177,7 +177,7 @@ def test_a_program_brings_its_libraries():
 
 def test_what_lies_beside_a_program_is_not_its_library(tmp_path):
     shutil.copy("/bin/ls", tmp_path / "ls")
-    # For another's program, as a test may have one.
+    # A library for another program, which a test's folder may contain.
     shutil.copy("/bin/ls", tmp_path / "libc.so.6")
     image = Image()
     image.put(tmp_path / "ls", "/ls")

@@ -1,4 +1,4 @@
-//! Many calls at once, on a real kernel.
+//! Tests attaching to many calls at once on a real kernel.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -11,7 +11,7 @@ use super::{Probe, load_instructions, open_fds, umount2};
 pub(super) const MULTI: u32 = 42;
 const SESSION: u32 = 56;
 
-/// Calls that nobody else makes here, but for the last three.
+/// Only this test calls the first two here; other processes also make the last three.
 const NAMES: [&str; 5] = ["umount2", "acct", "getpgid", "openat", "read"];
 
 fn map_fd(probe: &Probe, name: &str) -> u64 {
@@ -20,7 +20,7 @@ fn map_fd(probe: &Probe, name: &str) -> u64 {
     map.fd().as_fd().as_raw_fd() as u64
 }
 
-/// A program that does what `count` of kernel.bpf.c does, for an attach type.
+/// Loads a program for an attach type that does the same as `count` in kernel.bpf.c.
 pub(super) fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
     let (hits, returned) = (map_fd(probe, "hits"), map_fd(probe, "returned"));
     let pid = u64::from(std::process::id());
@@ -56,7 +56,7 @@ pub(super) fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> 
     )
 }
 
-/// Whether the kernel has what kprobe.multi links are made of (`CONFIG_FPROBE`).
+/// Whether the kernel supports kprobe.multi links (`CONFIG_FPROBE`).
 pub(super) fn has_fprobe() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();
     symbols.lines().any(|line| line.ends_with(" T register_fprobe_ips"))
@@ -74,7 +74,7 @@ fn kernel_attaches_a_batch_by_a_perf_event_each() {
     let names: Vec<_> = links.attached().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, NAMES);
     umount2(3);
-    // SAFETY: it has no pointers.
+    // SAFETY: getpgid has no pointers.
     unsafe { libc::getpgid(0) };
     assert_eq!((probe.hits(1), probe.hits(2), probe.hits(3)), (3, 0, 1));
     links.detach().unwrap();
@@ -89,7 +89,7 @@ fn kernel_attaches_a_batch_by_a_perf_event_each() {
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
 }
 
-/// The program is passed by value, and nobody else has it open.
+/// The batch takes the program by value, and no other descriptor keeps it open.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_a_batch_of_a_program_that_is_given_away() {
@@ -114,7 +114,7 @@ fn kernel_attaches_a_batch_of_a_program_that_is_given_away() {
     assert_eq!(open_fds(), fds);
 }
 
-/// The same of a batch for either kind of program.
+/// Checks a batch with an unknown name, for either kind of program.
 fn fails_whole_or_by_each(probe: &Probe, program: &OwnedFd, is_multi: bool) {
     let fds = open_fds();
     let batch = Batch::new(["umount2", "frobnicate", "acct"]).unwrap().cookies(|_, _| 15);
@@ -191,15 +191,15 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     let probe = Probe::load();
     let fds = open_fds();
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is written to, and read.
+    // SAFETY: the kernel writes only to `limit`.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    // Those of the directory that is read when they are counted, too.
+    // open_fds() also counts the descriptor of the directory that it reads, hence the -1.
     let low = libc::rlimit { rlim_cur: fds as libc::rlim_t - 1 + 4, ..limit };
     // SAFETY: as above.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &low) };
     let refused = Batch::new(NAMES).unwrap().attach_each(&probe.program);
     let fits = Batch::new(&NAMES[..3]).unwrap().attach(&probe.program).map(|all| all.fds().len());
-    // Names of one function take one descriptor, however many they are.
+    // All names of one function together require one descriptor.
     let names = ["umount2", "umount", "sys_umount2", "acct"].repeat(9);
     let same = Batch::new(names).unwrap().attach(&probe.program).map(|all| all.fds().len());
     // SAFETY: as above.
@@ -220,7 +220,7 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Then it is not attached, and that is said.
+        // Without it the attach fails and reports why.
         let error = Batch::new(NAMES).unwrap().attach(&multi).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -239,7 +239,7 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
         let links = batch.clone().retprobe(retprobe).attach(&multi).unwrap();
         assert_eq!((links.fds().len(), links.attached().len()), (1, NAMES.len()));
         umount2(3);
-        // SAFETY: it has no pointers.
+        // SAFETY: getpgid has no pointers.
         unsafe { libc::getpgid(0) };
         assert_eq!((probe.hits(1), probe.hits(3)), (hits.0 + 3, hits.1 + 1));
         assert_eq!(probe.returned(1) == -i64::from(libc::ENOENT), retprobe);
@@ -247,7 +247,7 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
         umount2(1);
         assert_eq!((probe.hits(1), open_fds()), (hits.0 + 3, fds));
     }
-    // Linux 6.10 and later.
+    // Session programs require Linux 6.10.
     let Some(session) = load_counting(&probe, SESSION) else { return };
     let hits = probe.hits(1);
     let links = batch.attach(&session).unwrap();
@@ -256,7 +256,7 @@ fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
     drop(links);
 }
 
-/// All calls that the kernel has, by one link: what is refused is not in the kernel.
+/// Attaches to all calls with one link; a call may only fail if the kernel lacks it.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_to_all_calls_at_once() {

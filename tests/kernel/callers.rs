@@ -1,4 +1,4 @@
-//! Native and 32-bit callers, on a real kernel.
+//! Tests native and 32-bit callers on a real kernel.
 
 use std::arch::asm;
 use std::ffi::CStr;
@@ -12,7 +12,7 @@ use ksyscall::{Batch, Callers, Error, Links};
 use super::batch::{MULTI, has_fprobe, load_counting};
 use super::{Probe, open_fds, umount2};
 
-/// Numbers of arch/x86/entry/syscalls/syscall_32.tbl.
+/// Numbers from arch/x86/entry/syscalls/syscall_32.tbl.
 const UMOUNT2: u32 = 52;
 const GETPID: u32 = 20;
 
@@ -20,7 +20,7 @@ const GETPID: u32 = 20;
 fn int80(number: u32, arguments: [u32; 3]) -> i32 {
     let [first, second, third] = arguments.map(u64::from);
     let result: u64;
-    // SAFETY: the calls that are made here take no pointers, or refuse them.
+    // SAFETY: the calls made here have no pointer arguments or refuse these values.
     unsafe {
         asm!(
             "xchg rbx, {first}",
@@ -46,7 +46,7 @@ impl Compat {
         Self(command.spawn().expect("compat, of compat.c"))
     }
 
-    /// What the call with these arguments returns there; the others are 0.
+    /// Makes a call in the process and returns its result; missing arguments are 0.
     fn call(&mut self, number: u32, arguments: &[u32]) -> i32 {
         let mut request = [0_u8; 24];
         let words = [&[number], arguments].concat();
@@ -68,7 +68,7 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts for that process, and no more for this one.
+    /// Counts the calls of `process` instead of this one's.
     fn watch(&mut self, process: u32) {
         let mut watched: Array<_, u32> =
             self.object.map_mut("process").unwrap().try_into().unwrap();
@@ -125,7 +125,7 @@ fn kernel_functions_with_two_names_are_attached_to_once() {
     let all = probe.attach_to("getpid", Callers::All, 4).unwrap();
     assert_eq!(names(&all), ["__x64_sys_getpid"], "it is __ia32_sys_getpid, too");
     let hits = probe.hits(4);
-    // SAFETY: it has no arguments.
+    // SAFETY: getpid has no arguments.
     unsafe { libc::getpid() };
     assert_eq!(probe.hits(4), hits + 1);
     int80(GETPID, [0; 3]);
@@ -134,7 +134,7 @@ fn kernel_functions_with_two_names_are_attached_to_once() {
     probe.watch(process.0.id());
     process.call(GETPID, &[]);
     assert_eq!(probe.hits(4), hits + 3);
-    // 64-bit callers share it.
+    // 64-bit callers use the same function.
     let compat = probe.attach_to("getpid", Callers::Compat, 5).unwrap();
     assert_eq!(names(&compat), ["__ia32_sys_getpid"]);
     process.call(GETPID, &[]);
@@ -167,7 +167,7 @@ fn kernel_calls_of_32_bit_processes_go_by_their_own_names() {
         }
         assert_eq!(probe.hits(6), hits + 2, "{name}");
     }
-    // No call of 64-bit processes, but for another that is so spelled.
+    // 64-bit processes have no such call.
     let error = probe.attach_to("socketcall", Callers::Native, 0).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
@@ -178,7 +178,7 @@ fn kernel_calls_that_callers_do_not_have_are_told() {
     let probe = Probe::load();
     drop(probe.attach_to("umount2", Callers::All, 0).unwrap());
     let fds = open_fds();
-    // A 32-bit process calls socketcall or accept4 in its place.
+    // 32-bit processes have no accept; they call socketcall or accept4.
     let error = probe.attach_to("accept", Callers::Compat, 0).unwrap_err();
     assert!(matches!(&error, Error::NoCompatCall { name, .. } if name.as_str() == "accept"));
     assert_eq!(error.errno(), libc::ENOENT);
@@ -192,8 +192,7 @@ fn kernel_calls_that_callers_do_not_have_are_told() {
     assert_eq!(open_fds(), fds);
 }
 
-/// ipc is the only way to make semop for 32-bit processes: then the program runs for every call
-/// through that.
+/// 32-bit processes can make semop only through ipc, so the program runs for every call of ipc.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_calls_through_multiplexers_are_seen() {
@@ -204,8 +203,8 @@ fn kernel_calls_through_multiplexers_are_seen() {
     let links = probe.attach_to("semop", Callers::All, 1).unwrap();
     assert_eq!(names(&links), ["__x64_sys_semop", "__ia32_compat_sys_ipc"]);
     let before = probe.hits(1);
-    // The C library's function may make semtimedop.
-    // SAFETY: it is told of no operations.
+    // The C library's semop() may make semtimedop.
+    // SAFETY: the number of operations is 0.
     unsafe { libc::syscall(libc::SYS_semop, -1, 0, 0) };
     assert_eq!(probe.hits(1), before + 1);
     int80(IPC, [SEMOP, u32::MAX, 0]);
@@ -217,7 +216,7 @@ fn kernel_calls_through_multiplexers_are_seen() {
     process.call(IPC, &[SEMOP, u32::MAX]);
     assert_eq!(probe.hits(1), before + 4);
     drop(links);
-    // One function of several calls of a batch.
+    // Several calls of the batch share one function.
     let batch = Batch::new(["accept", "recv", "socketcall", "connect"]).unwrap();
     let batch = batch.callers(Callers::All).cookies(|index, _| index as u64 + 2);
     let links = batch.attach(&probe.program).unwrap();
@@ -261,15 +260,15 @@ fn kernel_attachments_of_several_functions_end_together() {
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
 }
 
-/// Hides the list of symbols from this thread, so that whether two functions are one, which is
-/// asked after the first was attached to, is an error.
+/// Hides the kernel's list of symbols from this thread. The library reads the list after the first
+/// attachment, to check whether two names are one function, and must then fail.
 fn hide_kallsyms() {
     let mount = |source: &CStr, target: &CStr, flags| {
         let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
-        // SAFETY: the paths are C strings.
+        // SAFETY: the paths are C strings, and the other pointers are null.
         unsafe { libc::mount(source.as_ptr(), target.as_ptr(), nothing, flags, no_data) }
     };
-    // SAFETY: it has no pointers; the thread alone gets another namespace.
+    // SAFETY: unshare has no pointers, and only this thread gets a new namespace.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
     assert_eq!(mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE), 0);
     assert_eq!(mount(c"/dev/null", c"/proc/kallsyms", libc::MS_BIND), 0);
@@ -304,7 +303,7 @@ fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Debian's 6.1: then it is not attached, and that is said.
+        // Debian's 6.1 lacks fprobe: the attach fails and reports why.
         let error = call("umount2", 10).attach(&program).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -316,7 +315,7 @@ fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
     int80(UMOUNT2, [0; 3]);
     assert_eq!(probe.hits(10), 3);
     link.detach().unwrap();
-    // Two names of one function.
+    // The native and the 32-bit name belong to one function.
     let link = call("getpid", 11).attach(&program).unwrap();
     let hits = probe.hits(11);
     int80(GETPID, [0; 3]);
@@ -325,7 +324,7 @@ fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
-/// What a batch for all callers counts of each call, for either kind of program.
+/// Checks what a batch for all callers counts of each call, for either kind of program.
 fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
     let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
     let batch = batch.cookies(|index, _| index as u64 + 12);
@@ -362,7 +361,7 @@ fn kernel_batches_are_for_every_caller_too() {
         return assert!(!has_fprobe());
     };
     batch_sees_every_caller(&probe, &program, 1);
-    // All that there is, at once.
+    // Attach to all calls at once.
     let cookie = |_, name: &ksyscall::SyscallName| u64::from(name.as_str() == "umount2") * 15;
     let all = Batch::all_of(Callers::All).cookies(cookie);
     let links = all.attach_each(&program).unwrap();
@@ -377,7 +376,7 @@ fn kernel_batches_are_for_every_caller_too() {
     assert_eq!(probe.hits(15), 2);
 }
 
-/// By `make test` it is also run on a kernel that was booted with `ia32_emulation=0`.
+/// `make test` also runs this on a kernel booted with `ia32_emulation=0`.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_without_32_bit_calls_says_so() {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A 32-bit process that makes the system calls it is told to: it reads a number and five
- * arguments, makes the call, and writes what it returned, until its input ends. Without a C
- * library, of which many systems have none of 32 bits.
+ * A 32-bit process that makes requested system calls: it reads a number and five arguments, makes
+ * the call and writes its result, until the input ends. It uses no C library, because many systems
+ * have no 32-bit one.
  */
 struct request {
 	unsigned int number, arguments[5];
@@ -20,7 +20,7 @@ static int make_call(const struct request *r)
 	return result;
 }
 
-/* exit, read and write of arch/x86/entry/syscalls/syscall_32.tbl. */
+/* Makes exit, read or write; the numbers are from arch/x86/entry/syscalls/syscall_32.tbl. */
 static int plain_call(unsigned int number, int first, void *second, unsigned int third)
 {
 	struct request r = { number, { first, (unsigned int)second, third } };

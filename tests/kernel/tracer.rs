@@ -1,10 +1,10 @@
-//! Attaches one program to every system call that the clients can make, by name and each with
-//! a cookie of its own, for 32-bit callers or for all. Then the clients, which are
-//! coverage.c of either architecture, make their calls and count.
+//! Attaches one program by name to every system call that the clients can make, each with a
+//! different cookie, for 32-bit callers or for all callers. Then the clients, which are coverage.c
+//! built for either architecture, make their calls and count.
 //!
-//! `tracer OBJECT compat|all CLIENT...`; a client gets the map by its descriptor, and at its
-//! standard input a line for each name, in the order of the cookies: the name, 0 or the
-//! errno, and the functions with their addresses.
+//! Usage: `tracer OBJECT compat|all CLIENT...`. A client gets the map as a descriptor. Its standard
+//! input contains one line for each name in the order of the cookies: the name, 0 or the errno, and
+//! the functions with their addresses.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let Some(Map::Array(state)) = object.map("state") else { return Err("no map".into()) };
     let state: &MapData = state;
-    // SAFETY: the descriptor is open. Its copy is not closed at exec.
+    // The copy stays open across exec.
+    // SAFETY: the descriptor is open.
     let state = unsafe { libc::dup(state.fd().as_fd().as_raw_fd()) }.to_string();
     for client in clients {
         println!("# client {client}");
@@ -64,19 +65,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     println!("# end of all");
-    // The kernel takes the probes away.
+    // The kernel removes the probes when this process exits.
     links.into_iter().for_each(Links::forget);
     Ok(())
 }
 
-/// Each attachment takes some.
+/// Raises the limit on open files: each attachment requires several.
 fn allow_descriptors() {
     let files = libc::rlimit { rlim_cur: 16384, rlim_max: 16384 };
-    // SAFETY: the limit is read.
+    // SAFETY: the kernel only reads `files`.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &files) }, 0);
 }
 
-/// Where the kernel has its functions.
+/// The addresses of the kernel's functions.
 fn addresses() -> Result<HashMap<String, String>, Box<dyn Error>> {
     let symbols = fs::read_to_string("/proc/kallsyms")?;
     let fields = symbols.lines().filter(|line| !line.ends_with(']'));

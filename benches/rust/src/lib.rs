@@ -1,4 +1,4 @@
-//! What every contestant does: the counterpart of ../../bench.h, which says what for.
+//! The code that all Rust contestants share. ../../bench.h is its C counterpart and documents it.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -7,13 +7,13 @@ use std::time::Instant;
 use aya::Ebpf;
 use aya::programs::KProbe;
 
-/// The call of each attach, and the function that serves it.
+/// The call to attach to, and its kernel function.
 pub const CALL: &str = "getpgid";
 pub const SYMBOL: &str = "__x64_sys_getpgid";
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What a contestant has.
+/// The interface of a contestant.
 pub trait Contestant {
     type Link;
     fn attach(&mut self) -> Result<Self::Link>;
@@ -40,7 +40,7 @@ impl Probe {
 /// The object in the current folder.
 pub const OBJECT: &str = "probe.bpf.o";
 
-/// Loads the program with aya; for those that do.
+/// Loads the program with aya.
 pub fn load_with_aya(probe: Probe) -> Result<Ebpf> {
     let mut object = Ebpf::load_file(OBJECT)?;
     program(&mut object, probe)?.load()?;
@@ -62,12 +62,12 @@ enum Mark {
 }
 
 fn mark(mark: Mark) {
-    // SAFETY: there is no system call of that number.
+    // SAFETY: no system call has this number.
     unsafe { libc::syscall(mark as libc::c_long) };
 }
 
 fn page_faults() -> i64 {
-    // SAFETY: all zeros is a valid value, which getrusage fills.
+    // SAFETY: all zeros is a valid `rusage`, which getrusage fills.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -87,7 +87,7 @@ fn sample(name: &str, probe: &str, operation: &str, unit: &str, value: impl std:
 }
 
 fn measure(contestant: &mut impl Contestant, name: &str, probe: &str, count: usize) -> Result<()> {
-    // The pages, the clock and getrusage() are not what is measured.
+    // Touch the memory, the clock and getrusage() once, so that this is not measured.
     let mut rounds = black_box(vec![(1, 1, 1); count + 1]);
     black_box((Instant::now().elapsed(), page_faults()));
     for (attach, destroy, faults) in &mut rounds {
@@ -127,7 +127,7 @@ fn be_followed(contestant: &mut impl Contestant, name: &str, probe: &str) -> Res
     Ok(())
 }
 
-/// The `main` of a contestant, which `load` makes.
+/// Runs a contestant; `load` creates it.
 pub fn run<C: Contestant>(name: &str, load: impl FnOnce(Probe) -> Result<C>) -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! aya, which has kprobes on functions and no system calls: it is told the symbol.
+//! aya, which attaches kprobes to functions but not to system calls, so it gets the symbol.
 
 use aya::Ebpf;
 use aya::programs::kprobe::KProbeLinkId;

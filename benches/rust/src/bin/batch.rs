@@ -1,10 +1,10 @@
 //! This library's batches: one program attached to many calls.
 //!
 //! ```text
-//! batch list                            the calls that this kernel has under their own names
-//! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on the
-//!                                       input, and detaches by so many threads; nothing is
-//!                                       done if the kernel has no kprobe.multi links
+//! batch list                            lists the calls whose functions have the calls' names
+//! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on standard
+//!                                       input and detaches with THREADS threads; `multi` does
+//!                                       nothing if the kernel has no kprobe.multi links
 //! ```
 
 use std::io::BufRead;
@@ -15,7 +15,7 @@ use contestants::{Probe, Result, load_with_aya, program};
 use ksyscall::Batch;
 use libbpf_rs::ObjectBuilder;
 
-/// Whether the kernel has what kprobe.multi links are made of (`CONFIG_FPROBE`).
+/// Whether the kernel supports kprobe.multi links (`CONFIG_FPROBE`).
 fn has_multi_links() -> Result<bool> {
     let symbols = std::fs::read_to_string("/proc/kallsyms")?;
     Ok(symbols.lines().any(|line| line.ends_with(" T register_fprobe_ips")))
@@ -61,7 +61,7 @@ fn main() -> Result<()> {
             measure("events", program.fd()?, threads.parse()?, count.parse()?)
         }
         ["multi", ..] if !has_multi_links()? => Ok(()),
-        // aya does not load programs for that.
+        // aya cannot load kprobe.multi programs, so use libbpf-rs.
         ["multi", threads, count] => {
             let object = ObjectBuilder::default().open_file("multi.bpf.o")?.load()?;
             let program = object.progs().next().ok_or("no program")?;

@@ -1,4 +1,4 @@
-//! This library's crate, with a program that aya loads.
+//! This library's crate with a program that aya loads.
 
 use aya::Ebpf;
 use contestants::{CALL, Contestant, Probe, Result, load_with_aya, program, run};

@@ -1,5 +1,4 @@
-//! A tracer that attaches by section and by name with libbpf-rs, and prints what it
-//! did and saw: see client.h.
+//! A tracer that attaches by section and by name with libbpf-rs. client.h describes its output.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -26,7 +25,7 @@ fn on_event(data: &[u8]) -> i32 {
     0
 }
 
-/// What the kernel answered to a call of the C library.
+/// The kernel's result of a call that the C library made.
 fn result(returned: i64) -> i64 {
     if returned < 0 { -i64::from(errno()) } else { returned }
 }
@@ -37,7 +36,7 @@ fn errno() -> i32 {
 
 fn kill(pid: libc::c_int, signal: libc::c_int) {
     println!("did kill({pid}, {signal})");
-    // SAFETY: takes numbers only.
+    // SAFETY: the call only has integer arguments.
     let returned = unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
     println!("did kill = {}", result(returned));
 }
@@ -45,11 +44,11 @@ fn kill(pid: libc::c_int, signal: libc::c_int) {
 fn openat(folder: libc::c_int, path: &str, flags: libc::c_int) {
     println!("did openat({folder}, {path}, {flags:#x})");
     let path = CString::new(path).unwrap();
-    // SAFETY: the path lives as long as the call.
+    // SAFETY: the path outlives the call.
     let fd = unsafe { libc::syscall(libc::SYS_openat, folder, path.as_ptr(), flags) };
     println!("did openat = {}", result(fd).min(0));
     if fd >= 0 {
-        // SAFETY: nobody else has the descriptor.
+        // SAFETY: nothing else uses the descriptor.
         unsafe { libc::close(fd as libc::c_int) };
     }
 }
@@ -85,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         by_name("on_openat", "openat")?,
         by_name("on_openat_return", "openat")?,
     ];
-    // What was opened in order to attach is the library's own affair.
+    // Ignore the files that the library opened to attach.
     ring.consume()?;
     started.set(true);
     kill(NOBODY, libc::SIGUSR1);

@@ -1,8 +1,8 @@
-//! What the two tools do and print: see ../inside.c.
+//! What the two tools do and print; see ../inside.c.
 
 /// Makes the calls, three times each.
 pub fn make_calls() {
-    // SAFETY: the kernel writes no more than the two structures have room for.
+    // SAFETY: the kernel writes only within the two structures.
     unsafe {
         let mut stat: libc::stat = std::mem::zeroed();
         let mut name: libc::utsname = std::mem::zeroed();
@@ -14,7 +14,7 @@ pub fn make_calls() {
     }
 }
 
-/// Prints what the BPF programs have counted: the data section of the object.
+/// Prints the BPF programs' counts, which are in the object's data section.
 pub fn print_counts(section: &[u8]) {
     let counts = section.chunks_exact(8).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));
     for (name, seen) in ["stat", "umount2", "uname", "__x64_sys_stat"].iter().zip(counts) {

@@ -1,4 +1,4 @@
-//! With aya, by the functions' names.
+//! Attaches by function names with aya.
 
 use std::error::Error;
 
@@ -14,12 +14,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("on_stat", "__x64_sys_newstat"),
         ("on_umount2", "__x64_sys_umount2"),
         ("on_old_stat", "__x64_sys_stat"),
-        // The last, for aya asks for the kernel's version when it attaches.
+        // Attached last, because aya calls uname() to get the kernel's version when it attaches.
         ("on_uname", "__x64_sys_uname"),
     ] {
         let program: &mut KProbe = object.program_mut(program).ok_or("no program")?.try_into()?;
         program.load()?;
-        // One that cannot be attached is no reason to end.
+        // Continue if a program cannot be attached.
         let _ = program.attach(function, 0);
     }
     clients_inside::make_calls();

@@ -1,4 +1,4 @@
-//! With libbpf-rs, by the sections.
+//! Attaches by sections with libbpf-rs.
 
 use std::error::Error;
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let object = open.load()?;
-    // One that cannot be attached is no reason to end.
+    // Continue if a program cannot be attached.
     let links: Vec<_> = object.progs_mut().map(|program| program.attach()).collect();
     clients_inside::make_calls();
     for map in object.maps() {
