@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use ksyscall::CLibrary;
+
 use super::bpf::Engine;
 use super::tally::{Lost, Row, Subject, Tally, errno_name};
 use super::wanted::Wanted;
@@ -172,6 +174,11 @@ impl Counted<'_> {
                 plural(row.missed() as usize, "return"),
             );
         }
+        for row in self.shown().into_iter().filter(|row| row.tally.calls == 0) {
+            if let Some(calls) = glibc_calls(row) {
+                let _ = writeln!(text, "{}: glibc calls {calls}", label(row));
+            }
+        }
         if *engine == Engine::Probes && self.lost.entries.is_none() {
             text += "calls that the kernel skipped are not known: it counts them since Linux 6.7\n";
         }
@@ -213,6 +220,18 @@ fn label(row: &Row) -> String {
         Subject::Call(call) => call.name.to_string(),
         Subject::Process { id, name } => format!("{id:>7} {}", printable(name)),
     }
+}
+
+/// The calls that glibc's function of a call's name makes instead. Not for 32-bit callers: glibc's
+/// list is filtered by the native table.
+fn glibc_calls(row: &Row) -> Option<String> {
+    let Subject::Call(call) = &row.subject else { return None };
+    let calls = CLibrary::Glibc.calls(&call.name);
+    if call.is_compat || calls.is_empty() || calls.contains(&call.name) {
+        return None;
+    }
+    let names: Vec<_> = calls.iter().map(|call| call.as_str()).collect();
+    Some(names.join(", "))
 }
 
 fn plural(count: usize, thing: &str) -> String {
@@ -346,6 +365,23 @@ mod tests {
         assert!(text.contains("not counted: 3 calls, of any process: the program was"), "{text}");
         assert!(text.contains("not counted: 5 calls: there are more threads"), "{text}");
         assert!(!text.contains("returns, of any"), "{text}");
+    }
+
+    #[test]
+    fn a_call_that_was_not_made_names_what_glibc_calls_instead() {
+        let mut compat = call("creat", 0);
+        if let Subject::Call(call) = &mut compat.subject {
+            call.is_compat = true;
+        }
+        let rows =
+            vec![call("open", 0), call("exit", 2), call("openat", 0), call("faccessat", 0), compat];
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        let hints: Vec<_> = text.lines().filter(|line| line.contains("glibc")).collect();
+        assert_eq!(hints, ["open: glibc calls openat"]);
+        // Of many rows, those without calls are not shown.
+        let rows = (0..=FEW).map(|_| call("open", 0)).collect();
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        assert!(!text.contains("glibc"), "{text}");
     }
 
     #[test]
