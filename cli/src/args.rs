@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -125,7 +125,7 @@ pub(crate) struct Count {
     /// Count only calls that fail with this error, such as ENOENT
     #[arg(short, long, value_name = "ERRNO", value_parser = errno, help_heading = CALLS)]
     pub(crate) errno: Option<i32>,
-    /// Whose calls to count. Unless it is native, each line names its callers
+    /// Whose calls to count. Unless this is native, each line names its callers
     #[arg(long, default_value = "native", hide_default_value = true, help_heading = CALLS)]
     pub(crate) callers: Callers,
     /// Count the calls of this process and its threads, not of its children; can be repeated
@@ -241,7 +241,7 @@ pub(crate) enum Callers {
 }
 
 impl Callers {
-    /// The word for it on the command line and in the library's environment variable.
+    /// The value on the command line and in the library's environment variable.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Callers::Native => "native",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_command_lines_are_refused() {
         for line in [
             "ksyscall resolve",
             "ksyscall count",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tools_options_are_its_own() {
+    fn options_after_the_tool_belong_to_the_tool() {
         let cli = Cli::try_parse_from(["ksyscall", "run", "--keep-event", "tool", "--json", "-p"]);
         let Command::Run(run) = cli.unwrap().command else { panic!("no run") };
         assert!(run.keep_event);

@@ -155,7 +155,7 @@ impl Place {
     }
 
     /// Whether only 32-bit processes have the call.
-    fn is_of_32_bits_alone(&self, name: &SyscallName) -> bool {
+    fn has_only_32_bit_callers(&self, name: &SyscallName) -> bool {
         Architecture::native() == Some(self.arch) && is_compat_alone(name)
     }
 
@@ -298,7 +298,7 @@ impl Answer {
         if !self.call.spellings.is_empty() {
             row("also", &names(&self.call.spellings));
         }
-        if self.function.is_err() && place.is_of_32_bits_alone(&self.name) {
+        if self.function.is_err() && place.has_only_32_bit_callers(&self.name) {
             let arch = compat_architecture().map_or("", |arch| arch.name());
             row("32 bits", &format!("only 32-bit processes have such a call: --arch {arch}"));
         } else if self.function.is_err() && self.nearest.is_empty() && !self.call.is_known {
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_library_calls_is_in_the_answer() {
+    fn answers_name_the_c_librarys_calls() {
         let open = by_table("x86_64", "open");
         let text = open.text(&Place { arch: Architecture::named("x86_64").unwrap(), kernel: None });
         assert!(text.contains("\n  glibc     calls openat\n  musl      calls open\n"), "{text}");
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_through_socketcall_and_ipc_are_told() {
+    fn answers_name_the_multiplexer() {
         let text = |arch: &str, name| {
             let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
             place.answer(name).unwrap().text(&place)
@@ -470,7 +470,7 @@ mod tests {
     /// A page's name must be a spelling of the call that it describes. Only for 64 bits: some
     /// 32-bit names exist only in the C library.
     #[test]
-    fn the_name_of_a_page_is_a_spelling_of_the_call() {
+    fn man_page_names_are_spellings_of_their_calls() {
         for arch in Architecture::all().filter(|arch| arch.name().ends_with("64")) {
             for call in arch.calls() {
                 let page = man_page(call.as_str());

@@ -159,7 +159,7 @@ fn has_preloadable_path(path: &Path) -> Result<()> {
 /// Judges whether preloading the library reaches a program or script. Without a library, assumes
 /// one of this program's version and architecture.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
-    let (program, lead) = behind_scripts(tool)?;
+    let (program, lead) = interpreter_of(tool)?;
     let is_script = !lead.is_empty();
     let elf = Elf::read(&program)?;
     let ours = match library {
@@ -176,7 +176,7 @@ pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
 }
 
 /// The program that runs a script, and the beginning of a sentence about it.
-fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
+fn interpreter_of(tool: &Path) -> Result<(PathBuf, String)> {
     let (mut program, mut lead) = (tool.to_owned(), String::new());
     // The kernel's limit, in exec_binprm() of fs/exec.c.
     for _ in 0..5 {
@@ -203,7 +203,7 @@ fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
         lead += &format!("a script for {}, which is ", interpreter.display());
         program = interpreter;
     }
-    bail!("{}: too many scripts run by scripts", tool.display())
+    bail!("{}: too many nested script interpreters", tool.display())
 }
 
 const RESOLVE: &str =
@@ -453,7 +453,7 @@ mod tests {
 
     /// An early libksyscall did not define syscall().
     #[test]
-    fn what_is_corrected_depends_on_the_library() {
+    fn only_a_library_with_syscall_corrects_probes() {
         let built = Built::new();
         let program = built.cc("static", CALLS, &STATIC);
         let reach = |source: &str| {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_tool_attaches_matters() {
+    fn the_attach_function_decides_the_verdict() {
         let built = Built::new();
         let calls = |name: &str| {
             let source = format!("void *{name}(void);\nint main(void) {{ return !{name}(); }}\n");
@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn which_libbpf_it_is_matters() {
+    fn the_libbpf_decides_the_verdict() {
         let built = Built::new();
         let both = "void *bpf_program__attach_ksyscall(void) { return 0; }\n\
             void *bpf_program__attach(void) { return bpf_program__attach_ksyscall(); }\n";
@@ -552,7 +552,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn what_the_library_is_not_built_for_is_not_reached() {
+    fn other_architectures_and_c_libraries_are_not_reached() {
         let built = Built::new();
         let start = "void _start(void) { for (;;); }\n";
         let other = built.cc("i386", start, &["-m32", "-nostdlib", "-static", "-fno-pic"]);
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_what_runs_it() {
+    fn a_script_is_judged_by_its_interpreter() {
         let built = Built::new();
         let program = built.cc("tool", CALLS, &["-lbpf"]);
         let script = built.path("script");
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_an_error() {
+    fn truncated_files_are_errors() {
         let built = Built::new();
         let program = built.cc("tool", NOTHING, &[]);
         let data = fs::read(&program).unwrap();

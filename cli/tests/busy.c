@@ -84,7 +84,7 @@ static void update_maps(void)
 }
 
 /* Makes calls on a processor where another process updates maps. */
-static int calls_beside_maps(void)
+static int calls_next_to_map_updates(void)
 {
 	cpu_set_t first;
 	pid_t pid;
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	if (strcmp(what, "exec") == 0 && argc > 2)
 		return execute_by_thread(argv + 2);
 	if (strcmp(what, "maps") == 0)
-		return calls_beside_maps();
+		return calls_next_to_map_updates();
 	if (strcmp(what, "zombie") == 0)
 		return zombie();
 	return 2;

@@ -154,7 +154,7 @@ impl Count {
         }
         let mut probes = None;
         if engine == Engine::Probes {
-            open_files_as_allowed(files);
+            raise_open_file_limit(files);
             probes = probes::attach(&counter, &calls, arguments, signals)?;
             if probes.is_none() {
                 return Ok(None);
@@ -260,7 +260,7 @@ fn wait(
 }
 
 /// Raises the limit of open files: each call requires two, and --all requires several hundred.
-fn open_files_as_allowed(files: Rlimit) {
+fn raise_open_file_limit(files: Rlimit) {
     // If this fails, attaching reports the limit.
     let _ =
         rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
@@ -389,7 +389,7 @@ fn height_of(lines: &[usize], width: usize) -> u16 {
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
-/// The JSON of a result. That of an interval is a single line and leaves out calls not made.
+/// The JSON of a result. For an interval it is a single line, with the rows that a table has.
 fn json(counted: &Counted, end: Option<&End>, is_whole: bool) -> Result<String> {
     let plan = counted.plan;
     let failures = plan.failures.iter();
@@ -433,7 +433,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_a_narrower_terminal_breaks_are_cleared_whole() {
+    fn wrapped_lines_count_as_several_rows() {
         let lines = [80, 0, 40, 41];
         assert_eq!(height_of(&lines, 200), 4);
         assert_eq!(height_of(&lines, 80), 4);

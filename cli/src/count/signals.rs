@@ -13,14 +13,14 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 /// The signals that were ignored when this process started, for example by nohup(1), as bits.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
-/// Runs before main(), where the standard library ignores SIGPIPE.
+/// Runs before the standard library's start-up code, which ignores SIGPIPE.
 #[used]
 // SAFETY: the C library calls the functions in this section, which have this type, before main().
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look;
+static RECORD_IGNORED: extern "C" fn() = record_ignored;
 
-extern "C" fn look() {
+extern "C" fn record_ignored() {
     let mut ignored = 0;
     for number in 1..64 {
         // SAFETY: the struct consists of integers and pointers, which may be zero.

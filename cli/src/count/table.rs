@@ -300,7 +300,7 @@ mod tests {
     use crate::count::tally::tests::tally;
 
     #[test]
-    fn times_are_short() {
+    fn times_have_few_digits() {
         for (nanoseconds, text) in [
             (0, "0 ns"),
             (999, "999 ns"),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_live_fits_on_the_terminal() {
+    fn live_output_fits_on_the_terminal() {
         let mut rows: Vec<_> = (0..100).map(|number| call(&format!("call{number}"), 100)).collect();
         for row in rows.iter_mut().take(50) {
             row.tally.missed = 1;
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_is_told() {
+    fn lost_counts_are_reported() {
         let lost = Lost { entries: Some(3), returns: None, threads: 5, ..Lost::default() };
         let rows = vec![call("openat", 1)];
         let text = Counted { plan: &plan(), rows, lost, seconds: 1.0 }.text();
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_in_the_order_that_was_asked_for() {
+    fn rows_are_sorted_as_requested() {
         let mut rows = vec![call("often", 9), call("long", 1)];
         rows[1].tally.nanoseconds = 1 << 30;
         rows[1].tally.errors = 1;
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_stands_under_its_unit() {
+    fn bars_align_with_the_scale() {
         let place = |unit: char| SCALE.chars().position(|c| c == unit);
         // 1 to 2 µs is bucket 11; ms is 21, s is 31.
         for (bucket, unit) in [(11, 'µ'), (21, 'm')] {
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn few_calls_are_seen_beside_many() {
+    fn rare_durations_stay_visible() {
         let bars = bars(&tally(1001, 0, &[(9, 1000), (21, 1)]));
         assert_eq!(bars.trim_end(), " █     ▁");
         assert_eq!(super::bars(&tally(1, 0, &[(0, 1), (39, 1)])), "█            █");

@@ -262,7 +262,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn processors_are_summed_up_and_the_longest_call_is_the_longest_of_all() {
+    fn processors_are_summed_and_the_longest_call_is_the_maximum() {
         let one = std::array::from_fn(|place| place as u64);
         let mut two = [100; NUMBERS];
         let sum = Tally::sum(&[one, two], 9);
@@ -276,7 +276,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_interval_has_what_came_in_it() {
+    fn since_subtracts_earlier_counts() {
         let (before, mut now) = (tally(10, 1, &[(10, 9)]), tally(15, 3, &[(10, 10), (12, 4)]));
         now.longest = 7;
         let between = now.since(&before);
@@ -298,7 +298,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_has_not_returned_is_missed_or_unfinished() {
+    fn calls_without_a_return_are_missed_ended_or_unfinished() {
         let mut some = tally(10, 0, &[(10, 6)]);
         some.missed = 2;
         some.ended = 1;

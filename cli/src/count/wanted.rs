@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_call_of_those_who_have_it() {
+    fn a_name_applies_to_the_callers_that_have_the_call() {
         assert_eq!(calls("openat"), ["openat native"]);
         assert_eq!(calls("openat --callers compat"), ["openat compat"]);
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_by_two_names_is_one() {
+    fn two_names_of_a_call_count_once() {
         assert_eq!(calls("umount2 sys_umount2 umount2"), ["umount2 native"]);
         assert_eq!(calls("stat newstat"), ["stat native"]);
         // For 32-bit callers these are two calls.
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_one_number_are_one_call() {
+    fn names_with_the_same_number_are_one_call() {
         let tables =
             Tables { native: Architecture::named("arm64"), compat: Architecture::named("arm") };
         let key = |name| tables.key(&tables.call(SyscallName::new(name).unwrap(), true));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn all_calls_are_those_of_the_callers() {
+    fn all_covers_the_tables_of_the_callers() {
         let (native, compat) = (calls("--all"), calls("--all --callers compat"));
         assert!(native.len() > 400 && compat.len() > 460);
         assert!(compat.contains(&"socketcall compat".to_owned()));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_and_classes_are_the_calls_that_they_match() {
+    fn patterns_and_classes_expand_to_matching_calls() {
         let epoll = calls("epoll_*");
         assert!(epoll.contains(&"epoll_wait native".to_owned()) && epoll.len() > 4, "{epoll:?}");
         assert!(wanted_by("nothing*").is_err() && wanted_by("[").is_err());

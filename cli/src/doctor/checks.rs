@@ -635,13 +635,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_wrong_where_nothing_is() {
+    fn a_good_system_has_no_findings() {
         assert_eq!(Fake::new().bad(), []);
     }
 
     /// Vendors backport, and setarch(8) can make any kernel a 2.6.
     #[test]
-    fn no_version_is_held_against_a_kernel_that_can() {
+    fn versions_do_not_matter_if_the_trials_succeed() {
         let fake = Fake::new();
         fake.set(RELEASE, "2.6.72\n");
         assert_eq!(fake.bad(), []);
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_are_told_apart() {
+    fn permission_errors_name_their_cause() {
         let mut fake = Fake::new();
         fake.forbid();
         fake.set(STATUS, TWO);
@@ -671,7 +671,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lockdown_is_known_by_what_it_forbids() {
+    fn lockdown_matters_only_if_it_forbids_kprobes() {
         let mut fake = Fake::new();
         fake.set(LOCKDOWN, "none [integrity] confidentiality\n");
         assert_eq!(fake.bad(), []);
@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_mounted_is_to_be_mounted() {
+    fn missing_mounts_are_reported() {
         let mut fake = Fake::new();
         fake.set(MOUNTS, "sysfs /sys sysfs rw 0 0\n");
         fake.trials.tracefs = refused(libc::ENOENT);
@@ -706,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tracefs_is_mounted_all_the_same() {
+    fn an_emptied_tracefs_counts_as_mounted() {
         let mut fake = Fake::new();
         fake.remove(LIST);
         fake.trials.tracefs = refused(libc::ENOENT);
@@ -717,7 +717,7 @@ mod tests {
     }
 
     #[test]
-    fn states_in_which_no_program_runs_are_seen() {
+    fn disabled_probes_are_reported() {
         let fake = Fake::new();
         fake.set("sys/kernel/debug/kprobes/enabled", "0\n");
         fake.expect(Level::Bad, "probes run", "echo 1 >");
@@ -738,7 +738,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_have_less() {
+    fn old_kernels_lack_links_and_cookies() {
         let mut fake = Fake::new();
         fake.trials.cookie = Some(refused(libc::EOPNOTSUPP));
         fake.expect(Level::Less, "BPF links", "without cookies");
@@ -751,7 +751,7 @@ mod tests {
     }
 
     #[test]
-    fn locked_memory_is_named_where_it_counts() {
+    fn memlock_is_reported_if_it_counts() {
         let mut fake = Fake::new();
         fake.trials.memlock.is_counted = Some(true);
         fake.expect(Level::Less, "memlock", "RLIMIT_MEMLOCK, which is 64 KiB -> ulimit -l");
@@ -771,7 +771,7 @@ mod tests {
     }
 
     #[test]
-    fn without_proc_it_says_so() {
+    fn a_missing_proc_is_reported() {
         let fake = Fake::new();
         fs::remove_dir_all(fake.system.path("proc")).unwrap();
         fake.expect(Level::Bad, "proc", "mount -t proc");
