@@ -176,12 +176,12 @@ picture: ## draw the output of `ksyscall count` and `make demo`: docs/count.svg,
 	$(PYTHON) -m testing.picture
 
 .PHONY: test
-test: ## ten minutes: tests without a kernel, all tests on Linux 6.12 in a virtual machine, one foreign architecture
+test: ## run in ten minutes the tests without a kernel, all on Linux 6.12 in a virtual machine, and one foreign architecture
 	scripts/setup test
 	$(TESTS) --short
 
 .PHONY: test-all
-test-all: ## the tests of make test on each kernel, with each libbpf; MATRIX="arm64:sid ..." selects other cells
+test-all: ## run the tests of make test on every kernel and with every libbpf; MATRIX="arm64:sid ..." for other cells
 	scripts/setup matrix
 	$(TESTS) $(if $(MATRIX),--matrix '$(MATRIX)')
 

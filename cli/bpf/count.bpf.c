@@ -103,7 +103,7 @@ struct settings {
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
-	/* Whether the kernel has BTF. */
+	/* Whether the kernel's types (BTF) are available; always 1 where they are not used. */
 	__u32 has_types;
 	/* Number of entries in searched_map. */
 	__u32 searched;

@@ -56,7 +56,7 @@ ABSENT = [
     ("x86|arm|powerpc", "4.18|5.0", r"sys_\w+_time32",
      "arch/Kconfig: COMPAT_32BIT_TIME is off on 32-bit machines before 5.1"),
     ("x86|arm|powerpc", ".*", r"(compat_sys|sys32|ppc32|ppc64)_\w+",
-     "for 32-bit processes of a 64-bit kernel, or for 64-bit ones"),
+     "for 32-bit processes of a 64-bit kernel, or for 64-bit processes"),
 ]
 
 # Functions that also exist in versions where another function serves the call:
@@ -66,7 +66,7 @@ LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
      "the table had sys_io_pgetevents: d3882564a77c (syscalls: fix"
-     " compat_sys_io_pgetevents_time64 usage), and never corrected in 5.4 (5.4.286)"),
+     " compat_sys_io_pgetevents_time64 usage); 5.4 was never corrected (5.4.286)"),
     ("x86", "compat", "compat_sys_keyctl", "4.1.52,4.4.155,4.8",
      "the table had sys_keyctl until 2016 (4.1.15 has it); these updates do not"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_[gs]etsockopt", "<5.9",
@@ -76,7 +76,7 @@ LIMITS = [
     ("x86", "compat", r"sys_rt_sig(procmask|suspend)", "<5.4",
      "arch/x86/entry/syscalls/syscall_32.tbl of 5.3"),
     ("x86_64", "compat", r"compat_sys_(recvmmsg|rt_sigtimedwait)_time64", "5.1",
-     "5.0 has it and uses it nowhere"),
+     "5.0 defines it but does not use it"),
     ("x86|arm|powerpc", "native", "sys_recvmmsg_time32", "5.1",
      "5.0 has a weak stub of that name"),
 ]
