@@ -11,7 +11,7 @@ use crate::args::{self, Callers};
 /// The classes of strace(1), one per line; `python3 -m tools.strace_classes` makes the file.
 const CLASSES: &str = include_str!("classes.txt");
 
-/// How many numbers after the table's last `--all` also counts: calls of newer kernels.
+/// How many numbers above the table's highest `--all` also counts: calls of newer kernels.
 const NEWER: u32 = 40;
 
 /// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).

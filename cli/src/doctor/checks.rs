@@ -221,7 +221,7 @@ impl System {
             }
             ProbeList::NotMounted => Check::bad(
                 name,
-                "no kprobe PMU (Linux 4.17 has it), and tracefs is not mounted",
+                "no kprobe PMU (Linux 4.17 and later have one), and tracefs is not mounted",
                 "as root, mount -t tracefs tracefs /sys/kernel/tracing; in a container that hides \
                  /sys/bus/event_source, run this outside",
             ),
@@ -401,7 +401,7 @@ impl System {
         let paranoid = self.read("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
         let is_strict = paranoid.parse::<i32>().is_ok_and(|paranoid| paranoid > 2);
         let mut why = match &lacking[..] {
-            [] => "this process has CAP_PERFMON and CAP_BPF, not CAP_SYS_ADMIN".to_owned(),
+            [] => "this process has CAP_PERFMON and CAP_BPF, but not CAP_SYS_ADMIN".to_owned(),
             _ => format!("this process has neither CAP_SYS_ADMIN nor {}", lacking.join(" nor ")),
         };
         let mut advice = "be root".to_owned();
@@ -460,10 +460,10 @@ impl System {
             return Check::bad(name, found, advice);
         }
         if self.read("/sys/kernel/debug/kprobes/enabled").as_deref() == Some("0") {
-            let found = format!("kprobes are switched off: {DISARMED}");
+            let found = format!("kprobes are disabled: {DISARMED}");
             return Check::bad(name, found, "echo 1 > /sys/kernel/debug/kprobes/enabled");
         }
-        Check::good(name, "neither ftrace nor kprobes are switched off")
+        Check::good(name, "neither ftrace nor kprobes are disabled")
     }
 
     fn symbols(&self) -> Check {
@@ -476,7 +476,7 @@ impl System {
             _ => Check::less(
                 name,
                 format!("{file} is unreadable or empty: calls that a kernel may lack are refused"),
-                "mount /proc, be root; the kernel requires CONFIG_KALLSYMS",
+                "mount /proc, or be root; the kernel must be built with CONFIG_KALLSYMS",
             ),
         }
     }
@@ -515,15 +515,15 @@ fn links(trials: &Trials) -> Option<Check> {
             format!("no program can be attached: {}", refusal.text),
             "the kernel's log (dmesg) may say why",
         ),
-        (Ok(true), Ok(())) => Check::good(name, "of perf events, with cookies"),
+        (Ok(true), Ok(())) => Check::good(name, "for perf events, with cookies"),
         (Ok(true), Err(refusal)) => Check::less(
             name,
-            format!("of perf events, without cookies: {}", refusal.text),
+            format!("for perf events, without cookies: {}", refusal.text),
             "attaching works without cookies",
         ),
         (Ok(false), _) => Check::less(
             name,
-            "none of perf events: no cookies and no pins",
+            "none for perf events: no cookies, and attachments cannot be pinned",
             "Linux 5.15 and later have them; attaching works without them",
         ),
     })
@@ -602,7 +602,7 @@ mod tests {
             fs::remove_file(self.system.path(path)).unwrap();
         }
 
-        /// Both calls are refused, for want of rights or whatever else.
+        /// Both calls fail with a permission error, whatever the reason.
         fn forbid(&mut self) {
             self.trials.kprobe = refused(libc::EPERM);
             self.forbid_programs();
@@ -614,7 +614,7 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// What is not good: (level, name, text and advice).
+        /// The checks that are not good: (level, name, text and advice).
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {
@@ -639,7 +639,7 @@ mod tests {
         assert_eq!(Fake::new().bad(), []);
     }
 
-    /// Vendors backport, and setarch(8) can make any kernel a 2.6.
+    /// Vendors backport features, and setarch(8) can make any kernel report 2.6.
     #[test]
     fn versions_do_not_matter_if_the_trials_succeed() {
         let fake = Fake::new();
