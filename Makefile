@@ -1,7 +1,7 @@
 # libksyscall: build, install, demo, test. `make help` lists the targets.
 
 PREFIX ?= /usr/local
-# The multiarch folder where the system has one (Debian), else lib.
+# The multiarch folder if the system has one (Debian), else lib.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
@@ -12,18 +12,18 @@ COMPLETIONS ?= $(PREFIX)/share
 CARGO ?= cargo
 OBJCOPY ?= objcopy
 CLANG ?= clang
-# Whether `make install` installs the command `ksyscall`. It has a BPF program, which takes clang
-# and libbpf's headers: by default, if there is a clang, and this is for the machine itself, and
-# not in the published crate, which comes without the command.
+# Whether `make install` installs the command `ksyscall`, whose BPF programs require clang and
+# libbpf's headers. By default: if clang is installed and TARGET is empty. The published crate does
+# not contain the command.
 CLI ?= $(if $(TARGET),no,$(if $(and $(wildcard cli),$(shell command -v $(CLANG) 2>/dev/null)),yes,no))
-# The system's, for which Debian's pytest is made.
+# The system's Python, for which Debian packages pytest.
 PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
-# Where the library is built, and for which Rust target (default: this machine's).
+# The folder to build in, and the Rust target to build for (default: this machine).
 BUILD ?= build
 TARGET ?=
 
-# The first: in the published crate's Cargo.toml those of the dependencies follow.
+# The first match: in the published crate's Cargo.toml, the dependencies' versions follow.
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
@@ -37,28 +37,28 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
 FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
-# Functions of the C library that late.c looks up when they are called.
+# Functions of the C library that late.c looks up when they are first called.
 LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getauxval memmove mmap \
 	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
 
-# Needed from the C library alone, nothing run at load time, and never unloaded:
-# links hold the address of their detach function. Nothing of core.a is exported.
+# The library depends only on the C library and runs nothing at load time. It is never unloaded,
+# because links hold the address of their detach function. It exports no symbol of core.a.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
 	$(LATE:%=-Wl,--wrap=%)
-# Where the compiler has them, and CFLAGS says nothing else.
+# The flags that the compiler supports, unless CFLAGS overrides them.
 HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 		-mbranch-protection=standard; do \
 		$(CC) -Werror $$flag -x c -c /dev/null -o /dev/null 2>/dev/null && echo $$flag; \
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-# What the program's print callback throws passes through these files' frames. Debugging
-# information, where CFLAGS asks for it, does not say in which folder it was built.
+# -fexceptions: an exception of the program's print callback passes through these files' frames.
+# -ffile-prefix-map: debugging information does not name the build folder.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
 	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
-# Those that libbpf does not have, and those that it has, too.
+# The exported functions that libbpf lacks, and those that it also has.
 OWN := $(filter ksyscall_%,$(EXPORTS))
 WRAPPED := $(filter-out $(OWN),$(EXPORTS))
 
@@ -75,14 +75,14 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
 		--no-default-features --features capi $(if $(TARGET),--target $(TARGET)) -- -C relro-level=partial
-	# Rust's core comes with unwind tables; nothing here unwinds.
+	# Rust's core library comes with unwind tables, but this code never unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
 $(LIBRARY): $(BUILD)/core.a $(FILES) src/capi/late.c src/capi/say.h $(MAP)
 	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a
 
-# The same for programs that are linked with a static libbpf: one object, which shows no
-# more than the exported functions; see src/capi/static.c.
+# For programs that link a static libbpf: one object, in which only the exported functions are
+# visible; see src/capi/static.c.
 $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.[chS]) $(MAP)
 	for file in $(FILES) src/capi/static.c src/capi/plain.c src/capi/unwrapped.c; do \
 		$(CC) $(C_FLAGS) -DKSYSCALL_STATIC -c $$file -o $(BUILD)/$$(basename $${file%.*}).o || exit 1; \
@@ -94,7 +94,7 @@ $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.[chS]) $(MAP)
 	$(AR) rcsD $@ $(foreach file,whole plain unwrapped,$(BUILD)/$(file).o)
 
 .PHONY: cli
-cli: $(BUILD)/ksyscall ## build the command ksyscall, build/ksyscall, and what completes its words
+cli: $(BUILD)/ksyscall ## build the command, build/ksyscall, and its shell completions
 
 $(BUILD)/ksyscall: $(SOURCES) $(if $(wildcard cli),$(shell find cli -type f)) Makefile
 	CLANG="$(CLANG)" $(CARGO) build --locked --release -p ksyscall-cli $(if $(TARGET),--target $(TARGET))
@@ -109,16 +109,16 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 .PHONY: header
-header: ## make include/ksyscall.h anew
+header: ## regenerate include/ksyscall.h
 	$(CARGO) build --locked --features capi
 	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
 
-# Where bash, zsh and fish look for them.
+# The folders where bash, zsh and fish look for completions.
 COMPLETION_FILES = $(addprefix $(DESTDIR)$(COMPLETIONS)/,bash-completion/completions/ksyscall \
 	zsh/site-functions/_ksyscall fish/vendor_completions.d/ksyscall.fish)
 
 .PHONY: install
-install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no: without the command
+install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no leaves out the command
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
 	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -145,89 +145,89 @@ ifeq ($(CLI),yes)
 endif
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: ## remove what make install installed
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(OWN:%=$(DESTDIR)$(MANDIR)/man3/%.3)
 	rm -f $(DESTDIR)$(BINDIR)/ksyscall $(DESTDIR)$(MANDIR)/man1/ksyscall.1 $(COMPLETION_FILES)
 
 .PHONY: demo
-demo: ## show libbpf and libksyscall side by side, on a kernel in a virtual machine
+demo: ## compare libbpf and libksyscall on a kernel in a virtual machine
 	scripts/setup demo
 	$(PYTHON) -m testing.demo
 
 .PHONY: bench
-bench: ## measure attaching beside libbpf and others; makes docs/performance.md
+bench: ## measure attaching, compared with libbpf and others; writes docs/performance.md
 	scripts/setup bench
 	$(PYTHON) -m testing.bench
 
 .PHONY: bench-many
-bench-many: ## measure attaching to many calls at once; makes docs/performance-many.md
+bench-many: ## measure attaching to many calls at once; writes docs/performance-many.md
 	scripts/setup bench
 	$(PYTHON) -m testing.bench_many
 
 .PHONY: bench-count
-bench-count: ## measure what `ksyscall count` adds to a call, beside its peers; makes docs/performance-count.md
+bench-count: ## measure what `ksyscall count` adds to a call, compared with other tools; writes docs/performance-count.md
 	scripts/setup bench
 	$(PYTHON) -m testing.bench_count
 
 .PHONY: picture
-picture: ## docs/count.svg and docs/demo.svg, what `ksyscall count` and `make demo` show
+picture: ## draw the output of `ksyscall count` and `make demo`: docs/count.svg, docs/demo.svg
 	scripts/setup demo
 	$(PYTHON) -m testing.picture
 
 .PHONY: test
-test: ## in ten minutes: what needs no kernel, all on Linux 6.12 in a virtual machine, and a foreign architecture
+test: ## run in ten minutes the tests without a kernel, all on Linux 6.12 in a virtual machine, and one foreign architecture
 	scripts/setup test
 	$(TESTS) --short
 
 .PHONY: test-all
-test-all: ## everything that make test runs, on each kernel and with each libbpf; MATRIX="arm64:sid ..." for other cells
+test-all: ## run the tests of make test on every kernel and with every libbpf; MATRIX="arm64:sid ..." for other cells
 	scripts/setup matrix
 	$(TESTS) $(if $(MATRIX),--matrix '$(MATRIX)')
 
 .PHONY: sanitize
-sanitize: ## the test of many threads alone, under ThreadSanitizer
+sanitize: ## run only the test of many threads under ThreadSanitizer
 	scripts/setup test
 	$(TESTS) -k test_sanitize
 
 .PHONY: deb
-deb: ## Debian packages in build/deb: built and tried in clean roots; SUITES=trixie for one
+deb: ## build Debian packages in build/deb and test them, in clean roots; SUITES=trixie for one suite
 	scripts/setup deb
 	$(PYTHON) -m testing.deb $(SUITES)
 
 .PHONY: test-matrix
-test-matrix: ## every system call of every architecture, and its arguments; MATRIX="arm64:sid ..." for some
+test-matrix: ## test every system call and its arguments on every architecture; MATRIX="arm64:sid ..." for some
 	scripts/setup matrix
 	$(TESTS)/test_matrix.py testing/test_arguments.py --matrix '$(or $(MATRIX),all)'
 
 .PHONY: test-x32
-test-x32: ## every system call of x32, on a kernel that is built for it
+test-x32: ## test every system call of x32, on a kernel built for it
 	scripts/setup x32
 	$(TESTS)/test_x32.py --x32
 
 .PHONY: measure-returns
-measure-returns: ## how many returns each way to probe them sees, into docs/returns.md
+measure-returns: ## measure how many returns each kind of probe sees; writes docs/returns.md
 	scripts/setup test
 	$(PYTHON) -m testing.returns
 
 .PHONY: tables
-tables: ## make src/calls/tables anew; TREES="..." are the kernel sources that Debian does not have
+tables: ## regenerate src/calls/tables; TREES="..." are the kernel sources that Debian lacks
 	$(PYTHON) -m tools.syscall_tables --fetch $(TREES)
 
 .PHONY: fuzz
-fuzz: ## fuzz the parsers; RUNS=1000000 for more inputs than 20000 a target
+fuzz: ## fuzz the parsers; RUNS=1000000 for more than 20000 inputs per target
 	scripts/setup fuzz
 	$(PYTHON) -m testing.fuzz
 
 .PHONY: lint
-lint: ## check the form of the code
+lint: ## check formatting and lints
 	scripts/setup lint
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
 	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
 	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
-	# `test = false` keeps it out of the line above as well.
+	# `test = false` excludes this test from --all-targets.
 	$(CARGO) clippy --locked --quiet --test kernel -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --no-default-features --features capi -- -D warnings
@@ -240,18 +240,18 @@ lint: ## check the form of the code
 	PYTHONPATH=build/lint build/lint/bin/clang-format --dry-run -Werror $(C_SOURCES)
 
 .PHONY: clean
-clean: ## remove what was built, but not downloaded kernels and packages
+clean: ## remove build and target; downloaded kernels and packages stay
 	rm -rf build target
 
 .PHONY: checks
 lint: checks
-checks: ## the links of the docs, the man pages, and the licences and the Rust of the crates
+checks: ## check the docs' links, the man pages, and the crates' licences and Rust versions
 	scripts/setup lint
 	$(PYTHON) -m testing.checks
 	build/lint/bin/cargo-deny --offline --log-level error check licenses bans sources
 	mandoc -T lint -W warning $(PAGES) man/ksyscall.1
 
 .PHONY: mutants
-mutants: ## make small mistakes in a copy of the tree, each of which a test must see; MUTANTS="words" for some
+mutants: ## introduce small bugs in a copy of the tree; a test must catch each; MUTANTS="words" for some
 	scripts/setup test
 	$(PYTHON) -m testing.mutants $(MUTANTS)

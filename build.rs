@@ -1,7 +1,7 @@
-//! Makes the C header, where the C boundary is built.
+//! Generates the C header if the feature `capi` is enabled.
 //!
-//! The header goes to the build's own folder; `make header` copies it to include/, and
-//! a test compares the two.
+//! The header is written to the build folder. `make header` copies it to include/, and a test
+//! compares the two.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,4 +1,4 @@
-//! Compiles the BPF programs of `ksyscall count` and `ksyscall doctor`, by clang.
+//! Compiles the BPF programs of `ksyscall count` and `ksyscall doctor` with clang.
 
 use std::env;
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ fn compile(name: &str) {
     }
     .to_owned();
     let bytes = if of_cargo("CARGO_CFG_TARGET_ENDIAN") == "big" { "bpfeb" } else { "bpfel" };
-    // Debian's folder for <asm/...>.
+    // Debian's folder that contains <asm/...>.
     let gnu = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
         "x86" => "i386".to_owned(),
         "powerpc64" => "powerpc64le".to_owned(),
@@ -45,21 +45,21 @@ fn compile(name: &str) {
     };
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     let mut command = Command::new(&clang);
-    // Of Linux 4.14; newer clangs would make instructions of 5.1 by default.
+    // The instruction set of Linux 4.14: newer clangs use that of 5.1 by default.
     command.args(["-mcpu=v2", "-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
     command.arg(format!("-DKSYSCALL_BITS={}", of_cargo("CARGO_CFG_TARGET_POINTER_WIDTH")));
-    // So that where it is built is not in it.
+    // Keeps the name of the build folder out of the object.
     command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());
     command.args(["-idirafter".to_owned(), format!("/usr/include/{gnu}-linux-{abi}")]);
     command.args(["-c", &source, "-o"]).arg(&object);
     let status = command.status().unwrap_or_else(|error| {
-        panic!("{clang}, which compiles the BPF program: {error}; install clang, or set CLANG")
+        panic!("cannot run {clang} to compile {source}: {error}; install clang, or set CLANG")
     });
     assert!(
         status.success(),
-        "clang could not compile {source}: it needs libbpf's headers (libbpf-dev); BPF_CFLAGS \
-         says where others are"
+        "clang cannot compile {source}: install libbpf's headers (libbpf-dev), or name their folder \
+         in BPF_CFLAGS"
     );
 }

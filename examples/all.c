@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts all system calls, of all processes, that are made while a command runs. */
+/* Counts all system calls of all processes while a command runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +24,7 @@ static int show(void *ctx, size_t done, size_t n)
 	return 0;
 }
 
-/* Attaches the program, loaded for an attach type, to all calls that the kernel has. */
+/* Loads the program for an attach type, and attaches it to all calls that the kernel has. */
 static struct ksyscall_links *attach(struct bpf_object **object, enum bpf_attach_type type,
 				     const char *const *names, size_t n)
 {
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: all COMMAND\n"), 2;
 	while (n < MAX && (names[n] = ksyscall__name(n)))
 		n++;
-	/* By one BPF link, if this kernel has such; else by a perf event for each call. */
+	/* Use one BPF link if this kernel supports it; else a perf event for each call. */
 	links = attach(&object, BPF_TRACE_KPROBE_MULTI, names, n);
 	if (!links) {
 		bpf_object__close(object);

@@ -1,4 +1,4 @@
-//! Counts all system calls, of all processes, that are made while a command runs.
+//! Counts all system calls of all processes while a command runs.
 use std::io::Write;
 
 use aya::{Ebpf, maps::Array, programs::KProbe};

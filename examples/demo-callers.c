@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Makes a system call as 32-bit processes do, and counts how often a program sees it. A plain
- * libbpf program: nothing in it knows of libksyscall.
+ * Makes a system call as 32-bit processes do, and counts how often a BPF program sees it. A plain
+ * libbpf program, written without libksyscall in mind.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -14,7 +14,7 @@
 static void call_getpgid(void)
 {
 #ifdef __x86_64__
-	/* Its number of arch/x86/entry/syscalls/syscall_32.tbl. */
+	/* The number in arch/x86/entry/syscalls/syscall_32.tbl. */
 	long result = 132;
 
 	__asm__ volatile("int $0x80" : "+a"(result) : "b"(0L) : "r8", "r9", "r10", "r11", "memory");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts, by cookie, how often it runs for one process. */
+/* Counts how often the program runs for one process, by cookie. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches one program to some system calls by name, makes each call three times
- * and prints a line for each: name, the kernel function or why not, hits.
+ * Attaches one program to several system calls by name, makes each call three times,
+ * and prints for each call its name, the kernel function or the error, and the hits.
  *
- * A plain libbpf program: nothing in it knows of libksyscall. `make demo` runs it
- * with libbpf alone, with libksyscall preloaded, and linked to libksyscall.
+ * A plain libbpf program, written without libksyscall in mind. `make demo` runs it
+ * with libbpf only, with libksyscall preloaded, and linked with libksyscall.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ static const struct {
 	{ "getpid", call_getpid }, { "frobnicate", call_nothing },
 };
 
-/* The part of struct bpf_link_info that Linux 6.6 added for kprobes. */
+/* The part of struct bpf_link_info for kprobes, which Linux 6.6 added. */
 struct kprobe_link_info {
 	__u32 type, id, prog_id, padding;
 	__u32 perf_event_type, more_padding;

@@ -1,5 +1,5 @@
-//! What `demo.c` does, in Rust: attaches one program to some system calls by
-//! name, makes each call three times, and prints a line for each.
+//! `demo.c` in Rust: attaches one program to several system calls by name, makes each call three
+//! times, and prints a line for each call.
 #![allow(unsafe_code)]
 
 use std::error::Error;
@@ -12,7 +12,7 @@ use ksyscall::Ksyscall;
 
 const CALLS: usize = 3;
 
-/// The system calls, with numbers and arguments that do no harm.
+/// The system calls and their numbers. With the arguments below they do no harm.
 const SYSCALLS: &[(&str, Option<c_long>)] = &[
     ("openat", Some(libc::SYS_openat)),
     #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Opens a path that is not in memory, and prints what path.bpf.c reads of it at entry and at return. */
+/* Opens a path that is not in memory, and prints what path.bpf.c reads at entry and at return. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static int print(void *path, void *data, size_t size)
 {
 	const struct opened *seen = data;
 
-	/* Not the paths that libbpf opens. */
+	/* Skip paths that libbpf opens. */
 	if (size < sizeof(*seen) || seen->address != (unsigned long)path)
 		return 0;
 	printf("at %s: %s\n", seen->at_return ? "return" : "entry",
@@ -30,7 +30,7 @@ static int print(void *path, void *data, size_t size)
 	return 0;
 }
 
-/* A path in a file that is mapped and was never touched, as the strings of a new process often are. */
+/* Maps a file with the path but does not touch it. The strings of a new process are often in this state. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);

@@ -116,7 +116,7 @@ def test_a_commands_calls_and_errors_are_counted(job, guest):
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
     are_counted(json.loads(said["result"]), did, "tracepoints")
     if job.kernel == "bullseye":
-        assert "loading the BPF program, which needs Linux 5.15 for probes" in said["probed"]
+        assert "loading the BPF program, which requires Linux 5.15 for probes" in said["probed"]
     else:
         are_counted(json.loads(said["probed"]), did, "probes")
     nothing_is_left(found)
@@ -277,7 +277,7 @@ def test_options_of_count(job, guest):
     assert len(intervals) >= 4 and intervals[-1]["ended_by"] == "command" and intervals[0]["ended_by"] is None
     assert [call["longest_ns"] for part in intervals for call in part["calls"] if not call["calls"]].count(0) >= 1
     assert counted["cgroup"] == {"umount2": 14}
-    assert "--cgroup takes a directory of a cgroup of version 2" in none
+    assert "--cgroup requires the directory of a version 2 cgroup" in none
 
 
 # Calls with a separate function for 32-bit callers, with one function for both (sched_yield) or for two
@@ -327,9 +327,9 @@ def test_callers_are_told_apart(job, guest):
         assert "vm86" in said["probed"] and said["probed"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
-    # With what it carries out, which is not asked for here.
+    # Including listen and accept, which are not counted separately here.
     assert re.search(r"^socketcall +compat +12 +12 ", said["table"], re.M), said["table"]
-    assert "; 1 system call of native callers and 2 of 32-bit ones counted" in said["table"]
+    assert "; 1 system call of native callers and 2 of 32-bit callers counted" in said["table"]
     nothing_is_left(found)
 
 
@@ -393,7 +393,7 @@ def test_the_end_of_a_command(job, guest):
     assert "/proc/" not in said["command"].replace("ls: /proc/", "")
     assert re.search(r"^umount2 +0 ", said["result"], re.M), said["result"]
     assert said["killed"] == "138\n"
-    assert said["none"] == "ksyscall: /nowhere/tool: there is no such file\n1\n"
+    assert said["none"] == "ksyscall: /nowhere/tool: no such file\n1\n"
     assert said["time"] == "0\n"
     nothing_is_left(found)
 
@@ -426,10 +426,10 @@ def test_what_fails_says_what_to_do(job, guest):
             ("script", 1, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
             ("command", 2, "a COMMAND is missing after `--`"),
             ("files", 1, "`ulimit -n`"),
-            ("output", 1, "/none/file, for the result, cannot be written", "No such file"),
-            ("full", 1, "writing to the standard output", "No space left"),
+            ("output", 1, "cannot write the result to /none/file", "No such file"),
+            ("full", 1, "writing to standard output", "No space left"),
             ("forced", 126, "/tmp/script cannot be executed", "the interpreter or loader that it names is missing"),
-            ("types", 1, "/sys/kernel/btf/vmlinux, which --callers needs with probes", "CONFIG_DEBUG_INFO_BTF")]:
+            ("types", 1, "/sys/kernel/btf/vmlinux, which --callers requires with probes", "CONFIG_DEBUG_INFO_BTF")]:
         assert all(word in said[name] for word in words), said[name]
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
@@ -506,9 +506,9 @@ def test_a_kernel_without_32_bit_calls_says_so(job, guest):
     said = dict(parts(guest(job).output))
     why = "this kernel was booted without 32-bit system calls (ia32_emulation=0)"
     assert why in said["compat"] and said["compat"].endswith("\n1\n"), said
-    assert said["all"].startswith(f"ksyscall: {why}; native callers alone are counted\n"), said
+    assert said["all"].startswith(f"ksyscall: {why}; only native callers are counted\n"), said
     assert re.search(r"^umount2 +native +14 ", said["all"], re.M), said
-    assert "2 system calls of native callers and 0 of 32-bit ones" in said["all"], said
+    assert "2 system calls of native callers and 0 of 32-bit callers" in said["all"], said
 
 
 # Enough calls to exceed the height of the smaller screen but not of the larger one.

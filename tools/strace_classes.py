@@ -2,8 +2,8 @@
 
     python3 -m tools.strace_classes [TREE]
 
-A TREE is an unpacked source of strace; by default that of Debian. A call is in a class if it is on
-any architecture.
+TREE is an unpacked source of strace; the default is Debian's. A call is in a class if strace puts it
+there on any architecture.
 """
 
 import argparse
@@ -15,19 +15,19 @@ from testing import packages
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "cli/src/count/classes.txt"
 SUITE = "bookworm"
-# Not %%stat and the like, which are unions of others.
+# Not %%stat and other classes with two signs, which are unions of classes.
 CLASS = re.compile(r'\{ (TRACE_\w+),\s*"%(\w+)" \}')
 FLAG = re.compile(r"# define (\w+)\s+(TRACE_\w+)")
 CALL = re.compile(r'\{\s*\w+,\s*([\w|]+),\s*SEN\(\w+\),\s*"(\w+)"')
 
 
 def classes(tree):
-    """{class: its calls}, of those that a table has."""
+    """{class: its calls}, limited to calls that a table has."""
     known = {line.split()[0] for path in (ROOT / "src/calls/numbers").iterdir() for line in path.open()}
     source = Path(tree) / "src"
     flags = dict(FLAG.findall((source / "sysent_shorthand_defs.h").read_text()))
     calls = {}
-    # Their subcalls of socketcall and ipc are calls by the same names.
+    # strace also lists the sub-calls of socketcall and ipc; their names are those of calls.
     for path in source.glob("linux/*/*callent*.h"):
         for words, name in CALL.findall(path.read_text()):
             for flag in words.split("|"):

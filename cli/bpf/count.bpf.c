@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls of `ksyscall count`, their errors, and how long they take: at the tracepoints
-   sys_enter and sys_exit, or by probes on the functions that serve the calls. */
+/* Counts calls, their errors and their duration for `ksyscall count`: at the tracepoints sys_enter and
+   sys_exit, or with probes on the functions that serve the calls. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
@@ -9,24 +9,24 @@
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
 
-/* What each call runs. */
+/* For the code that runs at each call. */
 #define INLINE static inline __attribute__((always_inline))
 
 #define MAX_ERRNO 4095
-/* The pages of numbers in `places`: those of native calls, of 32-bit callers, and of x32. */
+/* `places` has three pages of call numbers: for native callers, 32-bit callers, and x32. */
 #define PAGE 1024
 /* Behind the pages: the calls that socketcall(2) carries out, those of ipc(2), and both for 32-bit callers. */
 #define SUB_CALLS (3 * PAGE)
 #define MAX_SUB_CALLS 32
 
 /*
- * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags.
- * The cookie of a probe has two more above them, and the number that 32-bit callers call by, plus
- * 1: one function may serve others than those that are meant.
+ * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags. A
+ * probe's cookie is a place with two more flags, and the number that 32-bit callers use plus 1:
+ * one function may serve several calls.
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)
-/* What it returns is no result: sigreturn restores the register. */
+/* The return value is not a result: sigreturn restores the register. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
 /* Of a call's number: the call carries out others. */
@@ -38,24 +38,24 @@
 
 enum { BUCKETS = 40 };
 
-/* As src/count/tally.rs reads it, all of one size. */
+/* src/count/tally.rs reads it as an array of numbers: every field has the same size. */
 struct tally {
 	__u64 calls;
 	__u64 returns;
 	__u64 errors;
-	/* Calls whose return was not seen: the thread has made another call since. */
+	/* Calls whose return was missed: their thread has made another call since. */
 	__u64 missed;
-	/* Calls in which their thread ended. */
+	/* Calls during which their thread ended. */
 	__u64 ended;
 	__u64 nanoseconds;
-	/* Of the current interval and the one before, by their number's lowest bit. */
+	/* For the current and the previous interval, by the lowest bit of the interval's number. */
 	__u64 longest[2];
 	__u64 interval[2];
-	/* Of those that took less than 2^n ns, and as long as 2^(n-1) or longer. */
+	/* Calls that took at least 2^(n-1) ns and less than 2^n ns. */
 	__u64 took[BUCKETS];
 };
 
-/* By call, and by process. */
+/* Tallies by call; those by process follow. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -74,7 +74,7 @@ struct name {
 	char text[16];
 };
 
-/* The names of those processes. */
+/* The names of the processes in process_tallies. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -82,7 +82,7 @@ struct {
 	__type(value, struct name);
 } process_names SEC(".maps");
 
-/* How often each errno came, by the tally's key and the errno. */
+/* How often each errno was returned. The key contains the tally's key and the errno. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -90,7 +90,7 @@ struct {
 	__type(value, __u64);
 } errnos SEC(".maps");
 
-/* Of a call's number, its place. */
+/* A call's place, by its number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SUB_CALLS + 4 * MAX_SUB_CALLS);
@@ -101,17 +101,17 @@ struct {
 enum { EVERYONE, PROCESSES, FAMILY, CGROUP };
 #define ANY_ERROR (-1)
 
-/* As src/count/bpf.rs writes it. */
+/* src/count/bpf.rs writes it. */
 struct settings {
 	__u32 is_running;
 	__u32 filter;
-	/* If not 0, calls that failed so are counted alone. */
+	/* If not 0, only calls that fail with this errno are counted; ANY_ERROR for any errno. */
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
-	/* Whether the kernel's types are known. */
+	/* Whether the kernel's types (BTF) are available; always 1 where they are not used. */
 	__u32 has_types;
-	/* Number of `searched`. */
+	/* Number of entries in searched_map. */
 	__u32 searched;
 };
 
@@ -122,7 +122,7 @@ struct {
 	__type(value, struct settings);
 } settings_map SEC(".maps");
 
-/* Processes of a meaning: this command's own, and the one that a counted family begins with. */
+/* Processes with a role: ksyscall itself, and the root of the counted process tree (FAMILY). */
 enum { OWN, ROOT, ROLES };
 
 struct {
@@ -132,7 +132,7 @@ struct {
 	__type(value, __u32);
 } roles SEC(".maps");
 
-/* If PROCESSES, those that are counted. */
+/* The processes to count if the filter is PROCESSES. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -140,7 +140,7 @@ struct {
 	__type(value, __u32);
 } processes SEC(".maps");
 
-/* If CGROUP, the one that is counted. */
+/* The cgroup to count if the filter is CGROUP. */
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
 	__uint(max_entries, 1);
@@ -148,7 +148,7 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes by their numbers in a PID namespace. The role is PROCESS for one of `processes`. */
+/* Processes to find by their number in a PID namespace. The role PROCESS adds them to `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 
@@ -167,15 +167,16 @@ struct {
 } searched_map SEC(".maps");
 
 struct thread {
-	/* The call that it is in, and since when. */
+	/* When the current call began, and its place, or 0 outside of a call. */
 	__u64 begun;
 	__u32 place;
 	__u32 padding;
 };
 
 /*
- * By task_struct: execve(2) may change a thread's number, but not that. An entry goes with its
- * thread. If FAMILY, these are the threads that belong to it.
+ * The key is the address of task_struct: execve(2) may change a thread's ID, but not its
+ * task_struct. An entry is removed when its thread ends. If the filter is FAMILY, only threads of the
+ * family have entries.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -184,7 +185,7 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-/* What could not be counted for want of room: calls of threads, calls of processes, errors. */
+/* What was not counted because a map was full: calls of threads, calls of processes, errors. */
 enum { THREADS, CALLERS, ERRNOS, LOSSES };
 
 struct {
@@ -237,7 +238,7 @@ static struct thread *new_thread(__u64 task)
 	return bpf_map_lookup_elem(&threads, &task);
 }
 
-/* What is kept of the current thread; NULL if its calls are not counted. */
+/* The current thread's entry; NULL if its calls are not counted. */
 INLINE struct thread *current_thread(const struct settings *settings)
 {
 	__u32 process = bpf_get_current_pid_tgid() >> 32, root = ROOT, none = 0;
@@ -252,7 +253,7 @@ INLINE struct thread *current_thread(const struct settings *settings)
 	if (settings->filter == FAMILY) {
 		if (process != process_of(ROOT))
 			return NULL;
-		/* Once, for later the number can be another process's. */
+		/* Forget the root: its process ID may be reused. */
 		bpf_map_update_elem(&roles, &root, &none, BPF_ANY);
 	}
 	return new_thread(task);
@@ -273,7 +274,7 @@ static struct tally *tally_of_process(__u32 process)
 
 	if (tally)
 		return tally;
-	/* Nothing else is counted there meanwhile. */
+	/* With tallies by process, this entry is always empty. */
 	empty = bpf_map_lookup_elem(&tallies, &zero);
 	if (!empty || bpf_map_update_elem(&process_tallies, &process, empty, BPF_NOEXIST)) {
 		tally = bpf_map_lookup_elem(&process_tallies, &process);
@@ -363,7 +364,7 @@ INLINE void count_time(struct tally *tally, __u32 interval, __u64 took)
 	tally->took[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
 }
 
-/* The current thread's call returns; if `place` is not 0, only if it is that one. */
+/* Records the return of the current thread's call. If `place` is not 0, the call must be that one. */
 INLINE void finish(const struct settings *settings, __u32 place, long result)
 {
 	__u64 now = bpf_ktime_get_ns(), task = bpf_get_current_task();
@@ -396,14 +397,14 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 	}
 }
 
-/* --- By the tracepoints --- */
+/* --- Tracepoints --- */
 
 #define X32_BIT (1U << 30)
 
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
-	/* Without the kernel's types, by the code segment: __USER32_CS. */
+	/* Without BTF, the code segment tells who calls: __USER32_CS. */
 	return settings->has_types ? ksyscall_is_compat_(0) : (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
 #else
 	(void)settings;
@@ -477,11 +478,11 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* --- By probes --- */
+/* --- Probes --- */
 
 /*
- * x32 processes count as 64-bit ones but for the calls that have functions of their own: 512 to
- * 547 of arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
+ * x32 processes count as 64-bit ones, except for the calls with separate functions: 512 to 547 of
+ * arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
  */
 INLINE bool is_x32_alone(int number)
 {
@@ -530,7 +531,7 @@ int leave(struct pt_regs *ctx)
 
 /* --- Threads and processes --- */
 
-/* Its arguments are the parent and the child (include/trace/events/sched.h). */
+/* The arguments are the parent and the child (include/trace/events/sched.h). */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -571,7 +572,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Finds processes by their numbers in their own PID namespaces, when they make a call. */
+/* Finds processes by their number in their PID namespace when they make a call. */
 SEC("raw_tp/sys_enter")
 int search(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts how often a thread whose name is in the map makes a call, for `ksyscall doctor`. A name
-   tells the thread apart from all others in every PID namespace, which a process's number does not.
-   Nothing here is newer than Linux 4.2. */
+/* Counts how often a thread whose name is in the map makes a call, for `ksyscall doctor`. A thread's
+   name identifies it in every PID namespace; a process ID does not. Uses nothing newer than Linux
+   4.2. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

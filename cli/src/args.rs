@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,32 +8,32 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use ksyscall::SyscallName;
 
-/// Tells of system calls, counts them, and runs libbpf tools with libksyscall
+/// Looks up and counts system calls, and runs libbpf tools with libksyscall
 ///
-/// A call goes by the name in its man page, in <asm/unistd.h> or in the kernel's sources.
+/// A call's name is that of its man page, of <asm/unistd.h> or of the kernel's sources.
 #[derive(Debug, Parser)]
 #[command(name = "ksyscall", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Examples:\n  \
-    ksyscall resolve stat umount2            which kernel functions serve them here\n  \
-    ksyscall doctor                          whether programs can be attached here\n  \
-    ksyscall count openat -- make            the calls of a command and its children\n  \
-    ksyscall count --all -d 5                five seconds of the whole system\n  \
-    ksyscall run ./tool                      a libbpf tool, whose programs then run")]
+    ksyscall resolve stat umount2            show which kernel functions serve two calls\n  \
+    ksyscall doctor                          check whether programs can be attached here\n  \
+    ksyscall count openat -- make            count the calls of a command and its children\n  \
+    ksyscall count --all -d 5                count all calls of the system for five seconds\n  \
+    ksyscall run ./tool                      run a libbpf tool with libksyscall preloaded")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 impl Cli {
-    /// Reads the words of a command line.
+    /// Parses a command line.
     pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let words: Vec<_> = words.into_iter().collect();
         let cli = Self::try_parse_from(&words)?;
         let is_without_command =
             matches!(&cli.command, Command::Count(count) if count.command.is_empty());
-        // As by a variable that is empty: without the COMMAND all processes would be counted.
+        // For instance `-- $COMMAND` with an empty variable, which would count all processes.
         if is_without_command && words.last().is_some_and(|word| word == "--") {
-            let why = "a COMMAND is missing after `--`; without `--`, all processes are counted";
+            let why = "a COMMAND is missing after `--`; omit `--` to count all processes";
             let mut command = Self::command();
             command.build();
             let count = command.find_subcommand_mut("count").map(std::mem::take);
@@ -46,22 +46,22 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Say which kernel function serves a call, and what libbpf makes of its name
+    /// Show which kernel function serves a call, and how libbpf resolves its name
     Resolve(Resolve),
-    /// The same of all calls, a line each
+    /// List all calls with their numbers and functions
     List(List),
-    /// Say what is missing for attaching here, and whether preloading reaches a tool
+    /// Report what is missing for attaching here, and whether preloading reaches a tool
     ///
-    /// It tries to attach a program that changes nothing, and removes everything again. Exit status
-    /// 1 if attaching does not work, or preloading does not reach the tool.
+    /// It tries to attach a program that changes nothing, and removes everything again. The exit
+    /// status is 1 if attaching does not work, or if preloading does not reach the tool.
     Doctor(Doctor),
     /// Count calls and their errors, and how long they take
     ///
-    /// It ends with COMMAND, after SECONDS or by Ctrl-C, and leaves nothing attached.
+    /// It stops when COMMAND ends, after SECONDS or at Ctrl-C, and leaves nothing attached.
     Count(Count),
-    /// Run a libbpf tool with libksyscall preloaded, so that its programs run at each call
+    /// Run a libbpf tool with libksyscall preloaded, so that its programs see each call
     Run(Run),
-    /// Print what completes this command's words in a shell
+    /// Print the completions for a shell
     #[command(hide = true)]
     Completion { shell: clap_complete::Shell },
 }
@@ -83,8 +83,8 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Of {
-    /// What the table of another architecture says, not the running kernel: x86_64, i386,
-    /// arm64, arm, riscv64, s390x, powerpc64, powerpc, mips64, loongarch64
+    /// Use the table of this architecture instead of the running kernel: x86_64, i386, arm64, arm,
+    /// riscv64, s390x, powerpc64, powerpc, mips64, loongarch64
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,
     /// Print JSON
@@ -94,15 +94,15 @@ pub(crate) struct Of {
 
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// A program or script: is it reached if libksyscall is preloaded?
+    /// A program or script: report whether preloading libksyscall reaches it
     pub(crate) tool: Option<PathBuf>,
-    /// Also make a call, and check that a program attached to it has run
+    /// Also make a call, and check that the attached program runs
     #[arg(long = "try")]
     pub(crate) is_tried: bool,
     /// Print the verifier's log if the kernel refuses the program
     #[arg(short = 'v', long = "verbose")]
     pub(crate) is_verbose: bool,
-    /// The library that would be preloaded
+    /// The library to preload
     #[arg(long, value_name = "FILE")]
     pub(crate) library: Option<PathBuf>,
     /// Print JSON
@@ -113,66 +113,66 @@ pub(crate) struct Doctor {
 #[derive(Debug, Default, Args)]
 #[command(override_usage = "ksyscall count [OPTIONS] <NAME>...|--all [-- <COMMAND>...]")]
 pub(crate) struct Count {
-    /// The calls: names, patterns ('epoll_*') or classes of strace(1) (%file, %network)
+    /// Calls: names, patterns ('epoll_*') or classes as in strace(1) (%file, %network)
     #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// All calls that this kernel has
+    /// Count all calls that this kernel has
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Only calls that failed
+    /// Count only calls that fail
     #[arg(short = 'x', long, help_heading = CALLS)]
     pub(crate) failed: bool,
-    /// Only calls that failed with this error, such as ENOENT
+    /// Count only calls that fail with this error, such as ENOENT
     #[arg(short, long, value_name = "ERRNO", value_parser = errno, help_heading = CALLS)]
     pub(crate) errno: Option<i32>,
-    /// Whose calls are counted. Each line then says whose it counts, unless they are native
+    /// Whose calls to count. Unless this is native, each line names its callers
     #[arg(long, default_value = "native", hide_default_value = true, help_heading = CALLS)]
     pub(crate) callers: Callers,
-    /// Count what this process does, with all its threads, not its children; can be repeated
+    /// Count the calls of this process and its threads, not of its children; can be repeated
     #[arg(short, long = "pid", value_name = "PID", conflicts_with = "command",
           allow_negative_numbers = true, value_parser = pid, help_heading = PROCESSES)]
     pub(crate) pids: Vec<i32>,
-    /// Count the processes in this cgroup (version 2) and in those below it
+    /// Count the calls of processes in this cgroup (version 2) and in its descendants
     #[arg(long, value_name = "PATH", conflicts_with_all = ["command", "pids"],
           help_heading = PROCESSES)]
     pub(crate) cgroup: Option<PathBuf>,
-    /// Count what this command and all its children do
+    /// Run this command, and count its calls and those of all its children
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
-    /// A line for each process instead of each call
+    /// Print a line for each process instead of each call
     #[arg(short = 'P', long = "process", help_heading = RESULT)]
     pub(crate) is_by_process: bool,
-    /// The order of the lines
+    /// Sort the lines by this column
     #[arg(long, default_value = "calls", value_name = "COLUMN", help_heading = RESULT)]
     pub(crate) sort: Sort,
-    /// Print the first lines alone
+    /// Print only the first LINES lines
     #[arg(short = 'T', long, value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..),
           help_heading = RESULT)]
     pub(crate) top: Option<u32>,
-    /// Show how long the calls took, bar by bar, and each error
+    /// Print histograms of the calls' duration, and each error
     #[arg(short = 'H', long, help_heading = RESULT)]
     pub(crate) histogram: bool,
-    /// Print JSON; with --interval, a line each time
+    /// Print JSON; with --interval, one line for each interval
     #[arg(long, help_heading = RESULT)]
     pub(crate) json: bool,
-    /// Write the result to FILE, when there is one. By default it goes to the standard output, or
-    /// to the standard error where COMMAND has the other
+    /// Write the result to FILE. The default is standard output, or standard error if there is a
+    /// COMMAND
     #[arg(short, long, value_name = "FILE", help_heading = RESULT)]
     pub(crate) output: Option<PathBuf>,
-    /// End after so many seconds
+    /// Stop after this number of seconds
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = seconds, help_heading = TIME)]
     pub(crate) duration: Option<std::time::Duration>,
-    /// Print what was counted each time so many seconds are over
+    /// Print the counts of each interval of this many seconds
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = seconds, help_heading = TIME)]
     pub(crate) interval: Option<std::time::Duration>,
-    /// Probe the functions of the calls, so that other calls take no longer; otherwise the
-    /// tracepoints sys_enter and sys_exit are used, where the kernel has them
+    /// Probe the functions of the calls, which does not slow other calls down. By default the
+    /// tracepoints sys_enter and sys_exit are used, if the kernel has them
     #[arg(long = "probes", help_heading = PROBES)]
     pub(crate) is_by_probes: bool,
-    /// How many calls in progress at a time are watched for their return, of each NAME: 1 to
-    /// 4096, or 0 for the kernel's own number. By default 1024, if the kernel takes it
+    /// How many calls in progress each return probe tracks: 1 to 4096, or 0 for the kernel's
+    /// default. By default 1024, if the kernel supports it
     #[arg(long, value_name = "CALLS", requires = "is_by_probes", conflicts_with = "all",
           allow_negative_numbers = true, value_parser = calls_or_none, help_heading = PROBES)]
     pub(crate) max_active: Option<u32>,
@@ -184,13 +184,13 @@ const RESULT: &str = "Result";
 const TIME: &str = "Time";
 const PROBES: &str = "Probes";
 
-/// What the lines of the result are sorted by, the largest first.
+/// The column that sorts the lines of the result, largest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Sort {
     /// The number of calls
     #[default]
     Calls,
-    /// The time that they took together
+    /// The total time of the calls
     Time,
     /// The number of errors
     Errors,
@@ -200,22 +200,22 @@ pub(crate) enum Sort {
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// The library to preload. By default libksyscall.so.1 of the folder lib beside that of
-    /// this program, or of the system
+    /// The library to preload. By default libksyscall.so.1 in the folder lib next to this
+    /// program's folder, or in the system's folders
     #[arg(long, value_name = "FILE")]
     pub(crate) library: Option<PathBuf>,
-    /// Keep each perf event open beside the link, for `bpftool perf show`:
+    /// Keep each perf event open in addition to the link, for `bpftool perf show`: sets
     /// KSYSCALL_KEEP_EVENT=1
     #[arg(long)]
     pub(crate) keep_event: bool,
-    /// How many calls in progress at a time each return probe of the tool watches:
+    /// How many calls in progress each return probe of the tool tracks: sets
     /// KSYSCALL_MAX_ACTIVE
     #[arg(long, value_name = "CALLS", allow_negative_numbers = true, value_parser = calls)]
     pub(crate) max_active: Option<u32>,
-    /// Whose calls its programs see: KSYSCALL_CALLERS
+    /// Whose calls the tool's programs see: sets KSYSCALL_CALLERS
     #[arg(long)]
     pub(crate) callers: Option<Callers>,
-    /// Run it even if preloading does not reach it
+    /// Run the tool even if preloading does not reach it
     #[arg(long)]
     pub(crate) force: bool,
     /// The tool and its arguments
@@ -228,20 +228,20 @@ pub(crate) struct Run {
     pub(crate) tool: Vec<OsString>,
 }
 
-/// Whose calls.
+/// Whose calls to count or see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Callers {
-    /// Those of processes of this architecture
+    /// Processes of this architecture
     #[default]
     Native,
-    /// Those of 32-bit processes, and by `int $0x80` on x86-64
+    /// 32-bit processes, and calls by `int $0x80` on x86-64
     Compat,
     /// Both
     All,
 }
 
 impl Callers {
-    /// Its word here and in the library's environment variable.
+    /// The value on the command line and in the library's environment variable.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Callers::Native => "native",
@@ -253,11 +253,11 @@ impl Callers {
 
 fn pid(text: &str) -> Result<i32, String> {
     let pid = text.parse().ok().filter(|pid| *pid > 0);
-    pid.ok_or_else(|| "it takes the number of a process, as ps(1) shows it".to_owned())
+    pid.ok_or_else(|| "must be a process ID, as ps(1) shows it".to_owned())
 }
 
 fn errno(text: &str) -> Result<i32, String> {
-    crate::count::errno_named(text).ok_or_else(|| "it takes an error such as ENOENT".to_owned())
+    crate::count::errno_named(text).ok_or_else(|| "must be an error such as ENOENT".to_owned())
 }
 
 /// KRETPROBE_MAXACTIVE_MAX of the kernel's kernel/trace/trace_kprobe.c.
@@ -265,13 +265,13 @@ const MOST_ACTIVE: u32 = 4096;
 
 fn calls(text: &str) -> Result<u32, String> {
     let calls = text.parse().ok().filter(|calls| (1..=MOST_ACTIVE).contains(calls));
-    calls.ok_or_else(|| format!("it takes a number from 1 to {MOST_ACTIVE}"))
+    calls.ok_or_else(|| format!("must be a number from 1 to {MOST_ACTIVE}"))
 }
 
 fn calls_or_none(text: &str) -> Result<u32, String> {
     let calls = text.parse().ok().filter(|calls| *calls <= MOST_ACTIVE);
     calls.ok_or_else(|| {
-        format!("it takes a number from 1 to {MOST_ACTIVE}, or 0 for the kernel's own")
+        format!("must be a number from 1 to {MOST_ACTIVE}, or 0 for the kernel's default")
     })
 }
 
@@ -280,7 +280,7 @@ pub(crate) fn syscall_name(text: &str) -> Result<SyscallName> {
     SyscallName::new(text).map_err(|error| {
         let lower = text.to_lowercase();
         match SyscallName::new(&lower) {
-            Ok(_) => anyhow!("{text:?}: {error}: is {lower} meant?"),
+            Ok(_) => anyhow!("{text:?}: {error}; did you mean {lower}?"),
             Err(_) => anyhow!("{text:?}: {error}"),
         }
     })
@@ -289,7 +289,7 @@ pub(crate) fn syscall_name(text: &str) -> Result<SyscallName> {
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
-    duration.ok_or_else(|| "it takes a number of seconds, more than 0".to_owned())
+    duration.ok_or_else(|| "must be a number of seconds greater than 0".to_owned())
 }
 
 #[cfg(test)]
@@ -301,7 +301,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The page is by hand, so that it can say more than the help.
+    /// The page is written by hand, because it contains more than the help.
     #[test]
     fn the_man_page_has_every_command_and_option() {
         let page = include_str!("../../man/ksyscall.1");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn invalid_command_lines_are_refused() {
         for line in [
             "ksyscall resolve",
             "ksyscall count",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tools_options_are_its_own() {
+    fn options_after_the_tool_belong_to_the_tool() {
         let cli = Cli::try_parse_from(["ksyscall", "run", "--keep-event", "tool", "--json", "-p"]);
         let Command::Run(run) = cli.unwrap().command else { panic!("no run") };
         assert!(run.keep_event);

@@ -1,4 +1,4 @@
-//! `doctor`: what is missing for attaching here, and whether preloading reaches a tool.
+//! `doctor`: reports what is missing for attaching here, and whether preloading reaches a tool.
 
 mod checks;
 mod trials;
@@ -15,11 +15,11 @@ use crate::tool::{self, Reach, Verdict};
 use checks::{Check, Level, System};
 use trials::{Held, Refusal, Trials};
 
-/// All that is printed.
+/// What the command prints.
 struct Report<'a> {
     checks: Vec<Check>,
     can_attach: bool,
-    /// The verifier's, if it was asked for and there is one.
+    /// The verifier's log, if the user asked for it and there is one.
     log: Option<String>,
     tool: Option<(&'a Path, Verdict)>,
 }
@@ -59,7 +59,7 @@ fn verdict_on(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let program = tool::find(tool.as_os_str())?;
     let library = tool::find_library(library)?;
     let mut verdict = tool::judge(&program, library.as_deref())?;
-    // That the library is not installed yet is no obstacle to judging the tool.
+    // The tool can be judged even if the library is not installed yet.
     if library.is_none() {
         let lacks = tool::NOT_INSTALLED.to_owned();
         verdict.advice =

@@ -1,4 +1,4 @@
-//! What the file of a program or library says about libbpf, and about how it is loaded.
+//! Reads from a program's or library's file how it is loaded and how it uses libbpf.
 
 use std::path::Path;
 
@@ -7,47 +7,47 @@ use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
 
-/// The function that the library takes over.
+/// The function that the library replaces.
 const FUNCTION: &str = "bpf_program__attach_ksyscall";
-/// Others of libbpf that lead to it, and that the library answers, too.
+/// The functions that the library replaces: `FUNCTION`, and those that call it.
 const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
 const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
-/// How each of libbpf's messages of a program begins (`__pr()` of its src/libbpf_internal.h),
-/// which is in whatever has it inside, stripped or not.
+/// The start of libbpf's messages about a program; `__pr()` of its src/libbpf_internal.h adds the
+/// prefix. Every file that contains libbpf contains this text, even if it is stripped.
 const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
 
 #[derive(Debug)]
 pub(crate) struct Elf {
     pub(crate) machine: Machine,
-    /// The loader; a program without is static.
+    /// The loader; None for a static program.
     pub(crate) interpreter: Option<String>,
     pub(crate) needed: Vec<String>,
-    /// DT_RUNPATH, or else DT_RPATH: folders, with `$ORIGIN` as it stands there.
+    /// The folders of DT_RUNPATH or else DT_RPATH; `$ORIGIN` is not expanded.
     pub(crate) search_path: Vec<String>,
     pub(crate) imports: Imports,
-    /// Whether it answers syscall() for others.
+    /// Whether it defines syscall() for other files.
     pub(crate) defines_syscall: bool,
     pub(crate) is_go: bool,
-    /// Whether libbpf is a part of it.
+    /// Whether it contains libbpf.
     pub(crate) has_libbpf: bool,
-    /// Whether its own uses of the function go by name, so that preloading comes between.
+    /// Whether it calls the function through its symbol, so that a preloaded function is called.
     pub(crate) calls_by_name: bool,
-    /// Whether it names a libbpf to load by itself.
+    /// Whether it contains the name of a libbpf to load.
     pub(crate) names_libbpf: bool,
 }
 
-/// Which functions of others a file calls.
+/// Which functions of other files a file imports.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Imports {
-    /// One of libbpf's that the library answers.
+    /// A function of libbpf that the library replaces.
     pub(crate) answered: bool,
-    /// One of libbpf's that attaches to a kernel function by its name.
+    /// A function of libbpf that attaches to a kernel function by name.
     pub(crate) kprobe: bool,
     /// The C library's syscall().
     pub(crate) syscall: bool,
 }
 
-/// What a file is built for: e_machine, bits, byte order.
+/// The machine that a file is built for: e_machine, bits, byte order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Machine {
     number: u16,
@@ -82,12 +82,12 @@ impl Elf {
 
     pub(crate) fn parse(data: &[u8]) -> Result<Self> {
         if !data.starts_with(b"\x7fELF") {
-            bail!("no program or library (ELF), and no script that begins with #!");
+            bail!("neither an ELF file nor a script that begins with #!");
         }
         match data.get(4) {
             Some(1) => Self::of::<elf::FileHeader32<Endianness>>(data, 32),
             Some(2) => Self::of::<elf::FileHeader64<Endianness>>(data, 64),
-            _ => bail!("an ELF file of neither 32 nor 64 bits"),
+            _ => bail!("an ELF file that is neither 32-bit nor 64-bit"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The command `ksyscall`: what the crate knows and does, for people.
+//! The command `ksyscall`: looks up and counts system calls, checks the system, and runs tools.
 
 mod args;
 mod count;
@@ -16,15 +16,15 @@ use clap::CommandFactory;
 
 use args::{Cli, Command};
 
-const OUTPUT: &str = "the standard output";
-/// What has failed if that has.
-const WRITING: &str = "writing to the standard output";
+const OUTPUT: &str = "standard output";
+/// The context of an error of writing there.
+const WRITING: &str = "writing to standard output";
 
 fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
-        // Whoever reads has enough, as `head`.
+        // The reader of the pipe has ended, as `head` does.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{error:#}"));
@@ -50,12 +50,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Says something to the person who runs the command. If nobody can hear it, that is no error.
+/// Prints a message to standard error. Failing to print it is not an error.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "ksyscall: {}", printable(text));
 }
 
-/// A text that may be of a file or a process, without what would control a terminal.
+/// Escapes control characters: text from a file or process must not control the terminal.
 fn printable(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

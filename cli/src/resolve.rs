@@ -1,4 +1,4 @@
-//! `resolve` and `list`: which kernel function serves a call, and what libbpf makes of its
+//! `resolve` and `list`: shows which kernel function serves a call, and how libbpf resolves its
 //! name.
 
 use std::io::Write;
@@ -12,30 +12,30 @@ use crate::WRITING;
 use crate::args;
 use crate::count::{compat_architecture, is_compat_alone};
 
-/// Where it is looked up: in an architecture's table and, if that is this one's, in the
+/// Where names are looked up: in an architecture's table and, for the native architecture, in the
 /// running kernel.
 struct Place {
     arch: Architecture,
     kernel: Option<KernelFunctions>,
 }
 
-/// What is known of a name there.
+/// What is known about a name in a `Place`.
 struct Answer {
-    /// As it was given.
+    /// The name as the user gave it.
     name: SyscallName,
     call: Call,
-    /// The kernel's function; or what a kernel of the architecture would have.
+    /// The kernel's function, or the one that a kernel of the architecture has.
     function: Result<String, String>,
     convention: String,
     libbpf: Libbpf,
     nearest: Vec<SyscallName>,
-    /// The calls that the function of this name makes in glibc and in musl.
+    /// The calls that the function of this name makes, in glibc and in musl.
     c_library: [Vec<SyscallName>; 2],
 }
 
 const C_LIBRARIES: [(&str, CLibrary); 2] = [("glibc", CLibrary::Glibc), ("musl", CLibrary::Musl)];
 
-/// What `bpf_program__attach_ksyscall()` of libbpf attaches to for a name.
+/// The function that libbpf's `bpf_program__attach_ksyscall()` attaches to for a name.
 struct Libbpf {
     function: String,
     outcome: Outcome,
@@ -45,13 +45,13 @@ struct Libbpf {
 enum Outcome {
     /// The function that serves the call.
     Same,
-    /// Another, which no call of the name reaches.
+    /// A function that no call of the name reaches.
     NeverRuns,
     /// ENOENT.
     Missing,
-    /// One that this table does not lead to: whether it is there, the kernel would say.
+    /// A different function. Only the kernel knows whether it exists.
     Another,
-    /// One that a kernel without wrappers has if the call takes arguments.
+    /// A function that a kernel without wrappers has if the call takes arguments.
     SameWithArguments,
 }
 
@@ -127,8 +127,8 @@ impl Place {
         let kernel = KernelFunctions::read();
         if let Err(error) = &kernel {
             eprintln!(
-                "ksyscall: /proc/kallsyms: {error}: what follows is the table's word, not the \
-                 running kernel's; mount /proc, or be root"
+                "ksyscall: /proc/kallsyms: {error}: the following is from the table, not from the \
+                 running kernel; mount /proc, or be root"
             );
         }
         Ok(Self { arch, kernel: kernel.ok() })
@@ -154,12 +154,12 @@ impl Place {
         Ok(Answer { name, call, function, convention, libbpf, nearest, c_library })
     }
 
-    /// Whether it is no call here, and one of 32-bit processes.
-    fn is_of_32_bits_alone(&self, name: &SyscallName) -> bool {
+    /// Whether only 32-bit processes have the call.
+    fn has_only_32_bit_callers(&self, name: &SyscallName) -> bool {
         Architecture::native() == Some(self.arch) && is_compat_alone(name)
     }
 
-    /// The function's name in a kernel as new as the tables.
+    /// The function's name in a kernel that is as new as the tables.
     fn function_by_table(&self, call: &Call) -> Result<String, String> {
         let prefix = self.arch.wrappers().map_or("", |wrappers| wrappers.prefix);
         let first = call.functions.first().filter(|_| call.is_known && call.is_served);
@@ -174,23 +174,23 @@ impl Place {
 
     fn convention(&self, function: Option<&str>) -> String {
         let Some(wrappers) = self.arch.wrappers() else {
-            return "the call's own arguments: the kernel has no syscall wrappers here".to_owned();
+            return "the call's own arguments: kernels of this architecture have no syscall wrappers".to_owned();
         };
         let since = wrappers.since;
         let is_wrapped = function.is_none_or(|function| function.starts_with(wrappers.prefix));
         match (is_wrapped, wrappers.prefix) {
             (true, "") => format!(
-                "struct pt_regs * since Linux {since}, without a prefix; before, the call's arguments"
+                "struct pt_regs * since Linux {since}, without a prefix; the call's own arguments before"
             ),
             (true, prefix) => format!("struct pt_regs *, prefix {prefix} (since Linux {since})"),
             (false, _) => format!(
-                "the call's own arguments: the kernel has no syscall wrappers (those are since Linux {since})"
+                "the call's own arguments: the kernel has no syscall wrappers (Linux {since} added them)"
             ),
         }
     }
 
     fn libbpf(&self, name: &SyscallName, function: Option<&str>) -> Libbpf {
-        // As libbpf pastes it together: arch_specific_syscall_pfx() of its src/libbpf.c.
+        // As arch_specific_syscall_pfx() of libbpf's src/libbpf.c.
         let prefix = match self.arch.name() {
             "x86_64" => "__x64_",
             "x86" => "__ia32_",
@@ -208,7 +208,7 @@ impl Place {
         };
         let start = if is_wrapped { prefix } else { "__se_" };
         let theirs = format!("{start}sys_{name}");
-        // Without wrappers `__se_sys_x` and `sys_x` are one function.
+        // Without wrappers, `__se_sys_x` and `sys_x` are the same function.
         let is_same = |ours: &str| match is_wrapped {
             true => ours == theirs,
             false => ours.trim_start_matches("__se_") == theirs.trim_start_matches("__se_"),
@@ -220,7 +220,7 @@ impl Place {
             (None, None) => Outcome::Another,
             (None, Some(ours)) if !is_same(ours) => Outcome::Another,
             (None, Some(_)) if is_wrapped => Outcome::Same,
-            // A kernel with wrappers and no prefix has none of `__se_sys_`.
+            // A kernel with wrappers but no prefix has no `__se_sys_` functions.
             (None, Some(_)) if self.arch.wrappers().is_some() => Outcome::Missing,
             (None, Some(_)) => Outcome::SameWithArguments,
         };
@@ -243,7 +243,7 @@ impl Outcome {
         match self {
             Outcome::Same => "the same function",
             Outcome::NeverRuns => "attaches, but no such call reaches this: the program never runs",
-            Outcome::Missing => "fails with ENOENT: there is no such function",
+            Outcome::Missing => "fails with ENOENT: the kernel has no such function",
             Outcome::Another => "not the call's function: ENOENT, or the program never runs",
             Outcome::SameWithArguments => {
                 "the same function, if the call takes arguments; else ENOENT"
@@ -298,20 +298,20 @@ impl Answer {
         if !self.call.spellings.is_empty() {
             row("also", &names(&self.call.spellings));
         }
-        if self.function.is_err() && place.is_of_32_bits_alone(&self.name) {
+        if self.function.is_err() && place.has_only_32_bit_callers(&self.name) {
             let arch = compat_architecture().map_or("", |arch| arch.name());
-            row("32 bits", &format!("32-bit processes alone have such a call: --arch {arch}"));
+            row("32 bits", &format!("only 32-bit processes have such a call: --arch {arch}"));
         } else if self.function.is_err() && self.nearest.is_empty() && !self.call.is_known {
-            row("others", "`ksyscall list` shows all that there are");
+            row("others", "`ksyscall list` shows all calls");
         }
-        // The kernel's error proposes them itself.
+        // The error for a running kernel already suggests them.
         if !self.nearest.is_empty() && place.kernel.is_none() {
-            row("meant?", &names(&self.nearest));
+            row("similar", &names(&self.nearest));
         }
         text
     }
 
-    /// How processes make it through socketcall or ipc, if they can.
+    /// How processes make the call through socketcall or ipc, if they can.
     fn through(&self, place: &Place) -> Vec<(&'static str, String)> {
         let mut rows = Vec::new();
         let sub_call = |arch: Architecture| {
@@ -365,12 +365,12 @@ fn texts(names: &[SyscallName]) -> Vec<&str> {
 
 fn no_table(arch: &str) -> anyhow::Error {
     let known: Vec<_> = Architecture::all().map(|arch| arch.name()).collect();
-    anyhow!("there is no table of the architecture {arch}; there is one of {}", known.join(", "))
+    anyhow!("no table for the architecture {arch}; there are tables for {}", known.join(", "))
 }
 
-/// The page of section 2 that describes a call, where it is not of the kernel's name.
+/// The name of the call's man page in section 2, if it differs from the kernel's name.
 fn man_page(call: &str) -> &str {
-    // With 64-bit time, and 32-bit users: the kernel's way to widen arguments.
+    // The kernel's suffixes for 64-bit times and 32-bit user IDs.
     let call = call.strip_suffix("_time64").or_else(|| call.strip_suffix("32")).unwrap_or(call);
     match call {
         "pread64" => "pread",
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_library_calls_is_in_the_answer() {
+    fn answers_name_the_c_librarys_calls() {
         let open = by_table("x86_64", "open");
         let text = open.text(&Place { arch: Architecture::named("x86_64").unwrap(), kernel: None });
         assert!(text.contains("\n  glibc     calls openat\n  musl      calls open\n"), "{text}");
@@ -417,7 +417,8 @@ mod tests {
         assert!(openat.c_library.iter().all(Vec::is_empty));
     }
 
-    /// By the kernel's arch/*/entry/syscalls, read by eye, and its <asm/syscall_wrapper.h>.
+    /// Expectations were read by hand from the kernel's arch/*/entry/syscalls and
+    /// <asm/syscall_wrapper.h>.
     #[test]
     fn functions_of_other_architectures() {
         for (arch, name, function, libbpf, outcome) in [
@@ -453,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_through_socketcall_and_ipc_are_told() {
+    fn answers_name_the_multiplexer() {
         let text = |arch: &str, name| {
             let place = Place { arch: Architecture::named(arch).unwrap(), kernel: None };
             place.answer(name).unwrap().text(&place)
@@ -466,10 +467,10 @@ mod tests {
         assert!(!text("arm64", "semop").contains("through "));
     }
 
-    /// A page's name must stand for a call that the page describes, where a process has 64
-    /// bits: with 32 some are of the C library alone.
+    /// A page's name must be a spelling of the call that it describes. Only for 64 bits: some
+    /// 32-bit names exist only in the C library.
     #[test]
-    fn the_name_of_a_page_is_a_spelling_of_the_call() {
+    fn man_page_names_are_spellings_of_their_calls() {
         for arch in Architecture::all().filter(|arch| arch.name().ends_with("64")) {
             for call in arch.calls() {
                 let page = man_page(call.as_str());

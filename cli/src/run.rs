@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::args;
 use crate::tool::{self, Reach, Verdict};
 
-/// As of env(1) and other programs that run commands.
+// Exit statuses, as env(1) and other programs that run commands use them.
 const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTED: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -82,7 +82,7 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// What the user preloads stays first: AddressSanitizer, for one, refuses to start otherwise.
+/// Appends the library to the user's list: AddressSanitizer, for example, must come first.
 fn preload(users: Option<OsString>, library: &Path) -> OsString {
     match users {
         Some(mut list) if !list.is_empty() => {

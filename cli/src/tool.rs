@@ -1,4 +1,4 @@
-//! A program that is to be run: where it is, and whether preloading the library reaches it.
+//! Finds a program to run, and judges whether preloading the library reaches it.
 
 mod loader;
 mod rights;
@@ -17,25 +17,25 @@ use crate::elf::{Elf, Imports};
 
 const SONAME: &str = "libksyscall.so.1";
 pub(crate) const NOT_INSTALLED: &str =
-    "libksyscall.so.1 is not installed: `make install`, or name it with --library";
+    "libksyscall.so.1 is not installed: run `make install`, or name the library with --library";
 
-/// Whether the library answers for libbpf in a tool, if it is preloaded.
+/// What preloading the library does for a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) reach: Reach,
-    /// What was found.
+    /// What was found in the tool's files.
     pub(crate) found: String,
-    /// What to do about it, or what the limits are.
+    /// What to do, or what does not work.
     pub(crate) advice: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The library attaches in libbpf's place.
+    /// The library attaches instead of libbpf.
     Yes,
-    /// The tool attaches by itself, and the library corrects which functions it probes.
+    /// The tool attaches itself, and the library corrects which functions it probes.
     Probes,
-    /// What the tool does once it runs decides.
+    /// It depends on what the tool does at run time.
     Perhaps,
     No,
 }
@@ -72,13 +72,13 @@ impl Verdict {
     }
 }
 
-/// The file of a command, as execvp(3) looks for it.
+/// Finds the file of a command, as execvp(3) does.
 pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
     let shown = Path::new(name).display();
     if name.as_bytes().contains(&b'/') {
         let path = PathBuf::from(name);
         if !path.exists() {
-            bail!("{shown}: there is no such file");
+            bail!("{shown}: no such file");
         }
         if !is_program(&path) {
             match path.is_dir() {
@@ -92,11 +92,11 @@ pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
     let mut paths = env::split_paths(&folders).map(|folder| folder.join(name));
     match paths.find(|path| is_program(path)) {
         Some(path) => Ok(path),
-        None => bail!("{shown}: there is no such command in the folders of PATH"),
+        None => bail!("{shown}: no such command in the folders of PATH"),
     }
 }
 
-/// Why execve(2) has failed.
+/// Explains why execve(2) failed.
 pub(crate) fn not_executed(program: &Path, error: std::io::Error) -> anyhow::Error {
     let hint = match error.raw_os_error() {
         Some(libc::ENOENT) if program.exists() => {
@@ -112,8 +112,8 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// The library to preload: the one that is named, or the one in the folder beside this program's,
-/// or the system's. None if the library is not installed.
+/// The library to preload: the named one, or the one in the folder lib next to this program's
+/// folder, or the system's. None if the library is not installed.
 pub(crate) fn find_library(named: Option<&Path>) -> Result<Option<PathBuf>> {
     let found = match named {
         Some(path) => {
@@ -141,9 +141,9 @@ fn installed_library(own: &Path) -> Result<Option<PathBuf>> {
     Ok(paths.find(|path| Elf::read(path).is_ok_and(|elf| elf.machine == machine)))
 }
 
-/// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and others; nothing
-/// quotes them (ld.so(8)). A path that was split could load another file: one in the current
-/// folder, for instance.
+/// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and other tokens,
+/// without a way to quote them (ld.so(8)). A part of a split path could name a different file, for
+/// example in the current folder.
 fn has_preloadable_path(path: &Path) -> Result<()> {
     let is_special = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b':' | b'$');
     if path.as_os_str().as_bytes().iter().any(is_special) {
@@ -156,10 +156,10 @@ fn has_preloadable_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether preloading the library reaches a program or script. Without a library, one of this
-/// program's version and architecture is assumed.
+/// Judges whether preloading the library reaches a program or script. Without a library, assumes
+/// one of this program's version and architecture.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
-    let (program, lead) = behind_scripts(tool)?;
+    let (program, lead) = interpreter_of(tool)?;
     let is_script = !lead.is_empty();
     let elf = Elf::read(&program)?;
     let ours = match library {
@@ -175,10 +175,10 @@ pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// The program that runs a script, and the words for that.
-fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
+/// The program that runs a script, and the beginning of a sentence about it.
+fn interpreter_of(tool: &Path) -> Result<(PathBuf, String)> {
     let (mut program, mut lead) = (tool.to_owned(), String::new());
-    // As the kernel: BINPRM_MAX_RECURSION of fs/exec.c.
+    // The kernel's limit, in exec_binprm() of fs/exec.c.
     for _ in 0..5 {
         let data = fs::read(&program).with_context(|| program.display().to_string())?;
         let Some(line) = data.strip_prefix(b"#!") else {
@@ -203,13 +203,13 @@ fn behind_scripts(tool: &Path) -> Result<(PathBuf, String)> {
         lead += &format!("a script for {}, which is ", interpreter.display());
         program = interpreter;
     }
-    bail!("{}: too many scripts run by scripts", tool.display())
+    bail!("{}: too many nested script interpreters", tool.display())
 }
 
 const RESOLVE: &str =
     "have the tool attach to the function that `ksyscall resolve NAME` shows for each call";
 
-/// Why the loader does not load the library into the program.
+/// Explains why the loader does not load the library into the program.
 fn why_not_loaded(program: &Path, elf: &Elf, ours: &Elf) -> Option<Verdict> {
     if elf.machine != ours.machine {
         let (theirs, ours) = (elf.machine.name(), ours.machine.name());
@@ -243,7 +243,7 @@ fn why_not_loaded(program: &Path, elf: &Elf, ours: &Elf) -> Option<Verdict> {
 /// A program into which the loader loads the library.
 struct Tool {
     elf: Elf,
-    /// Whether the library answers syscall(), too.
+    /// Whether the library also replaces syscall().
     corrects_probes: bool,
     is_script: bool,
 }
@@ -267,7 +267,7 @@ impl Tool {
             let is_libbpf = name.starts_with("libbpf.so");
             match folders.find(&name, self.elf.machine) {
                 None if is_libbpf => {
-                    let found = format!("it needs {name}, which is not found");
+                    let found = format!("it requires {name}, which is not found");
                     return Verdict::no(found, "install it, or set LD_LIBRARY_PATH");
                 }
                 None => {}
@@ -312,8 +312,8 @@ impl Tool {
             let how = match library.calls_by_name {
                 true => "",
                 false => {
-                    ", which calls its own functions directly; the library also answers for \
-                          bpf_program__attach() and skeletons"
+                    ", which calls its own functions directly; the library also replaces \
+                          bpf_program__attach() and the functions for skeletons"
                 }
             };
             return Verdict { reach: Reach::Yes, found: found + how, advice: None };
@@ -323,7 +323,7 @@ impl Tool {
                 format!("{found}, a libbpf before 1.0, which has no bpf_program__attach_ksyscall()")
             }
             false if imports.kprobe => {
-                format!("{found}, but attaches by bpf_program__attach_kprobe() alone")
+                format!("{found}, but attaches only by bpf_program__attach_kprobe()")
             }
             false => {
                 return self.perhaps(format!(
@@ -362,12 +362,12 @@ impl Tool {
     }
 }
 
-/// What answering syscall() does for a tool, and what it does not do.
+/// What replacing syscall() does for a tool, and what it does not do.
 const CORRECTED: &str = "a probe on a function that no call reaches is put on the function that \
                          serves the call; max_active, callers and keep_event have no effect";
 const TOO_OLD: &str = "which this version of libksyscall does not reach";
-const LATER: &str = "the library answers for a libbpf 1.0 or later that the tool loads with \
-                     dlopen(3), or that a program it starts is linked with";
+const LATER: &str = "the library reaches a libbpf 1.0 or later that the tool loads with \
+                     dlopen(3), or that is linked with a program that the tool starts";
 
 #[cfg(test)]
 mod tests {
@@ -376,7 +376,7 @@ mod tests {
 
     use super::*;
 
-    /// Programs that are really built, in a folder that goes with it.
+    /// Programs built in a temporary folder.
     struct Built(tempfile::TempDir);
 
     const CALLS: &str = "int bpf_program__attach_ksyscall(void *, const char *, void *);\n\
@@ -402,7 +402,7 @@ mod tests {
             out
         }
 
-        /// Something in the place of a libbpf.
+        /// Builds a stand-in for libbpf.
         fn libbpf(&self, soname: &str, source: &str, options: &[&str]) {
             let soname_option = format!("-Wl,-soname,{soname}");
             let options = [&["-shared", "-fPIC", &soname_option], options].concat();
@@ -445,15 +445,15 @@ mod tests {
             Reach::No,
             "a static program, into which nothing can be preloaded, without libbpf",
         );
-        // One that makes its system calls by itself.
+        // A program that makes its system calls itself.
         let own = CALLS.to_owned() + "long syscall(long number, ...) { return -number; }\n";
         let own = built.cc("own", &own, &STATIC);
         expect(&own, Reach::No, "does not import syscall()");
     }
 
-    /// As of a release before it answered syscall().
+    /// An early libksyscall did not define syscall().
     #[test]
-    fn what_is_corrected_depends_on_the_library() {
+    fn only_a_library_with_syscall_corrects_probes() {
         let built = Built::new();
         let program = built.cc("static", CALLS, &STATIC);
         let reach = |source: &str| {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn how_a_tool_attaches_matters() {
+    fn the_attach_function_decides_the_verdict() {
         let built = Built::new();
         let calls = |name: &str| {
             let source = format!("void *{name}(void);\nint main(void) {{ return !{name}(); }}\n");
@@ -475,13 +475,13 @@ mod tests {
             expect(&calls(answered), Reach::Yes, "/libbpf.so.1");
         }
         for kprobe in ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"] {
-            expect(&calls(kprobe), Reach::Probes, "by bpf_program__attach_kprobe() alone");
+            expect(&calls(kprobe), Reach::Probes, "only by bpf_program__attach_kprobe()");
         }
         let none = calls("bpf_object__open");
         expect(&none, Reach::Perhaps, "imports no function that attaches");
     }
 
-    /// There is no Go compiler here: the section tells.
+    /// Without a Go compiler: the section identifies a Go program.
     #[test]
     fn a_go_program_makes_its_system_calls_itself() {
         let built = Built::new();
@@ -489,7 +489,7 @@ mod tests {
         let source = go.to_owned() + NOTHING;
         expect(&built.cc("go", &source, &[]), Reach::No, "a Go program");
         expect(&built.cc("static-go", &source, &["-static"]), Reach::No, "written in Go");
-        // With cgo and a libbpf, it is that libbpf which attaches.
+        // With cgo and libbpf, libbpf attaches.
         let with_libbpf = go.to_owned() + CALLS;
         expect(&built.cc("cgo", &with_libbpf, &["-lbpf"]), Reach::Yes, "/libbpf.so.1");
     }
@@ -501,7 +501,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// As a dlsym() of a name that is built in.
+    /// For example with dlopen() and a built-in name.
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();
@@ -528,11 +528,11 @@ mod tests {
     }
 
     #[test]
-    fn which_libbpf_it_is_matters() {
+    fn the_libbpf_decides_the_verdict() {
         let built = Built::new();
         let both = "void *bpf_program__attach_ksyscall(void) { return 0; }\n\
             void *bpf_program__attach(void) { return bpf_program__attach_ksyscall(); }\n";
-        // As Ubuntu's packages are built, and as Debian's are.
+        // Ubuntu builds its packages with this option, Debian without.
         built.libbpf("libbpf.so.1", both, &["-Wl,-Bsymbolic-functions"]);
         let bound = verdict(&built.linked_with("bound", "libbpf.so.1"));
         assert_eq!(bound.reach, Reach::Yes);
@@ -542,7 +542,7 @@ mod tests {
         assert_eq!(by_name.reach, Reach::Yes);
         assert!(!by_name.found.contains("calls its own functions directly"), "{by_name:?}");
         built.libbpf("libbpf.so.0", both, &[]);
-        // This one imports no syscall().
+        // This library does not import syscall().
         expect(&built.linked_with("old", "libbpf.so.0"), Reach::No, "before 1.0");
         built.libbpf("libbpf.so.77", both, &[]);
         let missing = built.linked_with("missing", "libbpf.so.77");
@@ -552,7 +552,7 @@ mod tests {
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn what_the_library_is_not_built_for_is_not_reached() {
+    fn other_architectures_and_c_libraries_are_not_reached() {
         let built = Built::new();
         let start = "void _start(void) { for (;;); }\n";
         let other = built.cc("i386", start, &["-m32", "-nostdlib", "-static", "-fno-pic"]);
@@ -575,7 +575,7 @@ mod tests {
         if std::os::unix::fs::chown(&program, Some(12345), None).is_err() {
             return println!("only root can give a file to another user: not tried here");
         }
-        // chown(2) takes the bit away.
+        // chown(2) clears the bit.
         fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
         expect(&program, Reach::No, "set-user-ID of user 12345");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_is_what_runs_it() {
+    fn a_script_is_judged_by_its_interpreter() {
         let built = Built::new();
         let program = built.cc("tool", CALLS, &["-lbpf"]);
         let script = built.path("script");
@@ -603,7 +603,7 @@ mod tests {
         for (line, what) in [
             ("#!", "/script: a script that names no interpreter"),
             ("#!/usr/bin/env -S", "/script: a script whose first line has env without a command"),
-            ("echo", "no script that begins with #!"),
+            ("echo", "nor a script that begins with #!"),
         ] {
             fs::write(&script, format!("{line}\n")).unwrap();
             assert!(why(&script).contains(what), "{}", why(&script));
@@ -611,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_an_error() {
+    fn truncated_files_are_errors() {
         let built = Built::new();
         let program = built.cc("tool", NOTHING, &[]);
         let data = fs::read(&program).unwrap();
@@ -645,7 +645,7 @@ mod tests {
         assert!(find_library(Some(Path::new("/none.so"))).is_err());
         assert!(
             format!("{:#}", find_library(Some(Path::new("/etc/passwd"))).unwrap_err())
-                .contains("no program or library")
+                .contains("neither an ELF file")
         );
         assert_eq!(find_library(Some(&library)).unwrap(), Some(library));
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What is hard to count: threads that end, an execve(2) by a thread, calls beside updates of BPF maps.
-   It says what it did as known.c does. */
+/* Makes calls that are hard to count: by threads that end, an execve(2) by a thread, and calls next to
+   updates of BPF maps. Prints what it did as known.c does. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/bpf.h>
@@ -32,7 +32,7 @@ static void *fail(void *unused)
 	return unused;
 }
 
-/* Threads that make one call and end. */
+/* Starts threads that make one call and end. */
 static int threads(void)
 {
 	pthread_t ids[THREADS];
@@ -56,7 +56,7 @@ static void *execute(void *arguments)
 	return NULL;
 }
 
-/* A thread that is not the process's first becomes another program. */
+/* A thread other than the main thread executes another program. */
 static int execute_by_thread(char **argv)
 {
 	pthread_t id;
@@ -83,8 +83,8 @@ static void update_maps(void)
 	}
 }
 
-/* Calls on a processor where another process updates maps. */
-static int calls_beside_maps(void)
+/* Makes calls on a processor where another process updates maps. */
+static int calls_next_to_map_updates(void)
 {
 	cpu_set_t first;
 	pid_t pid;
@@ -101,7 +101,7 @@ static int calls_beside_maps(void)
 	return 0;
 }
 
-/* Its parent does not know that it has ended. */
+/* Leaves a zombie: a child that has ended but was not waited for. */
 static int zombie(void)
 {
 	pid_t pid = fork();
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	if (strcmp(what, "exec") == 0 && argc > 2)
 		return execute_by_thread(argv + 2);
 	if (strcmp(what, "maps") == 0)
-		return calls_beside_maps();
+		return calls_next_to_map_updates();
 	if (strcmp(what, "zombie") == 0)
 		return zombie();
 	return 2;

@@ -1,5 +1,5 @@
-//! What the command prints and how it ends, where it needs no kernel. After a change of a text:
-//! `TRYCMD=overwrite cargo test -p ksyscall-cli --test commands`, and look at the diff.
+//! Checks output and exit status of the commands that do not require a kernel. After changing a
+//! text, run `TRYCMD=overwrite cargo test -p ksyscall-cli --test commands` and review the diff.
 
 #[test]
 fn commands() {

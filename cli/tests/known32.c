@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* As known.c a 32-bit process, which has no C library: it makes known numbers of calls, by those
-   numbers of arch/x86/entry/syscalls/syscall_32.tbl, and says what it did. */
+/* A 32-bit counterpart of known.c without a C library. The call numbers are those of
+   arch/x86/entry/syscalls/syscall_32.tbl. */
 enum {
 	EXIT = 1,
 	WRITE = 4,

@@ -1,5 +1,5 @@
-//! Prints what the rules make of a call whose words are made by a seed: for the test that
-//! compares them with those of ksyscall.bpf.h (testing/unit/test_ebpf.py).
+//! Prints the arguments that this crate reads from a call whose words are generated from a seed.
+//! testing/unit/test_ebpf.py compares them with those that ksyscall.bpf.h reads.
 //!
 //! evaluate KERNEL native|compat|asked direct|registers|socketcall|ipc SEED GIVEN CALL... -- SUB_CALL...
 
@@ -10,13 +10,13 @@ use ksyscall_ebpf::{
     Powerpc64, Riscv64, S390x, SubCall, X86, X86_64,
 };
 
-/// Where the kernel's and the caller's memory lies, in 32 bits; and in it the stack, on which
-/// the caller's registers are, and what a pointer of the caller's points to.
+// Where the kernel's and the caller's memory is, in 32 bits. It contains the stack with the
+// caller's registers, and what the caller's pointers point to.
 const BASE: u64 = 0x1000_0000;
 const STACK: u64 = BASE + 0x1000;
 const REGISTERS: u64 = STACK + 0x100;
 const POINTED: u64 = BASE + 0x8000;
-/// Any address is one of the caller's memory.
+/// Maps any address into the caller's memory.
 const USER_MASK: u64 = 0xfff8;
 const SIZE: usize = 0x10000;
 const CONTEXT_SIZE: usize = 1024;
@@ -28,7 +28,7 @@ thread_local! {
 
 struct Made;
 
-/// The context is where it is; all else is in the memory that was made.
+/// The context is real memory; everything else is in `MEMORY`.
 fn read<const N: usize>(address: u64) -> [u8; N] {
     CONTEXT.with_borrow(|context| {
         let offset = address.wrapping_sub(context.as_ptr() as u64) as usize;
@@ -64,13 +64,13 @@ fn fill(seed: &mut u64, size: usize) -> Vec<u8> {
     (0..size).map(|_| byte()).collect()
 }
 
-/// Where a kernel's stack pointer, its function's first argument, and the first word of the
-/// caller's registers are: given by the test, for they are no part of what is public.
+/// Offsets of a kernel's stack pointer, its function's first argument, and the first word of the
+/// caller's registers. The test passes them, because the crate does not publish them.
 struct Given {
     word: usize,
     stack_pointer: Option<usize>,
     first: Option<usize>,
-    /// Where the call's number is among the registers, and of how many bytes.
+    /// The offset of the call's number in the registers, and its size in bytes.
     number: Option<usize>,
     number_size: usize,
     first_words: Vec<i64>,
@@ -93,7 +93,7 @@ fn evaluate<K: Kernel>(
         put(&mut context, place, given.word, STACK);
     }
     let registers = (REGISTERS - BASE) as usize;
-    // connect through socketcall, msgrcv through ipc.
+    // Sub-call numbers: connect of socketcall, msgrcv of ipc.
     let (number, first_word) = match words {
         "socketcall" => (Some(102), 3),
         "ipc" => (Some(117), u64::from(is_version_1) << 16 | 12),
@@ -113,7 +113,7 @@ fn evaluate<K: Kernel>(
         }
     } else {
         match given.first_words[0] {
-            // So far from the end of the stack, and one.
+            // A place on the stack is passed as -1 - offset.
             place @ ..0 => {
                 put(
                     &mut memory,
@@ -128,7 +128,7 @@ fn evaluate<K: Kernel>(
     MEMORY.set(memory);
     CONTEXT.set(context);
     let context = CONTEXT.with_borrow(|context| context.as_ptr());
-    // SAFETY: it is as long as any.
+    // SAFETY: the context is as long as that of any kernel.
     let call = unsafe { Call::<K, Made>::new(context.cast(), callers) };
     println!("{} {}", u8::from(call.is_compat()), call.number().unwrap_or(-1));
     let of = |multiplexer| call.sub_call_number(multiplexer);

@@ -1,43 +1,43 @@
-//! Where the kernels of each architecture have what, and how the arguments of their calls lie.
-//! Made of include/ksyscall.bpf.h by `python3 -m testing.ebpf`.
+//! The register and argument layouts of each architecture's kernels.
+//! Generated from include/ksyscall.bpf.h by `python3 -m testing.ebpf`.
 
 use crate::{Kernel, sealed};
 
-/// Where a kernel has what: places in bytes.
+/// A kernel's layout. Places are offsets in bytes.
 #[derive(Clone, Copy)]
 pub struct Places {
     pub(crate) bits: u32,
     pub(crate) is_big_endian: bool,
-    /// Whether a pair's first word has an even number.
+    /// Whether a pair of words starts at an even index.
     pub(crate) aligns: bool,
-    /// In the program's context: the stack pointer, and what the function gets first.
+    /// In the program's context: the stack pointer, and the function's first argument.
     pub(crate) stack_pointer: Option<u64>,
     pub(crate) first: Option<u64>,
-    /// The words, if the function gets them: in the context, or if -1 on its stack.
+    /// The words, if the function gets them as arguments: in the context, or, if -1, on the stack.
     pub(crate) direct: [i16; 16],
     pub(crate) on_stack: [i16; 16],
-    /// The words in the caller's registers, and in those of a 32-bit caller.
+    /// The words in the registers of a native caller, and of a 32-bit caller.
     pub(crate) saved: [i16; 16],
     pub(crate) saved_compat: [i16; 16],
-    /// The call's number there, or on the stack.
+    /// The call's number in the registers, or on the stack.
     pub(crate) number: Option<u64>,
     pub(crate) number_is_a_word: bool,
     pub(crate) number_mask: u32,
     pub(crate) number_on_stack: Option<u64>,
-    /// Whether the task's thread says who calls; or else a word of the registers, shifted and
-    /// masked, by a value.
+    /// Whether the task's thread info identifies 32-bit callers; otherwise the place, shift, mask and
+    /// value that identify them in the registers.
     pub(crate) asks_thread: bool,
     pub(crate) mode: Option<(u64, u32, u64, u64)>,
-    /// Which of ipc(2)'s arguments takes the place of the sixth, and whether the first contains a version.
+    /// Which of ipc(2)'s arguments replaces the sixth, and whether the first contains a version.
     pub(crate) ipc_last: u64,
     pub(crate) ipc_has_versions: bool,
     /// Whether native and 32-bit callers have socketcall(2) and ipc(2).
     pub(crate) has_multiplexers: [bool; 2],
-    /// Of calls with an argument that is not one word: for 64-bit and for 32-bit callers.
+    /// The layouts of calls with an argument that is not one word: for 64-bit and 32-bit callers.
     pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
 
-/// The calls that socketcall(2) and ipc(2) carry out: where their arguments are, and their numbers.
+/// The calls that socketcall(2) and ipc(2) carry out: the sources of their arguments, and their numbers.
 pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
     ("socket", 0x1bbbbbb),
     ("bind", 0x2bbbbbb),

@@ -1,27 +1,27 @@
-//! For BPF programs in Rust that are attached to a system call: its arguments, in the order of
-//! the man page, whatever the kernel's function gets and whoever calls. These are the rules of
-//! `ksyscall.bpf.h` for C, where they are told with their sources; the numbers are made of it.
+//! Reads the arguments of a system call in BPF programs written in Rust: in the order of the man
+//! page, on every kernel and for every caller. The rules are those of `ksyscall.bpf.h`, the C
+//! header, which explains them and cites the kernel's sources. The tables are generated from it.
 //!
 //! With aya-ebpf:
 #![doc = "```"]
 #![doc = include_str!("../doc/pread.rs")]
 #![doc = "```"]
 //!
-//! All is inlined and without a branch that the verifier could not follow, if the layout is a
-//! constant. It holds at the entry of the function that serves the call; at its return the
-//! arguments are gone. The program needs a licence that is compatible with the GPL, as
-//! `bpf_probe_read_kernel()` does.
+//! If the layout is a constant, everything is inlined, without branches that the verifier could not
+//! follow. Read the arguments at the entry of the function that serves the call; at its return they
+//! are gone. `bpf_probe_read_kernel()` requires a GPL-compatible licence of the program.
 //!
 //! # Strings that are not in memory at entry
-//! What a pointer points to need not be in memory yet: at entry
+//! The page that a pointer points to may not be in memory yet: at entry
 //! `bpf_probe_read_user_str_bytes()` then fails with -14 (EFAULT) for a valid path. [`Kept`] keeps
 //! the pointer at entry and reads the string in a kretprobe at the call's return: by then the
-//! kernel has read it, too.
+//! kernel has read the string itself.
 //!
 //! # Calls through socketcall and ipc
 //! On i386, s390x, POWER and 32-bit MIPS a process can make some calls through socketcall(2) and
-//! ipc(2), whose function carries them out: that of connect(2) is not entered. A program that is
-//! attached to connect and socketcall asks [`Call::sub_call`].
+//! ipc(2). The multiplexer's function then carries out the call: the function of connect(2), for
+//! example, is not entered. A program attached to both connect and socketcall uses
+//! [`Call::sub_call`].
 #![no_std]
 
 #[rustfmt::skip]
@@ -39,7 +39,7 @@ pub use kernels::{
 
 /// An architecture's kernels.
 pub trait Kernel: sealed::Sealed {
-    /// Where it has what.
+    /// Its register and argument layout.
     #[doc(hidden)]
     const PLACES: Places;
 }
@@ -50,8 +50,8 @@ mod sealed {
 
 macro_rules! native {
     ($($arch:tt $kernel:ident)*) => {$(
-        /// The kernel that the program is built for. In BPF that is told by
-        /// `--cfg bpf_target_arch="x86_64"`, as aya-build does; elsewhere it is this target's.
+        /// The kernel that the program is built for. In BPF `--cfg bpf_target_arch="x86_64"`
+        /// selects it, which aya-build sets; elsewhere it is the target's.
         #[cfg(any(all(target_arch = "bpf", bpf_target_arch = $arch), target_arch = $arch))]
         pub type Native = $kernel;
     )*};
@@ -70,21 +70,22 @@ native! {
     "loongarch64" Loongarch64
 }
 
-/// How the program reads memory: 0 stands for what cannot be read.
+/// How the program reads memory. A function returns 0 if it cannot read the address.
 pub trait Memory {
-    /// Eight bytes of the kernel's.
+    /// Reads eight bytes of kernel memory.
     fn kernel_u64(address: u64) -> u64;
-    /// Four bytes of the kernel's.
+    /// Reads four bytes of kernel memory.
     fn kernel_u32(address: u64) -> u32;
-    /// Eight bytes of the caller's.
+    /// Reads eight bytes of the caller's memory.
     fn user_u64(address: u64) -> u64;
-    /// Four bytes of the caller's.
+    /// Reads four bytes of the caller's memory.
     fn user_u32(address: u64) -> u32;
-    /// On x86-64 the current task's `thread_info.status`, by which [`Callers::Asked`] tells
-    /// whose call it is: four bytes of the kernel's behind what `bpf_get_current_task()`
-    /// gives, 16 from there since Linux 5.11 and 8 before (`arch/x86/include/asm/thread_info.h`;
-    /// it is the task's first member). Which of them the program's loader tells it, by a global
-    /// or a map. By default 0: a native caller.
+    /// On x86-64, the current task's `thread_info.status`, from which [`Callers::Asked`] learns
+    /// who calls. It is four bytes of kernel memory at an offset from what
+    /// `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
+    /// (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first member). The loader
+    /// passes the offset to the program, in a global or a map. The default returns 0: a native
+    /// caller.
     fn thread_status() -> u32 {
         0
     }
@@ -93,13 +94,13 @@ pub trait Memory {
 /// Whose calls the program sees, on a 64-bit kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Callers {
-    /// Those of the kernel's own word size.
+    /// Callers with the kernel's own word size.
     Native,
-    /// 32-bit ones, which enter by other functions: the program is attached to those alone
-    /// (`ksyscall::Callers::Compat`).
+    /// 32-bit callers, which enter through different functions. The program is attached only to
+    /// those functions (`ksyscall::Callers::Compat`).
     Compat,
-    /// Both, and it is asked who calls: on x86-64 by [`Memory::thread_status`], on arm64 and
-    /// riscv64 by the registers; elsewhere that cannot be asked, and it is a native one.
+    /// Both. The program determines the caller at run time: on x86-64 by [`Memory::thread_status`],
+    /// on arm64 and riscv64 by the registers. Elsewhere every caller counts as native.
     Asked,
 }
 
@@ -111,11 +112,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// That of a call in which each argument is one word.
+    /// The layout of a call in which each argument is one word.
     pub const PLAIN: Self = Self { wide: 0, narrow: 0 };
 
-    /// That of a call of a kernel, by its name in the table of the caller's architecture, as
-    /// it was attached to. To be had as a constant: then no name is in the program.
+    /// The layout of a call, by its name in the syscall table of the caller's architecture: the
+    /// name that the program is attached to. Evaluate it in a constant, so that the program
+    /// contains no names.
     pub const fn of<K: Kernel>(call: &str) -> Self {
         let layouts = K::PLACES.layouts;
         let mut index = 0;
@@ -147,17 +149,18 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubCall {
-    /// Where its arguments are, four bits for each; then its number, and whether it is ipc's.
+    /// Four bits for each argument, which say where it is; then the number, and whether ipc(2)
+    /// carries the call out.
     sources: u64,
     layout: Layout,
 }
 
 impl SubCall {
-    /// The one of that name, to be had as a constant: then no name is in the program.
+    /// The sub-call of this name. Evaluate it in a constant, so that the program contains no names.
     ///
     /// # Panics
-    /// If neither socketcall nor ipc carries out such a call. In a constant that is an error of the
-    /// compiler.
+    /// If neither socketcall nor ipc carries out such a call. In a constant, this is a compile-time
+    /// error.
     pub const fn of<K: Kernel>(call: &str) -> Self {
         let mut index = 0;
         while index < SUB_CALLS.len() {
@@ -170,18 +173,18 @@ impl SubCall {
         panic!("neither socketcall nor ipc carries out this call")
     }
 
-    /// What a process passes to the multiplexer first: `SYS_CONNECT`, `SEMOP`.
+    /// The first argument that a process passes to the multiplexer: `SYS_CONNECT`, `SEMOP`.
     pub const fn number(self) -> u32 {
         (self.sources >> 24 & 0xff) as u32
     }
 
-    /// What carries it out.
+    /// The multiplexer that carries it out.
     pub const fn multiplexer(self) -> Multiplexer {
         if self.sources & IS_IPC == 0 { Multiplexer::Socketcall } else { Multiplexer::Ipc }
     }
 }
 
-/// A call that carries out others.
+/// A system call that carries out other calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Multiplexer {
     /// socketcall(2).
@@ -191,7 +194,7 @@ pub enum Multiplexer {
 }
 
 impl Multiplexer {
-    /// That of MIPS differs, but there the number cannot be asked.
+    /// MIPS has different numbers, but there the number of a call cannot be read.
     const fn call_number(self) -> i32 {
         match self {
             Multiplexer::Socketcall => 102,
@@ -215,7 +218,8 @@ impl<K: Kernel, M: Memory> Made<'_, K, M> {
         self.is_multiplexed
     }
 
-    /// The call's nth argument, from 1 on: as [`Call::argument`], or [`Call::sub_call_argument`].
+    /// The call's nth argument, counted from 1: see [`Call::argument`] and
+    /// [`Call::sub_call_argument`].
     #[inline(always)]
     pub fn argument(&self, n: usize) -> u64 {
         match self.is_multiplexed {
@@ -283,9 +287,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Self { from, stack, has_registers: registers != 0, is_compat, of: PhantomData }
     }
 
-    /// The call's nth argument, from 1 on, as the man page counts: to be cast to the type
-    /// that it has there. A pointer is an address in the caller's memory, which need not be
-    /// resident at entry: see [the crate](crate). 0 for others than 1 to 6.
+    /// The call's nth argument, counted from 1 as in the man page. Cast it to the man page's type.
+    /// A pointer is an address in the caller's memory, which may not be resident at entry: see
+    /// [the crate](crate). Returns 0 if `n` is not 1 to 6.
     #[inline(always)]
     pub fn argument(&self, layout: Layout, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
@@ -298,21 +302,21 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         }
     }
 
-    /// The nth word that the caller passed, from 1 on: register by register.
+    /// The nth word that the caller passed, counted from 1: register by register.
     #[inline(always)]
     pub fn slot(&self, n: usize) -> u64 {
         self.argument(Layout::PLAIN, n)
     }
 
-    /// Whether the caller is a 32-bit one on a 64-bit kernel: then the number and the
-    /// arguments are of that table.
+    /// Whether the caller is a 32-bit caller on a 64-bit kernel. Its number and arguments are then
+    /// those of the 32-bit syscall table.
     #[inline(always)]
     pub fn is_compat(&self) -> bool {
         self.is_compat
     }
 
-    /// The number of the call in the caller's table; None where the function gets the
-    /// arguments themselves, but for arm.
+    /// The number of the call in the caller's table. None if the function gets the arguments
+    /// themselves, except on arm.
     #[inline(always)]
     pub fn number(&self) -> Option<i32> {
         let places = const { K::PLACES };
@@ -327,12 +331,12 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some((number & places.number_mask) as i32)
     }
 
-    /// This call if it is the one that is asked for: made by itself, or through its multiplexer,
-    /// socketcall(2) or ipc(2). None if another call is made through that. For a program that is
-    /// attached to both.
+    /// This call if it is `which`, made directly or through its multiplexer, socketcall(2) or
+    /// ipc(2). None if the multiplexer carries out a different call. For a program that is attached
+    /// to both.
     ///
-    /// Which of them it is, [`Call::number`] tells. If that is None, callers that have the
-    /// multiplexer are taken to have made it: there, attach the program to the multiplexer alone.
+    /// [`Call::number`] tells the call from its multiplexer. If it returns None, callers that have
+    /// the multiplexer are assumed to use it: attach the program only to the multiplexer there.
     ///
     /// ```
     /// use ksyscall_ebpf::{Call, Kernel, Memory, SubCall};
@@ -346,7 +350,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     pub fn sub_call(&self, which: SubCall) -> Option<Made<'_, K, M>> {
         let [of_native, of_compat] = const { K::PLACES.has_multiplexers };
         let multiplexer = which.multiplexer();
-        // An index would take a table, which is a map in a BPF program.
+        // Indexing would require a table, which is a map in a BPF program.
         let has_multiplexer = if self.is_compat { of_compat } else { of_native };
         let is_multiplexed = has_multiplexer
             && self.number().is_none_or(|number| number == multiplexer.call_number());
@@ -356,24 +360,24 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some(Made { call: self, which, is_multiplexed })
     }
 
-    /// Of a call to socketcall(2) or ipc(2) the number of the call that it carries out:
+    /// In a call to socketcall(2) or ipc(2), the number of the call that it carries out:
     /// [`SubCall::number`].
     #[inline(always)]
     pub fn sub_call_number(&self, multiplexer: Multiplexer) -> u32 {
         let first = self.word(self.is_narrow(), 0) as u32;
         match multiplexer {
             Multiplexer::Socketcall => first,
-            // Above is a version.
+            // The upper half contains a version.
             Multiplexer::Ipc => first & 0xffff,
         }
     }
 
-    /// Of a call to socketcall(2) or ipc(2) that carries out `which` the nth argument of that, from
-    /// 1 on, as the man page counts. 0 for others than 1 to 6, and where the caller's memory has it
-    /// and cannot be read.
+    /// In a call to socketcall(2) or ipc(2) that carries out `which`, the nth argument of `which`,
+    /// counted from 1 as in the man page. Returns 0 if `n` is not 1 to 6, or if the argument is in
+    /// the caller's memory and cannot be read.
     ///
-    /// The commands of semctl, msgctl and shmctl have `IPC_64` (0x100) in them, and semctl's fourth
-    /// is the union as a word.
+    /// The commands of semctl, msgctl and shmctl include `IPC_64` (0x100). The fourth argument of
+    /// semctl is the union as a word.
     #[inline(always)]
     pub fn sub_call_argument(&self, which: SubCall, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
@@ -468,7 +472,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         }
     }
 
-    /// The nth word from 0 on.
+    /// The nth word, counted from 0.
     #[inline(always)]
     fn word(&self, narrow: bool, n: usize) -> u64 {
         let places = const { K::PLACES };
@@ -492,7 +496,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     fn is_x32(&self) -> bool {
         const X32_BIT: u64 = 0x4000_0000;
         match K::PLACES.number {
-            // x86-64's kernels alone.
+            // `asks_thread` is true only for x86-64.
             Some(place) if K::PLACES.asks_thread && self.has_registers => {
                 Self::word_at(self.from + place) & X32_BIT != 0
             }
@@ -549,50 +553,50 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 }
 
-/// Keeps a pointer of each thread from a call's entry to its return, where the string that it
-/// points to is in memory. The methods that a program writes are those of a map, an LRU hash, and
-/// two helpers:
+/// Keeps one pointer for each thread from a call's entry to its return, when the string that the
+/// pointer points to is in memory. A program implements the methods with an LRU hash map and two
+/// helpers:
 ///
 #[doc = "```"]
 #[doc = include_str!("../doc/path.rs")]
 #[doc = "```"]
 ///
-/// A call with two strings (rename) has two maps. Programs of several calls may share a map, if each
-/// of the calls has both programs. Attach the return's first, so that no call in between leaves its
-/// entry behind.
+/// A call with two strings (rename) requires two maps. Programs for several calls may share a map
+/// if each call has both programs. Attach the program at the return first, so that no call in
+/// between leaves its entry behind.
 ///
 /// # Cost
-/// The probe at the return, and three operations on a hash map for each call. The map takes some 100
-/// bytes for each entry, whether used or not.
+/// The probe at the return, and three operations on a hash map for each call. The map allocates
+/// about 100 bytes for each entry in advance.
 ///
 /// # Limits
-/// - A return can be lost (docs/returns.md): the string is, too. The pointer stays in the map
-///   until the thread makes the next such call. An LRU map that is full drops entries that were not
-///   used for long, possibly of a call that still waits: it has to have more entries than threads
-///   that can be in such calls at a time.
-/// - A successful execve(2) has replaced the memory: use the tracepoint `sched:sched_process_exec`.
-/// - A call that fails before it reads its argument leaves the page where it was: -14 (EFAULT).
-/// - Another thread can have changed the memory since the kernel read it.
+/// - If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until
+///   the thread makes the next such call. A full LRU map drops its least recently used entries,
+///   possibly of a call that still waits. Give the map more entries than threads can be in such
+///   calls at once.
+/// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.
+/// - A call that fails before it reads its argument does not load the page: -14 (EFAULT).
+/// - Another thread may change the memory after the kernel reads it.
 pub trait Kept {
-    /// What `bpf_get_current_pid_tgid()` returns.
+    /// The current thread, as `bpf_get_current_pid_tgid()` returns it.
     fn thread() -> u64;
-    /// Puts the pointer of a thread into the map.
+    /// Stores the pointer of a thread in the map.
     fn insert(thread: u64, pointer: u64);
-    /// The pointer of a thread in the map.
+    /// Looks up the pointer of a thread.
     fn get(thread: u64) -> Option<u64>;
-    /// Removes that of a thread.
+    /// Removes the pointer of a thread.
     fn remove(thread: u64);
-    /// Reads a string of the caller's with its NUL: its length, or a negative errno.
-    /// `bpf_probe_read_user_str()`.
+    /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns its
+    /// length including the NUL, or a negative errno.
     fn user_str(to: &mut [u8], address: u64) -> i64;
 
-    /// Keeps the pointer for this thread: at a call's entry.
+    /// Keeps the pointer for the current thread. Call it at a call's entry.
     #[inline(always)]
     fn keep(pointer: u64) {
         Self::insert(Self::thread(), pointer);
     }
 
-    /// Removes and returns what was kept: at the call's return.
+    /// Removes and returns the pointer that was kept. Call it at the call's return.
     #[inline(always)]
     fn take() -> Option<u64> {
         let thread = Self::thread();
@@ -601,8 +605,8 @@ pub trait Kept {
         Some(pointer)
     }
 
-    /// Takes the pointer, and reads the string: its length with the NUL, or a negative errno, of
-    /// which -2 (ENOENT) says that none was kept.
+    /// Takes the pointer and reads the string. Returns the length including the NUL, or a negative
+    /// errno: -2 (ENOENT) if no pointer was kept.
     #[inline(always)]
     fn take_str(to: &mut [u8]) -> i64 {
         match Self::take() {

@@ -1,17 +1,17 @@
-"""Make src/calls/c_library.tbl: which system calls functions of the C library make.
+"""Make src/calls/c_library.tbl: which system calls the C library's functions make.
 
     python3 -m tools.c_library [--check] [SUITE]
 
 It fetches the sources of glibc and musl from Debian's SUITE (trixie), checks each line of
-functions.py against them, and writes the table, with the sources' versions in it. --check
-writes nothing; with another suite, such as sid, it tells what newer versions changed.
+functions.py against them, and writes the table, which names the sources' versions. --check
+writes nothing; with another suite, such as sid, it reports what newer versions changed.
 
 A line of the table is
 
     NAME...: CALLS          what glibc and musl call
-    NAME...: CALLS | CALLS  what glibc calls, and what musl calls; '-' is not stated
+    NAME...: CALLS | CALLS  what glibc calls, and what musl calls; '-' means unknown
 
-CALLS are as in functions.py.
+functions.py describes the syntax of CALLS.
 """
 
 import argparse
@@ -29,27 +29,27 @@ from tools.syscall_tables.model import parse
 FOLDER = Path(__file__).parents[2] / "src/calls"
 TABLE = FOLDER / "c_library.tbl"
 LINUX = "sysdeps/unix/sysv/linux"
-# The architectures of the tables, as musl calls them.
+# musl's names for the architectures of the tables.
 MUSL = {"x86": "i386"} | {name: name for name in (
     "aarch64", "arm", "loongarch64", "mips64", "powerpc", "powerpc64", "riscv64", "s390x", "x86_64")}
 ARE_64 = {name for name in MUSL if "64" in name or name == "s390x"}
-# Where glibc has files for them.
+# glibc's directories for these architectures.
 GLIBC = ["aarch64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s390", "wordsize-64", "x86", "x86_64"]
 ARE_32 = ["arm", "i386", "powerpc32"]
-# That of no table.
+# Architectures without a table.
 OTHERS = ["s390-32"]
-# Files of glibc for one architecture that take the place of the general one, and make the same call.
+# Architecture-specific files of glibc that replace the general file but make the same call.
 SAME = ["i386/brk.c", "mips/mips64/getdents64.c"]
 
 
 def served(name):
-    """The calls of an architecture's table."""
+    """The calls in an architecture's table that a function serves."""
     table = parse((FOLDER / f"tables/{name}.tbl").read_text())
     return {call for call, (functions, *_) in table.items() if functions != ["-"]}
 
 
 def made(calls, arch, has):
-    """The calls of a function on an architecture that has those."""
+    """The calls that a function makes on an architecture, which has the calls `has`."""
     for group in calls.split():
         words, _, limit = group.partition("@")
         if limit and arch not in limit.split(",") and not (limit == "64" and arch in ARE_64):
@@ -60,7 +60,7 @@ def made(calls, arch, has):
 
 
 def words(calls):
-    """Every call that is named."""
+    """Every call that the groups name."""
     return {call for group in calls.split() for call in group.partition("@")[0].split("+")} - {"-"}
 
 
@@ -69,7 +69,7 @@ def without_comments(text):
 
 
 class Evidence:
-    """Files of a source, and what is not to be made of them."""
+    """The files that show which calls a function makes, and the calls in them to ignore."""
 
     def __init__(self, text):
         items = text.split()
@@ -80,14 +80,14 @@ class Evidence:
         self.called = {function.lstrip("_") for _, function in self.callers}
 
     def missing(self, text_of):
-        """The functions that are not called where they should be."""
+        """Reports the functions that a file should call but does not."""
         for file, function in self.callers:
             if not re.search(rf"\b{function}\s*\(" if file[-2:] != "st" else rf"\b{function}\b", text_of(file)):
                 yield f"{file} does not call {function}"
 
 
 class Glibc:
-    """glibc's sources, which say the same for every architecture."""
+    """glibc's sources, which are read once for all architectures."""
 
     name = "glibc"
 
@@ -146,7 +146,7 @@ class Glibc:
             yield f"calls {' '.join(sorted(found - evidence.ignored))}, not {' '.join(sorted(expected))}"
 
     def overridden(self, file, only_64):
-        """What an architecture has in place of a general file: a file, or a line of a list."""
+        """Reports what replaces a general file on an architecture: a file, or a line of a syscalls.list."""
         name, stem = Path(file).name, Path(file).stem
         for folder, call in self.lists.get(stem, ()):
             if folder not in OTHERS and not (only_64 and folder in ARE_32):
@@ -156,13 +156,13 @@ class Glibc:
                 continue
             if file.endswith(".h") != (path.suffix == ".h"):
                 continue
-            # One that only adds to the general one includes it.
+            # A file that includes the general one only adds to it.
             if path.is_file() and not re.search(rf"#\s*include\s+<(sysdeps/)?[\w/.-]*{name}>", path.read_text()):
                 yield f"{path.relative_to(self.folder)} takes the place of {file}"
 
 
 class Musl:
-    """musl's sources, as the preprocessor leaves them for each architecture."""
+    """musl's sources, preprocessed for each architecture."""
 
     name = "musl"
 
@@ -174,7 +174,7 @@ class Musl:
             bits.mkdir(parents=True)
             numbers = (folder / f"arch/{musl}/bits/syscall.h.in").read_text()
             names = set(re.findall(r"^#define\s+__NR_(\w+)", numbers, re.M))
-            # A name stands for itself, so that it is still there afterwards.
+            # Each name expands to itself, so that the preprocessor leaves it in its output.
             (bits / "syscall.h").write_text("".join(
                 f"#define __NR_{name} __NR_{name}\n#define SYS_{name} SYS_{name}\n" for name in sorted(names)))
             types = subprocess.run(["sed", "-f", "tools/mkalltypes.sed", f"arch/{musl}/bits/alltypes.h.in",
@@ -232,7 +232,7 @@ def version(changelog):
 
 
 def sources(suite, work):
-    """glibc and musl of a suite, with their versions."""
+    """{name and version: source} of glibc and musl in a suite."""
     package = packages.unpack(suite, "amd64", "glibc-source") / "usr/src/glibc"
     with tarfile.open(next(package.glob("glibc-*.tar.xz"))) as tar:
         tar.extractall(work)
@@ -244,7 +244,7 @@ def sources(suite, work):
 
 
 def problems(found):
-    """What the sources of glibc and musl do not say of a line."""
+    """Where the sources of glibc and musl contradict a line."""
     return [f"{name}: {' '.join(names)}: {problem}"
             for names, *cells in lines()
             for (name, source), (calls, files) in zip(found.items(), (cells[:2], cells[2:]), strict=True)

@@ -1,19 +1,19 @@
 # ruff: noqa: E501
-"""What functions of the C libraries call, and where their sources say so. Data alone.
+"""Which system calls the C libraries' functions make, and where their sources show it. Only data.
 
-A line of FUNCTIONS: the functions' names; then for glibc and for musl the calls that they
-make, and the files that show it. Their syntax, after an example:
+A line of FUNCTIONS contains the functions' names; then, for glibc and for musl, the calls that
+the functions make, and the files that show it. For example:
 
     mkdir   | mkdir mkdirat         | mkdir.c
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...
 
-Calls: groups separated by spaces, of which the first counts that the architecture has; the
-calls of a group, joined by '+', are all made, by the arguments or by what the kernel has.
-'@64' or '@x86_64,s390x' behind a group: on these architectures only. '-': not stated.
+Calls: groups separated by spaces. The first group that the architecture has applies. A function
+makes each call of a group ('+' joins them), depending on its arguments or the kernel. '@64' or
+'@x86_64,s390x' after a group limits it to these architectures. '-' means unknown.
 
-Files: one that makes calls, or FILE>FUNCTION, one that calls that function. '-call' behind
-them: one that the files have, and that these functions do not make, or as a last resort.
-In glibc a file without a folder is of sysdeps/unix/sysv/linux, in musl of src.
+Files: FILE makes the calls; FILE>FUNCTION calls FUNCTION. '-call' after the files names a call in
+them that these functions do not make, or make only as a last resort. A file without a folder is
+in sysdeps/unix/sysv/linux for glibc, and in src for musl.
 """
 
 TIME = "nanosleep.c>__clock_nanosleep_time64 clock_nanosleep.c"

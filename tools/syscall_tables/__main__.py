@@ -2,22 +2,22 @@ r"""Make src/calls/tables/*.tbl: which kernel function serves which system call.
 
     python3 -m tools.syscall_tables [--check] [--fetch] TREE...
 
-A TREE is an unpacked kernel source or a tar file of one: Debian's or Ubuntu's
-linux-source-* packages, or kernel.org's. To make the tables one tree of each
-version in VERSIONS is needed, in any order, and the output depends on nothing
-else. Then each is checked against each version.
+A TREE is an unpacked kernel source or a tar file of one: a linux-source-* package
+of Debian or Ubuntu, or a release of kernel.org. Making the tables requires one tree
+of each version in VERSIONS, in any order; the output depends on nothing else. Each
+table is then checked against each version.
 
---sources names the versions and where each is to be had; --fetch brings those that
+--sources lists the versions and where to get them. --fetch downloads those that
 Debian has, into the cache of the tests.
---check writes nothing. It checks the tables of the repository against the trees
-that it is given, of whatever versions; one is enough (testing/test_tables.py).
---numbers takes one TREE, of 6.11 or later, and writes src/calls/numbers/*.tbl: what
-number each call has, which for calls that went stays in the kernel's tables.
---annotate takes no TREE. It writes the spellings and versions anew into the tables
-as they are; without it the same is done to tables that are made.
-`make tables TREES="TREE..."` does it with --fetch.
+--check writes nothing. It checks the tables of the repository against one or more
+trees of any version (testing/test_tables.py).
+--numbers takes one TREE, of 6.11 or later, and writes src/calls/numbers/*.tbl: the
+number of each call. The kernel's tables keep the numbers of calls that were removed.
+--annotate takes no TREE. It updates the spellings and versions in the existing
+tables; making the tables does the same.
+`make tables TREES="TREE..."` makes the tables with --fetch.
 
-A line of a table is
+A line of a table is one of
 
     NAME                        served by sys_NAME
     NAME ENTRY [ENTRY...]       served by the first of these that the kernel has
@@ -26,24 +26,25 @@ A line of a table is
                                 x86_64 for x32 processes
     NAME -                      never served here, though a function sys_NAME
                                 can exist: a probe on it would never fire
-    NAME =CALL                  another spelling of CALL: what other architectures'
-                                tables or a man page call it (SAME, SPELLINGS)
+    NAME =CALL                  another spelling of CALL: its name in the tables of
+                                other architectures or a man page (SAME, SPELLINGS)
 
-An ENTRY is the function's name without the architecture's prefix. '-' after
-the bar: never served to 32-bit callers of a 64-bit kernel. A '?' behind the
-NAME: the kernel may be built without the call, and then one of its ENTRYs can
-be another name of a function that all such calls share (kernel/sys_ni.c). '@6.5'
-behind that: the call exists since that version (SINCE_VERSION). An ENTRY with
-'@5.1' serves the call since that version, and one with '@<5.4' served it before:
-other versions have the function as well, and another one serves (LIMITS, LATER).
-'@5.10.221,6.1.97,6.10' is of a mistake in the kernel's table: since those stable
-updates, and since 6.10.
+An ENTRY is the function's name without the architecture's prefix. '-' after the
+bar means that the call is never served to 32-bit callers of a 64-bit kernel. '?'
+after NAME means that the kernel may be built without the call; one of its ENTRYs
+may then be an alias of a function that all such calls share (kernel/sys_ni.c).
+'@6.5' after NAME or '?' means that the call exists since that version
+(SINCE_VERSION). An ENTRY with '@5.1' serves the call since that version, and one
+with '@<5.4' served it before: other versions also have the function, but another
+function serves the call there (LIMITS, LATER). '@5.10.221,6.1.97,6.10' marks a
+mistake in the kernel's table that these stable updates, and 6.10, corrected.
 
-The kernel's own table is half of the truth: a probe finds whatever function
-exists. So the sources are also scanned for the functions that they define, and
-each line is checked against each version: the first ENTRY that exists in a
-version must be the one that serves the call in that version. On a 32-bit kernel
-the ENTRYs behind the bar are tried before the others, and must not mislead.
+The kernel's own table is half of the truth: a probe finds any function that
+exists. The sources are therefore also scanned for the functions that they define,
+and each line is checked against each version: the first ENTRY that exists in a
+version must be the one that serves the call in that version. On a 32-bit kernel the
+library tries the ENTRYs after the bar first, so none of them may name a function that
+does not serve the call there.
 """
 
 import argparse
@@ -60,7 +61,8 @@ from tools.syscall_tables.sources import Tree
 
 FOLDER = Path(__file__).parents[2] / "src/calls/tables"
 NUMBERS = FOLDER.with_name("numbers")
-# Which suites of Debian have a source package: of the last two only until there is a newer.
+# The Debian suites that have a source package. Those of the last two versions have it only until a
+# newer version replaces it.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-2]: "sid", VERSIONS[-1]: "experimental"}
 
 
@@ -76,13 +78,13 @@ def tables():
 
 
 def write(tables):
-    """Writes them with the spellings and versions in them."""
+    """Writes the tables, with spellings and versions added."""
     for name, text in annotated(tables).items():
         (FOLDER / f"{name}.tbl").write_text(text)
 
 
 def numbers(tree):
-    """The text of each table of numbers, of a version that has .tbl files alone."""
+    """(name, text) of each table of numbers. The version must have only .tbl files."""
     for name, (_, [(_, path, abis, *_), *_], *_) in ARCHES.items():
         found = tbl_numbers(tree, path, abis)
         found.update((second, found[first]) for table, first, second in SECOND if table == name)
@@ -97,11 +99,11 @@ def write_numbers(tree):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sources", action="store_true", help="name the versions that are needed")
-    parser.add_argument("--fetch", action="store_true", help="bring those that Debian has")
+    parser.add_argument("--sources", action="store_true", help="list the versions that are required")
+    parser.add_argument("--fetch", action="store_true", help="download the versions that Debian has")
     parser.add_argument("--check", action="store_true", help="check, don't write")
-    parser.add_argument("--numbers", action="store_true", help="the calls' numbers alone")
-    parser.add_argument("--annotate", action="store_true", help="spellings and versions alone")
+    parser.add_argument("--numbers", action="store_true", help="only the calls' numbers")
+    parser.add_argument("--annotate", action="store_true", help="only spellings and versions")
     parser.add_argument("tree", nargs="*", metavar="TREE")
     arguments = parser.parse_args()
     if arguments.sources:
@@ -110,7 +112,7 @@ def main():
                                           else f"linux-{version}.tar.xz of kernel.org"))
         return False
     if bool(arguments.tree or arguments.fetch) == arguments.annotate:
-        parser.error("TREEs are needed, or --fetch, or --annotate")
+        parser.error("TREE, --fetch or --annotate is required, and --annotate takes no TREE")
     if arguments.annotate:
         write(tables())
         return False
@@ -122,7 +124,7 @@ def main():
         trees = {tree.version: tree for tree in pool.map(Tree, arguments.tree)}
     if not arguments.check:
         if missing := [version for version in VERSIONS if version not in trees]:
-            sys.exit(f"sources missing: {' '.join(missing)}; --sources says where they are")
+            sys.exit(f"sources missing: {' '.join(missing)}; --sources lists where to get them")
         write({name: make(name, {version: trees[version] for version in VERSIONS}) for name in ARCHES})
         write_numbers(trees[VERSIONS[-1]])
     failed = False

@@ -1,21 +1,21 @@
-"""What no reader can know: names, versions and functions that the kernel treats in its own way.
+"""Exceptions that the readers cannot derive: names, versions and functions with special rules.
 
-Data alone; each line says where the kernel, or a man page, says so.
+Only data; each line cites the kernel or a man page.
 """
 
 import re
 
-# One for each turn in the tables' history since 4.1: wrappers (4.17; arm's .tbl
+# One version for each change in the tables' format since 4.1: wrappers (4.17; arm's .tbl
 # in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit
 # machines (5.1), x86's sys_ia32_* (5.7), scripts/syscall.tbl (6.11).
 VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "7.3"]
 
-# What is before or behind a function's name in a table's entry: the prefix of
-# wrapped calls (4.17 to 5.6), and x86's note that it needs pt_regs (4.6).
+# What surrounds a function's name in a table's entry: the prefix of wrapped calls
+# (4.17 to 5.6), and x86's mark of functions that need pt_regs (4.6).
 DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
-# Entries that are assembly, and the C function that they jump to:
-# directory, entry, function, where the kernel says so.
+# Entries that are assembly, and the C functions that they jump to:
+# directory, entry, function, the kernel's source for it.
 BEHIND = [
     ("x86", r"stub_x32_(execve(at)?)", r"compat_sys_\1",
      "arch/x86/entry/entry_64.S, before 4.17"),
@@ -29,8 +29,8 @@ BEHIND = [
      "arch/arm64/kernel/entry32.S, before 4.19"),
     ("arm64", r"compat_sys_mmap2_wrapper", r"sys_mmap_pgoff",
      "arch/arm64/kernel/entry32.S, before 4.19"),
-    # The functions behind the others have names that serve nothing, or another
-    # call, on a 32-bit kernel.
+    # The other wrappers call functions whose names serve no call, or a different call,
+    # on a 32-bit kernel.
     ("arm64", r"(?:compat_)?sys_(?!f?truncate64|fadvise64_64)(\w+)_wrapper", r"sys_\1",
      "arch/arm64/kernel/entry.S, entry32.S, before 4.19"),
     ("mips", r"__(sys_\w+)", r"\1", "arch/mips/include/asm/sim.h"),
@@ -40,77 +40,76 @@ BEHIND = [
      "arch/powerpc/kernel/entry_64.S, before 5.8"),
 ]
 
-# Files in which macros rename entries, for these tables.
+# Files whose macros rename entries, by table.
 RENAMES = {
     "aarch64": "arch/arm64/kernel/sys.c",
     "powerpc": "arch/powerpc/include/asm/systbl.h",
     "powerpc64": "arch/powerpc/include/asm/systbl.h",
 }
 
-# Second names that <asm/unistd.h> has for a call: table, name, second name.
+# Calls that have a second name in <asm/unistd.h>: table, name, second name.
 SECOND = [("arm", "arm_sync_file_range", "sync_file_range2")]
 
-# Functions that the sources define but no configuration of that version has:
-# tables, versions, functions, why. (Native ones only.)
+# Functions that the sources define but that no configuration of the version builds:
+# tables, versions, functions, why. (Only native functions.)
 ABSENT = [
     ("x86|arm|powerpc", "4.18|5.0", r"sys_\w+_time32",
      "arch/Kconfig: COMPAT_32BIT_TIME is off on 32-bit machines before 5.1"),
     ("x86|arm|powerpc", ".*", r"(compat_sys|sys32|ppc32|ppc64)_\w+",
-     "for 32-bit processes of a 64-bit kernel, or for 64-bit ones"),
+     "for 32-bit processes of a 64-bit kernel, or for 64-bit processes"),
 ]
 
-# Functions that other versions have as well, in which another one serves the call:
-# tables, side, function, in which versions it serves, why. A list is of the stable updates
-# that corrected a table, and of the first version that never had the mistake.
+# Functions that also exist in versions where another function serves the call:
+# tables, side, function, the versions in which it serves, why. A list contains the stable
+# updates that corrected a table, and the first version that never had the mistake.
 LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
      "the table had sys_io_pgetevents: d3882564a77c (syscalls: fix"
-     " compat_sys_io_pgetevents_time64 usage), and never corrected in 5.4 (5.4.286)"),
+     " compat_sys_io_pgetevents_time64 usage); 5.4 was never corrected (5.4.286)"),
     ("x86", "compat", "compat_sys_keyctl", "4.1.52,4.4.155,4.8",
-     "the table had sys_keyctl up to 2016: in 4.1.15; these have been seen without"),
+     "the table had sys_keyctl until 2016 (4.1.15 has it); these updates do not"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_[gs]etsockopt", "<5.9",
-     "net/compat.c of 5.8; a weak stub of that name is left"),
+     "net/compat.c of 5.8; a weak stub of that name remains"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_process_vm_(readv|writev)", "<5.10",
-     "mm/process_vm_access.c of 5.9; a weak stub of that name is left"),
+     "mm/process_vm_access.c of 5.9; a weak stub of that name remains"),
     ("x86", "compat", r"sys_rt_sig(procmask|suspend)", "<5.4",
      "arch/x86/entry/syscalls/syscall_32.tbl of 5.3"),
     ("x86_64", "compat", r"compat_sys_(recvmmsg|rt_sigtimedwait)_time64", "5.1",
-     "5.0 has it and uses it nowhere"),
+     "5.0 defines it but does not use it"),
     ("x86|arm|powerpc", "native", "sys_recvmmsg_time32", "5.1",
      "5.0 has a weak stub of that name"),
 ]
 
-# Calls that older versions lack although they have a function of the line, so that
-# a probe is possible and is not of the call: tables, calls, why. The function is given
-# the version after the last that lacks the call.
+# Calls that older versions lack although they have a function of the line. A probe on the
+# function would then not see the call: tables, calls, why. The function is limited to the
+# version after the last one that lacks the call.
 LATER = [
     ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
-     "sys_* serves the call without 64, until 5.1 gives that a function of its own"),
+     "sys_* serves the call without 64 until 5.1, which gives that call a separate function"),
     ("x86|s390x|powerpc|powerpc64", r"(msg|sem|shm)\w+",
-     "reached through ipc() alone before 5.1"),
+     "reached only through ipc() before 5.1"),
     ("arm|powerpc", "migrate_pages|mlock2|io_pgetevents",
-     "younger on this architecture than on others"),
-    ("x86", "arch_prctl", "for 64-bit processes alone"),
+     "newer on this architecture than on others"),
+    ("x86", "arch_prctl", "for 64-bit processes only"),
     ("powerpc", "select",
-     "compat_sys_old_select is there for other architectures' 32-bit processes"),
+     "compat_sys_old_select exists for other architectures' 32-bit processes"),
 ]
 
-# Calls that are younger on some architectures than on others, which have a stub before that
-# all absent calls share. So the kernel's own list of symbols tells, whatever a vendor has
-# backported: tables, calls.
+# Calls that are newer on some architectures than on others. Until then these have a stub that
+# all absent calls share, so the kernel's own list of symbols shows whether the call exists,
+# whatever a vendor has backported: tables, calls.
 STUBS = [
     ("x86|arm|aarch64|s390x|powerpc|powerpc64", r"kexec_file_load|pkey_\w+|rseq"),
     ("s390x|loongarch64", "memfd_secret"),
 ]
 
-# Calls are one if their names are equal without these: a kernel that gives a call
-# wider arguments changes its name so. This relates names that tables have; of no
-# other name anything is said.
+# Two names in the tables are the same call if they are equal without these decorations: a
+# kernel that widens a call's arguments changes its name in this way.
 DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
 
-# And these are, for which that does not hold: mmap(2), lseek(2), select(2),
-# umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
+# These names are also the same call, though that rule does not match them: mmap(2), lseek(2),
+# select(2), umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
 SAME = [
     {"lseek", "_llseek", "llseek"},
     {"mmap", "mmap2"},
@@ -120,8 +119,8 @@ SAME = [
     {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
 ]
 
-# What man pages and the C library call them, and no table: the first that an
-# architecture has. Each is the call that the C library makes.
+# Names in man pages and the C library that no table has, and their calls: the first one that
+# the architecture has. It is the call that the C library makes.
 SPELLINGS = {
     "_exit": "exit_group",                      # _exit(2)
     "pread": "pread64",                         # pread(2)
@@ -141,8 +140,8 @@ SPELLINGS = {
     "sigqueue": "rt_sigqueueinfo",              # rt_sigqueueinfo(2)
 }
 
-# Since when calls exist that Linux 4.1 does not have: syscalls(2), for the newest the
-# kernel's own history. Some architectures got them later.
+# The version that added each call that Linux 4.1 lacks, from syscalls(2), and for the newest
+# calls from the kernel's history. Some architectures got a call later.
 SINCE_VERSION = {
     "4.3": "userfaultfd membarrier",
     "4.4": "mlock2",

@@ -1,4 +1,4 @@
-"""What the tables say: made of all versions, annotated, and checked against one."""
+"""Makes the tables from all versions, annotates them, and checks them against one version."""
 
 import re
 
@@ -19,7 +19,7 @@ from tools.syscall_tables.exceptions import (
 )
 from tools.syscall_tables.readers import ARCHES, SINCE
 
-# What stands in a table where no function does.
+# Entries of a table that are not functions.
 UNSERVED = ("sys_ni_syscall", "-", None, "OBSOLETE")
 
 
@@ -53,7 +53,7 @@ def served(tree, name, directory, sources):
 
 
 def is_listed(exceptions, *values):
-    """Whether the patterns of one of the exceptions fit; why it is one stands behind them."""
+    """Whether the values match the patterns of an exception, which precede its reason."""
     return any(all(map(re.fullmatch, patterns, values)) for patterns in exceptions)
 
 
@@ -72,12 +72,12 @@ class Side:
                    for d in ("", self.directory))
 
     def calls(self, version):
-        """The functions that are made as system calls here."""
+        """The functions that are defined as system calls here."""
         made = set().union(*(self.trees[version].calls.get(d, ()) for d in ("", self.directory)))
         return {f for f in made if f.startswith("sys_")} - {"sys_ni_syscall"}
 
     def having(self, call):
-        """(version, function that serves) of the versions that have the call."""
+        """(version, serving function) for each version that has the call."""
         return ((version, rows[call]) for version, rows in self.rows.items() if call in rows)
 
     def found(self, version, entries):
@@ -87,8 +87,8 @@ class Side:
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """The function as an entry of the call's line: with the versions in which it serves,
-        if others have it, too."""
+        """The function as an entry of the call's line. It is limited to the versions in which it
+        serves the call if other versions have it too."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -101,9 +101,9 @@ class Side:
         return function
 
     def wrong(self, call, functions):
-        """The versions in which the first function that exists isn't the one."""
+        """Reports the versions in which the first function that exists does not serve the call."""
         for version, right in self.having(call):
-            # A vendor's source can have any update's table and say 0.
+            # A vendor's source may say update 0 and have the table of any update.
             if not self.trees[version].update and any("," in entry for entry in functions):
                 continue
             if (first := self.found(version, functions)) != right:
@@ -111,7 +111,7 @@ class Side:
                        f"{right} serves, {first} is found")
 
     def stray(self, call, functions):
-        """The versions that lack the call, but not all of its functions."""
+        """Reports the versions that lack the call but have one of its functions."""
         for version, rows in self.rows.items():
             first = self.found(version, functions)
             is_stub = first in self.trees[version].conditional and is_listed(STUBS, self.table, call)
@@ -120,7 +120,7 @@ class Side:
                        f"there is no such call, {first} is found")
 
     def order(self, call):
-        """All entries of a call, in the order to look for them."""
+        """All entries of a call, in the order in which to try them."""
         newest_first = [rows[call] for rows in reversed(self.rows.values()) if call in rows]
         functions = [self.limited(call, function) for function in dict.fromkeys(newest_first)]
         after = {f: set() for f in functions}
@@ -130,7 +130,7 @@ class Side:
                     after[f].add(self.limited(call, right))
         ordered = []
         while rest := [f for f in functions if f not in ordered]:
-            # If none can come next then no order is right, and wrong() will say so.
+            # If no entry can come next, no order is right, and wrong() reports that.
             ordered.append(next((f for f in rest if after[f] <= set(ordered)), rest[0]))
         return ordered
 
@@ -168,8 +168,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """The lines of a table without what annotated() adds, by name; those that served
-    a spelling alone are left out, and the others with it have a '-' again."""
+    """{name: line} of a table without what annotated() adds. A line that only states a spelling
+    is left out; if it ends in '-', the name keeps its '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")
@@ -182,9 +182,9 @@ def bare(text):
 
 
 def annotated(tables):
-    """Tables with the spellings and versions in them: the names of functions that serve a
-    call of another name, and what the call is called elsewhere. A spelling that is the
-    name of a function, too, has a '-' behind it."""
+    """Adds spellings and versions to the tables. A spelling is the name of a function that serves
+    a call of a different name, or the call's name elsewhere. A spelling that is also the name of
+    a function ends in '-'."""
     rows = {table: bare(text) for table, text in tables.items()}
     known = set().union(*rows.values())
     since = {call: version for version, calls in SINCE_VERSION.items() for call in calls.split()}
@@ -228,7 +228,7 @@ def parse(text):
 
 
 def check(name, text, tree):
-    """How many calls one version has, and what one table says wrong of them."""
+    """The number of calls in one version, and the errors of one table for them."""
     directory, sources, *compat = ARCHES[name]
     native = Side(name, "native", {tree.version: tree}, directory, sources)
     if not native.rows:
@@ -244,7 +244,7 @@ def check(name, text, tree):
         if compat:
             problems += compat.wrong(call, others)
             problems += compat.stray(call, others)
-            # Until it knows which kernel it has, the library tries these first; not those of x32.
+            # The library tries the compat entries first until it knows its kernel, except those of x32.
             problems += native.wrong(call, others + functions) if name != "x86_64" else []
         if not is_marked and not tree.conditional.isdisjoint(names(functions + others)):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
@@ -261,12 +261,12 @@ def check(name, text, tree):
 
 
 def names(entries):
-    """The functions of entries."""
+    """The functions that the entries name."""
     return [entry.partition("@")[0] for entry in entries]
 
 
 def serves(entry, version, update):
-    """Whether the function of an entry serves the call in that stable update of a version."""
+    """Whether an entry's function serves the call in a stable update of a version."""
     limit = entry.partition("@")[2]
     if limit.startswith("<"):
         return number(version) < number(limit[1:])

@@ -1,6 +1,6 @@
-"""Readers of the kernel's own tables, and which of them serve which architecture.
+"""Reads the kernel's own tables; ARCHES says which reader and file each architecture uses.
 
-Each takes a tree and its arguments from ARCHES, and gives {name: entry} or None if the
+A reader takes a tree and its arguments from ARCHES. It returns {name: entry}, or None if the
 version has no such file. An entry may be absent or sys_ni_syscall.
 """
 
@@ -8,7 +8,7 @@ import re
 
 
 def tbl(tree, path, abis, column=0):
-    """A .tbl file. Column 1 is the compat entry, where empty the native one."""
+    """A .tbl file. Column 1 is the compat entry, or the native one if there is none."""
     if path not in tree.files:
         return None
     table = {}
@@ -24,7 +24,7 @@ def tbl_numbers(tree, path, abis):
 
 
 def tbl_lines(tree, path, abis):
-    """The fields of its lines that are of these ABIs: number, ABI, name, entries."""
+    """The fields of the lines for these ABIs: number, ABI, name, entries."""
     extra = re.findall(r"^syscall_abis_64 \+= *(.*)$",
                        tree.files.get(f"arch/{abis[0]}/kernel/Makefile.syscalls", ""), re.M)
     abis = set(abis).union(*(line.split() for line in extra))
@@ -44,7 +44,7 @@ def macros(tree, path, defined):
             names[m[1]] = m[2] if m[2].startswith("__NR") else "__NR_" + m[1]
         elif m := re.match(r"__S(?:YSCALL|C)(\w*)\((__NR\w+),([\w\s,]+)\)", line):
             entries = [e.strip() for e in m[3].split(",")]
-            # *_3264: the 32-bit entry, then the 64-bit one.
+            # *_3264 lists the 32-bit entry, then the 64-bit entry.
             by_number[m[2]] = entries["3264" in m[1]]
     return {name: by_number[n] for name, n in names.items() if n in by_number}
 
@@ -65,7 +65,7 @@ def assembly(tree, path, pattern, unistd, defined, choose=None):
 
 
 def preprocess(tree, path, defined):
-    """The lines of a file that #if and its kin leave in."""
+    """The lines of a file that its #if, #ifdef and #else directives keep."""
     defined = dict(defined)
 
     def true(expression):
@@ -80,7 +80,7 @@ def preprocess(tree, path, defined):
         return bool(eval(re.sub(r"!(?!=)", " not ", e), {"__builtins__": {}}))
 
     def lines(path):
-        # Per #if: is this branch in, was any branch of it in.
+        # For each #if: whether this branch is kept, and whether any of its branches was.
         stack = []
         for line in tree.files[path].replace("\\\n", " ").splitlines():
             line = line.strip()
@@ -114,13 +114,13 @@ def preprocess(tree, path, defined):
 # --- The architectures ---------------------------------------------------------------
 
 UNISTD = "arch/{}/include/uapi/asm/unistd.h"
-# What the numbers of a .tbl file are counted from, where not from 0: <asm/unistd.h>'s __NR_Linux.
+# The base of the numbers in a .tbl file, if not 0: __NR_Linux of <asm/unistd.h>.
 NUMBERS_FROM = {"mips": 5000}
 GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 
 
 def generic(directory):
-    """The newer architectures share one list; it became a .tbl in 6.11."""
+    """The list that newer architectures share; it became a .tbl file in 6.11."""
     return [(tbl, "scripts/syscall.tbl", (directory, "common", "64")),
             (macros, UNISTD.format(directory), GENERIC)]
 
@@ -151,18 +151,18 @@ def powerpc(bits, column=0):
              {} if bits == 32 else {"__powerpc64__": 1}, choose)]
 
 
-# name: directory, sources of the native table, and of the table for 32-bit
-# callers: directory, sources. The first source that a version has counts.
+# name: directory and sources of the native table, then directory and sources of the table
+# for 32-bit callers. The first source that a version has applies.
 X86 = "arch/x86/entry/syscalls/syscall_"
 ARCHES = {
-    # Of x32, whose processes have functions of their own for some calls.
+    # The second table is for x32, whose processes use separate functions for some calls.
     "x86_64": ("x86", [(tbl, X86 + "64.tbl", ("x86", "common", "64"))],
                "x86", [(tbl, X86 + "64.tbl", ("x86", "common", "x32"))]),
     "aarch64": ("arm64", generic("arm64")),
     "x86": ("x86", [(tbl, X86 + "32.tbl", ("x86", "i386"))],
             "x86", [(tbl, X86 + "32.tbl", ("x86", "i386"), 1)]),
     "arm": ("arm", [(tbl, "arch/arm/tools/syscall.tbl", ("arm", "common", "eabi")),
-                    # OBSOLETE() is of the old ABI only.
+                    # OBSOLETE() is only for the old ABI.
                     (assembly, "arch/arm/kernel/calls.S",
                      r"CALL\((?:ABI\()?(sys_\w+|OBSOLETE)", UNISTD.format("arm"),
                      {"__ARM_EABI__": 1})],
@@ -183,5 +183,5 @@ ARCHES = {
                           "_MIPS_SIM_ABI64": 3})]),
 }
 
-# Younger than the first version, or without kprobes until then.
+# Architectures that are newer than the first version, or had no kprobes until then.
 SINCE = {"riscv64": "5.0", "loongarch64": "6.1"}

@@ -1,15 +1,15 @@
-"""One kernel version: the files of its source that matter, and the functions that it defines."""
+"""Reads one kernel version: its tables, and the functions that its source defines."""
 
 import os
 import re
 import sys
 import tarfile
 
-# Where else than in arch/ a system call can be defined.
+# The files outside arch/ that may define a system call.
 CODE = re.compile(r"(block|drivers/(char|pci)|fs|init|io_uring|ipc|kernel|lib|mm"
                   r"|net|security)/.*\.c$")
 
-# What the readers below need.
+# The files that the readers need.
 TABLE = re.compile(r"Makefile$|.*/syscall\w*\.tbl$|arch/\w+/kernel/Makefile.syscalls$"
                    r"|.*/unistd(32)?\.h$|arch/\w+/kernel/(calls|syscalls|scall64-64)\.S$"
                    r"|arch/powerpc/include/asm/systbl\.h$|arch/arm64/kernel/sys\.c$")
@@ -21,8 +21,8 @@ DEFINITIONS = [
     (re.compile(r"^(?:PPC32_SYSCALL|COMPAT_SYSCALL|SYSCALL32)_DEFINE\d\(\s*(\w+)", re.M),
      "compat_sys_"),
 ]
-# A call that the configuration leaves out has a function all the same, which is
-# one for all of them where the kernel has no wrappers.
+# A call that the configuration leaves out has a function nevertheless. Without wrappers, all
+# such calls share one function.
 CONDITIONAL = [
     (re.compile(r"^(?:COND_SYSCALL|SYS_NI)\((\w+)\)", re.M), "sys_"),
     (re.compile(r"^(?:COND_SYSCALL_COMPAT|COMPAT_SYS_NI)\((\w+)\)", re.M), "compat_sys_"),
@@ -31,7 +31,7 @@ CONDITIONAL = [
 IN_ARCH = [
     # A C function with a body.
     re.compile(r"^[a-z][\w \t*]*?\s\*?((?:\w*sysm?|ppc)\d*_\w+)\s*\([^;{}]*\)\s*\{", re.M),
-    # powerpc's signal_32.c has one function under two names.
+    # powerpc's signal_32.c defines one function under two names.
     re.compile(r"^#define\s+sys_\w+\s+(compat_sys_\w+)", re.M),
     # An assembly function.
     re.compile(r"^(?:ENTRY|NESTED|LEAF|_GLOBAL|SYM_\w*START\w*)\((\w*sys_\w+)", re.M),
@@ -39,7 +39,7 @@ IN_ARCH = [
 
 
 class Tree:
-    """One kernel version: its tables, and the functions that it defines."""
+    """The tables of one kernel version, and the functions that it defines."""
 
     def __init__(self, path):
         self.files, self.defined, self.calls, self.conditional = {}, {}, {}, set()
@@ -59,17 +59,17 @@ class Tree:
         if len(numbers) < 2:
             sys.exit(f"{path}: not a kernel source")
         self.version = ".".join(numbers[:2])
-        # The stable update of that version.
+        # The number of the stable update.
         self.update = int((*numbers, 0)[2])
 
 
 def matches(patterns, text):
-    """The functions that a text defines, by patterns and what to put before a match."""
+    """The functions that a text defines, by (pattern, prefix of the match)."""
     return {prefix + name for pattern, prefix in patterns for name in pattern.findall(text)}
 
 
 def read(path):
-    """The files of a source that matter here, as (name, text)."""
+    """(name, text) of the files of a source that the tables depend on."""
     def wanted(name):
         return (TABLE.match(name) or CODE.match(name)
                 or re.match(r"arch/(?!um/)\w+/.*\.[cS]$", name))

@@ -1,5 +1,5 @@
-//! The BPF programs of bpf/count.bpf.c: loading them, attaching them to tracepoints, and reading what
-//! they count.
+//! Loads the BPF programs of bpf/count.bpf.c, attaches them to tracepoints, and reads what they
+//! count.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -38,26 +38,26 @@ const PROCESS: u32 = 2;
 /// The kernel's types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// What the kernel's map of threads has room for at most; each takes some 80 bytes.
+/// The maximum size of the map of threads. Each entry requires about 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
-/// What the tallies of processes take at most, on all processors together.
+/// The maximum size of the tallies of processes, for all processors together.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Whose calls are counted.
 pub(super) enum Whom {
-    /// All processes' but this one's.
+    /// All processes except this one.
     Everyone,
     Processes(Vec<Process>),
-    /// A command's, and its children's.
+    /// A command and all its children.
     Family,
-    /// Those in a cgroup and the cgroups below.
+    /// The processes in a cgroup and its descendants.
     Cgroup(File),
 }
 
 /// What the programs are attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
-    /// The tracepoints sys_enter and sys_exit, which all calls pass.
+    /// The tracepoints sys_enter and sys_exit, which every call passes.
     Tracepoints,
     /// The functions that serve the calls.
     Probes,
@@ -76,7 +76,7 @@ pub(super) struct Counter {
     object: Ebpf,
     pub(super) engine: Engine,
     settings: Settings,
-    /// Processes that the programs look for, in the PID namespace of this command.
+    /// The number of processes that the programs find by their number in a PID namespace.
     searched: u32,
     is_by_process: bool,
 }
@@ -94,7 +94,7 @@ struct Settings {
     searched: u32,
 }
 
-/// `struct searched` there.
+/// `struct searched` of bpf/count.bpf.c.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Searched {
@@ -113,18 +113,18 @@ unsafe impl aya::Pod for Searched {}
 
 /// A call whose functions or tracepoints the programs are attached to.
 pub(super) struct Call {
-    /// Its place among the tallies.
+    /// Its index in the tallies.
     pub(super) index: u32,
     pub(super) wanted: Wanted,
-    /// If it is probed.
+    /// The first function that is probed, if probes count the call.
     pub(super) function: Option<Symbol>,
     pub(super) has_returns: bool,
-    /// How many returns the kernel missed, of all processes.
+    /// How many returns the kernel missed, for all processes.
     pub(super) missed_by_kernel: Option<u64>,
 }
 
 impl Counter {
-    /// Loads the programs, for these calls.
+    /// Loads the programs for these calls.
     pub(super) fn load(
         calls: &[Wanted],
         whom: &Whom,
@@ -132,13 +132,13 @@ impl Counter {
         engine: Engine,
     ) -> Result<Self> {
         let namespace = Namespace::own()?;
-        // The loader reads it, if it is there, which takes most of its time: once is enough.
+        // Only checks that the file is readable: parsing it takes long, and the loader does that.
         let has_types = !cfg!(target_arch = "x86_64") || File::open(BTF).is_ok();
         let asks_callers = calls.iter().any(|call| call.is_compat) && engine == Engine::Probes;
         if asks_callers && !has_types {
             bail!(
-                "{BTF}, which --callers needs with probes, cannot be read: is sysfs mounted, and the \
-                 kernel built with CONFIG_DEBUG_INFO_BTF?"
+                "{BTF}, which --callers requires with probes, cannot be read: is sysfs mounted, and \
+                 the kernel built with CONFIG_DEBUG_INFO_BTF?"
             );
         }
         let threads = most_threads();
@@ -177,15 +177,15 @@ impl Counter {
         counter.map_of::<Array<_, u32>>("roles")?.set(OWN, std::process::id(), 0)?;
         if !namespace.is_initial() {
             counter.trace("search", "sys_enter").context(
-                "this is a PID namespace of its own, a container: telling processes apart needs \
-                 Linux 5.7; count outside of it",
+                "counting in a PID namespace (a container) requires Linux 5.7; run this outside of the \
+                 container",
             )?;
             counter.map_of::<Array<_, u32>>("roles")?.set(OWN, 0, 0)?;
             counter.search(&namespace, std::process::id(), OWN)?;
-            // The call by which it is found.
+            // Any call lets the program find this process.
             let _ = rustix::process::getppid();
             if counter.map_of::<Array<_, u32>>("roles")?.get(&OWN, 0)? == 0 {
-                bail!("this process does not find itself in its PID namespace");
+                bail!("the BPF program does not find this process in its PID namespace");
             }
         }
         match whom {
@@ -213,8 +213,8 @@ impl Counter {
         Ok(counter)
     }
 
-    /// Attaches to the tracepoints; the calls that are counted there. None if this kernel does
-    /// not have them.
+    /// Attaches to the tracepoints, and returns the calls that are counted. None if this kernel
+    /// lacks the tracepoints.
     pub(super) fn attach(&mut self, calls: &[Wanted]) -> Result<Option<Vec<Call>>> {
         let mut places = BTreeMap::new();
         let mut counted = Vec::new();
@@ -229,7 +229,7 @@ impl Counter {
                 None if sub_call.is_some() => None,
                 None => return Err(super::wanted::unknown(call)),
             };
-            // A number of 32-bit Arm alone, above 0xf0000, does not pass the tracepoints.
+            // Skip the few calls of 32-bit Arm whose numbers are above 0xf0000.
             if number.is_none() && sub_call.is_none() {
                 continue;
             }
@@ -264,7 +264,7 @@ impl Counter {
         for (index, place) in places {
             map.set(index, place, 0)?;
         }
-        // The returns first, so that no call is counted whose return is not.
+        // The returns first, so that the return of every counted call is seen.
         for (program, event) in [("on_exit", "sys_exit"), ("on_enter", "sys_enter")] {
             match self.trace(program, event) {
                 Err(error) if errno_of(&error) == Some(libc::ENOENT) => return Ok(None),
@@ -295,8 +295,9 @@ impl Counter {
         let searched = Searched { device: namespace.device, inode: namespace.inode, process, role };
         let mut map: Array<_, Searched> = self.map("searched_map")?.try_into()?;
         let most = map.len();
-        map.set(index, searched, 0)
-            .with_context(|| format!("{most} processes can be found in a PID namespace"))?;
+        map.set(index, searched, 0).with_context(|| {
+            format!("at most {most} processes can be counted in a PID namespace")
+        })?;
         self.searched += 1;
         self.settings.searched = self.searched;
         self.set()
@@ -311,15 +312,15 @@ impl Counter {
         self.search(&namespace, number, PROCESS)
     }
 
-    /// Leaves a process out that has ended: its number can become another's.
+    /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // In a PID namespace its number there is another, which is not known.
+        // In a PID namespace the map contains its initial ID, which is unknown here.
         let _ = processes.remove(&process.number);
         Ok(())
     }
 
-    /// The process that the counted family begins with.
+    /// Sets the root of the process tree that is counted.
     pub(super) fn set_root(&mut self, process: u32) -> Result<()> {
         let own = Namespace::own()?;
         match own.is_initial() {
@@ -328,13 +329,13 @@ impl Counter {
         }
     }
 
-    /// Begins or ends the counting of what is attached.
+    /// Starts or stops counting.
     pub(super) fn run(&mut self, is_running: bool) -> Result<()> {
         self.settings.is_running = is_running.into();
         self.set()
     }
 
-    /// Begins another interval, and gives the number of the one before.
+    /// Begins a new interval, and returns the number of the previous one.
     pub(super) fn next_interval(&mut self) -> Result<u32> {
         self.settings.interval += 1;
         self.set()?;
@@ -345,7 +346,7 @@ impl Counter {
         self.settings.interval
     }
 
-    /// What was counted so far of each call, or of each process; the longest of an interval.
+    /// What was counted so far for each call or process; the longest call is that of `interval`.
     pub(super) fn rows(&self, calls: &[Call], interval: u32) -> Result<Vec<Row>> {
         let counts: HashMap<&MapData, u64, u64> = self.read("errnos")?.try_into()?;
         let errnos = counts.iter().collect::<Result<Vec<_>, _>>()?;
@@ -406,7 +407,7 @@ impl Counter {
         Ok(Lost { entries, returns, threads: sum(0)?, processes: sum(1)?, errnos: sum(2)? })
     }
 
-    /// What the programs get at a call's functions.
+    /// The cookie that the programs receive at a call's functions.
     pub(super) fn cookie(&self, index: usize, call: &Wanted, has_return: bool) -> u64 {
         let mut cookie = u64::from(place_of(index, call));
         cookie |= if has_return { 0 } else { NO_RETURN.into() };
@@ -442,7 +443,7 @@ impl Counter {
     }
 }
 
-/// A number as its page has it.
+/// The index of a call's number in its page of `places`.
 fn in_page(number: u32) -> Option<u32> {
     let first = if cfg!(target_arch = "mips64") { 5000 } else { 0 };
     number.checked_sub(first).filter(|number| *number < PAGE)
@@ -458,7 +459,7 @@ fn index_of(call: SubCall, is_compat: bool) -> u32 {
     SUB_CALLS + callers + multiplexer + call.number
 }
 
-/// A call's place as the programs know it.
+/// A call's place, as bpf/count.bpf.c defines it.
 fn place_of(index: usize, call: &Wanted) -> u32 {
     let mut place = index as u32 + 1;
     for (is_so, flag) in [
@@ -471,7 +472,7 @@ fn place_of(index: usize, call: &Wanted) -> u32 {
     place
 }
 
-/// Whether the kernel serves 32-bit callers; if not, why.
+/// Checks that the kernel serves 32-bit callers.
 pub(super) fn check_compat_callers() -> Result<()> {
     let name = SyscallName::new("openat")?;
     match KernelFunctions::read()?.serving_callers(&name, Callers::Compat) {
@@ -480,7 +481,7 @@ pub(super) fn check_compat_callers() -> Result<()> {
     }
 }
 
-/// How many threads there can be: the kernel's own bounds.
+/// The maximum number of threads, from the kernel's own limits.
 fn most_threads() -> u32 {
     let bound = |file: &str| {
         let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(file)).ok()?;
@@ -497,7 +498,7 @@ fn most_processes() -> u32 {
 }
 
 fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
-    /// Of union bpf_attr in linux/bpf.h, those of BPF_MAP_UPDATE_ELEM.
+    /// The fields of union bpf_attr in linux/bpf.h for BPF_MAP_UPDATE_ELEM.
     #[repr(C)]
     struct Update {
         map: u32,
@@ -528,30 +529,31 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
             Some(libc::EBADF) => error.into(),
             _ => anyhow::Error::from(error),
         }
-        .context("--cgroup takes a directory of a cgroup of version 2"));
+        .context("--cgroup requires the directory of a version 2 cgroup"));
     }
     Ok(())
 }
 
-/// An error of loading, with what to do about it.
+/// Adds to an error of loading what to do about it.
 fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
     let errno = errno_of(&error);
-    // All that is to be said of it, where aya says it twice.
+    // aya repeats the error's text; the errno is enough.
     let error = errno.map_or(error, |errno| std::io::Error::from_raw_os_error(errno).into());
     let what = match (errno, engine) {
         (Some(libc::EPERM | libc::EACCES), _) => {
-            "loading the BPF program: not permitted; be root, or have CAP_BPF and CAP_PERFMON \
-             (`ksyscall doctor` says what is missing)"
+            "loading the BPF program requires root, or CAP_BPF and CAP_PERFMON (`ksyscall doctor` \
+             reports what is missing)"
         }
         (Some(libc::EMFILE), _) => {
-            "loading the BPF program: this process may open too few files, `ulimit -n` says how many"
+            "loading the BPF program: the limit of open files is too low (`ulimit -n` prints it)"
         }
         (_, Engine::Probes) => {
-            "loading the BPF program, which needs Linux 5.15 for probes (`ksyscall doctor` says what \
-             is missing)"
+            "loading the BPF program, which requires Linux 5.15 for probes (`ksyscall doctor` reports \
+             what is missing)"
         }
         (_, Engine::Tracepoints) => {
-            "loading the BPF program, which needs Linux 4.17 (`ksyscall doctor` says what is missing)"
+            "loading the BPF program, which requires Linux 4.17 (`ksyscall doctor` reports what is \
+             missing)"
         }
     };
     error.context(what)

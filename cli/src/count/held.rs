@@ -1,4 +1,4 @@
-//! A command that is started and held, until all is attached.
+//! Starts a command, and holds it until everything is attached.
 
 use std::ffi::OsString;
 use std::io;
@@ -27,18 +27,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// The command gets this limit of descriptors, and ignores the signals that this process did when
-    /// it began.
+    /// Starts the command with this limit of file descriptors, and with the same ignored signals as
+    /// this process at its start.
     pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
         command.args(arguments);
         let its_gate = gate.as_raw_fd();
-        // After the last word it makes no call but execve(2): those are counted.
+        // After reading the word the child makes only execve(2), because its calls are counted.
         let hold = move || {
-            // If this program is killed, nobody else holds the gate: the read below ends.
-            // SAFETY: in the child nothing else uses this descriptor, nor knows of it.
+            // Without this the read below would not end if this program is killed.
+            // SAFETY: nothing else in the child uses this descriptor.
             #[allow(unsafe_code)]
             unsafe {
                 libc::close(its_gate)
@@ -53,7 +53,7 @@ impl Held {
                 _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
             }
         };
-        // SAFETY: in the child it makes system calls alone, and allocates nothing.
+        // SAFETY: in the child, `hold` only makes system calls and does not allocate.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(hold)
@@ -75,7 +75,7 @@ impl Held {
         self.pid
     }
 
-    /// Lets it become the command.
+    /// Lets the child execute the command.
     pub(super) fn release(mut self) -> Result<Child> {
         self.tell(GO);
         self.join()
@@ -90,7 +90,7 @@ impl Held {
     fn join(&mut self) -> Result<Child> {
         let start = self.start.take().context("the command is started once")?;
         let child =
-            start.join().map_err(|_| anyhow!("the thread that starts the command ended"))?;
+            start.join().map_err(|_| anyhow!("the thread that starts the command panicked"))?;
         child.map_err(|error| tool::not_executed(&self.program, error))
     }
 }

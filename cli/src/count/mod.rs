@@ -1,4 +1,4 @@
-//! `count`: attaches to the calls, waits, and says what was counted.
+//! `count`: attaches to the calls, waits, and reports what was counted.
 
 mod bpf;
 mod held;
@@ -32,12 +32,12 @@ pub(crate) use tally::errno_named;
 use tally::{Lost, Row};
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
-/// How often the table on a terminal is made anew.
+/// How often the table on a terminal is redrawn.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often to look whether the processes of `-p` are there, if the kernel has no pidfds.
+/// How often to check whether the processes of `-p` have ended, if the kernel has no pidfds.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Why it ended.
+/// Why the count ended.
 enum End {
     Command(ExitStatus),
     Time,
@@ -48,7 +48,7 @@ enum End {
 /// The programs, and what they are attached to.
 struct Count {
     counter: Counter,
-    /// If the calls are not counted by probes.
+    /// The calls, if tracepoints count them.
     calls: Vec<Call>,
     probes: Option<probes::Attached>,
     plan: Plan,
@@ -57,7 +57,7 @@ struct Count {
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let calls = wanted::wanted(arguments)?;
     let command = match arguments.command.split_first() {
-        // Here, so that it makes one execve(2), and that a name that is none fails early.
+        // Found here, so that the child makes only one execve(2), and a wrong name fails early.
         Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
         None => None,
     };
@@ -76,7 +76,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     }
     count.counter.run(true)?;
     if arguments.command.is_empty() {
-        // For people, and for scripts that wait for it.
+        // For users, and for scripts that wait for this line.
         let end = if arguments.duration.is_some() { "" } else { "; Ctrl-C ends it" };
         say(&format!("counting{end}"));
     }
@@ -91,12 +91,12 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     })?;
     count.counter.run(false)?;
     if let (Some(child), false) = (&child, matches!(end, End::Command(_))) {
-        // It may have ended by itself meanwhile.
+        // The command may have ended in the meantime.
         let _ = rustix::process::kill_process(pid_of(child), Signal::TERM);
     }
     let written = shown.finish(&mut count, &mut output, &end);
     let detached = count.probes.map_or(Ok(()), probes::Attached::detach);
-    detached.context("detaching, after which nothing is attached")?;
+    detached.context("an error while detaching, though nothing is left attached")?;
     written?;
     finish(child, end)
 }
@@ -119,7 +119,7 @@ fn whom(arguments: &args::Count) -> Result<Whom> {
 }
 
 impl Count {
-    /// None if a signal came meanwhile: nothing is left attached then.
+    /// Returns None, with nothing left attached, if a signal interrupts it.
     fn attach(
         calls: &[wanted::Wanted],
         whom: &Whom,
@@ -131,7 +131,7 @@ impl Count {
         if callers != Callers::Native {
             match (bpf::check_compat_callers(), callers) {
                 (Err(error), Callers::All) => {
-                    say(&format!("{error}; native callers alone are counted"));
+                    say(&format!("{error}; only native callers are counted"));
                     callers = Callers::Native;
                 }
                 (result, _) => result?,
@@ -146,9 +146,7 @@ impl Count {
             match counter.attach(&calls)? {
                 Some(calls) => counted = calls,
                 None => {
-                    say(
-                        "this kernel lacks the tracepoints sys_enter and sys_exit: probing functions",
-                    );
+                    say("this kernel lacks the tracepoints sys_enter and sys_exit; using probes");
                     engine = Engine::Probes;
                     counter = Counter::load(&calls, whom, arguments, engine)?;
                 }
@@ -156,14 +154,14 @@ impl Count {
         }
         let mut probes = None;
         if engine == Engine::Probes {
-            open_files_as_allowed(files);
+            raise_open_file_limit(files);
             probes = probes::attach(&counter, &calls, arguments, signals)?;
             if probes.is_none() {
                 return Ok(None);
             }
         }
         let all = probes.as_ref().map_or(&counted, |probes| &probes.calls);
-        // Numbers that no table knows are no calls until one is made.
+        // Unknown numbers are not reported as calls until one is made.
         let named = all.iter().filter(|call| !call.wanted.name.as_str().starts_with("nr_"));
         let (compat, native): (Vec<&Call>, _) = named.partition(|call| call.wanted.is_compat);
         let plan = Plan {
@@ -195,7 +193,7 @@ impl Count {
     }
 }
 
-/// The exit status is the command's, if it has ended by itself.
+/// Returns the exit status: the command's, if it ended by itself.
 fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     let code = match &end {
         End::Command(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
@@ -208,7 +206,7 @@ fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     Ok(ExitCode::from(code as u8))
 }
 
-/// What happens while it counts.
+/// What happens during the count.
 enum Event {
     /// It is time to show what was counted.
     Shown,
@@ -225,7 +223,7 @@ fn wait(
     tell: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<End> {
     let interval = arguments.interval.unwrap_or(REFRESH);
-    // None is never: the clock does not reach that far.
+    // None means never: the time is beyond the clock's range.
     let mut next_show = begun.checked_add(interval);
     let deadline = arguments.duration.and_then(|duration| begun.checked_add(duration));
     loop {
@@ -261,9 +259,9 @@ fn wait(
     }
 }
 
-/// Each call takes two file descriptors, and --all takes several hundred.
-fn open_files_as_allowed(files: Rlimit) {
-    // If not, attaching says how many it takes.
+/// Raises the limit of open files: each call requires two, and --all requires several hundred.
+fn raise_open_file_limit(files: Rlimit) {
+    // If this fails, attaching reports the limit.
     let _ =
         rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
 }
@@ -272,18 +270,18 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Whether lines can be drawn anew there.
+/// Whether lines can be redrawn on a stream.
 fn is_screen(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// What was shown: on a terminal a table that is made anew each second, or one for each interval.
+/// The state of the output: a table that is redrawn each second, or a table for each interval.
 struct Shown {
     begun: Instant,
     with_intervals: bool,
     as_json: bool,
     is_screen: bool,
-    /// Of each line on the screen, how many columns it has.
+    /// The width of each line on the screen.
     lines: Vec<usize>,
     /// When the interval began, and what was counted before.
     interval_begun: Instant,
@@ -293,7 +291,7 @@ struct Shown {
 impl Shown {
     fn new(arguments: &args::Count, begun: Instant) -> Self {
         let with_intervals = arguments.interval.is_some();
-        // A command's own output would come between.
+        // A command's own output would mix with the table.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
         Self {
             begun,
@@ -327,7 +325,7 @@ impl Shown {
         Ok(())
     }
 
-    /// The last that is shown: all that was counted, or the rest of the last interval.
+    /// Shows the final result: all that was counted, or the rest of the last interval.
     fn finish(&mut self, count: &mut Count, output: &mut Output, end: &End) -> Result<()> {
         self.clear()?;
         self.show_interval(count, output, Some(end))
@@ -379,19 +377,19 @@ impl Shown {
 /// The columns and the lines of the terminal.
 fn size() -> (usize, usize) {
     match crossterm::terminal::size().unwrap_or_default() {
-        // As of a serial console.
+        // For instance on a serial console.
         (0, _) | (_, 0) => (80, 24),
         (width, height) => (width.into(), height.into()),
     }
 }
 
-/// How high lines stand on a terminal that has become so narrow: it breaks the longer ones.
+/// The number of rows that lines occupy on a terminal of this width, which wraps longer lines.
 fn height_of(lines: &[usize], width: usize) -> u16 {
     let heights = lines.iter().map(|columns| columns.div_ceil(width).max(1));
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
-/// Of an interval it is one line, without what is not there.
+/// The JSON of a result. For an interval it is a single line, with the rows that a table has.
 fn json(counted: &Counted, end: Option<&End>, is_whole: bool) -> Result<String> {
     let plan = counted.plan;
     let failures = plan.failures.iter();
@@ -435,7 +433,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_a_narrower_terminal_breaks_are_cleared_whole() {
+    fn wrapped_lines_count_as_several_rows() {
         let lines = [80, 0, 40, 41];
         assert_eq!(height_of(&lines, 200), 4);
         assert_eq!(height_of(&lines, 80), 4);

@@ -1,4 +1,4 @@
-//! Where the result goes.
+//! Writes the result to a stream or a file.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -18,9 +18,9 @@ pub(super) struct Output {
 enum Target {
     Stdout,
     Stderr,
-    /// A file that is to be replaced when there is a result.
+    /// A file to replace when there is a result.
     Replaced(PathBuf),
-    /// A file, a device or a pipe that is to be opened then.
+    /// A file, device or pipe to open when there is a result.
     Written(PathBuf),
     Open(File),
 }
@@ -30,17 +30,16 @@ impl Output {
         let Some(path) = &arguments.output else {
             let (name, target) = match arguments.command.is_empty() {
                 true => (crate::OUTPUT, Target::Stdout),
-                false => ("the standard error", Target::Stderr),
+                false => ("standard error", Target::Stderr),
             };
             return Ok(Self { name: name.to_owned(), target });
         };
         let name = path.display().to_string();
-        let target =
-            target(path).with_context(|| format!("{name}, for the result, cannot be written"))?;
+        let target = target(path).with_context(|| format!("cannot write the result to {name}"))?;
         Ok(Self { name, target })
     }
 
-    /// Writes a result, the first or a further one.
+    /// Writes a result. Further results are appended.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.try_write(bytes).with_context(|| format!("writing to {}", self.name))
     }
@@ -64,7 +63,7 @@ impl Output {
         Ok(())
     }
 
-    /// Whoever reads the file finds the last result, or all of this one.
+    /// Replaces the file atomically: a reader sees the old result or the complete new one.
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mode = fs::metadata(path).map(|metadata| metadata.permissions());
         let mut new = tempfile::Builder::new()
@@ -84,7 +83,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 fn target(path: &Path) -> io::Result<Target> {
-    // A link stays, and what it leads to is replaced.
+    // Replace the target of a symbolic link, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) => path,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

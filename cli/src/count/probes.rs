@@ -1,5 +1,5 @@
-//! Attaches to the functions that serve the calls: the other way, for a few calls where all others
-//! must not be slowed, and for kernels without the tracepoints.
+//! Attaches to the functions that serve the calls: for `--probes`, which does not slow other calls
+//! down, and for kernels without the tracepoints.
 
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,27 +11,27 @@ use super::wanted::{Wanted, is_compat_alone};
 use crate::args::{self, Callers};
 use crate::say;
 
-/// How many calls in progress are watched for their return, by default. It takes 64 kB of
-/// each call (docs/returns.md).
+/// How many calls in progress a return probe tracks by default. This requires 64 kB for each call
+/// (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
 /// What the programs are attached to.
 #[derive(Default)]
 pub(super) struct Attached {
     pub(super) calls: Vec<Call>,
-    /// Calls that could not be attached to, though the kernel has them.
+    /// Calls that the kernel has but that could not be attached to.
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Links>,
-    /// Of a call, by its place in `calls`, which of the links is that of its return.
+    /// For each call in `calls`, the index in `links` of its return's link.
     returns: Vec<Option<usize>>,
     batches: Vec<Links>,
 }
 
-/// Attaches to the returns first, so that no call is counted whose return is not.
+/// Attaches to the returns first, so that the return of every counted call is seen.
 ///
-/// None if a signal came meanwhile: nothing is left attached then.
+/// Returns None, with nothing left attached, if a signal interrupts it.
 pub(super) fn attach(
     counter: &Counter,
     calls: &[Wanted],
@@ -56,13 +56,13 @@ fn progress_bar(length: u64) -> ProgressBar {
     let is_seen = super::is_screen(&std::io::stderr());
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    // In 40 columns there is room for the bar, if not for the call's name.
+    // 40 columns have room for the bar, but not for the call's name.
     let style = ProgressStyle::with_template("attaching {bar:20} {pos}/{len} {wide_msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// A few calls, which must all be there, for one kind of callers at least: each with as many
-/// returns as are asked for. False if a signal came meanwhile.
+/// Attaches to named calls. Each of them must exist for at least one kind of callers. Returns false
+/// if a signal interrupts it.
 fn attach_each(
     counter: &Counter,
     calls: &[Wanted],
@@ -75,7 +75,7 @@ fn attach_each(
         bar.set_message(call.name.to_string());
         match attach_call(counter, index, call, arguments.max_active, attached) {
             Ok(()) => {}
-            // The other kind of callers may have it.
+            // The other kind of callers may have the call.
             Err(error) if is_absent(&error) && arguments.callers == Callers::All => {
                 attached.absent.push((*call, error));
             }
@@ -96,7 +96,7 @@ fn attach_each(
     }
 }
 
-/// One of a few.
+/// Attaches to one named call.
 fn attach_call(
     counter: &Counter,
     index: usize,
@@ -118,8 +118,7 @@ fn attach_call(
     let enter = enter.map_err(|error| named(&call.to_string(), error.into()))?;
     if call.returns() && !is_seen {
         say(&format!(
-            "{call}: this kernel allows no probe at its return, so that its errors and times are not \
-             known"
+            "{call}: this kernel allows no probe at its return, so its errors and times are unknown"
         ));
     }
     attached.calls.push(Call {
@@ -134,12 +133,12 @@ fn attach_call(
     Ok(())
 }
 
-/// The function of one call, of several the first.
+/// The first function of a call.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
 
-/// Whether it says that there is no such call.
+/// Whether an error means that the kernel has no such call.
 fn is_absent(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref();
     error.is_some_and(|error| {
@@ -150,22 +149,21 @@ fn is_absent(error: &anyhow::Error) -> bool {
     })
 }
 
-/// An error of a call, with its name if it does not say that itself.
+/// Adds the call's name to an error that does not contain it.
 fn named(what: &str, error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
         Some(Error::NotFound { .. } | Error::NoCompatCall { .. }) => error,
         Some(other) if other.errno() == libc::EMFILE => anyhow!(
-            "{what}: {error:#}: each call takes two descriptors, and `ulimit -n` shows how many \
-             there may be"
+            "{what}: {error:#}: each call requires two descriptors (`ulimit -n` prints the limit)"
         ),
         Some(Error::PerfEvent { .. } | Error::Tracefs { .. }) => {
-            anyhow!("{what}: {error:#} (`ksyscall doctor` says what is missing)")
+            anyhow!("{what}: {error:#} (`ksyscall doctor` reports what is missing)")
         }
         _ => error.context(what.to_owned()),
     }
 }
 
-/// What to do about a name that no call has.
+/// Adds to an error what to do about a name that no call has.
 fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     let Some(Error::NotFound { .. }) = error.downcast_ref() else { return error };
     if !call.is_compat && is_compat_alone(&call.name) {
@@ -176,11 +174,11 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
         |arch: Architecture| arch.call(&call.name).is_known || !arch.nearest(&call.name).is_empty();
     match arch.is_some_and(is_near_one) {
         true => error,
-        false => anyhow!("{error}; `ksyscall list` shows all that there are"),
+        false => anyhow!("{error}; `ksyscall list` shows all calls"),
     }
 }
 
-/// None if the kernel allows no probe there.
+/// Attaches to a call's return. None if the kernel allows no probe there.
 fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);
@@ -198,7 +196,7 @@ fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Res
     }
 }
 
-/// All that can be attached to. False if a signal came meanwhile.
+/// Attaches to every call that allows it. Returns false if a signal interrupts it.
 fn attach_all(
     counter: &Counter,
     calls: &[Wanted],
@@ -225,7 +223,7 @@ fn attach_all(
             let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
-            // Of 32-bit callers the number tells which of two calls by one function it is.
+            // If one function serves two calls of 32-bit callers, their numbers tell them apart.
             let number = call.number.filter(|_| call.is_compat);
             if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, number) {
                 let again = Batch::new([name.as_str()])?.callers(call.callers());
@@ -246,12 +244,12 @@ fn attach_all(
                     has_returns: has_return[index],
                     missed_by_kernel: None,
                 }),
-                // A second name of a function is no call more.
+                // A second name of a function is not another call.
                 Err(Error::SameFunction { .. }) => {}
                 Err(_) if is_return => {}
                 Err(error) => {
                     let error = error.into();
-                    // No table is of one kernel alone.
+                    // The table also contains calls that this kernel lacks.
                     let list = match is_absent(&error) {
                         true => &mut attached.absent,
                         false => &mut attached.failures,
@@ -268,14 +266,14 @@ fn attach_all(
     if attached.calls.is_empty() {
         let mut why = attached.failures.drain(..).chain(attached.absent.drain(..));
         let why = why.next().map(|(_, error)| error);
-        let why = why.unwrap_or_else(|| anyhow::anyhow!("the kernel has none of them"));
-        return Err(why.context("no call could be attached to"));
+        let why = why.unwrap_or_else(|| anyhow::anyhow!("the kernel has none of the calls"));
+        return Err(why.context("cannot attach to any call"));
     }
     Ok(true)
 }
 
 impl Attached {
-    /// Asks the kernel how many returns it has missed.
+    /// Updates the number of returns that the kernel missed.
     pub(super) fn update_missed(&mut self) {
         for (call, link) in self.calls.iter_mut().zip(&self.returns) {
             let link = link.and_then(|link| self.links.get(link));
@@ -283,7 +281,7 @@ impl Attached {
         }
     }
 
-    /// Detaches the programs: concurrently, for the kernel lets each detaching wait.
+    /// Detaches the programs concurrently, because the kernel makes each detach wait.
     pub(super) fn detach(self) -> Result<(), Error> {
         let Self { links, batches, .. } = self;
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Processes and their PID namespaces.
+//! Finds the processes of `-p`, their PID namespaces, and when they end.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// PROC_PID_INIT_INO of include/linux/proc_ns.h.
 const INITIAL: u64 = 0xefff_fffc;
 
-/// A PID namespace, as `bpf_get_ns_current_pid_tgid()` compares them.
+/// A PID namespace, in the form that `bpf_get_ns_current_pid_tgid()` compares.
 pub(super) struct Namespace {
     pub(super) device: u64,
     pub(super) inode: u64,
@@ -27,11 +27,11 @@ impl Namespace {
         let path = format!("/proc/{process}/ns/pid");
         let metadata = fs::metadata(&path).with_context(|| format!("{path}: is /proc mounted?"))?;
         let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
-        // MKDEV() of include/linux/kdev_t.h; user space has another order.
+        // MKDEV() of include/linux/kdev_t.h; user space encodes device numbers differently.
         Ok(Self { device: u64::from(major << 20 | minor), inode: metadata.ino() })
     }
 
-    /// Whether its numbers are those that the kernel tells BPF programs.
+    /// Whether this is the initial namespace, whose process IDs BPF programs see.
     pub(super) fn is_initial(&self) -> bool {
         self.inode == INITIAL
     }
@@ -40,7 +40,7 @@ impl Namespace {
 /// A process of `-p`.
 pub(super) struct Process {
     pub(super) number: u32,
-    /// Where the kernel has them, since Linux 5.3.
+    /// Since Linux 5.3.
     fd: Option<OwnedFd>,
 }
 
@@ -51,14 +51,14 @@ impl Process {
         let fd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => Some(fd),
             Err(rustix::io::Errno::SRCH) => bail!(gone()),
-            // A thread's number, about which its status says more; or an old kernel.
+            // A thread's ID, which the status below reports; or an old kernel.
             Err(_) => None,
         };
         let process = Self { number: number as u32, fd };
         match process.field("Tgid:") {
             None => bail!(gone()),
             Some(leader) if leader != number.to_string() => {
-                bail!("{number} is a thread of the process {leader}: name that, with -p {leader}")
+                bail!("{number} is a thread of the process {leader}: use -p {leader}")
             }
             Some(_) if process.has_ended() => {
                 bail!("the process {number} has ended: it is a zombie; nothing was attached")
@@ -67,7 +67,7 @@ impl Process {
         }
     }
 
-    /// Whether it has; a zombie has.
+    /// Whether the process has ended. A zombie has ended.
     pub(super) fn has_ended(&self) -> bool {
         let Some(fd) = &self.fd else {
             return self.field("State:").is_none_or(|state| state.starts_with(['Z', 'X']));
@@ -80,14 +80,14 @@ impl Process {
         self.fd.as_ref()
     }
 
-    /// The PID namespace that it is in, and its number there.
+    /// The process's PID namespace, and its ID there.
     pub(super) fn innermost(&self) -> Result<(Namespace, u32)> {
         let ids = self.field("NSpid:").unwrap_or_default();
         let number = ids.split_whitespace().last().and_then(|number| number.parse().ok());
         Ok((Namespace::at(&self.number.to_string())?, number.unwrap_or(self.number)))
     }
 
-    /// What a line of its status says; None if it is gone.
+    /// A field of the process's status; None if the process no longer exists.
     fn field(&self, name: &str) -> Option<String> {
         let status: io::Result<_> = fs::read_to_string(format!("/proc/{}/status", self.number));
         let status = status.ok()?;

@@ -1,4 +1,4 @@
-//! Signals that end the count, and that of a child's end, as something to wait for.
+//! Waits for the signals that end the count, and for the end of a child.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -10,23 +10,23 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-/// The signals that were ignored when this process began, a bit each: as by nohup(1).
+/// The signals that were ignored when this process started, for example by nohup(1), as bits.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
-/// Before the standard library, which ignores SIGPIPE.
+/// Runs before the standard library's start-up code, which ignores SIGPIPE.
 #[used]
-// SAFETY: the C library calls what this section has, as functions of this type, before main().
+// SAFETY: the C library calls the functions in this section, which have this type, before main().
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".init_array")]
-static LOOK: extern "C" fn() = look;
+static RECORD_IGNORED: extern "C" fn() = record_ignored;
 
-extern "C" fn look() {
+extern "C" fn record_ignored() {
     let mut ignored = 0;
     for number in 1..64 {
-        // SAFETY: of integers and pointers, of which all may be zero.
+        // SAFETY: the struct consists of integers and pointers, which may be zero.
         #[allow(unsafe_code)]
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: `action` can be written, and NULL means that nothing is changed.
+        // SAFETY: `action` is writable, and NULL changes nothing.
         #[allow(unsafe_code)]
         let result = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
         if result == 0 && action.sa_sigaction == libc::SIG_IGN {
@@ -40,8 +40,8 @@ fn was_ignored(number: i32) -> bool {
     IGNORED.load(Ordering::Relaxed) >> number & 1 == 1
 }
 
-/// Ignores what was ignored in the beginning. For a child before its execve(2): it makes system calls
-/// alone.
+/// Ignores the signals that were ignored at the start. A child may call this before its execve(2),
+/// because it only makes system calls.
 pub(super) fn ignore_as_before() {
     for number in (1..64).filter(|number| was_ignored(*number)) {
         // SAFETY: ignoring a signal calls nothing.
@@ -63,11 +63,11 @@ impl Signals {
         woken.set_nonblocking(true)?;
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            // nohup(1). A shell lets its background processes ignore SIGINT, and that still ends it.
+            // nohup(1). SIGINT ends the count even if a shell ignores it for background processes.
             if number == SIGHUP && was_ignored(number) {
                 continue;
             }
-            // The second ends the process at once; the kernel then detaches what is attached.
+            // A second signal ends the process at once, and the kernel detaches the programs.
             let is_second = Arc::new(std::sync::atomic::AtomicBool::new(false));
             signal_hook::flag::register_conditional_default(number, is_second.clone())?;
             signal_hook::flag::register(number, is_second)?;
@@ -80,12 +80,12 @@ impl Signals {
         Ok(Self { woken, received })
     }
 
-    /// The signal to end by, if one has come.
+    /// The signal that was received, if any.
     pub(super) fn received(&self) -> Option<i32> {
         Some(self.received.load(Ordering::Relaxed) as i32).filter(|number| *number != 0)
     }
 
-    /// Waits for a signal, the end of a process, or that long.
+    /// Waits for a signal or the end of a process, at most for this time.
     pub(super) fn wait<'a>(
         &self,
         time: Duration,

@@ -1,6 +1,8 @@
-//! What was counted, as text.
+//! Formats what was counted as text.
 
 use std::fmt::Write as _;
+
+use ksyscall::CLibrary;
 
 use super::bpf::Engine;
 use super::tally::{Lost, Row, Subject, Tally, errno_name};
@@ -8,21 +10,21 @@ use super::wanted::Wanted;
 use crate::args::{Callers, Sort};
 use crate::printable;
 
-/// A column of the small histogram is a factor of 4, from 256 ns on; the first and the last
-/// are what is below and above.
+/// The columns of the small histogram. Each is a factor of 4, starting at 256 ns; the first and the
+/// last contain what is below and above.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// Up to so many lines also show calls that were not made.
+/// A table of up to this many lines also shows calls that were not made.
 const FEW: usize = 32;
 
-/// What is counted, and how it is to be shown.
+/// What is counted, and how it is shown.
 pub(super) struct Plan {
     pub(super) callers: Callers,
     pub(super) engine: Engine,
-    /// How many calls are counted, of native callers and of 32-bit ones.
+    /// The number of calls that are counted, of native and of 32-bit callers.
     pub(super) counts: (usize, usize),
-    /// Calls that cannot be probed, though the kernel has them.
+    /// Calls that the kernel has but that cannot be probed.
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
     pub(super) is_by_process: bool,
     pub(super) sort: Sort,
@@ -30,17 +32,17 @@ pub(super) struct Plan {
     pub(super) with_histograms: bool,
 }
 
-/// What was counted in a time.
+/// What was counted in an interval.
 pub(super) struct Counted<'a> {
     pub(super) plan: &'a Plan,
-    /// In the order that was asked for.
+    /// Sorted as the user asked.
     pub(super) rows: Vec<Row>,
     pub(super) lost: Lost,
     pub(super) seconds: f64,
 }
 
 impl Plan {
-    /// Brings rows into order.
+    /// Sorts rows as the user asked.
     pub(super) fn sort(&self, rows: &mut [Row]) {
         let key = |row: &Row| match self.sort {
             Sort::Calls => row.tally.calls,
@@ -53,21 +55,21 @@ impl Plan {
 }
 
 impl Counted<'_> {
-    /// Of many calls, those that were made.
+    /// The rows to print: of many calls, only those that were made.
     pub(super) fn shown(&self) -> Vec<&Row> {
         let are_all = self.rows.len() <= FEW && !self.plan.is_by_process;
         let shown = self.rows.iter().filter(|row| row.tally.calls > 0 || are_all);
         shown.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// All rows but those of numbers that no table knows and nobody called by.
+    /// All rows, except those of unknown numbers that were not called.
     pub(super) fn named(&self) -> Vec<&Row> {
         let is_named = |row: &&Row| row.tally.calls > 0 || !label(row).starts_with("nr_");
         let named = self.rows.iter().filter(is_named);
         named.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// The result.
+    /// The complete result.
     pub(super) fn text(&self) -> String {
         let shown = self.shown();
         let mut text = self.table(&shown) + &self.summary();
@@ -77,12 +79,12 @@ impl Counted<'_> {
         text
     }
 
-    /// What fits on a terminal of so many columns and lines, less the last, where the cursor
-    /// stands.
+    /// The part of the result that fits on a terminal of this size, without the last line, where
+    /// the cursor is.
     pub(super) fn live(&self, width: usize, height: usize) -> String {
         let lines = height.saturating_sub(1).max(1);
         let summary = self.summary();
-        // The rows matter more than all that may be told of returns that were missed.
+        // The rows matter more than the lines about missed returns.
         let below: Vec<_> = summary.lines().take((lines / 3).max(1)).collect();
         let mut shown = self.shown();
         shown.truncate(lines.saturating_sub(1 + below.len()));
@@ -94,7 +96,7 @@ impl Counted<'_> {
     fn table(&self, rows: &[&Row]) -> String {
         let labels: Vec<_> = rows.iter().map(|row| label(row)).collect();
         let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
-        // Only if there can be others than native ones.
+        // Only if there can be callers other than native ones.
         let has_callers = self.plan.callers != Callers::Native && !self.plan.is_by_process;
         let caller = |row: Option<&Row>| match row.map(|row| &row.subject) {
             _ if !has_callers => String::new(),
@@ -145,7 +147,7 @@ impl Counted<'_> {
             Callers::Compat => format!("{} of 32-bit callers", plural(*compat, "system call")),
             Callers::All => {
                 let native = plural(*native, "system call");
-                format!("{native} of native callers and {compat} of 32-bit ones")
+                format!("{native} of native callers and {compat} of 32-bit callers")
             }
         };
         let mut text = format!(
@@ -157,23 +159,28 @@ impl Counted<'_> {
         );
         if !failures.is_empty() {
             let names: Vec<_> = failures.iter().map(|(call, _)| call.to_string()).collect();
-            let _ = write!(text, "; not {}, which the kernel lets nobody probe", names.join(", "));
+            let _ = write!(text, "; not {}: the kernel allows no probe there", names.join(", "));
         }
         text.push('\n');
         for row in self.rows.iter().filter(|row| row.has_returns && row.missed() > 0) {
             let why = match engine {
-                Engine::Probes => "too many calls were in progress; --max-active watches more",
-                Engine::Tracepoints => "the kernel did not run the program at them",
+                Engine::Probes => "too many calls were in progress; --max-active tracks more",
+                Engine::Tracepoints => "the kernel did not run the program for them",
             };
             let _ = writeln!(
                 text,
-                "{}: {} missed, so that errors and times lack them: {why}",
+                "{}: {} missed, which errors and times do not include: {why}",
                 label(row).trim_start(),
                 plural(row.missed() as usize, "return"),
             );
         }
+        for row in self.shown().into_iter().filter(|row| row.tally.calls == 0) {
+            if let Some(calls) = glibc_calls(row) {
+                let _ = writeln!(text, "{}: glibc calls {calls}", label(row));
+            }
+        }
         if *engine == Engine::Probes && self.lost.entries.is_none() {
-            text += "calls that the kernel skipped are not known: it counts them since Linux 6.7\n";
+            text += "calls that the kernel skipped are unknown: it counts them since Linux 6.7\n";
         }
         for (count, what) in self.not_counted() {
             let _ = writeln!(text, "not counted: {count} {what}");
@@ -181,7 +188,7 @@ impl Counted<'_> {
         text
     }
 
-    /// What the counts lack, and why.
+    /// What is missing from the counts, and why.
     fn not_counted(&self) -> Vec<(u64, &'static str)> {
         let lost = &self.lost;
         let skips = match self.plan.engine {
@@ -197,12 +204,12 @@ impl Counted<'_> {
         let all = [
             (lost.entries.unwrap_or(0), skips.0),
             (lost.returns.unwrap_or(0), skips.1),
-            (lost.threads, "calls: there are more threads than the map of threads has room for"),
+            (lost.threads, "calls: there are more threads than the map has room for"),
             (
                 lost.processes,
                 "calls and returns: there are more processes than the map has room for",
             ),
-            (lost.errnos, "errors by name: there are more kinds than the map has room for"),
+            (lost.errnos, "errors by name: there are more errors than the map has room for"),
         ];
         all.into_iter().filter(|(count, _)| *count > 0).collect()
     }
@@ -215,12 +222,24 @@ fn label(row: &Row) -> String {
     }
 }
 
+/// The calls that glibc makes in place of a row's call. None for 32-bit callers, whose calls are
+/// not in the native table.
+fn glibc_calls(row: &Row) -> Option<String> {
+    let Subject::Call(call) = &row.subject else { return None };
+    let calls = CLibrary::Glibc.calls(&call.name);
+    if call.is_compat || calls.is_empty() || calls.contains(&call.name) {
+        return None;
+    }
+    let names: Vec<_> = calls.iter().map(|call| call.as_str()).collect();
+    Some(names.join(", "))
+}
+
 fn plural(count: usize, thing: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{s}")
 }
 
-/// How long the calls took, a character for a factor of 4.
+/// The durations of the calls; each character is a factor of 4.
 fn bars(tally: &Tally) -> String {
     let mut columns = [0_u64; COLUMNS];
     for (bucket, count) in tally.took.iter().enumerate() {
@@ -264,7 +283,7 @@ fn histogram(row: &Row) -> String {
     text
 }
 
-/// In three digits or so.
+/// A duration with two or three digits and its unit.
 fn time(nanoseconds: u64) -> String {
     let (value, unit) = match nanoseconds {
         ..1_000 => return format!("{nanoseconds} ns"),
@@ -281,7 +300,7 @@ mod tests {
     use crate::count::tally::tests::tally;
 
     #[test]
-    fn times_are_short() {
+    fn times_have_few_digits() {
         for (nanoseconds, text) in [
             (0, "0 ns"),
             (999, "999 ns"),
@@ -319,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_live_fits_on_the_terminal() {
+    fn live_output_fits_on_the_terminal() {
         let mut rows: Vec<_> = (0..100).map(|number| call(&format!("call{number}"), 100)).collect();
         for row in rows.iter_mut().take(50) {
             row.tally.missed = 1;
@@ -339,13 +358,30 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_counted_is_told() {
+    fn lost_counts_are_reported() {
         let lost = Lost { entries: Some(3), returns: None, threads: 5, ..Lost::default() };
         let rows = vec![call("openat", 1)];
         let text = Counted { plan: &plan(), rows, lost, seconds: 1.0 }.text();
         assert!(text.contains("not counted: 3 calls, of any process: the program was"), "{text}");
         assert!(text.contains("not counted: 5 calls: there are more threads"), "{text}");
         assert!(!text.contains("returns, of any"), "{text}");
+    }
+
+    #[test]
+    fn a_call_that_was_not_made_names_what_glibc_calls_instead() {
+        let mut compat = call("creat", 0);
+        if let Subject::Call(call) = &mut compat.subject {
+            call.is_compat = true;
+        }
+        let rows =
+            vec![call("open", 0), call("exit", 2), call("openat", 0), call("faccessat", 0), compat];
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        let hints: Vec<_> = text.lines().filter(|line| line.contains("glibc")).collect();
+        assert_eq!(hints, ["open: glibc calls openat"]);
+        // Among many rows, those without calls are not shown.
+        let rows = (0..=FEW).map(|_| call("open", 0)).collect();
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        assert!(!text.contains("glibc"), "{text}");
     }
 
     #[test]
@@ -360,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_in_the_order_that_was_asked_for() {
+    fn rows_are_sorted_as_requested() {
         let mut rows = vec![call("often", 9), call("long", 1)];
         rows[1].tally.nanoseconds = 1 << 30;
         rows[1].tally.errors = 1;
@@ -372,9 +408,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_stands_under_its_unit() {
+    fn bars_align_with_the_scale() {
         let place = |unit: char| SCALE.chars().position(|c| c == unit);
-        // 1 to 2 µs are bucket 11; ms 21, s 31.
+        // 1 to 2 µs is bucket 11; ms is 21, s is 31.
         for (bucket, unit) in [(11, 'µ'), (21, 'm')] {
             let bars = bars(&tally(1, 0, &[(bucket, 1)]));
             assert_eq!(bars.chars().position(|c| c != ' '), place(unit), "{bars:?}");
@@ -386,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn few_calls_are_seen_beside_many() {
+    fn rare_durations_stay_visible() {
         let bars = bars(&tally(1001, 0, &[(9, 1000), (21, 1)]));
         assert_eq!(bars.trim_end(), " █     ▁");
         assert_eq!(super::bars(&tally(1, 0, &[(0, 1), (39, 1)])), "█            █");

@@ -1,4 +1,4 @@
-//! What was counted of a call.
+//! What was counted for a call or a process.
 
 use serde_json::json;
 
@@ -8,10 +8,10 @@ use super::wanted::Wanted;
 
 /// `BUCKETS` of bpf/count.bpf.c.
 const BUCKETS: usize = 40;
-/// `struct tally` there, as numbers.
+/// The number of values in `struct tally` of bpf/count.bpf.c.
 pub(super) const NUMBERS: usize = 10 + BUCKETS;
 
-/// What was counted of one call, of all processors.
+/// What was counted for one call, summed over all processors.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) calls: u64,
@@ -19,11 +19,11 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// Calls whose return the kernel missed.
     pub(super) missed: u64,
-    /// Calls in which their thread ended.
+    /// Calls during which their thread ended.
     pub(super) ended: u64,
     pub(super) nanoseconds: u64,
     pub(super) longest: u64,
-    /// How many took less than 2^n ns, and no less than 2^(n-1).
+    /// The number of calls that took at least 2^(n-1) ns and less than 2^n ns.
     pub(super) took: [u64; BUCKETS],
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// What tells it from others.
+    /// Identifies the subject.
     pub(super) fn key(&self) -> (&'static str, &str, u32) {
         match self {
             Subject::Call(call) => (call.caller(), call.name.as_str(), 0),
@@ -44,16 +44,16 @@ impl Subject {
     }
 }
 
-/// A call or a process, and what was counted of it.
+/// A call or a process, and what was counted for it.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) subject: Subject,
-    /// The call's, if it is probed.
+    /// The call's function, if it is probed.
     pub(super) function: Option<Symbol>,
     pub(super) tally: Tally,
-    /// (errno, how often), the most frequent first.
+    /// (errno, count), the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
-    /// What the kernel says that it missed at the function, of all processes.
+    /// The number of returns that the kernel missed at the function, for all processes.
     pub(super) missed_by_kernel: Option<u64>,
     /// Whether errors and times are known.
     pub(super) has_returns: bool,
@@ -62,17 +62,17 @@ pub(super) struct Row {
 /// What was not counted, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lost {
-    /// How often the kernel did not run the programs, if it counts that: at calls, at returns.
+    /// How often the kernel did not run the programs at calls and at returns, if it counts that.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
-    /// Calls of threads, calls of processes and errors for which a map had no room.
+    /// Calls of threads, calls of processes and errors that did not fit in a map.
     pub(super) threads: u64,
     pub(super) processes: u64,
     pub(super) errnos: u64,
 }
 
 impl Lost {
-    /// What was lost since.
+    /// What was lost since `before`.
     pub(super) fn since(&self, before: &Self) -> Self {
         let of = |now: Option<u64>, before: Option<u64>| {
             now.map(|now| now.saturating_sub(before.unwrap_or(0)))
@@ -98,7 +98,7 @@ impl Lost {
 }
 
 impl Tally {
-    /// Of what each processor has counted; the longest call is that of an interval.
+    /// Sums what each processor counted; the longest call is that of the interval.
     pub(super) fn sum(processors: &[[u64; NUMBERS]], interval: u32) -> Self {
         let sum = |place: usize| processors.iter().map(|numbers| numbers[place]).sum();
         let slot = interval as usize & 1;
@@ -116,7 +116,7 @@ impl Tally {
         }
     }
 
-    /// What was counted since; the longest call stays that of its interval.
+    /// What was counted since `before`; the longest call is still that of its interval.
     fn since(&self, before: &Self) -> Self {
         Self {
             calls: self.calls - before.calls,
@@ -130,7 +130,7 @@ impl Tally {
         }
     }
 
-    /// Calls that are still made.
+    /// Calls that are still in progress.
     pub(super) fn unfinished(&self) -> u64 {
         self.calls.saturating_sub(self.returns + self.missed + self.ended)
     }
@@ -139,7 +139,7 @@ impl Tally {
         self.nanoseconds.checked_div(self.returns)
     }
 
-    /// The nanoseconds that so many in a hundred took less than; a power of two.
+    /// An upper bound, as a power of two, for the duration of this percentage of calls.
     pub(super) fn below(&self, percent: u64) -> Option<u64> {
         let mut seen = 0;
         let bucket = self.took.iter().position(|count| {
@@ -151,7 +151,7 @@ impl Tally {
 }
 
 impl Row {
-    /// What was counted since `before`, which is of the same subject.
+    /// What was counted since `before`, a row of the same subject.
     pub(super) fn since(&self, before: &Self) -> Self {
         let counted = |errno: i32| {
             let found = before.errnos.iter().find(|(number, _)| *number == errno);
@@ -167,8 +167,8 @@ impl Row {
         }
     }
 
-    /// How many of its calls have no return because the kernel missed it. A thread's next call
-    /// tells; of a thread's last call the kernel's own number tells, which is of all processes.
+    /// The number of returns that the kernel missed. A thread's next call reveals a missed return;
+    /// for a thread's last call there is only the kernel's own number, which covers all processes.
     pub(super) fn missed(&self) -> u64 {
         let tally = &self.tally;
         let at_most = tally.missed + tally.ended + tally.unfinished();
@@ -208,7 +208,7 @@ impl Row {
     }
 }
 
-/// The errno of a name; that of a number, too.
+/// The errno with this name or number.
 pub(crate) fn errno_named(name: &str) -> Option<i32> {
     let number = name.parse().ok().filter(|number| (1..=4095).contains(number));
     number.or_else(|| (1..=4095).find(|errno| errno_name(*errno).eq_ignore_ascii_case(name)))
@@ -218,8 +218,8 @@ macro_rules! names {
     ($number:expr; $($name:ident)*) => {
         match $number {
             $(libc::$name => stringify!($name).to_owned(),)*
-            // Of the kernel alone (include/linux/errno.h): the call is made again, or its error
-            // is another when the program gets it.
+            // Internal to the kernel (include/linux/errno.h): it restarts the call, or changes the
+            // error before the program sees it.
             512 => "ERESTARTSYS".to_owned(),
             513 => "ERESTARTNOINTR".to_owned(),
             514 => "ERESTARTNOHAND".to_owned(),
@@ -246,7 +246,7 @@ pub(super) fn errno_name(errno: i32) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// Of one processor: that many returns in each bucket.
+    /// A tally of one processor with these numbers of returns in the buckets.
     pub(in crate::count) fn tally(calls: u64, errors: u64, took: &[(usize, u64)]) -> Tally {
         let mut numbers = [0; NUMBERS];
         numbers[0] = calls;
@@ -262,21 +262,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn processors_are_summed_up_and_the_longest_call_is_the_longest_of_all() {
+    fn processors_are_summed_and_the_longest_call_is_the_maximum() {
         let one = std::array::from_fn(|place| place as u64);
         let mut two = [100; NUMBERS];
         let sum = Tally::sum(&[one, two], 9);
         assert_eq!((sum.calls, sum.returns, sum.errors), (100, 101, 102));
         assert_eq!((sum.missed, sum.ended, sum.nanoseconds), (103, 104, 105));
         assert_eq!((sum.took[0], sum.took[39]), (110, 149));
-        // The second had no call in the interval.
+        // The second processor had no call in the interval.
         assert_eq!(sum.longest, 7);
         two[9] = 9;
         assert_eq!(Tally::sum(&[one, two], 9).longest, 100);
     }
 
     #[test]
-    fn an_interval_has_what_came_in_it() {
+    fn since_subtracts_earlier_counts() {
         let (before, mut now) = (tally(10, 1, &[(10, 9)]), tally(15, 3, &[(10, 10), (12, 4)]));
         now.longest = 7;
         let between = now.since(&before);
@@ -298,7 +298,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_has_not_returned_is_missed_or_unfinished() {
+    fn calls_without_a_return_are_missed_ended_or_unfinished() {
         let mut some = tally(10, 0, &[(10, 6)]);
         some.missed = 2;
         some.ended = 1;

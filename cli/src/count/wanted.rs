@@ -1,4 +1,4 @@
-//! The calls that are to be counted.
+//! Turns the command line into the list of calls to count.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,14 +8,14 @@ use ksyscall::{Architecture, SubCall, SyscallName};
 
 use crate::args::{self, Callers};
 
-/// The classes of strace(1), a line each; `python3 -m tools.classes` makes the file.
+/// The classes of strace(1), one per line; `python3 -m tools.strace_classes` makes the file.
 const CLASSES: &str = include_str!("classes.txt");
 
-/// How many numbers behind the table's last are counted by `--all`: a newer kernel's calls.
+/// How many numbers above the table's highest `--all` also counts: calls of newer kernels.
 const NEWER: u32 = 40;
 
-/// Calls of x32 processes with numbers of their own: arch/x86/entry/syscalls/syscall_64.tbl. They
-/// count as those of 32-bit callers.
+/// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).
+/// They count as calls of 32-bit callers.
 pub(super) const FIRST_X32: u32 = 512;
 pub(super) const X32: [&str; 36] = [
     "rt_sigaction",
@@ -56,29 +56,29 @@ pub(super) const X32: [&str; 36] = [
     "pwritev2",
 ];
 
-/// A call of one kind of callers: 32-bit ones have a table of their own.
+/// A call of one kind of callers: 32-bit callers have a separate syscall table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: SyscallName,
-    /// Of 32-bit callers on a 64-bit kernel.
+    /// Whether it is a call of 32-bit callers on a 64-bit kernel.
     pub(super) is_compat: bool,
-    /// By which these callers make it, if that is known.
+    /// Its number for these callers, if known.
     pub(super) number: Option<u32>,
 }
 
-/// The architectures of both kinds of callers, if there is a table of them.
+/// The tables of both kinds of callers, if they exist.
 struct Tables {
     native: Option<Architecture>,
     compat: Option<Architecture>,
 }
 
 impl Wanted {
-    /// Who makes it, in the word of --callers.
+    /// Its callers, as a value of --callers.
     pub(super) fn caller(&self) -> &'static str {
         if self.is_compat { Callers::Compat.word() } else { Callers::Native.word() }
     }
 
-    /// The same for the crate.
+    /// Its callers, as the library names them.
     pub(super) fn callers(&self) -> ksyscall::Callers {
         if self.is_compat { ksyscall::Callers::Compat } else { ksyscall::Callers::Native }
     }
@@ -94,7 +94,7 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether it returns what it restores: the caller's register, which may look like an error.
+    /// Whether its return value is a restored register, which may look like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -107,7 +107,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// The architecture of the 32-bit callers, where a BPF program can tell them from others
+/// The architecture of the 32-bit callers, if a BPF program can recognise them
 /// (`KSYSCALL_IS_COMPAT` of ksyscall.bpf.h).
 pub(crate) fn compat_architecture() -> Option<Architecture> {
     let name = match std::env::consts::ARCH {
@@ -118,14 +118,14 @@ pub(crate) fn compat_architecture() -> Option<Architecture> {
     Architecture::named(name)
 }
 
-/// The calls to count, each once.
+/// The calls to count, without duplicates.
 pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     let callers = arguments.callers;
     if callers != Callers::Native && tables.compat.is_none() {
         bail!(
-            "--callers {}: the calls of 32-bit processes can be told from others on x86_64 and \
-             arm64 alone, and this is {}; without --callers those of this architecture are counted",
+            "--callers {}: only x86_64 and arm64 can tell the calls of 32-bit processes apart, and \
+             this is {}; omit --callers to count the calls of this architecture",
             callers.word(),
             std::env::consts::ARCH
         );
@@ -146,7 +146,7 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
             let before = wanted.len();
             wanted.extend(tables.all(callers).filter(|call| pattern.matches(call.name.as_str())));
             if wanted.len() == before {
-                bail!("{text}: no system call matches; `ksyscall list` shows all of them");
+                bail!("{text}: no system call matches; `ksyscall list` shows all calls");
             }
         } else {
             wanted.extend(tables.calls(args::syscall_name(text)?, callers));
@@ -170,10 +170,10 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// Numbers of calls that the table does not know, if it has any of these callers.
+/// Call numbers that the table does not know, if it has calls of these callers.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
-    // Behind the table 32-bit Arm has some of its own, above 0xf0000.
+    // 32-bit Arm also has a few numbers above 0xf0000.
     let numbers: BTreeSet<_> =
         of_callers.filter_map(|call| call.number).filter(|number| *number < 0xf_0000).collect();
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Vec::new() };
@@ -185,13 +185,13 @@ fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     unknown.filter_map(call).collect()
 }
 
-/// Whether 32-bit callers have a call of a name that native ones do not have.
+/// Whether only 32-bit callers have a call of this name.
 pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)
 }
 
-/// What to do about a name that no call has.
+/// The error for a name that no call has.
 pub(super) fn unknown(call: &Wanted) -> anyhow::Error {
     if !call.is_compat && is_compat_alone(&call.name) {
         return anyhow!(
@@ -204,8 +204,8 @@ pub(super) fn unknown(call: &Wanted) -> anyhow::Error {
     match near.first() {
         Some(near) => anyhow!("no system call {call}: did you mean {near}?"),
         None => anyhow!(
-            "no system call {call} in the table; `ksyscall list` shows all of them, and --probes \
-             looks for the function of a newer one"
+            "no system call {call} in the table; `ksyscall list` shows all calls, and --probes looks \
+             for the function of a newer call"
         ),
     }
 }
@@ -216,7 +216,7 @@ impl Tables {
         Wanted { name, is_compat, number: arch.and_then(|arch| arch.call(&name).number) }
     }
 
-    /// All calls of the callers.
+    /// All calls of these callers.
     fn all(&self, callers: Callers) -> impl Iterator<Item = Wanted> {
         let of = |arch: Option<Architecture>, is_compat| {
             let numbers = arch.into_iter().flat_map(|arch| arch.numbers().collect::<Vec<_>>());
@@ -237,13 +237,13 @@ impl Tables {
         let mut lines = CLASSES.lines().filter_map(|line| line.strip_prefix('%')?.split_once(' '));
         let Some((_, names)) = lines.clone().find(|(name, _)| *name == class) else {
             let all: Vec<_> = lines.by_ref().map(|(name, _)| format!("%{name}")).collect();
-            bail!("no class of system calls %{class}: there are {}", all.join(", "));
+            bail!("no class of system calls %{class}; the classes are {}", all.join(", "));
         };
         let names: BTreeSet<_> = names.split(' ').collect();
         Ok(self.all(callers).filter(|call| names.contains(call.name.as_str())).collect())
     }
 
-    /// A call by its name, of those callers that have it; or of both, if no table knows it.
+    /// A call by its name, for the callers that have it, or for both if no table knows it.
     fn calls(&self, name: SyscallName, callers: Callers) -> Vec<Wanted> {
         let native = self.call(name, false);
         let compat = self.call(name, true);
@@ -264,7 +264,7 @@ impl Tables {
         has(self.native, name) && !has(self.compat, name)
     }
 
-    /// What is the same of two names of one call.
+    /// A key that is equal for two names of the same call.
     fn key(&self, call: &Wanted) -> (bool, Option<u32>, String) {
         let name = if call.number.is_none() { call.name.to_string() } else { String::new() };
         (call.is_compat, call.number, name)
@@ -297,32 +297,32 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_a_call_of_those_who_have_it() {
+    fn a_name_applies_to_the_callers_that_have_the_call() {
         assert_eq!(calls("openat"), ["openat native"]);
         assert_eq!(calls("openat --callers compat"), ["openat compat"]);
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
-        // arch/x86/entry/syscalls/syscall_32.tbl and syscall_64.tbl: each has one alone.
+        // Only one of syscall_32.tbl and syscall_64.tbl has these (arch/x86/entry/syscalls).
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
-        // 32-bit callers make it through ipc, which no probe tells.
+        // 32-bit callers make it through ipc, which a probe cannot recognise.
         assert_eq!(calls("semop --callers all"), ["semop native", "semop compat"]);
         assert_eq!(calls("semop --callers all --probes"), ["semop native"]);
         assert!(wanted_by("semop --callers compat --probes").is_err());
-        // One that is too new for them.
+        // A call that is too new for the tables.
         assert_eq!(calls("brand_new --callers all"), ["brand_new native", "brand_new compat"]);
     }
 
     #[test]
-    fn a_call_by_two_names_is_one() {
+    fn two_names_of_a_call_count_once() {
         assert_eq!(calls("umount2 sys_umount2 umount2"), ["umount2 native"]);
         assert_eq!(calls("stat newstat"), ["stat native"]);
-        // They are two in 32 bits.
+        // For 32-bit callers these are two calls.
         let two = ["umount compat", "umount2 compat"];
         assert_eq!(calls("umount umount2 --callers compat"), two);
         assert_eq!(calls("_llseek llseek --callers compat"), ["_llseek compat"]);
     }
 
     #[test]
-    fn names_of_one_number_are_one_call() {
+    fn names_with_the_same_number_are_one_call() {
         let tables =
             Tables { native: Architecture::named("arm64"), compat: Architecture::named("arm") };
         let key = |name| tables.key(&tables.call(SyscallName::new(name).unwrap(), true));
@@ -332,20 +332,20 @@ mod tests {
     }
 
     #[test]
-    fn all_calls_are_those_of_the_callers() {
+    fn all_covers_the_tables_of_the_callers() {
         let (native, compat) = (calls("--all"), calls("--all --callers compat"));
         assert!(native.len() > 400 && compat.len() > 460);
         assert!(compat.contains(&"socketcall compat".to_owned()));
         let both = calls("--all --callers all");
         assert_eq!(both.len(), native.len() + compat.len());
-        // Of a newer kernel than the table's.
+        // A call of a kernel newer than the table.
         let last = native.last().unwrap();
         assert!(last.starts_with("nr_5"), "{last}");
         assert!(!calls("--all --probes").iter().any(|call| call.starts_with("nr_")));
     }
 
     #[test]
-    fn patterns_and_classes_are_the_calls_that_they_match() {
+    fn patterns_and_classes_expand_to_matching_calls() {
         let epoll = calls("epoll_*");
         assert!(epoll.contains(&"epoll_wait native".to_owned()) && epoll.len() > 4, "{epoll:?}");
         assert!(wanted_by("nothing*").is_err() && wanted_by("[").is_err());

@@ -1,4 +1,4 @@
-//! Turns what was tried, and what the system's files say about it, into lines for a reader.
+//! Turns the trials and the system's files into the lines of the report.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ pub(super) struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Good,
-    /// Something does not work that few need.
+    /// Something that few tools need does not work.
     Less,
     /// Attaching cannot work.
     Bad,
@@ -61,17 +61,17 @@ const BPF: u32 = 39;
 const DISARMED: &str = "attaching succeeds, but no program runs";
 const NO_MAX_ACTIVE: &str = "no max_active, which tracks more returns";
 
-/// The system's files, below a folder so that tests can make them.
+/// The system's files, below a folder that tests can create.
 pub(super) struct System {
     pub(super) root: PathBuf,
 }
 
-/// Where tracefs's list of probes is, or why it is not.
+/// Where tracefs's list of probes is, or why it cannot be used.
 enum ProbeList {
     Writable(String),
-    /// It is there, but this process may not write or see it.
+    /// The list exists, but this process may not write or see it.
     Forbidden(String),
-    /// tracefs is mounted there, without the list.
+    /// tracefs is mounted in this folder, but without the list.
     Absent(String),
     NotMounted,
 }
@@ -81,7 +81,7 @@ impl System {
         Self { root: "/".into() }
     }
 
-    /// In the order of a reader's questions. `trials` is None if nothing may be tried.
+    /// All checks, in the order in which to read them. `trials` is None if nothing may be tried.
     pub(super) fn checks(&self, trials: Option<&Trials>) -> Vec<Check> {
         let mut checks = vec![self.kernel()];
         checks.extend(self.proc());
@@ -105,7 +105,7 @@ impl System {
         Some(fs::read_to_string(self.path(path)).ok()?.trim().to_owned())
     }
 
-    /// Where a file system of this type is mounted.
+    /// The place where a file system of this type is mounted.
     fn mounted(&self, kind: &str) -> Option<String> {
         let mounts = self.read("/proc/self/mounts")?;
         let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
@@ -128,12 +128,12 @@ impl System {
         self.status_bits("CapEff") >> number & 1 != 0
     }
 
-    /// Not by uname(2), whose answer `setarch --uname-2.6` changes.
+    /// The kernel's release. `setarch --uname-2.6` changes the answer of uname(2), not this file.
     fn release(&self) -> String {
         self.read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of unknown version".to_owned())
     }
 
-    /// Whether probes are off by sysctl: to attach in that state, and detach, can shut ftrace down
+    /// Whether a sysctl disables probes. Attaching and detaching in that state can shut ftrace down
     /// until a reboot (Linux 6.1 and 6.12).
     pub(super) fn is_ftrace_off(&self) -> bool {
         self.read("/proc/sys/kernel/ftrace_enabled").as_deref() == Some("0")
@@ -175,7 +175,7 @@ impl System {
                     return ProbeList::Writable(file);
                 }
                 Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-                    // debugfs without a folder for tracing is not where tracefs should be.
+                    // A debugfs without the folder tracing does not show where tracefs is.
                     if kind == "tracefs" {
                         found = ProbeList::Absent(folder);
                     }
@@ -197,13 +197,13 @@ impl System {
                     ProbeList::Writable(file) => file,
                     _ => "tracefs".to_owned(),
                 };
-                let found = format!("by {file}: there is no kprobe PMU");
+                let found = format!("through {file}: there is no kprobe PMU");
                 return match is_sysfs_missing {
                     true => Check::less(name, found, "mount -t sysfs sysfs /sys"),
                     false => Check::good(name, found),
                 };
             }
-            // The line on permission explains that.
+            // The line on permission explains this refusal.
             Err(refusal) if refusal.is_permission() && self.has_pmu() => {
                 return Check::good(name, "the kernel has the kprobe PMU");
             }
@@ -221,7 +221,7 @@ impl System {
             }
             ProbeList::NotMounted => Check::bad(
                 name,
-                "no kprobe PMU (Linux 4.17 has it), and tracefs is not mounted",
+                "no kprobe PMU (Linux 4.17 and later have one), and tracefs is not mounted",
                 "as root, mount -t tracefs tracefs /sys/kernel/tracing; in a container that hides \
                  /sys/bus/event_source, run this outside",
             ),
@@ -239,14 +239,14 @@ impl System {
         match (self.probe_list(), &trials.tracefs) {
             (ProbeList::Writable(file), Ok(())) => Check::good(name, file),
             (ProbeList::Writable(file), Err(_)) if !self.has_pmu() => Check::good(name, file),
-            (_, Ok(())) => Check::good(name, "return probes by kprobe_events"),
+            (_, Ok(())) => Check::good(name, "return probes through kprobe_events"),
             (ProbeList::Forbidden(file), Err(_)) => {
                 Check::less(name, format!("{file} is not writable: {NO_MAX_ACTIVE}"), "be root")
             }
             (ProbeList::Absent(folder), Err(_)) => Check::less(
                 name,
                 format!("mounted at {folder}, but without kprobe_events: {NO_MAX_ACTIVE}"),
-                "use a kernel built with CONFIG_KPROBE_EVENTS; a locked down kernel empties tracefs",
+                "use a kernel built with CONFIG_KPROBE_EVENTS; a locked-down kernel empties tracefs",
             ),
             (ProbeList::NotMounted, Err(_)) => Check::less(
                 name,
@@ -261,7 +261,7 @@ impl System {
         }
     }
 
-    /// None if the refusal is one that the lines on permission and memory explain.
+    /// None if the lines on permission or memory explain the refusal.
     fn programs(&self, trials: &Trials) -> Option<Check> {
         let name = "programs";
         let refusal = match &trials.program {
@@ -271,7 +271,7 @@ impl System {
         };
         let advice = match refusal.errno {
             Some(libc::ENOSYS) => {
-                "use a kernel built with CONFIG_BPF_SYSCALL; a seccomp filter can answer so, too"
+                "use a kernel built with CONFIG_BPF_SYSCALL; a seccomp filter may also return ENOSYS"
             }
             Some(libc::EINVAL) => {
                 "use Linux 4.1 or later, built with CONFIG_BPF_EVENTS; `ksyscall doctor -v` prints \
@@ -282,8 +282,9 @@ impl System {
         Some(Check::bad(name, &refusal.text, advice))
     }
 
-    /// Whether the limit explains why no program can be loaded. What tells such kernels apart is
-    /// that a program loads under another limit: if none loads, only the version is left.
+    /// Whether the limit explains why no program can be loaded. A kernel that counts BPF memory
+    /// loads a program under a different limit; if no program loads at all, only the version can
+    /// tell.
     fn is_memlock_to_blame(&self, trials: &Trials) -> bool {
         let release = self.release();
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
@@ -319,7 +320,7 @@ impl System {
         }
     }
 
-    /// The capabilities that this process lacks, of those that suffice without CAP_SYS_ADMIN.
+    /// The capabilities that would suffice without CAP_SYS_ADMIN and that this process lacks.
     fn lacking(&self) -> Vec<&'static str> {
         let needed = [(PERFMON, "CAP_PERFMON"), (BPF, "CAP_BPF")];
         let lacking = needed.into_iter().filter(|(number, _)| !self.has_capability(*number));
@@ -346,7 +347,7 @@ impl System {
                 match self.has_capability(SYS_ADMIN) {
                     true => "CAP_SYS_ADMIN",
                     false if self.lacking().is_empty() => "CAP_PERFMON and CAP_BPF",
-                    false => "granted, though capabilities are missing",
+                    false => "granted, although capabilities are missing",
                 },
             );
         }
@@ -355,7 +356,7 @@ impl System {
         Check::bad(name, format!("{lead}: {why}"), advice)
     }
 
-    /// The likeliest reason for an EPERM, and what to do.
+    /// The most likely reason for EPERM, and what to do.
     fn why_forbidden(&self) -> (String, String) {
         let is_initial = self.read("/proc/self/uid_map").is_none_or(|map| {
             map.split_whitespace().collect::<Vec<_>>() == ["0", "0", "4294967295"]
@@ -400,7 +401,7 @@ impl System {
         let paranoid = self.read("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
         let is_strict = paranoid.parse::<i32>().is_ok_and(|paranoid| paranoid > 2);
         let mut why = match &lacking[..] {
-            [] => "this process has CAP_PERFMON and CAP_BPF, not CAP_SYS_ADMIN".to_owned(),
+            [] => "this process has CAP_PERFMON and CAP_BPF, but not CAP_SYS_ADMIN".to_owned(),
             _ => format!("this process has neither CAP_SYS_ADMIN nor {}", lacking.join(" nor ")),
         };
         let mut advice = "be root".to_owned();
@@ -438,11 +439,11 @@ impl System {
                 Check::bad(name, "confidentiality: the kernel allows no kprobes", UNLOCK)
             }
             (Some(mode), _) => Check::good(name, mode),
-            // A process without the capability is refused with or without lockdown.
+            // The kernel refuses a process without the capability even if it is not locked down.
             (None, Err(refusal)) if refusal.is_permission() && self.has_capability(SYS_ADMIN) => {
                 Check::less(
                     name,
-                    "unknown: securityfs, which would show it, is not mounted, or the kernel has none",
+                    "unknown: securityfs, which shows it, is not mounted, or the kernel has none",
                     "as root, mount -t securityfs securityfs /sys/kernel/security",
                 )
             }
@@ -459,10 +460,10 @@ impl System {
             return Check::bad(name, found, advice);
         }
         if self.read("/sys/kernel/debug/kprobes/enabled").as_deref() == Some("0") {
-            let found = format!("kprobes are switched off: {DISARMED}");
+            let found = format!("kprobes are disabled: {DISARMED}");
             return Check::bad(name, found, "echo 1 > /sys/kernel/debug/kprobes/enabled");
         }
-        Check::good(name, "neither ftrace nor kprobes are switched off")
+        Check::good(name, "neither ftrace nor kprobes are disabled")
     }
 
     fn symbols(&self) -> Check {
@@ -475,7 +476,7 @@ impl System {
             _ => Check::less(
                 name,
                 format!("{file} is unreadable or empty: calls that a kernel may lack are refused"),
-                "mount /proc, be root; the kernel requires CONFIG_KALLSYMS",
+                "mount /proc, or be root; the kernel must be built with CONFIG_KALLSYMS",
             ),
         }
     }
@@ -514,16 +515,16 @@ fn links(trials: &Trials) -> Option<Check> {
             format!("no program can be attached: {}", refusal.text),
             "the kernel's log (dmesg) may say why",
         ),
-        (Ok(true), Ok(())) => Check::good(name, "of perf events, with cookies"),
+        (Ok(true), Ok(())) => Check::good(name, "for perf events, with cookies"),
         (Ok(true), Err(refusal)) => Check::less(
             name,
-            format!("of perf events, without cookies: {}", refusal.text),
+            format!("for perf events, without cookies: {}", refusal.text),
             "attaching works without cookies",
         ),
         (Ok(false), _) => Check::less(
             name,
-            "none of perf events: no cookies and no pins",
-            "Linux 5.15 and later have them; attaching works without",
+            "none for perf events: no cookies, and attachments cannot be pinned",
+            "Linux 5.15 and later have them; attaching works without them",
         ),
     })
 }
@@ -533,14 +534,14 @@ mod tests {
     use super::super::trials::Memlock;
     use super::*;
 
-    /// A system of these files, and what happened when it was tried.
+    /// A system with these files and these results of the trials.
     struct Fake {
         system: System,
         trials: Trials,
         _folder: tempfile::TempDir,
     }
 
-    /// One on which root can attach.
+    /// A system on which root can attach.
     const GOOD: &[(&str, &str)] = &[
         ("proc/self/status", "Name:\tx\nCapEff:\t000001ffffffffff\nSeccomp:\t0\n"),
         ("proc/self/uid_map", "         0          0 4294967295\n"),
@@ -559,7 +560,7 @@ mod tests {
         ("sys/kernel/btf/vmlinux", ""),
     ];
 
-    /// CAP_PERFMON and CAP_BPF alone, or nothing.
+    /// Only CAP_PERFMON and CAP_BPF, or no capabilities.
     const TWO: &str = "CapEff:\t000000c000000000\nSeccomp:\t0\n";
     const NO_RIGHTS: &str = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
     const STATUS: &str = "proc/self/status";
@@ -601,7 +602,7 @@ mod tests {
             fs::remove_file(self.system.path(path)).unwrap();
         }
 
-        /// Both calls are refused, for want of rights or whatever else.
+        /// Both calls fail with a permission error, whatever the reason.
         fn forbid(&mut self) {
             self.trials.kprobe = refused(libc::EPERM);
             self.forbid_programs();
@@ -613,7 +614,7 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// What is not good: (level, name, text and advice).
+        /// The checks that are not good: (level, name, text and advice).
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {
@@ -634,13 +635,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_wrong_where_nothing_is() {
+    fn a_good_system_has_no_findings() {
         assert_eq!(Fake::new().bad(), []);
     }
 
-    /// Vendors backport, and setarch(8) can make any kernel a 2.6.
+    /// Vendors backport features, and setarch(8) can make any kernel report 2.6.
     #[test]
-    fn no_version_is_held_against_a_kernel_that_can() {
+    fn versions_do_not_matter_if_the_trials_succeed() {
         let fake = Fake::new();
         fake.set(RELEASE, "2.6.72\n");
         assert_eq!(fake.bad(), []);
@@ -649,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn rights_are_told_apart() {
+    fn permission_errors_name_their_cause() {
         let mut fake = Fake::new();
         fake.forbid();
         fake.set(STATUS, TWO);
@@ -665,12 +666,12 @@ mod tests {
         fake.expect(Level::Bad, "permission", "security module");
         fake.set(STATUS, &GOOD[0].1.replace("Seccomp:\t0", "Seccomp:\t2"));
         fake.expect(Level::Bad, "permission", "seccomp");
-        // The line on kprobes repeats none of that.
+        // The line on kprobes does not repeat it.
         assert_eq!(fake.bad().len(), 1);
     }
 
     #[test]
-    fn a_lockdown_is_known_by_what_it_forbids() {
+    fn lockdown_matters_only_if_it_forbids_kprobes() {
         let mut fake = Fake::new();
         fake.set(LOCKDOWN, "none [integrity] confidentiality\n");
         assert_eq!(fake.bad(), []);
@@ -684,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_mounted_is_to_be_mounted() {
+    fn missing_mounts_are_reported() {
         let mut fake = Fake::new();
         fake.set(MOUNTS, "sysfs /sys sysfs rw 0 0\n");
         fake.trials.tracefs = refused(libc::ENOENT);
@@ -695,7 +696,7 @@ mod tests {
         fake.expect(Level::Bad, "kprobes", "mount -t tracefs");
         fake.set(MOUNTS, "");
         fake.expect(Level::Bad, "kprobes", "mount -t sysfs");
-        // By tracefs, without the PMU.
+        // Through tracefs, without the PMU.
         fake.set(MOUNTS, "t /sys/kernel/tracing tracefs rw 0 0\n");
         fake.trials.kprobe = Ok(());
         fake.expect(Level::Less, "kprobes", "mount -t sysfs");
@@ -705,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_tracefs_is_mounted_all_the_same() {
+    fn an_emptied_tracefs_counts_as_mounted() {
         let mut fake = Fake::new();
         fake.remove(LIST);
         fake.trials.tracefs = refused(libc::ENOENT);
@@ -716,13 +717,13 @@ mod tests {
     }
 
     #[test]
-    fn states_in_which_no_program_runs_are_seen() {
+    fn disabled_probes_are_reported() {
         let fake = Fake::new();
         fake.set("sys/kernel/debug/kprobes/enabled", "0\n");
         fake.expect(Level::Bad, "probes run", "echo 1 >");
         fake.set("proc/sys/kernel/ftrace_enabled", "0\n");
         fake.expect(Level::Bad, "probes run", "ftrace_enabled=1");
-        // There nothing is tried, and nothing is said of what would be.
+        // Nothing is tried in this state, so the checks that depend on trials are left out.
         let names: Vec<_> = fake.system.checks(None).iter().map(|check| check.name).collect();
         assert_eq!(names, ["kernel", "probes run", "symbols", "bpffs", "BTF"]);
     }
@@ -737,7 +738,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_have_less() {
+    fn old_kernels_lack_links_and_cookies() {
         let mut fake = Fake::new();
         fake.trials.cookie = Some(refused(libc::EOPNOTSUPP));
         fake.expect(Level::Less, "BPF links", "without cookies");
@@ -750,7 +751,7 @@ mod tests {
     }
 
     #[test]
-    fn locked_memory_is_named_where_it_counts() {
+    fn memlock_is_reported_if_it_counts() {
         let mut fake = Fake::new();
         fake.trials.memlock.is_counted = Some(true);
         fake.expect(Level::Less, "memlock", "RLIMIT_MEMLOCK, which is 64 KiB -> ulimit -l");
@@ -763,14 +764,14 @@ mod tests {
         fake.set(RELEASE, "5.10.0-32-amd64\n");
         fake.expect(Level::Bad, "memlock", "which is 0 KiB: no program can be loaded");
         assert_eq!(fake.bad().len(), 1);
-        // Without the rights, more memory would not help.
+        // A higher limit would not help without the capabilities.
         fake.set(STATUS, NO_RIGHTS);
         fake.expect(Level::Bad, "permission", "bpf(2)");
         assert_eq!(fake.bad().len(), 1);
     }
 
     #[test]
-    fn without_proc_it_says_so() {
+    fn a_missing_proc_is_reported() {
         let fake = Fake::new();
         fs::remove_dir_all(fake.system.path("proc")).unwrap();
         fake.expect(Level::Bad, "proc", "mount -t proc");

@@ -1,6 +1,6 @@
-//! Tries what attaching depends on, so that no version number has to be believed.
+//! Tries what attaching depends on instead of trusting version numbers.
 //!
-//! Everything that a trial makes is gone when it returns.
+//! A trial removes everything that it creates before it returns.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
@@ -18,37 +18,37 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/try.bpf.o"));
 
-/// A call that every kernel has and that nothing depends on.
+/// A call that every kernel has and on which nothing depends.
 const CALL: &str = "getppid";
 
-/// What became of each trial. None: an earlier failure left nothing to try.
+/// The result of each trial. None if an earlier failure made the trial impossible.
 #[derive(Clone, Debug)]
 pub(super) struct Trials {
     /// perf_event_open(2) of a kprobe.
     pub(super) kprobe: Result<(), Refusal>,
-    /// A return probe by tracefs's `kprobe_events`.
+    /// A return probe through tracefs's `kprobe_events`.
     pub(super) tracefs: Result<(), Refusal>,
-    /// bpf(2): a map, and a program of type kprobe.
+    /// bpf(2): creating a map and a program of type kprobe.
     pub(super) program: Result<(), Refusal>,
-    /// Attaching the program; true by a BPF link.
+    /// Attaching the program; true if the kernel created a BPF link.
     pub(super) link: Option<Result<bool, Refusal>>,
     pub(super) cookie: Option<Result<(), Refusal>>,
     pub(super) memlock: Memlock,
 }
 
-/// What the kernel refused.
+/// An operation that the kernel refused.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) errno: Option<i32>,
     pub(super) text: String,
-    /// The verifier's log, if there is one.
+    /// The verifier's log, or empty.
     pub(super) log: String,
 }
 
-/// `RLIMIT_MEMLOCK`, toward which kernels before 5.11 count BPF memory.
+/// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memlock {
-    /// The soft limit at the start; None is unlimited.
+    /// The soft limit at the start; None if unlimited.
     pub(super) limit: Option<u64>,
     /// None if no program could be loaded.
     pub(super) is_counted: Option<bool>,
@@ -67,7 +67,7 @@ impl From<Error> for Refusal {
 }
 
 impl From<anyhow::Error> for Refusal {
-    /// Says in one line what the program loader says in many, with the log in their middle.
+    /// Shortens the program loader's error, which has many lines and contains the log, to one line.
     fn from(error: anyhow::Error) -> Self {
         let mut refusal = Self { errno: None, text: format!("{error:#}"), log: String::new() };
         for cause in error.chain() {
@@ -108,8 +108,8 @@ impl Trials {
     }
 }
 
-/// Opens a perf event, and offers it a file that is no program: which refusal comes back shows how
-/// far that went. So this works where no program can be loaded.
+/// Opens a perf event and tries to attach a file that is not a program. The error shows whether the
+/// event was opened, so the trial works even if no program can be loaded.
 fn probe(call: Ksyscall, null: &File) -> Result<(), Refusal> {
     match call.attach(null) {
         Ok(_) | Err(Error::LinkCreate { .. } | Error::SetBpf { .. }) => Ok(()),
@@ -117,14 +117,14 @@ fn probe(call: Ksyscall, null: &File) -> Result<(), Refusal> {
     }
 }
 
-/// True if the program was attached by a BPF link.
+/// Attaches the program. True if the kernel created a BPF link.
 fn attach(call: Ksyscall, program: &Ebpf) -> Result<bool, Refusal> {
     let link = call.attach(program_fd(program)?)?;
     let name = fs::read_link(format!("/proc/self/fd/{}", link.as_fd().as_raw_fd()));
     Ok(name.is_ok_and(|name| name.to_string_lossy().contains("bpf_link")))
 }
 
-/// Loads the program, raising the soft limit if that is needed.
+/// Loads the program, and raises the limit if that is necessary.
 fn load_with_memlock() -> (Result<Ebpf, Refusal>, Memlock) {
     let limit = getrlimit(Resource::Memlock);
     let with_limit = |limit: Rlimit, then: &dyn Fn() -> Result<Ebpf>| {
@@ -140,7 +140,7 @@ fn load_with_memlock() -> (Result<Ebpf, Refusal>, Memlock) {
     let is_counted = program.is_ok().then(|| {
         let none = Rlimit { current: Some(0), ..raised };
         let is_refused = with_limit(none, &load).is_err();
-        // What comes later needs it, too.
+        // Later trials also need the raised limit.
         let _ = setrlimit(Resource::Memlock, raised);
         is_refused
     });
@@ -148,7 +148,7 @@ fn load_with_memlock() -> (Result<Ebpf, Refusal>, Memlock) {
 }
 
 fn load() -> Result<Ebpf> {
-    // The kernel's types are not needed, and reading them takes longer than all else.
+    // The program does not use the kernel's types, and reading them would take most of the time.
     let mut object = EbpfLoader::new().btf(None).load(OBJECT)?;
     let program: &mut KProbe =
         object.program_mut("count_run").context("the program is missing")?.try_into()?;
@@ -163,9 +163,9 @@ fn program_fd(object: &Ebpf) -> Result<&ProgramFd> {
 }
 
 /// Attaches a program to a call, makes the call, and checks that the program ran once. Returns the
-/// kernel's function.
+/// kernel function.
 pub(super) fn run_a_program() -> Result<String, Refusal> {
-    // `Trials::run` has raised the limit on locked memory as far as that is possible.
+    // `Trials::run` has raised the limit on locked memory as far as possible.
     let mut object = load()?;
     Ok(run_once(&mut object)?)
 }
@@ -174,7 +174,7 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     let link = Ksyscall::new(CALL)?.attach(program_fd(object)?)?;
     let mut runs: HashMap<_, [u8; 16], u64> =
         object.map_mut("runs").context("the map is missing")?.try_into()?;
-    // TASK_COMM_LEN of the kernel is 16, with a NUL.
+    // The kernel's TASK_COMM_LEN is 16, including the NUL.
     let name = format!("{:.15}", format!("ks{:016x}", RandomState::new().hash_one(0)));
     let mut key = [0; 16];
     key[..name.len()].copy_from_slice(name.as_bytes());
@@ -189,16 +189,16 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     }
 }
 
-/// Signals that would end the process, noted instead, so that what a trial made is removed first.
+/// Holds back signals that would end the process, so that a trial first removes what it created.
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {
-    /// `ignored` are the signals that the process ignores, as nohup(1) has it, as a set.
+    /// `ignored` is the set of signals that the process ignores, for example because of nohup(1).
     pub(super) fn new(ignored: u64) -> std::io::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             if ignored >> (number - 1) & 1 == 0 {
-                // The second ends the process at once, should the kernel hang.
+                // A second signal ends the process at once, in case the kernel hangs.
                 let is_second = Arc::new(AtomicBool::new(false));
                 signal_hook::flag::register_conditional_default(number, is_second.clone())?;
                 signal_hook::flag::register(number, is_second)?;

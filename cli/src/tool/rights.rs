@@ -1,16 +1,16 @@
-//! Tells whether a program's file has rights for which the loader ignores `LD_PRELOAD`.
+//! Checks whether a program's file has rights that make the loader ignore `LD_PRELOAD`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Why ld.so ignores a path in LD_PRELOAD if this user runs the program (ld.so(8),
-/// "Secure-execution mode").
+/// Explains why ld.so ignores LD_PRELOAD if this user runs the program (ld.so(8), "Secure-execution
+/// mode"). None if it does not.
 pub(super) fn is_secure(program: &Path) -> Option<String> {
     let ignored = "so the loader ignores LD_PRELOAD";
     let mounted = rustix::fs::statvfs(program).ok()?;
     if mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
-        // No file gives rights there (mnt_may_suid() of the kernel's fs/namespace.c).
+        // Files on this mount give no rights (mnt_may_suid() of the kernel's fs/namespace.c).
         return None;
     }
     let status = fs::metadata(program).ok()?;
@@ -24,12 +24,12 @@ pub(super) fn is_secure(program: &Path) -> Option<String> {
     }
     let mut capabilities = [0_u8; 64];
     let length = rustix::fs::getxattr(program, "security.capability", &mut capabilities).ok()?;
-    // Root has all capabilities already.
+    // Root already has all capabilities.
     (uid != 0 && gives_capabilities(&capabilities[..length], &OwnSets::read()))
         .then(|| format!("a file with capabilities: {ignored}"))
 }
 
-/// The sets of this process that limit what a file gives.
+/// The capability sets of this process that limit what a file gives.
 struct OwnSets {
     bounding: u64,
     inheritable: u64,
@@ -83,10 +83,10 @@ mod tests {
         assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
         assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // What this process may not inherit, and what it is bound not to get.
+        // Capabilities outside of the inheritable set and of the bounding set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
-        // VFS_CAP_REVISION_1 has one half, VFS_CAP_REVISION_3 a user behind them.
+        // VFS_CAP_REVISION_1 has only lower halves; VFS_CAP_REVISION_3 ends with a user ID.
         assert!(gives(&[0x0100_0000, 1 << 13, 0]));
         assert!(!gives(&[0x0300_0000, 0, 0, 0, 0, 1000]));
     }
