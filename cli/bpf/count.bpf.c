@@ -15,7 +15,7 @@
 #define MAX_ERRNO 4095
 /* `places` has three pages of call numbers: for native callers, 32-bit callers, and x32. */
 #define PAGE 1024
-/* Behind the pages: the calls that socketcall(2) carries out, those of ipc(2), and both for 32-bit callers. */
+/* After the pages: the sub-calls of socketcall(2) and of ipc(2), for native and then for 32-bit callers. */
 #define SUB_CALLS (3 * PAGE)
 #define MAX_SUB_CALLS 32
 
@@ -29,7 +29,7 @@
 /* The return value is not a result: sigreturn restores the register. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
-/* Of a call's number: the call carries out others. */
+/* The call is a multiplexer, which carries out sub-calls. */
 #define SOCKETCALL (1U << 27)
 #define IPC (1U << 28)
 #define NATIVE (1ULL << 33)
@@ -90,7 +90,7 @@ struct {
 	__type(value, __u64);
 } errnos SEC(".maps");
 
-/* A call's place, by its number. */
+/* A call's place, by its number or its sub-call's number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SUB_CALLS + 4 * MAX_SUB_CALLS);
@@ -412,7 +412,7 @@ INLINE bool is_compat(const struct settings *settings, __u64 regs)
 #endif
 }
 
-/* The place of the call that a multiplexer carries out; NULL if that call is not counted. */
+/* The place of the call that a multiplexer carries out; NULL if it is not counted separately. */
 INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
 {
 	struct ksyscall_ call = { .from = regs, .has_regs = 1 };

@@ -83,7 +83,7 @@ impl Wanted {
         if self.is_compat { ksyscall::Callers::Compat } else { ksyscall::Callers::Native }
     }
 
-    /// How these callers make it through socketcall(2) or ipc(2), if they can.
+    /// How these callers make the call through socketcall(2) or ipc(2), if they can.
     pub(super) fn sub_call(&self) -> Option<SubCall> {
         let arch = if self.is_compat { compat_architecture() } else { Architecture::native() };
         arch?.sub_calls().find(|call| call.name == self.name.as_str())
@@ -155,11 +155,11 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     let mut known = BTreeSet::new();
     wanted.retain(|call| known.insert(tables.key(call)));
     if arguments.is_by_probes {
-        // No function is theirs alone.
+        // Only the multiplexer's function serves these calls, so a probe cannot recognise them.
         let count = wanted.len();
         wanted.retain(|call| call.number.is_some() || call.sub_call().is_none());
         if wanted.is_empty() && count > 0 {
-            bail!("--probes cannot tell the calls that socketcall and ipc carry out: leave it out");
+            bail!("--probes cannot count calls that socketcall or ipc carries out; omit --probes");
         }
     }
     if arguments.all && !arguments.is_by_probes {
