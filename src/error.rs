@@ -149,8 +149,8 @@ pub enum Error {
     /// A batch requires more file descriptors than this process can open (`RLIMIT_NOFILE` of
     /// getrlimit(2)). Nothing was attached.
     #[error(
-        "needs {needed} file descriptors, but this process can open only {free} more \
-         (RLIMIT_NOFILE is {}; a program loaded for kprobe.multi needs one for all)",
+        "requires {needed} file descriptors, but this process can open only {free} more \
+         (RLIMIT_NOFILE is {}; a program loaded for kprobe.multi requires only one)",
         sys::descriptor_limit()
     )]
     #[non_exhaustive]
@@ -167,7 +167,7 @@ pub enum Error {
 
     /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set to a number that is not valid,
     /// or for an entry probe or a kprobe.multi program.
-    #[error("max_active is 1 to 4096, and for return probes by perf events only")]
+    #[error("max_active must be 1 to 4096, and only return probes by perf events support it")]
     MaxActive,
 
     /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set, but the kernel may not
@@ -192,7 +192,7 @@ pub enum Error {
 
     /// [`Callers`](crate::Callers) other than native ones were requested, but the tables do not
     /// contain the functions that serve them on this architecture.
-    #[error("which functions serve 32-bit callers is not known for this architecture")]
+    #[error("cannot tell which functions serve 32-bit callers on this architecture")]
     CallersUnknown,
 
     /// The running kernel serves no 32-bit callers.
@@ -206,7 +206,7 @@ pub enum Error {
         is_off: bool,
     },
 
-    /// 32-bit callers do not have the call: their system call table does not lead to it.
+    /// 32-bit callers do not have the call: their system call table has no function for it.
     #[error(fmt = no_compat_call)]
     #[non_exhaustive]
     NoCompatCall {
@@ -217,9 +217,8 @@ pub enum Error {
     /// A stable update of this version of Linux corrected which function serves the call to 32-bit
     /// callers, and it is not known whether the running kernel includes the correction.
     #[error(
-        "cannot tell which function serves {name} of 32-bit callers: stable updates of this version \
-         of Linux changed it, and this kernel does not show which update it is, or is one between \
-         those that are known"
+        "cannot tell which function serves {name} of 32-bit callers: a stable update of this version \
+         of Linux changed it, and it is not known whether this kernel includes that update"
     )]
     #[non_exhaustive]
     UpdateUnknown {
@@ -297,7 +296,7 @@ impl Error {
 fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "no system call {name}: ")?;
     if tried.is_empty() {
-        f.write_str("this architecture's system call table does not lead to it")?;
+        f.write_str("this architecture's system call table has no function for it")?;
     }
     for (index, symbol) in tried.iter().enumerate() {
         let lead = if index == 0 { "this kernel does not have it: tried " } else { ", " };
@@ -326,7 +325,7 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
 }
 
 fn no_compat_call(name: &SyscallName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let table = "their system call table does not lead to it";
+    let table = "their system call table has no function for it";
     write!(f, "no system call {name} of 32-bit callers: {table}")?;
     match SubCall::of_table(table::COMPAT_TABLE, Column::Compat, name) {
         Some(SubCall { multiplexer, .. }) => {
@@ -361,8 +360,8 @@ fn probe_hint(errno: i32) -> &'static str {
 fn program_hint(errno: i32) -> &'static str {
     match errno {
         libc::EINVAL => {
-            " (the program must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not for \
-             kprobe.multi, kprobe.session or uprobes, and not use bpf_override_return() here)"
+            " (the program must be of type BPF_PROG_TYPE_KPROBE; it must not be sleepable, be loaded \
+             for kprobe.multi, kprobe.session or uprobes, or use bpf_override_return() here)"
         }
         libc::EBADF => " (the program's fd is not open)",
         _ => "",
@@ -372,7 +371,7 @@ fn program_hint(errno: i32) -> &'static str {
 fn multi_hint(errno: i32) -> &'static str {
     match errno {
         libc::ESRCH => " (ftrace cannot trace one of the functions, or several have its name)",
-        libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or has 32 bits)",
+        libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or is a 32-bit kernel)",
         errno => probe_hint(errno),
     }
 }

@@ -60,7 +60,7 @@ pub use opts::bpf_ksyscall_opts;
 /// Why a function fails: what only a caller in C can do wrong, or the core's error.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("bpf_ksyscall_opts: sz is less than its own size")]
+    #[error("bpf_ksyscall_opts: sz is too small")]
     OptsTooSmall,
     #[error("bpf_ksyscall_opts: unknown options are set")]
     OptsUnknown,
@@ -78,13 +78,13 @@ enum Failure {
          libksyscall-static (see pkg-config)"
     )]
     NoLibbpf,
-    #[error("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096")]
+    #[error("KSYSCALL_MAX_ACTIVE is not a number from 1 to 4096")]
     MaxActiveVariable,
     #[error("KSYSCALL_CALLERS is not native, compat or all")]
     CallersVariable,
     #[error("the array of names is NULL")]
     NoNames,
-    #[error("callers is not of enum ksyscall_callers")]
+    #[error("callers is not a value of enum ksyscall_callers")]
     NoCallers,
     #[error("stopped by the progress function")]
     Stopped,
