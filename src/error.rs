@@ -217,8 +217,8 @@ pub enum Error {
     /// A stable update of this version of Linux corrected which function serves the call to 32-bit
     /// callers, and it is not known whether the running kernel includes the correction.
     #[error(
-        "cannot tell which function serves {name} of 32-bit callers: a stable update of this version \
-         of Linux changed it, and it is not known whether this kernel includes that update"
+        "cannot tell which function serves {name} of 32-bit callers: a stable update of this \
+         version of Linux changed it, and it is not known whether this kernel includes that update"
     )]
     #[non_exhaustive]
     UpdateUnknown {
@@ -360,8 +360,8 @@ fn probe_hint(errno: i32) -> &'static str {
 fn program_hint(errno: i32) -> &'static str {
     match errno {
         libc::EINVAL => {
-            " (the program must be of type BPF_PROG_TYPE_KPROBE; it must not be sleepable, be loaded \
-             for kprobe.multi, kprobe.session or uprobes, or use bpf_override_return() here)"
+            " (the program must be of type BPF_PROG_TYPE_KPROBE; it must not be sleepable, be \
+             loaded for kprobe.multi, kprobe.session or uprobes, or use bpf_override_return() here)"
         }
         libc::EBADF => " (the program's fd is not open)",
         _ => "",
