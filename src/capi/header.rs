@@ -48,7 +48,7 @@ unsafe extern "C" {
     ///  - ENOENT: the kernel does not have the call;
     ///  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe that the kernel does not allow;
     ///  - EPERM, EACCES: no permission;
-    ///  - ELIBACC: no libbpf is loaded that could have made the program;
+    ///  - ELIBACC: no loaded libbpf could have made the program;
     ///  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
     ///    /proc/kallsyms.
     ///
@@ -68,10 +68,12 @@ unsafe extern "C" {
     /// one BPF link, any other program by one perf event for each function. A function that serves
     /// several of the calls is attached to once.
     ///
-    /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE` @param names the calls' names
-    /// @param n the number of names @param opts cookies, return probes, progress; or NULL @return
-    /// the program's links, for ksyscall_links__destroy(); or NULL with errno set to a value other
-    /// than 0 and nothing attached:
+    /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
+    /// @param names the calls' names
+    /// @param n the number of names
+    /// @param opts cookies, return probes, progress; or NULL
+    /// @return the program's links, for ksyscall_links__destroy(); or NULL with errno set to a
+    /// value other than 0, and nothing attached:
     ///  - the errors of bpf_program__attach_ksyscall(), for the first name that fails, unless
     ///    `best_effort` is set;
     ///  - EEXIST: one function serves two names that have different cookies;
@@ -145,13 +147,14 @@ unsafe extern "C" {
     ///
     /// To end a kprobe, the kernel waits until no CPU runs its program any more. Eight threads wait
     /// at the same time for this library's links. They also wait for libbpf's links that are BPF
-    /// links (Linux 5.15) of a perf event or of kprobe.multi, unless a perf event exists that was
-    /// made through tracefs. libbpf's code runs only in the calling thread, for one link after the
-    /// other, in order. A link of any other kind has ended before the next link is destroyed.
+    /// links (Linux 5.15) of a perf event or of kprobe.multi, unless some process has a probe that
+    /// was made through tracefs. libbpf's code runs only in the calling thread, for one link after
+    /// the other, in order. A link of any other kind has ended before the next link is destroyed.
     ///
-    /// @param links the links; elements may be NULL, and all are NULL afterwards @param n the
-    /// number of elements @return 0; or the first negative errno of bpf_link__destroy() in the
-    /// links' order, with errno set. All links are destroyed even on an error
+    /// @param links the links; elements may be NULL, and all are NULL afterwards
+    /// @param n the number of elements
+    /// @return 0; or the first negative errno of bpf_link__destroy() in the links' order, with
+    /// errno set. All links are destroyed even on an error
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// Counts how often the kernel has skipped a program since it was loaded, at all functions that
@@ -164,7 +167,7 @@ unsafe extern "C" {
     /// @return 0; or a negative errno, with errno set:
     ///  - EOPNOTSUPP: the kernel does not count this for kprobe programs (before Linux 6.7);
     ///  - EINVAL: an argument is NULL, or the program is not loaded;
-    ///  - ELIBACC: no libbpf is loaded that could have made the program.
+    ///  - ELIBACC: no loaded libbpf could have made the program.
     pub fn ksyscall_program__recursion_misses(
         prog: *const bpf_program,
         misses: *mut __u64,
@@ -183,13 +186,14 @@ unsafe extern "C" {
     /// functions that serve system calls until the process ends. With `KSYSCALL_CALLERS_ALL` a call
     /// may read the file again, to compare the addresses of two functions.
     ///
-    /// @param syscall_name the call's name, for example "openat" @param callers whose calls @param
-    /// nth the function's index, from 0; for native callers there is one function @return the
-    /// function's name, for example "__x64_sys_openat", in a string that is never freed; or NULL
-    /// with errno set:
+    /// @param syscall_name the call's name, for example "openat"
+    /// @param callers whose calls
+    /// @param nth the function's index, from 0; for native callers there is one function
+    /// @return the function's name, for example "__x64_sys_openat", in a string that is never
+    /// freed; or NULL with errno set:
     ///  - ENOENT: the kernel does not have the call, or `nth` is after the last function;
     ///  - EINVAL: an argument is not valid;
-    ///  - EPERM: the function must compare addresses, which requires `CAP_SYSLOG`;
+    ///  - EPERM: two addresses must be compared, which requires `CAP_SYSLOG`;
     ///  - EOPNOTSUPP: the kernel does not serve such callers, or the library does not know which
     ///    functions serve them on this architecture;
     ///  - ENOMEM, and any other error of reading /proc/kallsyms.
