@@ -125,13 +125,13 @@ impl Failure {
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
-    /// What stands in for libbpf's print callback while that is out: see print.rs.
+    /// The temporary replacement of libbpf's print callback: see print.rs.
     hold: Option<Print>,
-    /// Where `text` goes: a callback of `libbpf_set_print`, or None for stderr.
+    /// The callback that prints `text`, or None for stderr.
     print: Option<Print>,
-    /// What to print, if it is not empty.
+    /// The text to print, unless it is empty.
     text: Text<1024>,
-    /// For NULL, and never 0.
+    /// If `link` is NULL, the errno, which is never 0.
     errno: c_int,
 }
 
