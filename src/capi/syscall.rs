@@ -1,18 +1,18 @@
 //! Moves probes that tools open by themselves to the functions that serve the calls.
 //!
 //! Tools with a static libbpf, aya and bcc open probes through the C library's `syscall()`, which
-//! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe is not
-//! moved
-//! - unless it names a function and is at the function's entry or return;
-//! - if the name is not one that a loader makes from a call's name;
-//! - if a native call reaches the function and the kernel has the function.
+//! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays
+//! unchanged if
+//! - it does not name a function, or is not at the function's entry or return;
+//! - the name is not one that a loader makes from a call's name;
+//! - a native call reaches the function and the kernel has the function.
 //!
 //! Any other probe is opened on the function that serves the call of that name, by the rules of
 //! `bpf_program__attach_ksyscall`. If no function serves it, the tool's own request goes to the
 //! kernel.
 //!
-//! A signal handler may open a probe, so a name that is not moved involves no allocation and no
-//! lock. Finding a different function may involve both, as an attach does.
+//! A signal handler may open a probe, so an unchanged probe involves no allocation and no lock.
+//! Finding a different function may involve both, as an attach does.
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
 //! bad address must result in EFAULT, as without the library. The tool's memory is never written;
