@@ -3,7 +3,7 @@
  * Reads the arguments of a system call in a BPF program that is attached to the call. The arguments are in
  * the order of the man page, on every kernel and for 64-bit and 32-bit callers.
  *
- *	#include "vmlinux.h"			// or <linux/bpf.h>, or nothing
+ *	#include "vmlinux.h"			// or <linux/bpf.h>, or omit this line
  *	#include <bpf/bpf_helpers.h>
  *	#include <ksyscall.bpf.h>
  *
@@ -46,15 +46,15 @@
  * pointer to the registers. If the kernel passes a pointer, the caller cannot influence it. If not, the
  * caller would have to know the address of its kernel stack to forge one.
  *
- * Why not as others do: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they load a program,
- * whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not. POWER's
- * functions have no such prefix, and 32-bit arm's libbpf looks for a prefix that a 64-bit kernel does not
- * have. A constant set by the loader would be right only if every loader set it, and reading
- * CONFIG_ARCH_HAS_SYSCALL_WRAPPER requires a file that may not exist.
+ * Alternatives that do not work everywhere: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they load
+ * a program, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not.
+ * POWER's functions have no such prefix, and 32-bit arm's libbpf looks for a prefix that a 64-bit kernel does
+ * not have. A constant set by the loader would be right only if every loader set it, and
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER is in a file that may not exist.
  *
  * The offsets of the registers are from arch/<arch>/include/asm/ptrace.h; the part that is used here is
  * the same from Linux 5.10 to 7.2. Which registers contain the arguments is from asm/syscall_wrapper.h and
- * from the callers of the functions. So the header requires neither kernel types nor CO-RE.
+ * from the callers of the functions. So reading the arguments requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
