@@ -41,7 +41,7 @@ TEST(what_is_no_number_of_instances_is_refused)
 		CHECK(setenv(VARIABLE, wrong[i], 1) == 0);
 		CHECK(!attach_return(&p));
 		CHECK_EQ(errno, EINVAL);
-		CHECK_HAS(warned, VARIABLE " is not a number of 1 to 4096");
+		CHECK_HAS(warned, VARIABLE " is not a number from 1 to 4096");
 		DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	}
 	unload(&p);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * For BPF programs that are attached to a system call: its arguments, in the order of the
- * man page, whatever the kernel's function gets and whoever calls.
+ * Reads the arguments of a system call in a BPF program that is attached to the call. The arguments are in
+ * the order of the man page, on every kernel and for 64-bit and 32-bit callers.
  *
- *	#include "vmlinux.h"			// or <linux/bpf.h>, or nothing
+ *	#include "vmlinux.h"			// or <linux/bpf.h>, or omit this line
  *	#include <bpf/bpf_helpers.h>
  *	#include <ksyscall.bpf.h>
  *
@@ -14,46 +14,47 @@
  *		return 0;
  *	}
  *
- * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (arm, arm64, loongarch, mips,
- * powerpc, riscv, s390), as for libbpf's bpf_tracing.h, which is not needed. A 32-bit kernel
- * of x86 or POWER takes -DKSYSCALL_BITS=32 besides. Any libbpf from 0.3 on will do (before 1.0
- * with SEC("kprobe/name"), for it knows no ksyscall), and any other loader of such objects.
+ * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (or arm, arm64, loongarch, mips, powerpc,
+ * riscv, s390), as for libbpf's bpf_tracing.h, which this header does not require. For a 32-bit kernel of
+ * x86 or POWER, add -DKSYSCALL_BITS=32. The header works with libbpf 0.3 and later, and with any other
+ * loader of such objects. libbpf before 1.0 does not know SEC("ksyscall/name"): use SEC("kprobe/name").
  *
- *	KSYSCALL_PROG(name, call, args...)	a program with the call's arguments
- *	KSYSCALL_ARG(ctx, call, n)		its nth argument
+ *	KSYSCALL_PROG(name, call, args...)	defines a program that receives the call's arguments
+ *	KSYSCALL_ARG(ctx, call, n)		the call's nth argument
  *	KSYSCALL_SLOT(ctx, n)			the nth word that the caller passed
  *	KSYSCALL_NR(ctx)			the call's number
- *	KSYSCALL_IS_COMPAT(ctx)			whether the caller is a 32-bit one on a 64-bit kernel
+ *	KSYSCALL_IS_COMPAT(ctx)			whether the caller is a 32-bit caller on a 64-bit kernel
  *	KSYSCALL_SUBCALL_PROG(name, call, args...)
- *						the same program for a call that is made through socketcall(2)
- *						or ipc(2), too: see "Calls through socketcall and ipc" below
+ *						like KSYSCALL_PROG, for a call that is also made through
+ *						socketcall(2) or ipc(2): see "Calls through socketcall and ipc"
  *
- * They hold at the entry of the function that serves the call, in a program of type kprobe
- * (kprobe, kprobe.multi); at its return the arguments are gone. Where a word cannot be read
- * the answer is 0. All of them need a program with a GPL-compatible licence, as
- * bpf_probe_read_kernel() does.
+ * Use these macros at the entry of the function that serves the call, in a program of type kprobe (kprobe
+ * or kprobe.multi). At the function's return the arguments are gone. A word that cannot be read is 0. The
+ * program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
- * What a pointer points to need not be in memory yet: at entry bpf_probe_read_user_str() then
- * returns -EFAULT for a valid path. KSYSCALL_KEEP() keeps the pointer, and KSYSCALL_TAKE_STR() reads
- * the string at the call's return, when the kernel has read it too: see "Strings that are not in
- * memory at entry" below.
+ * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str()
+ * then returns -EFAULT for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
+ * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
+ * entry" below.
  *
- * How it is known what the function gets. Since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386),
- * 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10, it gets one pointer to the
- * caller's registers, CONFIG_ARCH_HAS_SYSCALL_WRAPPER; else the arguments themselves, and so always
- * on arm, mips and loongarch. A program sees which by that pointer: the kernel has just
- * saved these registers on the stack that it runs on, a few frames above the function's.
- * So a first argument that points to less than a page above the stack pointer is it. On a
- * kernel that passes a pointer the caller has no say in it, and on another a caller would
- * have to know where its kernel stack is. (libbpf since 1.0 and cilium/ebpf since 0.11 try, when a
- * program is loaded, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER;
- * aya 0.14 does not. POWER's functions have no such prefix, and 32-bit arm's libbpf looks for one
- * that a 64-bit kernel does not have. A constant that the loader sets would be right, if every
- * loader knew of it; CONFIG_ARCH_HAS_SYSCALL_WRAPPER takes a file that need not be there.)
+ * How a program knows what the function receives: if the kernel has CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the
+ * function receives a pointer to the caller's registers. This is so since Linux 4.17 (x86-64), 4.19
+ * (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10. Otherwise, and
+ * always on arm, mips and loongarch, the function receives the arguments themselves. The program
+ * recognises the pointer: the kernel has just saved the registers on its stack, a few frames above the
+ * function's frame. So a first argument that points to less than a page above the stack pointer is the
+ * pointer to the registers. If the kernel passes a pointer, the caller cannot influence it. If not, the
+ * caller would have to know the address of its kernel stack to forge one.
  *
- * Where the registers are is from arch/<arch>/include/asm/ptrace.h (the part of it that is used is
- * the same from Linux 5.10 to 7.2), and which of them are the arguments from asm/syscall_wrapper.h and
- * from what calls the function; no types of the kernel's are needed for that, and no CO-RE.
+ * Alternatives that do not work everywhere: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they load
+ * a program, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not.
+ * POWER's functions have no such prefix, and 32-bit arm's libbpf looks for a prefix that a 64-bit kernel does
+ * not have. A constant set by the loader would be right only if every loader set it, and
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER is in a file that may not exist.
+ *
+ * The offsets of the registers are from arch/<arch>/include/asm/ptrace.h; the part that is used here is
+ * the same from Linux 5.10 to 7.2. Which registers contain the arguments is from asm/syscall_wrapper.h and
+ * from the callers of the functions. So reading the arguments requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -66,26 +67,26 @@
 struct pt_regs;
 
 /*
- * Whose calls the program sees. A 32-bit caller on a 64-bit kernel enters by other functions,
- * and has other registers, words of 32 bits and pairs of them for 64-bit values.
+ * Whose calls the program sees. A 32-bit caller on a 64-bit kernel enters through different functions. It
+ * uses different registers, words of 32 bits, and pairs of words for 64-bit values.
  *
- *	KSYSCALL_NATIVE	those of the kernel's own word size
- *	KSYSCALL_COMPAT	32-bit ones on a 64-bit kernel
- *	KSYSCALL_ALL	both; the program asks KSYSCALL_IS_COMPAT() each time
+ *	KSYSCALL_NATIVE	callers of the kernel's own word size
+ *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
+ *	KSYSCALL_ALL	both; the program evaluates KSYSCALL_IS_COMPAT() each time
  *
- * KSYSCALL_CALLERS may be defined before this header, or anew before each program. By default
- * it is KSYSCALL_ALL on x86-64, arm64 and riscv, where that can be asked. On x86-64 this takes a
- * kernel with BTF, and a loader that can read it (libbpf 0.3 cannot that of Linux 6.12); without,
- * say KSYSCALL_NATIVE. Elsewhere it is KSYSCALL_NATIVE.
+ * KSYSCALL_CALLERS may be defined before this header, and redefined before each program. The default is
+ * KSYSCALL_ALL on x86-64, arm64 and riscv, where a program can tell the callers apart, and KSYSCALL_NATIVE
+ * elsewhere. On x86-64 KSYSCALL_ALL requires a kernel with BTF, and a loader that can read it (libbpf 0.3
+ * cannot read the BTF of Linux 6.12); otherwise define KSYSCALL_NATIVE.
  */
 #define KSYSCALL_NATIVE 0
 #define KSYSCALL_COMPAT 1
 #define KSYSCALL_ALL 2
 
 /*
- * Reads the kernel's memory: KSYSCALL_READ(to, size, from). For kernels before Linux 5.5 it can be
- * defined as bpf_probe_read before this header, and KSYSCALL_READ_USER too; KSYSCALL_READ_USER_STR as
- * bpf_probe_read_str.
+ * Reads kernel memory: KSYSCALL_READ(to, size, from). For kernels before Linux 5.5, define KSYSCALL_READ and
+ * KSYSCALL_READ_USER as bpf_probe_read, and KSYSCALL_READ_USER_STR as bpf_probe_read_str, before including
+ * this header.
  */
 #ifndef KSYSCALL_READ
 #define KSYSCALL_READ bpf_probe_read_kernel
@@ -103,10 +104,17 @@ struct pt_regs;
 /* --- Architectures --- */
 
 /*
- * Of each: the kernel's word size; of the program's context, where the stack pointer is and
- * what the function gets first; where the nth argument is (n from 0) if it gets the arguments
- * themselves: in the context, or if -1 on its stack; and where the caller's registers
- * have the nth word of the call. Some have the number of the call, and whose call it is.
+ * For each architecture:
+ *
+ *	KSYSCALL_BITS		the kernel's word size
+ *	KSYSCALL_SP_		the offset of the stack pointer in the program's context
+ *	KSYSCALL_FIRST_		the offset of the function's first argument in the context
+ *	KSYSCALL_DIRECT_(n)	the offset of the nth argument (from 0) in the context, if the function
+ *				receives the arguments themselves; -1 if it is on the stack, at
+ *				KSYSCALL_ON_STACK_(n)
+ *	KSYSCALL_SAVED_(n)	the offset of the call's nth word in the caller's saved registers
+ *
+ * and for some, the offset of the call's number and of the mode that tells 32-bit callers.
  */
 #if defined(__TARGET_ARCH_x86)
 #if defined(__i386__) && !defined(KSYSCALL_BITS)
@@ -143,7 +151,7 @@ struct pt_regs;
 #define KSYSCALL_SP_ 16
 #define KSYSCALL_FIRST_ 80
 #define KSYSCALL_DIRECT_(n) (80 + 8 * (n)) /* a0 to a5 */
-#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 has the result by then */
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 is already the result */
 #define KSYSCALL_SAVED_NR_ 136 /* a7 */
 /* status & SR_UXL, the width of user mode. */
 #define KSYSCALL_SAVED_MODE_ 256
@@ -156,7 +164,7 @@ struct pt_regs;
 #define KSYSCALL_ON_STACK_(n) (160 + 8 * ((n) - 5))
 #define KSYSCALL_SAVED_(n) ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
 #define KSYSCALL_SAVED_NR_ 160 /* int_code */
-#define KSYSCALL_NR_MASK_ 0xffff /* above it is the length of the instruction */
+#define KSYSCALL_NR_MASK_ 0xffff /* the upper half is the instruction's length */
 
 #elif defined(__TARGET_ARCH_powerpc)
 #if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
@@ -175,7 +183,7 @@ struct pt_regs;
 #define KSYSCALL_SP_ 52
 #define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
 #define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
-/* Above the two words there, the caller's registers are: r7. entry-common.S, vector_swi. */
+/* r7 of the caller's registers, which are on the stack above two words: entry-common.S, vector_swi. */
 #define KSYSCALL_STACK_NR_ (8 + 4 * 7)
 
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
@@ -210,17 +218,17 @@ struct pt_regs;
 #define KSYSCALL_CALLERS (KSYSCALL_CAN_ASK_ ? KSYSCALL_ALL : KSYSCALL_NATIVE)
 #endif
 
-/* --- What 64-bit values take of 32-bit words, and who has another order --- */
+/* --- Layouts: 64-bit values in 32-bit words, and calls with a different order --- */
 
 /*
- * A layout says of each argument that the function gets of what kind it is, and of each
- * argument of the man page which of those it is.
+ * A layout contains the kind of each argument that the function receives, and which of them each argument of
+ * the man page is.
  *
  *	W	a word: an int, a pointer, an unsigned long
- *	S	a signed word, a long: the sign goes on into the upper half of the answer
- *	L	64 bits. Of a 32-bit caller two words, in the order of memory, and on arm, mips
- *		and POWER the first of an even number
- *	P	two words everywhere, the lower first; a 64-bit caller has all of it in that
+ *	S	a signed word, a long: sign-extended to 64 bits
+ *	L	64 bits. A 32-bit caller passes two words, in memory order. On arm, mips and POWER the
+ *		first word has an even number
+ *	P	always two words, the lower first; a 64-bit caller passes the whole value in the lower
  */
 #define KSYSCALL_W_ 0ULL
 #define KSYSCALL_S_ 1ULL
@@ -230,18 +238,18 @@ struct pt_regs;
 	(KSYSCALL_##a##_ | KSYSCALL_##b##_ << 2 | KSYSCALL_##c##_ << 4 | KSYSCALL_##d##_ << 6 | \
 	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
 #define KSYSCALL_PLAIN_ 0ULL
-/* Of the man page's arguments 1 to 6 their numbers in the function. */
+/* The numbers, in the function, of the man page's arguments 1 to 6. */
 #define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
-/* The words are in the caller's memory, where the only word that it passes points. */
+/* The caller passes one word, which points to the call's words in the caller's memory. */
 #define KSYSCALL_POINTED_ (1ULL << 32)
-/* The sixth is in pages of 4,096 bytes for the function, and in bytes in the man page; or
+/* The function receives the sixth argument in pages of 4,096 bytes, the man page has it in bytes; or
  * the other way around. */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
 
-/* Where a pair's first word has an even number. */
+/* Whether a pair's first word has an even number. */
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64) || defined(__TARGET_ARCH_mips) || \
 	defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_ALIGNS_ 1
@@ -250,9 +258,9 @@ struct pt_regs;
 #endif
 
 /*
- * KSYSCALL_LAYOUT_<call>: `~`, the layout for 64-bit callers, that for 32-bit callers. A call
- * that has none is plain: each argument is one word. The calls are those of the table
- * that the caller's architecture has, and other spellings of their names (docs/names.md).
+ * KSYSCALL_LAYOUT_<call>: `~`, the layout for 64-bit callers, the layout for 32-bit callers. In a call
+ * without a layout each argument is one word. The names are those of the table of the caller's
+ * architecture, and their other spellings (docs/names.md).
  *
  * From include/linux/syscalls.h and compat.h, and arch/: x86/kernel/sys_ia32.c, arm64/kernel/sys32.c,
  * powerpc/kernel/sys_ppc32.c, s390/kernel/compat_linux.c, mips/kernel/linux32.c of Linux 6.12.
@@ -283,15 +291,15 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_lookup_dcookie KSYSCALL_BOTH_(KSYSCALL_KINDS_(L, W, W, W, W, W))
 #define KSYSCALL_LAYOUT_fanotify_mark KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, W, W, W))
 
-/* One argument of the man page, and pos_l and pos_h of the kernel. */
+/* One argument in the man page; pos_l and pos_h in the kernel. */
 #define KSYSCALL_LAYOUT_preadv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, P, W, W))
 #define KSYSCALL_LAYOUT_pwritev KSYSCALL_LAYOUT_preadv
 #define KSYSCALL_LAYOUT_preadv2 KSYSCALL_LAYOUT_preadv
 #define KSYSCALL_LAYOUT_pwritev2 KSYSCALL_LAYOUT_preadv
 
 /*
- * fd, offset, nbytes, flags; arm and POWER have but the function of sync_file_range2, whose
- * order is fd, flags, offset, nbytes. Both names go for what there is.
+ * fd, offset, nbytes, flags. arm and POWER have only the function of sync_file_range2, whose order is fd,
+ * flags, offset, nbytes. Either name reads the function that exists.
  */
 #define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
 #define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
@@ -311,8 +319,8 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_ppc_sync_file_range2 KSYSCALL_LAYOUT_sync_file_range2
 
 /*
- * fd, offset, len, advice, of which fadvise64's len is a word; 32-bit arm and the 64-bit one of
- * 32-bit POWER have fd, advice, offset, len.
+ * fd, offset, len, advice. len of fadvise64 is a word. 32-bit arm, and fadvise64_64 on 32-bit POWER, have
+ * fd, advice, offset, len.
  */
 #define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
@@ -333,8 +341,8 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_posix_fadvise KSYSCALL_LAYOUT_fadvise64
 
 /*
- * flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS has the last two the other way
- * around, CONFIG_CLONE_BACKWARDS2 the first two: arch/<arch>/Kconfig.
+ * flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS swaps the last two,
+ * CONFIG_CLONE_BACKWARDS2 the first two: arch/<arch>/Kconfig.
  */
 #define KSYSCALL_TLS_FOURTH_ KSYSCALL_ORDER_(1, 2, 3, 5, 4, 6)
 #if defined(__TARGET_ARCH_s390)
@@ -346,9 +354,9 @@ struct pt_regs;
 #endif
 
 /*
- * The last one of mmap counts bytes and that of mmap2 pages of 4,096, whichever of them there is:
- * mmap2 on arm, mmap on all 64-bit ones. s390's functions and that of mmap on i386 get a pointer to
- * a struct in the caller's memory with the six.
+ * The last argument of mmap is in bytes, that of mmap2 in pages of 4,096 bytes, whichever of the two the
+ * architecture has: mmap2 on arm, mmap on all 64-bit architectures. s390's functions, and mmap's on i386,
+ * receive a pointer to a struct with the six arguments in the caller's memory.
  */
 #if defined(__TARGET_ARCH_x86)
 #define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
@@ -365,12 +373,12 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
 #endif
 
-/* That of i386, and of POWER since Linux 6.1, gets a pointer to the five; _newselect does not. */
+/* On i386, and on POWER since Linux 6.1, select receives a pointer to the five arguments; _newselect does not. */
 #if defined(__TARGET_ARCH_x86) || defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_LAYOUT_select ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
 #endif
 
-/* The mask is the third of three: CONFIG_OLD_SIGSUSPEND3. */
+/* The mask is the third of three arguments: CONFIG_OLD_SIGSUSPEND3. */
 #if !defined(__TARGET_ARCH_powerpc) && !defined(__TARGET_ARCH_mips)
 #define KSYSCALL_LAYOUT_sigsuspend ~, KSYSCALL_PLAIN_, KSYSCALL_ORDER_(3, 2, 1, 4, 5, 6)
 #endif
@@ -378,9 +386,10 @@ struct pt_regs;
 /* --- Reading --- */
 
 /*
- * A call as a program sees it. Its words are at places behind `from`: of the caller's registers
- * (has_regs), or of the program's context. That is read by the helper, too: a load would have to
- * have its place in the instruction, and the compiler makes a variable of what two branches differ in.
+ * A call as a program sees it. `from` is the address of the caller's registers (has_regs) or of the program's
+ * context, and the words are at offsets from it. The context is also read by the helper: a load from it
+ * requires a constant offset, but the compiler turns an offset that differs between two branches into a
+ * variable.
  */
 struct ksyscall_ {
 	__u64 from, stack;
@@ -397,7 +406,7 @@ KSYSCALL_INLINE_ KSYSCALL_WORD_ ksyscall_read_(__u64 address)
 	return word;
 }
 
-/* The caller's registers, if the function gets a pointer to them, else 0. */
+/* The address of the caller's registers if the function receives it, otherwise 0. */
 KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
 {
 #ifdef KSYSCALL_FIRST_
@@ -412,7 +421,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
 }
 
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
-/* The field has moved between versions, so that libbpf has to say where it is. */
+/* The field's offset differs between kernel versions, so libbpf relocates it. */
 struct thread_info___ksyscall {
 	__u32 status;
 } __attribute__((preserve_access_index));
@@ -423,8 +432,8 @@ struct task_struct___ksyscall {
 #endif
 
 /*
- * On x86-64 the segment would not do: 64-bit code that makes a call by `int $0x80` enters as 32-bit
- * code does. TS_COMPAT of arch/x86/include/asm/thread_info.h tells.
+ * On x86-64 the code segment does not tell: 64-bit code that makes a call by `int $0x80` enters like 32-bit
+ * code. TS_COMPAT of arch/x86/include/asm/thread_info.h tells.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
@@ -457,7 +466,7 @@ KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
 	return call;
 }
 
-/* The nth word from 0 on, which `narrow` says to have 32 bits. */
+/* The nth word, from 0; it has 32 bits if `narrow`. */
 KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
 {
 	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
@@ -489,7 +498,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 	return word;
 }
 
-/* Whether an x32 process made the call: __X32_SYSCALL_BIT of its number. */
+/* Whether an x32 process made the call: __X32_SYSCALL_BIT of the call's number. */
 KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 {
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
@@ -500,7 +509,7 @@ KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 #endif
 }
 
-/* The nth argument of the man page from 0 on. All but `call` are constants. */
+/* The nth argument of the man page, from 0. Everything except `call` is constant. */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
 	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0, is_behind_pair = 0;
@@ -559,12 +568,12 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 /* --- For programs --- */
 
 /*
- * The nth argument, from 1 on, of the call of that name (a bare word, as it was attached
- * to), as a __u64: cast it to the type that the man page has. A pointer is an address in the
- * caller's memory, for bpf_probe_read_user(), which can fail at entry: see above. What the man
- * page says of the C library's function and not of the call (pselect6's sixth) is the call's
- * here, but for preadv2(2) and pwritev2(2), whose fifth is the flags. An int of a 64-bit caller
- * may have any upper half.
+ * The nth argument, from 1, of the named call, as a __u64: cast it to the type in the man page. The name is a
+ * bare word: the name that the program is attached to. A pointer is an address in the caller's memory, for
+ * bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C library's
+ * function instead of the call (pselect6's sixth argument), this is the call's argument. The exception is
+ * preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man page. The upper half of an int
+ * that a 64-bit caller passes is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \
@@ -573,8 +582,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * The nth word that the caller passed, from 1 on: register by register, for a program that
- * is attached to many calls. 32 bits of a 32-bit caller, the upper half then zeros.
+ * The nth word that the caller passed, from 1: register by register, for programs that are attached to many
+ * calls. A 32-bit caller's word has 32 bits, and the upper half is zero.
  */
 #define KSYSCALL_SLOT(ctx, n)                                                                            \
 	({                                                                                               \
@@ -583,18 +592,18 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit one on a 64-bit kernel, i.e. if the number and the arguments are of
- * that table, else 0. x32 counts as 64 bits. (Its preadv2 and pwritev2 have the flags in another
- * word, which KSYSCALL_ARG() reads; before Linux 4.17 the function gets no registers, and nothing
- * tells.) Always 0 on loongarch, mips, POWER and s390, and on
- * arm64 and riscv where the function gets no pointer: there, 32-bit callers get a
- * program of their own, with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the number and the arguments are those of the
+ * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 have the flags in a different
+ * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers cannot
+ * be recognised.) Always 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the function receives
+ * no pointer. There, use a separate program for 32-bit callers, with KSYSCALL_CALLERS defined as
+ * KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
 /*
- * The number of the call, in the caller's table (__NR_*; that of x32 has bit 30 set); -1 where the
- * function gets the arguments themselves, but for arm.
+ * The number of the call in the caller's table (__NR_*; x32's numbers have bit 30 set). -1 if the function
+ * receives the arguments themselves, except on arm.
  */
 #define KSYSCALL_NR(ctx) ksyscall_nr_(ctx)
 
@@ -621,13 +630,13 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 }
 
 /*
- * Defines the program `name` for the call of that name (a bare word), with up to six parameters
- * of the man page's types and a hidden one, `ctx`:
+ * Defines the program `name` for the named call (a bare word), with up to six parameters of the man page's
+ * types and a hidden parameter, `ctx`:
  *
  *	SEC("ksyscall/openat")
  *	int KSYSCALL_PROG(on_openat, openat, int dirfd, const char *path, int flags)
  *
- * What an argument is says KSYSCALL_ARG(); it is converted to the parameter's type.
+ * Each parameter is KSYSCALL_ARG() of the call, converted to the parameter's type.
  */
 /* clang-format off */
 #define KSYSCALL_PROG(name, call, args...)                                                      \
@@ -665,31 +674,31 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 /* --- Calls through socketcall and ipc --- */
 
 /*
- * On some architectures a process can make the calls of sockets through socketcall(2), and those of
- * System V IPC through ipc(2): i386, s390, POWER, and 32-bit MIPS. The C library of i386 makes most of
- * them so, and some have no other way there (accept, send, recv, semop). socketcall and ipc carry such a
- * call out themselves: the function of connect is not entered. A program that is to see it is
- * attached to socketcall, and runs for each call that is made through it:
+ * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V IPC
+ * calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them (accept,
+ * send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call themselves: the
+ * function of connect is not entered. To see such a call, attach the program to socketcall, where it runs for
+ * every call that is made through socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
  *
- * The body runs if the call is connect, made by itself or through socketcall. Of other calls through
- * socketcall the program returns 0. Which way was taken is told by KSYSCALL_NR(). Where that is -1,
- * since the function gets the arguments themselves, callers that have socketcall are taken to have
- * made it: there, attach the program to socketcall alone.
+ * The body runs if the call is connect, made directly or through socketcall. For other calls through
+ * socketcall the program returns 0. KSYSCALL_NR() tells which way the call was made. If KSYSCALL_NR() is -1,
+ * because the function receives the arguments themselves, the program assumes that callers that have socketcall
+ * used it: attach the program only to socketcall there.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
  *						the number of the call that is made through it
- *	KSYSCALL_SUBCALL_NR(connect)		that number of connect, a constant
- *	KSYSCALL_SUBCALL_ARG(ctx, connect, n)	its nth argument, of a call with that number
+ *	KSYSCALL_SUBCALL_NR(connect)		connect's number, a constant
+ *	KSYSCALL_SUBCALL_ARG(ctx, connect, n)	the nth argument of a call with connect's number
  *
- * The arguments are those of the man page, with the exceptions that the C library makes as well: the
- * command of semctl, msgctl and shmctl has IPC_64 (0x100) in it, and semctl's fourth is the union as
- * a word (on s390 the value of SETVAL is its upper half). shmat's result is stored at *third,
- * KSYSCALL_SLOT(ctx, 4); what the function returns is 0. socketcall's arguments, semctl's fourth
- * and some of msgrcv's are in the caller's memory. The C library has just written them to its
- * stack, and so they are resident. If they are not, they read as 0.
+ * The arguments are those of the man page, except where the C library changes them: the command of semctl,
+ * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is the union as a word (on s390 the
+ * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
+ * KSYSCALL_SLOT(ctx, 4), and the function returns 0. socketcall's arguments, semctl's fourth and some of
+ * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written them
+ * to its stack. If they are not, they are read as 0.
  *
  * From `socketcall` of net/socket.c, `ksys_ipc` and `compat_ksys_ipc` of ipc/syscall.c, `s390_ipc` of
  * arch/s390/kernel/syscall.c and the numbers of include/uapi/linux/net.h and ipc.h of Linux 5.4 to 7.2.
@@ -704,7 +713,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) 0
 #endif
 
-/* s390's ipc has five arguments: semtimedop's timeout is in the place of the fourth, and there are no versions. */
+/* s390's ipc has five arguments: semtimedop's timeout is the fourth, and there are no versions. */
 #if defined(__TARGET_ARCH_s390)
 #define KSYSCALL_IPC_LAST_ 4
 #define KSYSCALL_IPC_VERSION_(first) 0
@@ -714,15 +723,16 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call>: where its arguments are, four bits for each; its number from bit 24 on;
- * and in bit 32 whether the multiplexer is ipc. An argument is
+ * KSYSCALL_SUBCALL_<call>: the sources of the call's arguments, four bits for each; the call's number from bit
+ * 24; and bit 32, which is set if the multiplexer is ipc. The source of an argument is one of:
  *
  *	1 to 6		that argument of the multiplexer
- *	LAST		ipc's sixth, or that of which s390 has it
- *	POINTED		the word that ipc's fifth points to
- *	MESSAGE, TYPE	the first and second word of a struct that ipc's fifth points to. If the version,
- *			the upper half of ipc's first, is not 0, then ipc's fifth itself and its sixth
- *	LISTED		a word of those that socketcall's second points to
+ *	LAST		ipc's sixth argument, or on s390 the fourth
+ *	POINTED		the word that ipc's fifth argument points to
+ *	MESSAGE, TYPE	the first and second word of a struct that ipc's fifth argument points to. If the
+ *			version (the upper half of ipc's first argument) is not 0, ipc's fifth and sixth
+ *			arguments themselves
+ *	LISTED		the nth of the words that socketcall's second argument points to
  */
 #define KSYSCALL_LAST_ 7
 #define KSYSCALL_POINTED_TO_ 8
@@ -767,13 +777,13 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_SUBCALL_shmget KSYSCALL_IPC_(23, 2, 3, 4, 0, 0)
 #define KSYSCALL_SUBCALL_shmctl KSYSCALL_IPC_(24, 2, 3, 5, 0, 0)
 
-/* The numbers of the multiplexers. Those of MIPS differ, but there the number cannot be asked. */
+/* The numbers of the multiplexers. MIPS has different ones, but there KSYSCALL_NR() is always -1. */
 #define KSYSCALL_NR_SOCKETCALL_ 102
 #define KSYSCALL_NR_IPC_ 117
 #define KSYSCALL_MULTIPLEXER_socketcall 0xffffffff
 #define KSYSCALL_MULTIPLEXER_ipc 0xffff
 
-/* What a process passes to the multiplexer first, of which ipc takes some bits for a version. */
+/* The multiplexer's first argument, which for ipc contains a version in its upper half. */
 KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mask)
 {
 	if (KSYSCALL_BITS == 32 || call->is_compat)
@@ -781,7 +791,7 @@ KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mas
 	return (__u32)ksyscall_word_(call, 0, 0) & mask;
 }
 
-/* The nth argument of the sub-call from 0 on. All but `call` are constants. */
+/* The nth argument of the sub-call, from 0. Everything except `call` is constant. */
 KSYSCALL_INLINE_ __u64 ksyscall_subcall_word_(const struct ksyscall_ *call, __u64 subcall, int narrow, int n)
 {
 	int source = (int)(subcall >> 4 * n & 15), size = narrow ? 4 : 8;
@@ -819,7 +829,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_subcall_arg_(struct ksyscall_ call, __u64 subcal
 	return ksyscall_subcall_word_(&call, subcall, 0, n - 1);
 }
 
-/* How a call was made that is attached to itself and to its multiplexer. */
+/* How the call was made, in a program that is attached to the call and to its multiplexer. */
 enum { KSYSCALL_BY_ITSELF_, KSYSCALL_BY_MULTIPLEXER_, KSYSCALL_ANOTHER_ };
 
 KSYSCALL_INLINE_ int ksyscall_way_(const void *ctx, const struct ksyscall_ *call, __u64 subcall)
@@ -884,8 +894,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
 /* --- Strings that are not in memory at entry --- */
 
 /*
- * A program at a call's entry keeps the pointer, and one at its return reads: by then the kernel
- * has read the argument, which brought its page into memory.
+ * A program at a call's entry stores the pointer, and a program at the call's return reads the string: by then
+ * the kernel has read the argument and so brought its page into memory.
  *
  *	KSYSCALL_KEPT_MAP(paths, 10240);
  *
@@ -907,28 +917,29 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *		return 0;
  *	}
  *
- *	KSYSCALL_KEPT_MAP(map, entries)	a map with one pointer for each thread that is in a call
- *	KSYSCALL_KEEP(map, pointer)	keeps it for this thread: 0, or a negative errno
- *	KSYSCALL_TAKE(map)		removes and returns it, as a __u64: 0 if none was kept
+ *	KSYSCALL_KEPT_MAP(map, entries)	defines a map with one pointer for each thread that is in a call
+ *	KSYSCALL_KEEP(map, pointer)	stores the pointer for this thread; returns 0 or a negative errno
+ *	KSYSCALL_TAKE(map)		removes and returns the pointer as a __u64; 0 if none was stored
  *	KSYSCALL_TAKE_STR(map, to, size)
- *					takes it, and reads the string: its length with the NUL; a negative
- *					errno, of which -ENOENT (-2) says that none was kept
+ *					removes the pointer and reads the string; returns its length with
+ *					the NUL, or a negative errno: -ENOENT (-2) if no pointer was stored
  *
- * A call with two strings (rename) has two maps. Programs of several calls may share a map, if each
- * of the calls has both programs. Attach the return's first, so that no call in between
- * leaves its entry behind.
+ * A call with two strings (rename) requires two maps. The programs of several calls may share a map if each
+ * call has both programs. Attach the program at the return first, so that no call in between leaves its entry
+ * behind.
  *
- * Cost: the probe at the return, and three operations on a hash map for each call. The map takes
- * some 100 bytes for each entry (bpftool map shows it), whether used or not.
+ * Cost: the probe at the return, and three hash map operations for each call. The map uses some 100 bytes for
+ * each entry, used or not (see bpftool map).
  *
  * Limits:
- *	- A return can be lost (docs/returns.md): the string is, too. The pointer stays in the map until
- *	  the thread makes the next such call. The map is an LRU: when it is full it drops entries that
- *	  were not used for long, possibly of a call that still waits. So it has to have more entries
- *	  than threads that can be in such calls at a time. Its return is then -ENOENT.
+ *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
+ *	  thread makes the next such call.
+ *	- The map is an LRU map: when it is full, it drops the least recently used entries, possibly of a call
+ *	  that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. So the map must have more entries
+ *	  than threads that can be in such calls at the same time.
  *	- A successful execve(2) has replaced the memory: use the tracepoint sched:sched_process_exec.
- *	- A call that fails before it reads its argument leaves the page where it was: -EFAULT.
- *	- Another thread can have changed the memory since the kernel read it.
+ *	- If a call fails before it reads its argument, the page may still not be resident: -EFAULT.
+ *	- Another thread may have changed the memory after the kernel read it.
  */
 #define KSYSCALL_KEPT_MAP(map, entries)               \
 	struct {                                      \
@@ -950,7 +961,7 @@ KSYSCALL_INLINE_ long ksyscall_keep_(void *map, __u64 pointer)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	/* BPF_ANY, which not every program has a header for. */
+	/* 0 is BPF_ANY, whose header some programs do not include. */
 	return bpf_map_update_elem(map, &thread, &pointer, 0);
 }
 

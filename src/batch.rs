@@ -1,4 +1,4 @@
-//! Attaches one program to many calls: the builder, and the attachment in the making.
+//! The builder that attaches one program to many calls, and the attach in progress.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
@@ -10,7 +10,7 @@ use crate::calls::abi;
 use crate::links::{Failure, Links};
 use crate::{Callers, Error, Symbol, SyscallName};
 
-/// System calls to attach one program to, together.
+/// System calls to attach one program to, with the options of the attach.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -30,15 +30,17 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// ```
 ///
 /// # How it attaches
-/// A program that was loaded for kprobe.multi (`expected_attach_type`
-/// `BPF_TRACE_KPROBE_MULTI`, Linux 5.18; `SEC("kprobe.multi")` of libbpf) or
-/// kprobe.session (6.10) is attached by one BPF link, with one file descriptor, in a fraction of a
-/// second. Any other is attached by a perf event for each function, one after the other; each takes
-/// the kernel some 10 to 100 ms, and a descriptor.
+/// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
+/// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
+/// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
+/// for each function, one after the other. Each event uses a descriptor and takes the kernel some
+/// 10 to 100 ms.
 ///
-/// A kprobe.multi link is first tried on the functions of a kernel that has all of the calls. If
-/// this kernel does not, they are looked up in /proc/kallsyms, which takes longer than the link
-/// itself. If one function serves several calls of the list, the program is attached to it once.
+/// A kprobe.multi link is first tried with the functions of a kernel that has all of the calls. If
+/// this kernel does not have them all, the functions are looked up in /proc/kallsyms, which takes
+/// longer than the link itself. A function that serves several calls of the list is attached to
+/// once.
+#[doc(alias("bpf_program__attach_kprobe_multi_opts", "ksyscall_links_opts"))]
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Batch {
@@ -51,7 +53,7 @@ impl Batch {
     /// Names the calls, as [`Ksyscall::new`](crate::Ksyscall::new) does.
     ///
     /// # Errors
-    /// [`Error::InvalidName`] for the first that is none.
+    /// [`Error::InvalidName`] for the first name that is not valid.
     pub fn new<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Result<Self, Error> {
         let call = |name: N| {
             let name = name.as_ref();
@@ -60,21 +62,22 @@ impl Batch {
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
 
-    /// Every system call that this architecture has in any version of the kernel, in
-    /// alphabetical order. No kernel has them all, so this is for [`Batch::attach_each`].
+    /// Names every system call that this architecture has in any version of the kernel, in
+    /// alphabetical order. No kernel has them all, so use it with [`Batch::attach_each`].
+    #[doc(alias = "ksyscall__name")]
     pub fn all() -> Self {
         Self::all_of(Callers::Native)
     }
 
-    /// Every system call that these callers have in any version of the kernel, in
-    /// alphabetical order, each for those of them that have it under that name.
+    /// Names every system call that these callers have in any version of the kernel, in
+    /// alphabetical order. Each call is for those of the callers that have it under that name.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
     /// # let program = load();
     /// use ksyscall::{Batch, Callers};
     ///
-    /// // No system call unseen, whoever makes it.
+    /// // Every system call, whoever makes it.
     /// let links = Batch::all_of(Callers::All).attach_each(&program)?;
     /// # Ok::<(), ksyscall::Error>(())
     /// ```
@@ -87,28 +90,31 @@ impl Batch {
         Self { calls, options: Options::default(), threads: None }
     }
 
-    /// The calls.
+    /// The names of the calls.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &SyscallName> {
         self.calls.iter().map(|call| &call.name)
     }
 
-    /// Whose calls the program runs for, of every call of the batch; native ones, if never set.
+    /// Whose calls the program runs for, for every call of the batch; [`Callers::Native`] by
+    /// default.
     ///
-    /// The program is attached to each function that serves the call to one of the callers, once.
-    /// Callers that do not have the call are skipped, unless none has it. For [`Callers::All`] that
-    /// includes socketcall(2) and ipc(2), if some callers make the call through these alone;
-    /// [`Links::attached`] then lists their functions for the call. The program runs for every call
-    /// through them. Such a function has one cookie: that of socketcall or ipc if it is in the
-    /// batch, else that of the first call that is made through it.
+    /// The program is attached once to each function that serves the call to any of the callers.
+    /// Callers that do not have the call are skipped, unless none of them has it.
+    ///
+    /// With [`Callers::All`], if some callers can make the call only through socketcall(2) or
+    /// ipc(2), the program is also attached there, and runs for every call through the multiplexer.
+    /// [`Links::attached`] lists the multiplexer's function for the call. That function has one
+    /// cookie: the multiplexer's own if the batch names it, otherwise the cookie of the first call
+    /// that is made through it.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
     /// # let program = load();
     /// use ksyscall::{Batch, Callers};
     ///
-    /// // Also of 32-bit processes, and by `int $0x80`: __x64_sys_execve, __ia32_compat_sys_execve.
+    /// // Includes 32-bit processes and `int $0x80`: __x64_sys_execve, __ia32_compat_sys_execve.
     /// let links = Batch::new(["execve"])?.callers(Callers::All).attach(&program)?;
-    /// // Of 32-bit processes alone: 64-bit ones have no such call.
+    /// // Only 32-bit processes: 64-bit processes have no such call.
     /// let links = Batch::new(["socketcall"])?.callers(Callers::Compat).attach(&program)?;
     /// # Ok::<(), ksyscall::Error>(())
     /// ```
@@ -117,16 +123,16 @@ impl Batch {
         self
     }
 
-    /// Whether the program runs at the calls' returns instead of their entries. One for
-    /// kprobe.session runs at both in any case.
+    /// Whether the program runs at the calls' returns instead of their entries. A program for
+    /// kprobe.session always runs at both.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
     }
 
-    /// How many calls in progress at a time each return probe watches; see
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active). It is for perf events: a
-    /// kprobe.multi link has no such number.
+    /// How many calls in progress each return probe tracks; see
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active). A kprobe.multi link does not support
+    /// it.
     pub const fn max_active(mut self, calls: u32) -> Self {
         self.options.max_active = calls;
         self
@@ -139,8 +145,8 @@ impl Batch {
         self
     }
 
-    /// Gives each call a cookie, by its number and name. With perf events any other than 0
-    /// requires Linux 5.15.
+    /// Sets each call's cookie to what the function returns for its index and name. With perf
+    /// events, any cookie other than 0 requires Linux 5.15.
     pub fn cookies(mut self, mut cookie: impl FnMut(usize, &SyscallName) -> u64) -> Self {
         for (index, call) in self.calls.iter_mut().enumerate() {
             call.cookie = cookie(index, &call.name);
@@ -148,9 +154,9 @@ impl Batch {
         self
     }
 
-    /// How many threads close perf events at the same time: 1 to 64, 8 if never set. For each event
-    /// the kernel waits until no CPU runs the program any more; the threads wait at the same time.
-    /// They live only while something is closed.
+    /// How many threads close perf events concurrently: 1 to 64, 8 by default. For each event the
+    /// kernel waits until no CPU runs the program any more, and the threads wait at the same time.
+    /// They exist only while events are being closed.
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -159,10 +165,9 @@ impl Batch {
     /// Attaches the program to all calls.
     ///
     /// # Errors
-    /// The first call that fails, with an error of [`Ksyscall::attach`]; or those of
-    /// [`Batch::attaching`]. Nothing is left attached or open.
-    ///
-    /// [`Ksyscall::attach`]: crate::Ksyscall::attach
+    /// The error of the first call that fails, or an error of [`Batch::attaching`], which lists
+    /// both kinds. On an error, nothing stays attached or open.
+    #[doc(alias = "ksyscall_links__attach")]
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
         let mut attaching = self.start(program, false)?;
         for (_, result) in attaching.by_ref() {
@@ -171,19 +176,20 @@ impl Batch {
         Ok(attaching.finish())
     }
 
-    /// Attaches the program to all calls that it can be attached to. [`Links::failures`] lists the
-    /// others. It also lists a call if one of its functions failed, although the program is attached
-    /// to it for other [`Callers`].
+    /// Attaches the program to as many of the calls as possible. [`Links::failures`] lists the
+    /// calls that failed. It also lists a call that is attached for some [`Callers`] if one of its
+    /// other functions failed.
     ///
     /// # Errors
-    /// Those of [`Batch::attaching`]. It is no error if every call failed.
+    /// The errors of [`Batch::attaching`]. If every call fails, that is not an error.
+    #[doc(alias = "best_effort")]
     pub fn attach_each(&self, program: impl AsFd) -> Result<Links, Error> {
         Ok(self.attaching(program)?.finish())
     }
 
-    /// Begins to attach the program to all calls that it can be attached to. Each item of the
-    /// iterator is a call with its function (the first, if its [`Callers`] have several), or an
-    /// error. So a program can report progress, or stop early: dropping the iterator detaches.
+    /// Starts to attach the program to as many of the calls as possible. Each item of the iterator
+    /// is a call with its function (the first one, if its [`Callers`] have several) or an error. So
+    /// a program can report progress, or stop early: dropping the iterator detaches.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -197,18 +203,18 @@ impl Batch {
     /// ```
     ///
     /// # Errors
-    /// - [`Error::Descriptors`]: it needs more than the process can open;
+    /// - [`Error::Descriptors`]: the batch needs more descriptors than the process can open;
     /// - [`Error::MultiLink`]: the kernel refuses a kprobe.multi link;
-    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which a kprobe.multi link requires, cannot be
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which a kprobe.multi link may require, cannot be
     ///   read;
-    /// - [`Error::MaxActive`]: a number that [`Batch::max_active`] does not accept, or one for
+    /// - [`Error::MaxActive`]: [`Batch::max_active`] was set to a number that is not valid, or for
     ///   a program for kprobe.multi;
     /// - [`Error::NoMemory`].
     ///
-    /// The error of one call is one of [`Ksyscall::attach`](crate::Ksyscall::attach), or
-    /// [`Error::SameFunction`] or [`Error::NotTraceable`], or for other callers than native ones
-    /// [`Error::CallersUnknown`], [`Error::NoCompatCallers`], [`Error::NoCompatCall`] or
-    /// [`Error::Addresses`].
+    /// One call can fail with an error of [`Ksyscall::attach`](crate::Ksyscall::attach), with
+    /// [`Error::SameFunction`] or [`Error::NotTraceable`], or for callers other than native ones
+    /// with [`Error::CallersUnknown`], [`Error::NoCompatCallers`], [`Error::NoCompatCall`],
+    /// [`Error::UpdateUnknown`] or [`Error::Addresses`].
     pub fn attaching<P: AsFd>(&self, program: P) -> Result<Attaching<P>, Error> {
         self.start(program, true)
     }
@@ -224,10 +230,10 @@ impl Batch {
     }
 }
 
-/// An attachment to many calls in the making; see [`Batch::attaching`].
+/// An attach to many calls in progress; see [`Batch::attaching`].
 ///
-/// It borrows the BPF program, or owns it, so the program stays open until the last call is
-/// attached to:
+/// This iterator borrows or owns the BPF program, so the program stays open until the last call is
+/// attached:
 ///
 /// ```compile_fail,E0505
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -247,7 +253,7 @@ pub struct Attaching<P: AsFd> {
 }
 
 impl<P: AsFd> Attaching<P> {
-    /// Attaches to the rest of the calls, and returns all.
+    /// Attaches to the remaining calls, and returns the links of all of them.
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;
@@ -296,7 +302,7 @@ mod tests {
     use crate::sys::fake::{Kernel, refused};
     use std::os::fd::OwnedFd;
 
-    /// Takes the program only if that number is an open descriptor of this process.
+    /// A kernel that accepts a program only if its number is an open descriptor of this process.
     fn kernel() -> Kernel {
         Kernel {
             kprobe: |symbol, _, _| {

@@ -1,7 +1,7 @@
-//! Defines every error, for Rust and for C, with its text and its errno.
+//! Defines every error of the Rust and C APIs, with its text and its errno.
 //!
-//! An error owns what its text needs. Adding one is two edits: the variant here, with its text and
-//! its errno, and its row in docs/errors.md.
+//! An error owns the data that its text contains. To add an error, add a variant with its text and
+//! errno here, and a row to docs/errors.md.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,8 +15,21 @@ use crate::sys;
 
 /// Why a program could not be attached, pinned or detached.
 ///
-/// The text reports what failed, at which kernel function, what the kernel returned, and what
-/// may be behind that. `Debug` prints the same text, for a `main` that returns the error.
+/// The text reports what failed, at which kernel function, what the kernel returned, and the likely
+/// cause. `Debug` prints the same text, for a `main` that returns the error.
+///
+/// ```no_run
+/// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+/// # let program = load();
+/// use ksyscall::{Error, Ksyscall};
+///
+/// match Ksyscall::new("cachestat")?.attach(&program) {
+///     Ok(link) => link.forget(),
+///     Err(Error::NotFound { .. }) => eprintln!("this kernel does not have cachestat(2)"),
+///     Err(error) => return Err(error), // such as EPERM, with the missing capability
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -24,14 +37,14 @@ pub enum Error {
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
 
-    /// The running kernel has no function that serves the call: it does not implement the call,
-    /// this architecture does not have the call, or there is none of that name.
+    /// The running kernel has no function that serves the call: the kernel does not implement the
+    /// call, this architecture does not have the call, or no call has that name.
     #[error(fmt = not_found)]
     #[non_exhaustive]
     NotFound {
         /// The call.
         name: SyscallName,
-        /// The kernel functions that were tried, one of which would have served the call.
+        /// The kernel functions that were tried.
         tried: Vec<Symbol>,
     },
 
@@ -44,15 +57,15 @@ pub enum Error {
     PerfEvent {
         /// The kernel function.
         symbol: Symbol,
-        /// Whether a return probe was asked for.
+        /// Whether the probe was a return probe.
         retprobe: bool,
         /// What the kernel returned.
         errno: i32,
     },
 
-    /// The kernel can probe the function, but not at its return: it refuses probes on the first
-    /// instruction (riscv64, Linux 6.12: the instruction is an ftrace site, and this kernel has no
-    /// kprobes on ftrace).
+    /// The kernel can probe the function's entry, but not its return: it refuses a probe on the
+    /// function's first instruction. Seen on riscv64 with Linux 6.12, where that instruction is an
+    /// ftrace site and kprobes on ftrace are not supported.
     #[error("{symbol}: this kernel allows no return probe on functions that ftrace can trace")]
     #[non_exhaustive]
     NoReturnProbe {
@@ -60,7 +73,8 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// The kernel has no kprobe PMU and its tracefs could not be used instead.
+    /// The probe requires tracefs, which could not be used. Before Linux 4.17 there is no kprobe
+    /// PMU; on later kernels only `max_active` requires tracefs.
     #[error("tracefs: {step}: {}", Errno(*errno))]
     #[non_exhaustive]
     Tracefs {
@@ -70,9 +84,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// /proc/kallsyms could not be read. It tells whether a function is a stub that stands for all
-    /// the calls that the kernel was built without, and which functions a kprobe.multi link can
-    /// have.
+    /// /proc/kallsyms could not be read. It tells whether a function is the stub of all calls that
+    /// the kernel was built without, and which functions a kprobe.multi link can attach to.
     #[error("cannot read the kernel's list of functions, /proc/kallsyms: {}", Errno(*errno))]
     #[non_exhaustive]
     KernelSymbols {
@@ -104,7 +117,7 @@ pub enum Error {
         errno: i32,
     },
 
-    /// A cookie was set, and the kernel does not support cookies (before Linux 5.15).
+    /// A cookie was set, but the kernel does not support cookies (before Linux 5.15).
     #[error("a BPF cookie requires Linux 5.15")]
     CookieUnsupported,
 
@@ -124,8 +137,8 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// The function also serves an earlier call of the batch, which has another cookie. The
-    /// program is attached to it once, so that it does not run twice for one call.
+    /// The function also serves an earlier call of the batch, which has a different cookie. The
+    /// program is attached to the function only once, so that it does not run twice for one call.
     #[error("{symbol} also serves an earlier call of the list, which has another cookie")]
     #[non_exhaustive]
     SameFunction {
@@ -133,18 +146,18 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// A batch needs more file descriptors than this process can open (`RLIMIT_NOFILE` of
+    /// A batch requires more file descriptors than this process can open (`RLIMIT_NOFILE` of
     /// getrlimit(2)). Nothing was attached.
     #[error(
-        "needs {needed} file descriptors, but this process can open only {free} more \
-         (RLIMIT_NOFILE is {}; a program loaded for kprobe.multi needs one for all)",
+        "requires {needed} file descriptors, but this process can open only {free} more \
+         (RLIMIT_NOFILE is {}; a program loaded for kprobe.multi requires only one)",
         sys::descriptor_limit()
     )]
     #[non_exhaustive]
     Descriptors {
-        /// How many it needs.
+        /// How many descriptors the batch requires.
         needed: usize,
-        /// How many can be opened.
+        /// How many more the process can open.
         free: usize,
     },
 
@@ -152,19 +165,19 @@ pub enum Error {
     #[error("out of memory")]
     NoMemory,
 
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set to a number that it does not
-    /// accept, or for a probe that is no return probe.
-    #[error("max_active is 1 to 4096, and for return probes by perf events only")]
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set to a number that is not valid,
+    /// or for an entry probe or a kprobe.multi program.
+    #[error("max_active must be 1 to 4096, and only return probes by perf events support it")]
     MaxActive,
 
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set, and the kernel may not
-    /// support it (before Linux 4.17, or sysfs is not mounted).
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set, but the kernel may not
+    /// support it: the kernel is older than Linux 4.17, or sysfs is not mounted.
     #[error("max_active requires Linux 4.17 and sysfs: there is no kprobe PMU")]
     MaxActiveUnsupported,
 
-    /// The functions that serve the call to native and to 32-bit callers may be one function
-    /// under two names. /proc/kallsyms would tell, but could not be read or shows no addresses,
-    /// which require `CAP_SYSLOG`.
+    /// The functions that serve the call to native and to 32-bit callers may be one function under
+    /// two names. Their addresses in /proc/kallsyms would tell, but the file could not be read or
+    /// shows no addresses (they require `CAP_SYSLOG`).
     #[error(
         "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
         Errno(*errno), addresses_hint(*errno)
@@ -173,27 +186,27 @@ pub enum Error {
     Addresses {
         /// One of the names.
         symbol: Symbol,
-        /// What the kernel returned; EPERM if there are no addresses.
+        /// What the kernel returned; EPERM if the file shows no addresses.
         errno: i32,
     },
 
-    /// [`Callers`](crate::Callers) other than native ones were asked for, and the tables do not
-    /// list the functions that serve them on this architecture.
-    #[error("which functions serve 32-bit callers is not known for this architecture")]
+    /// [`Callers`](crate::Callers) other than native ones were requested, but the tables do not
+    /// contain the functions that serve them on this architecture.
+    #[error("cannot tell which functions serve 32-bit callers on this architecture")]
     CallersUnknown,
 
     /// The running kernel serves no 32-bit callers.
     #[error(fmt = no_compat_callers)]
     #[non_exhaustive]
     NoCompatCallers {
-        /// A function that every kernel with such callers has.
+        /// A function that every kernel with 32-bit callers has.
         symbol: Symbol,
         /// True if the kernel was booted with `ia32_emulation=0`; false if it was built without
         /// `CONFIG_IA32_EMULATION` or `CONFIG_COMPAT`.
         is_off: bool,
     },
 
-    /// 32-bit callers do not have the call: their system call table does not lead to it.
+    /// 32-bit callers do not have the call: their system call table has no function for it.
     #[error(fmt = no_compat_call)]
     #[non_exhaustive]
     NoCompatCall {
@@ -201,12 +214,11 @@ pub enum Error {
         name: SyscallName,
     },
 
-    /// Stable updates of this version of Linux corrected which function serves the call of 32-bit
-    /// callers, and it is not known whether the running kernel has the correction.
+    /// A stable update of this version of Linux corrected which function serves the call to 32-bit
+    /// callers, and it is not known whether the running kernel includes the correction.
     #[error(
-        "cannot tell which function serves {name} of 32-bit callers: stable updates of this version \
-         of Linux changed it, and this kernel does not show which update it is, or is one between \
-         those that are known"
+        "cannot tell which function serves {name} of 32-bit callers: a stable update of this \
+         version of Linux changed it, and it is not known whether this kernel includes that update"
     )]
     #[non_exhaustive]
     UpdateUnknown {
@@ -232,7 +244,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The errno of the failure: positive, never 0, from errno(3).
+    /// The errno of the failure, which is always positive; see errno(3).
     pub fn errno(&self) -> i32 {
         match *self {
             Error::PerfEvent { errno, .. }
@@ -259,12 +271,12 @@ impl Error {
         }
     }
 
-    /// The same, with the symbols that were tried in vain for other callers of the call.
+    /// The same error, with the symbols that were tried in vain for other callers.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)
         {
-            // Without memory the text names fewer symbols.
+            // If memory runs out, the text names fewer symbols.
             if tried.try_reserve(more.len()).is_ok() {
                 tried.extend(more);
             }
@@ -272,7 +284,7 @@ impl Error {
         self
     }
 
-    /// Whether these callers do not have the call, which is no failure if others have it.
+    /// Whether these callers do not have the call, which is not a failure if other callers have it.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,
@@ -284,7 +296,7 @@ impl Error {
 fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "no system call {name}: ")?;
     if tried.is_empty() {
-        f.write_str("this architecture's system call table does not lead to it")?;
+        f.write_str("this architecture's system call table has no function for it")?;
     }
     for (index, symbol) in tried.iter().enumerate() {
         let lead = if index == 0 { "this kernel does not have it: tried " } else { ", " };
@@ -313,7 +325,7 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
 }
 
 fn no_compat_call(name: &SyscallName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let table = "their system call table does not lead to it";
+    let table = "their system call table has no function for it";
     write!(f, "no system call {name} of 32-bit callers: {table}")?;
     match SubCall::of_table(table::COMPAT_TABLE, Column::Compat, name) {
         Some(SubCall { multiplexer, .. }) => {
@@ -348,8 +360,8 @@ fn probe_hint(errno: i32) -> &'static str {
 fn program_hint(errno: i32) -> &'static str {
     match errno {
         libc::EINVAL => {
-            " (the program must be of type BPF_PROG_TYPE_KPROBE, not sleepable, not for \
-             kprobe.multi, kprobe.session or uprobes, and not use bpf_override_return() here)"
+            " (the program must be of type BPF_PROG_TYPE_KPROBE; it must not be sleepable, be \
+             loaded for kprobe.multi, kprobe.session or uprobes, or use bpf_override_return() here)"
         }
         libc::EBADF => " (the program's fd is not open)",
         _ => "",
@@ -359,7 +371,7 @@ fn program_hint(errno: i32) -> &'static str {
 fn multi_hint(errno: i32) -> &'static str {
     match errno {
         libc::ESRCH => " (ftrace cannot trace one of the functions, or several have its name)",
-        libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or has 32 bits)",
+        libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or is a 32-bit kernel)",
         errno => probe_hint(errno),
     }
 }
@@ -391,7 +403,7 @@ mod tests {
 
     use crate::sys::fake::Kernel;
 
-    /// One of each variant, and of each text that the errno decides.
+    /// One sample of each variant, and of each text that depends on the errno.
     fn samples() -> Vec<Error> {
         use libc::*;
         let symbol = Symbol::new(b"__x64_sys_openat", b"", b"");
@@ -434,7 +446,7 @@ mod tests {
         all
     }
 
-    /// After a change of a text: `INSTA_UPDATE=always cargo test --lib error`, and look at the diff.
+    /// After changing a text, run `INSTA_UPDATE=always cargo test --lib error` and check the diff.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn messages() {

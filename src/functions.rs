@@ -4,7 +4,7 @@ use crate::attach::plan::Plan;
 use crate::kernel::symbols::Symbols;
 use crate::{Callers, Error, Symbol, SyscallName};
 
-/// The functions that the running kernel has of system calls, read from /proc/kallsyms.
+/// The running kernel's functions that serve system calls, read from /proc/kallsyms.
 ///
 /// ```no_run
 /// use ksyscall::{KernelFunctions, SyscallName};
@@ -17,33 +17,43 @@ use crate::{Callers, Error, Symbol, SyscallName};
 pub struct KernelFunctions(Symbols);
 
 impl KernelFunctions {
-    /// Reads the list, some 100,000 lines.
+    /// Reads /proc/kallsyms, some 100,000 lines.
     ///
     /// # Errors
-    /// What reading /proc/kallsyms fails with; ENODATA if there are none in it.
+    /// The error of reading /proc/kallsyms; ENODATA if it contains no such function.
     pub fn read() -> Result<Self, std::io::Error> {
         Symbols::read().map(Self).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
     }
 
-    /// The function that serves the call, to which [`Ksyscall::attach`] attaches.
+    /// The function that serves the call, which [`Ksyscall::attach`] would attach to.
     ///
     /// [`Ksyscall::attach`]: crate::Ksyscall::attach
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::KernelSymbols`] if it cannot be read whether the function is a
-    /// stub.
+    /// [`Error::NotFound`]; [`Error::KernelSymbols`] if /proc/kallsyms does not tell whether the
+    /// function is a stub.
+    #[doc(alias = "ksyscall__function")]
     pub fn serving(&self, name: &SyscallName) -> Result<Symbol, Error> {
         Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
-    /// The functions that serve the call to its callers, each once, to which
-    /// [`Batch::attach`](crate::Batch::attach) attaches, with those of socketcall(2) and ipc(2) where
-    /// it includes them: for those who attach in another way, such
-    /// as fentry.
+    /// The functions that serve the call to these callers, each once, for programs that attach by
+    /// other means, such as fentry. [`Batch::attach`](crate::Batch::attach) would attach to the
+    /// same functions, including those of socketcall(2) and ipc(2).
+    ///
+    /// ```no_run
+    /// use ksyscall::{Callers, KernelFunctions, SyscallName};
+    ///
+    /// let functions = KernelFunctions::read()?;
+    /// for function in functions.serving_callers(&SyscallName::new("execve")?, Callers::All)? {
+    ///     println!("{function}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As of [`KernelFunctions::serving`], and what [`Batch::attaching`](crate::Batch::attaching)
-    /// reports for other callers.
+    /// The errors of [`KernelFunctions::serving`], and for callers other than native ones those
+    /// that [`Batch::attaching`](crate::Batch::attaching) lists.
     pub fn serving_callers(
         &self,
         name: &SyscallName,
@@ -54,7 +64,7 @@ impl KernelFunctions {
         Ok(plan.functions(0).collect())
     }
 
-    /// Whether the kernel has a function of that name, which may be one that no call reaches.
+    /// Whether the kernel has a function of that name, even if no call reaches it.
     pub fn has(&self, function: &str) -> bool {
         self.0.contains(function.as_bytes())
     }

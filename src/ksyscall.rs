@@ -1,17 +1,17 @@
-//! Attaches a program to one call: the builder.
+//! The builder that attaches a program to one call.
 
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::attach::Options;
 use crate::{Error, Link, SyscallName};
 
-/// A system call to attach programs to, and how.
+/// A system call to attach programs to, with the options of the attach.
 ///
-/// The program runs for the calls of processes of this architecture. For those of 32-bit processes
-/// see [`Batch::callers`](crate::Batch::callers).
+/// The program runs for calls by processes of this architecture. To include 32-bit processes, use
+/// [`Batch::callers`](crate::Batch::callers).
 ///
-/// One `Ksyscall` can attach any number of programs, or one program more than
-/// once, told apart by their cookies.
+/// One `Ksyscall` can attach several programs, or one program several times. Cookies tell the
+/// attachments apart.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -22,6 +22,7 @@ use crate::{Error, Link, SyscallName};
 /// # Ok::<(), ksyscall::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
+#[doc(alias = "bpf_ksyscall_opts")]
 #[must_use = "nothing is attached before `attach`"]
 pub struct Ksyscall {
     name: SyscallName,
@@ -29,44 +30,53 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Names the call as its man page does (`openat`, `stat`, `umount2`). The
-    /// spellings `__NR_openat`, `SYS_openat` and `sys_openat` stand for the same.
+    /// Names the call as its man page does (`openat`, `stat`, `umount2`). `__NR_openat`,
+    /// `SYS_openat` and `sys_openat` also mean `openat`.
     ///
     /// # Errors
-    /// [`Error::InvalidName`]. Whether there is such a call shows in
-    /// [`Ksyscall::attach`].
+    /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.
     pub fn new(name: &str) -> Result<Self, Error> {
         Ok(Self { name: SyscallName::new(name)?, options: Options::default() })
     }
 
     /// Whether the program runs at the call's return instead of its entry.
     ///
-    /// The kernel keeps return addresses for a limited number of calls in progress
-    /// at a time: 10, or two for each CPU if that is more; before Linux 6.2 one for each CPU in
-    /// kernels without preemption (`register_kretprobe()` in kernel/kprobes.c). It misses returns
-    /// beyond that. [`Ksyscall::max_active`] raises the number, and [`Link::missed`] counts missed
+    /// The kernel tracks a limited number of calls in progress: 10, or two for each CPU if that is
+    /// more. Before Linux 6.2, kernels without preemption track one for each CPU
+    /// (`register_kretprobe()` in kernel/kprobes.c). The kernel misses the returns of the other
+    /// calls. [`Ksyscall::max_active`] raises the limit, and [`Link::missed`] counts missed
     /// returns.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
     }
 
-    /// How many calls in progress at a time a return probe watches: 1 to 4096
-    /// (`KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c), or 0 for the kernel's own
-    /// number, which is the default.
+    /// How many calls in progress a return probe tracks: 1 to 4096 (`KRETPROBE_MAXACTIVE_MAX` in
+    /// kernel/trace/trace_kprobe.c), or 0, the default, for the kernel's own limit.
     ///
-    /// Each takes 64 bytes of kernel memory on x86_64 for as long as the program is attached
-    /// (docs/returns.md). Such a probe requires tracefs and Linux 4.17, and on most systems root.
-    /// It has an entry in `kprobe_events`: dropping or detaching the link removes the entry. If the
-    /// link was pinned, forgotten or turned into a descriptor, the next such attach removes the
-    /// entry once this process has ended and nothing is attached to it any more.
+    /// Each tracked call uses 64 bytes of kernel memory on x86_64 for as long as the program is
+    /// attached (docs/returns.md). Such a probe requires Linux 4.17, tracefs and, on most systems,
+    /// root. The probe has an entry in `kprobe_events`, which dropping or detaching the link
+    /// removes. If the link was pinned, forgotten or turned into a descriptor, the entry stays. A
+    /// later attach with `max_active` removes it once this process has ended and nothing uses the
+    /// entry any more.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// let ppoll = ksyscall::Ksyscall::new("ppoll")?.retprobe(true).max_active(1000);
+    /// let link = ppoll.attach(&program)?;
+    /// println!("missed returns: {:?}", link.missed());
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
     pub const fn max_active(mut self, calls: u32) -> Self {
         self.options.max_active = calls;
         self
     }
 
-    /// What the program's `bpf_get_attach_cookie()` returns, 0 if never set.
-    /// Any other than 0 requires Linux 5.15.
+    /// What the program's `bpf_get_attach_cookie()` returns; 0 by default. Any other value requires
+    /// Linux 5.15.
+    #[doc(alias = "bpf_cookie")]
     pub const fn cookie(mut self, cookie: u64) -> Self {
         self.options.cookie = cookie;
         self
@@ -74,17 +84,18 @@ impl Ksyscall {
 
     /// Whether the perf event's file descriptor stays open beside the link's.
     ///
-    /// The link alone keeps the event alive. But on Linux 5.15 and later a tool that asks for the
-    /// function by the event's descriptor, such as `bpftool perf show` (`BPF_TASK_FD_QUERY` of
-    /// bpf(2)), finds it only if that descriptor is open.
+    /// The link alone keeps the event alive. But tools such as `bpftool perf show` find the probed
+    /// function through the event's descriptor (`BPF_TASK_FD_QUERY` of bpf(2)), so on Linux 5.15
+    /// and later they find it only if that descriptor is open.
     pub const fn keep_event(mut self, keep: bool) -> Self {
         self.options.keep_event = keep;
         self
     }
 
-    /// Whether to attach, as libbpf does, to a function of the call's name that no call reaches:
-    /// on x86_64 the kernel has the function `sys_uselib`, but no entry in its table. The program
-    /// then never runs. By default this is [`Error::NotFound`].
+    /// Whether to attach, as libbpf does, to a function that has the call's name but that no call
+    /// reaches. The program then never runs. For example, x86_64 kernels have the function
+    /// `sys_uselib`, but no entry for it in their syscall table. By default `attach` returns
+    /// [`Error::NotFound`] instead.
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
         self
@@ -94,18 +105,19 @@ impl Ksyscall {
     ///
     /// # Errors
     /// - [`Error::NotFound`]: the kernel does not have the call;
-    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: the kernel allows no probe there, or not to
+    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: the kernel does not allow the probe, or not for
     ///   this process;
-    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which tells whether the function is the call's
-    ///   own, could not be read;
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which tells whether the function is a stub,
+    ///   could not be read;
     /// - [`Error::NoReturnProbe`]: the kernel allows no probe at the function's return;
     /// - [`Error::LinkCreate`], [`Error::SetBpf`]: the kernel refuses the program;
-    /// - [`Error::CookieUnsupported`]: a cookie, before Linux 5.15;
-    /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: a number that
-    ///   [`Ksyscall::max_active`] does not accept, or that this kernel does not support;
+    /// - [`Error::CookieUnsupported`]: a cookie was set, before Linux 5.15;
+    /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: [`Ksyscall::max_active`] was set to
+    ///   a number that is not valid, or the kernel does not support it;
     /// - [`Error::NoMemory`].
     ///
-    /// Nothing is left attached or open.
+    /// On an error, nothing stays attached or open.
+    #[doc(alias = "bpf_program__attach_ksyscall")]
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
         Link::attach(program.as_fd().as_raw_fd(), &self.name, self.options)
     }

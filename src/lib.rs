@@ -1,5 +1,12 @@
 //! Attach a BPF program to any Linux system call, by the name in its man page.
 //!
+//! The kernel function that serves a system call often has a different name. On x86_64,
+//! `sys_newstat` serves `stat`, and the symbol has a prefix that depends on the kernel and the
+//! architecture: `__x64_sys_newstat`. This crate contains the kernel's syscall tables and detects
+//! the prefix. After [`Ksyscall::attach`] succeeds, the program runs each time a process of this
+//! architecture makes the call. Otherwise `attach` returns an [`Error`] that says why.
+//!
+//! # Quick start
 //! ```no_run
 //! # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
 //! use ksyscall::Ksyscall;
@@ -11,63 +18,73 @@
 //! # Ok::<(), ksyscall::Error>(())
 //! ```
 //!
-//! The program is of type `BPF_PROG_TYPE_KPROBE`. It runs each time a process of this architecture
-//! makes the call, or [`Ksyscall::attach`] fails with an [`Error`] that says why. The kernel
-//! function that serves a call often has another name than the call (`stat` is served by
-//! `sys_newstat` on x86_64), and a prefix that depends on kernel and architecture
-//! (`__x64_sys_newstat`). This crate contains the tables, and finds out the prefix.
+//! The program must be of type `BPF_PROG_TYPE_KPROBE`. Its section does not matter: a program of
+//! `SEC("ksyscall/stat")` is attached to the call that you name. Any library may load the program:
+//! pass a `Program` of libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. If the loader
+//! attaches programs itself, switch that off (`autoattach` of libbpf-rs).
 //!
-//! The kernel skips the program on a CPU that is busy with BPF: see [`recursion_misses`].
-//!
-//! A [`Link`] is one kernel function and one file descriptor. [`Batch`] attaches a program to
-//! several functions and returns [`Links`]: to many calls at once, by one BPF link if the program
-//! was loaded for kprobe.multi, and to the calls of 32-bit processes as well ([`Batch::callers`]).
-//!
-//! # Coming from another library
-//! What is written to attach one program to stat(2), on x86_64:
-//!
-//! | | libbpf 1.7 | aya 0.14 | cilium/ebpf 0.22 | here |
-//! |---|---|---|---|---|
-//! | At its entry | `bpf_program__attach_ksyscall()`: a function that no call reaches | `program.attach("__x64_sys_newstat", 0)` | `link.Kprobe("sys_newstat", program, nil)` | `Ksyscall::new("stat")?.attach(&program)` |
-//! | At its return | `retprobe` of `bpf_ksyscall_opts` | a program for kretprobes | `link.Kretprobe()` | [`retprobe(true)`](Ksyscall::retprobe), any program for kprobes |
-//! | With a cookie | `bpf_cookie` | no | `KprobeOptions.Cookie` | [`cookie()`](Ksyscall::cookie) |
-//! | Returns of many calls at a time | no | no | `RetprobeMaxActive` | [`max_active()`](Ksyscall::max_active) |
-//! | Many calls at once | `bpf_program__attach_kprobe_multi_opts()`, by function | no | `link.KprobeMulti()`, by function | [`Batch`], by call |
-//! | Calls of 32-bit processes | by function | by function | by function | [`Batch::callers`], by call |
-//! | Detach | `bpf_link__destroy()` | `program.detach()`, or drop what `take_link()` gives | `Close()` | drop the link, or [`Link::detach`] |
-//! | Leave attached | `bpf_link__disconnect()` | forget what `take_link()` gives | keep the link | [`Link::forget`] |
-//! | Pin | `bpf_link__pin()` | `FdLink::pin()` | `Pin()` | [`Link::pin`] |
-//!
-//! Any of them may load the program: `program` is anything that is `AsFd`, such as a `Program` of
-//! libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. Switch off what a loader attaches
-//! by itself by a section or macro (`autoattach` of libbpf-rs). The section does not matter here,
-//! only the program's type: a program of `SEC("ksyscall/stat")` is attached to the call that you
-//! name.
+//! # Which type to use
+//! | To | Use |
+//! |---|---|
+//! | attach to one call | [`Ksyscall`], which returns a [`Link`]: one function, one descriptor |
+//! | attach to many calls | [`Batch`], which returns [`Links`] |
+//! | report progress while attaching, or stop early | [`Batch::attaching`] |
+//! | include the calls of 32-bit processes | [`Batch::callers`] |
+//! | track more calls in progress, and so lose fewer returns | [`Ksyscall::max_active`] |
+//! | count missed entries or returns | [`Link::missed`], [`Links::missed`] |
+//! | count the calls for which a busy CPU skipped the program | [`recursion_misses`] |
+//! | detect a kernel that attaches programs but never runs them | [`disarmed()`] |
+//! | find the functions that serve a call, without attaching | [`KernelFunctions`] |
+//! | find the calls that a C library function makes | [`CLibrary::calls`] |
+//! | identify a call made through socketcall(2) or ipc(2) | [`SubCall`] |
 //!
 //! # What the program sees
-//! The context is the kernel's `struct pt_regs` at the function. Where the kernel
-//! has syscall wrappers the function's first argument points to the caller's
-//! registers (x86_64 since 4.17, arm64 since 4.19, i386 since 5.7, riscv64 since
-//! 6.6; s390x and POWER in 6.1, on s390x not in 5.10, which has the same names);
-//! elsewhere the arguments are the call's own. Source: `syscall_wrapper.h` of each
-//! architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
-//! `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads either. docs/arguments.md says where
-//! libbpf's `BPF_KSYSCALL` does not.
+//! The context is the kernel's `struct pt_regs` at the function. If the kernel has syscall
+//! wrappers, the function's first argument points to the caller's registers: on x86_64 since Linux
+//! 4.17, arm64 since 4.19, i386 since 5.7, riscv64 since 6.6, and on s390x and POWER in 6.1. (s390x
+//! 5.10 has the same names, but no such pointer.) On other kernels the function's arguments are the
+//! call's own. Source: `syscall_wrapper.h` in each architecture's `include/asm`, and
+//! `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`. `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads the
+//! arguments on both kinds of kernel. docs/arguments.md lists where libbpf's `BPF_KSYSCALL` does
+//! not.
+//!
+//! # Errors
+//! Functions that attach or detach return [`Error`]. Its text reports what failed, at which kernel
+//! function, what the kernel returned, and the likely cause. [`Error::errno`] returns the errno
+//! that the C library sets for the same failure. If an attach fails, nothing stays attached or
+//! open. docs/errors.md explains each message.
 //!
 //! # Requirements
-//! Linux 4.1 or later with kprobes, and the privileges that the kernel asks for:
-//! `CAP_SYS_ADMIN`, or `CAP_PERFMON` and `CAP_BPF` (5.8) while
-//! `kernel.perf_event_paranoid` is at most 2 (Debian's default is 3); without the
-//! kprobe PMU (before 4.17) root, for tracefs. Cookies need BPF links of perf
-//! events (5.15).
+//! - Linux 4.1 or later with kprobes. Cookies require BPF links of perf events (Linux 5.15).
+//! - `CAP_SYS_ADMIN`; or `CAP_PERFMON` and `CAP_BPF` (Linux 5.8) if `kernel.perf_event_paranoid` is
+//!   at most 2 (Debian's default is 3).
+//! - Before Linux 4.17: root, because these kernels have no kprobe PMU and the crate uses tracefs.
 //!
 //! # Features
-//! - `std` (default): everything described here.
-//! - `capi`: the Rust part of the C library; of no use to a Rust program. `make install` in this
-//!   crate's folder builds and installs the whole library: `libksyscall.so`, `libksyscall.a`, the
-//!   headers, the pkg-config files and the man pages.
-//! - `all-tables`: the syscall tables of all architectures, with the calls' numbers
-//!   (`Architecture`), for programs that describe calls. Attaching does not require it.
+//! - `std` (default): the Rust API.
+//! - `capi`: the Rust part of the C library. Rust programs do not need it. `make install` in this
+//!   crate's directory builds and installs the whole library: `libksyscall.so`, `libksyscall.a`,
+//!   the headers, the pkg-config files and the man pages.
+//! - `all-tables`: the syscall tables and numbers of all architectures (`Architecture`), for
+//!   programs that describe system calls. Attaching does not require it.
+//!
+//! # Minimum supported Rust version
+//! Rust 1.85.
+//!
+//! # Coming from another library
+//! How each library attaches one program to stat(2) on x86_64:
+//!
+//! | | libbpf 1.7 | aya 0.14 | cilium/ebpf 0.22 | ksyscall |
+//! |---|---|---|---|---|
+//! | Entry | `bpf_program__attach_ksyscall()`: a function that no call reaches | `program.attach("__x64_sys_newstat", 0)` | `link.Kprobe("sys_newstat", program, nil)` | `Ksyscall::new("stat")?.attach(&program)` |
+//! | Return | `retprobe` of `bpf_ksyscall_opts` | a kretprobe program | `link.Kretprobe()` | [`retprobe(true)`](Ksyscall::retprobe), any kprobe program |
+//! | Cookie | `bpf_cookie` | no | `KprobeOptions.Cookie` | [`cookie()`](Ksyscall::cookie) |
+//! | Number of returns tracked | no | no | `RetprobeMaxActive` | [`max_active()`](Ksyscall::max_active) |
+//! | Many calls | `bpf_program__attach_kprobe_multi_opts()`, by function | no | `link.KprobeMulti()`, by function | [`Batch`], by call |
+//! | Calls of 32-bit processes | by function | by function | by function | [`Batch::callers`], by call |
+//! | Detach | `bpf_link__destroy()` | `program.detach()`, or drop the result of `take_link()` | `Close()` | drop the link, or [`Link::detach`] |
+//! | Leave attached | `bpf_link__disconnect()` | forget the result of `take_link()` | keep the link | [`Link::forget`] |
+//! | Pin | `bpf_link__pin()` | `FdLink::pin()` | `Pin()` | [`Link::pin`] |
 
 #![cfg_attr(not(feature = "std"), no_std)]
 

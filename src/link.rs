@@ -1,4 +1,4 @@
-//! Holds a program's attachment to one kernel function, which the Rust API returns for one call.
+//! Holds a program's attachment to one kernel function, which [`crate::Ksyscall::attach`] returns.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,9 +13,11 @@ use crate::{Error, Symbol, SyscallName, sys};
 
 /// A program's attachment to a system call. Dropping it detaches the program.
 ///
-/// A link is one file descriptor, which a child process made by fork(2) shares: the program
-/// stays attached until every copy is closed, or after [`Link::pin`]. Detaching waits until no
-/// CPU runs the program any more, which takes the kernel some 10 to 100 ms.
+/// A link is one file descriptor. A child of fork(2) inherits a copy, and the program stays
+/// attached until every copy is closed. A link that was pinned ([`Link::pin`]) outlives its
+/// descriptors. Detaching waits until no CPU runs the program any more, which takes the kernel some
+/// 10 to 100 ms.
+#[doc(alias("bpf_link", "bpf_link__fd"))]
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
 pub struct Link {
@@ -42,45 +44,55 @@ impl Link {
         &self.symbol
     }
 
-    /// Whether calls reach that function: false only where
-    /// [`Ksyscall::allow_unreached`](crate::Ksyscall::allow_unreached) was needed.
+    /// Whether the call reaches that function. False only if
+    /// [`Ksyscall::allow_unreached`](crate::Ksyscall::allow_unreached) made the attach succeed.
     pub fn is_reached(&self) -> bool {
         self.is_reached
     }
 
-    /// How many of the function's entries, or returns, the kernel missed since the program
-    /// was attached. None if the kernel does not report it: before Linux 6.7 it does so only with
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only if the process may read
-    /// tracefs.
+    /// How many of the function's entries, or returns, the kernel missed since the program was
+    /// attached. None if the kernel does not report the number: before Linux 6.7 the kernel reports
+    /// it only with [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only to a process
+    /// that may read tracefs.
     ///
-    /// A return is missed if too many calls are in progress (see
-    /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), an entry if another probe's handler
-    /// makes the call. The kernel counts without a lock, so a few may be missing in the
-    /// number. Not in it are calls at which the kernel skipped the program
-    /// ([`recursion_misses`](crate::recursion_misses)), nor returns where an old kernel's
-    /// `kprobe_profile` tells (Debian's 5.10 and 6.1 have them there).
+    /// The kernel misses a return if too many calls are in progress (see
+    /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), and an entry if another probe's handler
+    /// makes the call. It counts without a lock, so the number can be slightly too low. The number
+    /// does not include calls for which the kernel skipped the program
+    /// ([`recursion_misses`](crate::recursion_misses)). The `kprobe_profile` of some old kernels
+    /// does not count missed returns; that of Debian's 5.10 and 6.1 does.
     ///
-    /// Source: `bpf_link_info.perf_event.kprobe.missed` of include/uapi/linux/bpf.h, and
-    /// tracefs's `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
+    /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and tracefs's
+    /// `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
+    #[doc(alias = "ksyscall_link__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachment.missed()
     }
 
-    /// Detaches the program, as dropping does, and reports what failed.
+    /// Detaches the program, as dropping the link does, and reports a failure.
     ///
     /// # Errors
-    /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed in any case.
+    /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed even on an error.
+    #[doc(alias = "bpf_link__destroy")]
     pub fn detach(self) -> Result<(), Error> {
         self.attachment.detach()
     }
 
-    /// Pins the attachment to a path in a BPF filesystem: it then outlives
-    /// this link and process, until the path is unlinked.
+    /// Pins the attachment to a path in a BPF filesystem. The attachment then outlives this link
+    /// and process, until the path is unlinked.
+    ///
+    /// ```no_run
+    /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
+    /// # let program = load();
+    /// ksyscall::Ksyscall::new("openat")?.attach(&program)?.pin("/sys/fs/bpf/openat")?;
+    /// # Ok::<(), ksyscall::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Pin`] with `EINVAL` before Linux 5.15, whose attachments cannot be pinned, and for
-    /// a path with a NUL byte; otherwise with the errno of bpf(2) for `BPF_OBJ_PIN`: `EEXIST`,
-    /// `ENOENT`, `EPERM` for a path that is not in a BPF filesystem.
+    /// [`Error::Pin`] with `EINVAL` for a path that contains a NUL byte, and before Linux 5.15,
+    /// where attachments cannot be pinned. Otherwise with the errno of bpf(2) for `BPF_OBJ_PIN`,
+    /// such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF filesystem.
+    #[doc(alias("bpf_link__pin", "bpf_obj_pin"))]
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         CString::new(path.as_ref().as_os_str().as_bytes())
             .map_err(|_| Errno(libc::EINVAL))
@@ -89,24 +101,25 @@ impl Link {
     }
 
     /// Leaves the program attached for as long as this process lives.
+    #[doc(alias = "bpf_link__disconnect")]
     pub fn forget(self) {
         std::mem::forget(self);
     }
 }
 
-/// The descriptor of the attachment, for a query or a pin.
+/// The attachment's descriptor, for queries and pinning.
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.attachment.fd.as_fd()
     }
 }
 
-/// The descriptor of the attachment; the program is detached when it is closed. One that
-/// was kept by [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) is closed now.
+/// The attachment's descriptor; closing it detaches the program. The conversion closes the
+/// descriptor that [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) kept open.
 ///
-/// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an entry then
-/// stays in tracefs's `kprobe_events` after the descriptor is closed. It is inert, and the next
-/// attach by tracefs removes it.
+/// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an inert entry stays
+/// in tracefs's `kprobe_events` after the descriptor is closed. The next attach through tracefs
+/// removes the entry.
 impl From<Link> for OwnedFd {
     fn from(link: Link) -> OwnedFd {
         link.attachment.into_fd().into()

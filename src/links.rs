@@ -1,4 +1,4 @@
-//! Holds a program's attachments that end together, which the Rust API returns for many calls.
+//! Holds a program's attachments that end together, which [`crate::Batch::attach`] returns.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,8 +7,8 @@ use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
 use crate::{Error, Symbol, SyscallName};
 
-/// A program's attachments to many system calls. Dropping them detaches the program,
-/// concurrently where there is a perf event for each.
+/// A program's attachments to many system calls. Dropping them detaches the program. Perf events
+/// are closed concurrently.
 #[derive(Debug)]
 #[must_use = "the program is detached when the links are dropped"]
 pub struct Links {
@@ -26,14 +26,16 @@ impl Links {
         Self { attachments, attached, failures }
     }
 
-    /// The calls that are attached to, in the order of their names in the batch, each with
-    /// the kernel function that serves it. A call is listed once for each function that serves it
-    /// to its [`Callers`](crate::Callers).
+    /// The calls that the program is attached to, in the order of their names in the batch, each
+    /// with the kernel function that serves it. A call appears once for each function that serves
+    /// it to its [`Callers`](crate::Callers).
+    #[doc(alias = "ksyscall_links__function")]
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
 
-    /// The calls that could not be attached to, in the same order.
+    /// The calls that failed, in the same order.
+    #[doc(alias = "ksyscall_links__result")]
     pub fn failures(&self) -> impl ExactSizeIterator<Item = &Failure> {
         self.failures.iter()
     }
@@ -45,15 +47,18 @@ impl Links {
     }
 
     /// How many entries or returns the kernel missed at all functions together; see
-    /// [`Link::missed`](crate::Link::missed). None if the kernel does not report it for each.
+    /// [`Link::missed`](crate::Link::missed). None unless the kernel reports the number for each
+    /// function.
+    #[doc(alias = "ksyscall_links__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }
 
-    /// Detaches the program, as dropping does, and reports what failed.
+    /// Detaches the program, as dropping the links does, and reports a failure.
     ///
     /// # Errors
-    /// The first [`Error::Close`] or [`Error::Tracefs`]. All have ended in any case.
+    /// The first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even on an error.
+    #[doc(alias = "ksyscall_links__destroy")]
     pub fn detach(mut self) -> Result<(), Error> {
         self.attachments.close_all()
     }
@@ -70,7 +75,7 @@ impl Links {
 pub struct Failure {
     /// The call.
     pub name: SyscallName,
-    /// Why.
+    /// Why it failed.
     #[source]
     pub error: Error,
 }

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-/// What stands before and after the first `separator`.
+/// The text before and after the first `separator`.
 pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == separator).unwrap_or(text.len());
     let (head, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
@@ -14,7 +14,7 @@ pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     text.split(move |byte| *byte == separator).filter(|part| !part.is_empty())
 }
 
-/// The number that `text` is, in digits of `base` and nothing else.
+/// Parses a number that consists only of digits in `base`.
 pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
     let number = text.iter().try_fold(0_u64, |number, byte| {
         let digit = char::from(*byte).to_digit(base)?;
@@ -23,7 +23,7 @@ pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
     number.filter(|_| !text.is_empty())
 }
 
-/// The hash FNV-1a of a name.
+/// The FNV-1a hash of a name.
 pub(crate) const fn hash(name: &[u8]) -> usize {
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
     while at < name.len() {
@@ -33,7 +33,7 @@ pub(crate) const fn hash(name: &[u8]) -> usize {
     hash as usize
 }
 
-/// Text of at most `N` - 1 bytes, kept as a C string; C has it in `struct answer`.
+/// Text of at most `N` - 1 bytes, stored as a C string. `struct answer` in C contains one.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Text<const N: usize> {
@@ -79,12 +79,12 @@ impl<const N: usize> Text<N> {
         self.push(b'0' + (number % 10) as u8);
     }
 
-    /// Whether something that was added did not fit.
+    /// Whether some of the added text did not fit.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Adds a last byte, in place of another if there is no room.
+    /// Adds a last byte, which replaces the previous one if there is no room.
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
         self.len = self.len.min(N - 2);

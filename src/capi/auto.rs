@@ -1,9 +1,9 @@
 //! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
-//! `bpf_program__attach()` and `bpf_object__attach_skeleton()` of a libbpf that is
-//! bound to itself (`-Bsymbolic-functions`, LTO, static) never reach
-//! `bpf_program__attach_ksyscall()` here, so `entry.c` has them too: it attaches what
-//! this file says is a ksyscall program, and leaves all else to libbpf.
+//! A libbpf whose own calls are bound to itself (`-Bsymbolic-functions`, LTO, static) does not call
+//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. So `entry.c`
+//! exports these two functions as well. It attaches the programs that this file recognises as
+//! ksyscall programs, and leaves all others to libbpf.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
@@ -13,9 +13,9 @@ use super::libbpf::Libbpf;
 
 const BPF_PROG_TYPE_KPROBE: i32 = 2;
 
-/// The call that libbpf would attach the program to by its section, as a part of the
-/// section's name, or NULL if that is not up to libbpf's own handler of such
-/// sections. Sets `retprobe`.
+/// The call that libbpf would attach the program to by its section: a pointer into the section's
+/// name. NULL if libbpf's own handler of ksyscall sections would not attach the program. Sets
+/// `retprobe`.
 ///
 /// # Safety
 /// `prog` is NULL or a program of a loaded libbpf, and `retprobe` may be written to.
@@ -29,7 +29,7 @@ unsafe extern "C" fn ksyscall_of_section(
 }
 
 /// # Safety
-/// As of [`ksyscall_of_section`]; the name lives as long as the program.
+/// As for [`ksyscall_of_section`]; the name lives as long as the program.
 unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::that_handles(prog) }?;
@@ -48,7 +48,7 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
     CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Whether a skeleton's programs are attached without being asked for this one.
+/// Whether attaching a skeleton attaches this program automatically.
 ///
 /// # Safety
 /// `prog` is a program of a loaded libbpf.
@@ -65,8 +65,8 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
     }
 }
 
-/// libbpf's own function, which `entry.c` stands before; NULL if there is none. `caller`
-/// is where that was called from.
+/// libbpf's own function, which a function in `entry.c` replaces; NULL if libbpf has none. `caller`
+/// is where the replacement was called from.
 ///
 /// # Safety
 /// `prog` is NULL or a program of a loaded libbpf, and `name` a C string.

@@ -38,25 +38,25 @@ impl FirstFailure {
     }
 }
 
-/// The slow part of destroying a link. It runs no code of libbpf.
+/// The slow part of destroying a link, which runs no code of libbpf.
 enum Ending {
-    /// A link of this library, which is still attached.
+    /// This library's link, which is still attached.
     Ours(*mut bpf_link),
     /// A copy of the descriptor of a link that libbpf has destroyed.
     Held(Fd),
 }
 
-// SAFETY: the caller has given the link away, and one thread takes it.
+// SAFETY: the caller has given the link away, and only one thread uses it.
 unsafe impl Send for Ending {}
 
 /// Destroys links, and returns 0 or the first negative errno in their order.
 ///
-/// libbpf's code runs in this thread alone, for one link after the other: its USDT links share
-/// state of their object without a lock, and its print callback is the program's. The wait in
-/// the kernel is what takes long, and only that is done by several threads.
+/// libbpf's code runs only in this thread, for one link after the other: libbpf's USDT links share
+/// their object's state without a lock, and its print callback belongs to the program. Only the
+/// wait in the kernel, which is the slow part, is spread over several threads.
 ///
 /// # Safety
-/// `links` has `n` places, each with NULL or a link that nobody else uses.
+/// `links` has `n` elements, each NULL or a link that nobody else uses.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int {
     if links.is_null() {
@@ -64,11 +64,11 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
     }
     let first = FirstFailure::none();
     let mut endings = Vec::new();
-    // Without memory the loop at the end destroys all of them, one after the other.
+    // If memory runs out, the loop at the end destroys all links, one after the other.
     if endings.try_reserve_exact(n).is_ok() {
         let mut holder = Holder { may_have_entries: None };
         for index in 0..n {
-            // SAFETY: there are `n` places, with links of which each is ended once.
+            // SAFETY: there are `n` elements, and each link is ended once.
             unsafe {
                 let place = links.add(index);
                 if place.read().is_null() {
@@ -82,13 +82,13 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
             }
         }
         sys::consume_in_parallel(endings, THREADS, &|_, (index, ending)| match ending {
-            // SAFETY: it is ours, and this thread's.
+            // SAFETY: the link is ours, and only this thread uses it.
             Ending::Ours(link) => first.record(index, unsafe { link::end(link) }),
             Ending::Held(fd) => drop(fd),
         });
     }
     for index in 0..n {
-        // SAFETY: there are `n` places, and what is left in them is our links.
+        // SAFETY: there are `n` elements, and those left are our own links or all of them.
         first.record(index, unsafe { destroy(links.add(index).replace(ptr::null_mut())) });
     }
     first.result()
@@ -96,26 +96,26 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
 
 /// Keeps links of libbpf open, so that libbpf destroys them without waiting.
 struct Holder {
-    /// [`tracefs::may_have_entries`], once it was called.
+    /// The result of [`tracefs::may_have_entries`], after the first call.
     may_have_entries: Option<bool>,
 }
 
 impl Holder {
-    /// Copies the descriptor of a link, if it is of a kind that kprobes have: the kernel ends
-    /// such links independently of each other, when their last descriptor is closed.
+    /// Copies the descriptor of a kprobe's link. The kernel ends such links independently of each
+    /// other, when their last descriptor is closed.
     ///
-    /// A probe that libbpf made through tracefs must have ended when libbpf removes its entry.
-    /// The kernel does not tell such a link from others, so none is copied while there are
-    /// entries.
+    /// A probe that libbpf made through tracefs must have ended before libbpf removes its entry.
+    /// The kernel does not report which links these are, so no descriptor is copied while tracefs
+    /// may contain entries.
     ///
     /// # Safety
     /// `link` is a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
         // SAFETY: the caller's promise.
         let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
-        // A link that consists of others, like that of a USDT, has 0 there. If that is a
-        // descriptor of some link, a copy does not change when that link ends: its owner
-        // still has the descriptor.
+        // A link that consists of other links, such as a USDT link, returns 0. If descriptor 0
+        // happens to be a link, copying it is harmless: its owner still holds the descriptor, so
+        // the copy does not change when that link ends.
         if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent
             && *self.may_have_entries.get_or_insert_with(tracefs::may_have_entries)
         {
@@ -125,17 +125,17 @@ impl Holder {
     }
 }
 
-/// A function that takes the link and returns a number, of the libbpf that made the link, or for
-/// this library's own of the usual one.
+/// A function of the libbpf that made the link, or of the usual libbpf if this library made the
+/// link. The function takes the link and returns a number.
 ///
 /// # Safety
-/// `link` is a link, and `name` that of such a function.
+/// `link` is a link, and `name` names such a function.
 unsafe fn libbpfs(
     name: &CStr,
     link: *const bpf_link,
 ) -> Option<unsafe extern "C" fn(*mut bpf_link) -> c_int> {
-    // SAFETY: a link begins with the address of its detach function. libbpf.h declares the function
-    // so, and NULL is None.
+    // SAFETY: a link begins with the address of its detach function. libbpf.h declares the named
+    // function with this type, and NULL is None.
     unsafe {
         let libbpf = Handle::of_caller(link.cast::<*const c_void>().read())?;
         core::mem::transmute(libbpf.address(name))

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The functions of libbpf that the library exports. They are in C because the program's print
- * callback is called from here: a C++ exception, or the end of a thread in
- * pthread_cancel(), passes through these frames as through libbpf's. The rest is in Rust,
- * which has returned by then and holds nothing.
+ * The functions of libbpf that this library exports. They are in C because they call the program's
+ * print callback: a C++ exception, or a thread that ends in pthread_cancel(), can unwind through these
+ * frames as through libbpf's. The Rust code has returned by then and holds nothing.
  *
- * libksyscall.a has them under the names by which the linker's --wrap calls them;
- * see static.c.
+ * In libksyscall.a the functions have the names that the linker's --wrap calls; see static.c.
  */
 #include "say.h"
 
@@ -16,7 +14,7 @@
 #define EXPORT(name) name
 #endif
 
-/* Where the exported function was called from. */
+/* The address that the exported function was called from. */
 #define CALLER __builtin_return_address(0)
 
 struct bpf_ksyscall_opts {
@@ -26,7 +24,7 @@ struct bpf_ksyscall_opts {
 	size_t : 0;
 };
 
-/* These are in Rust: in mod.rs, auto.rs and print.rs. */
+/* In mod.rs, auto.rs and print.rs. */
 bool ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
 		     const struct bpf_ksyscall_opts *opts, bool may_warn, struct answer *answer);
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
@@ -40,7 +38,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 {
 	struct answer answer;
 	begin(&answer);
-	/* Warnings come first, for the callback may not return: then nothing is attached. */
+	/* Print warnings before the attach: if the callback does not return, nothing must be attached. */
 	if (!ksyscall_attach(prog, syscall_name, opts, true, &answer)) {
 		say(&answer);
 		ksyscall_attach(prog, syscall_name, opts, false, &answer);
@@ -55,7 +53,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	/* Without the padding, which need not be zero. */
+	/* sz leaves out the padding, which may not be zero. */
 	struct bpf_ksyscall_opts opts = {
 		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
 		.retprobe = retprobe,
@@ -63,7 +61,7 @@ static struct bpf_link *attach_by_section(const struct bpf_program *prog, const 
 	return EXPORT(bpf_program__attach_ksyscall)(prog, syscall_name, &opts);
 }
 
-/* Fails, and says it as for a call of the function's name: there is none. */
+/* Fails and prints why: no libbpf is loaded, or no syscall has this function's name. */
 static struct bpf_link *no_libbpf(const struct bpf_program *prog, const char *function)
 {
 	return attach_by_section(prog, function, false);
@@ -82,7 +80,7 @@ struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
 	return no_libbpf(prog, "bpf_program__attach");
 }
 
-/* As libbpf.h has them. The code that `bpftool gen skeleton` makes fills them in. */
+/* Declared as in libbpf.h. The code that `bpftool gen skeleton` generates fills them in. */
 struct bpf_prog_skeleton {
 	const char *name;
 	struct bpf_program **prog;
@@ -103,10 +101,10 @@ struct bpf_object_skeleton {
 	char *progs;
 };
 
-/* The programs of a skeleton up to one that is attached here. */
+/* A part of a skeleton: consecutive programs that libbpf attaches. */
 union part {
 	struct bpf_object_skeleton skeleton;
-	/* Room for what a newer libbpf may have behind these fields, of at most 72 bytes. */
+	/* The fields above are at most 72 bytes; a newer libbpf may have more after them. */
 	char bytes[512];
 };
 
@@ -122,13 +120,12 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
 }
 
 /*
- * In libbpf's order, for what was attached before a program that fails stays attached,
- * and what comes after it is not. The programs between those that are attached here
- * are for libbpf, which passes over what has its link or is not to be attached, and at
- * the end the maps.
+ * Attaches in libbpf's order: if a program fails, those before it stay attached, and those after it
+ * are not attached. libbpf gets the programs between those that are attached here, and finally the
+ * maps. It skips programs that already have a link or are not attached automatically.
  *
- * libbpf gets all of the `sz` bytes that the caller's skeleton has, and that skeleton itself
- * where there is nothing to attach here, or if it lacks what is read here.
+ * libbpf gets a copy of all `sz` bytes of the caller's skeleton. It gets the skeleton itself if this
+ * library attaches none of the programs, or if the skeleton is too short or too long to be read here.
  */
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 {
@@ -173,7 +170,7 @@ print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 }
 
 #ifdef __ARM_EABI__
-/* The unwinder has its own; the name is only there to link it in. */
+/* The unwinder has its own functions; object files reference these names only to link it in. */
 __attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void)
 {
 }

@@ -1,4 +1,4 @@
-//! Reads the environment variables, which set options for tools that cannot be changed.
+//! Reads the environment variables that set options for tools whose code cannot be changed.
 
 use core::ffi::{CStr, c_char};
 
@@ -8,13 +8,13 @@ use crate::calls::Callers;
 use crate::text::number;
 
 unsafe extern "C" {
-    /// environ(7), by the name to which the other leads.
+    /// environ(7), by the name that `environ` is an alias of.
     static __environ: *const *const c_char;
-    /// getenv(3), which finds nothing in a process with more privileges than its caller.
+    /// getenv(3), but NULL in a process with more privileges than its caller (set-user-ID).
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
-/// Adds to the options of one attach what the variables say; returns whose calls are meant.
+/// Sets the options that the variables select, and returns the selected callers.
 pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
     if !is_any_set() {
         return Ok(Callers::Native);
@@ -34,11 +34,11 @@ pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
     }
 }
 
-/// Whether one of the variables may be set. Few processes have any, and a look at the start of
-/// each variable takes fewer instructions than getenv(3) for each name.
+/// Whether any of the variables may be set. In most processes none is, and comparing the start of
+/// each variable takes fewer instructions than calling getenv(3) for each name.
 fn is_any_set() -> bool {
-    // SAFETY: the C library's variable is read, which is NULL or an array of C strings that ends
-    // in NULL; of a string nothing is read behind the first byte that differs, such as its NUL.
+    // SAFETY: the C library's variable is NULL or an array of C strings that ends in NULL. No byte
+    // of a string is read after the first one that differs, which may be its NUL.
     unsafe {
         let mut place = __environ;
         while !place.is_null() && !(*place).is_null() {
@@ -52,7 +52,7 @@ fn is_any_set() -> bool {
     false
 }
 
-/// Whether a variable is set, to whatever.
+/// Whether a variable is set, to any value.
 pub(super) fn is_set(name: &CStr) -> bool {
     variable(name).is_some()
 }
@@ -60,6 +60,6 @@ pub(super) fn is_set(name: &CStr) -> bool {
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name is a C string.
     let text = unsafe { secure_getenv(name.as_ptr()) };
-    // SAFETY: it is one of the environment's strings, which nobody changes meanwhile.
+    // SAFETY: the string is part of the environment, which does not change while it is read.
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_bytes())
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Functions of the C library that few processes call are looked up when they are called. The
+ * Looks up rarely used functions of the C library when they are called, instead of importing them. The
  * dynamic linker executes some 800 instructions for each function that a library imports, in every
  * process that this library is preloaded into.
  *
- * The linker's --wrap leads the calls here: to add a function, add it to LATE in the Makefile, too.
- * libksyscall.a is linked to the functions themselves, and so is without this file.
+ * The linker's --wrap redirects the calls to this file. To add a function, also add it to LATE in the
+ * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
-/* Rust calls mmap() and clock_gettime() as they are without these, whatever CFLAGS say. */
+/* Rust calls mmap() and clock_gettime() with the types that apply without these macros, whatever CFLAGS say. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #include <dlfcn.h>
@@ -22,10 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Else each call would take an entry of the global offset table, to be relocated at load time. */
+/* Without this, each function would use an entry of the global offset table, relocated at load time. */
 #pragma GCC visibility push(hidden)
 
-/* A C library that has linked this one lacks none of them. */
+/* dlsym() does not fail: every C library that this library links to has these functions. */
 #define LATE(result, name, parameters, arguments)                 \
 	result __wrap_##name parameters                           \
 	{                                                         \
@@ -42,7 +42,7 @@ LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
 LATE(unsigned long, getauxval, (unsigned long type), (type))
-/* Of all lists of symbols, for one buffer of 64 KiB. */
+/* Called only to read a list of symbols through a buffer of 64 KiB. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))
@@ -60,7 +60,7 @@ LATE(char *, strrchr, (const char *text, int character), (text, character))
 LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, size))
 LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 
-/* In static.c for libksyscall.a. */
+/* For libksyscall.a it is in static.c. */
 FILE *ksyscall_stderr(void)
 {
 	FILE **place = dlsym(RTLD_DEFAULT, "stderr");

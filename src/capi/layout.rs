@@ -1,4 +1,4 @@
-//! Tells whether a libbpf's `struct bpf_link` begins as ours, by its own accessors.
+//! Checks, through libbpf's own accessors, whether its `struct bpf_link` begins like ours.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;
@@ -8,14 +8,14 @@ use super::bpf_link;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
-/// libbpf's `struct bpf_link` (its src/libbpf.c).
+/// `struct bpf_link` of libbpf's src/libbpf.c.
 #[repr(C)]
 pub(super) struct Base {
-    /// Ends the attachment; called by `bpf_link__destroy` unless `disconnected`.
+    /// Ends the attachment; `bpf_link__destroy` calls it unless `disconnected`.
     pub(super) detach: Option<Detach>,
-    /// Frees the object. Without one every release calls free() for it.
+    /// Frees the object. If it is NULL, every release of libbpf calls free().
     pub(super) dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
-    /// Freed with free().
+    /// libbpf frees it with free().
     pub(super) pin_path: *mut c_char,
     pub(super) fd: c_int,
     pub(super) disconnected: bool,
@@ -23,18 +23,18 @@ pub(super) struct Base {
 
 type Accessor<Result> = Option<unsafe extern "C" fn(*mut bpf_link) -> Result>;
 
-/// Whether a libbpf finds fd, pin path and the disconnected mark of a link where they are in ours.
-/// `detach` and `dealloc` stand before them, and leave no room for anything else.
+/// Whether a libbpf has `fd`, `pin_path` and `disconnected` at the same offsets as ours. `detach`
+/// and `dealloc` fill the space before them, so no other field can be there.
 ///
 /// # Safety
-/// They are libbpf's functions of these names, or NULL.
+/// The arguments are libbpf's functions of these names, or NULL.
 #[allow(non_snake_case, reason = "libbpf's own names")]
 pub(super) unsafe fn is_ours(
     bpf_link__fd: *mut c_void,
     bpf_link__pin_path: *mut c_void,
     bpf_link__disconnect: *mut c_void,
 ) -> bool {
-    // SAFETY: libbpf.h declares the functions so, and NULL is None.
+    // SAFETY: libbpf.h declares the functions with these types, and NULL is None.
     let (link_fd, pin_path, disconnect) = unsafe {
         (
             transmute::<*mut c_void, Accessor<c_int>>(bpf_link__fd),
@@ -46,7 +46,7 @@ pub(super) unsafe fn is_ours(
         return false;
     };
     const FD: c_int = 0x5ca1_ab1e;
-    /// Room after the link, for a libbpf whose own is longer.
+    /// Room after the link, for a libbpf whose struct is longer.
     #[repr(C)]
     struct Probe {
         base: Base,

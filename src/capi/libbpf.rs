@@ -1,9 +1,9 @@
-//! Finds the libbpf that is loaded in this process, when it is needed.
+//! Finds the libbpf that is loaded in this process, and its functions.
 //!
-//! It is not linked: preloaded into a program without libbpf this library must
-//! not bring one in, and there can be any version of it. What was looked up in it is
-//! remembered until the dynamic loader has loaded or unloaded anything, for the program may
-//! unload it.
+//! This library does not link to libbpf: if it is preloaded into a program without libbpf, it must
+//! not load one, and the process may contain any version. The functions that were found are
+//! remembered until the dynamic loader loads or unloads any file, because the program may unload
+//! libbpf.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ops::Range;
@@ -20,15 +20,15 @@ use super::{Failure, bpf_link, bpf_program};
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// The functions of libbpf that are used often: the first for every attach, the others for
-/// programs that attach by their sections. Each exists since 0.5 or before, or since no later than
-/// the sections that it is used for (1.0).
+/// Declares the functions of libbpf that are used often: the first for every attach, the others for
+/// programs that attach by their sections. Each exists in libbpf 0.5 and later, or in every version
+/// that has the sections it is used for (1.0 and later).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
         enum Function { $($name),* }
 
-        /// Their names, each in its place.
+        /// The functions' names, in the order of `Function`.
         const NAMES: &[&CStr] = &[$(
             match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
                 Ok(name) => name,
@@ -39,7 +39,7 @@ macro_rules! functions {
         impl Libbpf {
             $(#[allow(non_snake_case, reason = "libbpf's own names")]
             pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
-                // SAFETY: libbpf.h declares the function of this name so, and 0 is None.
+                // SAFETY: libbpf.h declares the function with this type, and 0 is None.
                 unsafe { core::mem::transmute(self.address(Function::$name)) }
             })*
         }
@@ -54,7 +54,7 @@ functions! {
     bpf_program__autoattach: fn(*const bpf_program) -> bool;
 }
 
-/// How many functions an attach of a program uses, and a look at its section.
+/// How many of the functions an attach requires, and how many recognising a section requires.
 const FOR_ATTACH: usize = 1;
 const FOR_SECTIONS: usize = NAMES.len();
 
@@ -68,29 +68,29 @@ pub(super) struct PerfEventOpts {
 type AttachPerfEvent =
     unsafe extern "C" fn(*const bpf_program, c_int, *const PerfEventOpts) -> *mut bpf_link;
 
-/// The functions of a loaded libbpf, those that it has.
+/// The functions that a loaded libbpf has.
 ///
-/// They are valid for as long as it is loaded: the program that it made, which its user holds,
-/// keeps it so.
+/// They are valid while that libbpf is loaded, which is the case as long as the caller holds a
+/// program that it made.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
-    /// The first `known` were looked up; the rest are 0.
+    /// The first `known` functions were looked up; the rest are 0.
     functions: [usize; NAMES.len()],
     known: usize,
-    /// Whether its `struct bpf_link` begins as ours: see `layout.rs`.
+    /// Whether its `struct bpf_link` begins like ours: see `layout.rs`.
     pub(super) has_our_layout: bool,
 }
 
 impl Libbpf {
-    /// The libbpf that made `prog`. There can be several in one process, and only
-    /// its own knows how a program is laid out.
+    /// The libbpf that made `prog`. One process can contain several, and only the one that made a
+    /// program knows the program's layout.
     ///
-    /// A program points to the definition of its section, which lies in its
-    /// libbpf: `sec_def`, the fifth word in 0.0.8 to 0.1, the first in 0.2 to 0.8,
-    /// the fourth in 1.0 to 1.7. A program without one (its section is not known,
-    /// or its type was set by hand) is taken for [`Handle::usual`]'s. If that file's
-    /// functions cannot be found, as those of a libbpf that is linked statically, then
-    /// none: another's would read what is not there.
+    /// A program points to its section's definition, which lies in its libbpf: `sec_def`, the fifth
+    /// word in libbpf 0.0.8 to 0.1, the first in 0.2 to 0.8, the fourth in 1.0 to 1.7. A program
+    /// without a definition (an unknown section, or a type that was set by hand) is assumed to be
+    /// of [`Handle::usual`]. None if the functions of the file with the definition cannot be found,
+    /// for example because its libbpf is linked statically: another libbpf's functions would
+    /// misread the program.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
@@ -100,8 +100,8 @@ impl Libbpf {
             .unwrap_or_else(|| Handle::usual().map(|handle| handle.libbpf(FOR_ATTACH)))
     }
 
-    /// The libbpf in which the definition of the program's section lies: none if the
-    /// section is not known, or the program's type or its handler was set by hand.
+    /// The libbpf that contains the definition of the program's section. None if the section is
+    /// unknown, or if the program's type or handler was set by hand.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
@@ -110,8 +110,8 @@ impl Libbpf {
         unsafe { Self::by_definition(prog, FOR_SECTIONS) }.flatten()
     }
 
-    /// The libbpf in which the definition lies, if its functions can be found; None if
-    /// there is no definition. So many of the functions are looked up.
+    /// The libbpf that contains the definition, if its functions can be found; None if there is no
+    /// definition. `functions` is how many functions to look up.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
@@ -119,10 +119,10 @@ impl Libbpf {
         if prog.is_null() {
             return None;
         }
-        // SAFETY: in every release a program is longer than this.
+        // SAFETY: in every release of libbpf a program is longer than this.
         let words = unsafe { ptr::read(prog.cast::<[usize; WORDS]>()) };
         let memory = this_process();
-        // Asked for before anything is looked up: what changes meanwhile makes that obsolete.
+        // Read before the lookups: if the loader changes anything meanwhile, they are obsolete.
         let generation = memory.and_then(|_| loader::generation());
         let memory = memory.zip(generation);
         if let Some(found) = memory.and_then(|(memory, generation)| {
@@ -140,8 +140,8 @@ impl Libbpf {
         Some(libbpf)
     }
 
-    /// The libbpf's own file, where a program tells it, or NULL for the one that the code at
-    /// `caller` is linked to.
+    /// The libbpf that made `prog`; or, if the program does not tell or is NULL, the libbpf that
+    /// the code at `caller` is linked to.
     ///
     /// # Safety
     /// `prog` is NULL or a program of a loaded libbpf.
@@ -156,7 +156,7 @@ impl Libbpf {
         }
     }
 
-    /// A function, which is looked up now if it was not with the others.
+    /// A function's address, which is looked up now unless it is known.
     fn address(&self, function: Function) -> usize {
         let place = function as usize;
         match self.functions.get(place) {
@@ -165,8 +165,8 @@ impl Libbpf {
         }
     }
 
-    /// A function that most programs need none of, so that it is not looked up with the others;
-    /// NULL if there is none.
+    /// The address of a function that few programs need, so that it is not remembered; NULL if
+    /// libbpf does not have the function.
     fn rarely_used(&self, name: &CStr) -> *mut c_void {
         self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
     }
@@ -180,14 +180,14 @@ impl Libbpf {
         if prog.is_null() {
             return ptr::null();
         }
-        // SAFETY: libbpf.h declares the function so, and NULL is None.
+        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
         let name: Option<Name> =
             unsafe { core::mem::transmute(self.rarely_used(c"bpf_program__name")) };
         // SAFETY: the caller's promise.
         name.map_or(ptr::null(), |name| unsafe { name(prog) })
     }
 
-    /// The file that it is in.
+    /// A handle of the file that contains this libbpf.
     pub(super) fn handle(&self) -> Option<Handle> {
         let [function, ..] = self.functions;
         let global = Handle(libc::RTLD_DEFAULT);
@@ -208,7 +208,7 @@ impl Libbpf {
         }
     }
 
-    /// Has libbpf itself make a link of a perf event, which it then owns.
+    /// Lets libbpf make a link from a perf event, which the link then owns.
     ///
     /// # Safety
     /// `prog` is a program of this libbpf.
@@ -219,13 +219,13 @@ impl Libbpf {
         cookie: u64,
     ) -> Result<*mut bpf_link, Failure> {
         let attach = self.rarely_used(c"bpf_program__attach_perf_event_opts");
-        // SAFETY: libbpf.h declares the function so, and NULL is None.
+        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
         let attach: Option<AttachPerfEvent> = unsafe { core::mem::transmute(attach) };
         let attach = attach.ok_or(Failure::NoLink)?;
         let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
         // SAFETY: the caller's promise; `opts` is read before the call returns.
         let link = unsafe { attach(prog, event, &opts) };
-        // Before 1.0 libbpf may return a pointer made of a negative errno.
+        // libbpf before 1.0 may return a negative errno as a pointer.
         match (link as usize).wrapping_neg() {
             0 => Err(Failure::Libbpf(errno().0.max(1))),
             negative @ 1..=4095 => Err(Failure::Libbpf(negative as c_int)),
@@ -237,10 +237,10 @@ impl Libbpf {
 /// One of the first `WORDS` words of a program is the address of its section's definition.
 const WORDS: usize = 5;
 
-/// A libbpf that was found, and how it is known again: a word of the program points into it.
+/// A libbpf that was found. A later program belongs to it if one of its words points into `range`.
 struct Found {
     generation: Generation,
-    /// Where its file is.
+    /// The addresses of its file.
     range: Range<usize>,
     libbpf: Libbpf,
 }
@@ -259,7 +259,7 @@ impl Found {
         })
     }
 
-    /// Remembers it, unless something else was loaded or unloaded while it was looked for.
+    /// Remembers the libbpf, unless the loader loaded or unloaded a file during the lookup.
     fn write(self, memory: &ThisProcess) {
         let Self { generation, range, libbpf } = self;
         if loader::generation() != Some(generation) {
@@ -284,19 +284,19 @@ impl Found {
     }
 }
 
-/// A loaded libbpf in which functions can be looked up; it stays loaded meanwhile.
+/// A handle of a loaded libbpf, to look up functions. It keeps the libbpf loaded.
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// The libbpf that one of the words points into, with the addresses of its file; or without it,
-    /// if a word points into a loaded file, but that file's functions cannot be found.
-    /// `may_iterate` tells whether the loader may be asked as [`loader::range_at`] does.
+    /// The libbpf that one of the words points into, with the addresses of its file. If a word
+    /// points into a loaded file whose functions cannot be found, the handle is None. If
+    /// `may_iterate` is false, [`loader::range_at`] is not called and the range is empty.
     fn by_definition(
         words: &[usize; WORDS],
         may_iterate: bool,
     ) -> Option<(Range<usize>, Option<Self>)> {
         let range_at = |word: usize| if may_iterate { loader::range_at(word) } else { 0..0 };
-        // First, for dladdr() reads all symbols of a file.
+        // Try this first, because dladdr() reads all symbols of a file.
         if let Some((usual, program_fd)) = Self::usual_with_program_fd().filter(|_| may_iterate) {
             let range = range_at(program_fd as usize);
             if words.iter().any(|word| range.contains(word)) {
@@ -309,7 +309,7 @@ impl Handle {
             let has_it = |libbpf: &Self| {
                 libbpf.file().is_some_and(|libbpf| libbpf.dli_fbase == file.dli_fbase)
             };
-            // Symbols bound to another's functions in its place, if any, are kept.
+            // If another library replaces functions of the usual libbpf, keep using those.
             let usual = Self::usual().filter(has_it);
             let handle = usual.or_else(|| Self::loaded(file.dli_fname).filter(has_it));
             let is_libbpf = handle.is_some();
@@ -321,14 +321,14 @@ impl Handle {
         found
     }
 
-    /// The libbpf that the code at `caller` is linked to, where no program tells: a plugin
-    /// can have one of its own, which no other file finds.
+    /// The libbpf that the code at `caller` is linked to, for use when there is no program that
+    /// tells: a plugin can have its own libbpf, which is not visible to other files.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(Self::is_libbpf).or_else(Self::usual)
     }
 
-    /// The libbpf that symbols are bound to, else one loaded with RTLD_LOCAL.
+    /// The libbpf that global symbols are bound to, otherwise one that was loaded with RTLD_LOCAL.
     fn usual() -> Option<Self> {
         Self::usual_with_program_fd().map(|(usual, _)| usual)
     }
@@ -347,7 +347,7 @@ impl Handle {
         [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
     }
 
-    /// A library that is loaded already; `name` is a C string.
+    /// A handle of a library that is already loaded; `name` is a C string.
     fn loaded(name: *const c_char) -> Option<Self> {
         // SAFETY: RTLD_NOLOAD runs no code of the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
@@ -358,19 +358,19 @@ impl Handle {
         !self.address(c"bpf_program__fd").is_null()
     }
 
-    /// The file that its functions are in.
+    /// The file that contains its functions.
     fn file(&self) -> Option<libc::Dl_info> {
         let function = self.address(c"bpf_program__fd");
         if function.is_null() { None } else { file_at(function) }
     }
 
-    /// So many of its functions.
+    /// Looks up the first `known` functions.
     fn libbpf(&self, known: usize) -> Libbpf {
         let mut functions = [0; NAMES.len()];
         for (function, name) in functions.iter_mut().zip(NAMES).take(known) {
             *function = self.address(name) as usize;
         }
-        // SAFETY: they are what is asked for.
+        // SAFETY: they are the functions of these names, or NULL.
         let has_our_layout = unsafe {
             layout::is_ours(
                 self.address(c"bpf_link__fd"),
@@ -387,10 +387,10 @@ impl Handle {
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 
-    /// libbpf's own function of a name that this library has too, or NULL; never this
-    /// library's, which would call itself.
+    /// libbpf's function of a name that this library also exports, or NULL. It never returns this
+    /// library's function, which would call itself.
     pub(super) fn own(&self, name: &CStr) -> *mut c_void {
-        // In libksyscall.a the linker has told them apart, and there are no files: see static.c.
+        // In libksyscall.a the linker has separated the two, and there are no files: see static.c.
         if Self::loaded(ptr::null()).is_none() {
             return self.address(name);
         }
@@ -398,11 +398,11 @@ impl Handle {
         let is_libbpfs = |function: &*mut c_void| {
             file_at(*function).is_some_and(|file| Some(file.dli_fbase) != ours)
         };
-        // Others may stand between this library and libbpf, as this one does.
+        // Another library may also replace libbpf's functions, behind this one.
         let next = Self(libc::RTLD_NEXT);
         let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
-        // It is loaded before this library, or opened after the program began, or it is a
-        // plugin's, which is linked to this library, too.
+        // libbpf was loaded before this library, or by dlopen() later, or belongs to a plugin that
+        // is also linked to this library.
         let in_its_file = || {
             let file = Self::loaded(self.file()?.dli_fname)?;
             Some(file.address(name)).filter(is_libbpfs)
@@ -414,7 +414,7 @@ impl Handle {
     pub(super) fn own_libbpf_set_print(
         &self,
     ) -> Option<unsafe extern "C" fn(Option<Print>) -> Option<Print>> {
-        // SAFETY: libbpf.h declares the function so.
+        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
         unsafe { core::mem::transmute(self.own(c"libbpf_set_print")) }
     }
 }
@@ -422,7 +422,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.0 != libc::RTLD_DEFAULT && self.0 != libc::RTLD_NEXT {
-            // SAFETY: dlopen gave the handle.
+            // SAFETY: the handle is from dlopen.
             unsafe { libc::dlclose(self.0) };
         }
     }

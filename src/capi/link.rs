@@ -1,9 +1,8 @@
-//! Makes the link that C gets: an object that libbpf's `bpf_link__*` functions work on.
+//! Makes the link that the C API returns: an object that libbpf's `bpf_link__*` functions accept.
 //!
-//! libbpf's links begin with a private `struct bpf_link`, the same in every
-//! release from 0.0.8 to 1.7. Ours begin with it too. Whether the loaded libbpf
-//! still has that layout is asked of its own accessors; if it has not, libbpf
-//! makes the link.
+//! libbpf's links begin with a private `struct bpf_link`, which is the same in every release from
+//! 0.0.8 to 1.7. Our links begin with the same struct. `layout.rs` checks whether the loaded libbpf
+//! has that layout. If it does not, libbpf makes the link.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -21,10 +20,10 @@ use crate::calls::table::Row;
 
 #[repr(C)]
 struct Object {
-    /// Its descriptor is the attachment's. Of several there is none that stands for all: what
-    /// takes one, as pinning, fails with `EBADF`.
+    /// `fd` is the attachment's descriptor. With several attachments `fd` is -1, because no
+    /// descriptor stands for all of them: operations on it, such as pinning, fail with `EBADF`.
     base: Base,
-    /// One, or with `KSYSCALL_CALLERS` one for each ABI of the callers.
+    /// One attachment, or with `KSYSCALL_CALLERS` one for each ABI of the callers.
     attachments: [Option<Attachment>; Abi::ALL.len()],
 }
 
@@ -46,14 +45,14 @@ impl Object {
     }
 }
 
-/// How many entries or returns the kernel missed, if it reports that.
+/// How many entries or returns the kernel missed, if it reports the number.
 ///
 /// # Safety
-/// `link` is one of libbpf's or of this library's.
+/// `link` is a link of libbpf or of this library.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: the caller's promise.
     if unsafe { is_ours(link) } {
-        // SAFETY: it has our function.
+        // SAFETY: `is_ours` means that it is an `Object`.
         let object = unsafe { &*link.cast::<Object>() };
         return object.attachments.iter().flatten().map(Attachment::missed).sum();
     }
@@ -61,10 +60,10 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     crate::sys::bpf_link_missed(unsafe { &*link.cast::<Base>() }.fd)
 }
 
-/// Attaches, and makes the object that stands for it.
+/// Attaches, and makes the link.
 ///
 /// # Safety
-/// The program of the request is one of its libbpf; `row` is that of its call.
+/// The request's program belongs to its libbpf; `row` is the row of its call.
 pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_link, Failure> {
     let Request { libbpf, prog, name, options, callers, .. } = request;
     if !libbpf.has_our_layout {
@@ -73,7 +72,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
         }
         let Target { event, .. } = attach::probe_call(name, row, *options)?;
         if event.has_entry() {
-            // libbpf would not know to remove it.
+            // libbpf would not remove the entry.
             return Err(Failure::NoLink);
         }
         // SAFETY: the caller's promise.
@@ -81,7 +80,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
         let _ = event.into_fd().into_raw();
         return Ok(link);
     }
-    // First the memory, so that nothing must be undone for lack of it.
+    // Allocate first, so that a failed allocation leaves nothing to undo.
     // SAFETY: malloc may be called with any size.
     let object = unsafe { libc::malloc(size_of::<Object>()) }.cast::<Object>();
     if object.is_null() {
@@ -89,12 +88,12 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
     }
     match attached(request, row) {
         Ok(attached) => {
-            // SAFETY: malloc gave room for an `Object`, aligned for anything.
+            // SAFETY: the memory from malloc has room for an `Object`, and is aligned for any type.
             unsafe { object.write(attached) };
             Ok(object.cast::<bpf_link>())
         }
         Err(error) => {
-            // SAFETY: malloc gave the memory, and nobody has it.
+            // SAFETY: the memory is from malloc, and nothing else points to it.
             unsafe { libc::free(object.cast::<c_void>()) };
             Err(error.into())
         }
@@ -108,7 +107,7 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }
-    // Of a tool that cannot be changed, which would take every call through ipc for semop.
+    // The tool cannot be changed, and would mistake every call through ipc for semop.
     let multiplexer = false;
     let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;
@@ -119,14 +118,14 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
 }
 
 /// # Safety
-/// `link` is from [`make`], and this is called once: by `bpf_link__destroy`.
+/// `link` is from [`make`], and this function is called once: by `bpf_link__destroy` or [`end`].
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
-    // SAFETY: the object begins with what libbpf has a pointer to.
+    // SAFETY: libbpf's pointer is to the beginning of the object.
     let object = unsafe { &mut *link.cast::<Object>() };
     object.base.fd = -1;
     let mut result = 0;
     for place in &mut object.attachments {
-        // Behind the last one there are no others.
+        // The first None follows the last attachment.
         let Some(attachment) = place.take() else { break };
         if let (Err(error), 0) = (attachment.close(), result) {
             result = -error.errno();
@@ -138,24 +137,23 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// Whether this library has made the link.
 ///
 /// # Safety
-/// `link` begins with its detach function, as all links of libbpf and of this library do.
+/// `link` begins with its detach function, like every link of libbpf and of this library.
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
     // SAFETY: the caller's promise.
     let end = unsafe { link.cast::<Option<Detach>>().read() };
     end.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach))
 }
 
-/// Detaches, unless the link is disconnected. Afterwards `bpf_link__destroy()` only frees the
-/// object.
+/// Detaches, unless the link is disconnected. `bpf_link__destroy()` then only frees the object.
 ///
 /// # Safety
 /// [`is_ours`], and nobody else uses the link.
 pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
     let end = {
-        // SAFETY: ours begin with the base.
+        // SAFETY: our links begin with the base.
         let base = unsafe { &mut *link.cast::<Base>() };
         if core::mem::replace(&mut base.disconnected, true) { None } else { base.detach }
     };
-    // SAFETY: it is the link's own function, which is called once.
+    // SAFETY: it is the link's own detach function, and is called once.
     end.map_or(0, |detach| unsafe { detach(link) })
 }

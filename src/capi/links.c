@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The exported functions that libbpf does not have. They are in C for the reason that
- * entry.c gives. What they do is in Rust, in links.rs.
+ * The exported functions that libbpf does not have. They are in C for the reason that entry.c
+ * explains. The implementation is in Rust.
  */
 #include "say.h"
 
@@ -30,7 +30,7 @@ void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth, const char **call);
 
-/* Sets errno of a result. */
+/* Sets errno to the error of a result: 0 or a negative errno. */
 static int with_errno(int error)
 {
 	if (error)
@@ -38,7 +38,7 @@ static int with_errno(int error)
 	return error;
 }
 
-/* A thread that is cancelled meanwhile ends afterwards, and not in `progress`, below Rust. */
+/* If the thread is cancelled, it ends afterwards: to end inside `progress` would unwind Rust frames. */
 struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
 					      size_t n, const struct ksyscall_links_opts *opts)
 {
@@ -83,7 +83,7 @@ int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long lon
 	return with_errno(ksyscall_links_missed(links, missed));
 }
 
-/* A thread that was cancelled ends afterwards, and not in libbpf's close(), below Rust. */
+/* If the thread is cancelled, it ends afterwards: to end inside libbpf's close() would unwind Rust frames. */
 int ksyscall_link__destroy_all(struct bpf_link **links, size_t n)
 {
 	int cancel, error;
@@ -103,7 +103,7 @@ int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned 
 	return with_errno(ksyscall_program_recursion_misses(prog, misses));
 }
 
-/* More than any architecture has, and the longest with its NUL; filled when asked for. */
+/* More names than any architecture has, each with room for the longest and its NUL; filled on first use. */
 static char names[1024][65];
 
 static void list(void)
@@ -133,7 +133,7 @@ const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_libra
 		with_errno(len);
 		return NULL;
 	}
-	/* Each is a call of this architecture; there its name ends in a NUL. */
+	/* Return the name from the list of all calls, where it ends with a NUL. */
 	for (size_t i = 0; (name = ksyscall__name(i)); i++) {
 		int same = 0;
 		while (same < len && name[same] == call[same])

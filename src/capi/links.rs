@@ -1,5 +1,5 @@
-//! Implements the C functions that libbpf does not have: `struct ksyscall_links`, what was missed,
-//! and the names of all calls. The exported functions are in `links.c`.
+//! Implements the C functions that libbpf does not have: `struct ksyscall_links`, the counts of
+//! missed calls, and the names of all calls. The exported functions are in `links.c`.
 
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_uint, c_void};
@@ -17,25 +17,25 @@ use crate::attach::plan::BatchCall;
 use crate::calls::{CLibrary, Symbol, c_library, table};
 use crate::kernel::recursion::recursion_misses_of;
 
-/// What `struct ksyscall_links` is: a program's attachments to many calls.
+/// `struct ksyscall_links`: a program's attachments to many calls.
 struct Links {
     attachments: Attachments,
-    /// One for each name.
+    /// One outcome for each name.
     outcomes: Vec<Outcome>,
     /// The functions that the program is attached to, in the order of the names.
     functions: Vec<Symbol>,
 }
 
-/// What became of a name.
+/// The outcome for one name.
 struct Outcome {
     /// 0 or a negative errno.
     result: c_int,
-    /// Where the functions of the next name start.
+    /// The index at which the next name's functions start.
     functions_end: usize,
 }
 
 impl Links {
-    /// None attached yet, with room for the outcomes of `count` names.
+    /// No attachments yet, with room for the outcomes of `count` names.
     fn with_room(count: usize) -> Result<Self, Error> {
         let mut outcomes = Vec::new();
         outcomes.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
@@ -57,7 +57,7 @@ impl Links {
         Ok(())
     }
 
-    /// The functions of the name of that index.
+    /// The functions of the name at that index.
     fn functions(&self, index: usize) -> &[Symbol] {
         let Some(end) = self.outcomes.get(index).map(|outcome| outcome.functions_end) else {
             return &[];
@@ -67,7 +67,7 @@ impl Links {
         self.functions.get(start..end).unwrap_or_default()
     }
 
-    /// Moves this to memory of malloc's. If there is none, everything is detached.
+    /// Moves the links to memory from malloc. If malloc fails, everything is detached.
     fn into_raw(self) -> Result<*mut Self, Error> {
         const { assert!(align_of::<Self>() <= align_of::<libc::max_align_t>()) };
         // SAFETY: malloc may be called with any size.
@@ -75,16 +75,16 @@ impl Links {
         if memory.is_null() {
             return Err(Error::NoMemory);
         }
-        // SAFETY: malloc gave room for it, aligned for anything.
+        // SAFETY: the memory from malloc has room for the links, and is aligned for any type.
         unsafe { memory.write(self) };
         Ok(memory)
     }
 }
 
-/// Writes what has to be printed before an attach: see [`super::ksyscall_warn`].
+/// Writes the warning that is due before an attach, if any: see [`super::ksyscall_attach`].
 ///
 /// # Safety
-/// As of [`ksyscall_attach_links`].
+/// As for [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut Answer) {
     // SAFETY: the caller's promise.
@@ -96,10 +96,10 @@ unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut 
     }
 }
 
-/// Attaches to all calls; or writes why not, and returns NULL.
+/// Attaches to all calls; or writes why the attach failed, and returns NULL.
 ///
 /// # Safety
-/// As [`super::ksyscall_attach`] for `answer`; the other arguments are
+/// As for [`super::ksyscall_attach`] for `answer`. The other arguments are
 /// `ksyscall_links__attach`'s.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach_links(
@@ -116,7 +116,7 @@ unsafe extern "C" fn ksyscall_attach_links(
         // SAFETY: the caller's promise.
         let answer = unsafe { Answer::with_text(answer) };
         answer.errno = failure.errno();
-        // A caller that has stopped it knows.
+        // A caller that stopped the attach knows why.
         if !matches!(failure, Failure::Stopped) {
             // SAFETY: the caller's promise.
             unsafe { warning::write_failure(answer, prog, wanted.shown, &failure) };
@@ -125,7 +125,7 @@ unsafe extern "C" fn ksyscall_attach_links(
     })
 }
 
-/// The arguments, and at which name it failed.
+/// The arguments, and the name to show in a message.
 struct Wanted {
     prog: *const bpf_program,
     names: *const *const c_char,
@@ -176,10 +176,10 @@ impl Wanted {
         Ok(links)
     }
 
-    /// The names with their cookies.
+    /// The calls of the names, with their cookies.
     ///
     /// # Safety
-    /// There are `n` names, and `n` cookies if any.
+    /// There are `n` names, and `n` cookies unless `cookies` is NULL.
     unsafe fn calls(&mut self, options: &Options) -> Result<Vec<BatchCall>, Failure> {
         let mut calls = Vec::new();
         calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
@@ -203,25 +203,25 @@ impl Wanted {
 /// Detaches the program from all calls, and returns 0 or the first negative errno in their order.
 ///
 /// # Safety
-/// `links` is NULL or of [`ksyscall_attach_links`], and nobody uses it any more.
+/// `links` is NULL or from [`ksyscall_attach_links`], and nobody uses it any more.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     if links.is_null() {
         return 0;
     }
-    // SAFETY: it was written to memory of malloc's, and is taken out once.
+    // SAFETY: the links were written to this memory, and are moved out once.
     let mut owned = unsafe { links.read() };
-    // SAFETY: nobody has the memory any more.
+    // SAFETY: the memory is from malloc, and nobody uses it any more.
     unsafe { libc::free(links.cast::<c_void>()) };
     let first = FirstFailure::none();
     owned.attachments.close(&|index, error| first.record(index, -error.errno()));
     first.result()
 }
 
-/// To how many names the program is attached.
+/// The number of names that the program is attached to.
 ///
 /// # Safety
-/// `links` is NULL or of [`ksyscall_attach_links`].
+/// `links` is NULL or from [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
     // SAFETY: the caller's promise.
@@ -229,10 +229,10 @@ unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
     links.map_or(0, |links| links.outcomes.iter().filter(|outcome| outcome.result == 0).count())
 }
 
-/// What became of a name.
+/// The result of a name: 0 or a negative errno.
 ///
 /// # Safety
-/// As of [`ksyscall_count_links`].
+/// As for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) -> c_int {
     // SAFETY: the caller's promise.
@@ -243,7 +243,7 @@ unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) ->
 /// A function of a name, or NULL.
 ///
 /// # Safety
-/// As of [`ksyscall_count_links`].
+/// As for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_function(
     links: *const Links,
@@ -255,10 +255,10 @@ unsafe extern "C" fn ksyscall_links_function(
     function.map_or(ptr::null(), |function| function.as_c_str().as_ptr())
 }
 
-/// `ksyscall_links__missed()` but for errno.
+/// `ksyscall_links__missed()`, except that it does not set errno.
 ///
 /// # Safety
-/// As of [`ksyscall_count_links`], and `missed` is NULL or writable.
+/// As for [`ksyscall_count_links`], and `missed` is NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64) -> c_int {
     // SAFETY: the caller's promise.
@@ -273,7 +273,7 @@ unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64
     0
 }
 
-/// `ksyscall_link__missed()` but for errno.
+/// `ksyscall_link__missed()`, except that it does not set errno.
 ///
 /// # Safety
 /// `link` is NULL or a link, and `missed` NULL or writable.
@@ -289,7 +289,7 @@ unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u6
     0
 }
 
-/// `ksyscall_program__recursion_misses()` but for errno.
+/// `ksyscall_program__recursion_misses()`, except that it does not set errno.
 ///
 /// # Safety
 /// `prog` is NULL or a program of a loaded libbpf, and `misses` NULL or writable.
@@ -314,10 +314,10 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
     0
 }
 
-/// Writes the names of this architecture's calls to an array of C strings, which is zeroes.
+/// Writes the names of this architecture's calls to a zeroed array, as C strings.
 ///
 /// # Safety
-/// There is so much room.
+/// `names` has `room` elements.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
     for (index, name) in table::calls().take(room).enumerate() {
@@ -333,8 +333,8 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
 
-/// Puts the name of a call that the function makes into `call`, without a NUL, and returns its
-/// length; or a negative errno.
+/// Points `call` to the name of a call that the function makes, which has no NUL. Returns the
+/// name's length, or a negative errno.
 ///
 /// # Safety
 /// `function` is NULL or a C string, and `call` is writable.

@@ -1,5 +1,5 @@
-//! Reads `struct ksyscall_links_opts` by the rule of libbpf's options: a field counts if `sz`
-//! covers it, and what `sz` covers beyond the known fields must be zero.
+//! Reads `struct ksyscall_links_opts` by libbpf's rule for options: a field counts if `sz` covers
+//! it, and the bytes that `sz` covers beyond the known fields must be zero.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::offset_of;
@@ -10,27 +10,27 @@ use crate::attach;
 use crate::attach::attachments::THREADS;
 use crate::calls::Callers;
 
-/// The kernel's name of the type.
+/// The kernel's name for the type.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// Whose calls a program is to see, on a 64-bit kernel.
+/// Whose calls a program runs for, on a 64-bit kernel.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_callers {
-    /// Those of processes of this program's architecture.
+    /// Processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
-    /// Those of 32-bit processes, and by `int $0x80` on x86-64, by the names of the 32-bit
-    /// architecture. If one function serves both kinds of callers, the program runs for both. Calls
-    /// for which x32 processes have separate functions count here.
+    /// 32-bit processes, and on x86-64 calls by `int $0x80`. Names are those of the 32-bit
+    /// architecture. If one function serves both kinds of callers, the program runs for both.
+    /// Includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
-    /// Both. For a call that some of them make only through socketcall(2) or ipc(2), as i386 does
-    /// accept and semop, the program is attached to these, too, and runs for every call through
-    /// them: see KSYSCALL_SUBCALL_PROG of ksyscall.bpf.h.
+    /// Both. If some callers can make the call only through socketcall(2) or ipc(2) (on i386, for
+    /// example, accept and semop), the program is also attached to socketcall or ipc, and runs for
+    /// every call through it: see KSYSCALL_SUBCALL_PROG in ksyscall.bpf.h.
     KSYSCALL_CALLERS_ALL,
 }
 
-/// A C library whose calls are known.
+/// A C library for ksyscall__c_library_call().
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_c_library {
@@ -40,7 +40,7 @@ pub enum ksyscall_c_library {
     KSYSCALL_MUSL,
 }
 
-/// How to attach to many system calls. Zero-initialise it and set `sz` to its size, or use
+/// How to attach to many system calls. Zero-initialise the struct and set `sz` to its size, or use
 /// libbpf's `LIBBPF_OPTS`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
@@ -50,27 +50,27 @@ pub struct ksyscall_links_opts {
     /// What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
     pub cookies: *const __u64,
     /// Called after each name, with the number of names done so far. If it returns a value other
-    /// than 0, the attach stops and everything is detached again. It must return, and must not
-    /// close the program. The thread cannot be cancelled in it.
+    /// than 0, the attach stops and everything is detached. The function must return, and must not
+    /// close the program. The thread cannot be cancelled inside it.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,
-    /// How many threads detach at the same time, in ksyscall_links__destroy() and when the attach
+    /// How many threads detach concurrently, in ksyscall_links__destroy() and when the attach
     /// fails: 1 to 64, or 0 for 8.
     pub threads: c_uint,
-    /// How many calls in progress each return probe watches: 1 to 4096, or 0 for the kernel's own
-    /// number, which is 10, or two for each CPU if that is more (before Linux 6.2, without
+    /// How many calls in progress each return probe tracks: 1 to 4096, or 0 for the kernel's own
+    /// limit, which is 10, or two for each CPU if that is more (before Linux 6.2, without
     /// preemption, one for each CPU). Requires `retprobe` and tracefs; not for kprobe.multi.
     pub max_active: c_uint,
-    /// Whose calls, of `enum ksyscall_callers`.
+    /// Whose calls the program runs for: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
-    /// Run at the calls' return instead of their entry.
+    /// Run at the calls' returns instead of their entries.
     pub retprobe: bool,
     /// Attach to the other names if one of them fails.
     pub best_effort: bool,
 }
 
-/// What they say.
+/// The options that were read.
 pub(super) struct Options {
     pub(super) attach: attach::Options,
     pub(super) cookies: *const u64,
@@ -88,7 +88,7 @@ const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool
 /// # Safety
 /// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
 pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, Failure> {
-    // A copy of what there is, the rest zeroes, which are the defaults.
+    // A copy of the caller's struct. Fields that it lacks stay zero, which is their default.
     let mut bytes = [0_u8; size_of::<ksyscall_links_opts>()];
     if !opts.is_null() {
         let start = opts.cast::<u8>();
@@ -114,7 +114,7 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
         }
     }
     let field = |offset: usize| bytes.as_ptr().wrapping_add(offset);
-    // SAFETY: the copy has the fields; the booleans are read as bytes, for any value counts.
+    // SAFETY: the copy has all fields; booleans are read as bytes, which may have any value.
     unsafe {
         Ok(Options {
             attach: attach::Options {
@@ -184,8 +184,8 @@ const FIELDS: [(usize, usize); 8] = {
 mod tests {
     use super::*;
 
-    /// Reads options of exactly `sz` bytes (but at least `sz` itself), all set that stand before
-    /// `end`: what a byte of 1 makes of each field is valid.
+    /// Reads options from exactly `sz` bytes (but at least the field `sz`). Fields before `end` are
+    /// set: with a first byte of 1 each field is valid.
     fn read_image(sz: usize, end: usize) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         let set = [
@@ -198,7 +198,7 @@ mod tests {
             offset_of!(ksyscall_links_opts, best_effort),
             END,
         ];
-        // The lowest byte of a number, on machines that begin with that.
+        // On little-endian machines this is the lowest byte of a number.
         set.into_iter().filter(|offset| *offset < end.min(sz)).for_each(|it| image[it] = 1);
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
         // SAFETY: `image` is readable for `sz` bytes.

@@ -1,5 +1,5 @@
-//! Asks the dynamic loader which file an address lies in, and whether anything was loaded or
-//! unloaded since the last call.
+//! Asks the dynamic loader which file contains an address, and whether it has loaded or unloaded
+//! any file since the last call.
 
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, offset_of};
@@ -8,30 +8,30 @@ use core::slice;
 
 use libc::{Dl_info, dl_phdr_info};
 
-/// The loader's counters. Both only grow: as long as they are the same, the same files are
-/// loaded at the same addresses.
+/// The loader's counters. Both only grow: while they do not change, the same files are loaded at
+/// the same addresses.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Generation {
     pub(super) loaded: usize,
     pub(super) unloaded: usize,
 }
 
-/// The loaded file that the address lies in.
+/// The loaded file that contains the address.
 pub(super) fn file_at(address: *const c_void) -> Option<Dl_info> {
     let mut info = MaybeUninit::<Dl_info>::uninit();
-    // SAFETY: any address may be asked for; `info` is written if the result is not 0.
+    // SAFETY: dladdr() accepts any address, and writes `info` if the result is not 0.
     unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
 }
 
-/// None if the C library does not count.
+/// The loader's counters; None if the C library does not provide them.
 ///
-/// It holds a lock of the C library's meanwhile, which a child of fork(2) may inherit locked:
-/// call it only in a process that has not been forked since its first call.
+/// This function takes a lock of the C library, which a child of fork(2) may inherit locked. Call
+/// it only in the process that called it first, never in a child of that process.
 pub(super) fn generation() -> Option<Generation> {
     ask(Query { address: None, generation: None, range: 0..0 }).generation
 }
 
-/// The addresses of the file that `address` lies in. To be called as [`generation`] is.
+/// The addresses of the file that contains `address`. The rule of [`generation`] applies here, too.
 pub(super) fn range_at(address: usize) -> Range<usize> {
     ask(Query { address: Some(address), generation: None, range: 0..0 }).range
 }
@@ -43,14 +43,14 @@ struct Query {
 }
 
 fn ask(mut query: Query) -> Query {
-    // SAFETY: `visit` gets the pointer to the query, which outlives the call.
+    // SAFETY: `visit` receives the pointer to the query, which outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut query).cast()) };
     query
 }
 
-/// Is called with each loaded file until it returns 1.
+/// The loader calls this function with each loaded file until it returns 1.
 unsafe extern "C" fn visit(info: *mut dl_phdr_info, size: usize, query: *mut c_void) -> c_int {
-    // SAFETY: `ask` passes a pointer to its query, which nobody else has.
+    // SAFETY: `ask` passes a pointer to its query, which nobody else uses.
     let query = unsafe { &mut *query.cast::<Query>() };
     if size < offset_of!(dl_phdr_info, dlpi_subs) + size_of::<u64>() {
         return 1;
@@ -59,7 +59,7 @@ unsafe extern "C" fn visit(info: *mut dl_phdr_info, size: usize, query: *mut c_v
     let (adds, subs) = unsafe { ((*info).dlpi_adds, (*info).dlpi_subs) };
     query.generation = Some(Generation { loaded: adds as usize, unloaded: subs as usize });
     let Some(address) = query.address else { return 1 };
-    // SAFETY: the loader has as many headers there, for as long as the file is loaded.
+    // SAFETY: `dlpi_phdr` points to `dlpi_phnum` headers, for as long as the file is loaded.
     let (base, headers) = unsafe {
         ((*info).dlpi_addr, slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum.into()))
     };

@@ -1,22 +1,22 @@
-//! Implements the C API: `bpf_program__attach_ksyscall` with libbpf's ABI, three of libbpf's
-//! functions that have to know of it, and functions that libbpf does not have.
+//! Implements the C API: `bpf_program__attach_ksyscall` with libbpf's ABI, three libbpf functions
+//! that must lead to it, and functions that libbpf does not have.
 //!
-//! The exported functions are in `entry.c` and `links.c`, because the program's print callback is
-//! called from there: a C++ exception, or the end of a thread, must not unwind through a frame of
-//! Rust, which would stop the process. This file checks and converts the arguments of
-//! `bpf_program__attach_ksyscall`. The others:
+//! The exported functions are in C, in `entry.c` and `links.c`, because they call the program's
+//! print callback. A C++ exception or a cancelled thread must not unwind through a Rust frame,
+//! which would abort the process. This file checks and converts the arguments of
+//! `bpf_program__attach_ksyscall`. The other files:
 //!
-//! - `header.rs` is what ksyscall.h is made of; `opts.rs` and `links_opts.rs` read the options,
-//!   `environment.rs` the environment variables;
+//! - `header.rs` is the source of ksyscall.h; `opts.rs` and `links_opts.rs` read the options,
+//!   `environment.rs` reads the environment variables;
 //! - `libbpf.rs` finds the libbpf that made the program, `loader.rs` asks the dynamic loader, and
 //!   `print.rs` finds libbpf's print callback;
-//! - `link.rs` makes the `struct bpf_link`, whose layout `layout.rs` checks, and `auto.rs`
-//!   recognises programs that attach by their section;
-//! - `links.rs` attaches to many calls, `destroy.rs` destroys any links, and `serving.rs` finds the
-//!   functions of a call;
-//! - `syscall.rs` moves probes that tools open by themselves, without the functions above;
-//! - `warning.rs` words the warnings, and `remembered.rs` is what stays from one call to the next;
-//! - `no_std.rs` has the allocator.
+//! - `link.rs` makes the `struct bpf_link`, whose layout `layout.rs` checks; `auto.rs` recognises
+//!   programs that attach by their section;
+//! - `links.rs` attaches to many calls, `destroy.rs` destroys links, and `serving.rs` finds a
+//!   call's functions;
+//! - `syscall.rs` redirects probes that tools open themselves, without the functions above;
+//! - `warning.rs` contains the warnings, and `remembered.rs` the state that outlives a call;
+//! - `no_std.rs` contains the allocator.
 #![allow(unsafe_code)]
 
 mod auto;
@@ -57,10 +57,10 @@ use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
-/// Why a function fails: what only a caller in C can do wrong, or the core's error.
+/// Why a function failed: an error that only a C caller can make, or an error of the core.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("bpf_ksyscall_opts: sz is less than its own size")]
+    #[error("bpf_ksyscall_opts: sz is too small")]
     OptsTooSmall,
     #[error("bpf_ksyscall_opts: unknown options are set")]
     OptsUnknown,
@@ -70,7 +70,7 @@ enum Failure {
     NotLoaded,
     #[error("the name is NULL")]
     NoName,
-    /// The warning has the name already, which the core's error would repeat.
+    /// The core's error would repeat the name, which the message already contains.
     #[error("{}", InvalidName::RULE)]
     InvalidName,
     #[error(
@@ -78,18 +78,18 @@ enum Failure {
          libksyscall-static (see pkg-config)"
     )]
     NoLibbpf,
-    #[error("KSYSCALL_MAX_ACTIVE is not a number of 1 to 4096")]
+    #[error("KSYSCALL_MAX_ACTIVE is not a number from 1 to 4096")]
     MaxActiveVariable,
     #[error("KSYSCALL_CALLERS is not native, compat or all")]
     CallersVariable,
     #[error("the array of names is NULL")]
     NoNames,
-    #[error("callers is not of enum ksyscall_callers")]
+    #[error("callers is not a value of enum ksyscall_callers")]
     NoCallers,
     #[error("stopped by the progress function")]
     Stopped,
-    /// The links of this libbpf have another layout than ours, and it cannot make one for this
-    /// attachment.
+    /// This libbpf's links have a different layout from ours, and libbpf cannot make a link for
+    /// this attachment.
     #[error("unsupported bpf_link layout")]
     NoLink,
     /// libbpf's own constructor failed, and has reported why.
@@ -121,27 +121,27 @@ impl Failure {
     }
 }
 
-/// What the exported functions in C get back; `struct answer` there.
+/// The result for the exported functions in C, which call it `struct answer`.
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
-    /// What stands in for libbpf's print callback while that is out: see print.rs.
+    /// The temporary replacement of libbpf's print callback: see print.rs.
     hold: Option<Print>,
-    /// Where `text` goes: a callback of `libbpf_set_print`, or None for stderr.
+    /// The callback that prints `text`, or None for stderr.
     print: Option<Print>,
-    /// What to print, if it is not empty.
+    /// The text to print, unless it is empty.
     text: Text<1024>,
-    /// For NULL, and never 0.
+    /// If `link` is NULL, the errno, which is never 0.
     errno: c_int,
 }
 
 impl Answer {
-    /// Makes it one with an empty text, which C leaves uninitialised for speed.
+    /// Sets the text to an empty one. C leaves it uninitialised for speed.
     ///
     /// # Safety
     /// C has prepared the answer, and nobody else uses it.
     unsafe fn with_text<'a>(answer: *mut Answer) -> &'a mut Answer {
-        // SAFETY: the caller's promise; all but the text is initialised.
+        // SAFETY: the caller's promise; everything except the text is initialised.
         unsafe {
             (&raw mut (*answer).text).write(Text::new());
             &mut *answer
@@ -149,16 +149,15 @@ impl Answer {
     }
 }
 
-/// Attaches, or writes why not, and returns true.
+/// Attaches, or writes why the attach failed, and returns true.
 ///
-/// If `may_warn` and there is something to print before the attach, this only writes that and
-/// returns false. Warnings do not keep the program from being attached, but they come first,
-/// because the callback may not return (a C++ exception, a cancelled thread), and nothing may be
-/// attached then.
+/// If `may_warn` is true and a warning is due, this function only writes the warning and returns
+/// false. Warnings do not prevent the attach, but they are printed before it: the callback may not
+/// return (a C++ exception, a cancelled thread), and then nothing must be attached.
 ///
 /// # Safety
-/// C has prepared `answer`: all but its `hold`, which is what [`Libbpf::print_callback`] is
-/// given, is zero, and its text is not initialised. The other arguments are
+/// C has prepared `answer`: its `hold` is for [`Libbpf::print_callback`], the other fields are
+/// zero, and the text's bytes are not initialised. The other arguments are
 /// `bpf_program__attach_ksyscall`'s.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
@@ -193,7 +192,7 @@ unsafe extern "C" fn ksyscall_attach(
     true
 }
 
-/// Arguments of `bpf_program__attach_ksyscall` that are valid.
+/// Valid arguments of `bpf_program__attach_ksyscall`.
 struct Request {
     libbpf: Libbpf,
     prog: *const bpf_program,

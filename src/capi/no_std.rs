@@ -1,12 +1,11 @@
-//! Provides what the C library lacks without Rust's standard library: an allocator, which is C's,
-//! and what a panic does.
+//! Provides what a `no_std` library requires: an allocator, which is malloc, and a panic handler.
 
 use core::alloc::{GlobalAlloc, Layout};
 
-/// Every vector is made by `try_reserve`, so that having no memory is an error.
+/// malloc(3). Vectors grow only by `try_reserve`, so that running out of memory is an error.
 struct Malloc;
 
-// SAFETY: malloc's memory is aligned for every type that is used here, and `free` takes it.
+// SAFETY: malloc's memory is aligned for every type that is used here, and `free` accepts it.
 unsafe impl GlobalAlloc for Malloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         const MALLOC_ALIGNS_TO: usize = 2 * size_of::<usize>();
@@ -18,7 +17,7 @@ unsafe impl GlobalAlloc for Malloc {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
-        // SAFETY: it is from malloc.
+        // SAFETY: the memory is from malloc.
         unsafe { libc::free(memory.cast()) };
     }
 }
@@ -26,10 +25,10 @@ unsafe impl GlobalAlloc for Malloc {
 #[global_allocator]
 static MALLOC: Malloc = Malloc;
 
-/// Nothing here is meant to panic; if a bug does, the program stops at once instead of running on
-/// with half an attachment.
+/// Nothing here is meant to panic. If a bug does, the process aborts instead of continuing with
+/// half an attachment.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // SAFETY: it takes no arguments and does not return.
+    // SAFETY: abort() may be called at any time.
     unsafe { libc::abort() }
 }

@@ -7,11 +7,11 @@ use core::ptr;
 use super::Failure;
 use crate::attach::Options;
 
-/// The kernel's name of the type, under which libbpf.h has it.
+/// The kernel's name for the type, which libbpf.h uses.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// How to attach. Zero-initialise it and set `sz` to its size, or use libbpf's
+/// How to attach. Zero-initialise the struct and set `sz` to its size, or use libbpf's
 /// `LIBBPF_OPTS`.
 #[allow(non_camel_case_types)]
 #[cfg(not(libbpf_h_has_ksyscall))]
@@ -19,7 +19,7 @@ type __u64 = u64;
 pub struct bpf_ksyscall_opts {
     /// Size of this struct, for forward and backward compatibility.
     pub sz: usize,
-    /// What `bpf_get_attach_cookie()` returns in the program; needs Linux 5.15.
+    /// What `bpf_get_attach_cookie()` returns in the program; requires Linux 5.15.
     pub bpf_cookie: __u64,
     /// Run at the call's return instead of its entry.
     pub retprobe: bool,
@@ -35,31 +35,30 @@ const _: () =
 #[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 24 && END_OF_COOKIE == 16 && END_OF_RETPROBE == 17);
-// A 64-bit integer is aligned to 4 bytes there.
+// On i386 a 64-bit integer is aligned to 4 bytes.
 #[cfg(target_arch = "x86")]
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 16 && END_OF_COOKIE == 12 && END_OF_RETPROBE == 13);
 
-/// Reads the options. What `sz` does not cover has its default; what it covers
-/// beyond the fields known here must be zero.
+/// Reads the options. A field that `sz` does not cover has its default. The bytes that `sz` covers
+/// beyond the known fields must be zero.
 ///
 /// # Safety
 /// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
 pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Failure> {
-    // A tool that starts with libbpf starts with this.
+    // libbpf attaches to such functions, so a tool that works with libbpf also works here.
     let mut options = Options { allow_unreached: true, ..Options::default() };
     if opts.is_null() {
         return Ok(options);
     }
-    // Never a reference: the caller's struct may be shorter than ours, longer, or
-    // not aligned.
+    // No reference: the caller's struct may be shorter or longer than ours, or not aligned.
     let bytes = opts.cast::<u8>();
     // SAFETY: `sz` is readable.
     let sz = unsafe { ptr::read_unaligned(bytes.cast::<usize>()) };
     if sz < size_of::<usize>() {
         return Err(Failure::OptsTooSmall);
     }
-    // libbpf counts the extra bytes in ssize_t: a number beyond its range is none.
+    // libbpf counts the extra bytes as ssize_t: it treats a number beyond that range as 0.
     let end = isize::try_from(sz.wrapping_sub(END_OF_RETPROBE)).map_or(0, |_| sz);
     for offset in END_OF_RETPROBE..end {
         // SAFETY: `offset` is less than `sz`. The first set byte ends the loop, as in libbpf.
@@ -73,7 +72,7 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
         options.cookie = unsafe { ptr::read_unaligned(bytes.add(cookie).cast::<u64>()) };
     }
     if sz >= END_OF_RETPROBE {
-        // As a byte: in Rust a bool of any value but 0 and 1 is undefined.
+        // Read as a byte: in Rust a bool other than 0 or 1 is undefined behaviour.
         // SAFETY: `sz` covers the field.
         options.retprobe =
             unsafe { ptr::read(bytes.add(offset_of!(bpf_ksyscall_opts, retprobe))) } != 0;
@@ -85,8 +84,8 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
 mod tests {
     use super::*;
 
-    /// Reads options from exactly `sz` bytes (but at least `sz` itself): the
-    /// allocation ends there, so that Miri and sanitizers see a byte too many.
+    /// Reads options from exactly `sz` bytes (but at least the field `sz`). The allocation ends
+    /// there, so that Miri and sanitizers report a read beyond it.
     fn read_image(sz: usize, set: &[(usize, u8)]) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
@@ -140,7 +139,7 @@ mod tests {
         let mut image = [0xff_u8; 32];
         for sz in [usize::MAX, isize::MAX as usize + 1 + END_OF_RETPROBE] {
             image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
-            // SAFETY: of these sizes only the fields are read.
+            // SAFETY: for these sizes only the known fields are read.
             let options = unsafe { read(image.as_ptr().cast()) }.unwrap();
             assert!(options.cookie == u64::MAX && options.retprobe);
         }

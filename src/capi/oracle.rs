@@ -1,11 +1,12 @@
-//! Checks what must hold of the C boundary for every input; see `fuzzing.rs` of the crate.
+//! Checks properties of the C boundary that must hold for every input; see the crate's
+//! `fuzzing.rs`.
 
 use core::ffi::c_void;
 
 use super::warning::Shown;
 use super::{Failure, bpf_ksyscall_opts, opts};
 
-/// Memory that ends where the address space has a hole.
+/// Memory that ends at an inaccessible page.
 struct Guarded(*mut u8);
 
 impl Guarded {
@@ -13,7 +14,7 @@ impl Guarded {
     const LEN: usize = 1 << 16;
 
     fn new() -> Self {
-        // SAFETY: new mappings, the second half of which may not be touched.
+        // SAFETY: a new mapping, whose second half becomes inaccessible.
         let start = unsafe {
             let start = libc::mmap(
                 core::ptr::null_mut(),
@@ -31,10 +32,10 @@ impl Guarded {
         Self(start.cast())
     }
 
-    /// A copy of `bytes`, after which nothing can be read.
+    /// Copies `bytes` to the end of the readable memory.
     fn copy(&mut self, bytes: &[u8]) -> *const u8 {
         assert!(bytes.len() <= Self::LEN);
-        // SAFETY: the copy lies in the first half, which is ours alone.
+        // SAFETY: the copy lies in the first half, which only this struct uses.
         unsafe {
             let place = self.0.add(Self::LEN - bytes.len());
             core::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
@@ -50,10 +51,10 @@ impl Drop for Guarded {
     }
 }
 
-/// The options, by libbpf's rule: the image of a struct whose first eight bytes
-/// are its size. Sizes up to 4096 are taken as they are, so are those of which
-/// more than isize::MAX lies after the fields, which is then not looked at; what
-/// lies between is brought down. The memory ends with the size.
+/// Checks that options are read by libbpf's rule. `image` is a struct whose first eight bytes are
+/// its size. Sizes up to 4096 are used as they are, and so are sizes that leave more than
+/// `isize::MAX` bytes after the fields, which are then not read. Sizes in between are reduced. The
+/// readable memory ends with the size.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];
     let given = image.len().min(8);
@@ -71,7 +72,7 @@ pub fn options(image: &[u8]) {
     bytes[..copied].copy_from_slice(&image[..copied]);
     bytes[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
     let mut memory = Guarded::new();
-    // SAFETY: the copy is readable for `sz` bytes, or as far as any field goes.
+    // SAFETY: the copy is readable for `sz` bytes, or to the end of the last field.
     let read = unsafe { opts::read(memory.copy(&bytes).cast::<bpf_ksyscall_opts>()) };
 
     let bytes = &bytes[..readable];
@@ -88,7 +89,7 @@ pub fn options(image: &[u8]) {
     }
 }
 
-/// A name from outside, as a message shows it.
+/// Checks how a message shows a name from outside.
 pub fn warning(name: &[u8]) {
     let shown = Shown(name).to_string();
     let printable = |byte: &u8| if (32..127).contains(byte) { char::from(*byte) } else { '?' };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * What syscall.S leaves to C: errno, and perf_event_open(), which goes to syscall.rs if the library
- * was preloaded.
+ * The C part of syscall.S: sets errno, and passes perf_event_open() to syscall.rs if the library was
+ * preloaded.
  */
 #include <errno.h>
 #include <link.h>
@@ -10,7 +10,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-/* Makes a system call like syscall(2). */
+/* Makes a system call, like syscall(2). */
 long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
 	__attribute__((visibility("hidden")));
 long ksyscall_fail(long result) __attribute__((visibility("hidden")));
@@ -33,7 +33,7 @@ long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
 
 #elif !defined(KSYSCALL_STATIC)
 
-/* In Rust, in syscall.rs: returns a descriptor or a negative errno. */
+/* In syscall.rs: returns a descriptor or a negative errno. */
 long ksyscall_open_probe(long attr, long pid, long cpu, long group_fd, long flags);
 long ksyscall_perf_event_open(long number, long attr, long pid, long cpu, long group_fd, long flags)
 	__attribute__((visibility("hidden")));
@@ -41,7 +41,7 @@ long ksyscall_perf_event_open(long number, long attr, long pid, long cpu, long g
 /* This library's dynamic section. */
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
-/* What a dynamic section has under that tag; 0 if nothing. */
+/* The value of a tag in a dynamic section; 0 if the tag is missing. */
 static ElfW(Addr) tagged(const ElfW(Dyn) * dynamic, ElfW(Sxword) tag)
 {
 	for (; dynamic->d_tag != DT_NULL; dynamic++)
@@ -53,11 +53,11 @@ static ElfW(Addr) tagged(const ElfW(Dyn) * dynamic, ElfW(Sxword) tag)
 static const char *strings(const struct link_map *file)
 {
 	ElfW(Addr) table = tagged(file->l_ld, DT_STRTAB);
-	/* glibc adds the address to the entry, except where that section is read-only. */
+	/* glibc adds the load address to the entry, unless the dynamic section is read-only. */
 	return (const char *)(table < file->l_addr ? table + file->l_addr : table);
 }
 
-/* Whether a file is the one that DT_NEEDED names so. */
+/* Whether an entry of DT_NEEDED means this file. */
 static bool is_called(const struct link_map *file, const char *needed)
 {
 	const char *name = strrchr(file->l_name, '/');
@@ -76,7 +76,7 @@ static bool needs(const struct link_map *program, const struct link_map *file)
 	return false;
 }
 
-/* The program's own entry, which is the first of the loader's list. */
+/* The program's entry in the loader's list of files, which is the first. */
 static const struct link_map *program(void)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
@@ -97,14 +97,15 @@ static const struct link_map *program(void)
 }
 
 /*
- * Whether this library was preloaded. LD_PRELOAD does not tell: the program may have changed it
- * since, and there is /etc/ld.so.preload. The loader's list of files does. After the program it has
- * the preloaded files, then those that the program needs, then what these need, then what dlopen()
- * has loaded. So the library was preloaded if it comes before all that the program needs and is none of
- * these itself. A program that is linked to the library is thus left alone, preloaded or not.
+ * Whether this library was preloaded. LD_PRELOAD does not tell: the program may have changed it, and
+ * /etc/ld.so.preload has the same effect. The loader's list of files tells: it contains the program, then
+ * the preloaded files, then the files that the program needs, then the files that those need, then the
+ * files loaded by dlopen(). So the library was preloaded if it comes before every file that the program
+ * needs and is not one of those files itself. The probes of a program that is linked to the library thus
+ * stay unchanged, whether the library is preloaded or not.
  *
- * No lock is taken: the list is read up to the first file that the program needs, and no file up to there
- * is ever unloaded.
+ * This reads the list without a lock, but only up to the first file that the program needs. None of the
+ * files up to that one is ever unloaded.
  */
 static bool was_preloaded(void)
 {
@@ -116,7 +117,7 @@ static bool was_preloaded(void)
 	return false;
 }
 
-/* Whether probes are looked at. It is found out when the first event is opened, and stays so. */
+/* Whether probes are inspected. The first event that is opened decides for the rest of the process. */
 static bool is_active(void)
 {
 	enum { UNKNOWN, ACTIVE, INACTIVE };

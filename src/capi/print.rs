@@ -1,8 +1,9 @@
-//! Finds libbpf's print callback, which libbpf returns only when another is set.
+//! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
-//! So the callback is replaced for a moment. The library exports `libbpf_set_print()` as well: a
-//! callback that the program sets in that moment waits until the first is back, so neither is lost.
-//! The function that is set meanwhile waits likewise, and passes libbpf's message on.
+//! So this file replaces the callback for a moment and then restores it. This library also exports
+//! `libbpf_set_print()`: if the program sets a callback in that moment, the call waits until the
+//! first callback is restored, so neither is lost. The temporary callback also waits until then,
+//! and passes libbpf's messages on.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use super::remembered::REMEMBERED;
 use crate::sys;
 
 unsafe extern "C" {
-    /// stderr(3); in late.c, and for libksyscall.a in static.c.
+    /// Returns stderr(3). Defined in late.c, or for libksyscall.a in static.c.
     fn ksyscall_stderr() -> *mut c_void;
     /// ftrylockfile(3) and funlockfile(3).
     fn ftrylockfile(file: *mut c_void) -> c_int;
@@ -21,25 +22,25 @@ unsafe extern "C" {
 
 /// Runs `action` while no other thread of this process changes the callback.
 ///
-/// The lock is the C library's of stderr. All copies of this library in a process share it,
-/// glibc's fork(2) leaves it free in the child, and a signal handler that interrupts its holder
-/// gets it, too.
+/// The lock is the C library's lock of stderr. All copies of this library in a process share it,
+/// glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts its holder
+/// can also take it.
 fn alone<T>(action: impl Fn() -> T) -> T {
-    /// How often to let other threads run, and then how many milliseconds to sleep. Whoever holds
-    /// the lock that long cannot write to stderr, or does not exist: in a child of clone(2), or
-    /// of musl's fork(2), nobody frees what another thread of the parent has locked.
+    /// How often to yield to other threads, and then how many milliseconds to sleep. A thread that
+    /// holds the lock for so long is blocked while writing to stderr, or does not exist: in a child
+    /// of clone(2) or of musl's fork(2), nobody unlocks what another thread of the parent locked.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
-    // SAFETY: it only reads a pointer of the C library's.
+    // SAFETY: the function only reads a pointer of the C library.
     let file = unsafe { ksyscall_stderr() };
     if file.is_null() {
         return action();
     }
     for attempt in 0..YIELDS + SLEEPS {
-        // SAFETY: it is a stream.
+        // SAFETY: `file` is a stream.
         if unsafe { ftrylockfile(file) } == 0 {
             let result = action();
-            // SAFETY: this thread has locked it.
+            // SAFETY: this thread holds the lock.
             unsafe { funlockfile(file) };
             return result;
         }
@@ -49,12 +50,12 @@ fn alone<T>(action: impl Fn() -> T) -> T {
 }
 
 impl Libbpf {
-    /// The callback of `libbpf_set_print()`; None if nothing is to be printed.
-    /// Meanwhile libbpf has `hold`.
+    /// The callback that was set with `libbpf_set_print()`; None if messages are switched off.
+    /// While this function runs, libbpf's callback is `hold`.
     pub(super) fn print_callback(&self, hold: Option<Print>) -> Option<Print> {
         let set_print = self.handle()?.own_libbpf_set_print()?;
         alone(|| {
-            // SAFETY: of what libbpf takes here the first is our own, and the others it has had.
+            // SAFETY: the first callback is our own, and the others come from libbpf.
             unsafe {
                 let found = replaced(set_print(hold), hold);
                 REMEMBERED.print.store(as_pointer(found), Ordering::Relaxed);
@@ -72,11 +73,11 @@ impl Libbpf {
     }
 }
 
-/// `libbpf_set_print()`, which waits while the callback is out.
+/// `libbpf_set_print()`, which waits while the callback is replaced.
 ///
 /// # Safety
-/// `callback` is what libbpf takes, and `hold` what [`Libbpf::print_callback`] is given;
-/// `caller` is where the exported function was called from.
+/// `callback` is valid for libbpf's function, and `hold` is the one that
+/// [`Libbpf::print_callback`] receives. `caller` is where the exported function was called from.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_set_print(
     callback: Option<Print>,
@@ -88,19 +89,20 @@ unsafe extern "C" fn ksyscall_set_print(
     alone(|| replaced(unsafe { set_print(callback) }, hold))
 }
 
-/// The callback, when it is back in its place.
+/// Waits until the callback is restored, and returns it.
 #[unsafe(no_mangle)]
 extern "C" fn ksyscall_found_print() -> Option<Print> {
     alone(found)
 }
 
-/// What libbpf had as its callback. A process that was forked while it was out still has ours.
+/// The callback that libbpf really had. In a process that was forked while the callback was
+/// replaced, libbpf still has ours.
 fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
     if as_pointer(callback) == as_pointer(hold) { found() } else { callback }
 }
 
 fn found() -> Option<Print> {
-    // SAFETY: it is NULL, which is None, or was a callback.
+    // SAFETY: the pointer is NULL, which is None, or was stored from a callback.
     unsafe { core::mem::transmute(REMEMBERED.print.load(Ordering::Relaxed)) }
 }
 

@@ -1,5 +1,5 @@
-//! Remembers what the C side needs from one call to the next. What is known of the kernel is in
-//! `kernel.rs`.
+//! Remembers the C API's state from one call to the next. `kernel.rs` remembers facts about the
+//! kernel.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -8,34 +8,34 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::sys;
 use crate::text::hash;
 
-/// What the process remembers of what was printed, and of libbpf's print callback. Why an attach
-/// failed is not remembered.
+/// The process's state: the warnings that were printed, and libbpf's print callback. Failures are
+/// printed each time.
 pub(super) struct Remembered {
-    /// Whether the process has attached: then a state in which the kernel runs no probe was reported.
+    /// Whether the process has attached before. The first attach reports if the kernel runs no
+    /// probes.
     has_attached: AtomicBool,
-    /// The calls whose functions no call reaches, and the functions whose probes were moved, each by
-    /// the hash of its name, of which that was reported. There is room for more than any
-    /// architecture has.
+    /// Hashes of the names for which a warning was printed: calls whose functions no call reaches,
+    /// and functions whose probes were moved. There is room for more than any architecture has.
     warned_of: [AtomicUsize; 512],
-    /// The program's print callback, as it was found last.
+    /// The program's print callback, as last found.
     pub(super) print: AtomicPtr<c_void>,
     /// The memory of [`this_process`]; NULL before its first call.
     of_this_process: AtomicPtr<ThisProcess>,
 }
 
 impl Remembered {
-    /// Whether this is asked for the first time.
+    /// Whether this is the first call of this function.
     pub(super) fn is_first_attach(&self) -> bool {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether [`Remembered::is_first_warning_of`] was asked of the name.
+    /// Whether [`Remembered::is_first_warning_of`] was called with the name.
     pub(super) fn is_warned_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         self.warned_of.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 
-    /// Whether this is asked of the name for the first time.
+    /// Whether this is the first call with the name.
     pub(super) fn is_first_warning_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         for place in &self.warned_of {
@@ -56,19 +56,19 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
-/// The loader's two counters, the range of libbpf's file, how many of its functions are known,
-/// whether its layout is ours, and its functions.
+/// The loader's two counters, the range of libbpf's file, the number of known functions, whether
+/// the layout is ours, and the functions.
 pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 
-/// What a child of fork(2) must not use. Its memory is empty in the child.
+/// State that a child of fork(2) must not use. The kernel clears this memory in the child.
 pub(super) struct ThisProcess {
     is_first: AtomicBool,
-    /// The functions of the libbpf that was used last.
+    /// The functions of the libbpf that was last used.
     pub(super) libbpf: Snapshot<LIBBPF_WORDS>,
 }
 
-/// None in a child of a process that has called this before, and where there is no such memory
-/// (before Linux 4.14).
+/// This process's state. None if a parent process has called this function before fork(2), and on
+/// kernels that cannot clear memory in a child (before Linux 4.14).
 pub(super) fn this_process() -> Option<&'static ThisProcess> {
     static NONE: ThisProcess =
         ThisProcess { is_first: AtomicBool::new(false), libbpf: Snapshot::new() };
@@ -78,28 +78,28 @@ pub(super) fn this_process() -> Option<&'static ThisProcess> {
         let memory = sys::memory_empty_after_fork(size_of::<ThisProcess>()).cast::<ThisProcess>();
         let new = if memory.is_null() { (&raw const NONE).cast_mut() } else { memory };
         if !memory.is_null() {
-            // SAFETY: the memory is large enough, aligned to a page and zero, which is a
-            // value of the type.
+            // SAFETY: the memory is large enough, page-aligned and zero, which is a valid value of
+            // the type.
             unsafe { (*memory).is_first.store(true, Ordering::Relaxed) };
         }
         found = match place.compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
             Err(others) => {
-                // SAFETY: the memory is this function's, and nobody else has it.
+                // SAFETY: this function mapped the memory, and nothing else points to it.
                 unsafe { sys::unmap(memory.cast(), size_of::<ThisProcess>()) };
                 others
             }
         };
     }
-    // SAFETY: it is a static, or memory that stays mapped for ever. Zeros, which it has in a
-    // child, are a value of the type, and all of its fields are atomic.
+    // SAFETY: it is a static, or memory that is never unmapped. Zeroes, which a child sees, are a
+    // valid value of the type, and all of its fields are atomic.
     let found = unsafe { &*found };
     found.is_first.load(Ordering::Relaxed).then_some(found)
 }
 
-/// Words that are read and written as one, without waiting: a seqlock.
+/// Words that are read and written as a unit, without waiting: a seqlock.
 pub(super) struct Snapshot<const N: usize> {
-    /// How often it was written, twice; odd while it is.
+    /// Twice the number of writes; odd during a write.
     version: AtomicUsize,
     words: [AtomicUsize; N],
 }
@@ -109,7 +109,7 @@ impl<const N: usize> Snapshot<N> {
         Self { version: AtomicUsize::new(0), words: [const { AtomicUsize::new(0) }; N] }
     }
 
-    /// None if nothing was written yet, or is being written.
+    /// None if nothing was written yet, or during a write.
     pub(super) fn read(&self) -> Option<[usize; N]> {
         let version = self.version.load(Ordering::Acquire);
         if version == 0 || version % 2 != 0 {
@@ -120,7 +120,8 @@ impl<const N: usize> Snapshot<N> {
         (self.version.load(Ordering::Relaxed) == version).then_some(words)
     }
 
-    /// Does nothing if another thread writes, or the one that a signal handler interrupted.
+    /// Does nothing during another write, by another thread or by the code that a signal handler
+    /// interrupted.
     pub(super) fn write(&self, words: [usize; N]) {
         let version = self.version.load(Ordering::Relaxed);
         let is_free = version % 2 == 0

@@ -18,7 +18,7 @@ enum { LIBBPF_WARN };
 /* `Answer` of mod.rs. */
 struct answer {
 	struct bpf_link *link;
-	print_fn *hold; /* libbpf's callback while the program's is out */
+	print_fn *hold; /* the temporary replacement of libbpf's callback */
 	print_fn *print;
 	struct {
 		size_t length;
@@ -28,17 +28,17 @@ struct answer {
 	int error;
 };
 
-/* In Rust: in print.rs. */
+/* In print.rs. */
 print_fn *ksyscall_found_print(void);
 
-/* libbpf's callback while the program's is out: see print.rs. */
+/* libbpf's callback while print.rs replaces the program's. */
 static int hold(int level, const char *format, va_list arguments)
 {
 	print_fn *print = ksyscall_found_print();
 	return print ? print(level, format, arguments) : 0;
 }
 
-/* Prepares an answer. The bytes of its text are left as they are: whoever writes one sets them. */
+/* Prepares an answer. The bytes of its text stay uninitialised until Rust writes a text. */
 static void begin(struct answer *answer)
 {
 	answer->link = NULL;
@@ -64,7 +64,7 @@ static void say(struct answer *answer)
 	if (answer->print)
 		warn(answer->print, "%s", answer->text.bytes);
 	else if (write(STDERR_FILENO, answer->text.bytes, answer->text.length) < 0)
-		return; /* There is nobody else to tell. */
+		return; /* There is no other place to report the error. */
 	answer->text.length = 0;
 	answer->print = NULL;
 }

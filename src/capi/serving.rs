@@ -11,8 +11,8 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::Kept;
 
-/// The kernel's functions, which are read once: callers have pointers into them. A failure is not
-/// remembered.
+/// The kernel's functions. They are read once and never freed, because callers hold pointers to
+/// their names. A failure is not remembered.
 fn symbols() -> Result<&'static Symbols, Error> {
     static SYMBOLS: Kept<Symbols> = Kept::nothing();
     if let Some(known) = SYMBOLS.get() {
@@ -22,7 +22,7 @@ fn symbols() -> Result<&'static Symbols, Error> {
     SYMBOLS.keep(read).map_err(|_| Error::NoMemory)
 }
 
-/// Puts a function that serves a call into `function`, and returns 0 or a negative errno.
+/// Points `function` to the name of a function that serves a call. Returns 0 or a negative errno.
 ///
 /// # Safety
 /// `syscall_name` is NULL or a C string, and `function` is writable.

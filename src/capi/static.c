@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * How libksyscall.a finds libbpf: not by the dynamic linker, which does not know the
- * functions of a static one, but by the linker, as whatever libbpf the program is
- * linked with. In libksyscall.a these stand for dlsym(), dlopen(), dlclose() and
- * dladdr() (Makefile), for which libbpf.rs has the whole story.
+ * Finds libbpf for libksyscall.a. The dynamic linker does not know the functions of a static libbpf, so
+ * the linker binds the references below to the libbpf that the program is linked with. In libksyscall.a
+ * the functions here replace dlsym(), dlopen(), dlclose() and dladdr() (see the Makefile), which
+ * libbpf.rs calls.
  *
- * libbpf's own bpf_program__attach_ksyscall() is in the program as well, for it lies
- * in one object with all others. What leads to this library instead is the linker's
- * --wrap (libksyscall-static.pc), by which the program's calls go to __wrap_NAME, and
- * libbpf's own function is __real_NAME.
+ * The program also contains libbpf's own bpf_program__attach_ksyscall(), because libbpf defines all its
+ * functions in one object file. The linker's --wrap (libksyscall-static.pc) redirects the program's
+ * calls to __wrap_NAME, and names libbpf's function __real_NAME.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Weak: an old libbpf lacks some, and whoever does not wrap has no __real_ ones. */
+/* Weak: an old libbpf lacks some of them, and without --wrap there are no __real_ functions. */
 /* clang-format off */
 #define FUNCTIONS(one) \
 	one("bpf_program__fd", bpf_program__fd) \
@@ -47,7 +46,7 @@ static const struct {
 };
 
 extern __typeof__(dladdr) dladdr __attribute__((weak));
-/* Where the program's own code and data are. */
+/* The bounds of the program's code and data. */
 extern const char __executable_start[] __attribute__((weak)), _end[] __attribute__((weak));
 
 void *ksyscall_dlsym(void *handle, const char *name)
@@ -80,7 +79,7 @@ int ksyscall_dlclose(void *handle)
 
 int ksyscall_dladdr(const void *address, Dl_info *info)
 {
-	/* That of a static C library knows nothing of the program itself. */
+	/* dladdr() of a static C library does not know the program itself. */
 	if ((const char *)address < __executable_start || (const char *)address >= _end)
 		return dladdr ? dladdr(address, info) : 0;
 	info->dli_fbase = (void *)__executable_start;

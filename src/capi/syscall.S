@@ -1,31 +1,30 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * syscall(2), which the library exports so that tools with a static libbpf, aya or bcc are reached
- * when it is preloaded: they open probes by the C library's syscall(). Everything but
- * perf_event_open() goes to the kernel from here.
+ * Defines syscall(2). Tools with a static libbpf, aya and bcc open probes through the C library's
+ * syscall(), so the library exports the function to reach them when it is preloaded. Every call except
+ * perf_event_open() goes directly to the kernel.
  *
- * The function makes the system call itself and does not call the next definition of its name.
- * dlsym(RTLD_NEXT) takes the loader's lock and may allocate, so a signal handler, a child of
- * vfork() or code that runs before the library's relocations could not use it. (A library that is
- * preloaded behind this one and defines syscall() too is therefore not called.) It must be
- * indistinguishable from the C library's, which is as short: the arguments move up by one place,
- * six of them; the kernel's -4095 to -1 become -1 and errno; there is no cancellation point, as
- * the C library's has none. The way to the kernel has no frame, and it is left with a jump, so that
- * a child of syscall(SYS_vfork) returns to the caller with the caller's stack; only i386, arm
- * and s390x save registers on the stack, as the C library does there, for the arguments need more
- * registers than a function may change. What differs between architectures:
+ * The function makes the system call itself instead of calling the next definition of syscall().
+ * dlsym(RTLD_NEXT) takes the loader's lock and may allocate, so signal handlers, children of vfork()
+ * and code that runs before the library's relocations could not use it. (So a library that also defines
+ * syscall() and is preloaded after this one is not called.) The function must be indistinguishable from
+ * the C library's, which is equally short. It moves the six arguments by one place, turns the kernel's
+ * -4095 to -1 into -1 and errno, and is no cancellation point. It has no stack frame and ends with a
+ * jump, so that a child of syscall(SYS_vfork) returns to the caller with the caller's stack. Only
+ * i386, arm and s390x save registers on the stack, like the C library: there the arguments require
+ * more registers than a function may change. Differences between architectures:
  *
- * - x86-64: x32 has other numbers and uses the C library's syscall(), see perf_event_open.c.
- * - i386: the kernel's entry in the vDSO is in the thread's control block, for glibc and musl alike.
- * - arm: in the ARM instruction set; the linker adds what a jump to Thumb needs.
- * - ppc64el: `sc` rather than `scv`, which not every machine and kernel has. It reports an error by
- *   the bit CR0.SO and a positive errno. At the global entry r2 is made to point to this
- *   library's TOC, which the jumps to C require; the caller's linkage stub restores its own.
- * - s390x: the fifth and sixth argument are on the caller's stack.
+ * - x86-64: x32 has different numbers, and uses the C library's syscall(): see perf_event_open.c.
+ * - i386: the thread's control block contains the address of the vDSO's kernel entry, in glibc and musl.
+ * - arm: uses the ARM instruction set; the linker adds veneers for jumps to Thumb code.
+ * - ppc64el: uses `sc` instead of `scv`, which some machines and kernels lack. `sc` reports an error by
+ *   the bit CR0.SO and a positive errno. The global entry sets r2 to this library's TOC, which the
+ *   jumps to C require; the caller's linkage stub restores r2.
+ * - s390x: the fifth and sixth arguments are on the caller's stack.
  *
- * The symbol is exported without a version, for a reference to any version, syscall@GLIBC_2.2.5
- * on x86-64 and others elsewhere, binds to such a definition if it is preloaded. musl has no
- * versions. libksyscall.a does not have the function, only what the library itself uses.
+ * The exported symbol has no version: if the library is preloaded, references to any version (on x86-64
+ * syscall@GLIBC_2.2.5) bind to such a definition. musl has no versions. libksyscall.a does not contain
+ * syscall(), only ksyscall_raw(), which the library itself uses.
  */
 #include <sys/syscall.h>
 #ifdef __CET__
@@ -36,8 +35,8 @@
 #endif
 
 /*
- * Two functions: ksyscall_raw() makes a system call, for the library itself. syscall() jumps to
- * ksyscall_perf_event_open() with the arguments as they are, or runs into ksyscall_raw().
+ * ksyscall_raw() makes a system call for the library itself. syscall() either jumps to
+ * ksyscall_perf_event_open() with unchanged arguments, or falls through to ksyscall_raw().
  */
 #define EXPORTED(name) \
 	.globl name; \

@@ -1,18 +1,22 @@
 //! Moves probes that tools open by themselves to the functions that serve the calls.
 //!
-//! A tool with a static libbpf, aya or bcc opens a probe by the C library's `syscall()`, which the
-//! library answers if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays as it is
-//! if it is not on a function's entry or return, by name; if the name is not what a loader makes of a
-//! call's name; or if a native call leads to that function and the kernel has it. Otherwise
-//! it is opened on the function that serves the call of the name, by the rules of
-//! `bpf_program__attach_ksyscall`. If none serves it, the kernel answers the tool's own request.
+//! Tools with a static libbpf, aya and bcc open probes through the C library's `syscall()`, which
+//! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays
+//! unchanged if
+//! - it does not name a function, or is not at the function's entry or return;
+//! - the name is not one that a loader makes from a call's name;
+//! - a native call reaches the function and the kernel has the function.
 //!
-//! A signal handler may open a probe: nothing is allocated and no lock is taken for a name that stays. Finding another
-//! function for it may do both, as an attach does.
+//! Any other probe is opened on the function that serves the call of that name, by the rules of
+//! `bpf_program__attach_ksyscall`. If no function serves it, the tool's own request goes to the
+//! kernel.
 //!
-//! What a tool asks for is read only after the kernel has shown that the memory is
-//! readable: a bad address must end in EFAULT, as without the library. The tool's memory is never
-//! written to; the kernel gets a copy with another name.
+//! A signal handler may open a probe, so an unchanged probe involves no allocation and no lock.
+//! Finding a different function may involve both, as an attach does.
+//!
+//! The tool's request is read only after the kernel has confirmed that the memory is readable: a
+//! bad address must result in EFAULT, as without the library. The tool's memory is never written;
+//! the kernel gets a copy with a different name.
 
 use core::ffi::c_long;
 use core::fmt::Write as _;
@@ -30,7 +34,7 @@ use crate::sys::{self, Fd};
 use crate::text::Text;
 use crate::{Error, sys::PerfEventCall};
 
-/// The beginning of `struct perf_event_attr`, and room for what newer kernels have behind it.
+/// The beginning of `struct perf_event_attr`, and room for the fields that newer kernels add.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Attr {
@@ -40,19 +44,19 @@ struct Attr {
     others: [u64; 5],
     /// The address of the function's name.
     config1: u64,
-    /// How far behind the function's start the probe is to be.
+    /// The probe's offset in the function.
     config2: u64,
     rest: [u64; 55],
 }
 
-/// `PERF_ATTR_SIZE_VER0`: a size of 0 stands for it, and the kernel refuses a smaller one.
+/// `PERF_ATTR_SIZE_VER0`: a size of 0 means this size, and the kernel refuses a smaller one.
 const SMALLEST: usize = 64;
 const _: () = assert!(core::mem::offset_of!(Attr, config2) == SMALLEST);
 
 /// Answers perf_event_open(2): a descriptor, or a negative errno.
 ///
 /// # Safety
-/// The arguments are what a program has passed to `syscall()`.
+/// The arguments are those that a program passed to `syscall()`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_open_probe(
     attr: usize,
@@ -84,7 +88,7 @@ fn open(call: PerfEventCall) -> Result<usize, Errno> {
     Ok(event.into_raw() as usize)
 }
 
-/// A probe on a function whose name is one that loaders make of a call's name.
+/// A probe on a function whose name is one that loaders make from a call's name.
 struct Probe {
     call: PerfEventCall,
     attr: Attr,
@@ -95,7 +99,7 @@ struct Probe {
 
 impl Probe {
     fn of(call: PerfEventCall) -> Option<Self> {
-        /// Lower types are those of hardware, software, tracepoint events and the like.
+        /// Lower types are hardware, software, tracepoint and similar events.
         const PERF_TYPE_MAX: u32 = 6;
         let mut attr = Attr {
             kind: 0,
@@ -125,7 +129,7 @@ impl Probe {
         (!is_set(c"KSYSCALL_KEEP_NAMES")).then_some(Self { call, attr, retprobe, symbol, form })
     }
 
-    /// Whether the kernel has refused a probe because it does not have the function.
+    /// Whether the kernel refused a probe because it does not have the function.
     fn is_missing(&self, symbol: &Symbol, errno: Errno) -> bool {
         match errno.0 {
             libc::ENOENT => true,
@@ -138,7 +142,7 @@ impl Probe {
     fn open_serving(&self) -> Option<(Fd, Symbol)> {
         let mut event = None;
         let found = attach::find_function(&self.form.call, &mut |symbol| {
-            // That of an earlier candidate is closed.
+            // Closes the event of an earlier candidate.
             event = None;
             let config1 = symbol.as_c_str().as_ptr() as usize as u64;
             let attr = Attr { config1, ..self.attr };
@@ -154,8 +158,8 @@ impl Probe {
                 }
             }
         });
-        // A program for functions with wrappers reads garbage from others, and loaders find out by
-        // such a name whether the kernel has wrappers.
+        // A program for wrappers would read garbage at a function without a wrapper, and loaders
+        // probe such a name to detect whether the kernel has wrappers.
         let symbol = found.ok()?;
         event
             .filter(|_| symbol.as_bytes().starts_with(self.form.prefix.as_bytes()))
@@ -163,20 +167,20 @@ impl Probe {
     }
 }
 
-/// Copies `len` bytes of a program's memory. None if they cannot be read, or are more than there is room
-/// for.
+/// Copies `len` bytes of a program's memory. None if they cannot be read, or if there is no room
+/// for them.
 fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     let last = address.checked_add(len.checked_sub(1)?)?;
-    // So few bytes lie in two pages at most.
+    // So few bytes span at most two pages.
     let is_readable =
         len <= size_of::<Attr>() && sys::is_readable(address) && sys::is_readable(last);
-    // SAFETY: all bytes are readable, there is room for them, and any bytes are a value of the type.
+    // SAFETY: all bytes are readable, there is room for them, and any bytes are valid for the type.
     is_readable.then(|| unsafe {
         core::ptr::copy_nonoverlapping(address as *const u8, (&raw mut *attr).cast(), len);
     })
 }
 
-/// Reads a function's name. None if it cannot be read, or is longer than that of a call's function.
+/// Reads a function's name. None if it cannot be read, or is too long to be a syscall's function.
 fn read_name(address: usize) -> Option<Symbol> {
     /// No page is smaller.
     const PAGE: usize = 4096;
@@ -185,7 +189,7 @@ fn read_name(address: usize) -> Option<Symbol> {
         if (name.as_bytes().is_empty() || address % PAGE == 0) && !sys::is_readable(address) {
             return None;
         }
-        // SAFETY: the kernel has shown that the byte's page is readable.
+        // SAFETY: the kernel has confirmed that the byte's page is readable.
         match unsafe { (address as *const u8).read() } {
             0 => return Some(Symbol::new(name.as_bytes(), b"", b"")),
             byte => name.push(byte),
@@ -194,7 +198,7 @@ fn read_name(address: usize) -> Option<Symbol> {
     None
 }
 
-/// Prints once for each function that its probe has another place.
+/// Prints, once for each function, that its probe was moved.
 fn warn(probe: &Probe, function: Symbol) {
     if function == probe.symbol
         || !REMEMBERED.is_first_warning_of(probe.symbol.as_bytes())
@@ -218,14 +222,15 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Answer, Event, Kernel, refused};
 
-    /// The table, read plainly: the functions of each call, or what it is another spelling of.
+    /// The table, parsed independently: the functions of each call, or the name that it is an alias
+    /// of.
     static TABLE: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
         let lines = include_str!("../calls/tables/x86_64.tbl").lines();
         let lines = lines.filter(|line| !line.starts_with('#'));
         let row = |line: &str| {
             let mut words = line.split('|').next().unwrap().split_whitespace();
             let call = words.next().unwrap().split(['?', '@']).next().unwrap().to_owned();
-            // Those of older kernels are not served any more.
+            // Skip the functions of older kernels.
             let functions = words.filter(|word| !word.contains("@<"));
             let mut functions: Vec<_> =
                 functions.map(|word| word.split('@').next().unwrap().to_owned()).collect();
@@ -255,7 +260,7 @@ mod tests {
         if FUNCTIONS.contains(name) { Ok(20) } else { refused(libc::ENOENT) }
     }
 
-    /// The function that a probe on `name` belongs to, by the rules at the head of this file.
+    /// The function on which a probe on `name` must be, by the rules at the top of this file.
     fn expected(name: &str) -> String {
         let forms = ["__x64_sys_", "__se_sys_", "SyS_", "sys_"];
         let Some(call) = forms.iter().find_map(|form| name.strip_prefix(form)) else {
@@ -305,7 +310,7 @@ mod tests {
         attr
     }
 
-    /// Opens a probe on a function of that name, and returns the kernel's events as well.
+    /// Opens a probe on a function of that name. The returned kernel has the events.
     fn open_on(
         kprobe: fn(&str, bool, usize) -> Answer,
         name: &str,
@@ -384,7 +389,7 @@ mod tests {
                 open(PerfEventCall { attr: address, pid, cpu, group_fd, flags })
             });
             assert_eq!(attr, before);
-            // What the kernel gets of it without the library.
+            // What the kernel receives without the library.
             let plain = Kernel { kprobe: wrapped, events: Some(Vec::new()), ..Kernel::new() };
             let (plain_answer, plain) = plain.run_and_return(|| {
                 PerfEventCall { attr: address, pid, cpu, group_fd, flags }.make()
@@ -431,7 +436,7 @@ mod tests {
         assert_eq!((answer, names(&kernel)), (Ok(20), vec!["__x64_sys_umount"]));
     }
 
-    /// By such a name loaders find out whether the kernel has wrappers.
+    /// Loaders use such a name to detect whether the kernel has wrappers.
     #[test]
     fn the_name_of_a_wrapper_never_leads_to_a_plain_function() {
         let plain = |name: &str, _: bool, _: usize| {
@@ -439,14 +444,14 @@ mod tests {
         };
         let (answer, kernel) = open_on(plain, "__x64_sys_bpf", false);
         assert_eq!(answer, refused(libc::ENOENT));
-        // What was opened meanwhile is closed.
+        // The probe that was opened meanwhile is closed.
         assert_eq!(names(&kernel).last(), Some(&"sys_bpf"));
         assert_eq!(kernel.calls.last().map(String::as_str), Some("close 20"));
         let (answer, kernel) = open_on(plain, "__se_sys_stat", false);
         assert_eq!((answer, names(&kernel).last()), (Ok(20), Some(&"sys_newstat")));
     }
 
-    /// Linux 5.10 says EINVAL of a return probe on a symbol that it does not have.
+    /// Linux 5.10 returns EINVAL for a return probe on a symbol that it does not have.
     #[test]
     fn a_return_probe_that_is_refused_with_einval_may_be_on_a_missing_function() {
         let old = |name: &str, retprobe: bool, _: usize| match wrapped(name, retprobe, 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * These are linked only into programs that attach by section without the linker's
- * options of libksyscall-static.pc. It is an error of the linker then, for nothing has
- * the names that --wrap makes: else libbpf alone would attach, without a word.
+ * Makes the linker fail for programs that attach by section without the linker options of
+ * libksyscall-static.pc. Only such programs link this file, and then nothing defines the __real_ names,
+ * which --wrap provides. Without this file libbpf alone would attach, without any message.
  */
 struct bpf_link;
 struct bpf_object_skeleton;

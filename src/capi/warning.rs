@@ -1,5 +1,4 @@
-//! Words the warnings, and writes messages for the print callback: why an attach failed, and what a
-//! caller should know of one that goes on.
+//! Writes messages for the print callback: why an attach failed, and the warnings before an attach.
 
 use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write as _};
@@ -13,7 +12,7 @@ use crate::calls::table::Row;
 use crate::calls::{Callers, InvalidName, Symbol, SyscallName};
 use crate::kernel::disarmed::{Disarmed, disarmed};
 
-/// What to print before an attach that goes on.
+/// A message that does not prevent the attach.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Warning {
     #[error("{0}")]
@@ -23,16 +22,16 @@ pub(super) enum Warning {
          never run{}", Hint(name.as_str())
     )]
     Unreached { symbol: Symbol, name: SyscallName },
-    /// Of a probe that the program opened by itself.
+    /// A probe that the tool opened itself was moved.
     #[error("no system call reaches this function: probing {function}, which serves {call}")]
     Moved { function: Symbol, call: SyscallName },
 }
 
-/// Writes the warnings of an attach, each of which is printed once in a process; returns whether
-/// there is anything to print.
+/// Writes the warnings of an attach, and returns whether there is anything to print. A process
+/// prints each warning once.
 ///
 /// # Safety
-/// As of [`write()`], and C has prepared the answer.
+/// As for [`write()`], and C has prepared the answer.
 pub(super) unsafe fn write_due(
     answer: *mut Answer,
     request: &Request,
@@ -52,18 +51,19 @@ pub(super) unsafe fn write_due(
     !answer.text.as_bytes().is_empty()
 }
 
-/// The state in which the kernel runs no probe, if it is in one when this is asked first.
+/// The warning that the kernel runs no probes, if that is so at the first call of this function.
 pub(super) fn disarmed_once() -> Option<Warning> {
     if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
 }
 
-/// The function that no call reaches, if the kernel has it and this is asked first of the call.
+/// The warning that no call reaches the function, if the kernel has it and this is the first attach
+/// to the call.
 fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
     if row.is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
         return None;
     }
-    // The entry is probed, for which any kernel that has the function allows a probe.
+    // Probe the entry, which every kernel that has the function allows.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, row, options).ok()?;
     let unreached = Warning::Unreached { symbol, name: *name };
@@ -73,7 +73,7 @@ fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
 /// Writes why an attach failed.
 ///
 /// # Safety
-/// As of [`write()`].
+/// As for [`write()`].
 pub(super) unsafe fn write_failure(
     answer: &mut Answer,
     prog: *const bpf_program,
@@ -88,7 +88,7 @@ pub(super) unsafe fn write_failure(
     }
 }
 
-/// Writes a message to the answer, unless libbpf has no print callback.
+/// Writes a message to the answer, unless libbpf's messages are switched off.
 ///
 /// # Safety
 /// `prog` is NULL or a program of `libbpf`, `syscall_name` NULL or a C string.
@@ -111,12 +111,12 @@ pub(super) unsafe fn write(
     // SAFETY: libbpf's program names are C strings, and the caller's promise.
     let (program, name) = unsafe { (Shown::new(program_name), Shown::new(syscall_name)) };
     let text = &mut answer.text;
-    // What does not fit is cut off.
+    // Text that does not fit is cut off.
     let _ = write!(text, "libksyscall: prog '{program}': syscall '{name}': {message}");
     text.end_with(b'\n');
 }
 
-/// A name from outside: its start, in printable ASCII.
+/// Shows the beginning of a name from outside, in printable ASCII.
 pub(super) struct Shown<'a>(pub(super) &'a [u8]);
 
 impl Shown<'_> {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::Error;
 
-    /// After a change of a text: `INSTA_UPDATE=always cargo test --lib --features capi warning`.
+    /// After changing a text, run `INSTA_UPDATE=always cargo test --lib --features capi warning`.
     #[test]
     fn messages() {
         let symbol = Symbol::new(b"__x64_sys_uselib", b"", b"");

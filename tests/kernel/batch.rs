@@ -207,7 +207,7 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
     let error = refused.unwrap_err();
     assert!(matches!(error, Error::Descriptors { needed: 6, free: 4, .. }), "{error}");
     assert_eq!(error.errno(), libc::EMFILE);
-    assert!(error.to_string().contains("needs 6 file descriptors"), "{error}");
+    assert!(error.to_string().contains("requires 6 file descriptors"), "{error}");
     assert_eq!((fits.unwrap(), same.unwrap()), (3, 2));
     assert_eq!(open_fds(), fds);
 }
