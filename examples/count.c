@@ -1,4 +1,4 @@
-/* Counts the calls of a system call that are made while a command runs. */
+/* Counts how often a system call is made while a command runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <bpf/bpf.h>

@@ -1,4 +1,4 @@
-//! Counts the calls of a system call that are made while a command runs.
+//! Counts how often a system call is made while a command runs.
 use aya::{Ebpf, maps::Array, programs::KProbe};
 use ksyscall::Ksyscall;
 

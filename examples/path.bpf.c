@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Reads the path of each openat(2) at entry and at return: it need not be in memory when the call begins. */
+/* Reads the path of each openat(2) at entry and at return: at entry it may not be in memory yet. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <ksyscall.bpf.h>
@@ -7,7 +7,7 @@
 /* The paths of the calls in progress, one for each thread. */
 KSYSCALL_KEPT_MAP(paths, 10240);
 
-/* What is reported: length is that of the string with its NUL, or a negative errno. */
+/* length is the string's length including its NUL, or a negative errno. */
 struct opened {
 	__u64 address;
 	__s64 length;
@@ -35,7 +35,7 @@ static void report(const char *path, int at_return)
 SEC("ksyscall/openat")
 int KSYSCALL_PROG(on_entry, openat, int dirfd, const char *path)
 {
-	/* -EFAULT if the page is not in memory. This read only shows that. */
+	/* Reports -EFAULT if the page is not in memory; only for the demonstration. */
 	report(path, 0);
 	KSYSCALL_KEEP(paths, path);
 	return 0;
@@ -46,7 +46,7 @@ int on_return(void *ctx)
 {
 	const char *path = (const char *)(unsigned long)KSYSCALL_TAKE(paths);
 
-	/* The kernel has read the path by now, which has brought it into memory. */
+	/* By now the kernel has read the path, so it is in memory. */
 	if (path)
 		report(path, 1);
 	return 0;

@@ -44,7 +44,7 @@ impl Kept for Paths {
     }
 }
 
-/// Attached to openat(2), and on_return to its return. `Kernel` is that of the first example.
+/// Attached to openat(2), and `on_return` to its return. `Kernel` is that of the first example.
 #[kprobe]
 fn on_entry(context: ProbeContext) -> u32 {
     const OPENAT: Layout = Layout::of::<Native>("openat");
