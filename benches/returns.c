@@ -209,7 +209,7 @@ static int open_pmu_event(void)
 	const char *symbol = FUNCTION;
 	struct perf_event_attr attr = {
 		.type = (__u32)number_in("/sys/bus/event_source/devices/kprobe/type"),
-		.config = 1, /* see format/retprobe in the same folder */
+		.config = 1, /* bit 0, see format/retprobe next to `type` */
 		.config1 = (__u64)(uintptr_t)symbol,
 	};
 	return perf_event(&attr, 0);

@@ -138,7 +138,7 @@ TEST(wrong_arguments_are_refused)
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	longer.opts.sz = 1;
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
-	/* A size that covers no field: the library ignores the fields behind it. */
+	/* The size covers no field, so the library ignores all fields. */
 	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
 	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts);
 	CHECK(fires(&p, ON_ENTRY));

@@ -1,1 +1,1 @@
-"""The tests around the C programs and the crate: CONTRIBUTING.md says what is where."""
+"""Tests and test tools around the C programs and the crate; CONTRIBUTING.md describes them."""

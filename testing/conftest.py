@@ -1,4 +1,4 @@
-"""pytest's configuration: tests that require a kernel are jobs in guests, which run beside the other tests."""
+"""pytest's configuration: tests that require a kernel are jobs in guests, which run while the other tests run."""
 
 import signal
 

@@ -68,10 +68,10 @@ for command in /vm/command.*; do
     echo "@$nonce begin@"
     setsid sh "$command"
     status=$?
-    # What the command left running would write between the marks.
+    # Otherwise leftover processes would write between the marks.
     kill -KILL -1
     echo "@$nonce end $status@"
-    # The kernel's complaints since then; or all, if so many came that the mark is gone.
+    # The kernel's complaints since the command started, or all if the log has lost the start mark.
     dmesg >/tmp/vm-log
     grep -qF "$start" /tmp/vm-log && sed -i "1,\\@$start@d" /tmp/vm-log
     grep -E -A 30 '\[#[0-9]+\]|\bBUG\b|Oops|WARNING:|INFO: ' /tmp/vm-log | head -n 200

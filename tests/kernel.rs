@@ -662,7 +662,7 @@ fn kernel_entries_of_dead_processes_are_removed() {
         let mut file = fs::OpenOptions::new().append(true).open(events).unwrap();
         io::Write::write_all(&mut file, format!("p:{name} do_exit\n").as_bytes()).unwrap();
     };
-    // Entries of a dead process, of another PID namespace, and of a process without /proc.
+    // Unused entries of a dead process, of another PID namespace, and of a process without /proc.
     let stale = [format!("p{inode}_{dead}_1_0"), format!("p1_{dead}_1_0"), "p0_0_0_0".to_owned()];
     stale.iter().for_each(|name| add(&format!("ksyscall/{name}")));
     add("other/mine");

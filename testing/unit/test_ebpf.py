@@ -20,7 +20,7 @@ static void fetch(void *to, unsigned long size, const void *from)
 	unsigned long offset = (unsigned long)from - (unsigned long)context;
 	memcpy(to, offset < sizeof(context) ? from : memory + ((unsigned long)from - BASE), size);
 }
-/* Any address is one of the caller's memory. */
+/* Treats every address as the caller's memory. */
 static void fetch_user(void *to, unsigned long size, const void *from)
 {
 	memcpy(to, memory + ((unsigned long)from & 0xfff8), size);
@@ -82,7 +82,7 @@ int main(int argc, char **argv)
 		put_first(memory + 0x1100, BASE + 0x8000);
 	}
 #ifdef KSYSCALL_SAVED_NR_
-	/* connect through socketcall, msgrcv through ipc. */
+	/* connect through socketcall, and msgrcv through ipc */
 	if (strcmp(argv[1], "socketcall") == 0 || strcmp(argv[1], "ipc") == 0) {
 		int is_ipc = strcmp(argv[1], "ipc") == 0;
 		memcpy(memory + 0x1100 + KSYSCALL_SAVED_NR_, NUMBER(is_ipc ? 117 : 102));
