@@ -1,4 +1,4 @@
-"""Tests the crate: its unit tests, and tests/kernel.rs and the README's programs on real kernels."""
+"""Tests the crate: its unit tests, and tests/kernel.rs and the examples on real kernels."""
 
 import difflib
 import re
@@ -103,9 +103,9 @@ THREE = "for i in 1 2 3; do umount /nothing 2> /dev/null; done; true"
 
 
 @pytest.mark.parametrize("job", [
-    Example(f"readme-{program}", kernel, f"cd /count && exec ./{program} umount2 '{THREE}'", program=program)
+    Example(f"example-{program}", kernel, f"cd /count && exec ./{program} umount2 '{THREE}'", program=program)
     for kernel in RUST_KERNELS for program in ("count", "count-rust")], ids=str)
-def test_readme(job, guest):
+def test_examples(job, guest):
     assert guest(job).output.startswith("umount2: 3 calls")
 
 
@@ -125,8 +125,3 @@ def test_all_calls_are_attached_to_and_counted(job, guest):
     for kernel in ("bullseye", *RUST_KERNELS)], ids=str)
 def test_a_path_that_is_not_in_memory_is_read_at_the_return(job, guest):
     assert guest(job).output.splitlines() == ["at entry: Bad address", "at return: /proc/self/status"]
-
-
-@pytest.mark.parametrize("example", ["examples/count.c", "examples/count.rs"])
-def test_readme_has_the_example_as_it_is(example):
-    assert (build.ROOT / example).read_text() in (build.ROOT / "README.md").read_text()
