@@ -5,12 +5,12 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define EMPTY(name, section)  \
-	SEC(section)          \
-	int name(void *ctx)   \
-	{                     \
-		(void)ctx;    \
-		return 0;     \
+#define EMPTY(name, section) \
+	SEC(section)         \
+	int name(void *ctx)  \
+	{                    \
+		(void)ctx;   \
+		return 0;    \
 	}
 
 EMPTY(on_kprobe, "kprobe")

@@ -74,7 +74,8 @@ int KSYSCALL_SUBCALL_PROG(sub_connect, connect, int fd, const void *address, int
 }
 
 SEC("kprobe/sub_msgrcv")
-int KSYSCALL_SUBCALL_PROG(sub_msgrcv, msgrcv, int queue, void *message, unsigned long size, long type, int flags)
+int KSYSCALL_SUBCALL_PROG(sub_msgrcv, msgrcv, int queue, void *message, unsigned long size, long type,
+			  int flags)
 {
 	struct passed *seen = watched_call();
 

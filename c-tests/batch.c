@@ -297,8 +297,8 @@ TEST(calls_through_socketcall_are_seen_where_there_is_no_other_way)
 {
 	enum { SOCKETCALL_OF_32_BITS = 102, RECV = 10 };
 	struct programs p = LOAD(count);
-	struct ksyscall_links *links =
-		attach(program(&p, "on_entry"), NAMES("recv"), 1, MANY(.callers = KSYSCALL_CALLERS_ALL));
+	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES("recv"), 1,
+					      MANY(.callers = KSYSCALL_CALLERS_ALL));
 	const char *function = ksyscall_links__function(links, 0, 0);
 	long result = SOCKETCALL_OF_32_BITS;
 

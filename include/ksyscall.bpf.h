@@ -941,20 +941,20 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *	- If a call fails before it reads its argument, the page may still not be resident: -EFAULT.
  *	- Another thread may have changed the memory after the kernel read it.
  */
-#define KSYSCALL_KEPT_MAP(map, entries)               \
-	struct {                                      \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);  \
-		__uint(max_entries, entries);         \
-		__type(key, __u64);                   \
-		__type(value, __u64);                 \
+#define KSYSCALL_KEPT_MAP(map, entries)              \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
+		__uint(max_entries, entries);        \
+		__type(key, __u64);                  \
+		__type(value, __u64);                \
 	} map SEC(".maps")
 
 #define KSYSCALL_KEEP(map, pointer) ksyscall_keep_(&(map), (unsigned long)(pointer))
 #define KSYSCALL_TAKE(map) ksyscall_take_(&(map))
-#define KSYSCALL_TAKE_STR(map, to, size)                                                                 \
-	({                                                                                               \
-		const void *taken_ = (const void *)(unsigned long)ksyscall_take_(&(map));                \
-		taken_ ? (long)KSYSCALL_READ_USER_STR(to, size, taken_) : -2L;                           \
+#define KSYSCALL_TAKE_STR(map, to, size)                                                  \
+	({                                                                                \
+		const void *taken_ = (const void *)(unsigned long)ksyscall_take_(&(map)); \
+		taken_ ? (long)KSYSCALL_READ_USER_STR(to, size, taken_) : -2L;            \
 	})
 
 KSYSCALL_INLINE_ long ksyscall_keep_(void *map, __u64 pointer)

@@ -76,22 +76,22 @@ static __always_inline struct seen *seen_by(__u32 index)
 
 #define CALL(index, call) STORE(index, PROGRAM, on_##call, call)
 #define SUB_CALL(index, call) STORE(index, KSYSCALL_SUBCALL_PROG, sub_##call, call)
-#define STORE(index, program, name, call)                                                  \
-	SEC("kprobe")                                                                      \
+#define STORE(index, program, name, call)                                             \
+	SEC("kprobe")                                                                 \
 	int program(name, call, __u64 a, __u64 b, __u64 c, __u64 d, __u64 e, __u64 f) \
-	{                                                                                  \
-		struct seen *seen = seen_by(index);                                        \
-                                                                                           \
-		if (!seen)                                                                 \
-			return 0;                                                          \
-		seen->arguments[0] = a;                                                    \
-		seen->arguments[1] = b;                                                    \
-		seen->arguments[2] = c;                                                    \
-		seen->arguments[3] = d;                                                    \
-		seen->arguments[4] = e;                                                    \
-		seen->arguments[5] = f;                                                    \
-		NOTE(seen, ctx);                                                           \
-		return 0;                                                                  \
+	{                                                                             \
+		struct seen *seen = seen_by(index);                                   \
+                                                                                      \
+		if (!seen)                                                            \
+			return 0;                                                     \
+		seen->arguments[0] = a;                                               \
+		seen->arguments[1] = b;                                               \
+		seen->arguments[2] = c;                                               \
+		seen->arguments[3] = d;                                               \
+		seen->arguments[4] = e;                                               \
+		seen->arguments[5] = f;                                               \
+		NOTE(seen, ctx);                                                      \
+		return 0;                                                             \
 	}
 
 #ifdef LIBBPF

@@ -402,8 +402,8 @@ static void print(int i, const char *attached)
 		made->arguments[1] = call->arguments[1];
 	if (calls[i].multiplexer)
 		printf("%s:", calls[i].multiplexer);
-	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, hits(i),
-	       call->number, call->is_compat, made->count);
+	printf("%s\t%ld\t%s\t%u\t%d\t%u\t%d", calls[i].name, calls[i].number, attached, hits(i), call->number,
+	       call->is_compat, made->count);
 	for (int n = 0; n < 6; n++)
 		printf("\t%llx", (unsigned long long)call->arguments[n]);
 	for (int n = 0; n < 6; n++)
