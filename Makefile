@@ -219,8 +219,20 @@ fuzz: ## fuzz the parsers; RUNS=1000000 for more than 20000 inputs per target
 	scripts/setup fuzz
 	$(PYTHON) -m testing.fuzz
 
+.PHONY: mutants
+mutants: ## introduce small bugs in a copy of the tree; a test must catch each; MUTANTS="words" for some
+	scripts/setup test
+	$(PYTHON) -m testing.mutants $(MUTANTS)
+
+.PHONY: checks
+checks: ## check the docs' links, the man pages, and the crates' licences and Rust versions
+	scripts/setup lint
+	$(PYTHON) -m testing.checks
+	build/lint/bin/cargo-deny --offline --log-level error check licenses bans sources
+	mandoc -T lint -W warning $(PAGES) man/ksyscall.1
+
 .PHONY: lint
-lint: ## check formatting and lints
+lint: checks ## check formatting and lints, and what `make checks` checks
 	scripts/setup lint
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path benches/rust/Cargo.toml
@@ -242,16 +254,3 @@ lint: ## check formatting and lints
 .PHONY: clean
 clean: ## remove build and target; downloaded kernels and packages stay
 	rm -rf build target
-
-.PHONY: checks
-lint: checks
-checks: ## check the docs' links, the man pages, and the crates' licences and Rust versions
-	scripts/setup lint
-	$(PYTHON) -m testing.checks
-	build/lint/bin/cargo-deny --offline --log-level error check licenses bans sources
-	mandoc -T lint -W warning $(PAGES) man/ksyscall.1
-
-.PHONY: mutants
-mutants: ## introduce small bugs in a copy of the tree; a test must catch each; MUTANTS="words" for some
-	scripts/setup test
-	$(PYTHON) -m testing.mutants $(MUTANTS)

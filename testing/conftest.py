@@ -16,8 +16,8 @@ PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # Printed by `make test`.
 LEFT_OUT = f"""\
 Left to `make test-all`: the kernels other than {KERNELS[-1]}'s, the libbpfs of other releases and the comparison
-with them, injected faults, the tests that take minutes or a separate boot, ThreadSanitizer, and the matrix of
-every call (MATRIX=all: of every architecture)."""
+with them, the long tests, the tests that need a separate boot, ThreadSanitizer, the tables against the kernel's
+sources, and the matrix of every call (MATRIX=all: on every architecture)."""
 
 
 def pytest_addoption(parser):

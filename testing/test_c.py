@@ -65,7 +65,7 @@ def programs(is_alone):
                 is_own = suite == kernel or (suite == "bookworm" and mode in ("wrapped", "static"))
                 seconds = SECONDS.get(program, 3)
                 yield Program(f"{suite}-{mode}-{program}", kernel, f"{how}exec /t/{suite}/{path}", suite=suite,
-                              program=path, seconds=seconds, is_long=not is_own or seconds > 60)
+                              program=path, seconds=seconds, is_long=not is_own or (is_preloaded and seconds > 20))
     if is_alone or os.environ.get("LIBRARY"):
         return
     for program in BY_CLANG:

@@ -461,7 +461,7 @@ ksyscall count --all >/tmp/result 2>/tmp/said & pid=$!
 """ + COUNTING + """/cli/known >/dev/null; kill -INT $pid; wait $pid; status
 part result; cat /tmp/result
 left
-""", seconds=33)
+""", seconds=33, is_long=True)
 def test_all_calls_are_counted(job, guest):
     found = parts(guest(job).output)
     said = dict(found)

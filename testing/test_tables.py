@@ -12,6 +12,8 @@ from tools.syscall_tables.readers import ARCHES
 from tools.syscall_tables.sources import Tree
 
 VERSION = "6.12"
+# The sources are large to download, and to read.
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
