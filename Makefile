@@ -176,7 +176,7 @@ picture: ## draw the output of `ksyscall count` and `make demo`: docs/count.svg,
 	$(PYTHON) -m testing.picture
 
 .PHONY: test
-test: ## run in ten minutes the tests without a kernel, all on Linux 6.12 in a virtual machine, and one foreign architecture
+test: ## run the tests without a kernel, all others once on Linux 6.12 in a virtual machine, and a few on s390x
 	scripts/setup test
 	$(TESTS) --short
 
