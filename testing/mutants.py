@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testing import build, results
-from testing.guests import Job, outcomes
+from testing.guests import Guests, Job
 from testing.targets import LIBBPFS
 
 LIST = Path(__file__).parent / "mutants.toml"
@@ -151,7 +151,7 @@ class Attempt(Job):
             return
         programs = {job.mutant.words[0] for job in jobs if job.mutant.kind == "vm"}
         tree = build.c_tests(KERNEL, tuple(sorted(programs)))
-        for libbpf in LIBBPFS:
+        for libbpf in LIBBPFS[KERNEL]:
             machine.put(build.c_tests(libbpf, ()) / libbpf / "lib", f"/t/{libbpf}/lib")
         machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
         if kind == "vm":
@@ -167,15 +167,30 @@ def attempt(mutant, folder):
         command = f"LD_PRELOAD={place}/libksyscall.so.1 exec /t/{KERNEL}/{words[0]} {' '.join(words[1:])}"
     else:
         command = f"exec {place}/program {' '.join(words[1:])}"
-    return Attempt(folder.name, KERNEL, command, 300, mutant, folder)
+    return Attempt(folder.name, KERNEL, command, mutant, folder, limit=300)
 
 
 def has_passed(job, outcome):
     if isinstance(outcome, Exception):
         return False
-    read = results.libtest if job.mutant.kind == "rust" else results.tap
-    found = read(outcome.output, outcome.status)
+    if job.mutant.kind == "rust":
+        return outcome.status == 0 and bool(re.search(r"^test result: ok\. [1-9]", outcome.output, re.M))
+    found = results.tap(outcome.output, outcome.status)
     return bool(found.of("passed")) and not found.of("failed")
+
+
+def outcomes(jobs):
+    """Runs jobs in one guest; yields (job, its outcome, or why there is none)."""
+    guests = Guests({job: [] for job in jobs})
+    try:
+        guests.start()
+        for job in jobs:
+            try:
+                yield job, guests.outcome(job)
+            except Exception as error:
+                yield job, error
+    finally:
+        guests.end()
 
 
 def say(verdict, mutant, why=""):
