@@ -9,13 +9,13 @@ pub(crate) mod many;
 pub(crate) mod perf_link;
 pub(crate) mod plan;
 mod probe;
+#[cfg(feature = "capi")]
+pub(crate) mod requested;
 mod search;
 
 use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::calls::abi::Abi;
-#[cfg(feature = "capi")]
-use crate::calls::conventions::Form;
 use crate::calls::table::Row;
 use crate::calls::{Symbol, SyscallName};
 use crate::kernel::Kind;
@@ -74,53 +74,6 @@ pub(crate) fn probe_call(
     }
     let (symbol, event) = probe::probe_function(Abi::Native, name, &row, options.kind())?;
     Ok(Target { event, symbol, is_reached })
-}
-
-/// What the tables say about a kernel function that a loader asks for.
-#[cfg(feature = "capi")]
-pub(crate) enum Serving {
-    /// A system call reaches the function, if the kernel has the function.
-    Itself,
-    /// No system call reaches the function. The call of its name reaches another function.
-    Another,
-    /// The call of its name does not exist on this kernel.
-    None,
-}
-
-#[cfg(feature = "capi")]
-pub(crate) fn serving(form: &Form) -> Serving {
-    // In a 32-bit process, the naming convention shows whether the kernel is 32-bit or 64-bit, and
-    // thus which functions the process's calls reach.
-    if cfg!(target_pointer_width = "32") && !search::is_convention_known() {
-        let _ = SyscallName::new("ioctl")
-            .map(|ioctl| probe_call(&ioctl, native_row(&ioctl), Options::default()));
-    }
-    let row = search::native_row(&form.call);
-    if !row.is_known || search::may_be_reached(form) {
-        Serving::Itself
-    } else if row.is_served() {
-        Serving::Another
-    } else {
-        Serving::None
-    }
-}
-
-/// Finds the function that serves the call for native callers. `probe` reports whether the kernel
-/// has a symbol. The result is the last symbol passed to `probe`.
-#[cfg(feature = "capi")]
-pub(crate) fn find_function(
-    name: &SyscallName,
-    probe: &mut dyn FnMut(&Symbol) -> Result<bool, Error>,
-) -> Result<Symbol, Error> {
-    search::find_function(Abi::Native, name, &search::native_row(name), probe)
-}
-
-/// Whether the kernel has the function, after a return probe failed with EINVAL. Up to Linux 5.10,
-/// EINVAL can also mean that the function does not exist.
-#[cfg(feature = "capi")]
-pub(crate) fn has_function(symbol: &Symbol) -> bool {
-    let kind = Kind { retprobe: true, ..Kind::ENTRY };
-    !matches!(probe::probe_symbol(symbol, kind), Ok(None))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ mod bpf;
 pub(crate) mod fake;
 mod fd;
 mod file;
+#[cfg(feature = "capi")]
+mod for_c;
 mod kept;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod oracle;
@@ -27,19 +29,16 @@ pub(crate) use bpf::{
     bpf_link_create_multi_without_program, bpf_link_missed, bpf_program_recursion_misses,
     is_for_kprobe_multi,
 };
-#[cfg(feature = "capi")]
-pub(crate) use bpf::{ProbeLink, bpf_probe_link};
 pub(crate) use fd::{Fd, can_open, descriptor_limit};
 pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
-pub(crate) use kept::Kept;
 #[cfg(feature = "capi")]
-pub(crate) use perf_event::PerfEventCall;
+pub(crate) use for_c::{
+    PerfEventCall, ProbeLink, bpf_probe_link, is_readable, memory_empty_after_fork, print_error,
+    sleep_1ms, unmap, yield_now,
+};
+pub(crate) use kept::Kept;
 pub(crate) use perf_event::{
     perf_event_open_kprobe, perf_event_open_tracepoint, perf_event_set_bpf,
-};
-#[cfg(feature = "capi")]
-pub(crate) use process::{
-    is_readable, memory_empty_after_fork, print_error, sleep_1ms, unmap, yield_now,
 };
 pub(crate) use process::{pid_namespace, process_id, random, start_time};
 pub(crate) use thread::consume_in_parallel;

@@ -282,7 +282,7 @@ c03 T sys_close
         assert_eq!((results, links.len()), (Ok(vec![None; 4]), 1));
         for (names, free) in [(&names[..], 1), (&["openat", "openat", "close"], 2)] {
             let (results, links) = attach(names, free);
-            let needed = format!("needs {} file descriptors", free + 1);
+            let needed = format!("requires {} file descriptors", free + 1);
             assert!(results.unwrap_err().starts_with(&needed), "{names:?}");
             assert_eq!(links.len(), 0);
         }

@@ -11,8 +11,6 @@ use errno::Errno;
 
 use crate::Error;
 use crate::calls::abi::{self, Abi};
-#[cfg(feature = "capi")]
-use crate::calls::conventions::Form;
 use crate::calls::conventions::{
     COMPAT_CONVENTIONS, CONVENTIONS, Convention, Conventions, Doubt, X32_CONVENTIONS,
 };
@@ -63,7 +61,7 @@ pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     (!is_served).then_some(sub_call)
 }
 
-fn in_this_version(row: Row<'_>) -> Row<'_> {
+pub(super) fn in_this_version(row: Row<'_>) -> Row<'_> {
     row.in_version(|| version().unwrap_or(LATEST)).in_update(update)
 }
 
@@ -98,21 +96,6 @@ pub(super) fn find_function(
         Abi::Compat => find_compat(name, row, &LEARNT.compat, probe),
         Abi::X32 => find_x32(name, row, &LEARNT.x32, probe),
     }
-}
-
-/// Whether a system call of native processes may reach the function `form`.
-#[cfg(feature = "capi")]
-pub(super) fn may_be_reached(form: &Form) -> bool {
-    let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    // Checked first, because most functions serve the call of their name.
-    form.serves(&native_row(&form.call), possible)
-        || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
-}
-
-/// Whether the kernel's convention is known.
-#[cfg(feature = "capi")]
-pub(super) fn is_convention_known() -> bool {
-    LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }
 
 /// Finds the function that serves native callers. `learnt` is the set of conventions that the

@@ -6,8 +6,6 @@
 
 use core::fmt;
 
-#[cfg(feature = "std")]
-use super::SyscallName;
 use super::table::{self, Table};
 use crate::text::{cut, parts};
 
@@ -22,6 +20,7 @@ pub enum CLibrary {
     Musl,
 }
 
+#[cfg(feature = "std")]
 impl CLibrary {
     /// The system calls that a function of the library makes on this architecture, most likely
     /// first: `open` makes `openat`, `mkdir` makes `mkdir` or, on arm64, `mkdirat`. `function` is
@@ -37,16 +36,18 @@ impl CLibrary {
     /// assert_eq!(calls, [SyscallName::new("openat")?]);
     /// # Ok::<(), ksyscall::Error>(())
     /// ```
-    #[cfg(feature = "std")]
-    pub fn calls(self, function: &SyscallName) -> Vec<SyscallName> {
+    pub fn calls(self, function: &super::SyscallName) -> Vec<super::SyscallName> {
         self.calls_in(table::TABLE, function)
     }
 
-    #[cfg(feature = "std")]
-    pub(crate) fn calls_in(self, table: Table, function: &SyscallName) -> Vec<SyscallName> {
+    pub(crate) fn calls_in(
+        self,
+        table: Table,
+        function: &super::SyscallName,
+    ) -> Vec<super::SyscallName> {
         let mut calls = Vec::new();
         for_each_call(table, self, function.as_bytes(), &mut |call| {
-            calls.extend(SyscallName::from_bytes(call));
+            calls.extend(super::SyscallName::from_bytes(call));
         });
         calls
     }

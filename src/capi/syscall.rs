@@ -26,7 +26,7 @@ use errno::Errno;
 use super::environment::is_set;
 use super::remembered::REMEMBERED;
 use super::warning::Warning;
-use crate::attach::{self, Serving};
+use crate::attach::requested::{self, Serving};
 use crate::calls::Symbol;
 use crate::calls::conventions::Form;
 use crate::kernel::pmu::Pmu;
@@ -73,7 +73,7 @@ unsafe extern "C" fn ksyscall_open_probe(
 
 fn open(call: PerfEventCall) -> Result<usize, Errno> {
     let Some(probe) = Probe::of(call) else { return call.make() };
-    let refusal = match attach::serving(&probe.form) {
+    let refusal = match requested::serving(&probe.form) {
         Serving::None => return call.make(),
         Serving::Another => None,
         Serving::Itself => match call.make() {
@@ -133,7 +133,7 @@ impl Probe {
     fn is_missing(&self, symbol: &Symbol, errno: Errno) -> bool {
         match errno.0 {
             libc::ENOENT => true,
-            libc::EINVAL if self.retprobe => !attach::has_function(symbol),
+            libc::EINVAL if self.retprobe => !requested::has_function(symbol),
             _ => false,
         }
     }
@@ -141,7 +141,7 @@ impl Probe {
     /// Opens the probe on the function that serves the call.
     fn open_serving(&self) -> Option<(Fd, Symbol)> {
         let mut event = None;
-        let found = attach::find_function(&self.form.call, &mut |symbol| {
+        let found = requested::find_function(&self.form.call, &mut |symbol| {
             // Closes the event of an earlier candidate.
             event = None;
             let config1 = symbol.as_c_str().as_ptr() as usize as u64;

@@ -164,7 +164,7 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
 ///
 /// # Safety
 /// `T` consists of integers, and `info` contains no address that the kernel would write to.
-unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
+pub(super) unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
     /// `struct { } info` of `union bpf_attr`.
     #[repr(C)]
@@ -186,8 +186,8 @@ unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
 /// `struct bpf_link_info` (include/uapi/linux/bpf.h) up to `perf_event.kprobe.missed`.
 #[repr(C)]
 #[derive(Default)]
-struct LinkInfo {
-    kind: u32,
+pub(super) struct LinkInfo {
+    pub(super) kind: u32,
     id: u32,
     program_id: u32,
     padding: u32,
@@ -207,8 +207,8 @@ struct OfKind {
 }
 
 const _: () = assert!(size_of::<LinkInfo>() == 56);
-const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
-const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
+pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
+pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
 /// Number of entries or returns that the kernel missed for a link. None if the kernel does not
 /// report it (before Linux 6.7), or if the descriptor is not such a link.
@@ -227,28 +227,6 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     };
     // An older kernel returns a shorter length.
     (len == size_of::<LinkInfo>()).then_some(missed)
-}
-
-/// The two kinds of BPF links of kprobes.
-#[cfg(feature = "capi")]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ProbeLink {
-    PerfEvent,
-    KprobeMulti,
-}
-
-/// Returns the kind of a link, or None if it is neither of the two. The result is meaningless for
-/// the descriptor of a program or map, whose information begins with a different type.
-#[cfg(feature = "capi")]
-pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
-    let mut info = LinkInfo::default();
-    // SAFETY: all fields are integers, and the lengths of names are 0.
-    unsafe { object_info(fd, &mut info) }?;
-    match info.kind {
-        BPF_LINK_TYPE_PERF_EVENT => Some(ProbeLink::PerfEvent),
-        BPF_LINK_TYPE_KPROBE_MULTI => Some(ProbeLink::KprobeMulti),
-        _ => None,
-    }
 }
 
 /// `recursion_misses` of a program. None if the kernel does not have the field (before Linux 5.12),

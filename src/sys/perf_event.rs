@@ -90,29 +90,6 @@ pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
     unsafe { perf_event_open(attr) }
 }
 
-/// The arguments of a perf_event_open(2) call of the program. The kernel checks them.
-#[cfg(feature = "capi")]
-#[derive(Clone, Copy)]
-pub(crate) struct PerfEventCall {
-    pub(crate) attr: usize,
-    pub(crate) pid: usize,
-    pub(crate) cpu: usize,
-    pub(crate) group_fd: usize,
-    pub(crate) flags: usize,
-}
-
-#[cfg(feature = "capi")]
-impl PerfEventCall {
-    /// Makes the call once. If a signal interrupts it, the caller gets EINTR.
-    pub(crate) fn make(self) -> Result<usize, Errno> {
-        let Self { attr, pid, cpu, group_fd, flags } = self;
-        // SAFETY: the kernel only reads `attr`, except that it writes the size to one that it
-        // refuses. `attr` is the program's own or a copy that outlives the call. A bad address
-        // results in EFAULT.
-        unsafe { super::call_once(libc::SYS_perf_event_open, attr, pid, cpu, group_fd, flags) }
-    }
-}
-
 /// `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
 pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(), Errno> {
     // _IOW('$', 8, __u32). On mips, POWER and sparc, "write" is a different bit.

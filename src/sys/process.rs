@@ -1,10 +1,4 @@
-//! Gets information about processes, and memory and random numbers, from the kernel.
-
-#[cfg(feature = "capi")]
-use core::ptr;
-
-#[cfg(feature = "capi")]
-use errno::Errno;
+//! Gets information about processes, and random numbers, from the kernel.
 
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
@@ -62,75 +56,6 @@ pub(crate) fn pid_namespace() -> u64 {
     // SAFETY: `path` is a C string, and the kernel writes at most `len` bytes of `buffer`.
     let _ = unsafe { call(libc::SYS_readlinkat, folder, path, start, buffer.len(), 0) };
     number(cut(cut(&buffer, b'[').1, b']').0, 10).unwrap_or_default()
-}
-
-/// Whether the process can read the aligned 8-byte word that contains an address.
-///
-/// The kernel reads a signal set from the word before it rejects the invalid operation.
-#[cfg(feature = "capi")]
-pub(crate) fn is_readable(address: usize) -> bool {
-    const NOTHING: usize = 0x7fff_ffff;
-    const SET: usize = 8;
-    // SAFETY: the kernel reads one set, and changes nothing.
-    let answer =
-        unsafe { call(libc::SYS_rt_sigprocmask, NOTHING, address & !(SET - 1), 0, SET, 0) };
-    // For a set at address 0, the kernel succeeds without reading anything.
-    answer == Err(Errno(libc::EINVAL))
-}
-
-/// Writes a message to standard error. There is nowhere to report a failure.
-#[cfg(feature = "capi")]
-pub(crate) fn print_error(text: &[u8]) {
-    let stderr = libc::STDERR_FILENO as usize;
-    // SAFETY: the kernel only reads the text.
-    let _ = unsafe { call(libc::SYS_write, stderr, text.as_ptr() as usize, text.len(), 0, 0) };
-}
-
-/// Lets other threads run.
-#[cfg(feature = "capi")]
-pub(crate) fn yield_now() {
-    // SAFETY: sched_yield has no arguments.
-    let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
-}
-
-/// Sleeps. Unlike nanosleep(3) of the C library, this is not a cancellation point.
-#[cfg(feature = "capi")]
-pub(crate) fn sleep_1ms() {
-    static TIME: [core::ffi::c_long; 2] = [0, 1_000_000];
-    // SAFETY: `TIME` has the layout of the kernel's `struct timespec`, which the call only reads.
-    let _ = unsafe { call(libc::SYS_nanosleep, TIME.as_ptr() as usize, 0, 0, 0, 0) };
-}
-
-/// Allocates zeroed, page-aligned memory that is zero again in a child of fork(2) (Linux 4.14).
-/// Returns NULL on failure.
-#[cfg(feature = "capi")]
-pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
-    let (access, kind) =
-        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: the calls affect only the new memory, which is unmapped if `madvise` fails.
-    unsafe {
-        // Use the C library's function: on some architectures, the call has different arguments.
-        let memory = libc::mmap(ptr::null_mut(), len, access, kind, -1, 0);
-        if memory == libc::MAP_FAILED {
-            return ptr::null_mut();
-        }
-        let advice = libc::MADV_WIPEONFORK as usize;
-        if call(libc::SYS_madvise, memory as usize, len, advice, 0, 0).is_err() {
-            unmap(memory.cast(), len);
-            return ptr::null_mut();
-        }
-        memory.cast()
-    }
-}
-
-/// # Safety
-/// `memory` is NULL, or [`memory_empty_after_fork`] returned it for `len` and nobody uses it.
-#[cfg(feature = "capi")]
-pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
-    if !memory.is_null() {
-        // SAFETY: the caller's promise.
-        let _ = unsafe { call(libc::SYS_munmap, memory as usize, len, 0, 0, 0) };
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,66 @@
+//! Answers for a kernel function that a program requests by name: whether a system call reaches it,
+//! and which function serves the call of its name.
+
+use super::search::{self, in_this_version, native_row};
+use super::{Options, probe, probe_call};
+use crate::Error;
+use crate::calls::abi::Abi;
+use crate::calls::conventions::{Conventions, Form};
+use crate::calls::{Symbol, SyscallName, table};
+use crate::kernel::{Kind, LEARNT};
+
+/// What the tables say about a kernel function that a loader asks for.
+pub(crate) enum Serving {
+    /// A system call reaches the function, if the kernel has the function.
+    Itself,
+    /// No system call reaches the function. The call of its name reaches another function.
+    Another,
+    /// The call of its name does not exist on this kernel.
+    None,
+}
+
+pub(crate) fn serving(form: &Form) -> Serving {
+    // In a 32-bit process, the naming convention shows whether the kernel is 32-bit or 64-bit, and
+    // thus which functions the process's calls reach.
+    if cfg!(target_pointer_width = "32") && !is_convention_known() {
+        let _ = SyscallName::new("ioctl")
+            .map(|ioctl| probe_call(&ioctl, native_row(&ioctl), Options::default()));
+    }
+    let row = native_row(&form.call);
+    if !row.is_known || may_be_reached(form) {
+        Serving::Itself
+    } else if row.is_served() {
+        Serving::Another
+    } else {
+        Serving::None
+    }
+}
+
+/// Finds the function that serves the call for native callers. `probe` reports whether the kernel
+/// has a symbol. The result is the last symbol passed to `probe`.
+pub(crate) fn find_function(
+    name: &SyscallName,
+    probe: &mut dyn FnMut(&Symbol) -> Result<bool, Error>,
+) -> Result<Symbol, Error> {
+    search::find_function(Abi::Native, name, &native_row(name), probe)
+}
+
+/// Whether the kernel has the function, after a return probe failed with EINVAL. Up to Linux 5.10,
+/// EINVAL can also mean that the function does not exist.
+pub(crate) fn has_function(symbol: &Symbol) -> bool {
+    let kind = Kind { retprobe: true, ..Kind::ENTRY };
+    !matches!(probe::probe_symbol(symbol, kind), Ok(None))
+}
+
+/// Whether a system call of native processes may reach the function `form`.
+fn may_be_reached(form: &Form) -> bool {
+    let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
+    // Checked first, because most functions serve the call of their name.
+    form.serves(&native_row(&form.call), possible)
+        || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
+}
+
+/// Whether the kernel's convention is known.
+fn is_convention_known() -> bool {
+    LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
+}
