@@ -178,7 +178,7 @@ class CellJob(Job):
 
     def __init__(self, cell, name, seconds, **commands):
         script = "\n".join(f"echo '={part}'; {command}; echo \"=status $?\"" for part, command in commands.items())
-        super().__init__(f"{cell.process}-{name}", cell.suite, script, arch=cell.kernel.name, apart="matrix",
+        super().__init__(f"{cell.process}-{name}", cell.suite, script, arch=cell.kernel.name, apart=cell.process,
                          seconds=seconds)
         object.__setattr__(self, "cell", cell)
 
