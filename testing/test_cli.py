@@ -160,12 +160,17 @@ def test_what_is_hard_to_count_is_counted_or_reported(job, guest):
                                ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
                                ("maps", "getpgid", {"ESRCH": 100000})):
         counted, lost = calls[name][call], results[name]["not_counted"]
+        # A preemptible kernel skips a program that it has interrupted on the same CPU, and counts that.
+        if job.kernel == "sid" and lost["skipped_calls"] + lost["skipped_returns"]:
+            assert counted["calls"] <= sum(errnos.values()) <= counted["calls"] + lost["skipped_calls"], results[name]
+            continue
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
     # One call starts the program, and the program's thread makes the other.
     execve = calls["exec"]["execve"]
-    assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
+    if not any(results["exec"]["not_counted"].values()):
+        assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
     if skipped := results.get("probed", {}).get("not_counted", {}).get("skipped_calls"):
         assert calls["probed"]["getpgid"]["calls"] + skipped >= 100000
     elif "probed" in results and job.kernel == "sid":
@@ -662,6 +667,7 @@ def test_doctor_says_what_is_missing(job, guest):
 # `doctor --try` leaves nothing behind, whichever user runs it and whatever the kernel's release is. Each
 # attempt opens an event; with tracefs, kprobe_events has a line for it meanwhile.
 TRY = JUDGE + f"""left
+paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
 tried root
 tried old-name /cli/setarch --uname-2.6
 tried namespace unshare -p -f --mount-proc
@@ -672,6 +678,7 @@ tried locked-memory
 ulimit -l 0
 tried no-memory {TWO}
 for n in 1 2 3 4; do part interrupt-$n; /cli/interrupted $n ksyscall doctor 2>&1; echo $?; done
+echo $paranoid >/proc/sys/kernel/perf_event_paranoid
 left
 """
 

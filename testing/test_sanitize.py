@@ -10,7 +10,15 @@ from testing.targets import SANITIZED_ON
 OUT = BUILD / "sanitize"
 # rustc inserts the checks with an unstable option. Their runtime comes with the C compiler; its older
 # versions define these functions only under their plain names.
-NAMES = """#include <string.h>
+# syscall.S and late.c are not part of the program, which needs two of their functions.
+NAMES = """#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+FILE *ksyscall_stderr(void) { return stderr; }
+long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
+{
+	return syscall(number, a, b, c, d, e, f);
+}
 void *__tsan_memcpy(void *to, const void *from, size_t size) { return memcpy(to, from, size); }
 void *__tsan_memmove(void *to, const void *from, size_t size) { return memmove(to, from, size); }
 void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, size); }
@@ -50,7 +58,7 @@ class Sanitized(Job):
         run("make", "-s", "-C", build.C_TESTS, f"OUT={OUT / 'guest'}", "BPF_HEADERS=",
             *(OUT / f"guest/../bpf/{name}.bpf.o" for name in ("count", "cookie")))
         (OUT / "names.c").write_text(NAMES)
-        run("cc", "-g", "-O1", "-std=gnu11", "-fsanitize=thread", "-fno-builtin", "-pthread", "-Wall", "-Wextra",
+        run("cc", "-g", "-O1", "-std=gnu11", "-fsanitize=thread", "-fno-builtin", "-pthread", "-D_GNU_SOURCE", "-Wall", "-Wextra",
             "-Werror", "-Iinclude", "-DLINKED", f'-DBPF_FOLDER="{OUT / "bpf"}"', OUT / "names.c", "c-tests/load.c",
             "src/capi/entry.c", "-o", OUT / "load", library, "-lbpf")
         # Make sure that the program and the library contain the checks.
