@@ -59,8 +59,8 @@ class Sanitized(Job):
             *(OUT / f"guest/../bpf/{name}.bpf.o" for name in ("count", "cookie")))
         (OUT / "names.c").write_text(NAMES)
         run("cc", "-g", "-O1", "-std=gnu11", "-fsanitize=thread", "-fno-builtin", "-pthread", "-D_GNU_SOURCE", "-Wall",
-            "-Wextra", "-Werror", "-Iinclude", "-DLINKED", f'-DBPF_FOLDER="{OUT / "bpf"}"', OUT / "names.c", "c-tests/load.c",
-            "src/capi/entry.c", "-o", OUT / "load", library, "-lbpf")
+            "-Wextra", "-Werror", "-Iinclude", "-DLINKED", f'-DBPF_FOLDER="{OUT / "bpf"}"', OUT / "names.c",
+            "c-tests/load.c", "src/capi/entry.c", "-o", OUT / "load", library, "-lbpf")
         # Make sure that the program and the library contain the checks.
         assert " T bpf_program__attach_ksyscall\n" in run("nm", OUT / "load")
         assert "__tsan_atomic" in run("nm", library)
