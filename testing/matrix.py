@@ -19,6 +19,10 @@ from testing.vm import Failure
 OUT = BUILD / "matrix"
 PAGE = ROOT / "docs/coverage.md"
 SIDES = "libbpf", "libksyscall"
+# The program is linked to libbpf.a in the first run and in the second, and to libbpf.so in the third.
+RUNS = "libbpf", "static", "libksyscall"
+# What libbpf.a requires. It may require a newer C library than the compiler's.
+BESIDE_LIBBPF = "libelf.so.1", "libz.so.1", "libc.so.6"
 
 
 # --- Building ---------------------------------------------------------------------
@@ -58,6 +62,12 @@ def copy_sources(tree, arch):
     return source
 
 
+def runtime(arch):
+    """The libraries that an architecture's programs require."""
+    release = SUITES[arch.release]
+    return packages.unpack(release.name, arch.name, "libbpf1", *release.libraries)
+
+
 @functools.cache
 def toolchain(cell):
     """Builds the library for a cell's processes. Gives a folder for programs, a function that runs a tool
@@ -67,12 +77,15 @@ def toolchain(cell):
     say(f"building for {cell.process}")
     headers = packages.unpack("sid", arch.name, "linux-libc-dev") / "usr/include"
     libbpf = packages.unpack(arch.release, arch.name, "libbpf-dev", "libbpf1") / "usr"
+    libraries = runtime(arch)
     shutil.rmtree(out / "include", ignore_errors=True)
     # asm/ has links to what is elsewhere in the package.
     for name in ("linux", "asm-generic", arch.multiarch):
         shutil.copytree(headers / name, out / "include/kernel" / name)
     shutil.copytree(libbpf / "include", out / "include/libbpf")
-    shutil.copy(libbpf / "lib" / arch.multiarch / "libbpf.so.1", out)
+    for library in (libbpf / "lib" / arch.multiarch / "libbpf.so.1", libbpf / "lib" / arch.multiarch / "libbpf.a",
+                    *(next(libraries.rglob(name)) for name in BESIDE_LIBBPF)):
+        shutil.copy(library, out)
     (out / "unistd.c").write_text("#include <asm/unistd.h>\n")
     if arch.name == "amd64":
         top, cc, library, tool = ROOT, "cc", "build", run
@@ -95,14 +108,14 @@ def toolchain(cell):
         f'\t{{ "{name}", __NR_{by}, "{by}", {number} }},\n'
         for name, (by, number) in sub_calls_of(names_of_calls(macros)).items()))
 
-    def compile(program, *libraries):
+    def compile(program, *libraries, name=None):
+        name, libraries = name or program, libraries or ("libbpf.so.1",)
         tool(cc, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-D_FILE_OFFSET_BITS=64",
              "-Wl,--allow-shlib-undefined", f"-I{here}", "-Iinclude", "-isystem", f"{here}/include/libbpf", *kernel,
-             f"c-tests/matrix/{program}.c", "-o", f"{here}/{program}",
-             *(f"{here}/{name}" for name in (*libraries, "libbpf.so.1")))
-        for name in (program, "libksyscall.so.1"):
+             f"c-tests/matrix/{program}.c", "-o", f"{here}/{name}", *(f"{here}/{library}" for library in libraries))
+        for file in (name, "libksyscall.so.1"):
             if top != ROOT:
-                shutil.copy(top / here / name, out)
+                shutil.copy(top / here / file, out)
     return out, compile, macros
 
 
@@ -117,7 +130,7 @@ def attach_program(cell):
     """The library and the tests of what differs between architectures, in a folder."""
     out, compile, _ = toolchain(cell)
     kernel_program(cell, "attach", out)
-    compile("attach", "libksyscall.so.1")
+    compile("attach", "libksyscall.so.1", "libbpf.so.1")
     return out
 
 
@@ -131,6 +144,7 @@ def programs(cell):
     programs_of_arguments(cell, out, calls, list(sub_calls_of(calls)))
     for program in ("coverage", "arguments"):
         compile(program)
+    compile("coverage", "libbpf.a", *BESIDE_LIBBPF, name="static")
     return out
 
 
@@ -186,9 +200,7 @@ class CellJob(Job):
         for name in names:
             machine.put(folder / name, f"/m/{name}")
         machine.folders.append(folder)
-        arch = self.cell.architecture
-        release = SUITES[arch.release]
-        machine.roots.append(packages.unpack(release.name, arch.name, "libbpf1", *release.libraries))
+        machine.roots.append(runtime(self.cell.architecture))
 
     def __str__(self):
         return f"{self.cell}-{self.name}"
@@ -209,12 +221,13 @@ class Calls(CellJob):
     """Every call, with libbpf alone and with the library preloaded."""
 
     def __init__(self, cell):
-        super().__init__(cell, "calls", 150, libbpf="uname -r; /m/coverage /m/coverage.bpf.o",
-                         libksyscall="uname -r; LD_PRELOAD=/m/libksyscall.so.1 /m/coverage /m/coverage.bpf.o",
-                         attach=ATTACH)
+        preload = "uname -r; KSYSCALL_QUIET=1 LD_PRELOAD=/m/libksyscall.so.1"
+        super().__init__(cell, "calls", 200, libbpf="uname -r; /m/static /m/coverage.bpf.o",
+                         static=f"{preload} /m/static /m/coverage.bpf.o",
+                         libksyscall=f"{preload} /m/coverage /m/coverage.bpf.o", attach=ATTACH)
 
     def prepare(self, machine, jobs):
-        self.put(machine, programs(self.cell), "coverage", "coverage.bpf.o", "attach", "attach.bpf.o",
+        self.put(machine, programs(self.cell), "coverage", "static", "coverage.bpf.o", "attach", "attach.bpf.o",
                  "libksyscall.so.1")
 
 
@@ -305,13 +318,17 @@ class Shown:
 
     def __init__(self, cell, folder=None):
         texts = {suffix: ((folder or OUT / cell.process) / f"{cell.suite}.{suffix}").read_text()
-                 for suffix in (*SIDES, "attach")}
+                 for suffix in (*RUNS, "attach")}
         theirs, ours = (Run(texts[side], texts[other]) for side, other in (SIDES, SIDES[::-1]))
+        static = Run(texts["static"], texts["libksyscall"])
         self.results, self.notes = Results(), []
         where = f"- {cell.process}, {ours.kernel}:"
         answered = re.search(r"^# ([^,]*)", texts["libksyscall"], re.M)
         right = answered and answered[1].startswith("libksyscall.so") and ours.fired
         self.results.add("passed" if right else "failed", "each call", f"{ours.fired} of {ours.all} fired")
+        lost = sorted(set(static.missed) - set(theirs.missed))
+        self.results.add("failed" if lost else "passed", "each call of a static libbpf that fired still fires",
+                         " ".join(lost))
         for call, how in sorted(ours.missed.items()):
             reason = next((reason for pattern, reason in UNREACHABLE
                            if re.fullmatch(pattern, f"{cell.process}:{ours.kernel}:{call}:{how}")), None)
@@ -328,7 +345,8 @@ class Shown:
                 self.notes.append(f"{where} attach test `{point.name}`: {point.reason} ({how})")
         absent = [f" `{call}`" for call in sorted(ours.absent)] + [f" (`{call}`)" for call in ours.idle]
         self.absent = where + ("".join(absent) or " none")
-        self.row = (f"| {cell.process} | {ours.kernel} | {theirs.fired} of {theirs.all} | {ours.fired} of {ours.all}"
+        calls = " | ".join(f"{run.fired} of {run.all}" for run in (theirs, static, ours))
+        self.row = (f"| {cell.process} | {ours.kernel} | {calls}"
                     f" | {len(tests.of('passed'))} of {len(tests.points)} |")
 
 
@@ -343,8 +361,11 @@ spellings of names, pins, tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.1 e
 process, with the 32-bit library, on a 64-bit kernel. Calls through `socketcall` and `ipc` are in
 [arguments.md](arguments.md#through-socketcall-and-ipc).
 
-| architecture | kernel | libbpf alone | libksyscall | attach tests |
-|---|---|---|---|---|
+The first two columns of calls are those of a program that contains libbpf (`libbpf.a`), without and with the library
+preloaded. The third is that of a program that uses `libbpf.so`, with the library preloaded.
+
+| architecture | kernel | libbpf alone | static libbpf, preloaded | shared libbpf, preloaded | attach tests |
+|---|---|---|---|---|---|
 """
 ABSENT = """
 ## Not implemented by the kernel
@@ -383,7 +404,7 @@ def report(shown, not_run):
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
-        rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run |")
+        rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run | not run |")
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
     lines = [*rows, "", "## Exceptions", "", *(notes or ["- none"])]
     return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown) + OLDER

@@ -201,6 +201,8 @@ INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", 
 # kernel, and this one shows all of them.
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
+# The same comparison for programs that contain libbpf.
+COMPARED_INSIDE = ["bookworm", "bound"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
 # The foreign architecture of `make test`; it is also big-endian.

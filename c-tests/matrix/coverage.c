@@ -213,7 +213,7 @@ static void attach_all(const char *path)
 		traced[i].function = link ? strdup(function_of(link)) : "-";
 	}
 	traced_count = CALLS;
-	if (!dladdr(dlsym(RTLD_DEFAULT, "bpf_program__attach_ksyscall"), &library))
+	if (!dladdr((void *)bpf_program__attach_ksyscall, &library))
 		die("dladdr");
 	printf("# %s, %s\n", strrchr(library.dli_fname, '/') + 1,
 	       has_cookies ? "by cookies" : "by a program for each call");

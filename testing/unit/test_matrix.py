@@ -52,14 +52,14 @@ def test_what_libbpf_attaches_to_in_vain_is_idle():
 
 @pytest.fixture
 def folder(tmp_path):
-    for suffix, text in {"libbpf": THEIRS, "libksyscall": OURS, "attach": TAP}.items():
+    for suffix, text in {"libbpf": THEIRS, "static": OURS, "libksyscall": OURS, "attach": TAP}.items():
         (tmp_path / f"sid.{suffix}").write_text(text)
     return tmp_path
 
 
 def test_a_cell_has_a_row_and_notes(folder):
     shown = Shown(Cell("amd64", "sid"), folder)
-    assert shown.row == "| amd64 | 6.1.0 | 1 of 2 | 2 of 2 | 1 of 2 |"
+    assert shown.row == "| amd64 | 6.1.0 | 1 of 2 | 2 of 2 | 2 of 2 | 1 of 2 |"
     assert shown.notes == ["- amd64, 6.1.0: attach test `cookie`: none here (skip)"]
     assert shown.absent == "- amd64, 6.1.0: `mseal`"
     assert not shown.results.of("failed")
@@ -80,9 +80,15 @@ def test_the_wrong_library_fails(folder):
     assert Shown(Cell("amd64", "sid"), folder).results.of("failed")
 
 
+def test_a_call_that_preloading_loses_fails(folder):
+    (folder / "sid.static").write_text(OURS.replace("__x64_sys_openat\t1", "__x64_sys_openat\t0"))
+    [failed] = Shown(Cell("amd64", "sid"), folder).results.of("failed")
+    assert failed.reason == "openat"
+
+
 def test_the_report_says_what_was_not_run(folder):
     text = report([Shown(Cell("amd64", "sid"), folder)], {Cell("s390x", "trixie"): "no package"})
-    assert "| s390x | of trixie | not run | not run | not run |\n" in text
+    assert "| s390x | of trixie | not run | not run | not run | not run |\n" in text
     assert "- s390x, the kernel of trixie: not run: no package\n" in text
 
 
