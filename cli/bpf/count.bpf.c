@@ -4,7 +4,6 @@
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
@@ -109,8 +108,8 @@ struct settings {
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
-	/* Whether the kernel's types (BTF) are available; always 1 where they are not used. */
-	__u32 has_types;
+	/* x86-64: the offset of thread_info.status in a task; 0 if unknown. */
+	__u32 status_offset;
 	/* Number of entries in searched_map. */
 	__u32 searched;
 };
@@ -397,20 +396,24 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 	}
 }
 
-/* --- Tracepoints --- */
-
-#define X32_BIT (1U << 30)
-
+/* Whether the current thread is in a call of a 32-bit caller. `regs` are its registers. */
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
-	/* Without BTF, the code segment tells who calls: __USER32_CS. */
-	return settings->has_types ? ksyscall_is_compat_(0) : (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
+	/* TS_COMPAT of arch/x86/include/asm/thread_info.h. Without it the code segment tells, __USER32_CS,
+	   except for `int $0x80` in 64-bit code. */
+	if (settings->status_offset)
+		return ksyscall_read_(bpf_get_current_task() + settings->status_offset) & 2;
+	return (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
 #else
 	(void)settings;
 	return ksyscall_is_compat_(regs);
 #endif
 }
+
+/* --- Tracepoints --- */
+
+#define X32_BIT (1U << 30)
 
 /* The place of the call that a multiplexer carries out; NULL if it is not counted separately. */
 INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
@@ -494,18 +497,20 @@ INLINE bool is_x32_alone(int number)
 #endif
 }
 
-INLINE bool is_meant(struct pt_regs *ctx, __u64 cookie)
+INLINE bool is_meant(const struct settings *settings, struct pt_regs *ctx, __u64 cookie)
 {
 	int number;
 
-	if (cookie & NATIVE)
-		return !KSYSCALL_IS_COMPAT(ctx);
-	if (!(cookie & COMPAT))
+	if (!(cookie & (NATIVE | COMPAT)))
 		return true;
-	number = KSYSCALL_NR(ctx);
-	if (is_x32_alone(number))
-		return true;
-	return KSYSCALL_IS_COMPAT(ctx) && (!NUMBER(cookie) || number + 1 == (int)NUMBER(cookie));
+	if (cookie & COMPAT) {
+		number = KSYSCALL_NR(ctx);
+		if (is_x32_alone(number))
+			return true;
+		if (NUMBER(cookie) && number + 1 != (int)NUMBER(cookie))
+			return false;
+	}
+	return is_compat(settings, ksyscall_regs_(ctx)) == !(cookie & NATIVE);
 }
 
 SEC("kprobe")
@@ -514,7 +519,7 @@ int enter(struct pt_regs *ctx)
 	struct settings *settings = running();
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 
-	if (settings && is_meant(ctx, cookie))
+	if (settings && is_meant(settings, ctx, cookie))
 		begin(settings, cookie);
 	return 0;
 }

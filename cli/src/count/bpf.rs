@@ -7,15 +7,17 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use aya::Ebpf;
 use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
 use aya::programs::{KProbe, ProgramFd, RawTracePoint};
-use aya::{Ebpf, EbpfLoader};
 use ksyscall::{Architecture, Callers, KernelFunctions, SubCall, Symbol, SyscallName};
 
+use super::btf;
 use super::processes::{Namespace, Process};
 use super::tally::{Lost, NUMBERS, Row, Subject, Tally};
 use super::wanted::{FIRST_X32, Wanted, X32, compat_architecture};
 use crate::args;
+use crate::loader::loader;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/count.bpf.o"));
 
@@ -34,9 +36,6 @@ const NUMBER_SHIFT: u32 = 48;
 const OWN: u32 = 0;
 const ROOT: u32 = 1;
 const PROCESS: u32 = 2;
-
-/// The kernel's types.
-const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// The maximum size of the map of threads. Each entry requires about 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
@@ -90,7 +89,7 @@ struct Settings {
     failing: i32,
     is_by_process: u32,
     interval: u32,
-    has_types: u32,
+    status_offset: u32,
     searched: u32,
 }
 
@@ -132,20 +131,12 @@ impl Counter {
         engine: Engine,
     ) -> Result<Self> {
         let namespace = Namespace::own()?;
-        // Only checks that the file is readable: parsing it takes long, and the loader does that.
-        let has_types = !cfg!(target_arch = "x86_64") || File::open(BTF).is_ok();
-        let asks_callers = calls.iter().any(|call| call.is_compat) && engine == Engine::Probes;
-        if asks_callers && !has_types {
-            bail!(
-                "{BTF}, which --callers requires with probes, cannot be read: is sysfs mounted, and \
-                 the kernel built with CONFIG_DEBUG_INFO_BTF?"
-            );
-        }
+        let status_offset = if cfg!(target_arch = "x86_64") { status_offset() } else { None };
         let threads = most_threads();
         let processes = if arguments.is_by_process { most_processes() } else { 1 };
         let tallies = if arguments.is_by_process { 1 } else { calls.len() as u32 };
         let counted = if let Whom::Processes(these) = whom { these.len() as u32 } else { 1 };
-        let mut loader = EbpfLoader::new();
+        let mut loader = loader()?;
         loader.allow_unsupported_maps();
         for (map, size) in [
             ("tallies", tallies),
@@ -168,7 +159,7 @@ impl Counter {
             failing: arguments.errno.unwrap_or(if arguments.failed { -1 } else { 0 }),
             is_by_process: arguments.is_by_process.into(),
             interval: 1,
-            has_types: has_types.into(),
+            status_offset: status_offset.unwrap_or(0),
             searched: 0,
         };
         let is_by_process = arguments.is_by_process;
@@ -411,7 +402,7 @@ impl Counter {
     pub(super) fn cookie(&self, index: usize, call: &Wanted, has_return: bool) -> u64 {
         let mut cookie = u64::from(place_of(index, call));
         cookie |= if has_return { 0 } else { NO_RETURN.into() };
-        if compat_architecture().is_some() && self.settings.has_types != 0 {
+        if compat_architecture().is_some() {
             cookie |= if call.is_compat { COMPAT } else { NATIVE };
             let number = call.number.filter(|_| call.is_compat);
             cookie |= number.map_or(0, |number| (u64::from(number) + 1) << NUMBER_SHIFT);
@@ -479,6 +470,15 @@ pub(super) fn check_compat_callers() -> Result<()> {
         Err(error @ ksyscall::Error::NoCompatCallers { .. }) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// The offset of thread_info.status in a task of an x86-64 kernel.
+fn status_offset() -> Option<u32> {
+    let types = fs::read(btf::FILE).ok()?;
+    Some(
+        btf::offset_of(&types, "task_struct", "thread_info")?
+            + btf::offset_of(&types, "thread_info", "status")?,
+    )
 }
 
 /// The maximum number of threads, from the kernel's own limits.

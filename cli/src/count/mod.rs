@@ -1,6 +1,7 @@
 //! `count`: attaches to the calls, waits, and reports what was counted.
 
 mod bpf;
+mod btf;
 mod held;
 mod output;
 mod probes;

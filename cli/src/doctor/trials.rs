@@ -11,10 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use aya::maps::{HashMap, MapError};
 use aya::programs::{KProbe, ProgramError, ProgramFd};
-use aya::{BtfError, Ebpf, EbpfLoader};
+use aya::{BtfError, Ebpf};
 use ksyscall::{Error, Ksyscall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::loader::loader;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/try.bpf.o"));
 
@@ -148,8 +150,7 @@ fn load_with_memlock() -> (Result<Ebpf, Refusal>, Memlock) {
 }
 
 fn load() -> Result<Ebpf> {
-    // The program does not use the kernel's types, and reading them would take most of the time.
-    let mut object = EbpfLoader::new().btf(None).load(OBJECT)?;
+    let mut object = loader()?.load(OBJECT)?;
     let program: &mut KProbe =
         object.program_mut("count_run").context("the program is missing")?.try_into()?;
     program.load()?;
