@@ -103,7 +103,7 @@ def table(said):
                           runs["rust"][call][1])
     yield f"\nCalls of {', '.join(MISSED)} that a tool with a static libbpf sees\n"
     for run, title in (("inside", "alone"), ("inside preloaded", "libksyscall preloaded")):
-        yield f"{title:<35}{', '.join(runs[run][call][1] for call in MISSED)}"
+        yield f"{title:<35}{'   '.join(runs[run][call][1] for call in MISSED)}"
     yield "\nCalls by int $0x80, as of 32-bit processes, that a program sees\n"
     yield f"libbpf alone                       {runs['compat']['said']}"
     yield f"libksyscall, KSYSCALL_CALLERS      {runs['callers']['said']}"
