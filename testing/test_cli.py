@@ -550,6 +550,9 @@ def test_a_terminal_has_a_table_that_fits(job, guest):
         rows = result.strip().splitlines()
         assert sorted(row.split()[0] for row in rows[1:-1]) == sorted(MANY.split())
         assert len(rows) == 2 + len(MANY.split())
+        # The columns that do not fit are left out.
+        assert max(map(len, rows[:-1])) <= columns, result
+        assert ("LONGEST" in rows[0]) == (columns == 200), result
     for name in ("piped", "dumb"):
         assert "\x1b" not in said[name], said[name]
         assert said[name].count("CALLS") == 1, said[name]

@@ -282,6 +282,7 @@ struct Shown {
     with_intervals: bool,
     as_json: bool,
     is_screen: bool,
+    is_terminal: bool,
     /// The width of each line on the screen.
     lines: Vec<usize>,
     /// When the interval began, and what was counted before.
@@ -294,11 +295,13 @@ impl Shown {
         let with_intervals = arguments.interval.is_some();
         // A command's own output would mix with the table.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
+        let is_terminal = arguments.output.is_none() && io::stdout().is_terminal();
         Self {
             begun,
             with_intervals,
             as_json: arguments.json,
             is_screen: is_free && !with_intervals && is_screen(&io::stdout()),
+            is_terminal,
             lines: Vec::new(),
             interval_begun: begun,
             before: Default::default(),
@@ -353,10 +356,11 @@ impl Shown {
         let seconds = now.duration_since(self.interval_begun).as_secs_f64();
         let lost = all_lost.since(&self.before.1);
         let counted = Counted { plan: &count.plan, rows, lost, seconds };
+        let width = self.is_terminal.then(|| size().0);
         let text = match self.as_json {
             true => json(&counted, end, !self.with_intervals)?,
-            false if self.with_intervals => counted.text() + "\n",
-            false => counted.text(),
+            false if self.with_intervals => counted.text(width) + "\n",
+            false => counted.text(width),
         };
         self.interval_begun = now;
         self.before = (all, all_lost);

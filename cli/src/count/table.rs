@@ -15,6 +15,16 @@ use crate::printable;
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// The columns after the call, and their widths.
+const CELLS: [(&str, usize); 7] = [
+    ("CALLS", 10),
+    ("ERRORS", 8),
+    ("TIME", 5),
+    ("AVERAGE", 8),
+    ("50% <", 8),
+    ("99% <", 8),
+    ("LONGEST", 8),
+];
 /// A table of up to this many lines also shows calls that were not made.
 const FEW: usize = 32;
 
@@ -69,10 +79,10 @@ impl Counted<'_> {
         named.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// The complete result.
-    pub(super) fn text(&self) -> String {
+    /// The complete result. The columns that do not fit into `width` are left out.
+    pub(super) fn text(&self, width: Option<usize>) -> String {
         let shown = self.shown();
-        let mut text = self.table(&shown) + &self.summary();
+        let mut text = self.table(&shown, width.unwrap_or(usize::MAX)) + &self.summary();
         if self.plan.with_histograms {
             text.extend(shown.iter().filter(|row| row.tally.calls > 0).map(|row| histogram(row)));
         }
@@ -88,52 +98,39 @@ impl Counted<'_> {
         let below: Vec<_> = summary.lines().take((lines / 3).max(1)).collect();
         let mut shown = self.shown();
         shown.truncate(lines.saturating_sub(1 + below.len()));
-        let table = self.table(&shown);
+        let table = self.table(&shown, width);
         let all = table.lines().chain(below).take(lines);
         all.map(|line| line.chars().take(width).collect::<String>() + "\n").collect()
     }
 
-    fn table(&self, rows: &[&Row]) -> String {
+    fn table(&self, rows: &[&Row], width: usize) -> String {
         let labels: Vec<_> = rows.iter().map(|row| label(row)).collect();
-        let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
+        let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
         // Only if there can be callers other than native ones.
         let has_callers = self.plan.callers != Callers::Native && !self.plan.is_by_process;
-        let caller = |row: Option<&Row>| match row.map(|row| &row.subject) {
-            _ if !has_callers => String::new(),
-            Some(Subject::Call(call)) => format!(" {:6}", call.caller()),
-            _ => format!(" {:6}", "CALLER"),
+        let first = |label: &str, row: Option<&Row>| match row.map(|row| &row.subject) {
+            _ if !has_callers => format!("{label:longest$}"),
+            Some(Subject::Call(call)) => format!("{label:longest$} {:6}", call.caller()),
+            _ => format!("{label:longest$} {:6}", "CALLER"),
         };
-        let mut text = format!(
-            "{:width$}{} {:>10} {:>8} {:>5} {:>8} {:>8} {:>8} {:>8}  {SCALE}\n",
-            if self.plan.is_by_process { "    PID COMMAND" } else { "CALL" },
-            caller(None),
-            "CALLS",
-            "ERRORS",
-            "TIME",
-            "AVERAGE",
-            "50% <",
-            "99% <",
-            "LONGEST"
-        );
+        let subject = if self.plan.is_by_process { "    PID COMMAND" } else { "CALL" };
+        let mut text =
+            line(first(subject, None), CELLS.map(|(name, _)| name.to_owned()), SCALE, width);
         let whole: u64 = self.rows.iter().map(|row| row.tally.nanoseconds).sum();
         for (row, label) in rows.iter().zip(labels) {
             let tally = &row.tally;
             let cell = |value: Option<u64>| value.map_or("-".to_owned(), time);
-            let errors = if row.has_returns { tally.errors.to_string() } else { "-".to_owned() };
             let share = tally.nanoseconds as f64 * 100.0 / whole as f64;
-            let share = if tally.returns > 0 { format!("{share:.0}%") } else { "-".to_owned() };
-            let longest = cell(Some(tally.longest).filter(|_| tally.returns > 0));
-            let line = format!(
-                "{label:width$}{} {:>10} {errors:>8} {share:>5} {:>8} {:>8} {:>8} {longest:>8}  {}",
-                caller(Some(row)),
-                tally.calls,
+            let cells = [
+                tally.calls.to_string(),
+                if row.has_returns { tally.errors.to_string() } else { "-".to_owned() },
+                if tally.returns > 0 { format!("{share:.0}%") } else { "-".to_owned() },
                 cell(tally.average()),
                 cell(tally.below(50)),
                 cell(tally.below(99)),
-                bars(tally)
-            );
-            text += line.trim_end();
-            text.push('\n');
+                cell(Some(tally.longest).filter(|_| tally.returns > 0)),
+            ];
+            text += &line(first(&label, Some(row)), cells, &bars(tally), width);
         }
         text
     }
@@ -213,6 +210,23 @@ impl Counted<'_> {
         ];
         all.into_iter().filter(|(count, _)| *count > 0).collect()
     }
+}
+
+/// A line of the table, with as many columns as fit into `most` characters.
+fn line(first: String, cells: [String; CELLS.len()], bars: &str, most: usize) -> String {
+    let mut line = first;
+    let mut end = line.chars().count();
+    for (cell, (_, width)) in cells.into_iter().zip(CELLS) {
+        end += 1 + width;
+        if end <= most {
+            let _ = write!(line, " {cell:>width$}");
+        }
+    }
+    if end + 2 + COLUMNS <= most {
+        let _ = write!(line, "  {bars}");
+    }
+    line.truncate(line.trim_end().len());
+    line + "\n"
 }
 
 fn label(row: &Row) -> String {
@@ -358,10 +372,33 @@ mod tests {
     }
 
     #[test]
+    fn columns_that_do_not_fit_are_left_out() {
+        let counted = Counted {
+            plan: &plan(),
+            rows: vec![call("openat", 4)],
+            lost: Lost::default(),
+            seconds: 1.0,
+        };
+        let last = |width| {
+            let text = counted.text(width);
+            let [head, row, ..] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+            // The call itself is always shown.
+            let fits = |line: &str| width.is_none_or(|most| line.chars().count() <= most.max(16));
+            assert!(fits(head) && fits(row), "{text}");
+            head.split("  ").last().unwrap().trim().to_owned()
+        };
+        assert_eq!(last(None), "s");
+        assert_eq!(last(Some(200)), "s");
+        assert_eq!(last(Some(80)), "LONGEST");
+        assert_eq!(last(Some(40)), "ERRORS");
+        assert_eq!(last(Some(1)), "CALL");
+    }
+
+    #[test]
     fn lost_counts_are_reported() {
         let lost = Lost { entries: Some(3), returns: None, threads: 5, ..Lost::default() };
         let rows = vec![call("openat", 1)];
-        let text = Counted { plan: &plan(), rows, lost, seconds: 1.0 }.text();
+        let text = Counted { plan: &plan(), rows, lost, seconds: 1.0 }.text(None);
         assert!(text.contains("not counted: 3 calls, of any process: the program was"), "{text}");
         assert!(text.contains("not counted: 5 calls: there are more threads"), "{text}");
         assert!(!text.contains("returns, of any"), "{text}");
@@ -375,12 +412,12 @@ mod tests {
         }
         let rows =
             vec![call("open", 0), call("exit", 2), call("openat", 0), call("faccessat", 0), compat];
-        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text(None);
         let hints: Vec<_> = text.lines().filter(|line| line.contains("glibc")).collect();
         assert_eq!(hints, ["open: glibc calls openat"]);
         // Among many rows, those without calls are not shown.
         let rows = (0..=FEW).map(|_| call("open", 0)).collect();
-        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text();
+        let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text(None);
         assert!(!text.contains("glibc"), "{text}");
     }
 
@@ -390,7 +427,7 @@ mod tests {
         let plan = Plan { is_by_process: true, top: Some(1), ..plan() };
         let other = Subject::Process { id: 13, name: "sh".to_owned() };
         let rows = vec![row(process, 5), row(other, 4)];
-        let text = Counted { plan: &plan, rows, lost: Lost::default(), seconds: 1.0 }.text();
+        let text = Counted { plan: &plan, rows, lost: Lost::default(), seconds: 1.0 }.text(None);
         assert!(text.contains("     12 \\u{1b}[2J "), "{text}");
         assert!(!text.contains("13 sh"), "{text}");
     }
