@@ -160,8 +160,10 @@ def list_calls(macros):
 
 def sub_calls_of(calls):
     """{call: its multiplexer and its number there} of an architecture with these calls."""
-    rows = re.findall(r'sub_call\((SOCKETCALL|IPC), (\d+), "(\w+)"\)', (ROOT / "src/calls/multiplexed.rs").read_text())
-    return {name: (by.lower(), int(number)) for by, number, name in rows if by.lower() in calls}
+    source = (ROOT / "src/calls/multiplexed.rs").read_text()
+    rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
+    return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls
+            for number, name in enumerate(names.replace("\\", " ").split(), int(first))}
 
 
 def programs_of_arguments(cell, out, calls, sub_calls):

@@ -26,49 +26,26 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-const fn sub_call(multiplexer: &'static str, number: u32, name: &'static str) -> SubCall {
-    SubCall { multiplexer, number, name }
-}
-
-const ALL: [SubCall; 32] = [
-    sub_call(SOCKETCALL, 1, "socket"),
-    sub_call(SOCKETCALL, 2, "bind"),
-    sub_call(SOCKETCALL, 3, "connect"),
-    sub_call(SOCKETCALL, 4, "listen"),
-    sub_call(SOCKETCALL, 5, "accept"),
-    sub_call(SOCKETCALL, 6, "getsockname"),
-    sub_call(SOCKETCALL, 7, "getpeername"),
-    sub_call(SOCKETCALL, 8, "socketpair"),
-    sub_call(SOCKETCALL, 9, "send"),
-    sub_call(SOCKETCALL, 10, "recv"),
-    sub_call(SOCKETCALL, 11, "sendto"),
-    sub_call(SOCKETCALL, 12, "recvfrom"),
-    sub_call(SOCKETCALL, 13, "shutdown"),
-    sub_call(SOCKETCALL, 14, "setsockopt"),
-    sub_call(SOCKETCALL, 15, "getsockopt"),
-    sub_call(SOCKETCALL, 16, "sendmsg"),
-    sub_call(SOCKETCALL, 17, "recvmsg"),
-    sub_call(SOCKETCALL, 18, "accept4"),
-    sub_call(SOCKETCALL, 19, "recvmmsg"),
-    sub_call(SOCKETCALL, 20, "sendmmsg"),
-    sub_call(IPC, 1, "semop"),
-    sub_call(IPC, 2, "semget"),
-    sub_call(IPC, 3, "semctl"),
-    sub_call(IPC, 4, "semtimedop"),
-    sub_call(IPC, 11, "msgsnd"),
-    sub_call(IPC, 12, "msgrcv"),
-    sub_call(IPC, 13, "msgget"),
-    sub_call(IPC, 14, "msgctl"),
-    sub_call(IPC, 21, "shmat"),
-    sub_call(IPC, 22, "shmdt"),
-    sub_call(IPC, 23, "shmget"),
-    sub_call(IPC, 24, "shmctl"),
+/// Multiplexers, a number, and the calls that have it and the following numbers.
+const ALL: [(&str, u32, &str); 4] = [
+    (
+        SOCKETCALL,
+        1,
+        "socket bind connect listen accept getsockname getpeername socketpair send recv sendto \
+         recvfrom shutdown setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg",
+    ),
+    (IPC, 1, "semop semget semctl semtimedop"),
+    (IPC, 11, "msgsnd msgrcv msgget msgctl"),
+    (IPC, 21, "shmat shmdt shmget shmctl"),
 ];
 
 impl SubCall {
     /// Every sub-call of the two multiplexers.
-    pub fn all() -> impl ExactSizeIterator<Item = Self> {
-        ALL.into_iter()
+    pub fn all() -> impl Iterator<Item = Self> {
+        ALL.into_iter().flat_map(|(multiplexer, first, names)| {
+            let numbered = (first..).zip(names.split(' '));
+            numbered.map(move |(number, name)| Self { multiplexer, number, name })
+        })
     }
 
     /// The call that `socketcall(first, ...)` or `ipc(first, ...)` carries out. None if the kernel
