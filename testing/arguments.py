@@ -46,7 +46,7 @@ class Call:
     count: int
     seen: list[int]
     made: list[int]
-    # socketcall or ipc, through which it is made, or nothing.
+    # The multiplexer through which the call is made: socketcall, ipc or nothing.
     multiplexer: str = ""
 
 
@@ -64,16 +64,18 @@ def calls(text):
 
 
 def prototypes(text):
-    """{function: the types of its parameters}, without `sys_`. A function that has none has no field."""
+    """Maps functions, without `sys_`, to the types of their parameters. Functions without parameters are
+    missing."""
     found = {}
     for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
         found.setdefault(event, []).append(kind.strip())
-    # Each has five fields that are not the call's, and since Linux 6.19 behind them what some point to.
+    # The first five fields of an event do not belong to the call. Since Linux 6.19 the last fields
+    # contain what some parameters point to.
     return {event: [kind for kind in kinds[5:] if "__data_loc" not in kind] for event, kinds in found.items()}
 
 
 def functions(table):
-    """{call: the functions that may serve it}, by src/calls/tables."""
+    """Maps calls to the functions that may serve them according to src/calls/tables."""
     found = {}
     for line in (ROOT / f"src/calls/tables/{table}.tbl").read_text().splitlines():
         name, _, rest = re.sub(r"@<?[0-9.]+", "", line).partition(" ")
@@ -88,7 +90,7 @@ NOT_COUNTED = re.compile(r"fork|vfork|(rt_)?sigreturn")
 
 
 class Shown:
-    """What the runs of a cell have shown: lines for the report, and results."""
+    """The results of a cell's runs: lines for the report, and passed and failed points."""
 
     def __init__(self, cell, out=matrix.OUT):
         self.process = cell.process
@@ -96,8 +98,8 @@ class Shown:
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
-        # Of the functions that a kernel has for 32-bit callers alone it has no prototype, but
-        # 32-bit kernels have, of whichever suite.
+        # A 64-bit kernel has no prototypes of functions that serve only 32-bit callers. The kernels
+        # of the 32-bit architecture have them.
         for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
@@ -180,7 +182,7 @@ class Shown:
         return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
 
     def kinds(self, call):
-        """The types of the call's arguments; of those that the program knows by itself, none."""
+        """The types of the call's arguments; empty strings if the program itself knows their number."""
         if call.count:
             return [""] * call.count
         for function in self.functions.get(call.name, [f"sys_{call.name}"]):
@@ -192,12 +194,12 @@ class Shown:
         return []
 
     def wrong_arguments(self, kinds, call):
-        """Of the arguments that a program saw those that are not as they were made."""
+        """Describes the arguments for which the program saw another value than the caller passed."""
         wrong = []
         for n, (kind, seen, word) in enumerate(zip(kinds, call.seen, call.made, strict=False), 1):
             if self.has_32_bits and kind in SIGNED and word >> 31:
                 word |= 0xffffffff << 32
-            # An int, of which a function may have made a register.
+            # The function may have extended an int to a whole register.
             if seen != word and (kind != "__s32" or (seen ^ word) & 0xffffffff):
                 wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
         return wrong
@@ -420,11 +422,11 @@ to read the path and keeps the pointer; a program at its return reads the path.
 
 
 def report(shown, not_run):
-    """The page of cells that were run, and of {cell: why} those that were not."""
+    """The page. `not_run` maps the cells that did not run to the reason."""
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
-        # Without what a mirror said of it today.
+        # Leave out the mirror's own error message.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
     multiplexed = [each.multiplexed for each in shown if each.multiplexed]
     paths = [each.path_row for each in shown]

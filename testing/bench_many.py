@@ -19,10 +19,11 @@ from testing.vm import Failure, end_by_signals
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
-# How often each is done: the long ones once.
+# Repetitions; long measurements run once.
 ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
 THREADS = [1, 2, 4, 8, 16]
-# All of them with so many names; else one, and what a batch has if nobody says.
+# The number of names with which all of THREADS are measured. Other numbers run with one thread and
+# with a batch's default.
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"
@@ -39,7 +40,7 @@ def threads_of(names):
 
 
 def commands():
-    """What there is to measure; the ways take turns."""
+    """The measurements; the ways take turns."""
     yield "listing the calls", LISTED, True
     for names in NAMES:
         ways = [f"./libbpf kprobe many {names}", f"./multi {names}", f"./batch multi 1 {names}",
@@ -52,7 +53,7 @@ def commands():
 # --- The page ------------------------------------------------------------------------------
 
 def milliseconds(run, kernel, way, operation, names, threads=None):
-    """The median, or None if the kernel does not have that way."""
+    """The median, or None if the kernel does not support that way."""
     if operation == "both":
         parts = [milliseconds(run, kernel, way, part, names, threads) for part in ("attach", "destroy")]
         return None if None in parts else sum(parts)

@@ -1,4 +1,4 @@
-"""The page of a benchmark's run: docs/performance.md."""
+"""Writes docs/performance.md from the results of a benchmark."""
 
 import statistics
 
@@ -61,7 +61,7 @@ def floors(run):
 
 
 def short(kernel):
-    """The two numbers of a kernel's version by which it is known."""
+    """The major and minor version of a kernel."""
     return ".".join(kernel.split(".")[:2])
 
 
@@ -70,7 +70,7 @@ def number(value):
 
 
 def alike(values):
-    """One number if all kernels have it, else that of each."""
+    """A single number if it is the same on all kernels; otherwise a number for each kernel."""
     found = [number(value) for value in values]
     return found[0] if len(set(found)) == 1 else " / ".join(found)
 

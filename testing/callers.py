@@ -1,6 +1,5 @@
-"""Attaches a 64-bit tracer to every system call for 32-bit callers, and for all, and lets
-processes of both architectures make each call: the runs, what they show, and their section of
-docs/coverage.md.
+"""Attaches a 64-bit tracer to every system call, for 32-bit callers and for all callers. Processes of
+both architectures then make each call. Also writes this section of docs/coverage.md.
 """
 
 import functools
@@ -31,7 +30,7 @@ def file_of(cell):
 
 
 class Callers(matrix.CellJob):
-    """For the processes of a cell, which are 32-bit ones on a 64-bit kernel."""
+    """The run of a cell whose processes are 32-bit processes on a 64-bit kernel."""
 
     def __init__(self, cell):
         super().__init__(cell, "callers", 280,
@@ -42,7 +41,7 @@ class Callers(matrix.CellJob):
         kernel = self.cell.kernel
         folders = {"32": matrix.programs(self.cell), "64": matrix.programs(Cell(kernel.name, self.cell.suite))}
         machine.put(tracer(kernel), "/m/tracer")
-        # The same BPF program as in the cell's other runs would be laid out for its processes.
+        # The BPF program of the cell's other runs has the layout of 32-bit processes.
         machine.put(folders["64"] / "coverage.bpf.o", "/m/64/coverage.bpf.o")
         for bits, folder in folders.items():
             machine.put(folder / "coverage", f"/m/coverage-{bits}")
@@ -59,8 +58,8 @@ def addresses(functions):
 
 
 def without_shared(*texts):
-    """The rows of clients, each without the calls whose programs ran for another, too, where one
-    function of the kernel serves both: `fcntl` and `fcntl64` of i386."""
+    """The clients' rows. If one kernel function serves two calls (`fcntl` and `fcntl64` of i386), the
+    program of one may also run for the other, so that is removed."""
     clients = [Run.rows(text) for text in texts]
     serves = {row[0]: addresses(row[3]) for rows in clients for row in rows}
 
@@ -71,7 +70,7 @@ def without_shared(*texts):
 
 
 class Shown:
-    """What the runs of a cell have shown: a row, notes and results."""
+    """The results of a cell's runs: a row, notes, and passed and failed points."""
 
     def __init__(self, cell, text=None):
         text = file_of(cell).read_text() if text is None else text
@@ -81,7 +80,8 @@ class Shown:
         clients = *(each for one in compat for each in without_shared(one)), *without_shared(all_32, all_64)
         for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit")[-len(clients):], clients,
                               strict=True):
-            # For all, a call that one side alone has is attached to, and fires for that one.
+            # For all callers, a call that only one architecture has is attached to as well, and
+            # fires only for that architecture.
             run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
             counts.append(f"{run.fired} of {run.all}")
             self.results.add("passed" if run.fired else "failed", f"each call, {what}", counts[-1])
@@ -110,7 +110,7 @@ covers only calls with separate functions. `make test-x32` builds the kernel for
 
 
 def section(cells):
-    """Of the page, for the cells of which there are results; "" if there are none."""
+    """The section for all cells that have results, or "" if none has."""
     shown = [Shown(cell) for cell in [*cells, X32] if "@" in cell.process and file_of(cell).exists()]
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]

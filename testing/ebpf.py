@@ -100,7 +100,7 @@ int main(void)
 	NAME(asks_thread, KSYSCALL_CAN_ASK_ && KSYSCALL_X86 ? "true" : "false");
 #ifdef KSYSCALL_MODE_IS_COMPAT_
 	{
-		/* The bits of which it asks, and what they are then. */
+		/* The bits that it checks, and their values. */
 		unsigned long long mask = 0, value = 0, is;
 		for (int bit = 0; bit < 64; bit++)
 			for (unsigned long long other = 0; other < 4; other++) {

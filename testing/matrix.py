@@ -1,7 +1,7 @@
-"""Attaches to every system call of an architecture by name and makes each call, on a real
-kernel: the build for other architectures, the runs, what they show, and docs/coverage.md.
+"""Attaches to every system call of an architecture by name and makes each call, on a real kernel.
+Builds for other architectures, and writes docs/coverage.md.
 
-The programs of an architecture and what they printed are kept in build/matrix.
+build/matrix contains the programs of each architecture, and their output.
 """
 
 import functools
@@ -44,10 +44,10 @@ def cross_tree(release):
 
 
 def copy_sources(tree, arch):
-    """The sources in the tree, which sees nothing of this system, with what they need."""
+    """Copies the sources and their dependencies into the tree, which cannot access this system."""
     rustlib = tree / "usr/lib/rustlib" / arch.rust
     if not (tree / "usr" / arch.gnu / "include/asm").exists():
-        # Of the C library, the cross compilers bring nothing.
+        # The cross compilers do not depend on a C library.
         libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
                                                         for name in ("libc6", "libc6-dev", "linux-libc-dev")))
         run("cp", "-a", f"{libc}/usr/.", tree / "usr")
@@ -70,8 +70,8 @@ def runtime(arch):
 
 @functools.cache
 def toolchain(cell):
-    """Builds the library for a cell's processes. Gives a folder for programs, a function that runs a tool
-    where the compiler is, and one that compiles a program of c-tests/matrix into the folder."""
+    """Builds the library for a cell's processes. Returns a folder for programs, a function that compiles a
+    program of c-tests/matrix into that folder, and the macros of <asm/unistd.h>."""
     arch, here = cell.architecture, f"build/matrix/{cell.process}"
     out = ROOT / here
     say(f"building for {cell.process}")
@@ -79,7 +79,7 @@ def toolchain(cell):
     libbpf = packages.unpack(arch.release, arch.name, "libbpf-dev", "libbpf1") / "usr"
     libraries = runtime(arch)
     shutil.rmtree(out / "include", ignore_errors=True)
-    # asm/ has links to what is elsewhere in the package.
+    # asm/ contains links to other folders of the package.
     for name in ("linux", "asm-generic", arch.multiarch):
         shutil.copytree(headers / name, out / "include/kernel" / name)
     shutil.copytree(libbpf / "include", out / "include/libbpf")
@@ -100,8 +100,7 @@ def toolchain(cell):
              f"OBJCOPY={arch.gnu}-objcopy")
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
-    # Of these headers and no others: the compiler's own may be older, and would leave out
-    # new calls without a word.
+    # Only these headers: the compiler's own may be older and lack new calls.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
     (top / here / "calls.h").write_text(list_calls(macros))
     (top / here / "sub_calls.h").write_text("".join(
@@ -159,7 +158,7 @@ def list_calls(macros):
 
 
 def sub_calls_of(calls):
-    """{call: its multiplexer and its number there} of an architecture with these calls."""
+    """Maps calls to their multiplexer and their number there, for an architecture with these calls."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
     return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls
@@ -167,13 +166,13 @@ def sub_calls_of(calls):
 
 
 def programs_of_arguments(cell, out, calls, sub_calls):
-    """The BPF programs that read the arguments of each call, by this library's macro, by its crate
-    for Rust and by the macro of the newest libbpf."""
+    """Builds the BPF programs that read the arguments of each call: with this library's macro, with its
+    crate for Rust, and with the macro of the newest libbpf."""
     sub_calls = list(enumerate(sub_calls, len(calls)))
     (out / "calls.bpf.rs").write_text("".join(
         [*(f'call!({i}, on_{name}, "{name}");\n' for i, name in enumerate(calls)),
          *(f'sub_call!({i}, sub_{name}, "{name}");\n' for i, name in sub_calls)]))
-    # Rust's name of an architecture is that of its table.
+    # The tables have Rust's names of architectures.
     ebpf.bpf("c-tests/matrix/arguments.bpf.rs", out / "rust.bpf.o", cell.architecture.bpf, cell.kernel.table,
              env={"CALLS": str(out / "calls.bpf.rs")})
     (out / "calls.bpf.h").write_text("".join(
@@ -190,7 +189,7 @@ def programs_of_arguments(cell, out, calls, sub_calls):
 # --- Running ----------------------------------------------------------------------
 
 class CellJob(Job):
-    """What runs in the guest of one cell: several programs, behind their names in the output."""
+    """The programs that run in the guest of one cell. Each one's output follows its name."""
 
     def __init__(self, cell, name, seconds, **commands):
         script = "\n".join(f"echo '={part}'; {command}; echo \"=status $?\"" for part, command in commands.items())
@@ -209,7 +208,7 @@ class CellJob(Job):
 
 
 def parts(outcome, *unjudged):
-    """{name: output}. A program that failed is a Failure, if its output does not tell itself."""
+    """Maps programs to their output. Raises Failure if a program failed, unless it is in `unjudged`."""
     found = re.findall(r"^=(\S+)\n(.*?)^=status (\d+)\n", outcome.output.replace("\r", ""), re.M | re.S)
     if not found or any(int(status) and name not in unjudged for name, _, status in found):
         raise Failure(outcome.output + outcome.trouble)
@@ -246,7 +245,7 @@ class Attach(CellJob):
 
 
 def save(job, texts):
-    """Keeps what the programs of a cell printed."""
+    """Saves the output of a cell's programs."""
     for name, text in texts.items():
         (OUT / job.cell.process / f"{job.cell.suite}.{name}").write_text(text)
 
@@ -254,15 +253,15 @@ def save(job, texts):
 # --- What a run shows --------------------------------------------------------------
 
 class Run:
-    """What one library did: `missed` calls and how, those that are `absent` or `idle`
-    (not implemented, and attached to as libbpf does it), and how many of `all` fired. The
-    run of the other tells which calls the kernel implements, too."""
+    """The result with one library: the calls that it `missed` and how, those that are `absent`, those that
+    are `idle` (not implemented, but attached to, as by libbpf), and how many of `all` fired. `other` is
+    the output with the other library, which also shows which calls the kernel implements."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
         rows, their_rows = self.rows(text), self.rows(other)
-        # Attached by libbpf, calls that a kernel was built without may be one function,
-        # which then runs the programs of all of them: the last column.
+        # Calls that the kernel was built without may share one function. libbpf attaches to it, and it
+        # runs the programs of all of them: the last column.
         live = {row[0] for row in rows + their_rows
                 if row[5] != "ENOSYS" or (int(row[4]) > 0 and row[6] == "-")}
         number = {row[0]: row[1] for row in rows}
@@ -289,8 +288,8 @@ class Run:
                 others[call] = ran.split()
         for call, names in others.items():
             for name in names:
-                # The name of a call that is no longer there is another spelling of the one
-                # that took its place (sigaction of rt_sigaction).
+                # The name of a removed call is another spelling of the call that replaced it
+                # (sigaction and rt_sigaction).
                 if not vain.pop(name, None) and number.get(name) != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
         # Where libbpf attaches to a function that no call reaches, so does this library.
@@ -303,11 +302,11 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or tell apart: ARCH:KERNEL:CALL:how it was missed, and the
-# reason that the kernel has.
+# Calls that no kprobe can reach or distinguish: ARCH:KERNEL:CALL:how it was missed, and the kernel's
+# reason.
 UNREACHABLE = [
-    # kernel/events/Makefile of that version takes -pg from core.c, and kprobe events are
-    # refused where a function has no ftrace site (within_notrace_func()).
+    # kernel/events/Makefile of that version compiles core.c without -pg, and the kernel refuses kprobe
+    # events on functions without an ftrace site (within_notrace_func()).
     (r"(i386@)?amd64:5\.10\..*:perf_event_open:attach:.*",
      "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
     (r"i386@amd64:.*:fcntl:.*of fcntl64 ran.*|i386@amd64:.*:fcntl64:.*of fcntl ran.*",
@@ -316,7 +315,7 @@ UNREACHABLE = [
 
 
 class Shown:
-    """What the runs of a cell have shown: lines for the report, and results."""
+    """The results of a cell's runs: lines for the report, and passed and failed points."""
 
     def __init__(self, cell, folder=None):
         texts = {suffix: ((folder or OUT / cell.process) / f"{cell.suite}.{suffix}").read_text()
@@ -339,7 +338,7 @@ class Shown:
                 self.results.add("failed", call, how)
         tests = results.tap(texts["attach"], 0)
         self.results.points += tests.points
-        # The first says no more than that the right library was asked.
+        # The first test only checks that the right library answers.
         tests.points = [point for point in tests.points if point.name != "this_library_answers"]
         for point in tests.points:
             if point.outcome != "passed":
@@ -377,7 +376,7 @@ attaching succeeds with a warning, as with libbpf, and the program never runs. T
 kernel in sid.
 
 """
-# Nothing here makes these numbers anew.
+# No command here measures these numbers again.
 OLDER = """
 ## Older kernels
 
@@ -402,7 +401,7 @@ again. [limits.md](limits.md) and [callers.md](callers.md#limitations) list what
 
 
 def report(shown, not_run):
-    """The page of cells that were run, and of {cell: why} those that were not."""
+    """The page. `not_run` maps the cells that did not run to the reason."""
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
@@ -413,8 +412,8 @@ def report(shown, not_run):
 
 
 def reported(config, page, section=lambda cells: ""):
-    """{cell: what it has shown, or why it was not run}, to be filled; then the page is made of
-    it: a module that has PAGE, Shown, report() and SIDES. `section` has the page's end."""
+    """Yields a dict that the tests fill with each cell's results, or the reason why it did not run. Then
+    writes the page of a module with PAGE, Shown, report() and SIDES. `section` returns the page's end."""
     shown = {}
     yield shown
     keep = config.getoption("keep")

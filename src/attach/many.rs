@@ -156,11 +156,11 @@ impl Many {
     fn attach_part(&mut self, program_fd: c_int, number: usize) -> Result<(), Error> {
         let (abi, name, row) = self.plan.part(number)?;
         let (symbol, event) = probe::probe_function(abi, name, &row, self.options.kind())?;
-        let are_one = |one: &Symbol, other: &Symbol| {
+        let are_same_function = |one: &Symbol, other: &Symbol| {
             let symbols = self.symbols.get_or_init(Symbols::read);
-            symbols.as_ref().map_err(|errno| *errno)?.are_one(one, other)
+            symbols.as_ref().map_err(|errno| *errno)?.are_same_function(one, other)
         };
-        if self.plan.set_function(number, symbol, &are_one)? {
+        if self.plan.set_function(number, symbol, &are_same_function)? {
             let options = Options { cookie: self.plan.cookie(number), ..self.options };
             self.attachments.push(perf_link::join(program_fd, event, &symbol, options)?);
         }

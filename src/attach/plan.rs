@@ -189,7 +189,9 @@ impl Plan {
                 find_function(abi, name, &row, &mut |symbol| Ok(is_there(symbol)))
             });
             let found = found.and_then(|symbol| {
-                self.set_function(number, symbol, &|one, other| symbols.are_one(one, other))
+                self.set_function(number, symbol, &|one, other| {
+                    symbols.are_same_function(one, other)
+                })
             });
             if let Err(error) = found {
                 self.fail(number, error);
@@ -205,12 +207,12 @@ impl Plan {
 
     /// Sets the function of a part, and returns whether the program must be attached to it. If an
     /// earlier part has the same function, the two share one attachment, so their cookies must be
-    /// equal. `are_one` reports whether two symbols name the same function.
+    /// equal. `are_same_function` reports whether two symbols name the same function.
     pub(crate) fn set_function(
         &mut self,
         number: usize,
         symbol: Symbol,
-        are_one: &dyn Fn(&Symbol, &Symbol) -> Result<bool, Errno>,
+        are_same_function: &dyn Fn(&Symbol, &Symbol) -> Result<bool, Errno>,
     ) -> Result<bool, Error> {
         let part = &self.parts[number];
         let mut state = State::Function(symbol);
@@ -219,7 +221,7 @@ impl Plan {
             let is_same = *function == symbol
                 || (earlier.abi != part.abi
                     && may_be_one(function, &symbol)
-                    && are_one(function, &symbol)
+                    && are_same_function(function, &symbol)
                         .map_err(|Errno(errno)| Error::Addresses { symbol, errno })?);
             if is_same && earlier.call.cookie != part.call.cookie {
                 return Err(Error::SameFunction { symbol });

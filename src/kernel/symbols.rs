@@ -102,7 +102,7 @@ impl Symbols {
     /// # Errors
     /// ENODATA if one of them is not in the list; EPERM if the list shows no addresses, which
     /// requires `CAP_SYSLOG` (`kallsyms_show_value()` of kernel/ksyms_common.c).
-    pub(crate) fn are_one(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
+    pub(crate) fn are_same_function(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
         let address = |symbol: &Symbol| match self
             .function(symbol.as_bytes())
             .map(|function| function.address)
@@ -305,10 +305,10 @@ mod tests {
         Symbol::new(name.as_bytes(), b"", b"")
     }
 
-    fn are_one(list: &'static str, one: &str, other: &str) -> Result<bool, Errno> {
+    fn are_same_function(list: &'static str, one: &str, other: &str) -> Result<bool, Errno> {
         let files = vec![("/proc/kallsyms", list)].leak();
         let (answer, _) = Kernel { files, ..Kernel::new() }
-            .run(|| Symbols::read()?.are_one(&symbol(one), &symbol(other)));
+            .run(|| Symbols::read()?.are_same_function(&symbol(one), &symbol(other)));
         answer
     }
 
@@ -322,9 +322,9 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
 
     #[test]
     fn two_names_with_one_address_are_one_function() {
-        assert_eq!(are_one(SHOWN, "__x64_sys_getpid", "__ia32_sys_getpid"), Ok(true));
-        assert_eq!(are_one(SHOWN, "__x64_sys_read", "__ia32_sys_read"), Ok(false));
-        let of_a_module = are_one(SHOWN, "__x64_sys_read", "__ia32_sys_close");
+        assert_eq!(are_same_function(SHOWN, "__x64_sys_getpid", "__ia32_sys_getpid"), Ok(true));
+        assert_eq!(are_same_function(SHOWN, "__x64_sys_read", "__ia32_sys_read"), Ok(false));
+        let of_a_module = are_same_function(SHOWN, "__x64_sys_read", "__ia32_sys_close");
         assert_eq!(of_a_module, Err(Errno(libc::ENODATA)));
     }
 
@@ -332,12 +332,12 @@ ffffffffc0000040 t __ia32_sys_close\t[module]
     fn hidden_addresses_are_an_error() {
         const HIDDEN: &str = "0000000000000000 T __x64_sys_read\n\
                               0000000000000000 T __ia32_sys_read\n";
-        let hidden = are_one(HIDDEN, "__x64_sys_read", "__ia32_sys_read");
+        let hidden = are_same_function(HIDDEN, "__x64_sys_read", "__ia32_sys_read");
         assert_eq!(hidden, Err(Errno(libc::EPERM)));
         const SOME: &str = "0000000000000000 T __x64_sys_read\n\
                             0000000000000000 T __ia32_sys_read\n\
                             0000000000000c01 T sys_close\n";
-        let hidden = are_one(SOME, "__x64_sys_read", "__ia32_sys_read");
+        let hidden = are_same_function(SOME, "__x64_sys_read", "__ia32_sys_read");
         assert_eq!(hidden, Err(Errno(libc::ENODATA)));
     }
 

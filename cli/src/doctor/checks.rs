@@ -21,7 +21,7 @@ pub(super) struct Check {
 pub(super) enum Level {
     Good,
     /// Something that few tools need does not work.
-    Less,
+    Note,
     /// Attaching cannot work.
     Bad,
 }
@@ -30,7 +30,7 @@ impl Level {
     pub(super) fn word(self) -> &'static str {
         match self {
             Level::Good => "ok",
-            Level::Less => "note",
+            Level::Note => "note",
             Level::Bad => "FAIL",
         }
     }
@@ -41,8 +41,8 @@ impl Check {
         Self { level: Level::Good, name, found: found.into(), advice: None }
     }
 
-    fn less(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { level: Level::Less, name, found: found.into(), advice: Some(advice.into()) }
+    fn note(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { level: Level::Note, name, found: found.into(), advice: Some(advice.into()) }
     }
 
     pub(super) fn bad(
@@ -143,7 +143,7 @@ impl System {
         let found = format!("Linux {} on {}", self.release(), std::env::consts::ARCH);
         match Architecture::native() {
             Some(_) => Check::good("kernel", found),
-            None => Check::less(
+            None => Check::note(
                 "kernel",
                 found,
                 "there is no syscall table for this architecture: only calls whose function has \
@@ -199,7 +199,7 @@ impl System {
                 };
                 let found = format!("through {file}: there is no kprobe PMU");
                 return match is_sysfs_missing {
-                    true => Check::less(name, found, "mount -t sysfs sysfs /sys"),
+                    true => Check::note(name, found, "mount -t sysfs sysfs /sys"),
                     false => Check::good(name, found),
                 };
             }
@@ -241,19 +241,19 @@ impl System {
             (ProbeList::Writable(file), Err(_)) if !self.has_pmu() => Check::good(name, file),
             (_, Ok(())) => Check::good(name, "return probes through kprobe_events"),
             (ProbeList::Forbidden(file), Err(_)) => {
-                Check::less(name, format!("{file} is not writable: {NO_MAX_ACTIVE}"), "be root")
+                Check::note(name, format!("{file} is not writable: {NO_MAX_ACTIVE}"), "be root")
             }
-            (ProbeList::Absent(folder), Err(_)) => Check::less(
+            (ProbeList::Absent(folder), Err(_)) => Check::note(
                 name,
                 format!("mounted at {folder}, but without kprobe_events: {NO_MAX_ACTIVE}"),
                 "use a kernel built with CONFIG_KPROBE_EVENTS; a locked-down kernel empties tracefs",
             ),
-            (ProbeList::NotMounted, Err(_)) => Check::less(
+            (ProbeList::NotMounted, Err(_)) => Check::note(
                 name,
                 format!("not mounted: {NO_MAX_ACTIVE}"),
                 "as root, mount -t tracefs tracefs /sys/kernel/tracing",
             ),
-            (ProbeList::Writable(_), Err(refusal)) => Check::less(
+            (ProbeList::Writable(_), Err(refusal)) => Check::note(
                 name,
                 format!("{}: {NO_MAX_ACTIVE}", refusal.text),
                 "the kernel's log (dmesg) may say why",
@@ -306,7 +306,7 @@ impl System {
             format!("this kernel counts BPF memory toward RLIMIT_MEMLOCK, which is {limit}");
         match trials.memlock.is_counted {
             Some(true) if trials.memlock.limit.is_none() => Some(Check::good(name, found)),
-            Some(true) => Some(Check::less(
+            Some(true) => Some(Check::note(
                 name,
                 found,
                 "ulimit -l unlimited, for tools that do not raise the limit as libbpf 1.0 does",
@@ -430,7 +430,7 @@ impl System {
     fn lockdown(&self, trials: &Trials) -> Check {
         let name = "lockdown";
         match (self.lockdown_mode().as_deref(), &trials.kprobe) {
-            (Some("confidentiality"), Ok(())) => Check::less(
+            (Some("confidentiality"), Ok(())) => Check::note(
                 name,
                 "confidentiality: programs may not read the kernel's memory",
                 UNLOCK,
@@ -441,7 +441,7 @@ impl System {
             (Some(mode), _) => Check::good(name, mode),
             // The kernel refuses a process without the capability even if it is not locked down.
             (None, Err(refusal)) if refusal.is_permission() && self.has_capability(SYS_ADMIN) => {
-                Check::less(
+                Check::note(
                     name,
                     "unknown: securityfs, which shows it, is not mounted, or the kernel has none",
                     "as root, mount -t securityfs securityfs /sys/kernel/security",
@@ -473,7 +473,7 @@ impl System {
             .and_then(|mut file| io::Read::read(&mut file, &mut start));
         match read {
             Ok(1..) => Check::good(name, file),
-            _ => Check::less(
+            _ => Check::note(
                 name,
                 format!("{file} is unreadable or empty: calls that a kernel may lack are refused"),
                 "mount /proc, or be root; the kernel must be built with CONFIG_KALLSYMS",
@@ -484,7 +484,7 @@ impl System {
     fn bpffs(&self) -> Check {
         match self.mounted("bpf") {
             Some(place) => Check::good("bpffs", place),
-            None => Check::less(
+            None => Check::note(
                 "bpffs",
                 "not mounted: links cannot be pinned",
                 "as root, mount -t bpf bpf /sys/fs/bpf",
@@ -496,7 +496,7 @@ impl System {
         let file = "/sys/kernel/btf/vmlinux";
         match self.path(file).exists() {
             true => Check::good("BTF", file),
-            false => Check::less(
+            false => Check::note(
                 "BTF",
                 format!("no {file}: programs that use the kernel's types (CO-RE) do not load"),
                 "use a kernel built with CONFIG_DEBUG_INFO_BTF, and mount sysfs",
@@ -516,12 +516,12 @@ fn links(trials: &Trials) -> Option<Check> {
             "the kernel's log (dmesg) may say why",
         ),
         (Ok(true), Ok(())) => Check::good(name, "for perf events, with cookies"),
-        (Ok(true), Err(refusal)) => Check::less(
+        (Ok(true), Err(refusal)) => Check::note(
             name,
             format!("for perf events, without cookies: {}", refusal.text),
             "attaching works without cookies",
         ),
-        (Ok(false), _) => Check::less(
+        (Ok(false), _) => Check::note(
             name,
             "none for perf events: no cookies, and attachments cannot be pinned",
             "Linux 5.15 and later have them; attaching works without them",
@@ -680,7 +680,7 @@ mod tests {
         fake.expect(Level::Bad, "lockdown", "boot without lockdown=confidentiality");
         fake.expect(Level::Bad, "permission", "locked down");
         fake.remove(LOCKDOWN);
-        fake.expect(Level::Less, "lockdown", "mount -t securityfs");
+        fake.expect(Level::Note, "lockdown", "mount -t securityfs");
         fake.expect(Level::Bad, "permission", "may be locked down");
     }
 
@@ -689,8 +689,8 @@ mod tests {
         let mut fake = Fake::new();
         fake.set(MOUNTS, "sysfs /sys sysfs rw 0 0\n");
         fake.trials.tracefs = refused(libc::ENOENT);
-        fake.expect(Level::Less, "tracefs", "mount -t tracefs");
-        fake.expect(Level::Less, "bpffs", "mount -t bpf");
+        fake.expect(Level::Note, "tracefs", "mount -t tracefs");
+        fake.expect(Level::Note, "bpffs", "mount -t bpf");
         fake.remove(PMU);
         fake.trials.kprobe = refused(libc::ENOENT);
         fake.expect(Level::Bad, "kprobes", "mount -t tracefs");
@@ -699,7 +699,7 @@ mod tests {
         // Through tracefs, without the PMU.
         fake.set(MOUNTS, "t /sys/kernel/tracing tracefs rw 0 0\n");
         fake.trials.kprobe = Ok(());
-        fake.expect(Level::Less, "kprobes", "mount -t sysfs");
+        fake.expect(Level::Note, "kprobes", "mount -t sysfs");
         fake.set(MOUNTS, "d /d debugfs rw 0 0\ns /sys sysfs rw 0 0\nb /b bpf rw 0 0\n");
         fake.set("d/tracing/kprobe_events", "");
         assert_eq!(fake.bad(), []);
@@ -710,7 +710,7 @@ mod tests {
         let mut fake = Fake::new();
         fake.remove(LIST);
         fake.trials.tracefs = refused(libc::ENOENT);
-        fake.expect(Level::Less, "tracefs", "mounted at /sys/kernel/tracing, but without");
+        fake.expect(Level::Note, "tracefs", "mounted at /sys/kernel/tracing, but without");
         fake.remove(PMU);
         fake.trials.kprobe = refused(libc::ENOENT);
         fake.expect(Level::Bad, "kprobes", "CONFIG_KPROBE_EVENTS");
@@ -732,18 +732,18 @@ mod tests {
     fn symbols_and_types() {
         let fake = Fake::new();
         fake.set("proc/kallsyms", "");
-        fake.expect(Level::Less, "symbols", "CONFIG_KALLSYMS");
+        fake.expect(Level::Note, "symbols", "CONFIG_KALLSYMS");
         fake.remove("sys/kernel/btf/vmlinux");
-        fake.expect(Level::Less, "BTF", "CONFIG_DEBUG_INFO_BTF");
+        fake.expect(Level::Note, "BTF", "CONFIG_DEBUG_INFO_BTF");
     }
 
     #[test]
     fn old_kernels_lack_links_and_cookies() {
         let mut fake = Fake::new();
         fake.trials.cookie = Some(refused(libc::EOPNOTSUPP));
-        fake.expect(Level::Less, "BPF links", "without cookies");
+        fake.expect(Level::Note, "BPF links", "without cookies");
         fake.trials.link = Some(Ok(false));
-        fake.expect(Level::Less, "BPF links", "Linux 5.15");
+        fake.expect(Level::Note, "BPF links", "Linux 5.15");
         fake.trials.link = Some(refused(libc::EINVAL));
         fake.expect(Level::Bad, "BPF links", "no program can be attached");
         fake.trials.program = refused(libc::EINVAL);
@@ -754,7 +754,7 @@ mod tests {
     fn memlock_is_reported_if_it_counts() {
         let mut fake = Fake::new();
         fake.trials.memlock.is_counted = Some(true);
-        fake.expect(Level::Less, "memlock", "RLIMIT_MEMLOCK, which is 64 KiB -> ulimit -l");
+        fake.expect(Level::Note, "memlock", "RLIMIT_MEMLOCK, which is 64 KiB -> ulimit -l");
         fake.trials.memlock.limit = None;
         assert_eq!(fake.bad(), []);
         fake.forbid_programs();
