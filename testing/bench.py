@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from testing import build, packages
+from testing import bench_report, build, packages
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
@@ -37,8 +37,6 @@ PROBES = ["kprobe", "kretprobe"]
 MORE = 5
 ROUNDS = 12
 STARTS = 40
-# Timed calls in each round, and rounds, per kind of probe.
-CALLS, CALL_ROUNDS = 1000, 9
 # Each instruction of any processor advances the guest's clock by 2^0 ns. If all processors sleep,
 # the clock jumps to the next timer. QEMU supports this only with emulation (TCG).
 CLOCK = ["-icount", "shift=0,sleep=off"]
@@ -133,7 +131,8 @@ def in_turn(command, contestants=CONTESTANTS):
 def commands(suite):
     """The steps of a measurement; the rounds come last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
-    yield "timing calls with a probe", f"cd /bench && exec ./percall {CALL_ROUNDS} {CALLS}", True
+    percall = f"./percall {bench_report.CALL_ROUNDS} {bench_report.CALLS}"
+    yield "timing calls with a probe", f"cd /bench && exec {percall}", True
     yield "counting system calls", in_turn("./count calls ./$contestant $probe"), True
     if suite == STEPPED_ON:
         yield "counting instructions", in_turn("./count steps ./$contestant $probe"), True
@@ -202,7 +201,7 @@ def main():
     arguments = parser.parse_args()
     end_by_signals()
     # Imported here, so that the tests of this module do not require the plotting package.
-    from testing import bench_plot, bench_report
+    from testing import bench_plot
     try:
         if not arguments.report:
             files = programs()

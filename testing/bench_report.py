@@ -2,7 +2,6 @@
 
 import statistics
 
-from testing.bench import CALL_ROUNDS, CALLS
 from testing.build import ROOT
 
 PAGE = ROOT / "docs/performance.md"
@@ -13,6 +12,8 @@ OPERATIONS = {"first_attach": "first attach", "attach": "attach", "destroy": "de
 TITLES = {"raw": "system calls alone", "ksyscall-c": "libksyscall, C", "ksyscall-rust": "ksyscall, Rust",
           "libbpf": "libbpf", "libbpf-rs": "libbpf-rs", "aya": "aya"}
 PROBES = ["kprobe", "kretprobe"]
+# Timed calls in each round, and rounds, per kind of probe.
+CALLS, CALL_ROUNDS = 1000, 9
 # What benches/percall.c attaches.
 KINDS = {"kprobe": "kprobe", "kretprobe": "kretprobe", "max_active": "kretprobe with `max_active`",
          "multi_entry": "kprobe.multi, entry", "multi_return": "kprobe.multi, return",

@@ -257,7 +257,7 @@ fn pid(text: &str) -> Result<i32, String> {
 }
 
 fn errno(text: &str) -> Result<i32, String> {
-    crate::count::errno_named(text).ok_or_else(|| "must be an error such as ENOENT".to_owned())
+    crate::errno::named(text).ok_or_else(|| "must be an error such as ENOENT".to_owned())
 }
 
 /// KRETPROBE_MAXACTIVE_MAX of the kernel's kernel/trace/trace_kprobe.c.

@@ -4,6 +4,7 @@ mod args;
 mod count;
 mod doctor;
 mod elf;
+mod errno;
 mod loader;
 mod resolve;
 mod run;

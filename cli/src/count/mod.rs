@@ -29,7 +29,6 @@ use output::Output;
 use processes::Process;
 use signals::Signals;
 use table::{Counted, Plan};
-pub(crate) use tally::errno_named;
 use tally::{Lost, Row};
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 

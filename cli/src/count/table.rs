@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use ksyscall::CLibrary;
 
 use super::bpf::Engine;
-use super::tally::{Lost, Row, Subject, Tally, errno_name};
+use super::tally::{Lost, Row, Subject, Tally};
 use super::wanted::Wanted;
 use crate::args::{Callers, Sort};
-use crate::printable;
+use crate::{errno, printable};
 
 /// The columns of the small histogram. Each is a factor of 4, starting at 256 ns; the first and the
 /// last contain what is below and above.
@@ -288,7 +288,7 @@ fn histogram(row: &Row) -> String {
         }
     }
     for (errno, count) in &row.errnos {
-        let _ = writeln!(text, "  {:20} {count:>10}", errno_name(*errno));
+        let _ = writeln!(text, "  {:20} {count:>10}", errno::name_of(*errno));
     }
     let of_returns = [(tally.unfinished(), "not returned"), (tally.ended, "thread ended in it")];
     for (count, what) in of_returns.into_iter().filter(|(count, _)| row.has_returns && *count > 0) {

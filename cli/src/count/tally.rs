@@ -5,6 +5,7 @@ use serde_json::json;
 use ksyscall::Symbol;
 
 use super::wanted::Wanted;
+use crate::errno;
 
 /// `BUCKETS` of bpf/count.bpf.c.
 const BUCKETS: usize = 40;
@@ -181,7 +182,8 @@ impl Row {
         let histogram: Vec<_> = histogram
             .map(|(bucket, count)| json!({ "below_ns": 1_u64 << bucket, "calls": count }))
             .collect();
-        let errnos = self.errnos.iter().map(|(errno, count)| (errno_name(*errno), json!(count)));
+        let errnos =
+            self.errnos.iter().map(|(errno, count)| (errno::name_of(*errno), json!(count)));
         let known = |number: u64| self.has_returns.then_some(number);
         let mut row = match &self.subject {
             Subject::Call(call) => json!({ "name": call.name.as_str(), "caller": call.caller() }),
@@ -206,40 +208,6 @@ impl Row {
         }
         row
     }
-}
-
-/// The errno with this name or number.
-pub(crate) fn errno_named(name: &str) -> Option<i32> {
-    let number = name.parse().ok().filter(|number| (1..=4095).contains(number));
-    number.or_else(|| (1..=4095).find(|errno| errno_name(*errno).eq_ignore_ascii_case(name)))
-}
-
-macro_rules! names {
-    ($number:expr; $($name:ident)*) => {
-        match $number {
-            $(libc::$name => stringify!($name).to_owned(),)*
-            // Internal to the kernel (include/linux/errno.h): it restarts the call, or changes the
-            // error before the program sees it.
-            512 => "ERESTARTSYS".to_owned(),
-            513 => "ERESTARTNOINTR".to_owned(),
-            514 => "ERESTARTNOHAND".to_owned(),
-            515 => "ENOIOCTLCMD".to_owned(),
-            516 => "ERESTART_RESTARTBLOCK".to_owned(),
-            other => format!("errno {other}"),
-        }
-    };
-}
-
-pub(super) fn errno_name(errno: i32) -> String {
-    names!(errno; EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES
-        EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY
-        EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS
-        ENOTEMPTY ELOOP ENODATA ETIME EPROTO EBADMSG EOVERFLOW EILSEQ EUSERS ENOTSOCK EDESTADDRREQ
-        EMSGSIZE EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT
-        EAFNOSUPPORT EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET
-        ENOBUFS EISCONN ENOTCONN ESHUTDOWN ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY
-        EINPROGRESS ESTALE EDQUOT ECANCELED ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD
-        ENOTRECOVERABLE ERFKILL EHWPOISON)
 }
 
 #[cfg(test)]
@@ -303,17 +271,5 @@ pub(super) mod tests {
         some.missed = 2;
         some.ended = 1;
         assert_eq!(some.unfinished(), 1);
-    }
-
-    #[test]
-    fn errnos_have_their_names() {
-        assert_eq!(errno_name(2), "ENOENT");
-        assert_eq!(errno_name(512), "ERESTARTSYS");
-        assert_eq!(errno_name(4000), "errno 4000");
-        assert_eq!((errno_named("ENOENT"), errno_named("enoent")), (Some(2), Some(2)));
-        assert_eq!(
-            (errno_named("110"), errno_named("EWHAT"), errno_named("0")),
-            (Some(110), None, None)
-        );
     }
 }
