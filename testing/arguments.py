@@ -243,10 +243,10 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
         $(pkg-config --cflags libksyscall) -c pread.bpf.c
 
 The parameters have the order and the types of the man page. The same object file works for kernels whose functions
-get a pointer to the caller's registers, for kernels whose functions get the arguments, and for 32-bit callers. The
-header joins 64-bit values that come in two words and extends signs. It follows the man page even if the kernel's
-function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and `mmap2`) or a
-pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
+receive a pointer to the caller's registers, for kernels whose functions receive the arguments, and for 32-bit
+callers. The header joins 64-bit values that come in two words and extends signs. It follows the man page even if the
+kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and `mmap2`)
+or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
 
 | Macro | Value |
 |---|---|
@@ -262,7 +262,7 @@ requirement.
 
 `BPF_KSYSCALL` of libbpf 1.7 differs: it requires a kernel with BTF, and a loader that sets
 `LINUX_HAS_SYSCALL_WRAPPER` (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, whose functions
-have no prefix, it takes the pointer to the registers for the first argument. It supports only native callers, and
+have no prefix, it mistakes the pointer to the registers for the first argument. It supports only native callers, and
 passes words on unchanged.
 
 ## Strings and buffers that are not in memory
@@ -379,25 +379,25 @@ The trait `Kept` keeps a pointer from entry to return, like the macros above. Th
 
 The crate's constants are generated from the header. A test compares what both read from the same words, for
 each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels the crate's
-programs are tested next to those in C, as the next section says.
+programs are tested next to those in C (see the next section).
 
 ## Measurements
 
 `make test-matrix` (`testing/test_arguments.py`) makes these tables. The library attaches a program to every call in the
-architecture's `<asm/unistd.h>`. The call is made with six words that all differ, and the program must see these
-words. If an argument has 64 bits, or is elsewhere than on x86-64, the test calls the C library's function, which
-knows the architecture. The kernel says how many arguments a call has (`/sys/kernel/tracing/events/syscalls`).
-The call's number must be right too, and so must the kind of caller.
+architecture's `<asm/unistd.h>`. The test makes the call with six different words, and the program must see these
+words. If an argument has 64 bits, or is not where x86-64 has it, the test calls the C library's function, which
+knows the architecture. The kernel lists the arguments of each call (`/sys/kernel/tracing/events/syscalls`). The
+program must also see the right call number and the right kind of caller.
 
-The same programs, built with `BPF_KSYSCALL` of libbpf 1.7, were also attached by this library. libbpf 1.5 loaded them
-on amd64 and riscv64, libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with the 32-bit libraries, on a 64-bit
-kernel. There the test told `BPF_KSYSCALL` that the functions get a pointer, as libbpf finds out in a
-64-bit process.
+The same programs are also built with `BPF_KSYSCALL` of libbpf 1.7 and attached by this library. libbpf 1.5 loads them
+on amd64 and riscv64, and libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with 32-bit libraries, on a 64-bit
+kernel. There the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers, which libbpf detects
+in a 64-bit process.
 
-The same programs in Rust, with ksyscall-ebpf and `Callers::Asked`
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)), were loaded by the same libbpf. rustc 1.85 of Debian 13
-compiled them with the sources of its package rust-src, without bpf-linker ([testing/ebpf.py](../testing/ebpf.py) says
-how). If a program of this project sees a wrong argument, number or caller, the test fails.
+The same libbpf loads the same programs in Rust, with ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles them from the sources in
+its package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails if a program of
+this project sees a wrong argument, number or caller.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
@@ -405,9 +405,9 @@ how). If a program of this project sees a wrong argument, number or caller, the 
 MULTIPLEXED = """
 ### Through socketcall and ipc
 
-The library attaches a program to `socketcall` or `ipc` for each call that they carry out. Each of these calls is
-made through its multiplexer, with words that all differ. Its program must run once, no other program may run,
-and the program must see these words.
+The library attaches a program to `socketcall` or `ipc` for each call that they carry out. The test makes each of
+these calls through its multiplexer, with six different words. The call's program must run once and see these
+words, and no other program may run.
 
 | callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
 |---|---|---|---|---|---|"""
