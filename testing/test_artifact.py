@@ -114,17 +114,17 @@ def test_it_has_at_most_160_kib(library):
     assert library.stat().st_size <= 160 * 1024
 
 
-def test_the_stack_protector_is_on(library):
+def test_the_stack_protector_is_enabled(library):
     assert re.search(r" U __stack_chk_fail\b", run("nm", "-D", library))
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the linker's default is so on x86 alone")
-def test_what_is_only_read_is_not_executable(library):
+def test_read_only_segments_are_not_executable(library):
     """The segment with the ELF header and the symbols contains no code."""
     assert re.search(r"LOAD +0x0+ \S+ \S+ \S+ \S+ R +0x", run("readelf", "-lW", library))
 
 
-def test_the_flags_of_who_builds_it_come_last():
+def test_the_builders_flags_come_last():
     """A distribution sets its flags in the variables of dpkg-buildflags; they must come last."""
     flags = {"CPPFLAGS": "-D_FORTIFY_SOURCE=3", "CFLAGS": "-fno-stack-clash-protection", "LDFLAGS": "-Wl,-z,lazy"}
     said = run("make", "-nB", "BUILD=build/flags", "build/flags/libksyscall.so", env=flags)
@@ -135,7 +135,7 @@ def test_the_flags_of_who_builds_it_come_last():
     assert link.index(flags["LDFLAGS"]) > link.index("-Wl,-z,now")
 
 
-def test_what_is_relocated_is_read_only_afterwards(library):
+def test_relocated_data_is_read_only(library):
     """All relocated data lies in whole pages that the loader makes read-only afterwards."""
     segments = run("readelf", "-lW", library)
     written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
@@ -144,12 +144,12 @@ def test_what_is_relocated_is_read_only_afterwards(library):
     assert all(start <= address < (start + length) & -4096 for address in written)
 
 
-def test_a_program_without_libbpf_says_the_same_under_ld_preload(library):
+def test_a_program_without_libbpf_behaves_the_same_under_ld_preload(library):
     command = "/bin/ls", "-l", "Cargo.toml"
     assert run("env", f"LD_PRELOAD={library}", "sh", "-c", 'exec "$@" 2>&1', "-", *command) == run(*command)
 
 
-def test_the_preloaded_library_is_in_that_program_and_libbpf_is_not(library):
+def test_the_program_loads_the_preloaded_library_but_not_libbpf(library):
     maps = run("env", f"LD_PRELOAD={library}", "cat", "/proc/self/maps")
     assert "libksyscall.so" in maps
     assert "libbpf" not in maps
@@ -300,12 +300,12 @@ def test_without_wrap_it_does_not_link(program, error, link_static, root):
         link_static(program, f"-L{root}/opt/here", "-l:libksyscall.a")
 
 
-def test_the_static_library_shows_no_other_names(library):
+def test_the_static_library_exports_no_other_names(library):
     names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
     assert sorted(set(names)) == sorted(LIBBPFS + OWN)
 
 
-def test_the_pc_files_say_where_a_system_with_lib64_has_it(tmp_path):
+def test_the_pc_files_name_lib64_where_the_system_uses_it(tmp_path):
     run("make", "-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib64")
     assert (tmp_path / "usr/lib64/libksyscall.so.1").exists()
     assert not (tmp_path / "usr/lib").exists()
@@ -320,7 +320,7 @@ def test_uninstalling_leaves_nothing(tmp_path):
     assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == []
 
 
-def test_without_the_command_nothing_of_it_is_installed(tmp_path):
+def test_nothing_of_the_command_is_installed_without_it(tmp_path):
     run("make", "-s", "install", "CLI=no", f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
     assert not (tmp_path / "opt/bin").exists()
     assert {file.suffix for file in tmp_path.rglob("man?/*")} == {".3"}
@@ -342,7 +342,7 @@ def test_bash_completes_the_command(root):
     assert "count" in run("bash", "-c", script).split()
 
 
-def test_the_default_libdir_is_the_systems(tmp_path):
+def test_the_default_libdir_is_that_of_the_system(tmp_path):
     run("make", "-s", "install", f"DESTDIR={tmp_path}")
     assert (tmp_path / "usr/local/lib" / build.multiarch() / "libksyscall.so.1").exists()
 
@@ -472,12 +472,12 @@ def test_bpf_header_refuses_an_unknown_architecture(tmp_path):
 # --- Man pages: format, examples, and each errno in the header -----------------------
 
 @pytest.mark.parametrize("page", PAGES)
-def test_mandoc_finds_no_fault_with_the_man_page(page):
+def test_mandoc_accepts_the_man_page(page):
     run("mandoc", "-T", "lint", "-W", "warning", page)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_groff_finds_no_fault_with_the_man_page(page):
+def test_groff_accepts_the_man_page(page):
     # Function arguments do not break, so groff cannot fill their lines.
     done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)

@@ -151,7 +151,7 @@ run exec -- /cli/busy exec /cli/known
 run maps -- /cli/busy maps
 run probed --probes -- /cli/busy maps
 """, "bullseye", "trixie", "sid", limit=600)
-def test_what_is_hard_to_count_is_counted_or_reported(job, guest):
+def test_difficult_calls_are_counted_or_reported(job, guest):
     said = dict(parts(guest(job).output))
     is_probed = job.kernel != "bullseye"
     results = {name: json.loads(text) for name, text in said.items() if name != "probed" or is_probed}
@@ -206,7 +206,7 @@ ksyscall count umount2 -o "$(printf '/no\\033/f')" 2>&1
 part zombie; /cli/busy zombie >/tmp/zombie & pid=$!
 until grep -q . /tmp/zombie; do sleep 0.1; done; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
 """)
-def test_what_is_counted_stays_as_it_is(job, guest):
+def test_counting_does_not_change_the_program(job, guest):
     said = dict(parts(guest(job).output))
     assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
     assert said["counted"] == said["alone"]
@@ -299,7 +299,7 @@ part probed; ksyscall count --callers compat --probes openat vm86 2>&1; echo $?
 part table; ksyscall count --callers all umount2 socketcall -- /cli/known32 2>&1 >/dev/null
 left
 """, "bullseye", *RUST_KERNELS)
-def test_callers_are_told_apart(job, guest):
+def test_callers_are_distinguished(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
     did = re.findall(r"^(did|did32) (\S+) (\S+) (\d+)$", said["did"], re.M)
@@ -424,7 +424,7 @@ done
 umount /sys/kernel/btf
 left
 """)
-def test_what_fails_says_what_to_do(job, guest):
+def test_errors_say_what_to_do(job, guest):
     found = parts(guest(job).output)
     said = dict(found)
     for name, status, *words in [
@@ -512,7 +512,7 @@ def test_all_calls_of_all_callers_are_counted(job, guest):
 part compat; ksyscall count --callers compat umount2 2>&1; echo $?
 part all; ksyscall count --callers all umount2 sched_yield -- /cli/known 2>&1 >/dev/null; echo $?
 """, append="ia32_emulation=0")
-def test_a_kernel_without_32_bit_calls_says_so(job, guest):
+def test_a_kernel_without_32_bit_calls_is_reported(job, guest):
     said = dict(parts(guest(job).output))
     why = "this kernel was booted without 32-bit system calls (ia32_emulation=0)"
     assert why in said["compat"] and said["compat"].endswith("\n1\n"), said
@@ -572,7 +572,7 @@ for most in 4 1024; do
     part $most; ksyscall count clock_nanosleep --probes --max-active $most -- sh /tmp/command 2>&1
 done
 """)
-def test_returns_that_are_missed_are_told(job, guest):
+def test_missed_returns_are_reported(job, guest):
     said = dict(parts(guest(job).output))
     assert re.search(r"^clock_nanosleep +40 ", said["4"], re.M), said
     assert re.search(r"^clock_nanosleep: [1-9]\d* returns missed", said["4"], re.M), said
@@ -584,7 +584,7 @@ def test_returns_that_are_missed_are_told(job, guest):
 part symbols; cut -d ' ' -f 3 /proc/kallsyms | grep sys_
 part stat; ksyscall resolve stat
 """, "bookworm", "trixie", "sid")
-def test_each_call_of_the_list_has_a_function_that_the_kernel_has(job, guest):
+def test_each_listed_call_has_a_function_of_the_kernel(job, guest):
     said = dict(parts(guest(job).output))
     calls = json.loads(said["list"])
     symbols = set(said["symbols"].split())
@@ -692,7 +692,7 @@ left
 
 
 @jobs("doctor-tries", TRY, "bullseye", "trixie")
-def test_doctor_judges_by_trying_and_leaves_nothing(job, guest):
+def test_doctor_tries_and_leaves_nothing(job, guest):
     output = guest(job).output
     said = judgements(output)
     old = {"BPF links": "note"} if job.kernel == "bullseye" else {}
@@ -735,7 +735,7 @@ part {name}-{mode}-{who}; LD_PRELOAD=/opt/lib/libksyscall.so.1 {as_whom} /tmp/ri
 umount /tmp/rights
 """ for name, (command, _) in RIGHTS.items() for mode in ("suid", "nosuid")
     for who, as_whom in (("user", USER), ("root", ROOT))))
-def test_doctor_knows_what_the_loader_ignores_for_a_files_rights(job, guest):
+def test_doctor_knows_when_the_loader_ignores_preloading(job, guest):
     said = dict(parts(guest(job).output))
     assert len(said) == 4 * len(RIGHTS)
     for name, (_, is_secure) in RIGHTS.items():

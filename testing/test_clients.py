@@ -72,7 +72,7 @@ def ways(output):
 
 
 @jobs("proof")
-def test_which_library_answers(job, guest):
+def test_the_answering_library(job, guest):
     assert [said for said, *_ in ways(guest(job).output)] == [
         f"stat was seen {seen} times of 3\n" for seen in (0, 3)]
 

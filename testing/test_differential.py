@@ -100,6 +100,6 @@ def test_every_row_of_the_table_is_seen(table, judge):
     judge(results)
 
 
-def test_the_pages_table_is_that_of_the_data():
+def test_the_page_has_the_table_of_the_data():
     page = differential.PAGE.read_text()
     assert page == differential.with_table(page, differential.differences()), "python3 -m testing.differential"

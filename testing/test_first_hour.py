@@ -159,6 +159,6 @@ def test_the_page_has_the_versions_that_are_tested():
         assert line in benches + own
 
 
-def test_the_page_says_which_packages_it_takes():
+def test_the_page_lists_the_required_packages():
     wanted = re.search(r"apt-get install (.*)", PAGE)[1].split()
     assert set(wanted) - {"make"} <= set(re.findall(r"[\w-]+", (ROOT / "scripts/setup").read_text()))

@@ -34,7 +34,7 @@ TARGETS = dict.fromkeys([rust_target(), ""])
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target or "gnu")
-def test_it_needs_musl_alone(target):
+def test_it_requires_only_musl(target):
     needed = [line for line in run("readelf", "-dW", library(target)).splitlines() if "(NEEDED)" in line]
     assert [line.split()[-1] for line in needed] == ["[libc.so]"]
     # A symbol that only glibc has would have one of glibc's versions.

@@ -19,7 +19,7 @@ def test_crate_without_a_kernel():
 
 # --- The published crate ------------------------------------------------------------
 
-def test_the_public_api_is_the_one_that_is_written_down():
+def test_the_public_api_matches_the_listing():
     have, now = public_api.LISTING.read_text(), public_api.text()
     difference = "".join(difflib.unified_diff(have.splitlines(True), now.splitlines(True), "listed", "now"))
     if have != now:

@@ -63,7 +63,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_probes_are_looked_at_if_it_was_preloaded(way, folder):
+def test_probes_are_corrected_only_if_it_was_preloaded(way, folder):
     program, libraries, active = WAYS[way]
     ours = build.library() / "libksyscall.so.1"
     paths = [ours if name == "ours" else folder / name for name in libraries]

@@ -28,7 +28,7 @@ def test_table(name, tree):
     assert calls > 200
 
 
-def test_the_sources_of_the_c_libraries_say_what_the_list_says(tmp_path):
+def test_the_list_matches_the_sources_of_the_c_libraries(tmp_path):
     assert problems(sources("trixie", tmp_path)) == []
 
 

@@ -51,11 +51,11 @@ def wrong_in_rust(shown):
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" in point.name}
 
 
-def test_the_page_has_the_text_that_is_written_here():
+def test_the_page_contains_this_text():
     assert arguments.PAGE.read_text().startswith(arguments.HEAD), "testing/arguments.py has another"
 
 
-def test_what_the_kernel_says_of_a_function():
+def test_the_kernels_description_of_a_function():
     assert prototypes(EVENTS) == {"openat": ["int", "const char *"], "lseek": ["unsigned int", "off_t"],
                                   "inotify_rm_watch": ["int", "__s32"], "newstat": ["const char *"], "getpid": []}
 
@@ -80,11 +80,11 @@ def test_right_arguments_are_counted(shown):
     # The program's own count of arguments takes precedence.
     (line("openat", 257, [1, 2, 3, 4], [1, 2, 3, 5], count=4), "argument 4 is 0x4, not 0x5"),
 ])
-def test_what_is_wrong_is_said(bad, why, shown):
+def test_wrong_arguments_are_described(bad, why, shown):
     assert wrong(shown(bad)) == {"openat": why}
 
 
-def test_the_program_in_rust_must_see_the_same(shown):
+def test_the_rust_program_must_see_the_same_values(shown):
     one = shown(line("openat", 257, [1, 2], [1, 2]) + line("stat", 4, [3], [3]),
                 rust=line("openat", 257, [1, 3], [1, 2], is_compat=1))
     assert wrong(one) == {}
@@ -93,7 +93,7 @@ def test_the_program_in_rust_must_see_the_same(shown):
     assert one.row.endswith("| 3 | 1 |")
 
 
-def test_calls_through_multiplexers_are_counted_by_themselves(shown):
+def test_calls_through_multiplexers_are_counted_separately(shown):
     made = line("ipc:openat", 117, [1, 2], [1, 2]) + line("ipc:stat", 117, [3], [3])
     one = shown(made)
     assert (wrong(one), one.row) == ({}, "| amd64 | 6.1.0 | 0 | 0 | 0 | 0 | 0 |")
@@ -119,7 +119,7 @@ def test_a_path_that_is_not_read_fails(path, shown):
     assert "a path that is not in memory, in C" in wrong(shown("", path=path))
 
 
-def test_32_bit_signs_go_on(shown):
+def test_32_bit_signs_are_extended(shown):
     assert wrong(shown(line("lseek", 19, [1, 0x80000000], [1, 0x80000000])
                        + line("inotify_rm_watch", 293, [1, 0xffffffff80000000], [1, 0x80000000]), process="i386")) == {
         "lseek": "argument 2 is 0x80000000, not 0xffffffff80000000"}
@@ -131,7 +131,7 @@ def test_a_run_that_ends_early_fails(shown, tmp_path):
     assert "each call" in wrong(Shown(Cell("amd64", "bookworm"), tmp_path))
 
 
-def test_what_did_not_run_is_in_the_report(shown):
+def test_cells_that_did_not_run_are_in_the_report(shown):
     text = report([shown(line("stat", 4, [3], [3]), "# does not load: the kernel has no BTF\n")],
                   {Cell("riscv64", "sid"): "no package list of sid riscv64: 404 of a mirror"})
     assert "| riscv64 | of sid | not run | | | | |" in text
@@ -141,7 +141,7 @@ def test_what_did_not_run_is_in_the_report(shown):
     assert text.startswith(arguments.HEAD)
 
 
-def test_32_bit_kernels_have_the_prototypes_of_32_bit_functions(shown, tmp_path):
+def test_prototypes_of_32_bit_functions_come_from_32_bit_kernels(shown, tmp_path):
     shown("", process="i386")
     text = "".join(event for event in EVENTS.splitlines(True) if "lseek" not in event)
     (tmp_path / "i386@amd64").mkdir()

@@ -4,7 +4,7 @@ from testing import bench_count
 from testing.bench import Run
 
 
-def test_the_page_has_what_each_tool_adds_and_its_command():
+def test_the_page_contains_each_tools_cost_and_command():
     found = [{"contestant": name, "operation": operation, "value": value}
              for place, (name, (_, word)) in enumerate(bench_count.TOOLS.items())
              for operation, value in [("call", 300 + 100 * place), ("ready", 20_000_000)]
@@ -16,6 +16,6 @@ def test_the_page_has_what_each_tool_adds_and_its_command():
     assert "| `strace -c -o /dev/null` | 900 | - |" in page
 
 
-def test_a_tool_is_waited_for_if_it_says_when_it_is_ready():
+def test_a_tool_that_reports_when_it_is_ready_is_awaited():
     assert bench_count.command("syscount-times") == "/bench/calls syscount-times Tracing /bench/syscount -L"
     assert bench_count.command("strace") == "/bench/strace -c -o /dev/null /bench/calls strace"

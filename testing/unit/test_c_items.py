@@ -34,18 +34,18 @@ def test_each_item_has_its_own_result():
 @pytest.mark.parametrize("output, status", [
     (TAP.replace("1..4\n", ""), 139), (TAP + "libbpf: oh\n", 1), (TAP.replace("good", "unknown"), 1),
     (TAP.replace("not ok", "ok"), 3), ("", 127)])
-def test_a_program_that_ends_otherwise_fails_as_a_whole(output, status):
+def test_a_program_that_ends_abnormally_fails_as_a_whole(output, status):
     assert outcome_of(WHOLE, output, status).startswith("failed: ")
     assert outcome_of("absent", output, status) == "failed: the program did not come to it"
 
 
-def test_if_another_library_answers_every_test_fails():
+def test_every_test_fails_if_another_library_answers():
     output = f"TAP version 13\nnot ok 1 - {WHOLE}\n# the function is in libbpf\n1..1\n"
     assert outcome_of(WHOLE, output).endswith("the function is in libbpf")
     assert outcome_of("good", output) == "failed: the program did not come to it"
 
 
-def test_the_tests_of_a_program_are_those_of_its_source():
+def test_the_tests_of_a_program_are_read_from_its_source():
     program = Program("cost", "sid", "exec cost", program="linked/cost")
     assert {WHOLE, "an_attach_and_a_destroy"} < set(program.tests())
     assert program.command_for(program.tests()) == "exec cost"

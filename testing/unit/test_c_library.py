@@ -38,11 +38,11 @@ def glibc(tmp_path):
      ["/posix/sleep.c does not call __clock_nanosleep", "calls , not clock_nanosleep"]),
     ("fork", "fork.c", ["fork.c makes no call", "calls , not fork"]),
 ])
-def test_what_the_sources_do_not_say_is_told(glibc, calls, files, problems):
+def test_missing_sources_are_reported(glibc, calls, files, problems):
     assert list(glibc.problems(calls, Evidence(files))) == problems
 
 
-def test_the_first_group_counts_that_the_architecture_has():
+def test_the_first_group_of_the_architecture_applies():
     has = {"mkdirat", "clone", "clone3", "ppoll"}
     assert made("mkdir mkdirat", "aarch64", has) == ["mkdirat"]
     assert made("clone@powerpc clone3+clone", "powerpc", has) == ["clone"]
@@ -51,7 +51,7 @@ def test_the_first_group_counts_that_the_architecture_has():
     assert words("clone@powerpc clone3+clone") == {"clone", "clone3"}
 
 
-def test_the_table_is_made_of_the_lines():
+def test_the_table_is_generated_from_the_lines():
     head = tool.TABLE.read_text().splitlines()[0]
     versions = head.split(", ")[1:3]
     assert tool.table(versions) == tool.TABLE.read_text(), "python3 -m tools.c_library"

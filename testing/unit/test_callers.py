@@ -49,12 +49,12 @@ def test_each_call_fires_once_by_its_own_program():
     # With all callers the program is attached to the other ABI's function; with one ABI it is not.
     (("mseal\t462\tENOENT\t-", "mseal\t462\tok\t__ia32_sys_mseal@d0"), ("", ""), "which never ran"),
 ])
-def test_what_is_missed_fails(compat, rest, how):
+def test_a_missed_call_fails(compat, rest, how):
     texts = COMPAT.replace(*compat) if compat[0] else COMPAT, ALL.replace(*rest) if rest[0] else ALL
     assert how in failures(*texts)[-1]
 
 
-def test_of_x32_there_is_what_all_callers_did_alone():
+def test_x32_has_only_results_for_all_callers():
     shown = Shown(X32, "6.12.0\n" + ALL)
     assert shown.row == "| x32@amd64 | 6.12.0 | - | 3 of 3 | 2 of 2 |"
     assert not shown.results.of("failed")
@@ -62,7 +62,7 @@ def test_of_x32_there_is_what_all_callers_did_alone():
     assert [str(point) for point in shown.results.of("failed")]
 
 
-def test_the_section_is_of_cells_with_results(monkeypatch, tmp_path):
+def test_the_section_lists_cells_with_results(monkeypatch, tmp_path):
     monkeypatch.setattr("testing.callers.OUT", tmp_path)
     assert section(CELLS) == ""
     (tmp_path / CELL.process).mkdir()

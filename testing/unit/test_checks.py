@@ -13,7 +13,7 @@ PAGE = """# A page: `code` & [more](b.md)
 """
 
 
-def test_links_that_lead_nowhere_are_found(tmp_path):
+def test_broken_links_are_found(tmp_path):
     (tmp_path / "a.md").write_text(PAGE)
     (tmp_path / "b.md").write_text('# One\n## One\n<a id="own"></a>\n')
     subprocess.run("git init -q . && git add .", shell=True, cwd=tmp_path, check=True)
@@ -21,7 +21,7 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
     assert [line.split(":")[1].strip() for line in found] == ["#no-heading", "gone.md", "b.md#two"]
 
 
-def test_a_crate_that_needs_a_newer_rust_is_found(monkeypatch):
+def test_a_crate_that_requires_a_newer_rust_is_reported(monkeypatch):
     assert list(checks.newer_crates()) == []
     monkeypatch.setattr(checks, "version", lambda text: (text != "1.85", 0))
     assert "and Cargo.toml promises 1.85" in next(checks.newer_crates())

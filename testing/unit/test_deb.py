@@ -39,7 +39,7 @@ def test_each_installed_file_has_its_package(tmp_path):
     assert all(any(tmp_path.glob(path)) for path in lists)
 
 
-def test_the_sources_are_those_that_git_has_or_would_take(tmp_path):
+def test_the_sources_are_the_files_that_git_tracks_or_would_add(tmp_path):
     copy_sources(tmp_path)
     assert (tmp_path / "debian/rules").stat().st_mode & 0o111
     assert not (tmp_path / "target").exists()

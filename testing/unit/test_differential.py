@@ -22,13 +22,13 @@ def test_equal_answers_are_no_difference(table):
         "passed spelling: asked 1, 0 differ as the table says", "passed link: asked 1, 0 differ as the table says"]
 
 
-def test_a_deliberate_difference_is_counted_and_its_answers_seen(table):
+def test_a_deliberate_difference_is_counted_with_its_answers(table):
     results = compare(FILES[0] + "spelling/stat\tlink, runs 0\n", FILES[1] + "spelling/stat\tlink, runs 1\n", table)
     assert told(results)[0] == "passed spelling: asked 1, 1 differ as the table says"
     assert table[0].unseen() == ["libbpf never answered ENOENT"]
 
 
-def test_of_a_refused_attach_the_others_answer_counts_up_to_how_often_it_runs(table):
+def test_a_refused_attach_is_compared_up_to_the_number_of_runs(table):
     row = table[0]
     assert row.explains("ENOENT", "link, runs 1, cookie 0, destroy 0")
     assert not row.explains("ENOENT", "link, runs 2, cookie 0, destroy 0")
@@ -43,12 +43,12 @@ def test_any_other_difference_is_a_failure(table, case, theirs, ours):
     assert told(results)[1] == f"failed spelling: libbpf {theirs}; libksyscall {ours}: 1 cases: {case}"
 
 
-def test_the_same_questions_must_be_asked_of_the_right_libraries(table):
+def test_both_libraries_must_answer_the_same_questions(table):
     results = compare(FILES[1] + "a/b\tx\n", FILES[1] + "a/b\tx\na/c\tx\n", table)
     assert [point.outcome for point in results.points] == ["passed", "failed", "failed"]
 
 
-def test_judge_takes_the_first_expectation_that_fits_the_kernel():
+def test_the_first_matching_expectation_applies():
     text = FILES[1] + "cookies\tno\nlink/fd\topen\nlink/pin\tEINVAL\n"
     expected = [["link", "^link/fd$", "closed"], ["event", "^link/fd$", "open"], ["any", "^link/", "EINVAL"]]
     assert not judge(text, expected).of("failed")
@@ -63,7 +63,7 @@ def test_the_table_of_a_page_is_replaced(table):
     assert page == f"before\n{HEAD}{row}\nafter\n"
 
 
-def test_the_data_is_whole():
+def test_the_data_is_complete():
     rows = differences()
     assert len({row.id for row in rows}) == len(rows)
     assert all(row.cases and row.markdown() for row in rows)

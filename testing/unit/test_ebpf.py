@@ -143,7 +143,7 @@ def test_its_examples_compile_and_run():
         target_dir()), re.M)
 
 
-def test_the_numbers_are_those_of_the_header():
+def test_the_numbers_match_the_header():
     assert ebpf.KERNELS_RS.read_text() == ebpf.module(), "python3 -m testing.ebpf makes them anew"
 
 
@@ -155,7 +155,7 @@ def test_the_sub_calls_are_those_of_the_library():
 
 
 @pytest.mark.parametrize("kernel, callers", cases())
-def test_it_makes_of_words_what_the_header_makes(kernel, callers, tmp_path):
+def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
     defines, is_big_endian = ebpf.KERNELS[kernel]
     lines = ebpf.places(kernel)
     lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]

@@ -32,6 +32,6 @@ def test_messages_are_found():
 
 
 @pytest.mark.parametrize("message", sorted(set(messages())))
-def test_the_page_has_it(message):
+def test_the_page_contains_the_row(message):
     page = re.sub(r"\s+", " ", (ROOT / "docs/errors.md").read_text())
     assert message in page.replace("`", "").replace(" STEP ", "STEP")

@@ -71,23 +71,23 @@ def test_the_jobs_of_a_guest_share_a_boot():
     assert sorted(FakeMachine.boots) == [("sid", "a", "b"), ("sid", "d"), ("trixie", "c")]
 
 
-def test_those_behind_one_that_takes_the_guest_down_run_in_another():
+def test_jobs_after_a_crash_run_in_a_new_guest():
     assert list(outcomes(Job("1", "sid", "a"), Job("2", "sid", "down"), Job("3", "sid", "c"))) == [
         "a", "it went down", "c"]
     assert FakeMachine.boots == [("sid", "a", "down", "c"), ("sid", "c")]
 
 
-def test_none_is_tried_again_where_the_guest_does_not_boot():
+def test_nothing_is_repeated_if_the_guest_does_not_boot():
     assert list(outcomes(Job("1", "sid", "no boot"), Job("2", "sid", "b"))) == ["it did not boot"] * 2
     assert len(FakeMachine.boots) == 1
 
 
-def test_what_cannot_be_built_stops_no_other():
+def test_a_build_failure_does_not_affect_other_jobs():
     assert list(outcomes(Unbuilt("1", "sid", "a"), Job("2", "sid", "b"))) == ["cc failed", "b"]
     assert FakeMachine.boots == [("sid", "b")]
 
 
-def test_only_the_tests_that_are_selected_run():
+def test_only_selected_tests_run():
     assert list(outcomes(Program("1", "sid", "program"), tests=["one", "two"])) == ["program one two"]
 
 

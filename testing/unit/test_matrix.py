@@ -17,7 +17,7 @@ THEIRS = OURS.replace("libksyscall.so.1", "libbpf.so.1").replace("newstat\t1", "
 TAP = "TAP version 13\nok 1 - this_library_answers\nok 2 - runs\nok 3 - cookie # SKIP none here\n1..3\n"
 
 
-def test_the_calls_are_those_of_the_header():
+def test_the_calls_match_the_header():
     assert list_calls("#define __NR_openat 257\n#define __NR_syscalls 9\n#define __NR_3264_x 1\n") == (
         '\t{ "3264_x", __NR_3264_x },\n\t{ "openat", __NR_openat },\n')
 
@@ -38,12 +38,12 @@ def test_a_call_fires_that_runs_the_program_once():
     # Names with the same number are one call, so the program of one may run for another.
     ("gone\t257\tok\tf\t0\tENOSYS\t-\nstat\t257\tok\tf\t1\tEFAULT\tgone", {}),
 ])
-def test_what_is_missed_is_said(line, how):
+def test_missed_calls_are_described(line, how):
     text = "6.1.0\nopenat\t257\tok\tf\t1\tEFAULT\t-\n" + line + "\n"
     assert Run(text, "6.1.0\n").missed == how
 
 
-def test_what_libbpf_attaches_to_in_vain_is_idle():
+def test_functions_that_never_run_under_libbpf_are_idle():
     text = "6.1.0\nopenat\t257\tok\tf\t1\tEFAULT\t-\ngone\t9\tok\tf\t0\tENOSYS\t-\n"
     run = Run(text, text)
     assert (run.idle, run.missed, run.absent) == (["gone"], {}, [])
@@ -65,7 +65,7 @@ def test_a_cell_has_a_row_and_notes(folder):
     assert not shown.results.of("failed")
 
 
-def test_what_is_missed_fails_unless_no_kprobe_can_reach_it(folder):
+def test_a_missed_call_fails_unless_no_kprobe_can_reach_it(folder):
     missed = OURS.replace("openat\t257\tok\t__x64_sys_openat\t1", "perf_event_open\t298\tEINVAL\t-\t0")
     (folder / "sid.libksyscall").write_text(missed)
     assert str(Shown(Cell("amd64", "sid"), folder).results.of("failed")[0]) == "failed perf_event_open: attach: EINVAL"
@@ -86,7 +86,7 @@ def test_a_call_that_preloading_loses_fails(folder):
     assert failed.reason == "openat"
 
 
-def test_the_report_says_what_was_not_run(folder):
+def test_the_report_lists_what_was_not_run(folder):
     text = report([Shown(Cell("amd64", "sid"), folder)], {Cell("s390x", "trixie"): "no package"})
     assert "| s390x | of trixie | not run | not run | not run | not run |\n" in text
     assert "- s390x, the kernel of trixie: not run: no package\n" in text
@@ -104,7 +104,7 @@ class Config:
         self.getoption = {"matrix": named}.get
 
 
-def test_an_architecture_stands_for_all_of_its_kernels():
+def test_an_architecture_selects_all_of_its_kernels():
     assert chosen_cells(Config(None)) == MATRIX
     assert list(map(str, chosen_cells(Config("riscv64 i386:bookworm")))) == [
         "i386:bookworm", "riscv64:trixie", "riscv64:sid"]
@@ -117,6 +117,6 @@ def test_every_architecture_has_a_table():
     assert all((ROOT / f"src/calls/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())
 
 
-def test_what_was_tried_of_older_kernels_stays_in_the_page():
+def test_results_of_older_kernels_stay_in_the_page():
     assert matrix.OLDER in report([], {})
     assert matrix.OLDER in matrix.PAGE.read_text()

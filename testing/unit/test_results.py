@@ -11,21 +11,21 @@ def told(results):
     return [str(point) for point in results.points]
 
 
-def test_tap_has_a_point_for_each_result():
+def test_each_result_has_a_tap_line():
     assert told(tap(GOOD, 0)) == ["passed attaches", "skipped pins: the kernel has no links"]
 
 
-def test_a_failure_has_the_lines_behind_it_as_its_reason():
+def test_the_lines_after_a_failure_are_its_reason():
     results = tap("TAP version 13\nnot ok 1 - a\n# a.c:3: no\n# really\nok 2 - b\n# nothing\n1..2\n", 1)
     assert told(results) == ["failed a: a.c:3: no; really", "passed b"]
 
 
-def test_what_is_no_result_is_a_failure():
+def test_output_without_results_is_a_failure():
     assert "failed is_quiet" in told(tap(GOOD + "libbpf: oh\n", 0))[-1]
     assert "failed is_quiet" in told(tap(GOOD.replace("ok 2", "ok 3"), 0))[-1]
 
 
-def test_an_end_before_the_plan_or_with_a_status_is_a_failure():
+def test_ending_early_or_with_an_error_status_is_a_failure():
     assert told(tap(GOOD.replace("1..2\n", ""), 139))[-1] == "failed runs: 2 results, planned: None"
     assert told(tap("", 0)) == ["failed runs: 0 results, planned: None"]
     assert told(tap(GOOD, 3))[-1] == "failed ends_well: exit status 3"

@@ -39,23 +39,23 @@ def test_a_tree_has_the_functions_that_its_version_defines(kernel):
     assert kernel.conditional == {"sys_mseal"}
 
 
-def test_what_is_no_source_is_refused(tmp_path):
+def test_a_tree_without_kernel_sources_is_refused(tmp_path):
     with pytest.raises(SystemExit, match="not a kernel source"):
         Tree(str(tmp_path))
 
 
-def test_tbl_takes_the_columns_of_its_abis(kernel):
+def test_a_tbl_has_the_columns_of_its_abis(kernel):
     assert tbl(kernel, TBL64, ("x86", "common", "64")) == {
         "read": "sys_read", "stat": "sys_newstat", "gone": "-", "mseal": "sys_mseal"}
     assert tbl(kernel, "none", ("x86",)) is None
 
 
-def test_tbl_has_the_compat_entry_where_there_is_one(tmp_path):
+def test_a_tbl_row_has_the_compat_entry_if_any(tmp_path):
     kernel = tree(tmp_path, "6.1", {"t.tbl/syscall.tbl": "1 i386 a sys_a compat_sys_a # why\n2 i386 b sys_b\n"})
     assert tbl(kernel, "t.tbl/syscall.tbl", ("i386",), 1) == {"a": "compat_sys_a", "b": "sys_b"}
 
 
-def test_preprocess_leaves_in_what_holds(tmp_path):
+def test_preprocess_keeps_the_branches_that_apply(tmp_path):
     kernel = tree(tmp_path, "5.4", {"a/unistd.h": """#define BITS 64
 #if BITS == 32 && !defined(X)
 no
@@ -88,7 +88,7 @@ __SC_3264(__NR3264_lseek, sys_llseek, sys_lseek)
     assert macros(kernel, "a/unistd.h", {}) == {"openat": "sys_openat", "lseek": "sys_lseek"}
 
 
-def test_assembly_is_a_list_in_the_order_of_the_numbers(tmp_path):
+def test_assembly_tables_are_in_numerical_order(tmp_path):
     kernel = tree(tmp_path, "4.4", {
         "arch/arm/kernel/calls.S": "/* 0 */ CALL(sys_restart_syscall)\n CALL(sys_exit)\n CALL(OBSOLETE(sys_time))\n",
         "a/unistd.h": "#define __NR_exit (__NR_SYSCALL_BASE+ 1)\n#define __NR_time 2\n#define __NR_later 9\n"})
@@ -110,7 +110,7 @@ def test_a_table_has_a_line_for_each_call_and_for_dead_functions(kernel):
     assert lines == "mseal?\nread\nstat sys_newstat | compat_sys_stat\n"
 
 
-def test_a_table_that_is_right_has_no_problems(kernel):
+def test_a_correct_table_has_no_problems(kernel):
     assert check("x86_64", make("x86_64", {"6.12": kernel}), kernel) == (3, [])
 
 
@@ -120,14 +120,14 @@ def test_a_table_that_is_right_has_no_problems(kernel):
     ("mseal", "x86_64 6.12: mseal: can be left out, and has no '?'"),
     ("more sys_read", "x86_64 native 6.12: more: there is no such call, sys_read is found"),
 ])
-def test_a_table_that_is_wrong_is_told(kernel, line, problem):
+def test_a_wrong_table_is_reported(kernel, line, problem):
     rows = {row.split()[0].rstrip("?"): row for row in make("x86_64", {"6.12": kernel}).splitlines()[1:]}
     rows[line.split()[0]] = line
     _, problems = check("x86_64", "\n".join(["#", *rows.values()]) + "\n", kernel)
     assert problem in problems
 
 
-def test_the_first_entry_that_a_version_has_is_the_one_that_serves(tmp_path, kernel):
+def test_the_first_entry_that_exists_in_a_version_serves_the_call(tmp_path, kernel):
     old = tree(tmp_path / "4.4", "4.4", {
         TBL64: "1 64 stat sys_oldstat\n", "fs/stat.c": "SYSCALL_DEFINE2(oldstat, x)\n"})
     text = make("x86_64", {"4.4": old, "6.12": kernel})
@@ -157,7 +157,7 @@ def older(tmp_path):
                 "393 i386 semget sys_semget\n386 i386 rseq sys_rseq\n"})}
 
 
-def test_a_function_has_a_version_where_others_have_it_and_make_other_use_of_it(older):
+def test_a_function_that_older_versions_use_differently_has_a_version(older):
     table = make("x86", older)
     assert "\nrt_sigsuspend | sys_rt_sigsuspend@<5.4 compat_sys_rt_sigsuspend\n" in table
     # The version after the last one that lacks the call.
@@ -175,14 +175,14 @@ def test_a_function_has_a_version_where_others_have_it_and_make_other_use_of_it(
      "x86 compat 5.4: rt_sigsuspend: compat_sys_rt_sigsuspend serves, sys_rt_sigsuspend is found"),
     ("semget", "5.0", "x86 compat 5.0: semget: there is no such call, sys_semget is found"),
 ])
-def test_a_version_that_is_wrong_is_told(older, line, version, problem):
+def test_a_wrong_version_is_reported(older, line, version, problem):
     rows = {row.split()[0].rstrip("?"): row for row in make("x86", older).splitlines()[1:]}
     rows[line.split()[0]] = line
     _, problems = check("x86", "\n".join(["#", *rows.values()]) + "\n", older[version])
     assert problem in problems
 
 
-def test_entries_serve_in_the_versions_that_they_name():
+def test_entries_apply_to_the_versions_that_they_name():
     serving = [[model.serves(entry, version, 0) for version in ("5.0", "5.9", "5.10")]
                for entry in ("sys_a", "sys_a@5.10", "sys_a@<5.10")]
     assert serving == [[True] * 3, [False, False, True], [True, True, False]]
@@ -190,7 +190,7 @@ def test_entries_serve_in_the_versions_that_they_name():
     assert {each: model.serves("sys_a@5.10.221,6.1.97,6.10", *each) for each in updates} == updates
 
 
-def test_a_stable_update_can_have_another_function(tmp_path):
+def test_a_stable_update_can_change_the_function(tmp_path):
     def io(version, function):
         return tree(tmp_path / version, version, {
             "arch/x86/entry/syscalls/syscall_32.tbl":

@@ -14,13 +14,13 @@ def feed(*chunks):
     return [outcome for chunk in chunks for outcome in console.feed(chunk)]
 
 
-def test_output_is_what_is_between_the_marks():
+def test_output_is_the_text_between_the_marks():
     outcomes = feed(b"[ 0.1] boot\n@n begin@\nhello\n", b"bye\n@n end 3@\nOops: x\n@n done@\n")
     assert [(o.output, o.status, o.trouble) for o in outcomes] == [("hello\nbye\n", 3, "Oops: x")]
     assert outcomes[0].is_bug
 
 
-def test_marks_are_found_however_the_console_is_cut():
+def test_marks_are_found_in_any_partition_of_the_console():
     text = b"x@n begin@\n@n begi" + b"." * 300 + b"@n end 0@\n@n done@\n@n begin@\nsecond\n@n end 1@\n@n done@\n"
     outcomes = feed(*(text[i:i + 1] for i in range(len(text))))
     assert [o.output for o in outcomes] == ["@n begi" + "." * 300, "second\n"]
@@ -28,7 +28,7 @@ def test_marks_are_found_however_the_console_is_cut():
     assert not any(o.trouble for o in outcomes)
 
 
-def test_a_warning_is_no_bug():
+def test_a_warning_is_not_a_bug():
     outcomes = feed(b"@n begin@\n@n end 0@\nWARNING: x\n@n done@\n")
     assert outcomes[0].trouble == "WARNING: x"
     assert not outcomes[0].is_bug
@@ -52,7 +52,7 @@ def machine(monkeypatch, tmp_path):
         yield machine
 
 
-def test_a_boot_that_ends_before_the_command_is_tried_again(machine):
+def test_a_boot_that_fails_before_the_command_is_repeated(machine):
     machine.script = """echo x >> boots; [ $(wc -l < boots) = 3 ] || { echo panic > console; exit 0; }
         echo '@n begin@' > console; echo out >> console; echo '@n end 0@' >> console; echo '@n done@' >> console"""
     assert [o.output for o in machine.run(["true"])] == ["out\n"]
@@ -66,7 +66,7 @@ def test_the_third_boot_is_the_last(machine):
     assert not failure.value.is_booted
 
 
-def test_a_guest_that_goes_down_in_a_command_is_not_booted_again(machine):
+def test_a_guest_that_crashes_in_a_command_is_not_booted_again(machine):
     machine.script = "echo x >> boots; echo '@n begin@' > console; echo so far >> console"
     with pytest.raises(Failure, match="before the command's end(?s:.*)so far") as failure:
         list(machine.run(["true"]))
@@ -75,7 +75,7 @@ def test_a_guest_that_goes_down_in_a_command_is_not_booted_again(machine):
 
 
 @pytest.mark.parametrize("is_fatal", [True, False])
-def test_what_the_emulator_breaks_runs_again_with_one_thread(machine, is_fatal, capsys):
+def test_a_job_that_the_emulator_breaks_is_repeated_with_one_thread(machine, is_fatal, capsys):
     oops = "[  1.2] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI"
     machine.script = f"""
         command() {{ echo '@n begin@' >> console; echo "$1" >> console; }}
@@ -93,20 +93,20 @@ def test_what_the_emulator_breaks_runs_again_with_one_thread(machine, is_fatal, 
     assert machine.images == [3, 1]
 
 
-def test_the_emulator_is_not_blamed_twice(machine):
+def test_a_second_crash_is_not_attributed_to_the_emulator(machine):
     machine.script = "echo x >> boots; echo '@n begin@' > console; echo 'int3: 0000 [#1]' >> console"
     with pytest.raises(Failure, match="before the command's end(?s:.*)int3"):
         list(machine.run(["true"]))
     assert (machine.folder / "boots").read_text() == "x\n" * 2
 
 
-def test_a_failing_qemu_is_told(machine):
+def test_a_qemu_failure_is_reported(machine):
     machine.script = "echo no such machine >&2; exit 1"
     with pytest.raises(Failure, match="no such machine"):
         list(machine.run(["true"]))
 
 
-def test_at_the_time_limit_qemu_is_ended(machine):
+def test_qemu_is_stopped_at_the_time_limit(machine):
     machine.script = "echo $$ > pid; exec sleep 1000"
     with pytest.raises(Failure, match="no result after 1 s; the guest has not come") as failure:
         list(machine.run(["true"], limit=1))
@@ -137,7 +137,7 @@ def test_no_file_and_no_qemu_is_left(machine):
     assert not machine.folder.exists()
 
 
-def test_what_is_put_through_a_link_lands_behind_it(tmp_path):
+def test_files_put_through_a_link_are_at_its_target(tmp_path):
     (tmp_path / "tree/a").mkdir(parents=True)
     (tmp_path / "tree/a/file").write_text("x")
     (tmp_path / "tree/link").symlink_to("../../../a")
@@ -151,7 +151,7 @@ def test_what_is_put_through_a_link_lands_behind_it(tmp_path):
     assert image.links["t/link"] == "../../../a"
 
 
-def test_what_is_not_there_is_missing(tmp_path):
+def test_a_nonexistent_file_is_reported(tmp_path):
     with pytest.raises(Missing, match="no such file"):
         Image().put(tmp_path / "none", "/t")
     with pytest.raises(Missing, match="not an absolute path"):
@@ -165,7 +165,7 @@ def test_cpio_entries_are_aligned():
     assert data.endswith(b"12345\0\0\0")
 
 
-def test_a_program_brings_its_libraries():
+def test_the_libraries_of_a_program_are_added():
     image = Image()
     image.put("/bin/ls", "/ls")
     image.add_libraries()
@@ -175,7 +175,7 @@ def test_a_program_brings_its_libraries():
     assert f"/usr/lib/{arch.multiarch}/libc.so.6" in image
 
 
-def test_what_lies_beside_a_program_is_not_its_library(tmp_path):
+def test_a_file_beside_a_program_is_not_its_library(tmp_path):
     shutil.copy("/bin/ls", tmp_path / "ls")
     # A library for another program, which a test's folder may contain.
     shutil.copy("/bin/ls", tmp_path / "libc.so.6")
@@ -186,6 +186,6 @@ def test_what_lies_beside_a_program_is_not_its_library(tmp_path):
     assert image.entries[f"usr/lib/{arch.multiarch}/libc.so.6"] != tmp_path / "libc.so.6"
 
 
-def test_a_script_is_for_no_architecture(tmp_path):
+def test_a_script_has_no_architecture(tmp_path):
     (tmp_path / "script").write_text("#!/bin/sh\necho twenty bytes and more\n")
     assert architecture(tmp_path / "script") is None
