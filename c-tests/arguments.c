@@ -53,7 +53,7 @@ static void six_words_are_seen(const struct programs *p)
 	CHECK_EQ(seen.is_compat, 0);
 }
 
-TEST(words_are_as_they_were_passed)
+TEST(words_are_unchanged)
 {
 	struct programs p = LOAD(arguments);
 	struct bpf_link *link = ATTACH(program(&p, "words"), CALL, NULL);
@@ -67,7 +67,7 @@ TEST(words_are_as_they_were_passed)
  * Without syscall wrappers (x86-64 before Linux 4.17) a function gets the arguments one by one.
  * __sys_sendto() is not a system call's entry point but gets its arguments in that way.
  */
-TEST(a_function_may_get_the_arguments_themselves)
+TEST(a_function_may_receive_the_arguments_directly)
 {
 	struct programs p = LOAD(arguments);
 	struct bpf_link *link = bpf_program__attach_kprobe(program(&p, "words"), false, "__sys_sendto");
@@ -153,7 +153,7 @@ static struct bpf_link *attach_kprobe(const struct programs *p, const char *name
 	return link;
 }
 
-TEST(a_call_is_seen_by_itself_and_through_socketcall)
+TEST(a_call_is_seen_directly_and_through_socketcall)
 {
 	struct programs p = LOAD(arguments);
 	struct bpf_link *links[] = { ATTACH(program(&p, "sub_connect"), "connect", NULL),
@@ -185,7 +185,7 @@ TEST(a_call_is_seen_by_itself_and_through_socketcall)
 }
 
 /* compat_ksys_ipc() in ipc/syscall.c reads two of the arguments from memory if the version is 0. */
-TEST(msgrcv_through_ipc_has_its_arguments_by_the_version)
+TEST(msgrcv_through_ipc_has_arguments_that_depend_on_the_version)
 {
 	for (unsigned int version = 0; version < 2; version++) {
 		struct programs p = LOAD(arguments);
@@ -208,7 +208,7 @@ TEST(msgrcv_through_ipc_has_its_arguments_by_the_version)
 	}
 }
 
-TEST(a_program_at_ipc_sees_which_call_it_is)
+TEST(a_program_on_ipc_sees_the_sub_call)
 {
 	struct programs p = LOAD(arguments);
 	struct bpf_link *link = attach_kprobe(&p, "through_ipc", "__ia32_compat_sys_ipc");
@@ -228,7 +228,7 @@ TEST(a_program_at_ipc_sees_which_call_it_is)
 #endif
 
 /* The kernel saves the registers for kprobe_multi programs with different code. */
-TEST(a_program_of_kprobe_multi_sees_the_same)
+TEST(a_kprobe_multi_program_sees_the_same)
 {
 	enum { KPROBE_MULTI = 42 };
 	struct programs p = { open_object(start_arguments, end_arguments), -1 };

@@ -100,7 +100,7 @@ TEST(the_cookie_is_read_back)
 	unload(&p);
 }
 
-TEST(two_attachments_are_told_apart_by_cookie)
+TEST(two_attachments_are_distinguished_by_cookie)
 {
 	if (!has_perf_links()) {
 		/* Both attempts fail, and an attach without a cookie still works. */
@@ -137,7 +137,7 @@ TEST(two_attachments_are_told_apart_by_cookie)
 }
 
 /* Calls whose kernel functions have different names, in all spellings. */
-TEST(a_call_fires_whatever_its_function_is_called)
+TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {
 		const char *name;
@@ -163,7 +163,7 @@ TEST(a_call_fires_whatever_its_function_is_called)
 }
 
 /* Kernels report these refusals differently; differential/ covers the other errors. */
-TEST(refusals_have_their_errno_and_teach_nothing)
+TEST(refusals_have_an_errno_and_are_not_cached)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");

@@ -70,7 +70,7 @@ TEST(a_program_is_attached_to_each_call_with_its_cookie)
 	unload(&p);
 }
 
-TEST(one_unknown_name_fails_all_and_is_said)
+TEST(one_unknown_name_fails_all_and_is_reported)
 {
 	struct programs p = LOAD(count);
 	forget_warnings();
@@ -103,7 +103,7 @@ TEST(best_effort_attaches_to_the_others)
 	unload(&p);
 }
 
-TEST(there_is_nothing_behind_the_last_name_nor_in_no_links)
+TEST(there_is_nothing_after_the_last_name_or_in_null)
 {
 	struct programs p = LOAD(count);
 	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL, "acct"), 2, NULL);
@@ -166,7 +166,7 @@ static int step(void *ctx, size_t done, size_t n)
 	return done == steps->end;
 }
 
-TEST(progress_is_told_and_can_end_it)
+TEST(progress_is_reported_and_can_stop_the_attach)
 {
 	struct programs p = LOAD(count);
 	struct steps steps = { 0 };
@@ -197,7 +197,7 @@ static void *cancel_and_attach(void *prog)
 	FAIL("the thread did not end");
 }
 
-TEST(a_thread_that_is_cancelled_ends_when_all_are_attached)
+TEST(a_cancelled_thread_ends_after_all_are_attached)
 {
 	struct programs p = LOAD(count);
 	pthread_t cancelled;
@@ -232,7 +232,7 @@ TEST(links_of_any_kind_are_destroyed_together)
 	unload(&p);
 }
 
-TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
+TEST(a_failed_destroy_is_returned_and_the_others_are_destroyed)
 {
 	struct programs p = LOAD(count);
 	struct bpf_link *links[FIVE];
@@ -258,7 +258,7 @@ TEST(what_a_link_could_not_close_is_returned_and_the_others_are_destroyed)
 	unload(&p);
 }
 
-TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
+TEST(calls_of_32_bit_callers_are_seen_on_request)
 {
 	static const struct {
 		unsigned int callers;
@@ -293,7 +293,7 @@ TEST(calls_of_32_bit_callers_are_seen_if_that_is_asked_for)
 	unload(&p);
 }
 
-TEST(calls_through_socketcall_are_seen_where_there_is_no_other_way)
+TEST(calls_through_socketcall_are_seen_if_there_is_no_other_way)
 {
 	enum { SOCKETCALL_OF_32_BITS = 102, RECV = 10 };
 	struct programs p = LOAD(count);
@@ -382,7 +382,7 @@ TEST(the_kernels_functions_are_read_once)
 	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
 }
 
-TEST(calls_of_the_c_library_are_told)
+TEST(the_calls_of_the_c_library_are_listed)
 {
 	CHECK_TEXT(ksyscall__c_library_call("open", KSYSCALL_GLIBC, 0), "openat");
 	CHECK_TEXT(ksyscall__c_library_call("open", KSYSCALL_MUSL, 0), "open");
@@ -409,7 +409,7 @@ TEST(calls_of_the_c_library_are_told)
 }
 
 /* No calls are missed here; tests/kernel.rs checks that missed calls are counted. */
-TEST(what_was_missed_is_told_where_the_kernel_counts)
+TEST(missed_calls_are_reported_if_the_kernel_counts_them)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");

@@ -115,12 +115,12 @@ static void ends_in_callbacks(void)
 	unload(&p);
 }
 
-TEST(a_thread_may_end_in_the_callback)
+TEST(a_thread_can_exit_in_the_callback)
 {
 	ends_in_callbacks();
 }
 
-TEST(a_thread_may_end_in_the_callback_without_a_pmu)
+TEST(a_thread_can_exit_in_the_callback_without_a_pmu)
 {
 	hide_the_pmu();
 	ends_in_callbacks();
@@ -154,14 +154,14 @@ static void is_done_first(const struct programs *p)
 	}
 }
 
-TEST(otherwise_what_it_does_is_done_first)
+TEST(the_callbacks_own_calls_come_first)
 {
 	struct programs p = LOAD(count);
 	is_done_first(&p);
 	unload(&p);
 }
 
-TEST(otherwise_what_it_does_is_done_first_without_a_pmu)
+TEST(the_callbacks_own_calls_come_first_without_a_pmu)
 {
 	hide_the_pmu();
 	struct programs p = LOAD(count);

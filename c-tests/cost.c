@@ -115,12 +115,12 @@ TEST(an_attach_and_a_destroy)
 	costs(CALL, NULL);
 }
 
-TEST(a_return_probe_costs_no_more)
+TEST(a_return_probe_needs_no_more_system_calls)
 {
 	costs(CALL, RETPROBE);
 }
 
-TEST(a_call_that_another_function_serves_costs_no_more)
+TEST(a_call_that_another_function_serves_needs_no_more_system_calls)
 {
 	costs("stat", NULL);
 }

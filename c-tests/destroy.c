@@ -265,7 +265,7 @@ TEST(maps_of_struct_ops)
 }
 
 /* libbpf cannot remove its tracefs entry while anything still uses the event. */
-TEST(probes_of_tracefs)
+TEST(tracefs_probes)
 {
 	static const char *const names[] = { "on_kprobe", "on_kretprobe", "on_uprobe", "on_uretprobe" };
 	hide_the_pmu();
@@ -297,7 +297,7 @@ static void *cancel_and_destroy(void *unused)
 }
 
 /* The cancellation takes effect only after all links are destroyed. */
-TEST(a_thread_that_is_cancelled_destroys_all)
+TEST(a_cancelled_thread_destroys_all)
 {
 	struct programs p = load_one("on_kprobe"), ours = LOAD(count);
 	pthread_t cancelled;
@@ -332,7 +332,7 @@ TEST(no_descriptor_is_left_for_a_copy)
 	unload(&p);
 }
 
-TEST(what_is_disconnected_stays_attached)
+TEST(a_disconnected_link_stays_attached)
 {
 	struct programs p = load_one("on_raw_tracepoint"), ours = LOAD(count);
 	struct bpf_link *links[] = { ATTACH(program(&ours, "on_entry"), CALL, NULL), by_section(&p) };

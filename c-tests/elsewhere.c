@@ -39,7 +39,7 @@ TEST(a_static_libbpf_is_not_found)
 	check_that_it_fails();
 }
 
-TEST(a_loaded_libbpf_is_not_taken_for_the_static_one)
+TEST(a_loaded_libbpf_is_not_mistaken_for_the_static_one)
 {
 	static const int flags[] = { RTLD_LOCAL, RTLD_GLOBAL };
 	for (int i = 0; i < 2; i++) {

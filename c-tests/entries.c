@@ -98,7 +98,7 @@ static void contain(struct programs *p, int ready)
 }
 
 /* Each container reuses the previous one's PID and usually its PID namespace's inode number. */
-TEST(a_restarted_containers_entries_do_not_pile_up)
+TEST(entries_of_a_restarted_container_do_not_accumulate)
 {
 	hide_the_pmu();
 	struct programs p = LOAD(count);
@@ -123,7 +123,7 @@ TEST(a_restarted_containers_entries_do_not_pile_up)
 }
 
 /* No process can tell whether the others run, so each tries to remove the others' new entries. */
-TEST(processes_that_do_not_see_each_other_attach_at_the_same_time)
+TEST(processes_in_different_namespaces_attach_concurrently)
 {
 	enum { COUNT = 3, TIMES = 6 };
 	pid_t children[COUNT];
@@ -177,7 +177,7 @@ static bool kill_at(const struct programs *p, int call)
 	return true;
 }
 
-TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
+TEST(a_killed_process_leaves_at_most_one_inert_entry)
 {
 	int kept = 0;
 	hide_the_pmu();
@@ -194,7 +194,7 @@ TEST(a_process_killed_at_any_call_leaves_one_inert_entry_at_most)
 	unload(&p);
 }
 
-TEST(an_entry_that_was_made_without_proc_does_not_stay)
+TEST(an_entry_created_without_proc_does_not_stay)
 {
 	hide_the_pmu();
 	struct programs p = LOAD(count);
@@ -214,7 +214,7 @@ TEST(an_entry_that_was_made_without_proc_does_not_stay)
 }
 
 /* A forked child holds a copy of the fd, so the entry outlives the destroy. */
-TEST(an_entry_that_was_in_use_when_its_link_was_destroyed_goes_with_a_later_attach)
+TEST(a_later_attach_removes_an_entry_that_was_in_use)
 {
 	hide_the_pmu();
 	struct programs p = LOAD(count);
@@ -266,7 +266,7 @@ static void run_image(int number)
 	FAIL("/proc/self/exe: %s", strerror(errno));
 }
 
-TEST(an_entry_of_an_earlier_image_of_the_process_gets_no_new_probe)
+TEST(an_entry_from_before_execve_gets_no_new_probe)
 {
 	hide_the_pmu();
 	IN_CHILD({

@@ -12,7 +12,7 @@ static struct bpf_link *attach_return(const struct programs *p)
 	return bpf_program__attach_ksyscall(program(p, "on_return"), CALL, RETPROBE);
 }
 
-TEST(return_probes_of_a_tool_have_as_many_instances_as_asked_for)
+TEST(return_probes_of_a_tool_have_the_requested_instances)
 {
 	struct programs p = LOAD(count);
 	CHECK(setenv(VARIABLE, "20", 1) == 0);
@@ -31,7 +31,7 @@ TEST(return_probes_of_a_tool_have_as_many_instances_as_asked_for)
 	unload(&p);
 }
 
-TEST(what_is_no_number_of_instances_is_refused)
+TEST(an_invalid_number_of_instances_is_refused)
 {
 	static const char *const wrong[] = { "", "0", "many", "-1", "20 ", "4097", "99999999999999999999" };
 	struct programs p = LOAD(count);
@@ -47,7 +47,7 @@ TEST(what_is_no_number_of_instances_is_refused)
 	unload(&p);
 }
 
-TEST(a_tool_sees_32_bit_callers_by_one_link)
+TEST(a_tool_sees_32_bit_callers_with_one_link)
 {
 	struct programs p = LOAD(count);
 	CHECK(setenv(CALLERS, "all", 1) == 0);
@@ -98,7 +98,7 @@ TEST(a_link_on_two_functions_leaves_no_entry)
 	unload(&p);
 }
 
-TEST(what_are_no_callers_is_refused)
+TEST(invalid_callers_are_refused)
 {
 	static const char *const wrong[] = { "", "All", "native,compat", "2" };
 	struct programs p = LOAD(count);
@@ -116,7 +116,7 @@ TEST(what_are_no_callers_is_refused)
 	unload(&p);
 }
 
-TEST(a_call_that_32_bit_callers_lack_is_told)
+TEST(a_call_that_32_bit_callers_lack_is_reported)
 {
 	struct programs p = LOAD(count);
 	libbpf_set_print(keep_warning);

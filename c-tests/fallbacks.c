@@ -35,7 +35,7 @@ static void works(const char *events)
 	unload(&p);
 }
 
-TEST(tracefs_takes_the_pmus_place)
+TEST(tracefs_replaces_the_pmu)
 {
 	hide_the_pmu();
 	works(KPROBE_EVENTS);
@@ -50,7 +50,7 @@ TEST(tracefs_may_be_mounted_anywhere)
 	works("/tmp/a b/kprobe_events");
 }
 
-TEST(cookies_go_by_tracefs_too)
+TEST(cookies_work_by_tracefs)
 {
 	hide_the_pmu();
 	if (!has_perf_links()) {
@@ -121,12 +121,12 @@ static void works_without_links(void)
 	unload(&p);
 }
 
-TEST(without_links_the_event_takes_the_program)
+TEST(without_links_the_event_runs_the_program)
 {
 	works_without_links();
 }
 
-TEST(without_links_and_pmu_the_event_takes_the_program)
+TEST(without_links_and_pmu_the_event_runs_the_program)
 {
 	hide_the_pmu();
 	works_without_links();

@@ -27,7 +27,7 @@ static bool libbpf_makes_links(void)
 	return dlsym(RTLD_DEFAULT, "bpf_program__attach_perf_event_opts") != NULL;
 }
 
-TEST(libbpf_makes_the_link)
+TEST(libbpf_creates_the_link)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_return");
@@ -51,7 +51,7 @@ TEST(libbpf_makes_the_link)
 	unload(&p);
 }
 
-TEST(libbpf_passes_the_cookie_on)
+TEST(libbpf_passes_on_the_cookie)
 {
 	if (!libbpf_makes_links() || !has_perf_links()) {
 		struct programs p = LOAD(count);
@@ -87,7 +87,7 @@ TEST(errors_leave_nothing)
  * A link that libbpf creates would not remove the tracefs entry, so the library must refuse and
  * remove the entry itself.
  */
-TEST(refused_where_it_takes_a_tracefs_entry)
+TEST(refused_if_it_requires_a_tracefs_entry)
 {
 	struct programs p = LOAD(count);
 	hide_the_pmu();

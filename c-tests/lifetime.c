@@ -93,12 +93,12 @@ static void child_attaches_too(void)
 	unload(&p);
 }
 
-TEST(a_child_process_attaches_beside_its_parent)
+TEST(a_child_process_attaches_like_its_parent)
 {
 	child_attaches_too();
 }
 
-TEST(a_child_process_attaches_beside_its_parent_by_tracefs)
+TEST(a_child_process_attaches_like_its_parent_by_tracefs)
 {
 	hide_the_pmu();
 	child_attaches_too();
@@ -153,7 +153,7 @@ static void *open_a_copy(attach_fn *function)
 	return copy;
 }
 
-TEST(links_outlive_the_closing_of_the_library)
+TEST(links_outlive_dlclose)
 {
 	needs_this_library();
 	struct programs p = LOAD(count);

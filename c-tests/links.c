@@ -34,7 +34,7 @@ static bool tells_its_function(int fd)
 }
 
 /* `bpftool perf show` lists a probe only if the link keeps the perf event open. */
-TEST(a_kept_event_tells_its_function)
+TEST(a_kept_event_shows_its_function)
 {
 	struct programs p = LOAD(count);
 	int fds = count_fds(), telling = 0;

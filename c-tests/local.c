@@ -81,7 +81,7 @@ TEST(a_link_outlives_its_libbpf)
 }
 
 /* Such a program has no section definition that would identify its libbpf. */
-TEST(a_program_whose_type_was_set_by_hand_attaches)
+TEST(a_program_with_an_explicit_type_attaches)
 {
 	open_libbpf();
 	struct programs p = { .object = open_object(start_count, end_count) };
@@ -195,7 +195,7 @@ TEST(one_libbpf_after_the_other)
 
 #ifndef LINKED
 /* bpf_program__attach() of each libbpf calls into this library with that libbpf's program. */
-TEST(several_libbpfs_attach_by_section)
+TEST(programs_of_several_libbpfs_attach_by_section)
 {
 	glob_t found = find_libbpfs();
 	for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -81,7 +81,7 @@ static bool find_functions(const struct programs *p)
 	return ksyscall__function(CALL, KSYSCALL_CALLERS_ALL, 1);
 }
 
-TEST(nothing_is_left_where_memory_runs_out)
+TEST(nothing_is_left_if_memory_runs_out)
 {
 	struct programs p = LOAD(count);
 	libbpf_set_print(NULL);
@@ -93,7 +93,7 @@ TEST(nothing_is_left_where_memory_runs_out)
 	unload(&p);
 }
 
-TEST(the_kernels_functions_are_kept_whole_or_not_at_all)
+TEST(the_kernels_functions_are_cached_completely_or_not_at_all)
 {
 	enum { KEPT = 2 }; /* the list of functions and its holder */
 	struct programs p = LOAD(count);

@@ -146,7 +146,7 @@ TEST(the_program_runs_until_the_link_is_destroyed)
 	close(prog.fd);
 }
 
-TEST(errors_have_their_errno_and_a_reason)
+TEST(errors_have_an_errno_and_a_reason)
 {
 	struct bpf_program prog = load(), unloaded = { .fd = -1 };
 	CHECK_FAILS(bpf_program__attach_ksyscall(NULL, "getppid", NULL), EINVAL);

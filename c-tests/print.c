@@ -89,7 +89,7 @@ static void wait_for_them(void)
 		CHECK(pthread_join(failing[i], NULL) == 0);
 }
 
-TEST(what_another_thread_sets_stays_set)
+TEST(a_callback_set_by_another_thread_stays_set)
 {
 	struct programs p = LOAD(count);
 	libbpf_print_fn_t set = count_warning;
@@ -135,7 +135,7 @@ static void *fail_by_copy(void *prog)
 	return NULL;
 }
 
-TEST(two_copies_of_the_library_do_not_take_each_others)
+TEST(two_copies_of_the_library_keep_their_own_callbacks)
 {
 	struct programs p = LOAD(count);
 	libbpf_print_fn_t set = count_warning;
@@ -237,7 +237,7 @@ TEST(a_forked_child_of_the_same_pid_does_not_wait_for_it)
 }
 
 /* A program that loaded libbpf itself may call libbpf's setter directly. */
-TEST(what_is_set_by_libbpfs_own_function_stays_set)
+TEST(a_callback_set_by_libbpfs_own_function_stays_set)
 {
 	struct programs p = LOAD(count);
 	stand_in_for_libbpfs(slow_set_print);
@@ -279,7 +279,7 @@ TEST(no_message_of_libbpf_is_lost)
 	unload(&p);
 }
 
-TEST(where_nothing_is_said_the_callback_is_left_alone)
+TEST(without_a_message_the_callback_is_not_touched)
 {
 	struct programs p = LOAD(count);
 	stand_in_for_libbpfs(slow_set_print);

@@ -65,7 +65,7 @@ TEST(programs_of_all_sections_attach)
 	unload(&p);
 }
 
-TEST(each_attaches_alone)
+TEST(each_program_attaches_separately)
 {
 	static const struct {
 		const char *name;
@@ -92,7 +92,7 @@ TEST(each_attaches_alone)
 	unload(&p);
 }
 
-TEST(what_cannot_attach_alone)
+TEST(programs_that_cannot_attach_by_themselves)
 {
 	libbpf_set_print(NULL);
 	struct programs p = LOAD(sections);
@@ -110,7 +110,7 @@ TEST(what_cannot_attach_alone)
 }
 
 /* Skips programs that already have a link, or that are not to be attached or loaded. */
-TEST(a_skeleton_passes_over_programs)
+TEST(a_skeleton_skips_programs)
 {
 	struct programs p = { .object = open_object(start_sections, end_sections) };
 	struct chosen chosen;
@@ -138,7 +138,7 @@ TEST(a_skeleton_passes_over_programs)
 }
 
 /* If a program fails, those before it stay attached and those after it are not attached. */
-TEST(a_skeleton_attaches_up_to_what_fails)
+TEST(a_skeleton_attaches_everything_before_a_failure)
 {
 	libbpf_set_print(NULL);
 	struct programs p = LOAD(sections);
@@ -166,7 +166,7 @@ TEST(a_skeleton_without_programs_attaches)
 EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 
 /* Since 1.5, libbpf attaches the maps after the programs, but no map if a program fails. */
-TEST(a_skeletons_maps_attach_behind_its_programs)
+TEST(the_maps_of_a_skeleton_attach_after_its_programs)
 {
 	libbpf_set_print(NULL);
 	struct programs p = LOAD(ops);
@@ -247,7 +247,7 @@ TEST(handlers_of_the_program_are_kept)
 }
 
 /* Since libbpf 1.2, setting a program's type explicitly drops its section handler. */
-TEST(a_type_set_by_hand_ends_the_attaching_by_section)
+TEST(an_explicit_type_disables_attaching_by_section)
 {
 	bool stays = libbpf_minor_version() < 2;
 	struct programs p = { .object = open_object(start_sections, end_sections) };

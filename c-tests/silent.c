@@ -36,7 +36,7 @@ static void attach_while_kprobes_are_off(const struct programs *p)
 	CHECK_EQ(warnings, 1);
 }
 
-TEST(switched_off_kprobes_are_told_of)
+TEST(disabled_kprobes_are_reported)
 {
 	struct programs p = LOAD(count);
 	write_file(KPROBES_ENABLED, "0");
@@ -64,7 +64,7 @@ TEST(switched_off_kprobes_are_told_of)
  * Only pretends that ftrace is disabled: if ftrace is really disabled, Linux 6.1 and 6.12 shut
  * ftrace down until the next boot when a probe is detached.
  */
-TEST(disabled_ftrace_is_told_of)
+TEST(disabled_ftrace_is_reported)
 {
 	struct programs p = LOAD(count);
 	own_mounts();
@@ -80,7 +80,7 @@ TEST(disabled_ftrace_is_told_of)
 	unload(&p);
 }
 
-TEST(nothing_is_said_where_all_is_well)
+TEST(nothing_is_printed_without_a_problem)
 {
 	struct programs p = LOAD(count);
 	libbpf_set_print(keep_warning);

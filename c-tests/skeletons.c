@@ -90,7 +90,7 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 	destroy_links(&arrays);
 }
 
-TEST(a_skeleton_is_handed_on_with_all_its_bytes)
+TEST(a_skeleton_is_passed_on_with_all_its_bytes)
 {
 	static const size_t map_sizes[] = { 24, 32 };
 	struct programs p = LOAD(sections);
@@ -114,7 +114,7 @@ static void *at_the_end_of_a_page(size_t size)
 	return pages + page - size;
 }
 
-TEST(nothing_is_read_behind_a_skeleton)
+TEST(nothing_is_read_beyond_a_skeleton)
 {
 	static const size_t sizes[] = { sizeof(struct bpf_object_skeleton),
 					sizeof(struct bpf_object_skeleton) + 8, 200 };
@@ -125,7 +125,7 @@ TEST(nothing_is_read_behind_a_skeleton)
 }
 
 /* The library leaves a skeleton to libbpf if it cannot parse it or it exceeds the buffer. */
-TEST(shorter_and_very_long_skeletons_are_libbpfs)
+TEST(shorter_and_very_long_skeletons_are_left_to_libbpf)
 {
 	static const size_t sizes[] = { 8, 32, sizeof(struct bpf_object_skeleton) - 8, 513, HANDED_BYTES };
 	struct programs p = LOAD(sections);
@@ -144,7 +144,7 @@ TEST(shorter_and_very_long_skeletons_are_libbpfs)
 	unload(&p);
 }
 
-TEST(one_without_such_programs_is_handed_on_itself)
+TEST(a_skeleton_without_such_programs_is_passed_on_unchanged)
 {
 	struct programs p = LOAD(sections);
 	struct arrays arrays;

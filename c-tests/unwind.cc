@@ -93,19 +93,19 @@ static void failures_throw(void)
 	unload(&p);
 }
 
-TEST(a_failures_warning_reaches_its_catch)
+TEST(an_exception_of_a_warning_reaches_the_caller)
 {
 	failures_throw();
 }
 
-TEST(a_failures_warning_reaches_its_catch_without_a_pmu)
+TEST(an_exception_of_a_warning_reaches_the_caller_without_a_pmu)
 {
 	hide_the_pmu();
 	failures_throw();
 }
 
 /* The library warns before it attaches: if the callback throws, nobody would own the link. */
-TEST(the_warning_of_a_function_that_no_call_reaches_too)
+TEST(also_the_warning_about_a_function_that_no_call_reaches)
 {
 	struct programs p = LOAD(count);
 	throws([&] { attach(p, "on_entry", "uselib"); }, "__x64_sys_uselib");
@@ -134,7 +134,7 @@ static int end_thread(enum libbpf_print_level, const char *, va_list)
 }
 
 /* The C library unwinds the thread's stack like an exception. */
-TEST(a_thread_that_ends_in_the_callback_is_unwound)
+TEST(a_thread_that_exits_in_the_callback_is_unwound)
 {
 	struct programs p = LOAD(count);
 	pthread_t thread;
@@ -150,7 +150,7 @@ TEST(a_thread_that_ends_in_the_callback_is_unwound)
 }
 
 #ifdef LIBBPF_MAJOR_VERSION
-TEST(an_attach_by_section_throws_too)
+TEST(an_attach_by_section_also_throws)
 {
 	struct programs p = { open_object(start_auto, end_auto), -1 };
 	CHECK(bpf_program__set_autoload(program(&p, "on_unknown"), true) == 0);

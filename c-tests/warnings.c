@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 /* src/snapshots compares the full text. */
-TEST(a_failure_is_told_once_with_the_programs_name_and_the_calls)
+TEST(a_failure_is_reported_once_with_both_names)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
@@ -52,7 +52,7 @@ TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
 	unload(&p);
 }
 
-TEST(the_callback_stays_as_it_was)
+TEST(the_callback_is_unchanged)
 {
 	struct programs p = LOAD(count);
 	libbpf_set_print(keep_warning);
@@ -102,7 +102,7 @@ static void *fail_until_it_is_over(void *prog)
 }
 
 /* If a thread has taken the callback out at the fork, no thread of the child puts it back. */
-TEST(a_child_forked_meanwhile_warns_too)
+TEST(a_child_that_is_forked_during_an_attach_also_warns)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
@@ -132,7 +132,7 @@ TEST(a_child_forked_meanwhile_warns_too)
 }
 
 /* libbpf's default callback prints to stderr with vfprintf(). */
-TEST(by_default_it_goes_to_stderr)
+TEST(without_a_callback_it_goes_to_stderr)
 {
 	struct programs p = LOAD(count);
 	char said[2048];

@@ -71,7 +71,7 @@ TEST(every_caller_has_a_function)
 	unload(&p);
 }
 
-TEST(a_tool_sees_every_caller_by_one_link)
+TEST(a_tool_sees_every_caller_with_one_link)
 {
 	struct programs p = LOAD(count);
 	for (size_t i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_given_away_stays_open_until_it_is_attached() {
+    fn a_program_passed_by_value_stays_open_until_it_is_attached() {
         let batch = Batch::new(["openat", "close"]).unwrap().threads(1);
         let attached = |attach: &dyn Fn() -> Links| kernel().run(|| attach().attached().len()).0;
         assert_eq!(attached(&|| batch.attach(program()).unwrap()), 2);

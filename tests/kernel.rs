@@ -139,7 +139,7 @@ fn kernel_runs_the_program_at_each_call() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_finds_calls_by_other_spellings() {
+fn kernel_finds_calls_under_other_spellings() {
     let probe = Probe::load();
     for (cookie, name) in (1..).zip(["umount", "__NR_umount2", "SYS_umount2", "sys_umount2"]) {
         let link = probe.attach(name, cookie).unwrap();
@@ -182,7 +182,7 @@ fn kernel_returns_of_1000_sleepers_are_all_seen() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_tells_how_many_returns_it_missed() {
+fn kernel_reports_missed_returns() {
     let probe = Probe::load();
     let ppoll = Ksyscall::new("ppoll").unwrap().retprobe(true);
     let few = ppoll.cookie(11).attach(&probe.program).unwrap();
@@ -207,7 +207,7 @@ fn kernel_tells_how_many_returns_it_missed() {
 /// The kernel skips a program on a function inside its map operations, once for each operation.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_counts_how_often_it_skipped_a_program() {
+fn kernel_counts_skipped_programs() {
     let mut probe = Probe::load();
     let misses = |probe: &Probe| ksyscall::recursion_misses(&probe.program);
     let known = |misses| links_tell_what_was_missed().then_some(misses);
@@ -258,7 +258,7 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
 /// Two threads share a CPU, and one of them only updates a map.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_counts_the_calls_that_it_skips_next_to_map_updates() {
+fn kernel_counts_calls_that_it_skips_during_map_updates() {
     if !links_tell_what_was_missed() {
         return println!("this kernel does not count them");
     }
@@ -291,7 +291,7 @@ fn kernel_counts_the_calls_that_it_skips_next_to_map_updates() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_numbers_of_calls_to_watch_that_are_none_are_told() {
+fn kernel_invalid_numbers_of_calls_to_track_are_reported() {
     let probe = Probe::load();
     drop(probe.attach("umount2", 1).unwrap());
     let (fds, events) = (open_fds(), kprobe_events());
@@ -316,7 +316,7 @@ fn kernel_numbers_of_calls_to_watch_that_are_none_are_told() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_entries_of_watched_calls_go_when_nothing_holds_them() {
+fn kernel_entries_are_removed_when_nothing_holds_them() {
     let probe = Probe::load();
     let before = kprobe_events();
     let path = format!("/sys/fs/bpf/ksyscall-watched-{}", std::process::id());
@@ -344,7 +344,7 @@ fn kernel_entries_of_watched_calls_go_when_nothing_holds_them() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_tells_attachments_of_one_program_apart() {
+fn kernel_distinguishes_attachments_of_one_program() {
     let probe = Probe::load();
     let one = probe.attach("umount2", 4).unwrap();
     let two = probe.attach("umount2", 5).unwrap();
@@ -398,7 +398,7 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_refusals_are_told_and_leave_nothing() {
+fn kernel_refusals_are_reported_and_leave_nothing() {
     let mut probe = Probe::load();
     // The first attach detects kernel features; after it nothing may stay open.
     drop(probe.attach("umount2", 1).unwrap());
@@ -552,7 +552,7 @@ fn kernel_without_a_pmu_refuses_programs_for_other_attach_types() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_functions_that_no_call_reaches_are_taken_on_request() {
+fn kernel_functions_that_no_call_reaches_are_probed_on_request() {
     let probe = Probe::load();
     let uselib = Ksyscall::new("uselib").unwrap();
     let refused = uselib.attach(&probe.program).unwrap_err();
@@ -566,7 +566,7 @@ fn kernel_functions_that_no_call_reaches_are_taken_on_request() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_states_in_which_nothing_runs_are_told() {
+fn kernel_states_in_which_nothing_runs_are_reported() {
     let kprobes = "/sys/kernel/debug/kprobes/enabled";
     assert_eq!(ksyscall::disarmed(), None);
     fs::write(kprobes, "0").unwrap();
@@ -614,9 +614,9 @@ fn without_pmu(test: &str) {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_without_a_pmu_is_probed_by_tracefs() {
+fn kernel_without_a_pmu_is_probed_through_tracefs() {
     if std::env::var_os("KSYSCALL_NO_PMU").is_none() {
-        return without_pmu("kernel_without_a_pmu_is_probed_by_tracefs");
+        return without_pmu("kernel_without_a_pmu_is_probed_through_tracefs");
     }
     let before = kprobe_events();
     let probe = Probe::load();

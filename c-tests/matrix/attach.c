@@ -104,7 +104,7 @@ static struct bpf_link *attach_with(const void *bytes, size_t size)
 	return attach(entry, CALL, (void *)(pages + place));
 }
 
-TEST(options_are_read_by_their_size)
+TEST(options_are_read_up_to_their_size)
 {
 	const size_t whole = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(bool);
 	union {
@@ -227,7 +227,7 @@ TEST(other_spellings_lead_to_the_call)
  * From the first attach of a process the library learns how the kernel names its functions. These
  * calls have functions in both 32-bit and 64-bit kernels.
  */
-TEST(first_call_may_be_any)
+TEST(any_call_can_be_the_first)
 {
 #ifdef __NR_truncate64
 	static const char *const names[] = { "truncate64", "ioctl", CALL };
@@ -301,7 +301,7 @@ static bool write_file(const char *path, const char *text)
  * library finds these calls in the kernel's list of symbols; without a complete list it must not
  * guess.
  */
-TEST(a_cut_list_of_symbols_is_no_list)
+TEST(a_truncated_list_of_symbols_is_not_used)
 {
 #if defined(__s390x__) || defined(__powerpc__)
 	const bool depends = true;
@@ -331,7 +331,7 @@ TEST(a_cut_list_of_symbols_is_no_list)
 }
 
 /* On kernels without an architecture prefix, other functions begin with sys_ too. */
-TEST(a_function_that_is_no_calls_is_not_taken)
+TEST(a_function_of_no_call_is_not_used)
 {
 	CHECK(!attach(entry, "fillrect", NULL) && errno == ENOENT);
 	CHECK(!attach(entry, "sys_fillrect", NULL) && errno == ENOENT);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_make_the_calls_that_the_sources_say() {
+    fn functions_make_the_calls_listed_from_the_sources() {
         use CLibrary::{Glibc, Musl};
         for (arch, library, function, expected) in [
             ("x86_64", Glibc, "open", "openat"),

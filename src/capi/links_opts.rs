@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_bytes_that_mean_nothing_are_refused() {
+    fn invalid_sizes_and_bytes_are_refused() {
         for sz in 0..size_of::<usize>() {
             assert!(matches!(read_image(sz, 0), Err(Failure::OptsTooSmall)), "{sz}");
         }

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_but_zero_asks_for_a_return_probe() {
+    fn every_value_except_zero_requests_a_return_probe() {
         for value in 0..=u8::MAX {
             let read = read_image(END_OF_RETPROBE, &[(END_OF_RETPROBE - 1, value)]).unwrap();
             assert_eq!(read.retprobe, value != 0);

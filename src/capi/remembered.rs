@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn while_it_is_written_nothing_is_read_and_nothing_else_written() {
+    fn nothing_is_read_or_written_during_a_write() {
         let snapshot = Snapshot::<1>::new();
         snapshot.write([1]);
         snapshot.version.fetch_add(1, Ordering::Relaxed);

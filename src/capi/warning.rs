@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shown_in_printable_letters_and_not_whole_if_they_are_long() {
+    fn long_or_unprintable_names_are_shortened_and_escaped() {
         let shown = |name: &[u8]| Shown(name).to_string();
         assert_eq!(shown(b"no%s%ncall"), "no%s%ncall");
         assert_eq!(shown(b"a\nb\xff"), "a?b?");

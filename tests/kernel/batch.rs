@@ -64,7 +64,7 @@ pub(super) fn has_fprobe() -> bool {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attaches_a_batch_by_a_perf_event_each() {
+fn kernel_attaches_a_batch_with_a_perf_event_for_each_function() {
     let probe = Probe::load();
     let fds = open_fds();
     let batch = Batch::new(NAMES).unwrap().cookies(|index, _| index as u64 + 1);
@@ -92,7 +92,7 @@ fn kernel_attaches_a_batch_by_a_perf_event_each() {
 /// The batch takes the program by value, and no other descriptor keeps it open.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attaches_a_batch_of_a_program_that_is_given_away() {
+fn kernel_attaches_a_batch_of_a_program_passed_by_value() {
     let probe = Probe::load();
     let fds = open_fds();
     let program = || probe.program.as_fd().try_clone_to_owned().unwrap();
@@ -151,7 +151,7 @@ fn attaches_once_to_a_function(probe: &Probe, program: &OwnedFd) {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_batches_fail_whole_or_call_by_call() {
+fn kernel_batches_fail_as_a_whole_or_for_each_call() {
     let probe = Probe::load();
     let program = probe.program.as_fd().try_clone_to_owned().unwrap();
     fails_whole_or_by_each(&probe, &program, false);
@@ -169,7 +169,7 @@ fn kernel_batches_fail_whole_or_call_by_call() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_batches_show_how_far_they_are_and_can_be_stopped() {
+fn kernel_batches_report_progress_and_can_be_stopped() {
     let probe = Probe::load();
     let fds = open_fds();
     let batch = Batch::new(NAMES).unwrap().cookies(|index, _| index as u64 + 5);
@@ -187,7 +187,7 @@ fn kernel_batches_show_how_far_they_are_and_can_be_stopped() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
+fn kernel_batches_with_too_many_descriptors_are_refused_first() {
     let probe = Probe::load();
     let fds = open_fds();
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -214,7 +214,7 @@ fn kernel_batches_that_take_too_many_descriptors_are_refused_before() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attaches_a_batch_by_one_kprobe_multi_link() {
+fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
     let probe = Probe::load();
     let Some(multi) = load_counting(&probe, MULTI) else {
         return assert!(!has_fprobe());

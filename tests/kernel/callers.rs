@@ -143,7 +143,7 @@ fn kernel_functions_with_two_names_are_attached_to_once() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_calls_of_32_bit_processes_go_by_their_own_names() {
+fn kernel_calls_of_32_bit_processes_have_their_own_names() {
     let mut probe = Probe::load();
     let mut process = Compat::start();
     probe.watch(process.0.id());
@@ -174,7 +174,7 @@ fn kernel_calls_of_32_bit_processes_go_by_their_own_names() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_calls_that_callers_do_not_have_are_told() {
+fn kernel_calls_that_callers_lack_are_reported() {
     let probe = Probe::load();
     drop(probe.attach_to("umount2", Callers::All, 0).unwrap());
     let fds = open_fds();
@@ -239,7 +239,7 @@ fn kernel_calls_through_multiplexers_are_seen() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attachments_of_several_functions_end_together() {
+fn kernel_attachments_to_several_functions_end_together() {
     let probe = Probe::load();
     let fds = open_fds();
     let call =
@@ -276,7 +276,7 @@ fn hide_kallsyms() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attachments_of_several_functions_that_fail_leave_no_entry() {
+fn kernel_failed_attachments_to_several_functions_leave_no_entry() {
     let probe = Probe::load();
     let fds = open_fds();
     let failed = std::thread::scope(|scope| {
@@ -295,7 +295,7 @@ fn kernel_attachments_of_several_functions_that_fail_leave_no_entry() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_programs_for_kprobe_multi_see_every_caller_by_one_link() {
+fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     let probe = Probe::load();
     let call =
         |name, cookie| Batch::new([name]).unwrap().callers(Callers::All).cookies(|_, _| cookie);
@@ -351,7 +351,7 @@ fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_batches_are_for_every_caller_too() {
+fn kernel_batches_support_every_caller() {
     use std::os::fd::AsFd;
 
     let probe = Probe::load();
@@ -379,7 +379,7 @@ fn kernel_batches_are_for_every_caller_too() {
 /// `make test` also runs this on a kernel booted with `ia32_emulation=0`.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_without_32_bit_calls_says_so() {
+fn kernel_without_32_bit_calls_is_reported() {
     let probe = Probe::load();
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap();
     let compat = probe.attach_to("umount2", Callers::Compat, 1);
