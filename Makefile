@@ -23,7 +23,7 @@ TESTS := $(PYTHON) -m pytest testing
 BUILD ?= build
 TARGET ?=
 
-# The first match: in the published crate's Cargo.toml, the dependencies' versions follow.
+# Stops at the first match: the published crate's Cargo.toml also has the versions of dependencies.
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)

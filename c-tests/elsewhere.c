@@ -27,7 +27,7 @@ static void check_that_it_fails(void)
 	if (link)
 		FAIL("it attached");
 	CHECK_EQ(error, ELIBACC);
-	CHECK_HAS(text, "no libbpf is loaded that could have made the program");
+	CHECK_HAS(text, "cannot find the libbpf that created the program");
 	CHECK_HAS(text, "libksyscall-static");
 	CHECK(strchr(text, '\n') == text + strlen(text) - 1);
 	unload(&p);

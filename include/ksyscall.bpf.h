@@ -221,8 +221,8 @@ struct pt_regs;
 /* --- Layouts: 64-bit values in 32-bit words, and calls with a different order --- */
 
 /*
- * A layout contains the kind of each argument that the function receives, and which of them each argument of
- * the man page is.
+ * A layout contains the kind of each argument that the function receives, and maps each argument of the man
+ * page to one of them.
  *
  *	W	a word: an int, a pointer, an unsigned long
  *	S	a signed word, a long: sign-extended to 64 bits

@@ -127,7 +127,7 @@ struct ksyscall_links_opts {
      */
     bool retprobe;
     /**
-     * Attach to the other names if one of them fails.
+     * If attaching to one name fails, still attach to the others.
      */
     bool best_effort;
     size_t :0;
@@ -155,7 +155,7 @@ extern "C" {
  *  - ENOENT: the kernel does not have the call;
  *  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe that the kernel does not allow;
  *  - EPERM, EACCES: no permission;
- *  - ELIBACC: no loaded libbpf could have made the program;
+ *  - ELIBACC: the library cannot find the libbpf that created the program;
  *  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
  *    /proc/kallsyms.
  *
@@ -195,8 +195,8 @@ extern struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *p
 /**
  * Detaches the program from all calls, and frees the links.
  *
- * To end a kprobe, the kernel waits until no CPU runs its program any more. If each function
- * has a perf event, several threads wait at the same time; see `threads`.
+ * Before it removes a kprobe, the kernel waits until no CPU runs its program. If each function
+ * has a perf event, several threads wait in parallel; see `threads`.
  *
  * @param links the links, or NULL
  * @return 0; or the first negative errno, with errno set. All links are destroyed even on an
@@ -262,9 +262,9 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 /**
  * Destroys links of this library or of libbpf as bpf_link__destroy() does, but concurrently.
  *
- * To end a kprobe, the kernel waits until no CPU runs its program any more. Eight threads wait
- * at the same time for this library's links. They also wait for libbpf's links that are BPF
- * links (Linux 5.15) of a perf event or of kprobe.multi, unless some process has a probe that
+ * Before it removes a kprobe, the kernel waits until no CPU runs its program. For this library's
+ * links, eight threads wait in parallel. They do the same for libbpf's links that are BPF links
+ * (Linux 5.15) for a perf event or kprobe.multi, unless some process has a probe that
  * was made through tracefs. libbpf's code runs only in the calling thread, for one link after
  * the other, in order. A link of any other kind has ended before the next link is destroyed.
  *
@@ -286,7 +286,7 @@ extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
  * @return 0; or a negative errno, with errno set:
  *  - EOPNOTSUPP: the kernel does not count this for kprobe programs (before Linux 6.7);
  *  - EINVAL: an argument is NULL, or the program is not loaded;
- *  - ELIBACC: no loaded libbpf could have made the program.
+ *  - ELIBACC: the library cannot find the libbpf that created the program.
  */
 extern int ksyscall_program__recursion_misses(const struct bpf_program *prog, __u64 *misses);
 

@@ -103,8 +103,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel has no BPF links of perf events, and `PERF_EVENT_IOC_SET_BPF` refused the
-    /// program.
+    /// The kernel does not support BPF links for perf events, and `PERF_EVENT_IOC_SET_BPF` refused
+    /// the program.
     #[error(
         "ioctl(PERF_EVENT_IOC_SET_BPF) of the probe on {symbol}: {}{}",
         Errno(*errno), program_hint(*errno)
@@ -370,7 +370,7 @@ fn program_hint(errno: i32) -> &'static str {
 
 fn multi_hint(errno: i32) -> &'static str {
     match errno {
-        libc::ESRCH => " (ftrace cannot trace one of the functions, or several have its name)",
+        libc::ESRCH => " (ftrace cannot trace one of the functions, or its name is not unique)",
         libc::EOPNOTSUPP => " (the kernel was built without CONFIG_FPROBE, or is a 32-bit kernel)",
         errno => probe_hint(errno),
     }

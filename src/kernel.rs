@@ -50,7 +50,7 @@ pub(crate) struct Learnt {
     pub(crate) x32: Known,
     pmu_kind: Known,
     pmu_retprobe_bit: Known,
-    /// Set if the kernel may lack BPF links of perf events.
+    /// Set if the kernel may lack BPF links for perf events.
     may_lack_perf_links: Known,
     /// The kernel's version, as packed by `version.rs`.
     version: Known,

@@ -55,7 +55,7 @@
 //! open. docs/errors.md explains each message.
 //!
 //! # Requirements
-//! - Linux 4.1 or later with kprobes. Cookies require BPF links of perf events (Linux 5.15).
+//! - Linux 4.1 or later with kprobes. Cookies require BPF links for perf events (Linux 5.15).
 //! - `CAP_SYS_ADMIN`; or `CAP_PERFMON` and `CAP_BPF` (Linux 5.8) if `kernel.perf_event_paranoid` is
 //!   at most 2 (Debian's default is 3).
 //! - Before Linux 4.17: root, because these kernels have no kprobe PMU and the crate uses tracefs.

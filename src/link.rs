@@ -56,9 +56,10 @@ impl Link {
     /// that may read tracefs.
     ///
     /// The kernel misses a return if too many calls are in progress (see
-    /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)), and an entry if another probe's handler
-    /// makes the call. It counts without a lock, so the number can be slightly too low. The number
-    /// does not include calls for which the kernel skipped the program
+    /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)). It misses an entry if the function is
+    /// called while the CPU runs another probe's handler. The kernel counts without a lock, so the
+    /// number can be slightly too low. The number does not include calls for which the kernel
+    /// skipped the program
     /// ([`recursion_misses`](crate::recursion_misses)). The `kprobe_profile` of some old kernels
     /// does not count missed returns; that of Debian's 5.10 and 6.1 does.
     ///

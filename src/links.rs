@@ -1,4 +1,4 @@
-//! Holds a program's attachments that end together, which [`crate::Batch::attach`] returns.
+//! Defines [`Links`], which [`crate::Batch::attach`] returns: a program's attachments, detached together.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};

@@ -342,9 +342,9 @@ runs for all calls through the multiplexer.
 | `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` | The nth argument of semop, in the order of the man page |
 
 In Rust these are `SubCall` and `Call::sub_call`. The header knows for each call where its arguments are, with the word
-size of the caller. The arguments of `ipc` are registers, except the fourth of `semctl` and two of `msgrcv`: these
-are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0. s390 has no
-sixth argument, so the timeout of `semtimedop` is in the fourth's place.
+size of the caller. `ipc` passes the arguments in registers, except the fourth of `semctl` and two of `msgrcv`: these
+are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0. s390's `ipc` has no
+sixth argument, so it passes the timeout of `semtimedop` as the fourth.
 
 Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
 (0x100), as the C library passes it. The fourth argument of `semctl` is the union as a word. The address that `shmat`
@@ -377,9 +377,9 @@ The trait `Kept` keeps a pointer from entry to return, like the macros above. Th
 ```rust
 """ + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
 
-The crate's constants are generated from the header. A test compares what both read from the same words, for
-each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On real kernels the crate's
-programs are tested next to those in C (see the next section).
+The crate's constants are generated from the header. A test checks that the crate and the header read the same values
+from the same words, for each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On
+real kernels the crate's programs are tested next to those in C (see the next section).
 
 ## Measurements
 
@@ -391,7 +391,7 @@ program must also see the right call number and the right kind of caller.
 
 The same programs are also built with `BPF_KSYSCALL` of libbpf 1.7 and attached by this library. libbpf 1.5 loads them
 on amd64 and riscv64, and libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with 32-bit libraries, on a 64-bit
-kernel. There the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers, which libbpf detects
+kernel. There the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers; libbpf detects this only
 in a 64-bit process.
 
 The same libbpf loads the same programs in Rust, with ksyscall-ebpf and `Callers::Asked`

@@ -1,4 +1,4 @@
-"""Plots a benchmark's run: docs/performance.svg."""
+"""Plots one benchmark run as docs/performance.svg."""
 
 import matplotlib
 from matplotlib.figure import Figure

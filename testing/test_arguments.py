@@ -1,5 +1,5 @@
-"""Tests how BPF programs read the arguments of every system call with ksyscall.bpf.h, on the real
-kernels of --matrix, by default x86-64's.
+"""Tests how BPF programs read the arguments of every system call with ksyscall.bpf.h, on the real kernels that --matrix
+selects (default: the x86-64 kernels).
 
 A run of all kernels updates docs/arguments.md. With --keep, a run of some kernels updates it too, with
 the earlier results in build/matrix.

@@ -440,8 +440,8 @@ def test_errors_say_what_to_do(job, guest):
         assert all(word in said[name] for word in words), said[name]
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
-    # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native. At a
-    # tracepoint it is the 64-bit call of that number.
+    # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native. The tracepoint engine
+    # looks its number up in the 64-bit table.
     for part, yields in (("segment", 6), ("segment--probes", 7)):
         for row in (r"umount2 +native +14", r"umount2 +compat +4", rf"sched_yield +native +{yields}",
                     r"sched_yield +compat +3"):

@@ -1,4 +1,4 @@
-"""Tests every system call of an architecture on the real kernels of --matrix, by default x86-64's.
+"""Tests every system call of an architecture on the real kernels that --matrix selects (default: the x86-64 kernels).
 
 A run of all kernels updates docs/coverage.md. With --keep, a run of some kernels updates it too, with
 the earlier results in build/matrix.

@@ -19,9 +19,9 @@
 #define MAX_SUB_CALLS 32
 
 /*
- * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags. A
- * probe's cookie is a place with two more flags, and the number that 32-bit callers use plus 1:
- * one function may serve several calls.
+ * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags. A probe's cookie
+ * is a place with two more flags. For 32-bit callers it also contains the call's number plus 1, because one
+ * function may serve several calls.
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)

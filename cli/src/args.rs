@@ -83,7 +83,7 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Of {
-    /// Use the table of this architecture instead of the running kernel: x86_64, i386, arm64, arm,
+    /// Answer from ARCH's table, without the running kernel: x86_64, i386, arm64, arm,
     /// riscv64, s390x, powerpc64, powerpc, mips64, loongarch64
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,

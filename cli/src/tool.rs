@@ -33,7 +33,7 @@ pub(crate) struct Verdict {
 pub(crate) enum Reach {
     /// The library attaches instead of libbpf.
     Yes,
-    /// The tool attaches itself, and the library corrects which functions it probes.
+    /// The tool opens its own probes, and the library redirects them to the right functions.
     Probes,
     /// It depends on what the tool does at run time.
     Perhaps,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Without arguments: prints whether libksyscall was preloaded. With FILE PERMITTED INHERITABLE
-   EFFECTIVE: sets the file's capabilities, two sets as numbers and a flag (capabilities(7)). */
+/* Without arguments: prints whether libksyscall was preloaded. With FILE PERMITTED INHERITABLE EFFECTIVE:
+   sets the file's capabilities. PERMITTED and INHERITABLE are bit masks, and EFFECTIVE is a flag
+   (capabilities(7)). */
 #include <endian.h>
 #include <linux/capability.h>
 #include <stdio.h>

@@ -590,13 +590,13 @@ pub trait Kept {
     /// length including the NUL, or a negative errno.
     fn user_str(to: &mut [u8], address: u64) -> i64;
 
-    /// Keeps the pointer for the current thread. Call it at a call's entry.
+    /// Keeps the pointer for the current thread. Use this in the kprobe at the function's entry.
     #[inline(always)]
     fn keep(pointer: u64) {
         Self::insert(Self::thread(), pointer);
     }
 
-    /// Removes and returns the pointer that was kept. Call it at the call's return.
+    /// Removes and returns the pointer that was kept. Use this in the kretprobe.
     #[inline(always)]
     fn take() -> Option<u64> {
         let thread = Self::thread();

@@ -49,7 +49,7 @@ impl Attachment {
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Detaches as drop does, but reports errors. The descriptors are closed even after an error. A
+    /// Like drop, but reports errors. The descriptors are closed even after an error. A
     /// pin or a copy of the descriptor that still holds the attachment is not an error.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {

@@ -37,7 +37,7 @@ impl Attachments {
         &self.list
     }
 
-    /// Moves the attachments out in order. The caller then closes each one.
+    /// Moves the attachments out in order. The caller must close each attachment.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
         core::mem::take(&mut self.list).into_iter()
     }

@@ -41,7 +41,7 @@ impl Many {
     ///
     /// # Errors
     /// If the attach fails as a whole, for example for lack of descriptors. Without `best_effort`,
-    /// also if a program for kprobe.multi cannot be attached to one of the calls.
+    /// also returns an error if a kprobe.multi program cannot be attached to one of the calls.
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,

@@ -269,7 +269,7 @@ impl<'a> Row<'a> {
         self.version.unwrap_or(LATEST)
     }
 
-    /// Whether the architecture has the call in the version of the row.
+    /// Whether the architecture has the call in the row's kernel version.
     pub(crate) fn is_served(&self) -> bool {
         // Without a list, the function with the call's name serves the call.
         self.functions.is_empty() || self.is_in(Column::Native)
@@ -309,7 +309,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The listed functions that serve the call in the version of the row.
+    /// The functions in `listed` that serve the call in the row's kernel version.
     fn serving(&self, listed: &'a str) -> impl Iterator<Item = &'a str> {
         let (version, update) = (self.version, self.update);
         listed.split(' ').filter_map(move |entry| {

@@ -42,7 +42,7 @@ LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
 LATE(unsigned long, getauxval, (unsigned long type), (type))
-/* Called only to read a list of symbols through a buffer of 64 KiB. */
+/* Called only while reading a list of symbols through a 64 KiB buffer. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))

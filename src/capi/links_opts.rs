@@ -66,7 +66,7 @@ pub struct ksyscall_links_opts {
     pub callers: c_uint,
     /// Run at the calls' returns instead of their entries.
     pub retprobe: bool,
-    /// Attach to the other names if one of them fails.
+    /// If attaching to one name fails, still attach to the others.
     pub best_effort: bool,
 }
 

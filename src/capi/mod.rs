@@ -8,7 +8,7 @@
 //!
 //! - `header.rs` is the source of ksyscall.h; `opts.rs` and `links_opts.rs` read the options,
 //!   `environment.rs` reads the environment variables;
-//! - `libbpf.rs` finds the libbpf that made the program, `loader.rs` asks the dynamic loader, and
+//! - `libbpf.rs` finds the libbpf that created the program, `loader.rs` asks the dynamic loader, and
 //!   `print.rs` finds libbpf's print callback;
 //! - `link.rs` makes the `struct bpf_link`, whose layout `layout.rs` checks; `auto.rs` recognises
 //!   programs that attach by their section;
@@ -74,7 +74,7 @@ enum Failure {
     #[error("{}", InvalidName::RULE)]
     InvalidName,
     #[error(
-        "no libbpf is loaded that could have made the program; if it is linked statically, link \
+        "cannot find the libbpf that created the program; if it is linked statically, link \
          libksyscall-static (see pkg-config)"
     )]
     NoLibbpf,

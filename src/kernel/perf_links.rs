@@ -1,14 +1,13 @@
-//! Checks whether the kernel has BPF links of perf events (Linux 5.15).
+//! Checks whether the kernel has BPF links for perf events (Linux 5.15).
 
 use super::LEARNT;
 use crate::sys;
 
-/// Whether the kernel certainly has links of perf events, so that EINVAL from `BPF_LINK_CREATE` is
+/// Whether the kernel certainly has links for perf events, so that EINVAL from `BPF_LINK_CREATE` is
 /// about the program. The ioctl must not be tried then: it does not check what a program was loaded
-/// for, and a kprobe.multi program can crash the kernel when it runs.
-///
-/// The test is whether the kernel has kprobe.multi (Linux 5.18), which is newer than the links
-/// (5.15). Kernels between the two check the program with the same function in both interfaces
+/// for, and a kprobe.multi program can crash the kernel when it runs.  The test is whether the
+/// kernel has kprobe.multi (Linux 5.18), which is newer than the links (5.15). Kernels between the
+/// two check the program with the same function in both interfaces
 /// (`perf_event_set_bpf_prog()` of kernel/events/core.c), so the ioctl refuses what the link
 /// refused.
 pub(crate) fn always_has_links() -> bool {

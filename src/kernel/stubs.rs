@@ -25,8 +25,9 @@ use crate::calls::Symbol;
 use crate::sys::Kept;
 use crate::text::hash;
 
-/// The [`hash`]es of the names of the running kernel's stubs. A function has the same hash as one
-/// of a thousand stubs with a probability of 1 in 10^16; on 32-bit machines, of 1 in 10^6.
+/// The [`hash`]es of the names of the running kernel's stubs. With a thousand stubs, the
+/// probability that a function's hash collides with one of theirs is about 1 in 10^16, or 1 in 10^6
+/// on 32-bit machines.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
 /// Whether `symbol` is known to be a stub, without asking the kernel.

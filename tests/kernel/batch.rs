@@ -20,7 +20,7 @@ fn map_fd(probe: &Probe, name: &str) -> u64 {
     map.fd().as_fd().as_raw_fd() as u64
 }
 
-/// Loads a program for an attach type that does the same as `count` in kernel.bpf.c.
+/// Loads a program for `attach_type`. The program does the same as `count` in kernel.bpf.c.
 pub(super) fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
     let (hits, returned) = (map_fd(probe, "hits"), map_fd(probe, "returned"));
     let pid = u64::from(std::process::id());

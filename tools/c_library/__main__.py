@@ -158,7 +158,7 @@ class Glibc:
                 continue
             if file.endswith(".h") != (path.suffix == ".h"):
                 continue
-            # A file that includes the general one only adds to it.
+            # A file that includes the general file extends it rather than replacing it.
             if path.is_file() and not re.search(rf"#\s*include\s+<(sysdeps/)?[\w/.-]*{name}>", path.read_text()):
                 yield f"{path.relative_to(self.folder)} takes the place of {file}"
 

@@ -168,7 +168,7 @@ def make(name, trees):
 
 
 def bare(text):
-    """{name: line} of a table without what annotated() adds. A line that only states a spelling
+    """Returns {name: line} for a table, leaving out what annotated() adds. A line that only states a spelling
     is left out; if it ends in '-', the name keeps its '-'."""
     rows = {}
     for line in text.splitlines()[1:]:

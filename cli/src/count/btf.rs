@@ -1,7 +1,7 @@
 //! Reads one offset from the kernel's types (BTF, Documentation/bpf/btf.rst).
 //!
-//! aya can relocate the programs by these types, but it parses all of them, which takes longer than
-//! everything else that `count` does before it is ready.
+//! aya can relocate the programs using these types, but it parses all of them, which takes longer
+//! than everything else that `count` does during startup.
 
 /// The kernel's types.
 pub(super) const FILE: &str = "/sys/kernel/btf/vmlinux";

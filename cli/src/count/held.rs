@@ -37,7 +37,8 @@ impl Held {
         let its_gate = gate.as_raw_fd();
         // After reading the word the child makes only execve(2), because its calls are counted.
         let hold = move || {
-            // Without this the read below would not end if this program is killed.
+            // Close the child's copy of the gate. Otherwise the read below would never return if
+            // `ksyscall` were killed.
             // SAFETY: nothing else in the child uses this descriptor.
             #[allow(unsafe_code)]
             unsafe {

@@ -63,7 +63,8 @@ pub(super) struct Row {
 /// What was not counted, and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lost {
-    /// How often the kernel did not run the programs at calls and at returns, if it counts that.
+    /// How many times the kernel skipped the entry program and the return program. None if the
+    /// kernel does not count this.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
     /// Calls of threads, calls of processes and errors that did not fit in a map.

@@ -303,7 +303,8 @@ mod tests {
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
         // Only one of syscall_32.tbl and syscall_64.tbl has these (arch/x86/entry/syscalls).
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
-        // 32-bit callers make it through ipc, which a probe cannot recognise.
+        // 32-bit callers make semop through ipc, and a probe cannot tell which call ipc carries
+        // out.
         assert_eq!(calls("semop --callers all"), ["semop native", "semop compat"]);
         assert_eq!(calls("semop --callers all --probes"), ["semop native"]);
         assert!(wanted_by("semop --callers compat --probes").is_err());
