@@ -532,7 +532,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 l
 				is_behind_pair |= other == KSYSCALL_P_;
 		}
 		value = ksyscall_word_(call, narrow, word);
-		/* x32 passes the pair in one word: preadv64v2 of fs/read_write.c. */
+		/* x32 passes the pair in one word: see preadv64v2 in fs/read_write.c. */
 		if (is_behind_pair && !narrow && ksyscall_is_x32_(call))
 			value = ksyscall_word_(call, narrow, word - 1);
 		if (narrow && kind >= KSYSCALL_L_) {

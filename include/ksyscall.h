@@ -35,7 +35,7 @@ enum ksyscall_callers {
      */
     KSYSCALL_CALLERS_NATIVE,
     /**
-     * 32-bit processes, and on x86-64 calls by `int $0x80`. Names are those of the 32-bit
+     * 32-bit processes and, on x86-64, calls by `int $0x80`. Names are those of the 32-bit
      * architecture. If one function serves both kinds of callers, the program runs for both.
      * Includes the calls for which x32 processes have separate functions.
      */
@@ -100,7 +100,7 @@ struct ksyscall_links_opts {
     /**
      * Called after each name, with the number of names done so far. If it returns a value other
      * than 0, the attach stops and everything is detached. The function must return, and must not
-     * close the program. The thread cannot be cancelled inside it.
+     * close the program. Cancellation is disabled in it.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -271,7 +271,7 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
  * @param links the links; elements may be NULL, and all are NULL afterwards
  * @param n the number of elements
  * @return 0; or the first negative errno of bpf_link__destroy() in the links' order, with
- * errno set. All links are destroyed even on an error
+ * errno set. All links are destroyed even if an error occurs
  */
 extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 

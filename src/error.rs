@@ -177,7 +177,7 @@ pub enum Error {
 
     /// The functions that serve the call to native and to 32-bit callers may be one function under
     /// two names. Their addresses in /proc/kallsyms would tell, but the file could not be read or
-    /// shows no addresses (they require `CAP_SYSLOG`).
+    /// hides addresses (they require `CAP_SYSLOG`).
     #[error(
         "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
         Errno(*errno), addresses_hint(*errno)
@@ -186,7 +186,7 @@ pub enum Error {
     Addresses {
         /// One of the names.
         symbol: Symbol,
-        /// What the kernel returned; EPERM if the file shows no addresses.
+        /// What the kernel returned; EPERM if the file hides addresses.
         errno: i32,
     },
 
@@ -378,7 +378,7 @@ fn multi_hint(errno: i32) -> &'static str {
 
 fn addresses_hint(errno: i32) -> &'static str {
     match errno {
-        libc::EPERM => " (the kernel shows no addresses: requires CAP_SYSLOG, or root)",
+        libc::EPERM => " (the kernel hides addresses: requires CAP_SYSLOG, or root)",
         _ => "",
     }
 }

@@ -73,7 +73,7 @@ impl Link {
     /// Detaches the program, as dropping the link does, and reports a failure.
     ///
     /// # Errors
-    /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed even on an error.
+    /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed even if an error occurs.
     #[doc(alias = "bpf_link__destroy")]
     pub fn detach(self) -> Result<(), Error> {
         self.attachment.detach()

@@ -57,7 +57,7 @@ impl Links {
     /// Detaches the program, as dropping the links does, and reports a failure.
     ///
     /// # Errors
-    /// The first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even on an error.
+    /// The first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even if an error occurs.
     #[doc(alias = "ksyscall_links__destroy")]
     pub fn detach(mut self) -> Result<(), Error> {
         self.attachments.close_all()

@@ -244,7 +244,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 The parameters have the order and the types of the man page. The same object file works for kernels whose functions
 receive a pointer to the caller's registers, for kernels whose functions receive the arguments, and for 32-bit
-callers. The header joins 64-bit values that come in two words and extends signs. It follows the man page even if the
+callers. The header joins 64-bit values that are passed in two words, and extends signs. It follows the man page even if the
 kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and `mmap2`)
 or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
 

@@ -292,7 +292,7 @@ class Run:
                 # (sigaction and rt_sigaction).
                 if not vain.pop(name, None) and number.get(name) != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
-        # Where libbpf attaches to a function that no call reaches, so does this library.
+        # Like libbpf, this library attaches to functions that no call reaches.
         self.idle = sorted(vain.keys() & {row[0] for row in their_rows if row[2] == "ok"})
         for call, function in vain.items() - {(call, vain[call]) for call in self.idle}:
             self.missed[call] = f"not implemented, yet attached to {function}, which never ran"

@@ -255,7 +255,8 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     }
 }
 
-/// Two threads share a CPU, and one of them only updates a map.
+/// Two threads share a CPU. One only updates a map, so that the kernel skips some of the other's
+/// calls.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_calls_that_it_skips_during_map_updates() {

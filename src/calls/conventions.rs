@@ -117,8 +117,8 @@ pub(crate) struct Form {
 
 #[cfg(feature = "capi")]
 impl Form {
-    /// Recognises the forms on this architecture: `__x64_sys_stat`, `__se_sys_stat`, `SyS_stat` and
-    /// `sys_stat`.
+    /// Recognises the forms that this architecture uses: `__x64_sys_stat`, `__se_sys_stat`,
+    /// `SyS_stat` and `sys_stat`.
     pub(crate) fn of(symbol: &[u8]) -> Option<Self> {
         let wrapped = CONVENTIONS.iter().filter(|it| !it.prefix.is_empty()).find_map(|it| {
             let function = symbol.strip_prefix(it.prefix.as_bytes())?;

@@ -154,7 +154,7 @@ unsafe extern "C" {
     /// @param links the links; elements may be NULL, and all are NULL afterwards
     /// @param n the number of elements
     /// @return 0; or the first negative errno of bpf_link__destroy() in the links' order, with
-    /// errno set. All links are destroyed even on an error
+    /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
     /// Counts how often the kernel has skipped a program since it was loaded, at all functions that

@@ -150,7 +150,7 @@ pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
 /// [`is_ours`], and nobody else uses the link.
 pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
     let end = {
-        // SAFETY: our links begin with the base.
+        // SAFETY: our links begin with a `Base`.
         let base = unsafe { &mut *link.cast::<Base>() };
         if core::mem::replace(&mut base.disconnected, true) { None } else { base.detach }
     };

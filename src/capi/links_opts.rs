@@ -20,7 +20,7 @@ type __u64 = u64;
 pub enum ksyscall_callers {
     /// Processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
-    /// 32-bit processes, and on x86-64 calls by `int $0x80`. Names are those of the 32-bit
+    /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names are those of the 32-bit
     /// architecture. If one function serves both kinds of callers, the program runs for both.
     /// Includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
@@ -51,7 +51,7 @@ pub struct ksyscall_links_opts {
     pub cookies: *const __u64,
     /// Called after each name, with the number of names done so far. If it returns a value other
     /// than 0, the attach stops and everything is detached. The function must return, and must not
-    /// close the program. The thread cannot be cancelled inside it.
+    /// close the program. Cancellation is disabled in it.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,

@@ -11,7 +11,7 @@
 //! `bpf_program__attach_ksyscall`. If no function serves it, the tool's own request goes to the
 //! kernel.
 //!
-//! A signal handler may open a probe, so an unchanged probe involves no allocation and no lock.
+//! A signal handler may open a probe, so passing it on unchanged allocates nothing and takes no lock.
 //! Finding a different function may involve both, as an attach does.
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
@@ -129,7 +129,7 @@ impl Probe {
         (!is_set(c"KSYSCALL_KEEP_NAMES")).then_some(Self { call, attr, retprobe, symbol, form })
     }
 
-    /// Whether the kernel refused a probe because it does not have the function.
+    /// Whether the kernel refused a probe because it lacks the function.
     fn is_missing(&self, symbol: &Symbol, errno: Errno) -> bool {
         match errno.0 {
             libc::ENOENT => true,

@@ -100,7 +100,7 @@ impl Symbols {
     /// arch/x86/include/asm/syscall_wrapper.h). With a probe on each, the program would run twice.
     ///
     /// # Errors
-    /// ENODATA if one of them is not in the list; EPERM if the list shows no addresses, which
+    /// ENODATA if one of them is not in the list; EPERM if the list hides addresses, which
     /// requires `CAP_SYSLOG` (`kallsyms_show_value()` of kernel/ksyms_common.c).
     pub(crate) fn are_same_function(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
         let address = |symbol: &Symbol| match self

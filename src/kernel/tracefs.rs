@@ -240,8 +240,8 @@ impl Entry {
         core::mem::ManuallyDrop::new(self).0.give_up();
     }
 
-    /// Removes the entry, whose perf event must be closed. If that fails, a later attach tries
-    /// again.
+    /// Removes the entry. Its perf event must already be closed. If the removal fails, a later
+    /// attach tries again.
     pub(crate) fn remove(self) -> Result<(), Errno> {
         let name = core::mem::ManuallyDrop::new(self).0;
         let removed = open_kprobe_events().and_then(|events| match name.remove(&events) {

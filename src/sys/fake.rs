@@ -175,7 +175,7 @@ impl Kernel {
         answer
     }
 
-    /// Describes a call and its object.
+    /// Describes a call and the file that it acts on.
     fn step(&self, number: c_long, [a, b, c, ..]: [usize; 5]) -> String {
         let object =
             || self.open.iter().rfind(|(fd, _)| *fd == a).map_or("nothing", |open| &open.1);

@@ -55,8 +55,8 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
-/// Checks that the process can open one more descriptor for each of `places`, which stores them
-/// temporarily. If not, returns how many it can open.
+/// Checks that the process can open one more descriptor for each element of `places`, which holds
+/// them temporarily. If not, returns how many it can open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This applies the kernel's own
 /// limit and works without /proc.

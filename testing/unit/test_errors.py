@@ -18,7 +18,7 @@ def messages():
         for text in re.findall(r'(?<!\w)"((?:[^"\\]|\\.)*)"', source, re.S):
             text = re.sub(r"\\\n\s*", "", text)
             text = text.replace("{symbol}", "FUNCTION").replace("{0}", "FUNCTION").replace("{step}", "STEP")
-            # Values between the parts differ. Code between two strings is not a text.
+            # Split at the placeholders, whose values vary. Code between two strings is not message text.
             for part in re.split(r"\{[^}]*\}", text):
                 if len(part := part.strip(" :;,'()")) >= WORDS and " " in part and "\n" not in part:
                     yield part

@@ -244,7 +244,7 @@ def check(name, text, tree):
         if compat:
             problems += compat.wrong(call, others)
             problems += compat.stray(call, others)
-            # The library tries the compat entries first until it knows its kernel, except those of x32.
+            # Until the library knows its kernel, it tries the compat entries first, except those of x32.
             problems += native.wrong(call, others + functions) if name != "x86_64" else []
         if not is_marked and not tree.conditional.isdisjoint(names(functions + others)):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
