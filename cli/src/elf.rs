@@ -30,7 +30,7 @@ pub(crate) struct Elf {
     pub(crate) is_go: bool,
     /// Whether the file contains libbpf.
     pub(crate) has_libbpf: bool,
-    /// Whether the file calls `FUNCTION` through its symbol, so that a preloaded definition is used.
+    /// Whether the file calls `FUNCTION` through its symbol, so that preloading replaces it.
     pub(crate) calls_by_name: bool,
     /// Whether the file contains the name of a libbpf to load.
     pub(crate) names_libbpf: bool,

@@ -133,7 +133,7 @@ fn attach_call(
     Ok(())
 }
 
-/// The first function of a call.
+/// The first function that was attached to for a call.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }

@@ -186,7 +186,7 @@ fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     unknown.filter_map(call).collect()
 }
 
-/// Whether only 32-bit callers have a call of this name.
+/// Whether only 32-bit callers have a call with this name.
 pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)

@@ -119,7 +119,7 @@ impl System {
         Some(value.trim().to_owned())
     }
 
-    /// A set of bits in /proc/self/status.
+    /// A field of /proc/self/status that is a set of bits.
     pub(super) fn status_bits(&self, field: &str) -> u64 {
         self.status(field).and_then(|bits| u64::from_str_radix(&bits, 16).ok()).unwrap_or(0)
     }

@@ -54,7 +54,7 @@ fn read_loader_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
             folders.extend(Some(line).filter(|line| line.starts_with('/')).map(PathBuf::from));
             continue;
         };
-        // The line in Debian and others: include /etc/ld.so.conf.d/*.conf
+        // Debian, among others, uses this line: include /etc/ld.so.conf.d/*.conf
         let pattern = Path::new(pattern.trim());
         let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else { continue };
         let folder = Path::new("/etc").join(folder);
