@@ -13,8 +13,8 @@ CARGO ?= cargo
 OBJCOPY ?= objcopy
 CLANG ?= clang
 # Whether `make install` installs the command `ksyscall`, whose BPF programs require clang and
-# libbpf's headers. By default: if clang is installed and TARGET is empty. The published crate does
-# not contain the command.
+# libbpf's headers. The default is `yes` if clang is installed and TARGET is empty. The published
+# crate does not contain the command.
 CLI ?= $(if $(TARGET),no,$(if $(and $(wildcard cli),$(shell command -v $(CLANG) 2>/dev/null)),yes,no))
 # The system's Python, for which Debian packages pytest.
 PYTHON ?= /usr/bin/python3
@@ -23,7 +23,7 @@ TESTS := $(PYTHON) -m pytest testing
 BUILD ?= build
 TARGET ?=
 
-# Stops at the first match: the published crate's Cargo.toml also has the versions of dependencies.
+# Stop at the first match: the published crate's Cargo.toml also contains the versions of dependencies.
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
 MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
@@ -48,17 +48,17 @@ LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
 	$(LATE:%=-Wl,--wrap=%)
-# The flags that the compiler supports, unless CFLAGS overrides them.
+# The hardening flags that the compiler supports, unless CFLAGS overrides them.
 HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 		-mbranch-protection=standard; do \
 		$(CC) -Werror $$flag -x c -c /dev/null -o /dev/null 2>/dev/null && echo $$flag; \
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-# -fexceptions: an exception of the program's print callback passes through these files' frames.
-# -ffile-prefix-map: debugging information does not name the build folder.
+# -fexceptions lets an exception from the program's print callback pass through these files' frames.
+# -ffile-prefix-map keeps the name of the build folder out of the debugging information.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
 	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
-# The exported functions that libbpf lacks, and those that it also has.
+# The exported functions that libbpf lacks, and those that libbpf also exports.
 OWN := $(filter ksyscall_%,$(EXPORTS))
 WRAPPED := $(filter-out $(OWN),$(EXPORTS))
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The code that all contestants share. A contestant loads a kprobe program, attaches it to system
- * calls and destroys the links; it defines load(), attach() and destroy(). rust/src/lib.rs is the
- * counterpart for Rust.
+ * Runs and measures a contestant: the code that all contestants share. A contestant loads a kprobe
+ * program, attaches it to system calls and destroys the links; it defines load(), attach() and
+ * destroy(). rust/src/lib.rs is the counterpart for Rust.
  *
  *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy and MORE others
  *   CONTESTANT kprobe|kretprobe count         does each once, for `count` to trace
@@ -95,7 +95,7 @@ static inline void measure(const char *probe, bool is_return, int count)
 		long faults;
 	} rounds[count + 1];
 
-	/* Touch the memory, the clock and getrusage() once, so that this is not measured. */
+	/* Use the memory, the clock and getrusage() once, so that their first use is not measured. */
 	memset(rounds, 1, sizeof(rounds));
 	nanoseconds();
 	page_faults();

@@ -2,8 +2,8 @@
 /*
  * Measures the time of a system call while a tool counts it, and how long the tool takes to start:
  *
- *   calls NAME                         alone, or started by the tool
- *   calls NAME WORD COMMAND...         next to COMMAND, after COMMAND has printed WORD on its terminal
+ *   calls NAME                         runs alone, or is started by the tool
+ *   calls NAME WORD COMMAND...         runs next to COMMAND, once COMMAND has printed WORD on its terminal
  */
 #include <errno.h>
 #include <pty.h>

@@ -4,8 +4,9 @@
  * instruction, and after a system call orig_rax contains its number. A string instruction with a
  * repeat prefix counts once for each repetition.
  *
- *   count CONTESTANT kprobe|kretprobe           counts between two marks
- *   count start NAME PROGRAM [VARIABLE=VALUE]   counts from a program's exec to its exit
+ *   count calls|steps CONTESTANT kprobe|kretprobe   counts between two marks; `calls` does not count
+ *                                                   instructions
+ *   count start NAME PROGRAM [VARIABLE=VALUE]       counts from a program's exec to its exit
  */
 #include <errno.h>
 #include <sched.h>
@@ -152,7 +153,7 @@ static int count_contestant(char **argv, bool steps)
 	while (go_on(child, PTRACE_SYSCALL, &status)) {
 		long number = call_of(child);
 		entering = !entering;
-		/* Start counting at the exit of a mark's call. */
+		/* Start counting when a mark's call returns. */
 		if (!entering || number <= END || number >= MARKS)
 			continue;
 		struct counts counts = steps ? step(child, &status) : follow(child, &status);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The same program as in probe.bpf.c, for kprobe.multi. */
+/* Contains the same program as probe.bpf.c, for kprobe.multi. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Measures a kprobe.multi link created by libbpf's bpf_program__attach_kprobe_multi_opts().
+ * Measures attaching and detaching a kprobe.multi link with libbpf's
+ * bpf_program__attach_kprobe_multi_opts().
  *
  *   multi COUNT     attaches to the functions of the first COUNT calls of a list on standard input
  *                   and detaches; prints nothing if the kernel has no kprobe.multi links

@@ -5,8 +5,8 @@
  *
  *   percall ROUNDS CALLS
  *
- * Each line is a sample in picoseconds per call. If the kernel refuses a kind, there is no sample and
- * the reason goes to standard error.
+ * Each line is a sample in picoseconds per call. If the kernel refuses a kind, the program prints the
+ * reason to standard error instead of a sample.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@
 
 enum { MAX_ACTIVE = 1000 };
 
-/* Exactly one of the members is NULL. */
+/* At most one of the members is not NULL. */
 struct attached {
 	struct bpf_link *link;
 	struct ksyscall_links *max_active;
@@ -128,7 +128,8 @@ static void sample(const char *way, int calls)
 	       (nanoseconds() - start) * 1000 / calls);
 }
 
-/* Each program has a separate object, so the others still load if the kernel refuses one. */
+/* Loads only the program for this kind of probe, so that the other kinds are measured even if the kernel
+   refuses the program. */
 static void measure(const struct way *way, int calls)
 {
 	struct bpf_object *object = bpf_object__open_file("percall.bpf.o", NULL);

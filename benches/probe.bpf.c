@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The program that the contestants attach. It does nothing, because only attaching is measured. */
+/* Defines the programs that the contestants attach. They do nothing, because only attaching is measured. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The lower bound: the three system calls that every attach requires, with a known symbol, and the
- * one of a destroy. It looks up nothing and reports no error details.
+ * Measures the lower bound: the three system calls that every attach requires if the symbol is known,
+ * and the one call that a destroy requires. Looks up nothing and reports no error details.
  */
 #include "bench.h"
 

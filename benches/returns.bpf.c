@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts returns, and those with the expected cookie and the expected result. */
+/* Counts all returns, the returns with the expected cookie, and those with the expected result. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>

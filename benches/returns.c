@@ -68,10 +68,10 @@ static const struct way {
 };
 enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 
-/* An attachment's resources; `link` is -1 if there is no link. */
+/* The resources of an attachment; `link` is -1 if there is no link. */
 struct attachment {
 	int link;
-	/* fprobe events cannot run a program: one counting event on each CPU. */
+	/* The perf events: one on each CPU for fprobe events, which cannot run a program and only count. */
 	int events[MOST_CPUS];
 	int count;
 	/* The tracefs event, as GROUP/NAME. */
@@ -95,7 +95,7 @@ static long bpf_call(int command, void *attr, size_t size)
 	return syscall(SYS_bpf, command, attr, size);
 }
 
-/* Reads a number from a file; fails if there is none. */
+/* Reads a number from a file; fails if the file contains none. */
 static long number_in(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -350,8 +350,8 @@ static void start(int tasks)
 }
 
 /*
- * Waits until the task is blocked inside the call: /proc/PID/syscall contains the number of the call
- * that a blocked task is in (proc_pid_syscall(5)).
+ * Waits until the task is blocked inside the call: for a blocked task, /proc/PID/syscall contains the
+ * number of its current call (proc_pid_syscall(5)).
  */
 static void wait_until_asleep(const struct sleeper *sleeper)
 {
@@ -370,7 +370,7 @@ static void wait_until_asleep(const struct sleeper *sleeper)
 	}
 }
 
-/* Lets all tasks sleep at the same time, wakes them and waits until they have returned. */
+/* Makes all tasks sleep at the same time, wakes them, and waits until they have returned. */
 static void sleep_and_wake(int tasks)
 {
 	pthread_barrier_wait(&may_sleep);
@@ -442,7 +442,7 @@ static long counted_by_events(const struct attachment *attachment)
 
 /* ---- Measurement ---------------------------------------------------------------- */
 
-/* Negative numbers are unknown. */
+/* A negative number means that the value is unknown. */
 struct result {
 	/* The errno of a failed attach. */
 	int error;

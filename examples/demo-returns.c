@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Has many threads wait in one system call, and counts how many of their returns a BPF program
- * sees. A plain libbpf program, written without libksyscall in mind.
+ * sees. This is a plain libbpf program, written without libksyscall in mind.
  */
 #include <pthread.h>
 #include <signal.h>

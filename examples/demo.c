@@ -3,8 +3,8 @@
  * Attaches one program to several system calls by name, makes each call three times,
  * and prints for each call its name, the kernel function or the error, and the hits.
  *
- * A plain libbpf program, written without libksyscall in mind. `make demo` runs it
- * with libbpf only, with libksyscall preloaded, and linked with libksyscall.
+ * This is a plain libbpf program, written without libksyscall in mind. `make demo` runs
+ * it with libbpf only, with libksyscall preloaded, and linked with libksyscall.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +71,7 @@ static const struct {
 	{ "getpid", call_getpid }, { "frobnicate", call_nothing },
 };
 
-/* The part of struct bpf_link_info for kprobes, which Linux 6.6 added. */
+/* The part of struct bpf_link_info that describes kprobes, which Linux 6.6 added. */
 struct kprobe_link_info {
 	__u32 type, id, prog_id, padding;
 	__u32 perf_event_type, more_padding;

@@ -10,7 +10,7 @@
 #include <bpf/libbpf.h>
 #include <ksyscall.h>
 
-/* As in path.bpf.c. */
+/* The same struct as in path.bpf.c. */
 struct opened {
 	__u64 address;
 	__s64 length;
@@ -30,7 +30,8 @@ static int print(void *path, void *data, size_t size)
 	return 0;
 }
 
-/* Maps a file with the path but does not touch it. The strings of a new process are often in this state. */
+/* Maps a file that contains the path, but does not touch it. Strings in a new process are often in this
+   state. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);

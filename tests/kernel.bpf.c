@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts by cookie how often the program runs for one process, and stores the call's result. */
+/* Counts how often the program runs for one process, separately for each cookie, and stores the call's
+   result. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>

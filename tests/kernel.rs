@@ -55,7 +55,8 @@ impl Probe {
     }
 }
 
-/// Calls umount2(2) with an empty path, which fails with ENOENT. No other process calls it here.
+/// Calls umount2(2) with an empty path, which fails with ENOENT. No other process in the virtual
+/// machine makes this call.
 fn umount2(times: usize) {
     for _ in 0..times {
         // SAFETY: the path is a C string.
@@ -64,7 +65,7 @@ fn umount2(times: usize) {
     }
 }
 
-/// Threads that sleep in ppoll(2), which nothing else here calls.
+/// Threads that sleep in ppoll(2), a call that nothing else here makes.
 struct Sleepers {
     threads: Vec<thread::JoinHandle<libc::c_long>>,
     waker: UnixStream,
@@ -91,7 +92,7 @@ impl Sleepers {
         };
         let threads: Vec<_> = (0..count).map(start).collect();
         for id in receiver.iter().take(count) {
-            // The call in which the task is blocked (proc_pid_syscall(5)).
+            // The file contains the call in which the task is blocked (proc_pid_syscall(5)).
             let path = format!("/proc/self/task/{id}/syscall");
             let call = format!("{} ", libc::SYS_ppoll);
             while !fs::read_to_string(&path).unwrap().starts_with(&call) {
@@ -110,7 +111,7 @@ impl Sleepers {
     }
 }
 
-/// Linux 6.7 and later report for a link how many runs of its probe were missed.
+/// Whether links report how many runs of their probes the kernel missed: Linux 6.7 and later.
 fn links_tell_what_was_missed() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -192,7 +193,7 @@ fn kernel_reports_missed_returns() {
     assert_eq!(probe.hits(12), 100);
     assert_eq!(probe.hits(13), 1000);
     assert!((1..100).contains(&probe.hits(11)), "{}", probe.hits(11));
-    // The kernel counts without a lock, so two CPUs at the same time may only count one.
+    // The kernel counts without a lock, so two misses on different CPUs may be counted as one.
     let missed = more.missed().unwrap();
     assert!((800..=900).contains(&missed), "{missed} of 900");
     if links_tell_what_was_missed() {
@@ -204,7 +205,8 @@ fn kernel_reports_missed_returns() {
     }
 }
 
-/// The kernel skips a program on a function inside its map operations, once for each operation.
+/// If a program is attached to a function that map operations call, the kernel skips the program
+/// once for each operation.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_skipped_programs() {
@@ -229,7 +231,7 @@ fn kernel_counts_skipped_programs() {
     assert_eq!(ksyscall::recursion_misses(&link), None);
 }
 
-/// Whether the kernel may preempt a task inside the kernel.
+/// Whether the kernel may preempt a task that runs in the kernel.
 fn is_preemptible() -> bool {
     let mode = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
     mode.contains("(full)") || mode.contains("(lazy)")
@@ -255,8 +257,8 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     }
 }
 
-/// Two threads share a CPU. One only updates a map, so that the kernel skips some of the other's
-/// calls.
+/// Two threads share a CPU. One thread only updates a map, so that the kernel skips the program for
+/// some of the other thread's calls.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_calls_that_it_skips_during_map_updates() {
@@ -401,7 +403,7 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_refusals_are_reported_and_leave_nothing() {
     let mut probe = Probe::load();
-    // The first attach detects kernel features; after it nothing may stay open.
+    // The first attach detects kernel features. No later attach may leave a descriptor open.
     drop(probe.attach("umount2", 1).unwrap());
     let (fds, events) = (open_fds(), kprobe_events());
 
@@ -429,7 +431,7 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
 }
 
 /// Loads a kprobe program `return 0` for an attach type, which aya cannot set. With `reads_cookie`
-/// the program reads its cookie first. None if the kernel refuses to load it.
+/// the program reads its cookie first. Returns None if the kernel refuses to load the program.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
     const RETURN_0: [u64; 2] = [0xb7, 0x95];
@@ -437,7 +439,7 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     load_instructions(attach_type, &[&call[..usize::from(reads_cookie)], &RETURN_0].concat())
 }
 
-/// Loads a program for an attach type; None if the kernel does not know the type.
+/// Loads a program for an attach type. Returns None if the kernel does not know the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     /// The start of the program-loading members of `union bpf_attr`.
     #[repr(C)]
@@ -495,8 +497,9 @@ fn kernel_takes(program: &OwnedFd) -> bool {
     }
 }
 
-/// Tests programs for kprobe.multi and similar attach types. The kernel refuses a link for them,
-/// but an event itself would accept them, and reading the cookie then crashes Linux 6.12.
+/// Tests programs for kprobe.multi and similar attach types. The kernel refuses a link for these
+/// programs, but a perf event without a link would accept them, and reading the cookie would then
+/// crash Linux 6.12.
 fn ask_with_other_attach_types() {
     /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
     const OTHERS: [u32; 4] = [42, 48, 56, 57];
@@ -663,7 +666,8 @@ fn kernel_entries_of_dead_processes_are_removed() {
         let mut file = fs::OpenOptions::new().append(true).open(events).unwrap();
         io::Write::write_all(&mut file, format!("p:{name} do_exit\n").as_bytes()).unwrap();
     };
-    // Unused entries of a dead process, of another PID namespace, and of a process without /proc.
+    // Unused entries left by a dead process, a process in another PID namespace, and a process
+    // without /proc.
     let stale = [format!("p{inode}_{dead}_1_0"), format!("p1_{dead}_1_0"), "p0_0_0_0".to_owned()];
     stale.iter().for_each(|name| add(&format!("ksyscall/{name}")));
     add("other/mine");

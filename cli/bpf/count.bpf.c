@@ -8,20 +8,21 @@
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
 
-/* For the code that runs at each call. */
+/* Inlines the code that runs at each call. */
 #define INLINE static inline __attribute__((always_inline))
 
 #define MAX_ERRNO 4095
 /* `places` has three pages of call numbers: for native callers, 32-bit callers, and x32. */
 #define PAGE 1024
-/* After the pages: the sub-calls of socketcall(2) and of ipc(2), for native and then for 32-bit callers. */
+/* After the pages, `places` contains the sub-calls of socketcall(2) and ipc(2): first those of native
+   callers, then those of 32-bit callers. */
 #define SUB_CALLS (3 * PAGE)
 #define MAX_SUB_CALLS 32
 
 /*
  * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags. A probe's cookie
- * is a place with two more flags. For 32-bit callers it also contains the call's number plus 1, because one
- * function may serve several calls.
+ * is a place with two more flags. For 32-bit callers the cookie also contains the call's number plus 1,
+ * because one function may serve several calls.
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)
@@ -37,24 +38,25 @@
 
 enum { BUCKETS = 40 };
 
-/* src/count/tally.rs reads it as an array of numbers: every field has the same size. */
+/* src/count/tally.rs reads this struct as an array of numbers, so every field must have the same size. */
 struct tally {
 	__u64 calls;
 	__u64 returns;
 	__u64 errors;
 	/* Calls whose return was missed: their thread has made another call since. */
 	__u64 missed;
-	/* Calls during which their thread ended. */
+	/* Calls during which the calling thread ended. */
 	__u64 ended;
 	__u64 nanoseconds;
-	/* For the current and the previous interval, by the lowest bit of the interval's number. */
+	/* The longest call of the current and of the previous interval, and the numbers of these intervals.
+	   The index is the lowest bit of the interval's number. */
 	__u64 longest[2];
 	__u64 interval[2];
 	/* Calls that took at least 2^(n-1) ns and less than 2^n ns. */
 	__u64 took[BUCKETS];
 };
 
-/* Tallies by call; those by process follow. */
+/* One tally for each call; process_tallies contains one for each process. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -100,11 +102,11 @@ struct {
 enum { EVERYONE, PROCESSES, FAMILY, CGROUP };
 #define ANY_ERROR (-1)
 
-/* src/count/bpf.rs writes it. */
+/* src/count/bpf.rs writes this struct. */
 struct settings {
 	__u32 is_running;
 	__u32 filter;
-	/* If not 0, only calls that fail with this errno are counted; ANY_ERROR for any errno. */
+	/* If not 0, only calls that fail with this errno are counted; ANY_ERROR means any errno. */
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
@@ -147,7 +149,8 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes to find by their number in a PID namespace. The role PROCESS adds them to `processes`. */
+/* Processes that search() finds by their ID in a PID namespace. It adds those with the role PROCESS to
+   `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 
@@ -166,7 +169,7 @@ struct {
 } searched_map SEC(".maps");
 
 struct thread {
-	/* When the current call began, and its place, or 0 outside of a call. */
+	/* When the current call began, and the call's place; the place is 0 outside of a call. */
 	__u64 begun;
 	__u32 place;
 	__u32 padding;
@@ -184,7 +187,8 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-/* What was not counted because a map was full: calls of threads, calls of processes, errors. */
+/* What was not counted because a map was full: calls of threads, calls and returns of processes, and errors
+   by errno. */
 enum { THREADS, CALLERS, ERRNOS, LOSSES };
 
 struct {
@@ -273,7 +277,7 @@ static struct tally *tally_of_process(__u32 process)
 
 	if (tally)
 		return tally;
-	/* With tallies by process, this entry is always empty. */
+	/* When calls are counted by process, this tally is always empty. */
 	empty = bpf_map_lookup_elem(&tallies, &zero);
 	if (!empty || bpf_map_update_elem(&process_tallies, &process, empty, BPF_NOEXIST)) {
 		tally = bpf_map_lookup_elem(&process_tallies, &process);
@@ -363,7 +367,8 @@ INLINE void count_time(struct tally *tally, __u32 interval, __u64 took)
 	tally->took[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
 }
 
-/* Records the return of the current thread's call. If `place` is not 0, the call must be that one. */
+/* Records the return of the current thread's call. If `place` is not 0, only a call with that place is
+   recorded. */
 INLINE void finish(const struct settings *settings, __u32 place, long result)
 {
 	__u64 now = bpf_ktime_get_ns(), task = bpf_get_current_task();
@@ -396,12 +401,12 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 	}
 }
 
-/* Whether the current thread is in a call of a 32-bit caller. `regs` are its registers. */
+/* Whether a 32-bit caller made the current thread's call. `regs` is the address of the caller's registers. */
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
-	/* TS_COMPAT of arch/x86/include/asm/thread_info.h. Without it the code segment tells, __USER32_CS,
-	   except for `int $0x80` in 64-bit code. */
+	/* The flag is TS_COMPAT (arch/x86/include/asm/thread_info.h). If its offset is unknown, the code
+	   segment __USER32_CS identifies 32-bit callers, except for `int $0x80` in 64-bit code. */
 	if (settings->status_offset)
 		return ksyscall_read_(bpf_get_current_task() + settings->status_offset) & 2;
 	return (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
@@ -422,7 +427,7 @@ INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
 	__u32 index, number = ksyscall_word_(&call, is_compat, 0);
 	__u32 *place;
 
-	/* The upper half is a version: ksys_ipc() of ipc/syscall.c. */
+	/* The upper half is a version: see ksys_ipc() in ipc/syscall.c. */
 	if (multiplexer & IPC)
 		number &= 0xffff;
 	if (number >= MAX_SUB_CALLS)
@@ -484,8 +489,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 /* --- Probes --- */
 
 /*
- * x32 processes count as 64-bit ones, except for the calls with separate functions: 512 to 547 of
- * arch/x86/entry/syscalls/syscall_64.tbl, with __X32_SYSCALL_BIT.
+ * x32 processes count as 64-bit callers, except for the calls that have separate functions: those with the
+ * numbers 512 to 547 in arch/x86/entry/syscalls/syscall_64.tbl, plus __X32_SYSCALL_BIT.
  */
 INLINE bool is_x32_alone(int number)
 {
@@ -577,7 +582,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Finds processes by their number in their PID namespace when they make a call. */
+/* Finds processes by their ID in their PID namespace when they make a call. */
 SEC("raw_tp/sys_enter")
 int search(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,4 +1,4 @@
-//! Reads from a program's or library's file how it is loaded and how it uses libbpf.
+//! Reads an ELF file to find out how the program or library is loaded and how it uses libbpf.
 
 use std::path::Path;
 
@@ -7,13 +7,13 @@ use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
 
-/// The function that the library replaces.
+/// The main function that the library replaces.
 const FUNCTION: &str = "bpf_program__attach_ksyscall";
-/// The functions that the library replaces: `FUNCTION`, and those that call it.
+/// All functions that the library replaces: `FUNCTION`, and the libbpf functions that call it.
 const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
 const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
-/// The start of libbpf's messages about a program; `__pr()` of its src/libbpf_internal.h adds the
-/// prefix. Every file that contains libbpf contains this text, even if it is stripped.
+/// The start of libbpf's messages about a program; `__pr()` in libbpf's src/libbpf_internal.h adds
+/// `libbpf: `. Every file that contains libbpf contains this text, even if the file is stripped.
 const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
 
 #[derive(Debug)]
@@ -22,17 +22,17 @@ pub(crate) struct Elf {
     /// The loader; None for a static program.
     pub(crate) interpreter: Option<String>,
     pub(crate) needed: Vec<String>,
-    /// The folders of DT_RUNPATH or else DT_RPATH; `$ORIGIN` is not expanded.
+    /// The folders in DT_RUNPATH, or else in DT_RPATH; `$ORIGIN` is not expanded.
     pub(crate) search_path: Vec<String>,
     pub(crate) imports: Imports,
-    /// Whether it defines syscall() for other files.
+    /// Whether the file defines syscall() for other files.
     pub(crate) defines_syscall: bool,
     pub(crate) is_go: bool,
-    /// Whether it contains libbpf.
+    /// Whether the file contains libbpf.
     pub(crate) has_libbpf: bool,
-    /// Whether it calls the function through its symbol, so that a preloaded function is called.
+    /// Whether the file calls `FUNCTION` through its symbol, so that preloading replaces it.
     pub(crate) calls_by_name: bool,
-    /// Whether it contains the name of a libbpf to load.
+    /// Whether the file contains the name of a libbpf to load.
     pub(crate) names_libbpf: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Names of errors: the names of errno(3), and those that only the kernel uses.
+//! Translates between errnos and their names: those in errno(3), and those that only the kernel
+//! uses.
 
 /// The errno with this name or number.
 pub(crate) fn named(name: &str) -> Option<i32> {
@@ -10,8 +11,8 @@ macro_rules! names {
     ($number:expr; $($name:ident)*) => {
         match $number {
             $(libc::$name => stringify!($name).to_owned(),)*
-            // Internal to the kernel (include/linux/errno.h): it restarts the call, or changes the
-            // error before the program sees it.
+            // These are internal to the kernel (include/linux/errno.h), which restarts the call, or
+            // changes the error before the program sees it.
             512 => "ERESTARTSYS".to_owned(),
             513 => "ERESTARTNOINTR".to_owned(),
             514 => "ERESTARTNOHAND".to_owned(),

@@ -1,14 +1,14 @@
-//! Makes aya's loader for the command's BPF objects.
+//! Creates aya's loader for the command's BPF objects.
 
 use anyhow::Result;
 use aya::EbpfLoader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// A loader for programs that need no relocation by the kernel's types.
+/// Returns a loader for programs that do not have to be relocated with the kernel's types.
 ///
-/// `EbpfLoader::new()` of aya 0.13 and 0.14 parses all of these types, which takes longer than
-/// everything else that the command does before it is ready. It goes without them if it cannot open
-/// their file, so no file can be opened meanwhile.
+/// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of these types, which takes longer than
+/// everything else that the command does before it is ready. If `new()` cannot open the file with
+/// the types, it continues without them. For this reason no file can be opened during that call.
 pub(crate) fn loader() -> Result<EbpfLoader<'static>> {
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..files })?;

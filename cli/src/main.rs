@@ -19,14 +19,14 @@ use clap::CommandFactory;
 use args::{Cli, Command};
 
 const OUTPUT: &str = "standard output";
-/// The context of an error of writing there.
+/// The context for an error while writing to standard output.
 const WRITING: &str = "writing to standard output";
 
 fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
-        // The reader of the pipe has ended, as `head` does.
+        // The process that reads from the pipe has ended, for example `head`.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{error:#}"));

@@ -1,5 +1,5 @@
-//! `resolve` and `list`: shows which kernel function serves a call, and how libbpf resolves its
-//! name.
+//! `resolve` and `list`: show which kernel function serves a call, and how libbpf resolves the
+//! call's name.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,12 +24,13 @@ struct Answer {
     /// The name as the user gave it.
     name: SyscallName,
     call: Call,
-    /// The kernel's function, or the one that a kernel of the architecture has.
+    /// The function in the running kernel or, without one, according to the table; or the reason
+    /// why there is none.
     function: Result<String, String>,
     convention: String,
     libbpf: Libbpf,
     nearest: Vec<SyscallName>,
-    /// The calls that the function of this name makes, in glibc and in musl.
+    /// The calls that the C function with this name makes, in glibc and in musl.
     c_library: [Vec<SyscallName>; 2],
 }
 
@@ -45,13 +46,14 @@ struct Libbpf {
 enum Outcome {
     /// The function that serves the call.
     Same,
-    /// A function that no call of the name reaches.
+    /// A function that no call with this name reaches: the program never runs.
     NeverRuns,
-    /// ENOENT.
+    /// No function: attaching fails with ENOENT.
     Missing,
-    /// A different function. Only the kernel knows whether it exists.
+    /// A different function. The table does not show whether the kernel contains that function.
     Another,
-    /// A function that a kernel without wrappers has if the call takes arguments.
+    /// The function that serves the call, if the call takes arguments; else attaching fails with
+    /// ENOENT. Kernels without wrappers have no `__se_sys_` functions for calls without arguments.
     SameWithArguments,
 }
 
@@ -190,7 +192,7 @@ impl Place {
     }
 
     fn libbpf(&self, name: &SyscallName, function: Option<&str>) -> Libbpf {
-        // As arch_specific_syscall_pfx() of libbpf's src/libbpf.c.
+        // The prefixes from arch_specific_syscall_pfx() in libbpf's src/libbpf.c.
         let prefix = match self.arch.name() {
             "x86_64" => "__x64_",
             "x86" => "__ia32_",
@@ -304,7 +306,7 @@ impl Answer {
         } else if self.function.is_err() && self.nearest.is_empty() && !self.call.is_known {
             row("others", "`ksyscall list` shows all calls");
         }
-        // The error for a running kernel already suggests them.
+        // The error for a running kernel already suggests similar names.
         if !self.nearest.is_empty() && place.kernel.is_none() {
             row("similar", &names(&self.nearest));
         }
@@ -368,7 +370,7 @@ fn no_table(arch: &str) -> anyhow::Error {
     anyhow!("no table for the architecture {arch}; there are tables for {}", known.join(", "))
 }
 
-/// The name of the call's man page in section 2, if it differs from the kernel's name.
+/// The name of the call's man page in section 2, which may differ from the kernel's name.
 fn man_page(call: &str) -> &str {
     // The kernel's suffixes for 64-bit times and 32-bit user IDs.
     let call = call.strip_suffix("_time64").or_else(|| call.strip_suffix("32")).unwrap_or(call);
@@ -467,8 +469,8 @@ mod tests {
         assert!(!text("arm64", "semop").contains("through "));
     }
 
-    /// A page's name must be a spelling of the call that it describes. Only for 64 bits: some
-    /// 32-bit names exist only in the C library.
+    /// A man page's name must be a spelling of the call that the page describes. The test covers
+    /// only 64-bit architectures, because some 32-bit names exist only in the C library.
     #[test]
     fn man_page_names_are_spellings_of_their_calls() {
         for arch in Architecture::all().filter(|arch| arch.name().ends_with("64")) {

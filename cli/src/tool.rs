@@ -35,13 +35,13 @@ pub(crate) enum Reach {
     Yes,
     /// The tool opens its own probes, and the library redirects them to the right functions.
     Probes,
-    /// It depends on what the tool does at run time.
+    /// Whether the library is used depends on what the tool does at run time.
     Perhaps,
     No,
 }
 
 impl Reach {
-    /// The word for it in JSON.
+    /// The word for this value in JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Reach::Yes => "yes",
@@ -112,8 +112,8 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// The library to preload: the named one, or the one in the folder lib next to this program's
-/// folder, or the system's. None if the library is not installed.
+/// Finds the library to preload: the named one, else the one in the folder lib next to this
+/// program's folder, else the system's. Returns None if the library is not installed.
 pub(crate) fn find_library(named: Option<&Path>) -> Result<Option<PathBuf>> {
     let found = match named {
         Some(path) => {
@@ -156,8 +156,8 @@ fn has_preloadable_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Judges whether preloading the library reaches a program or script. Without a library, assumes
-/// one of this program's version and architecture.
+/// Judges whether preloading the library reaches a program or script. If `library` is None, assumes
+/// a library with this program's version and architecture.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let (program, lead) = interpreter_of(tool)?;
     let is_script = !lead.is_empty();
@@ -175,10 +175,11 @@ pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// The program that runs a script, and the beginning of a sentence about it.
+/// Returns the program that runs a script, and the beginning of a sentence about the script. If
+/// `tool` is not a script, returns `tool` and an empty text.
 fn interpreter_of(tool: &Path) -> Result<(PathBuf, String)> {
     let (mut program, mut lead) = (tool.to_owned(), String::new());
-    // The kernel's limit, in exec_binprm() of fs/exec.c.
+    // The kernel has the same limit: see exec_binprm() in fs/exec.c.
     for _ in 0..5 {
         let data = fs::read(&program).with_context(|| program.display().to_string())?;
         let Some(line) = data.strip_prefix(b"#!") else {
@@ -481,7 +482,7 @@ mod tests {
         expect(&none, Reach::Perhaps, "imports no function that attaches");
     }
 
-    /// Without a Go compiler: the section identifies a Go program.
+    /// This requires no Go compiler, because the section alone identifies a Go program.
     #[test]
     fn a_go_program_makes_its_system_calls_itself() {
         let built = Built::new();
@@ -501,7 +502,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// For example with dlopen() and a built-in name.
+    /// A program can load libbpf, for example, with dlopen() and a built-in name.
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();
@@ -532,7 +533,7 @@ mod tests {
         let built = Built::new();
         let both = "void *bpf_program__attach_ksyscall(void) { return 0; }\n\
             void *bpf_program__attach(void) { return bpf_program__attach_ksyscall(); }\n";
-        // Ubuntu builds its packages with this option, Debian without.
+        // Ubuntu builds its packages with this option; Debian does not.
         built.libbpf("libbpf.so.1", both, &["-Wl,-Bsymbolic-functions"]);
         let bound = verdict(&built.linked_with("bound", "libbpf.so.1"));
         assert_eq!(bound.reach, Reach::Yes);

@@ -1,4 +1,4 @@
-//! Checks output and exit status of the commands that do not require a kernel. After changing a
+//! Checks the output and exit status of the commands that do not require a kernel. After changing a
 //! text, run `TRYCMD=overwrite cargo test -p ksyscall-cli --test commands` and review the diff.
 
 #[test]

@@ -55,7 +55,7 @@ static void child(void)
 	_exit(0);
 }
 
-/* On x86-64 a 64-bit process can also make 32-bit calls: sched_yield of syscall_32.tbl. */
+/* On x86-64 a 64-bit process can also make 32-bit calls, here the sched_yield in syscall_32.tbl. */
 static void yield_by_int80(void)
 {
 #ifdef __x86_64__
@@ -80,7 +80,7 @@ int main(void)
 	if (pid == 0)
 		child();
 	CHECK(waitpid(pid, NULL, 0) == pid);
-	/* The grandchild's parent has ended. The second read ends when the grandchild has ended, too. */
+	/* The grandchild's parent has ended. The second read ends when the grandchild has also ended. */
 	CHECK(close(orphaned[1]) == 0 && close(done[1]) == 0);
 	CHECK(read(done[0], &byte, 1) == 1 && read(done[0], &byte, 1) == 0);
 	for (int i = 0; i < 20; i++)

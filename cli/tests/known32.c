@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A 32-bit counterpart of known.c without a C library. The call numbers are those of
+/* Makes known numbers of 32-bit calls, as known.c does, but without a C library. The call numbers are from
    arch/x86/entry/syscalls/syscall_32.tbl. */
 enum {
 	EXIT = 1,
@@ -10,7 +10,7 @@ enum {
 	GETPGID = 132,
 	SCHED_YIELD = 158,
 	FCNTL64 = 221,
-	/* Through socketcall: include/uapi/linux/net.h. */
+	/* Sub-calls of socketcall (include/uapi/linux/net.h). */
 	SYS_LISTEN = 4,
 	SYS_ACCEPT = 5,
 };

@@ -10,8 +10,8 @@ use ksyscall_ebpf::{
     Powerpc64, Riscv64, S390x, SubCall, X86, X86_64,
 };
 
-// Where the kernel's and the caller's memory is, in 32 bits. It contains the stack with the
-// caller's registers, and what the caller's pointers point to.
+// The addresses of the kernel's and the caller's memory, which fit into 32 bits. The memory
+// contains the stack with the caller's registers, and the data that the caller's pointers point to.
 const BASE: u64 = 0x1000_0000;
 const STACK: u64 = BASE + 0x1000;
 const REGISTERS: u64 = STACK + 0x100;
@@ -93,7 +93,7 @@ fn evaluate<K: Kernel>(
         put(&mut context, place, given.word, STACK);
     }
     let registers = (REGISTERS - BASE) as usize;
-    // Sub-call numbers: connect of socketcall, msgrcv of ipc.
+    // The first words are the numbers of sub-calls: connect for socketcall, msgrcv for ipc.
     let (number, first_word) = match words {
         "socketcall" => (Some(102), 3),
         "ipc" => (Some(117), u64::from(is_version_1) << 16 | 12),
@@ -128,7 +128,7 @@ fn evaluate<K: Kernel>(
     MEMORY.set(memory);
     CONTEXT.set(context);
     let context = CONTEXT.with_borrow(|context| context.as_ptr());
-    // SAFETY: the context is as long as that of any kernel.
+    // SAFETY: the context is at least as long as any kernel's context.
     let call = unsafe { Call::<K, Made>::new(context.cast(), callers) };
     println!("{} {}", u8::from(call.is_compat()), call.number().unwrap_or(-1));
     let of = |multiplexer| call.sub_call_number(multiplexer);

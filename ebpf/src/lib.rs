@@ -9,11 +9,11 @@
 //!
 //! If the layout is a constant, everything is inlined, without branches that the verifier could not
 //! follow. Read the arguments at the entry of the function that serves the call; at its return they
-//! are gone. `bpf_probe_read_kernel()` requires a GPL-compatible licence of the program.
+//! are gone. `bpf_probe_read_kernel()` requires that the program has a GPL-compatible licence.
 //!
 //! # Strings that are not in memory at entry
-//! The page that a pointer points to may not be in memory yet: at entry
-//! `bpf_probe_read_user_str_bytes()` then fails with -14 (EFAULT) for a valid path. [`Kept`] keeps
+//! The page that a pointer points to may not be in memory yet at entry. Then
+//! `bpf_probe_read_user_str_bytes()` fails with -14 (EFAULT), even for a valid path. [`Kept`] keeps
 //! the pointer at entry and reads the string in a kretprobe at the call's return: by then the
 //! kernel has read the string itself.
 //!
@@ -50,8 +50,9 @@ mod sealed {
 
 macro_rules! native {
     ($($arch:tt $kernel:ident)*) => {$(
-        /// The kernel that the program is built for. In BPF `--cfg bpf_target_arch="x86_64"`
-        /// selects it, which aya-build sets; elsewhere it is the target's.
+        /// The kernel that the program is built for. For BPF targets,
+        /// `--cfg bpf_target_arch="x86_64"` selects the kernel; aya-build passes this option. For
+        /// other targets, it is the kernel of the target architecture.
         #[cfg(any(all(target_arch = "bpf", bpf_target_arch = $arch), target_arch = $arch))]
         pub type Native = $kernel;
     )*};
@@ -80,12 +81,12 @@ pub trait Memory {
     fn user_u64(address: u64) -> u64;
     /// Reads four bytes of the caller's memory.
     fn user_u32(address: u64) -> u32;
-    /// On x86-64, the current task's `thread_info.status`, from which [`Callers::Asked`] learns
-    /// who calls. It is four bytes of kernel memory at an offset from what
-    /// `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
+    /// On x86-64, returns the current task's `thread_info.status`, which shows [`Callers::Asked`]
+    /// who makes the call. The status is four bytes of kernel memory at an offset from the address
+    /// that `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
     /// (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first member). The loader
-    /// passes the offset to the program, in a global or a map. The default returns 0: a native
-    /// caller.
+    /// passes the offset to the program in a global or a map. The default implementation returns 0,
+    /// which means a native caller.
     fn thread_status() -> u32 {
         0
     }
@@ -115,9 +116,9 @@ impl Layout {
     /// The layout of a call in which each argument is one word.
     pub const PLAIN: Self = Self { wide: 0, narrow: 0 };
 
-    /// The layout of a call, by its name in the syscall table of the caller's architecture: the
-    /// name that the program is attached to. Evaluate it in a constant, so that the program
-    /// contains no names.
+    /// Returns the layout for a call's name in the syscall table of the caller's architecture: the
+    /// name that the program is attached to. Evaluate this function in a constant, so that the
+    /// program contains no names.
     pub const fn of<K: Kernel>(call: &str) -> Self {
         let layouts = K::PLACES.layouts;
         let mut index = 0;
@@ -149,14 +150,15 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubCall {
-    /// Four bits for each argument, which say where it is; then the number, and whether ipc(2)
-    /// carries the call out.
+    /// Four bits for each argument, which encode where the argument is; then the call's number, and
+    /// a flag that is set if ipc(2) carries out the call.
     sources: u64,
     layout: Layout,
 }
 
 impl SubCall {
-    /// The sub-call of this name. Evaluate it in a constant, so that the program contains no names.
+    /// Returns the sub-call with this name. Evaluate this function in a constant, so that the
+    /// program contains no names.
     ///
     /// # Panics
     /// If neither socketcall nor ipc carries out such a call. In a constant, this is a compile-time
@@ -173,12 +175,13 @@ impl SubCall {
         panic!("neither socketcall nor ipc carries out this call")
     }
 
-    /// The first argument that a process passes to the multiplexer: `SYS_CONNECT`, `SEMOP`.
+    /// The first argument that a process passes to the multiplexer, such as `SYS_CONNECT` or
+    /// `SEMOP`.
     pub const fn number(self) -> u32 {
         (self.sources >> 24 & 0xff) as u32
     }
 
-    /// The multiplexer that carries it out.
+    /// The multiplexer that carries out the call.
     pub const fn multiplexer(self) -> Multiplexer {
         if self.sources & IS_IPC == 0 { Multiplexer::Socketcall } else { Multiplexer::Ipc }
     }
@@ -194,7 +197,7 @@ pub enum Multiplexer {
 }
 
 impl Multiplexer {
-    /// MIPS has different numbers, but there the number of a call cannot be read.
+    /// MIPS uses different numbers, but the number of a call cannot be read there.
     const fn call_number(self) -> i32 {
         match self {
             Multiplexer::Socketcall => 102,
@@ -203,7 +206,7 @@ impl Multiplexer {
     }
 }
 
-/// A call that was made by itself or through its multiplexer: see [`Call::sub_call`].
+/// A call that was made directly or through its multiplexer: see [`Call::sub_call`].
 #[derive(Clone, Copy, Debug)]
 pub struct Made<'a, K, M> {
     call: &'a Call<K, M>,
@@ -212,7 +215,7 @@ pub struct Made<'a, K, M> {
 }
 
 impl<K: Kernel, M: Memory> Made<'_, K, M> {
-    /// Whether it was made through its multiplexer.
+    /// Whether the call was made through its multiplexer.
     #[inline(always)]
     pub fn is_multiplexed(&self) -> bool {
         self.is_multiplexed
@@ -240,7 +243,7 @@ pub struct Call<K, M> {
     of: PhantomData<(K, M)>,
 }
 
-// Kinds of a layout's words: see ksyscall.bpf.h.
+// The kinds of words in a layout: see ksyscall.bpf.h.
 const SIGNED: u64 = 1;
 const LONG: u64 = 2;
 const PAIR: u64 = 3;
@@ -265,16 +268,16 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         false => K::PLACES.is_big_endian,
     };
 
-    /// The call that runs the program.
+    /// The call that triggered the program.
     ///
     /// # Safety
-    /// `context` is what the kernel gives a program of type kprobe.
+    /// `context` must be the context that the kernel passes to a program of type kprobe.
     #[inline(always)]
     pub unsafe fn new(context: *const c_void, callers: Callers) -> Self {
         // SAFETY: the caller's promise.
         let registers = unsafe { Self::registers(context) };
         let stack = match K::PLACES.stack_pointer {
-            // SAFETY: the context has it.
+            // SAFETY: the context contains the stack pointer.
             Some(place) => unsafe { Self::in_context(context, place) },
             None => 0,
         };
@@ -302,21 +305,21 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         }
     }
 
-    /// The nth word that the caller passed, counted from 1: register by register.
+    /// The nth word that the caller passed, counted from 1, where each register is one word.
     #[inline(always)]
     pub fn slot(&self, n: usize) -> u64 {
         self.argument(Layout::PLAIN, n)
     }
 
-    /// Whether the caller is a 32-bit caller on a 64-bit kernel. Its number and arguments are then
-    /// those of the 32-bit syscall table.
+    /// Whether the caller is a 32-bit caller on a 64-bit kernel. The call's number and arguments
+    /// are then those of the 32-bit syscall table.
     #[inline(always)]
     pub fn is_compat(&self) -> bool {
         self.is_compat
     }
 
-    /// The number of the call in the caller's table. None if the function gets the arguments
-    /// themselves, except on arm.
+    /// The call's number in the caller's syscall table. None if the kernel function receives the
+    /// arguments themselves instead of the caller's registers. On arm the number is always known.
     #[inline(always)]
     pub fn number(&self) -> Option<i32> {
         let places = const { K::PLACES };
@@ -331,12 +334,13 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some((number & places.number_mask) as i32)
     }
 
-    /// This call if it is `which`, made directly or through its multiplexer, socketcall(2) or
-    /// ipc(2). None if the multiplexer carries out a different call. For a program that is attached
-    /// to both.
+    /// Returns this call if it is `which`, made directly or through its multiplexer, socketcall(2)
+    /// or ipc(2). Returns None if the multiplexer carries out a different call. Use this in a
+    /// program that is attached to both the call and its multiplexer.
     ///
-    /// [`Call::number`] tells the call from its multiplexer. If it returns None, callers that have
-    /// the multiplexer are assumed to use it: attach the program only to the multiplexer there.
+    /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, callers
+    /// that have the multiplexer are assumed to use it. On such a kernel, attach the program only
+    /// to the multiplexer.
     ///
     /// ```
     /// use ksyscall_ebpf::{Call, Kernel, Memory, SubCall};
@@ -360,8 +364,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some(Made { call: self, which, is_multiplexed })
     }
 
-    /// In a call to socketcall(2) or ipc(2), the number of the call that it carries out:
-    /// [`SubCall::number`].
+    /// In a call to socketcall(2) or ipc(2), the number of the call that the multiplexer carries
+    /// out: see [`SubCall::number`].
     #[inline(always)]
     pub fn sub_call_number(&self, multiplexer: Multiplexer) -> u32 {
         let first = self.word(self.is_narrow(), 0) as u32;
@@ -422,13 +426,13 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Self::IS_32_BIT || self.is_compat
     }
 
-    /// The caller's registers, if the function gets a pointer to them, else 0.
+    /// The address of the caller's registers if the function receives a pointer to them, else 0.
     #[inline(always)]
     unsafe fn registers(context: *const c_void) -> u64 {
         let (Some(first), Some(stack)) = (K::PLACES.first, K::PLACES.stack_pointer) else {
             return 0;
         };
-        // SAFETY: the context has both.
+        // SAFETY: the context contains both.
         let (first, stack) =
             unsafe { (Self::in_context(context, first), Self::in_context(context, stack)) };
         let above = first.wrapping_sub(stack);
@@ -491,7 +495,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         if narrow { word & 0xffff_ffff } else { word }
     }
 
-    /// Whether an x32 process made the call: `__X32_SYSCALL_BIT` of its number.
+    /// Whether an x32 process made the call, according to `__X32_SYSCALL_BIT` in the call's number.
     #[inline(always)]
     fn is_x32(&self) -> bool {
         const X32_BIT: u64 = 0x4000_0000;
@@ -530,7 +534,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
                 before += 1;
             }
             value = self.word(narrow, word);
-            // x32 passes the pair in one word: `preadv64v2` of fs/read_write.c.
+            // x32 passes the pair in one word: see `preadv64v2` in fs/read_write.c.
             if is_behind_pair && !narrow && self.is_x32() {
                 value = self.word(narrow, word - 1);
             }
@@ -566,16 +570,17 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 /// between leaves its entry behind.
 ///
 /// # Cost
-/// The probe at the return, and three operations on a hash map for each call. The map allocates
+/// Each call requires a probe at its return and three operations on a hash map. The map allocates
 /// about 100 bytes for each entry in advance.
 ///
 /// # Limits
 /// - If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until
 ///   the thread makes the next such call. A full LRU map drops its least recently used entries,
-///   possibly of a call that still waits. Give the map more entries than threads can be in such
-///   calls at once.
+///   which may belong to calls in progress. Give the map more entries than there can be threads in
+///   such calls at once.
 /// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.
-/// - A call that fails before it reads its argument does not load the page: -14 (EFAULT).
+/// - A call that fails before it reads its argument does not load the page, so that reading the
+///   string fails with -14 (EFAULT).
 /// - Another thread may change the memory after the kernel reads it.
 pub trait Kept {
     /// The current thread, as `bpf_get_current_pid_tgid()` returns it.

@@ -1,4 +1,4 @@
-//! See `entry` in src/kernel/oracle.rs.
+//! Runs `entry` in src/kernel/oracle.rs for each input.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::entry(input));

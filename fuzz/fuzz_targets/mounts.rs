@@ -1,4 +1,4 @@
-//! See `mounts` in src/kernel/oracle.rs.
+//! Runs `mounts` in src/kernel/oracle.rs for each input.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::mounts(input));

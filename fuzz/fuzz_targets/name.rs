@@ -1,4 +1,4 @@
-//! See `name` in src/calls/oracle.rs.
+//! Runs `name` in src/calls/oracle.rs for each input.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::name(input));

@@ -1,4 +1,4 @@
-//! See `nearest` in src/calls/oracle.rs.
+//! Runs `nearest` in src/calls/oracle.rs for each input.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::nearest(input));

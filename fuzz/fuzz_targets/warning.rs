@@ -1,4 +1,4 @@
-//! See `warning` in src/capi/oracle.rs.
+//! Runs `warning` in src/capi/oracle.rs for each input.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| ksyscall::fuzzing::warning(input));

@@ -11,7 +11,8 @@ use super::{Probe, load_instructions, open_fds, umount2};
 pub(super) const MULTI: u32 = 42;
 const SESSION: u32 = 56;
 
-/// Only this test calls the first two here; other processes also make the last three.
+/// In the virtual machine, only these tests make the first two calls; other processes also make the
+/// last three.
 const NAMES: [&str; 5] = ["umount2", "acct", "getpgid", "openat", "read"];
 
 fn map_fd(probe: &Probe, name: &str) -> u64 {
@@ -20,7 +21,7 @@ fn map_fd(probe: &Probe, name: &str) -> u64 {
     map.fd().as_fd().as_raw_fd() as u64
 }
 
-/// Loads a program for `attach_type`. The program does the same as `count` in kernel.bpf.c.
+/// Loads a program for `attach_type` that does the same as `count` in kernel.bpf.c.
 pub(super) fn load_counting(probe: &Probe, attach_type: u32) -> Option<OwnedFd> {
     let (hits, returned) = (map_fd(probe, "hits"), map_fd(probe, "returned"));
     let pid = u64::from(std::process::id());
@@ -89,7 +90,7 @@ fn kernel_attaches_a_batch_with_a_perf_event_for_each_function() {
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
 }
 
-/// The batch takes the program by value, and no other descriptor keeps it open.
+/// The program is passed by value: its descriptor stays open as long as the batch is attaching.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_a_batch_of_a_program_passed_by_value() {
@@ -220,7 +221,7 @@ fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Without it the attach fails and reports why.
+        // Without fprobe, the attach fails and reports why.
         let error = Batch::new(NAMES).unwrap().attach(&multi).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -256,7 +257,7 @@ fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
     drop(links);
 }
 
-/// Attaches to all calls with one link; a call may only fail if the kernel lacks it.
+/// Attaches to all calls with one link. A call may fail only if the kernel lacks its function.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_to_all_calls_at_once() {

@@ -36,7 +36,7 @@ fn int80(number: u32, arguments: [u32; 3]) -> i32 {
     result as i32
 }
 
-/// The 32-bit process of compat.c.
+/// A 32-bit process that runs compat.c.
 struct Compat(Child);
 
 impl Compat {
@@ -68,7 +68,7 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts the calls of `process` instead of this one's.
+    /// Counts the calls of `process` instead of those of this process.
     fn watch(&mut self, process: u32) {
         let mut watched: Array<_, u32> =
             self.object.map_mut("process").unwrap().try_into().unwrap();
@@ -261,7 +261,7 @@ fn kernel_attachments_to_several_functions_end_together() {
 }
 
 /// Hides the kernel's list of symbols from this thread. The library reads the list after the first
-/// attachment, to check whether two names are one function, and must then fail.
+/// attachment, to check whether two names belong to one function; attaching must then fail.
 fn hide_kallsyms() {
     let mount = |source: &CStr, target: &CStr, flags| {
         let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
@@ -324,7 +324,7 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
-/// Checks what a batch for all callers counts of each call, for either kind of program.
+/// Checks which calls a batch for all callers counts, for either kind of program.
 fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
     let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
     let batch = batch.cookies(|index, _| index as u64 + 12);
@@ -376,7 +376,7 @@ fn kernel_batches_support_every_caller() {
     assert_eq!(probe.hits(15), 2);
 }
 
-/// `make test` also runs this on a kernel booted with `ia32_emulation=0`.
+/// `make test` also runs this test on a kernel booted with `ia32_emulation=0`.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_without_32_bit_calls_is_reported() {

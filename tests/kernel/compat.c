@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A 32-bit process that makes requested system calls: it reads a number and five arguments, makes
- * the call and writes its result, until the input ends. It uses no C library, because many systems
- * have no 32-bit one.
+ * Makes requested system calls in a 32-bit process: reads a number and five arguments, makes the call
+ * and writes its result, until the input ends. Uses no C library, because many systems have no 32-bit
+ * C library.
  */
 struct request {
 	unsigned int number, arguments[5];

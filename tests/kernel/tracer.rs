@@ -2,9 +2,9 @@
 //! different cookie, for 32-bit callers or for all callers. Then the clients, which are coverage.c
 //! built for either architecture, make their calls and count.
 //!
-//! Usage: `tracer OBJECT compat|all CLIENT...`. A client gets the map as a descriptor. Its standard
-//! input contains one line for each name in the order of the cookies: the name, 0 or the errno, and
-//! the functions with their addresses.
+//! Usage: `tracer OBJECT compat|all CLIENT...`. Each client receives the map as a descriptor. The
+//! client's standard input contains one line for each name, in the order of the cookies: the name,
+//! 0 or the errno, and the functions with their addresses.
 #![allow(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
@@ -77,7 +77,7 @@ fn allow_descriptors() {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &files) }, 0);
 }
 
-/// The addresses of the kernel's functions.
+/// Maps the kernel's symbols that contain `sys` to their addresses.
 fn addresses() -> Result<HashMap<String, String>, Box<dyn Error>> {
     let symbols = fs::read_to_string("/proc/kallsyms")?;
     let fields = symbols.lines().filter(|line| !line.ends_with(']'));

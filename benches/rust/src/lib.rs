@@ -1,4 +1,5 @@
-//! The code that all Rust contestants share. ../../bench.h is its C counterpart and documents it.
+//! Runs and measures a contestant: the code that all Rust contestants share. ../../bench.h is the C
+//! counterpart, and documents the command line and the output.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -87,7 +88,7 @@ fn sample(name: &str, probe: &str, operation: &str, unit: &str, value: impl std:
 }
 
 fn measure(contestant: &mut impl Contestant, name: &str, probe: &str, count: usize) -> Result<()> {
-    // Touch the memory, the clock and getrusage() once, so that this is not measured.
+    // Use the memory, the clock and getrusage() once, so that their first use is not measured.
     let mut rounds = black_box(vec![(1, 1, 1); count + 1]);
     black_box((Instant::now().elapsed(), page_faults()));
     for (attach, destroy, faults) in &mut rounds {

@@ -21,7 +21,7 @@ use crate::loader::loader;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/count.bpf.o"));
 
-// As in bpf/count.bpf.c.
+// These constants must match bpf/count.bpf.c.
 const PAGE: u32 = 1024;
 const SUB_CALLS: u32 = 3 * PAGE;
 const MAX_SUB_CALLS: u32 = 32;
@@ -39,7 +39,7 @@ const PROCESS: u32 = 2;
 
 /// The maximum size of the map of threads. Each entry requires about 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
-/// The maximum size of the tallies of processes, for all processors together.
+/// The maximum size, in bytes, of the process tallies of all processors together.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Whose calls are counted.
@@ -75,12 +75,12 @@ pub(super) struct Counter {
     object: Ebpf,
     pub(super) engine: Engine,
     settings: Settings,
-    /// The number of processes that the programs find by their number in a PID namespace.
+    /// The number of processes that the programs find by their ID in a PID namespace.
     searched: u32,
     is_by_process: bool,
 }
 
-/// `struct settings` of bpf/count.bpf.c.
+/// `struct settings` in bpf/count.bpf.c.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Settings {
@@ -93,7 +93,7 @@ struct Settings {
     searched: u32,
 }
 
-/// `struct searched` of bpf/count.bpf.c.
+/// `struct searched` in bpf/count.bpf.c.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Searched {
@@ -103,22 +103,22 @@ struct Searched {
     role: u32,
 }
 
-// SAFETY: it consists of integers of one size, without padding.
+// SAFETY: the struct consists of integers of one size, without padding.
 #[allow(unsafe_code)]
 unsafe impl aya::Pod for Settings {}
-// SAFETY: it consists of integers, the larger first, without padding.
+// SAFETY: the struct consists of integers, the larger ones first, without padding.
 #[allow(unsafe_code)]
 unsafe impl aya::Pod for Searched {}
 
 /// A call whose functions or tracepoints the programs are attached to.
 pub(super) struct Call {
-    /// Its index in the tallies.
+    /// The call's index in the tallies.
     pub(super) index: u32,
     pub(super) wanted: Wanted,
     /// The first function that is probed, if probes count the call.
     pub(super) function: Option<Symbol>,
     pub(super) has_returns: bool,
-    /// How many returns the kernel missed, for all processes.
+    /// How many returns of this call the kernel missed, for all processes.
     pub(super) missed_by_kernel: Option<u64>,
 }
 
@@ -204,8 +204,8 @@ impl Counter {
         Ok(counter)
     }
 
-    /// Attaches to the tracepoints, and returns the calls that are counted. None if this kernel
-    /// lacks the tracepoints.
+    /// Attaches to the tracepoints, and returns the calls that are counted. Returns None if this
+    /// kernel lacks the tracepoints.
     pub(super) fn attach(&mut self, calls: &[Wanted]) -> Result<Option<Vec<Call>>> {
         let mut places = BTreeMap::new();
         let mut counted = Vec::new();
@@ -255,7 +255,7 @@ impl Counter {
         for (index, place) in places {
             map.set(index, place, 0)?;
         }
-        // The returns first, so that the return of every counted call is seen.
+        // Attach to the returns first, so that the return of every counted call is seen.
         for (program, event) in [("on_exit", "sys_exit"), ("on_enter", "sys_enter")] {
             match self.trace(program, event) {
                 Err(error) if errno_of(&error) == Some(libc::ENOENT) => return Ok(None),
@@ -280,7 +280,7 @@ impl Counter {
         Ok(map.set(0, settings, 0)?)
     }
 
-    /// Lets the programs find a process by its number in a PID namespace.
+    /// Lets the programs find a process by its ID in a PID namespace.
     fn search(&mut self, namespace: &Namespace, process: u32, role: u32) -> Result<()> {
         let index = self.searched;
         let searched = Searched { device: namespace.device, inode: namespace.inode, process, role };
@@ -306,7 +306,8 @@ impl Counter {
     /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // In a PID namespace the map contains its initial ID, which is unknown here.
+        // In a PID namespace the map contains the process's ID in the initial namespace, which is
+        // unknown here.
         let _ = processes.remove(&process.number);
         Ok(())
     }
@@ -337,7 +338,8 @@ impl Counter {
         self.settings.interval
     }
 
-    /// What was counted so far for each call or process; the longest call is that of `interval`.
+    /// What was counted so far for each call or process. The longest call is the longest one in
+    /// `interval`.
     pub(super) fn rows(&self, calls: &[Call], interval: u32) -> Result<Vec<Row>> {
         let counts: HashMap<&MapData, u64, u64> = self.read("errnos")?.try_into()?;
         let errnos = counts.iter().collect::<Result<Vec<_>, _>>()?;
@@ -472,7 +474,7 @@ pub(super) fn check_compat_callers() -> Result<()> {
     }
 }
 
-/// The offset of thread_info.status in a task of an x86-64 kernel.
+/// The offset of thread_info.status in the task_struct of an x86-64 kernel.
 fn status_offset() -> Option<u32> {
     let types = fs::read(btf::FILE).ok()?;
     Some(
@@ -517,8 +519,8 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
         value: std::ptr::from_ref(&value) as u64,
         flags: 0,
     };
-    // SAFETY: the kernel reads `update`, and the four bytes of the key and the value that it points
-    // to, all of which outlive the call.
+    // SAFETY: the kernel reads `update`, and four bytes each of the key and the value that `update`
+    // points to. All three outlive the call.
     #[allow(unsafe_code)]
     let result = unsafe {
         libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &raw const update, size_of::<Update>())
@@ -534,7 +536,7 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
     Ok(())
 }
 
-/// Adds to an error of loading what to do about it.
+/// Adds to an error from loading a program what failed and what to do about it.
 fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
     let errno = errno_of(&error);
     // aya repeats the error's text; the errno is enough.

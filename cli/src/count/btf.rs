@@ -8,8 +8,9 @@ pub(super) const FILE: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u32 = 4;
-/// The size of a type without the data that depends on its kind, and of a member of a struct.
+/// The size of a type without the data that depends on its kind.
 const TYPE: usize = 12;
+/// The size of a struct's member.
 const MEMBER: usize = 12;
 
 /// The offset of a member in a struct, in bytes. None if the file has no such member, or is not in
@@ -40,7 +41,7 @@ pub(super) fn offset_of(file: &[u8], structure: &str, member: &str) -> Option<u3
         let members = whole.get(TYPE..)?.chunks_exact(MEMBER);
         let mut found = members
             .filter(|each| word(each, 0).and_then(|name| is_called(name, member)) == Some(true));
-        // The upper byte is the size of a bit field, in a struct that has some.
+        // In a struct with bit fields, the upper byte is the size of the bit field.
         return found.next().and_then(|each| Some((word(each, 8)? & 0xff_ffff) / 8));
     }
     None

@@ -21,21 +21,22 @@ const END: u8 = b'-';
 pub(super) struct Held {
     pid: u32,
     gate: Option<OwnedFd>,
-    /// Waits for the command's execve(2), as the standard library does.
+    /// The thread that spawns the command, which ends after the command's execve(2).
     start: Option<JoinHandle<io::Result<Child>>>,
     program: PathBuf,
 }
 
 impl Held {
-    /// Starts the command with this limit of file descriptors, and with the same ignored signals as
-    /// this process at its start.
+    /// Starts the command with this limit on file descriptors. The command ignores the signals that
+    /// were ignored when this process started.
     pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
         command.args(arguments);
         let its_gate = gate.as_raw_fd();
-        // After reading the word the child makes only execve(2), because its calls are counted.
+        // After reading the word, the child makes no call except execve(2), because its calls are
+        // counted.
         let hold = move || {
             // Close the child's copy of the gate. Otherwise the read below would never return if
             // `ksyscall` were killed.

@@ -57,7 +57,8 @@ struct Count {
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let calls = wanted::wanted(arguments)?;
     let command = match arguments.command.split_first() {
-        // Found here, so that the child makes only one execve(2), and a wrong name fails early.
+        // Find the program here, so that the child makes only one execve(2), and a wrong name fails
+        // early.
         Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
         None => None,
     };
@@ -76,7 +77,7 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     }
     count.counter.run(true)?;
     if arguments.command.is_empty() {
-        // For users, and for scripts that wait for this line.
+        // Tell users that counting has started; scripts can wait for this line.
         let end = if arguments.duration.is_some() { "" } else { "; Ctrl-C ends it" };
         say(&format!("counting{end}"));
     }
@@ -119,7 +120,7 @@ fn whom(arguments: &args::Count) -> Result<Whom> {
 }
 
 impl Count {
-    /// Returns None, with nothing left attached, if a signal interrupts it.
+    /// Attaches the programs. Returns None, with nothing left attached, if a signal interrupts it.
     fn attach(
         calls: &[wanted::Wanted],
         whom: &Whom,
@@ -161,7 +162,7 @@ impl Count {
             }
         }
         let all = probes.as_ref().map_or(&counted, |probes| &probes.calls);
-        // Unknown numbers are not reported as calls until one is made.
+        // The summary's number of calls does not include call numbers without a known name.
         let named = all.iter().filter(|call| !call.wanted.name.as_str().starts_with("nr_"));
         let (compat, native): (Vec<&Call>, _) = named.partition(|call| call.wanted.is_compat);
         let plan = Plan {
@@ -193,7 +194,7 @@ impl Count {
     }
 }
 
-/// Returns the exit status: the command's, if it ended by itself.
+/// Returns the exit status, which is the command's if the command ended by itself.
 fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     let code = match &end {
         End::Command(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
@@ -259,7 +260,7 @@ fn wait(
     }
 }
 
-/// Raises the limit of open files: each call requires two, and --all requires several hundred.
+/// Raises the limit on open files: each call requires two, and --all requires several hundred.
 fn raise_open_file_limit(files: Rlimit) {
     // If this fails, attaching reports the limit.
     let _ =
@@ -378,10 +379,10 @@ impl Shown {
     }
 }
 
-/// The columns and the lines of the terminal.
+/// The number of columns and of lines of the terminal.
 fn size() -> (usize, usize) {
     match crossterm::terminal::size().unwrap_or_default() {
-        // For instance on a serial console.
+        // A serial console, for example, reports no size.
         (0, _) | (_, 0) => (80, 24),
         (width, height) => (width.into(), height.into()),
     }
@@ -393,7 +394,8 @@ fn height_of(lines: &[usize], width: usize) -> u16 {
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
-/// The JSON of a result. For an interval it is a single line, with the rows that a table has.
+/// The JSON for a result. For an interval, the JSON is a single line that contains the rows that a
+/// table would show.
 fn json(counted: &Counted, end: Option<&End>, is_whole: bool) -> Result<String> {
     let plan = counted.plan;
     let failures = plan.failures.iter();

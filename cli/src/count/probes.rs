@@ -11,8 +11,8 @@ use super::wanted::{Wanted, is_compat_alone};
 use crate::args::{self, Callers};
 use crate::say;
 
-/// How many calls in progress a return probe tracks by default. This requires 64 kB for each call
-/// (docs/returns.md).
+/// How many calls in progress a return probe tracks by default. Each return probe then requires
+/// 64 kB of kernel memory (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
 /// What the programs are attached to.
@@ -24,14 +24,14 @@ pub(super) struct Attached {
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Links>,
-    /// For each call in `calls`, the index in `links` of its return's link.
+    /// For each call in `calls`, the index in `links` of the link at the call's return.
     returns: Vec<Option<usize>>,
     batches: Vec<Links>,
 }
 
 /// Attaches to the returns first, so that the return of every counted call is seen.
 ///
-/// Returns None, with nothing left attached, if a signal interrupts it.
+/// Returns None, with nothing left attached, if a signal interrupts this.
 pub(super) fn attach(
     counter: &Counter,
     calls: &[Wanted],
@@ -61,8 +61,8 @@ fn progress_bar(length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Attaches to named calls. Each of them must exist for at least one kind of callers. Returns false
-/// if a signal interrupts it.
+/// Attaches to named calls. Each of them must exist for at least one kind of caller. Returns false
+/// if a signal interrupts this.
 fn attach_each(
     counter: &Counter,
     calls: &[Wanted],
@@ -75,7 +75,7 @@ fn attach_each(
         bar.set_message(call.name.to_string());
         match attach_call(counter, index, call, arguments.max_active, attached) {
             Ok(()) => {}
-            // The other kind of callers may have the call.
+            // The other kind of caller may have the call.
             Err(error) if is_absent(&error) && arguments.callers == Callers::All => {
                 attached.absent.push((*call, error));
             }
@@ -133,7 +133,7 @@ fn attach_call(
     Ok(())
 }
 
-/// The first function of a call.
+/// The first function that was attached to for a call.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
@@ -163,7 +163,7 @@ fn named(what: &str, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Adds to an error what to do about a name that no call has.
+/// Adds advice to the error for a name that no call has.
 fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     let Some(Error::NotFound { .. }) = error.downcast_ref() else { return error };
     if !call.is_compat && is_compat_alone(&call.name) {
@@ -178,7 +178,7 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Attaches to a call's return. None if the kernel allows no probe there.
+/// Attaches to a call's return. Returns None if the kernel allows no probe there.
 fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);
@@ -196,7 +196,7 @@ fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Res
     }
 }
 
-/// Attaches to every call that allows it. Returns false if a signal interrupts it.
+/// Attaches to every call that can be probed. Returns false if a signal interrupts this.
 fn attach_all(
     counter: &Counter,
     calls: &[Wanted],

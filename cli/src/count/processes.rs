@@ -1,4 +1,4 @@
-//! Finds the processes of `-p`, their PID namespaces, and when they end.
+//! Opens the processes of `-p`, finds their PID namespaces, and detects when they end.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// PROC_PID_INIT_INO of include/linux/proc_ns.h.
+/// PROC_PID_INIT_INO in include/linux/proc_ns.h.
 const INITIAL: u64 = 0xefff_fffc;
 
 /// A PID namespace, in the form that `bpf_get_ns_current_pid_tgid()` compares.
@@ -27,7 +27,7 @@ impl Namespace {
         let path = format!("/proc/{process}/ns/pid");
         let metadata = fs::metadata(&path).with_context(|| format!("{path}: is /proc mounted?"))?;
         let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
-        // MKDEV() of include/linux/kdev_t.h; user space encodes device numbers differently.
+        // As MKDEV() in include/linux/kdev_t.h; user space encodes device numbers differently.
         Ok(Self { device: u64::from(major << 20 | minor), inode: metadata.ino() })
     }
 
@@ -40,7 +40,7 @@ impl Namespace {
 /// A process of `-p`.
 pub(super) struct Process {
     pub(super) number: u32,
-    /// Since Linux 5.3.
+    /// The pidfd; None before Linux 5.3.
     fd: Option<OwnedFd>,
 }
 
@@ -51,7 +51,8 @@ impl Process {
         let fd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => Some(fd),
             Err(rustix::io::Errno::SRCH) => bail!(gone()),
-            // A thread's ID, which the status below reports; or an old kernel.
+            // Either the number is a thread's ID, which the check below reports, or the kernel is
+            // too old.
             Err(_) => None,
         };
         let process = Self { number: number as u32, fd };

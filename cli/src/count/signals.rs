@@ -63,7 +63,8 @@ impl Signals {
         woken.set_nonblocking(true)?;
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            // nohup(1). SIGINT ends the count even if a shell ignores it for background processes.
+            // nohup(1) ignores SIGHUP. SIGINT ends the count even if a shell ignores SIGINT for
+            // background processes.
             if number == SIGHUP && was_ignored(number) {
                 continue;
             }

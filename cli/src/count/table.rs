@@ -10,12 +10,12 @@ use super::wanted::Wanted;
 use crate::args::{Callers, Sort};
 use crate::{errno, printable};
 
-/// The columns of the small histogram. Each is a factor of 4, starting at 256 ns; the first and the
-/// last contain what is below and above.
+/// The number of columns in the small histogram. The first contains calls shorter than 256 ns, each
+/// further column covers a factor of 4, and the last also contains all longer calls.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The columns after the call, and their widths.
+/// The table's columns after the call, and their widths.
 const CELLS: [(&str, usize); 7] = [
     ("CALLS", 10),
     ("ERRORS", 8),
@@ -45,14 +45,14 @@ pub(super) struct Plan {
 /// What was counted in an interval.
 pub(super) struct Counted<'a> {
     pub(super) plan: &'a Plan,
-    /// Sorted as the user asked.
+    /// Sorted as the user requested.
     pub(super) rows: Vec<Row>,
     pub(super) lost: Lost,
     pub(super) seconds: f64,
 }
 
 impl Plan {
-    /// Sorts rows as the user asked.
+    /// Sorts rows as the user requested.
     pub(super) fn sort(&self, rows: &mut [Row]) {
         let key = |row: &Row| match self.sort {
             Sort::Calls => row.tally.calls,
@@ -65,21 +65,21 @@ impl Plan {
 }
 
 impl Counted<'_> {
-    /// The rows to print: of many calls, only those that were made.
+    /// The rows to print. If there are many calls, only those that were made.
     pub(super) fn shown(&self) -> Vec<&Row> {
         let are_all = self.rows.len() <= FEW && !self.plan.is_by_process;
         let shown = self.rows.iter().filter(|row| row.tally.calls > 0 || are_all);
         shown.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// All rows, except those of unknown numbers that were not called.
+    /// All rows, except those for call numbers without a known name that were not used.
     pub(super) fn named(&self) -> Vec<&Row> {
         let is_named = |row: &&Row| row.tally.calls > 0 || !label(row).starts_with("nr_");
         let named = self.rows.iter().filter(is_named);
         named.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// The complete result. The columns that do not fit into `width` are left out.
+    /// The complete result. Columns that do not fit into `width` are left out.
     pub(super) fn text(&self, width: Option<usize>) -> String {
         let shown = self.shown();
         let mut text = self.table(&shown, width.unwrap_or(usize::MAX)) + &self.summary();
@@ -89,8 +89,8 @@ impl Counted<'_> {
         text
     }
 
-    /// The part of the result that fits on a terminal of this size, without the last line, where
-    /// the cursor is.
+    /// The part of the result that fits on a terminal of this size. The last line stays free for
+    /// the cursor.
     pub(super) fn live(&self, width: usize, height: usize) -> String {
         let lines = height.saturating_sub(1).max(1);
         let summary = self.summary();
@@ -106,7 +106,7 @@ impl Counted<'_> {
     fn table(&self, rows: &[&Row], width: usize) -> String {
         let labels: Vec<_> = rows.iter().map(|row| label(row)).collect();
         let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
-        // Only if there can be callers other than native ones.
+        // Show the callers only if there can be callers other than native ones.
         let has_callers = self.plan.callers != Callers::Native && !self.plan.is_by_process;
         let first = |label: &str, row: Option<&Row>| match row.map(|row| &row.subject) {
             _ if !has_callers => format!("{label:longest$}"),
@@ -236,8 +236,8 @@ fn label(row: &Row) -> String {
     }
 }
 
-/// The calls that glibc makes in place of a row's call. None for 32-bit callers, whose calls are
-/// not in the native table.
+/// The calls that glibc makes instead of a row's call. None for 32-bit callers, whose calls are not
+/// in the native table.
 fn glibc_calls(row: &Row) -> Option<String> {
     let Subject::Call(call) = &row.subject else { return None };
     let calls = CLibrary::Glibc.calls(&call.name);
@@ -253,7 +253,7 @@ fn plural(count: usize, thing: &str) -> String {
     format!("{count} {thing}{s}")
 }
 
-/// The durations of the calls; each character is a factor of 4.
+/// The small histogram of the calls' durations, with one character for each column.
 fn bars(tally: &Tally) -> String {
     let mut columns = [0_u64; COLUMNS];
     for (bucket, count) in tally.took.iter().enumerate() {

@@ -7,9 +7,9 @@ use ksyscall::Symbol;
 use super::wanted::Wanted;
 use crate::errno;
 
-/// `BUCKETS` of bpf/count.bpf.c.
+/// `BUCKETS` in bpf/count.bpf.c.
 const BUCKETS: usize = 40;
-/// The number of values in `struct tally` of bpf/count.bpf.c.
+/// The number of values in `struct tally` in bpf/count.bpf.c.
 pub(super) const NUMBERS: usize = 10 + BUCKETS;
 
 /// What was counted for one call, summed over all processors.
@@ -20,7 +20,7 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// Calls whose return the kernel missed.
     pub(super) missed: u64,
-    /// Calls during which their thread ended.
+    /// Calls during which the calling thread ended.
     pub(super) ended: u64,
     pub(super) nanoseconds: u64,
     pub(super) longest: u64,
@@ -67,7 +67,8 @@ pub(super) struct Lost {
     /// kernel does not count this.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
-    /// Calls of threads, calls of processes and errors that did not fit in a map.
+    /// What was lost because a map was full: calls of threads, calls and returns of processes, and
+    /// errors by errno.
     pub(super) threads: u64,
     pub(super) processes: u64,
     pub(super) errnos: u64,
@@ -100,7 +101,7 @@ impl Lost {
 }
 
 impl Tally {
-    /// Sums what each processor counted; the longest call is that of the interval.
+    /// Sums what each processor counted. The longest call is the longest one in the interval.
     pub(super) fn sum(processors: &[[u64; NUMBERS]], interval: u32) -> Self {
         let sum = |place: usize| processors.iter().map(|numbers| numbers[place]).sum();
         let slot = interval as usize & 1;
@@ -118,7 +119,8 @@ impl Tally {
         }
     }
 
-    /// What was counted since `before`; the longest call is still that of its interval.
+    /// What was counted since `before`. The longest call is unchanged, because it covers only one
+    /// interval.
     fn since(&self, before: &Self) -> Self {
         Self {
             calls: self.calls - before.calls,
@@ -169,8 +171,9 @@ impl Row {
         }
     }
 
-    /// The number of returns that the kernel missed. A thread's next call reveals a missed return;
-    /// for a thread's last call there is only the kernel's own number, which covers all processes.
+    /// The number of returns that the kernel missed. A thread's next call reveals a missed return.
+    /// A missed return of a thread's last call appears only in the kernel's own count, which covers
+    /// all processes.
     pub(super) fn missed(&self) -> u64 {
         let tally = &self.tally;
         let at_most = tally.missed + tally.ended + tally.unfinished();
@@ -215,7 +218,7 @@ impl Row {
 pub(super) mod tests {
     use super::*;
 
-    /// A tally of one processor with these numbers of returns in the buckets.
+    /// A tally from a single processor, with these numbers of returns in the buckets.
     pub(in crate::count) fn tally(calls: u64, errors: u64, took: &[(usize, u64)]) -> Tally {
         let mut numbers = [0; NUMBERS];
         numbers[0] = calls;

@@ -8,10 +8,11 @@ use ksyscall::{Architecture, SubCall, SyscallName};
 
 use crate::args::{self, Callers};
 
-/// The classes of strace(1), one per line; `python3 -m tools.strace_classes` makes the file.
+/// The classes of strace(1), one per line. `python3 -m tools.strace_classes` generates the file.
 const CLASSES: &str = include_str!("classes.txt");
 
-/// How many numbers above the table's highest `--all` also counts: calls of newer kernels.
+/// `--all` also counts about this many numbers above the table's highest, for calls that newer
+/// kernels add.
 const NEWER: u32 = 40;
 
 /// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).
@@ -56,29 +57,29 @@ pub(super) const X32: [&str; 36] = [
     "pwritev2",
 ];
 
-/// A call of one kind of callers: 32-bit callers have a separate syscall table.
+/// A call made by one kind of caller: 32-bit callers have a separate syscall table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: SyscallName,
     /// Whether it is a call of 32-bit callers on a 64-bit kernel.
     pub(super) is_compat: bool,
-    /// Its number for these callers, if known.
+    /// The call's number for these callers, if known.
     pub(super) number: Option<u32>,
 }
 
-/// The tables of both kinds of callers, if they exist.
+/// The tables for both kinds of callers, if they exist.
 struct Tables {
     native: Option<Architecture>,
     compat: Option<Architecture>,
 }
 
 impl Wanted {
-    /// Its callers, as a value of --callers.
+    /// The call's callers, as a value of --callers.
     pub(super) fn caller(&self) -> &'static str {
         if self.is_compat { Callers::Compat.word() } else { Callers::Native.word() }
     }
 
-    /// Its callers, as the library names them.
+    /// The call's callers, as the library's type.
     pub(super) fn callers(&self) -> ksyscall::Callers {
         if self.is_compat { ksyscall::Callers::Compat } else { ksyscall::Callers::Native }
     }
@@ -94,7 +95,7 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether its return value is a restored register, which may look like an error.
+    /// Whether the call's return value is a restored register, which may look like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -108,7 +109,7 @@ impl fmt::Display for Wanted {
 }
 
 /// The architecture of the 32-bit callers, if a BPF program can recognise them
-/// (`KSYSCALL_IS_COMPAT` of ksyscall.bpf.h).
+/// (`KSYSCALL_IS_COMPAT` in ksyscall.bpf.h).
 pub(crate) fn compat_architecture() -> Option<Architecture> {
     let name = match std::env::consts::ARCH {
         "x86_64" => "x86",
@@ -170,7 +171,7 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// Call numbers that the table does not know, if it has calls of these callers.
+/// The calls whose numbers are not in the table. Empty if no call of these callers is wanted.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
     // 32-bit Arm also has a few numbers above 0xf0000.
@@ -185,7 +186,7 @@ fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     unknown.filter_map(call).collect()
 }
 
-/// Whether only 32-bit callers have a call of this name.
+/// Whether only 32-bit callers have a call with this name.
 pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)
@@ -243,7 +244,8 @@ impl Tables {
         Ok(self.all(callers).filter(|call| names.contains(call.name.as_str())).collect())
     }
 
-    /// A call by its name, for the callers that have it, or for both if no table knows it.
+    /// The calls with this name. `Callers::All` includes only the callers that have the call, or
+    /// both if no table contains the name.
     fn calls(&self, name: SyscallName, callers: Callers) -> Vec<Wanted> {
         let native = self.call(name, false);
         let compat = self.call(name, true);
@@ -301,7 +303,7 @@ mod tests {
         assert_eq!(calls("openat"), ["openat native"]);
         assert_eq!(calls("openat --callers compat"), ["openat compat"]);
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
-        // Only one of syscall_32.tbl and syscall_64.tbl has these (arch/x86/entry/syscalls).
+        // Only syscall_32.tbl contains socketcall, not syscall_64.tbl (arch/x86/entry/syscalls).
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
         // 32-bit callers make semop through ipc, and a probe cannot tell which call ipc carries
         // out.

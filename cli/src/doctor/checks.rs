@@ -119,7 +119,7 @@ impl System {
         Some(value.trim().to_owned())
     }
 
-    /// A set of bits in /proc/self/status.
+    /// A field of /proc/self/status that is a set of bits.
     pub(super) fn status_bits(&self, field: &str) -> u64 {
         self.status(field).and_then(|bits| u64::from_str_radix(&bits, 16).ok()).unwrap_or(0)
     }
@@ -282,9 +282,9 @@ impl System {
         Some(Check::bad(name, &refusal.text, advice))
     }
 
-    /// Whether the limit explains why no program can be loaded. A kernel that counts BPF memory
-    /// loads a program under a different limit; if no program loads at all, only the version can
-    /// tell.
+    /// Whether RLIMIT_MEMLOCK explains why no program can be loaded. If a program can be loaded,
+    /// loading it again with a limit of 0 shows whether the kernel counts BPF memory toward the
+    /// limit. Otherwise, only the kernel's version shows this.
     fn is_memlock_to_blame(&self, trials: &Trials) -> bool {
         let release = self.release();
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
@@ -560,7 +560,7 @@ mod tests {
         ("sys/kernel/btf/vmlinux", ""),
     ];
 
-    /// Only CAP_PERFMON and CAP_BPF, or no capabilities.
+    /// The status of a process with only CAP_PERFMON and CAP_BPF, and without capabilities.
     const TWO: &str = "CapEff:\t000000c000000000\nSeccomp:\t0\n";
     const NO_RIGHTS: &str = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
     const STATUS: &str = "proc/self/status";
@@ -602,7 +602,7 @@ mod tests {
             fs::remove_file(self.system.path(path)).unwrap();
         }
 
-        /// Both calls fail with a permission error, whatever the reason.
+        /// Makes both calls fail with a permission error, whatever the reason.
         fn forbid(&mut self) {
             self.trials.kprobe = refused(libc::EPERM);
             self.forbid_programs();
@@ -666,7 +666,7 @@ mod tests {
         fake.expect(Level::Bad, "permission", "security module");
         fake.set(STATUS, &GOOD[0].1.replace("Seccomp:\t0", "Seccomp:\t2"));
         fake.expect(Level::Bad, "permission", "seccomp");
-        // The line on kprobes does not repeat it.
+        // The line on kprobes does not repeat the cause.
         assert_eq!(fake.bad().len(), 1);
     }
 
@@ -696,7 +696,7 @@ mod tests {
         fake.expect(Level::Bad, "kprobes", "mount -t tracefs");
         fake.set(MOUNTS, "");
         fake.expect(Level::Bad, "kprobes", "mount -t sysfs");
-        // Through tracefs, without the PMU.
+        // Attaching works through tracefs, without the PMU.
         fake.set(MOUNTS, "t /sys/kernel/tracing tracefs rw 0 0\n");
         fake.trials.kprobe = Ok(());
         fake.expect(Level::Note, "kprobes", "mount -t sysfs");

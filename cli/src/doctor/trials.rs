@@ -26,11 +26,11 @@ const CALL: &str = "getppid";
 /// The result of each trial. None if an earlier failure made the trial impossible.
 #[derive(Clone, Debug)]
 pub(super) struct Trials {
-    /// perf_event_open(2) of a kprobe.
+    /// Opening a kprobe with perf_event_open(2).
     pub(super) kprobe: Result<(), Refusal>,
-    /// A return probe through tracefs's `kprobe_events`.
+    /// Opening a return probe through tracefs's `kprobe_events`.
     pub(super) tracefs: Result<(), Refusal>,
-    /// bpf(2): creating a map and a program of type kprobe.
+    /// Creating a map and loading a program of type kprobe with bpf(2).
     pub(super) program: Result<(), Refusal>,
     /// Attaching the program; true if the kernel created a BPF link.
     pub(super) link: Option<Result<bool, Refusal>>,
@@ -119,14 +119,14 @@ fn probe(call: Ksyscall, null: &File) -> Result<(), Refusal> {
     }
 }
 
-/// Attaches the program. True if the kernel created a BPF link.
+/// Attaches the program. Returns true if the kernel created a BPF link.
 fn attach(call: Ksyscall, program: &Ebpf) -> Result<bool, Refusal> {
     let link = call.attach(program_fd(program)?)?;
     let name = fs::read_link(format!("/proc/self/fd/{}", link.as_fd().as_raw_fd()));
     Ok(name.is_ok_and(|name| name.to_string_lossy().contains("bpf_link")))
 }
 
-/// Loads the program, and raises the limit if that is necessary.
+/// Loads the program, and raises the limit on locked memory if necessary.
 fn load_with_memlock() -> (Result<Ebpf, Refusal>, Memlock) {
     let limit = getrlimit(Resource::Memlock);
     let with_limit = |limit: Rlimit, then: &dyn Fn() -> Result<Ebpf>| {

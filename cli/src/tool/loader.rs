@@ -34,7 +34,7 @@ impl Folders {
     }
 }
 
-/// The folders of /etc/ld.so.conf, then the loader's own.
+/// The folders in /etc/ld.so.conf, then the loader's default folders.
 pub(super) fn system_folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     read_loader_conf(Path::new("/etc/ld.so.conf"), &mut folders, 0);
@@ -46,7 +46,7 @@ pub(super) fn system_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Reads the folders of a file and of the files that it includes (ldconfig(8)).
+/// Reads the folders that are listed in a file and in the files that it includes (ldconfig(8)).
 fn read_loader_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
     let Ok(text) = fs::read_to_string(path) else { return };
     for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
@@ -54,7 +54,7 @@ fn read_loader_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
             folders.extend(Some(line).filter(|line| line.starts_with('/')).map(PathBuf::from));
             continue;
         };
-        // Debian and others have: include /etc/ld.so.conf.d/*.conf
+        // Debian, among others, uses this line: include /etc/ld.so.conf.d/*.conf
         let pattern = Path::new(pattern.trim());
         let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else { continue };
         let folder = Path::new("/etc").join(folder);

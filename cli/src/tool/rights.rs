@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Explains why ld.so ignores LD_PRELOAD if this user runs the program (ld.so(8), "Secure-execution
-/// mode"). None if it does not.
+/// mode"). Returns None if ld.so does not ignore LD_PRELOAD.
 pub(super) fn is_secure(program: &Path) -> Option<String> {
     let ignored = "so the loader ignores LD_PRELOAD";
     let mounted = rustix::fs::statvfs(program).ok()?;
     if mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
-        // Files on this mount give no rights (mnt_may_suid() of the kernel's fs/namespace.c).
+        // Files on this mount give no rights (mnt_may_suid() in the kernel's fs/namespace.c).
         return None;
     }
     let status = fs::metadata(program).ok()?;
@@ -29,7 +29,7 @@ pub(super) fn is_secure(program: &Path) -> Option<String> {
         .then(|| format!("a file with capabilities: {ignored}"))
 }
 
-/// The capability sets of this process that limit what a file gives.
+/// The capability sets of this process that limit which capabilities a file gives.
 struct OwnSets {
     bounding: u64,
     inheritable: u64,
@@ -47,9 +47,9 @@ impl OwnSets {
     }
 }
 
-/// Whether the kernel sets AT_SECURE for a file with this `security.capability`:
-/// cap_bprm_creds_from_file() of the kernel's security/commoncap.c. The words are those of
-/// `struct vfs_cap_data` of linux/capability.h.
+/// Whether the kernel sets AT_SECURE for a file with this `security.capability`, as in
+/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words are those of
+/// `struct vfs_cap_data` in linux/capability.h.
 fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
     const EFFECTIVE: u32 = 1;
     let word = |place: usize| {

@@ -1,4 +1,5 @@
-//! aya, which attaches kprobes to functions but not to system calls, so it gets the symbol.
+//! Attaches with aya, which receives the kernel's symbol because it cannot attach to system calls
+//! by name.
 
 use aya::Ebpf;
 use aya::programs::kprobe::KProbeLinkId;

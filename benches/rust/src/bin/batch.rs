@@ -1,4 +1,4 @@
-//! This library's batches: one program attached to many calls.
+//! Attaches one program to many calls with this library's batches.
 //!
 //! ```text
 //! batch list                            lists the calls whose functions have the calls' names

@@ -1,4 +1,4 @@
-//! This library's crate with a program that aya loads.
+//! Loads a program with aya, and attaches it with this library's crate.
 
 use aya::Ebpf;
 use contestants::{CALL, Contestant, Probe, Result, load_with_aya, program, run};

@@ -1,4 +1,4 @@
-//! libbpf-rs with the shared libbpf.
+//! Attaches with libbpf-rs and the shared libbpf.
 
 use contestants::{CALL, Contestant, OBJECT, Probe, Result, run};
 use libbpf_rs::{Link, Object, ObjectBuilder};
