@@ -29,8 +29,8 @@
  *						socketcall(2) or ipc(2): see "Calls through socketcall and ipc"
  *
  * Use these macros at the entry of the function that serves the call, in a program of type kprobe (kprobe
- * or kprobe.multi). At the function's return the arguments are gone. A word that cannot be read is 0. The
- * program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
+ * or kprobe.multi). At the function's return the arguments are no longer available. A word that cannot be
+ * read is 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
  * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str()
  * then returns -EFAULT for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
@@ -68,9 +68,9 @@
 struct pt_regs;
 
 /*
- * Selects the callers whose calls the program sees. A 32-bit caller on a 64-bit kernel enters through
- * different functions. Its calls use different registers, words of 32 bits, and pairs of words for 64-bit
- * values.
+ * KSYSCALL_CALLERS states which callers' calls the program sees. A 32-bit caller on a 64-bit kernel enters
+ * through different functions. Its calls use different registers, words of 32 bits, and pairs of words for
+ * 64-bit values.
  *
  *	KSYSCALL_NATIVE	callers of the kernel's own word size
  *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
@@ -112,7 +112,7 @@ struct pt_regs;
  *	KSYSCALL_SP_		the offset of the stack pointer in the program's context
  *	KSYSCALL_FIRST_		the offset of the function's first argument in the context
  *	KSYSCALL_DIRECT_(n)	the offset of the nth argument (from 0) in the context, if the function
- *				receives the arguments themselves; -1 if it is on the stack, at
+ *				receives the arguments themselves; -1 if the argument is on the stack, at
  *				KSYSCALL_ON_STACK_(n)
  *	KSYSCALL_SAVED_(n)	the offset of the call's nth word in the caller's saved registers
  *
@@ -680,11 +680,11 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 /* --- Calls through socketcall and ipc --- */
 
 /*
- * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V IPC
- * calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them (accept,
- * send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call themselves: the
- * function of connect is not entered. To see such a call, attach the program to socketcall, where it runs for
- * every call that is made through socketcall:
+ * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V
+ * IPC calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them
+ * (accept, send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call
+ * themselves: the function of connect is not entered. To see such a call, attach the program to socketcall,
+ * where it runs for every call that is made through socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
@@ -703,8 +703,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is the union as a word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
  * KSYSCALL_SLOT(ctx, 4), and the function returns 0. socketcall's arguments, semctl's fourth and some of
- * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written them
- * to its stack. If they are not, they are read as 0.
+ * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written
+ * them to its stack. If they are not, they are read as 0.
  *
  * Sources in Linux 5.4 to 7.2: `socketcall` in net/socket.c, `ksys_ipc` and `compat_ksys_ipc` in
  * ipc/syscall.c, `s390_ipc` in arch/s390/kernel/syscall.c, and the numbers in include/uapi/linux/net.h and
@@ -938,8 +938,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  * call has both programs. Attach the program at the return first, so that no call in between leaves its entry
  * behind.
  *
- * Cost: the probe at the return, and three hash map operations for each call. The map uses some 100 bytes for
- * each entry, used or not (see bpftool map).
+ * The cost is the probe at the return, and three hash map operations for each call. The map uses some 100
+ * bytes for each entry, used or not (see bpftool map).
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
