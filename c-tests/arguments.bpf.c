@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Stores what ksyscall.bpf.h reads of the watched thread's calls. */
+/* Stores what the macros in ksyscall.bpf.h read from the watched thread's calls. */
 #include "record.bpf.h"
 #ifdef NATIVE_ONLY
 /* KSYSCALL_IS_COMPAT requires CO-RE. */

@@ -64,8 +64,8 @@ TEST(words_are_unchanged)
 }
 
 /*
- * Without syscall wrappers (x86-64 before Linux 4.17) a function gets the arguments one by one.
- * __sys_sendto() is not a system call's entry point but gets its arguments in that way.
+ * Without syscall wrappers (x86-64 before Linux 4.17) a function receives the arguments themselves.
+ * __sys_sendto() is not a system call's entry point, but receives its arguments in the same way.
  */
 TEST(a_function_may_receive_the_arguments_directly)
 {
@@ -91,8 +91,8 @@ TEST(a_function_may_receive_the_arguments_directly)
 
 #ifndef NATIVE_ONLY
 /*
- * A 64-bit program can make a 32-bit call, so its code segment does not tell. The number is from
- * the 32-bit table.
+ * A 64-bit program can make a 32-bit call, so its code segment does not identify such calls. The call's
+ * number is from the 32-bit table.
  */
 TEST(int_0x80_of_64_bit_code_is_compat)
 {
@@ -161,7 +161,7 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	unsigned int *words = words_of_32_bits();
 	unsigned int block = (unsigned int)(unsigned long)words;
 
-	/* Other operations must not count. The kernel rejects the second one. */
+	/* Other operations must not be counted. The kernel rejects the second call. */
 	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
@@ -227,7 +227,7 @@ TEST(a_program_on_ipc_sees_the_sub_call)
 
 #endif
 
-/* The kernel saves the registers for kprobe_multi programs with different code. */
+/* For kprobe_multi programs the kernel saves the registers with different code. */
 TEST(a_kprobe_multi_program_sees_the_same)
 {
 	enum { KPROBE_MULTI = 42 };

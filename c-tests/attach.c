@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attached programs run once for each call and read the right data. */
+/* Tests that attached programs run once for each call and read the right data. */
 #include "messages.h"
 #include "programs.h"
 
@@ -76,7 +76,7 @@ static const __u64 BIG = 0xfedcba9876543210;
 TEST(the_cookie_is_read_back)
 {
 	if (!has_perf_links()) {
-		/* This kernel has no cookies, so the attach must fail. */
+		/* This kernel does not support cookies, so the attach must fail. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(BIG)),
@@ -103,7 +103,7 @@ TEST(the_cookie_is_read_back)
 TEST(two_attachments_are_distinguished_by_cookie)
 {
 	if (!has_perf_links()) {
-		/* Both attempts fail, and an attach without a cookie still works. */
+		/* Both attaches fail, and an attach without a cookie still works. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		struct bpf_program *prog = program(&p, "on_entry");
@@ -136,7 +136,7 @@ TEST(two_attachments_are_distinguished_by_cookie)
 	unload(&p);
 }
 
-/* Calls whose kernel functions have different names, in all spellings. */
+/* Calls whose kernel functions are named differently, in all spellings. */
 TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {
@@ -162,7 +162,7 @@ TEST(a_call_fires_whatever_the_name_of_its_function)
 	unload(&p);
 }
 
-/* Kernels report these refusals differently; differential/ covers the other errors. */
+/* Kernels report these refusals with different errors; differential/ covers the other errors. */
 TEST(refusals_have_an_errno_and_are_not_cached)
 {
 	struct programs p = LOAD(count);
@@ -197,7 +197,7 @@ static void *attach_and_fail(void *prog)
 	return NULL;
 }
 
-/* Includes the first attach, and warnings, for which the library reads libbpf's callback. */
+/* Covers the first attach, and warnings, for which the library reads libbpf's callback. */
 TEST(threads_do_not_disturb_each_other)
 {
 	struct programs p = LOAD(count);

@@ -332,7 +332,7 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 		{ "accept", KSYSCALL_CALLERS_ALL, { "__x64_sys_accept", "__ia32_compat_sys_socketcall" } },
 		{ "semop", KSYSCALL_CALLERS_ALL, { "__x64_sys_semop", "__ia32_compat_sys_ipc" } },
 		{ "semop", KSYSCALL_CALLERS_NATIVE, { "__x64_sys_semop" } },
-		/* The kernel may have such a function, but no system call reaches it. */
+		/* The kernel may contain this function, but no system call reaches it. */
 		{ "uselib", KSYSCALL_CALLERS_NATIVE, { NULL } },
 		{ "frobnicate", KSYSCALL_CALLERS_ALL, { NULL } },
 	};

@@ -30,7 +30,7 @@ static void note(struct trace *trace, int mark, long number)
 	};
 	char unknown[16];
 	const char *name = unknown;
-	/* Ignore that the heap may grow for the first link. */
+	/* Ignore brk(): the heap may grow for the first link. */
 	if (mark == 0 && number == SYS_brk)
 		return;
 	snprintf(unknown, sizeof(unknown), "%ld", number);
@@ -57,7 +57,7 @@ static void work(const char *name, const struct bpf_ksyscall_opts *opts)
 	unload(&p);
 }
 
-/* Records the calls after each mark: three attaches, each followed by its destroy. */
+/* Records the calls after each mark, during three attaches that are each followed by a destroy. */
 static void trace_work(struct trace *trace, const char *name, const struct bpf_ksyscall_opts *opts)
 {
 	struct user_regs_struct registers;
@@ -97,8 +97,8 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	memset(&trace, 0, sizeof(trace));
 	trace_work(&trace, name, opts);
 	/*
-	 * The first attach allocates memory for libbpf's functions, reads two files to learn whether
-	 * the kernel runs probes, and reads sysfs. It detects kernel features by its own attach.
+	 * The first attach allocates memory to cache libbpf's functions, reads two files to check whether
+	 * the kernel runs probes, and reads sysfs. It detects kernel features from the attach itself.
 	 */
 	CHECK_EQ(trace.opened[0], 1);
 	CHECK_TEXT(trace.text[0], has_perf_links() ? "mmap madvise " FOUR_FILES "perf_event_open bpf close"

@@ -141,13 +141,13 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	CHECK_EQ(count_fds(), before);
 	CHECK_EQ(count_links(), links_before);
 	CHECK(closed_count >= count);
-	/* libbpf closes its links in list order, and never this library's. */
+	/* libbpf closes its own links in list order, and never closes this library's links. */
 	for (int i = 0, last = -1; i < count && waits == TOGETHER; i++) {
 		CHECK(place_of(fds[i]) > last);
 		last = place_of(fds[i]);
 		CHECK(own[i] < 0 || place_of(own[i]) < 0);
 	}
-	/* After libbpf's last close(), either all links or only this library's are left. */
+	/* After libbpf's last close(), either all links or only this library's links are left. */
 	int ours_attached = (count + 7) / 8;
 	if (has_perf_links())
 		CHECK_EQ(links_left - links_before, waits == TOGETHER ? attached : ours_attached);
@@ -161,7 +161,7 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	{                                                     \
 		destroy_mixed(attach, program, count, waits); \
 	}
-/* Without BPF links for perf events, each of libbpf's closes waits by itself. */
+/* Without BPF links for perf events, each close() in libbpf waits separately. */
 #define IF_LINKS (has_perf_links() ? TOGETHER : EACH)
 
 static struct bpf_program *only(const struct programs *p)
@@ -213,7 +213,7 @@ TEST(usdts)
 
 DESTROYS(tracepoints, by_section, "on_tracepoint", 1, IF_LINKS)
 
-/* Linux 6.1 allows a program only one such link. */
+/* Linux 6.1 allows only one such link for each program. */
 DESTROYS(raw_tracepoints, by_section, "on_raw_tracepoint", 1, EACH)
 DESTROYS(fentry, by_section, "on_fentry", 1, EACH)
 DESTROYS(iterators, by_section, "on_iterator", MOST, EACH)
@@ -315,7 +315,7 @@ TEST(a_cancelled_thread_destroys_all)
 	unload(&ours);
 }
 
-/* If the library cannot duplicate a link's fd, libbpf closes the last one and waits. */
+/* If the library cannot duplicate a link's fd, libbpf closes the link's last fd and waits. */
 TEST(no_descriptor_is_left_for_a_copy)
 {
 	struct programs p = load_one("on_kprobe");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Simulates a tracer with a program for every call in <asm/unistd.h>. It attaches every program
- * for which the function that libbpf would probe exists, within the default limit of open fds.
+ * whose call has a function under the name that libbpf would probe, within the default limit of
+ * open fds.
  */
 #include "programs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A program that links libbpf statically and loads the shared library, which cannot find that
- * libbpf's functions. The attach must report this, and must never read the BPF program with the
+ * Tests a program that links libbpf statically, while libksyscall.so cannot find the functions of
+ * this static libbpf. The attach must report this, and must never read the BPF program with the
  * functions of another loaded libbpf.
  */
 #include "programs.h"

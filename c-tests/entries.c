@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests for kprobe_events entries: an attach removes entries that dead processes left, and never
- * an entry that is in use.
+ * Tests the kprobe_events entries: an attach removes entries that dead processes left, and never
+ * removes an entry that is in use.
  */
 #include "programs.h"
 

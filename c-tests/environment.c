@@ -77,7 +77,9 @@ TEST(a_tool_sees_32_bit_callers_with_one_link)
 	unload(&p);
 }
 
-/* The library keeps an event for each function and must close it before it removes the entry. */
+/*
+ * The library keeps an event open for each function, and must close each event before it removes the entry.
+ */
 TEST(a_link_on_two_functions_leaves_no_entry)
 {
 	struct programs p = LOAD(count);

@@ -12,7 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-/* Attaches, fires and detaches; meanwhile `events` must list the entries. */
+/* Attaches, fires and detaches. While the program is attached, `events` must list the entries. */
 static void works(const char *events)
 {
 	struct programs p = LOAD(count);
@@ -98,7 +98,7 @@ static void works_without_links(void)
 	struct bpf_program *prog = program(&p, "on_entry");
 	libbpf_set_print(NULL);
 	refuse_links();
-	/* The library must not conclude from a wrong program type that the kernel has no BPF links. */
+	/* The library must not conclude from a wrong program type that the kernel lacks BPF links. */
 	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_packet"), CALL, NULL), EINVAL);
 	for (int i = 0; i < 2; i++) {
 		CHECK_FAILS(bpf_program__attach_ksyscall(prog, CALL, COOKIE(7)), EOPNOTSUPP);

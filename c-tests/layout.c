@@ -84,7 +84,7 @@ TEST(errors_leave_nothing)
 }
 
 /*
- * A link that libbpf creates would not remove the tracefs entry, so the library must refuse and
+ * A link that libbpf creates would not remove the tracefs entry, so the library must refuse the attach and
  * remove the entry itself.
  */
 TEST(refused_if_it_requires_a_tracefs_entry)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Links outlive the thread and the library handle that created them, and child processes
- * share them.
+ * Tests that links outlive the thread that attached and the library's dlopen() handle, and that
+ * child processes share links.
  */
 #include "programs.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests each libbpf's bpf_link functions on links of this library. differential/links.c compares
- * their results.
+ * Tests the bpf_link functions of each libbpf version on this library's links. differential/links.c
+ * compares the functions' results.
  */
 #include "programs.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Many threads attach and destroy at random while calls are made. A thread's programs count only
- * that thread's calls, so every count is known exactly. Nothing accesses a map meanwhile: while a
- * CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
+ * Tests many threads that attach and destroy at random while calls are made. A thread's programs
+ * count only that thread's calls, so every count is known exactly. No thread accesses a map
+ * meanwhile: while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
  */
 #include "messages.h"
 #include "programs.h"
@@ -11,8 +11,8 @@
 #include <semaphore.h>
 
 /*
- * A return probe tracks 10 in-flight calls (`maxactive` in Documentation/trace/kprobes.rst), so at
- * most that many threads make calls at a time.
+ * A return probe tracks 10 in-flight calls (`maxactive` in Documentation/trace/kprobes.rst), so at most 10
+ * threads make calls at a time.
  */
 enum { THREADS = 64, CALLERS = 2, CALLING = 10 - CALLERS, MOST_CALLS = 50 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A program that loads libbpf with dlopen() and RTLD_LOCAL, as plugins and bindings do. */
+/* Tests a program that loads libbpf with dlopen() and RTLD_LOCAL, as plugins and bindings do. */
 #include "test.h"
 
 #include <glob.h>
@@ -67,7 +67,7 @@ TEST(a_libbpf_opened_locally_is_found)
 	dlclose(libbpf);
 }
 
-/* One of libbpf's own links would call into the unloaded libbpf. */
+/* A link that libbpf itself created would call into the unloaded libbpf. */
 TEST(a_link_outlives_its_libbpf)
 {
 	open_libbpf();
@@ -80,7 +80,7 @@ TEST(a_link_outlives_its_libbpf)
 	dlclose(libbpf);
 }
 
-/* Such a program has no section definition that would identify its libbpf. */
+/* A program whose type was set explicitly has no section definition that would identify its libbpf. */
 TEST(a_program_with_an_explicit_type_attaches)
 {
 	open_libbpf();
@@ -113,8 +113,8 @@ static glob_t find_libbpfs(void)
 enum { NONE = -1, MOST = 8 };
 
 /*
- * Loads all versions, one of them (or none) with RTLD_GLOBAL, and uses each for its own
- * program. libbpf calls its own exported functions, so the others require RTLD_DEEPBIND.
+ * Loads all versions, at most one of them with RTLD_GLOBAL, and attaches a program with each version.
+ * libbpf calls its own exported functions, so the versions without RTLD_GLOBAL require RTLD_DEEPBIND.
  */
 static void use_all(const glob_t *found, int global)
 {
@@ -140,7 +140,7 @@ static void use_all(const glob_t *found, int global)
 	}
 	for (int i = 0; i < count; i++) {
 		libbpf = libbpfs[i];
-		/* Each libbpf's own callback receives the warnings about its programs. */
+		/* The warnings about a libbpf's programs must arrive at the callback of that libbpf. */
 		warnings = 0;
 		libbpf_set_print(count_warning);
 		CHECK_FAILS(

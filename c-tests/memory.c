@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Fails each allocation in turn: the function must return ENOMEM and leak nothing. */
+/* Tests that the functions return ENOMEM and leak nothing if any of their allocations fails. */
 #include "programs.h"
 
 void *__libc_malloc(size_t size);
@@ -24,12 +24,12 @@ void free(void *block)
 	__libc_free(block);
 }
 
-/* Returns whether it succeeded. */
+/* Calls the function under test; returns whether it succeeded. */
 typedef bool make(const struct programs *p);
 
 /*
- * Calls `make` until it succeeds, with one more successful allocation each time. A success may
- * leave `kept` blocks allocated. Returns the number of allocations that `make` requires.
+ * Calls `make` until it succeeds, and lets one more allocation succeed each time. When `make` succeeds,
+ * `kept` blocks may stay allocated. Returns the number of allocations that `make` requires.
  */
 static int fail_at_each_allocation(make *make, const struct programs *p, int kept)
 {
@@ -88,7 +88,7 @@ TEST(nothing_is_left_if_memory_runs_out)
 	/* The first attach caches libbpf's functions; that memory stays allocated. */
 	CHECK(attach(&p));
 	CHECK(fail_at_each_allocation(attach, &p, 0) > 0);
-	/* Names, results, plan, functions, links, ... */
+	/* The allocations include names, results, a plan, functions and links. */
 	CHECK(fail_at_each_allocation(attach_to_many, &p, 0) > 8);
 	unload(&p);
 }

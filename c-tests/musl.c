@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A test with musl as the C library, for testing/test_musl.py. Debian has no libbpf for musl, so
- * this source is also built as a fake libbpf that provides what the library looks up.
+ * Tests the library with musl as the C library, for testing/test_musl.py. Debian has no libbpf for
+ * musl, so this source is also built as a fake libbpf that provides what the library looks up.
  */
 #include "test.h"
 

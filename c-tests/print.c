@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The library can only read libbpf's print callback by replacing it for a moment. A thread that
- * sets another callback in that moment must not notice, and no message may be lost.
+ * Tests how the library reads libbpf's print callback, which it can do only by replacing the
+ * callback for a moment. A thread that sets another callback in that moment must not notice, and no
+ * message may be lost.
  */
 #include "messages.h"
 #include "programs.h"
@@ -40,7 +41,7 @@ static void stand_in_for_libbpfs(__typeof__(libbpf_set_print) *function)
 	CHECK(mprotect(page, 2 * 4096, PROT_READ | PROT_EXEC) == 0);
 }
 
-/* Like libbpf's, but lets the other threads run before it returns. */
+/* A stand-in for libbpf's libbpf_set_print() that lets the other threads run before it returns. */
 static libbpf_print_fn_t callback;
 static int callback_calls;
 
@@ -227,8 +228,8 @@ static void fork_while_it_is_out(void)
 }
 
 /*
- * In the child no thread will put the callback back, and the child has the same PID as the
- * process whose thread took it out.
+ * No thread in the child will put the callback back, and the child has the same PID as the process whose
+ * thread took the callback out.
  */
 TEST(a_forked_child_of_the_same_pid_does_not_wait_for_it)
 {

@@ -11,7 +11,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #ifdef LINKED
-/* A program that uses the preloaded library only includes libbpf.h. */
+/* A program that uses the preloaded library includes only libbpf.h. */
 #include <ksyscall.h>
 #endif
 
@@ -103,8 +103,8 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 #define RETPROBE OPTS(.retprobe = true)
 
 /*
- * The call under test. The C library never makes it by itself, it has an argument, and its
- * result is predictable: -ESRCH for NOBODY, a process that cannot exist.
+ * The call under test. The C library never makes this call by itself, the call has an argument, and its
+ * result is predictable: -ESRCH for NOBODY, the PID of a process that cannot exist.
  */
 #define CALL "getpgid"
 #define CALL_SYMBOL "__x64_sys_getpgid"
@@ -124,7 +124,7 @@ static inline void make_compat_call(void)
 	CHECK(result > 0);
 }
 
-/* Calls whose kernel functions have different names. */
+/* Calls whose kernel functions are named differently. */
 
 static inline void call_stat(void)
 {
@@ -153,7 +153,7 @@ static inline void wait_until_silent(const struct programs *programs, __u32 slot
 		sched_yield();
 }
 
-/* Gives this thread and those it creates a private mount namespace. */
+/* Gives this thread, and the threads that it creates, a private mount namespace. */
 static inline void own_mounts(void)
 {
 	CHECK(unshare(CLONE_NEWNS) == 0);

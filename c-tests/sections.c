@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The library overrides bpf_program__attach() and bpf_object__attach_skeleton(). Except for
- * ksyscall programs they must behave exactly like libbpf's.
+ * Tests bpf_program__attach() and bpf_object__attach_skeleton(), which the library overrides.
+ * Except for ksyscall programs they must behave exactly like libbpf's functions.
  */
 #include "programs.h"
 
@@ -100,7 +100,7 @@ TEST(programs_that_cannot_attach_by_themselves)
 	CHECK_FAILS(bpf_program__attach(program(&p, "on_any_return")), EOPNOTSUPP);
 	CHECK_FAILS(bpf_program__attach(program(&p, "on_no_call")), ENOENT);
 	CHECK_FAILS(bpf_program__attach(program(&p, "on_no_function")), ENOENT);
-	/* A section that libbpf does not know. */
+	/* A section that libbpf does not recognise. */
 	CHECK_FAILS(bpf_program__attach(program(&p, "on_mine")), EOPNOTSUPP);
 	unload(&p);
 	p.object = open_object(start_sections, end_sections);

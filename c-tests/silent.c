@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * In some kernel states an attach succeeds but the program never runs. The first attach of a
- * process must warn about them.
+ * Tests kernel states in which an attach succeeds but the program never runs. The first attach of a
+ * process must warn about such a state.
  */
 #include "programs.h"
 
@@ -52,7 +52,7 @@ TEST(disabled_kprobes_are_reported)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* Programs run again. The child made the map watch itself, so reset that. */
+	/* Programs run again. The child set the map to watch the child, so watch this process again. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));

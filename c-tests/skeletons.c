@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests skeletons from older and unknown newer libbpf versions: the library must pass all their
- * bytes to libbpf and read no byte beyond them.
+ * Tests skeletons from older and unknown newer libbpf versions: the library must pass all bytes of a
+ * skeleton to libbpf and read no byte beyond its end.
  */
 #include "handed.h"
 #include "programs.h"
@@ -10,7 +10,7 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-/* Unchanged since libbpf 0.0.6. A row of the maps has 32 bytes since libbpf 1.5, before that 24. */
+/* Unchanged since libbpf 0.0.6. A row of the maps has had 32 bytes since libbpf 1.5, and 24 before. */
 _Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
 
 enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };
@@ -69,7 +69,10 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 	handed_count = 0;
 	CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
 	CHECK(memcmp(skeleton, before, size) == 0);
-	/* The library passes on the programs before, between and after its own two one by one. */
+	/*
+	 * The library attaches two programs and passes those before, between and after them to libbpf one
+	 * by one.
+	 */
 	CHECK_EQ(handed_count, 3);
 	for (int i = 0; i < handed_count; i++) {
 		struct bpf_object_skeleton known;
@@ -124,7 +127,7 @@ TEST(nothing_is_read_beyond_a_skeleton)
 	unload(&p);
 }
 
-/* The library leaves a skeleton to libbpf if it cannot parse it or it exceeds the buffer. */
+/* The library leaves a skeleton to libbpf if the skeleton is too short to parse or exceeds the buffer. */
 TEST(shorter_and_very_long_skeletons_are_left_to_libbpf)
 {
 	static const size_t sizes[] = { 8, 32, sizeof(struct bpf_object_skeleton) - 8, 513, HANDED_BYTES };

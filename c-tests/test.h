@@ -52,7 +52,7 @@ enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 /* The pipe to which a test's process writes why it failed; stderr outside of a test. */
 static int reason_fd = STDERR_FILENO;
 
-/* Ends the calling process. If that is a child of the test, IN_CHILD() then fails the test. */
+/* Ends the calling process. If the process is a child of the test, IN_CHILD() then fails the test. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
 {
 	char reason[1024];
@@ -150,7 +150,7 @@ static inline int count_fds(void)
 	return count - 3;
 }
 
-/* Counts the BPF links of the whole system. Not every test has a libbpf, so this uses bpf(2). */
+/* Counts the BPF links in the whole system. Not every test uses libbpf, so this function uses bpf(2). */
 static inline int count_links(void)
 {
 	union bpf_attr attr = { 0 };
@@ -294,9 +294,9 @@ static inline int run_test(const struct test *test)
 }
 
 /*
- * Runs all tests, or only those named in `argv`. `function` is the function under test as this
- * program resolves it. The first result reports whether it is this library's: otherwise the
- * tests would test libbpf.
+ * Runs all tests, or only those named in `argv`. `function` is the function under test as this program
+ * resolves it. The first result reports whether this library defines that function: if not, the tests would
+ * test libbpf.
  */
 static inline int run_tests(int argc, char **argv, void *function)
 {

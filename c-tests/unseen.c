@@ -43,7 +43,7 @@ static int open_by_io_uring(void)
 	__atomic_store_n((__u32 *)(requests + params.sq_off.tail), 1, __ATOMIC_RELEASE);
 	CHECK_EQ(syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0), 1);
 	int result = ((struct io_uring_cqe *)(results + params.cq_off.cqes))->res;
-	/* The mappings go away when the test's process exits. */
+	/* The kernel removes the mappings when the test's process exits. */
 	close(ring);
 	return result;
 }
@@ -70,7 +70,7 @@ static struct bpf_link *tracepoint(const struct programs *p, const char *name)
 	return link;
 }
 
-/* sys_enter does not see a call that a seccomp filter answers either; sys_exit does. */
+/* If a seccomp filter answers a call, sys_enter does not see the call either, but sys_exit does. */
 TEST(seccomp_answers_before_the_function)
 {
 	struct sock_filter filter[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

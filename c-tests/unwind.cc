@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A C++ exception that the print callback throws must propagate through the library's frames. A
- * C++ program requires no special setup for this.
+ * Tests that a C++ exception from the print callback propagates through the library's frames. A C++
+ * program requires no special setup for this.
  */
 #include "messages.h"
 #include "programs.h"
@@ -104,7 +104,7 @@ TEST(an_exception_of_a_warning_reaches_the_caller_without_a_pmu)
 	failures_throw();
 }
 
-/* The library warns before it attaches: if the callback throws, nobody would own the link. */
+/* The library warns before it attaches: if the callback threw after the attach, nobody would own the link. */
 TEST(also_the_warning_about_a_function_that_no_call_reaches)
 {
 	struct programs p = LOAD(count);

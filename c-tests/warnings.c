@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A failed attach reports its reason once, through the callback of libbpf_set_print(). */
+/* Tests that a failed attach reports its reason once, through the callback set by libbpf_set_print(). */
 #include "messages.h"
 #include "programs.h"
 
@@ -101,7 +101,10 @@ static void *fail_until_it_is_over(void *prog)
 	return NULL;
 }
 
-/* If a thread has taken the callback out at the fork, no thread of the child puts it back. */
+/*
+ * If a thread has taken the callback out of libbpf when another thread forks, no thread in the child puts
+ * it back.
+ */
 TEST(a_child_that_is_forked_during_an_attach_also_warns)
 {
 	struct programs p = LOAD(count);
@@ -109,7 +112,7 @@ TEST(a_child_that_is_forked_during_an_attach_also_warns)
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
 	/* Otherwise each child would probe getpid() to detect the kernel's calling convention.
-	   The threads call it all the time, which QEMU's emulation cannot handle. */
+	   The threads call getpid() all the time, which QEMU's emulation cannot handle. */
 	DESTROY(ATTACH(prog, CALL, NULL));
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);

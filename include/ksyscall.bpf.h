@@ -17,7 +17,7 @@
  * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (or arm, arm64, loongarch, mips, powerpc,
  * riscv, s390), as for libbpf's bpf_tracing.h, which this header does not require. For a 32-bit kernel of
  * x86 or POWER, add -DKSYSCALL_BITS=32. The header works with libbpf 0.3 and later, and with any other
- * loader of such objects. libbpf before 1.0 does not know SEC("ksyscall/name"): use SEC("kprobe/name").
+ * loader of BPF objects. libbpf before 1.0 does not support SEC("ksyscall/name"): use SEC("kprobe/name").
  *
  *	KSYSCALL_PROG(name, call, args...)	defines a program that receives the call's arguments
  *	KSYSCALL_ARG(ctx, call, n)		the call's nth argument
@@ -29,32 +29,33 @@
  *						socketcall(2) or ipc(2): see "Calls through socketcall and ipc"
  *
  * Use these macros at the entry of the function that serves the call, in a program of type kprobe (kprobe
- * or kprobe.multi). At the function's return the arguments are gone. A word that cannot be read is 0. The
- * program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
+ * or kprobe.multi). At the function's return the arguments are no longer available. A word that cannot be
+ * read is 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
  * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str()
  * then returns -EFAULT for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
  * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
  * entry" below.
  *
- * How a program knows what the function receives: if the kernel has CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the
- * function receives a pointer to the caller's registers. This is so since Linux 4.17 (x86-64), 4.19
- * (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1 but not in 5.10. Otherwise, and
- * always on arm, mips and loongarch, the function receives the arguments themselves. The program
- * recognises the pointer: the kernel has just saved the registers on its stack, a few frames above the
- * function's frame. So a first argument that points to less than a page above the stack pointer is the
- * pointer to the registers. If the kernel passes a pointer, the caller cannot influence it. If not, the
- * caller would have to know the address of its kernel stack to forge one.
+ * How a program detects what the function receives: if the kernel is built with
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. This is the
+ * case since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1
+ * but not in 5.10. Otherwise, and always on arm, mips and loongarch, the function receives the arguments
+ * themselves. The program recognises the pointer: the kernel has just saved the registers on its stack, a
+ * few frames above the function's frame. So if the first argument points to less than a page above the
+ * stack pointer, it is the pointer to the registers. If the kernel passes this pointer, the caller cannot
+ * influence it. If the kernel passes the arguments, a caller would have to know the address of its kernel
+ * stack to forge such a pointer.
  *
- * Alternatives that do not work everywhere: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they load
- * a program, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not.
- * POWER's functions have no such prefix, and 32-bit arm's libbpf looks for a prefix that a 64-bit kernel does
- * not have. A constant set by the loader would be right only if every loader set it, and
- * CONFIG_ARCH_HAS_SYSCALL_WRAPPER is in a file that may not exist.
+ * Alternatives that do not work everywhere: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they
+ * load a program, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does
+ * not. POWER's functions have no such prefix, and libbpf built for 32-bit arm looks for a prefix that a
+ * 64-bit kernel does not use. A constant set by the loader would be right only if every loader set it, and
+ * the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
- * The offsets of the registers are from arch/<arch>/include/asm/ptrace.h; the part that is used here is
- * the same from Linux 5.10 to 7.2. Which registers contain the arguments is from asm/syscall_wrapper.h and
- * from the callers of the functions. So reading the arguments requires neither kernel types nor CO-RE.
+ * The register offsets are taken from arch/<arch>/include/asm/ptrace.h; the offsets used here are the same
+ * from Linux 5.10 to 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers
+ * contain the arguments. Reading the arguments therefore requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -67,8 +68,9 @@
 struct pt_regs;
 
 /*
- * Whose calls the program sees. A 32-bit caller on a 64-bit kernel enters through different functions. It
- * uses different registers, words of 32 bits, and pairs of words for 64-bit values.
+ * KSYSCALL_CALLERS states which callers' calls the program sees. A 32-bit caller on a 64-bit kernel enters
+ * through different functions. Its calls use different registers, words of 32 bits, and pairs of words for
+ * 64-bit values.
  *
  *	KSYSCALL_NATIVE	callers of the kernel's own word size
  *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
@@ -110,11 +112,12 @@ struct pt_regs;
  *	KSYSCALL_SP_		the offset of the stack pointer in the program's context
  *	KSYSCALL_FIRST_		the offset of the function's first argument in the context
  *	KSYSCALL_DIRECT_(n)	the offset of the nth argument (from 0) in the context, if the function
- *				receives the arguments themselves; -1 if it is on the stack, at
+ *				receives the arguments themselves; -1 if the argument is on the stack, at
  *				KSYSCALL_ON_STACK_(n)
  *	KSYSCALL_SAVED_(n)	the offset of the call's nth word in the caller's saved registers
  *
- * and for some, the offset of the call's number and of the mode that tells 32-bit callers.
+ * and for some architectures, the offsets of the call's number and of the mode that identifies 32-bit
+ * callers.
  */
 #if defined(__TARGET_ARCH_x86)
 #if defined(__i386__) && !defined(KSYSCALL_BITS)
@@ -140,10 +143,10 @@ struct pt_regs;
 #elif defined(__TARGET_ARCH_arm64)
 #define KSYSCALL_SP_ 248
 #define KSYSCALL_FIRST_ 0
-#define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], of 32-bit callers as well */
+#define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], also for 32-bit callers */
 #define KSYSCALL_SAVED_(n) (8 * (n))
 #define KSYSCALL_SAVED_NR_ 280 /* syscallno */
-/* pstate & PSR_MODE32_BIT, which only the processor sets: compat_user_mode(). */
+/* As in compat_user_mode(): pstate & PSR_MODE32_BIT, which only the processor sets. */
 #define KSYSCALL_SAVED_MODE_ 264
 #define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
 
@@ -183,7 +186,7 @@ struct pt_regs;
 #define KSYSCALL_SP_ 52
 #define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
 #define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
-/* r7 of the caller's registers, which are on the stack above two words: entry-common.S, vector_swi. */
+/* r7 in the caller's registers, which are on the stack above two words: see vector_swi in entry-common.S. */
 #define KSYSCALL_STACK_NR_ (8 + 4 * 7)
 
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
@@ -221,14 +224,14 @@ struct pt_regs;
 /* --- Layouts: 64-bit values in 32-bit words, and calls with a different order --- */
 
 /*
- * A layout contains the kind of each argument that the function receives, and maps each argument of the man
- * page to one of them.
+ * A layout specifies the kind of each argument that the function receives, and maps each of the man page's
+ * arguments to one of the function's.
  *
  *	W	a word: an int, a pointer, an unsigned long
  *	S	a signed word, a long: sign-extended to 64 bits
  *	L	64 bits. A 32-bit caller passes two words, in memory order. On arm, mips and POWER the
- *		first word has an even number
- *	P	always two words, the lower first; a 64-bit caller passes the whole value in the lower
+ *		first word has an even number, counted from 0
+ *	P	always two words, the lower first; a 64-bit caller passes the whole value in the lower word
  */
 #define KSYSCALL_W_ 0ULL
 #define KSYSCALL_S_ 1ULL
@@ -238,18 +241,20 @@ struct pt_regs;
 	(KSYSCALL_##a##_ | KSYSCALL_##b##_ << 2 | KSYSCALL_##c##_ << 4 | KSYSCALL_##d##_ << 6 | \
 	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
 #define KSYSCALL_PLAIN_ 0ULL
-/* The numbers, in the function, of the man page's arguments 1 to 6. */
+/* The function's argument numbers that correspond to the man page's arguments 1 to 6. */
 #define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
 /* The caller passes one word, which points to the call's words in the caller's memory. */
 #define KSYSCALL_POINTED_ (1ULL << 32)
-/* The function receives the sixth argument in pages of 4,096 bytes, the man page has it in bytes; or
- * the other way around. */
+/*
+ * IN_PAGES: the function receives the sixth argument in pages of 4,096 bytes, and the man page defines it in
+ * bytes. IN_BYTES: the other way around.
+ */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
 
-/* Whether a pair's first word has an even number. */
+/* Whether a pair's first word must have an even number. */
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64) || defined(__TARGET_ARCH_mips) || \
 	defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_ALIGNS_ 1
@@ -258,16 +263,16 @@ struct pt_regs;
 #endif
 
 /*
- * KSYSCALL_LAYOUT_<call>: `~`, the layout for 64-bit callers, the layout for 32-bit callers. In a call
- * without a layout each argument is one word. The names are those of the table of the caller's
- * architecture, and their other spellings (docs/names.md).
+ * KSYSCALL_LAYOUT_<call> expands to `~`, the layout for 64-bit callers and the layout for 32-bit callers.
+ * If a call has no layout, each argument is one word. The names are those in the system call table of the
+ * caller's architecture, and other spellings of them (docs/names.md).
  *
- * From include/linux/syscalls.h and compat.h, and arch/: x86/kernel/sys_ia32.c, arm64/kernel/sys32.c,
- * powerpc/kernel/sys_ppc32.c, s390/kernel/compat_linux.c, mips/kernel/linux32.c of Linux 6.12.
+ * Sources in Linux 6.12: include/linux/syscalls.h and compat.h, and in arch/: x86/kernel/sys_ia32.c,
+ * arm64/kernel/sys32.c, powerpc/kernel/sys_ppc32.c, s390/kernel/compat_linux.c, mips/kernel/linux32.c.
  */
 #define KSYSCALL_BOTH_(layout) ~, layout, layout
 
-/* A signed long. */
+/* Calls with signed long arguments. */
 #define KSYSCALL_LAYOUT_lseek KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_truncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
 #define KSYSCALL_LAYOUT_ftruncate KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, S, W, W, W, W))
@@ -279,7 +284,7 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_io_pgetevents KSYSCALL_LAYOUT_io_getevents
 #define KSYSCALL_LAYOUT_io_pgetevents_time64 KSYSCALL_LAYOUT_io_getevents
 
-/* 64 bits. */
+/* Calls with 64-bit arguments. */
 #define KSYSCALL_LAYOUT_pread64 KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, L, W, W))
 #define KSYSCALL_LAYOUT_pread KSYSCALL_LAYOUT_pread64
 #define KSYSCALL_LAYOUT_pwrite64 KSYSCALL_LAYOUT_pread64
@@ -291,15 +296,16 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_lookup_dcookie KSYSCALL_BOTH_(KSYSCALL_KINDS_(L, W, W, W, W, W))
 #define KSYSCALL_LAYOUT_fanotify_mark KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, L, W, W, W))
 
-/* One argument in the man page; pos_l and pos_h in the kernel. */
+/* Calls whose offset is one argument in the man page, but two (pos_l and pos_h) in the kernel. */
 #define KSYSCALL_LAYOUT_preadv KSYSCALL_BOTH_(KSYSCALL_KINDS_(W, W, W, P, W, W))
 #define KSYSCALL_LAYOUT_pwritev KSYSCALL_LAYOUT_preadv
 #define KSYSCALL_LAYOUT_preadv2 KSYSCALL_LAYOUT_preadv
 #define KSYSCALL_LAYOUT_pwritev2 KSYSCALL_LAYOUT_preadv
 
 /*
- * fd, offset, nbytes, flags. arm and POWER have only the function of sync_file_range2, whose order is fd,
- * flags, offset, nbytes. Either name reads the function that exists.
+ * The man page's order is fd, offset, nbytes, flags. arm and POWER have only the function for
+ * sync_file_range2, whose order is fd, flags, offset, nbytes. Both names read the arguments of the function
+ * that exists.
  */
 #define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
 #define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
@@ -319,8 +325,8 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_ppc_sync_file_range2 KSYSCALL_LAYOUT_sync_file_range2
 
 /*
- * fd, offset, len, advice. len of fadvise64 is a word. 32-bit arm, and fadvise64_64 on 32-bit POWER, have
- * fd, advice, offset, len.
+ * The man page's order is fd, offset, len, advice. fadvise64's len is a word. On 32-bit arm, and for
+ * fadvise64_64 on 32-bit POWER, the function's order is fd, advice, offset, len.
  */
 #define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
@@ -341,8 +347,8 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_posix_fadvise KSYSCALL_LAYOUT_fadvise64
 
 /*
- * flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS swaps the last two,
- * CONFIG_CLONE_BACKWARDS2 the first two: arch/<arch>/Kconfig.
+ * The man page's order is flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS swaps the last
+ * two, and CONFIG_CLONE_BACKWARDS2 swaps the first two: see arch/<arch>/Kconfig.
  */
 #define KSYSCALL_TLS_FOURTH_ KSYSCALL_ORDER_(1, 2, 3, 5, 4, 6)
 #if defined(__TARGET_ARCH_s390)
@@ -354,9 +360,9 @@ struct pt_regs;
 #endif
 
 /*
- * The last argument of mmap is in bytes, that of mmap2 in pages of 4,096 bytes, whichever of the two the
- * architecture has: mmap2 on arm, mmap on all 64-bit architectures. s390's functions, and mmap's on i386,
- * receive a pointer to a struct with the six arguments in the caller's memory.
+ * The last argument is in bytes for mmap and in pages of 4,096 bytes for mmap2. Both names work, whichever
+ * of the two calls the architecture has: mmap2 on arm, mmap on all 64-bit architectures. On s390, and for
+ * mmap on i386, the function receives a pointer to a struct with the six arguments in the caller's memory.
  */
 #if defined(__TARGET_ARCH_x86)
 #define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
@@ -373,12 +379,12 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_mmap2 ~, KSYSCALL_IN_BYTES_, KSYSCALL_PLAIN_
 #endif
 
-/* On i386, and on POWER since Linux 6.1, select receives a pointer to the five arguments; _newselect does not. */
+/* On i386, and on POWER since Linux 6.1, select (but not _newselect) receives a pointer to the arguments. */
 #if defined(__TARGET_ARCH_x86) || defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_LAYOUT_select ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
 #endif
 
-/* The mask is the third of three arguments: CONFIG_OLD_SIGSUSPEND3. */
+/* With CONFIG_OLD_SIGSUSPEND3 the mask is the third of three arguments. */
 #if !defined(__TARGET_ARCH_powerpc) && !defined(__TARGET_ARCH_mips)
 #define KSYSCALL_LAYOUT_sigsuspend ~, KSYSCALL_PLAIN_, KSYSCALL_ORDER_(3, 2, 1, 4, 5, 6)
 #endif
@@ -386,10 +392,10 @@ struct pt_regs;
 /* --- Reading --- */
 
 /*
- * A call as a program sees it. `from` is the address of the caller's registers (has_regs) or of the program's
- * context, and the words are at offsets from it. The context is also read by the helper: a load from it
- * requires a constant offset, but the compiler turns an offset that differs between two branches into a
- * variable.
+ * A call as a program sees it. `from` is the address of the caller's registers (has_regs) or of the
+ * program's context, and the words are at offsets from `from`. A helper reads even the context: a direct
+ * load from the context requires a constant offset, but the compiler turns an offset that differs between
+ * two branches into a variable.
  */
 struct ksyscall_ {
 	__u64 from, stack;
@@ -406,7 +412,7 @@ KSYSCALL_INLINE_ KSYSCALL_WORD_ ksyscall_read_(__u64 address)
 	return word;
 }
 
-/* The address of the caller's registers if the function receives it, otherwise 0. */
+/* Returns the address of the caller's registers if the function receives it, otherwise 0. */
 KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
 {
 #ifdef KSYSCALL_FIRST_
@@ -421,7 +427,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_regs_(const void *ctx)
 }
 
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
-/* The field's offset differs between kernel versions, so libbpf relocates it. */
+/* The offset of `status` differs between kernel versions, so libbpf relocates accesses to the field. */
 struct thread_info___ksyscall {
 	__u32 status;
 } __attribute__((preserve_access_index));
@@ -432,8 +438,8 @@ struct task_struct___ksyscall {
 #endif
 
 /*
- * On x86-64 the code segment does not tell: 64-bit code that makes a call by `int $0x80` enters like 32-bit
- * code. TS_COMPAT of arch/x86/include/asm/thread_info.h tells.
+ * Returns whether the call is a 32-bit call. On x86-64 TS_COMPAT (arch/x86/include/asm/thread_info.h) shows
+ * this. The code segment does not, because 64-bit code can also make 32-bit calls, with `int $0x80`.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
@@ -466,7 +472,7 @@ KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
 	return call;
 }
 
-/* The nth word, from 0; it has 32 bits if `narrow`. */
+/* Returns the nth word, counted from 0. If `narrow`, a word has 32 bits. */
 KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
 {
 	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
@@ -484,7 +490,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, 
 	return narrow ? (__u32)word : word;
 }
 
-/* A word of the caller's memory. */
+/* Reads a word from the caller's memory. */
 KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 {
 	__u64 word = 0;
@@ -498,7 +504,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 	return word;
 }
 
-/* Whether an x32 process made the call: __X32_SYSCALL_BIT of the call's number. */
+/* Whether an x32 process made the call: tests __X32_SYSCALL_BIT in the call's number. */
 KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 {
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
@@ -509,7 +515,7 @@ KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 #endif
 }
 
-/* The nth argument of the man page, from 0. Everything except `call` is constant. */
+/* Returns the man page's nth argument, counted from 0. All parameters except `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
 	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0, is_behind_pair = 0;
@@ -568,12 +574,12 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 /* --- For programs --- */
 
 /*
- * The nth argument, from 1, of the named call, as a __u64: cast it to the type in the man page. The name is a
- * bare word: the name that the program is attached to. A pointer is an address in the caller's memory, for
- * bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C library's
- * function instead of the call (pselect6's sixth argument), this is the call's argument. The exception is
- * preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man page. The upper half of an int
- * that a 64-bit caller passes is undefined.
+ * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
+ * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory,
+ * for bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C
+ * library's function instead of the call (pselect6's sixth argument), the macro returns the call's
+ * argument. The exception is preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
+ * page. The upper half of an int that a 64-bit caller passes is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \
@@ -582,8 +588,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * The nth word that the caller passed, from 1: register by register, for programs that are attached to many
- * calls. A 32-bit caller's word has 32 bits, and the upper half is zero.
+ * The nth word that the caller passed, counted from 1, for programs that are attached to many calls. Each
+ * word is the content of one register. A 32-bit caller's word has 32 bits, and the upper half is zero.
  */
 #define KSYSCALL_SLOT(ctx, n)                                                                            \
 	({                                                                                               \
@@ -592,18 +598,18 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the number and the arguments are those of the
- * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 have the flags in a different
- * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers cannot
- * be recognised.) Always 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the function receives
- * no pointer. There, use a separate program for 32-bit callers, with KSYSCALL_CALLERS defined as
- * KSYSCALL_COMPAT.
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the call's number and arguments follow the
+ * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a
+ * different word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32
+ * callers cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on
+ * arm64 and riscv if the function receives no pointer. There, use a separate program for 32-bit callers,
+ * with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
 /*
- * The number of the call in the caller's table (__NR_*; x32's numbers have bit 30 set). -1 if the function
- * receives the arguments themselves, except on arm.
+ * The number of the call in the caller's table (__NR_*; x32's numbers have bit 30 set). The macro returns
+ * -1 if the function receives the arguments themselves, except on arm.
  */
 #define KSYSCALL_NR(ctx) ksyscall_nr_(ctx)
 
@@ -630,8 +636,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 }
 
 /*
- * Defines the program `name` for the named call (a bare word), with up to six parameters of the man page's
- * types and a hidden parameter, `ctx`:
+ * Defines the program `name` for the call `call` (written without quotes). The program has up to six
+ * parameters, with the types in the man page, and a hidden parameter, `ctx`:
  *
  *	SEC("ksyscall/openat")
  *	int KSYSCALL_PROG(on_openat, openat, int dirfd, const char *path, int flags)
@@ -674,19 +680,19 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 /* --- Calls through socketcall and ipc --- */
 
 /*
- * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V IPC
- * calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them (accept,
- * send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call themselves: the
- * function of connect is not entered. To see such a call, attach the program to socketcall, where it runs for
- * every call that is made through socketcall:
+ * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V
+ * IPC calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them
+ * (accept, send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call
+ * themselves: the function of connect is not entered. To see such a call, attach the program to socketcall,
+ * where it runs for every call that is made through socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
  *
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
- * socketcall the program returns 0. KSYSCALL_NR() tells which way the call was made. If KSYSCALL_NR() is -1,
- * because the function receives the arguments themselves, the program assumes that callers that have socketcall
- * used it: attach the program only to socketcall there.
+ * socketcall the program returns 0. KSYSCALL_NR() shows which way the call was made. If KSYSCALL_NR() is
+ * -1, because the function receives the arguments themselves, the program assumes that callers that can use
+ * socketcall did so. In that case attach the program only to socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
  *						the number of the call that is made through it
@@ -697,11 +703,12 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is the union as a word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
  * KSYSCALL_SLOT(ctx, 4), and the function returns 0. socketcall's arguments, semctl's fourth and some of
- * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written them
- * to its stack. If they are not, they are read as 0.
+ * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written
+ * them to its stack. If they are not, they are read as 0.
  *
- * From `socketcall` of net/socket.c, `ksys_ipc` and `compat_ksys_ipc` of ipc/syscall.c, `s390_ipc` of
- * arch/s390/kernel/syscall.c and the numbers of include/uapi/linux/net.h and ipc.h of Linux 5.4 to 7.2.
+ * Sources in Linux 5.4 to 7.2: `socketcall` in net/socket.c, `ksys_ipc` and `compat_ksys_ipc` in
+ * ipc/syscall.c, `s390_ipc` in arch/s390/kernel/syscall.c, and the numbers in include/uapi/linux/net.h and
+ * ipc.h.
  */
 #if defined(__TARGET_ARCH_x86)
 #define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) (KSYSCALL_BITS == 32 || (is_compat))
@@ -713,7 +720,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) 0
 #endif
 
-/* s390's ipc has five arguments: semtimedop's timeout is the fourth, and there are no versions. */
+/* On s390 ipc has five arguments: semtimedop's timeout is the fourth, and the first contains no version. */
 #if defined(__TARGET_ARCH_s390)
 #define KSYSCALL_IPC_LAST_ 4
 #define KSYSCALL_IPC_VERSION_(first) 0
@@ -723,16 +730,17 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call>: the sources of the call's arguments, four bits for each; the call's number from bit
- * 24; and bit 32, which is set if the multiplexer is ipc. The source of an argument is one of:
+ * KSYSCALL_SUBCALL_<call> contains the sources of the call's arguments, four bits for each; the call's
+ * number from bit 24; and bit 32, which is set if the multiplexer is ipc. The source of an argument is one
+ * of:
  *
- *	1 to 6		that argument of the multiplexer
+ *	1 to 6		the multiplexer's argument with this number
  *	LAST		ipc's sixth argument, or on s390 the fourth
  *	POINTED		the word that ipc's fifth argument points to
- *	MESSAGE, TYPE	the first and second word of a struct that ipc's fifth argument points to. If the
+ *	MESSAGE, TYPE	the first and second word of a struct that ipc's fifth argument points to; if the
  *			version (the upper half of ipc's first argument) is not 0, ipc's fifth and sixth
  *			arguments themselves
- *	LISTED		the nth of the words that socketcall's second argument points to
+ *	LISTED		the nth word of the array that socketcall's second argument points to
  */
 #define KSYSCALL_LAST_ 7
 #define KSYSCALL_POINTED_TO_ 8
@@ -777,13 +785,15 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_SUBCALL_shmget KSYSCALL_IPC_(23, 2, 3, 4, 0, 0)
 #define KSYSCALL_SUBCALL_shmctl KSYSCALL_IPC_(24, 2, 3, 5, 0, 0)
 
-/* The numbers of the multiplexers. MIPS has different ones, but there KSYSCALL_NR() is always -1. */
+/* The numbers of the multiplexers. MIPS uses different numbers, but there KSYSCALL_NR() is always -1. */
 #define KSYSCALL_NR_SOCKETCALL_ 102
 #define KSYSCALL_NR_IPC_ 117
 #define KSYSCALL_MULTIPLEXER_socketcall 0xffffffff
 #define KSYSCALL_MULTIPLEXER_ipc 0xffff
 
-/* The multiplexer's first argument, which for ipc contains a version in its upper half. */
+/*
+ * Returns the sub-call's number: the multiplexer's first argument, whose upper half `mask` removes for ipc.
+ */
 KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mask)
 {
 	if (KSYSCALL_BITS == 32 || call->is_compat)
@@ -791,7 +801,7 @@ KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mas
 	return (__u32)ksyscall_word_(call, 0, 0) & mask;
 }
 
-/* The nth argument of the sub-call, from 0. Everything except `call` is constant. */
+/* Returns the sub-call's nth argument, counted from 0. All parameters except `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_subcall_word_(const struct ksyscall_ *call, __u64 subcall, int narrow, int n)
 {
 	int source = (int)(subcall >> 4 * n & 15), size = narrow ? 4 : 8;
@@ -894,8 +904,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
 /* --- Strings that are not in memory at entry --- */
 
 /*
- * A program at a call's entry stores the pointer, and a program at the call's return reads the string: by then
- * the kernel has read the argument and so brought its page into memory.
+ * A program at a call's entry stores the pointer, and a program at the call's return reads the string: by
+ * then the kernel has read the argument and thereby brought its page into memory.
  *
  *	KSYSCALL_KEPT_MAP(paths, 10240);
  *
@@ -928,17 +938,18 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  * call has both programs. Attach the program at the return first, so that no call in between leaves its entry
  * behind.
  *
- * Cost: the probe at the return, and three hash map operations for each call. The map uses some 100 bytes for
- * each entry, used or not (see bpftool map).
+ * The cost is the probe at the return, and three hash map operations for each call. The map uses some 100
+ * bytes for each entry, used or not (see bpftool map).
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
  *	  thread makes the next such call.
- *	- The map is an LRU map: when it is full, it drops the least recently used entries, possibly of a call
- *	  that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. So the map must have more entries
- *	  than threads that can be in such calls at the same time.
+ *	- The map is an LRU map: when it is full, it drops the least recently used entries, possibly one of a
+ *	  call that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. So the map must have more
+ *	  entries than threads that can be in such calls at the same time.
  *	- A successful execve(2) has replaced the memory: use the tracepoint sched:sched_process_exec.
- *	- If a call fails before it reads its argument, the page may still not be resident: -EFAULT.
+ *	- If a call fails before it reads its argument, the page may still not be resident.
+ *	  KSYSCALL_TAKE_STR() then returns -EFAULT.
  *	- Another thread may have changed the memory after the kernel read it.
  */
 #define KSYSCALL_KEPT_MAP(map, entries)              \

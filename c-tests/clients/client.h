@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Shared by the clients. Each prints a line "did ..." for every call it makes and a line "saw ..."
- * for every call that its BPF programs see. testing/test_clients.py compares these lines, and the
- * whole output with that under libbpf alone.
+ * Shared by the clients. Each prints a line "did ..." for every call that it makes and a line "saw
+ * ..." for every call that its BPF programs see. testing/test_clients.py compares the two kinds of
+ * lines, and compares the whole output with the output under libbpf alone.
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -41,7 +41,7 @@
 			DIE(#condition); \
 	} while (0)
 
-/* A process that cannot exist. */
+/* The PID of a process that cannot exist. */
 enum { NOBODY = 0x7ffffff1 };
 
 /* The result of a call as the kernel and the BPF programs see it: a negative errno on failure. */

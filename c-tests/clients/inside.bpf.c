@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls whose kernel functions have different names, for a tool with a static libbpf. */
+/* Counts calls whose kernel functions are named differently, for a tool with a static libbpf. */
 #include "kernel.bpf.h"
 
 unsigned long counts[4];
@@ -15,7 +15,7 @@ unsigned long counts[4];
 	}
 
 #ifdef BEFORE_1_0
-/* Tools use these sections with a libbpf that has no ksyscall sections. */
+/* Tools use these sections if their libbpf does not support ksyscall sections. */
 COUNT("kprobe/__x64_sys_newstat", on_stat, 0)
 COUNT("kprobe/__x64_sys_umount2", on_umount2, 1)
 COUNT("kretprobe/__x64_sys_uname", on_uname, 2)

@@ -67,7 +67,7 @@ try {
 		  << " argument " << skeleton->bss->last_argument << " result " << skeleton->bss->last_result
 		  << '\n';
 
-	/* Attach the same program several times; each link has an independent lifetime. */
+	/* Attach the same program several times; each link's lifetime is independent of the others. */
 	std::map<std::string, Link> links;
 	links["one"] = attach(skeleton->progs.on_other, "getpgid");
 	links["two"] = attach(skeleton->progs.on_other, "getpgid");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Shared by all questions: printing a line, the programs, and a single attach. */
+/* Shared by all questions: prints lines, loads the programs and performs a single attach. */
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
@@ -11,13 +11,13 @@ __attribute__((format(printf, 1, 2))) void part(const char *format, ...);
 void finish(void);
 
 const char *errno_name(int error);
-/* Formats a libbpf function's result: 0 or a negative errno; old versions set errno, return -1. */
+/* Formats a libbpf function's result: 0, a negative errno, or (old versions) -1 with errno set. */
 const char *outcome(int result);
 /* Destroys the link and adds the result to the line. */
 void say_destroy(struct bpf_link *link);
 
 extern struct loaded {
-	/* The programs read their cookies if the kernel has cookies. */
+	/* The programs read their cookies if the kernel supports cookies. */
 	struct programs probes;
 	struct programs others;
 	struct programs closed;
@@ -52,7 +52,7 @@ struct question {
 
 /* Attaches, reports the result and the program's runs, and detaches. Call begin() first. */
 void ask(const struct question *q);
-/* Reports a crash as an answer. libbpf holds no resources where it crashes. */
+/* Reports a crash as an answer. libbpf holds no resources at the points where it crashes. */
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
 /* Asks in a separate process that has not attached before. */
@@ -64,7 +64,7 @@ void in_peril(void (*ask_it)(const struct question *), const struct question *q)
 		fflush(stdout);              \
 	})
 
-/* Each function is in the file of its name. */
+/* Each function is defined in the file with the same name. */
 void ask_options(void);
 void ask_spellings(void);
 void ask_links(void);

@@ -54,7 +54,7 @@ void load_programs(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &usual_limit) == 0);
 	attach_limit = usual_limit;
 	loaded.cookies = has_perf_links();
-	/* No later fd reuses the closed program's number, because that number is so high. */
+	/* Give the closed programs fds so high that no later fd reuses their numbers. */
 	while (dup(0) < HIGH_FD)
 		;
 	loaded.closed = LOAD(count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Several attaches in one process: history/QUESTION. */
+/* Attaches several times in one process: history/QUESTION. */
 #include "answers.h"
 
 static void ask_again(const char *question)
@@ -8,7 +8,7 @@ static void ask_again(const char *question)
 	ask(&(struct question){ .prog = probe(false), .name = CALL, .number = SYS_getpgid });
 }
 
-/* An attach without privileges, then one with them. */
+/* Attaches without privileges, then with them. */
 static void ask_after_refusal(void)
 {
 	CHECK(seteuid(65534) == 0);
@@ -17,7 +17,7 @@ static void ask_after_refusal(void)
 	ask_again("allowed-after-refusal");
 }
 
-/* A first attach without a free fd, then one with free fds. */
+/* Attaches for the first time without a free fd, then with free fds. */
 static void ask_after_lack_of_fds(void)
 {
 	leave_fds(0);

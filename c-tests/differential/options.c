@@ -15,7 +15,7 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 
-/* The simulated kernel. It opens no probes and attaches no programs, which is fast. */
+/* The simulated kernel. It is fast, because it opens no probes and attaches no programs. */
 static struct {
 	bool plays;
 	__u64 config;
@@ -36,8 +36,8 @@ static void on_call(int signal, siginfo_t *info, void *context)
 }
 
 /*
- * Starts the simulation for this process. A seccomp filter is necessary: libksyscall makes system
- * calls directly, and libbpf through the C library.
+ * Starts the simulation for this process. A seccomp filter is necessary: libksyscall makes system calls
+ * directly, whereas libbpf makes them through the C library.
  */
 static void pretend(void)
 {
@@ -101,8 +101,8 @@ static void ask_pretending(const struct question *q)
 }
 
 /*
- * Asks with these `sz` bytes, which end at unreadable memory. The case is named after their meaning
- * according to libbpf.h.
+ * Asks with these `sz` bytes as options; they end at unreadable memory. The case is named after the meaning
+ * that the bytes have according to libbpf.h.
  */
 static void ask_image(const unsigned char *bytes, size_t sz)
 {

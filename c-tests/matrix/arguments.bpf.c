@@ -43,7 +43,7 @@ struct user_regs_struct {
 #include <bpf/bpf_tracing.h>
 #define PROGRAM(name, call, args...) BPF_KSYSCALL(name, args)
 #ifdef WRAPPED
-/* A 32-bit process's libbpf looks for other names and would not detect the wrapper. */
+/* libbpf in a 32-bit process looks for other names and would not detect the wrapper. */
 #undef __kconfig
 #define __kconfig
 _Bool LINUX_HAS_SYSCALL_WRAPPER = 1;

@@ -9,7 +9,7 @@ use core::ptr::null;
 
 use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native};
 
-/// `struct seen` of arguments.h.
+/// Matches `struct seen` in arguments.h.
 #[repr(C)]
 pub struct Seen {
     hits: u32,
@@ -39,7 +39,7 @@ pub struct Map {
     value: *const Arguments,
 }
 
-// SAFETY: nothing in this program reads it.
+// SAFETY: nothing in this program reads a `Map`.
 unsafe impl Sync for Map {}
 
 #[unsafe(no_mangle)]
@@ -98,15 +98,15 @@ impl Memory for Helpers {
 }
 
 /// # Safety
-/// Only a BPF program may call it.
+/// Only a BPF program may call this function.
 #[inline(always)]
 unsafe fn arguments() -> *mut Arguments {
     let zero = 0_u32;
-    // SAFETY: bpf_map_lookup_elem gets the map's address, which the loader replaces by the map.
+    // SAFETY: bpf_map_lookup_elem gets the map's address, which the loader replaces with the map.
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
-/// A trait, because the compiler would not inline a closure.
+/// Returns a call's arguments. This is a trait, because the compiler would not inline a closure.
 trait HasArguments {
     fn argument(&self, n: usize) -> u64;
 }
@@ -128,7 +128,7 @@ impl HasArguments for Made<'_, Native, Helpers> {
 /// Stores the arguments of the call with this index, if the test is making a call.
 ///
 /// # Safety
-/// `call` must be made from a kprobe's context.
+/// `call` must have been created from a kprobe's context.
 #[inline(always)]
 unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
     // SAFETY: the map's value is valid or null, `index` is below its number of calls, and the
@@ -161,7 +161,7 @@ unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArgument
 macro_rules! call {
     ($index:literal, $program:ident, $call:literal) => {
         /// # Safety
-        /// Only the kernel may run it.
+        /// Only the kernel may run this function.
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
@@ -176,12 +176,12 @@ macro_rules! call {
     };
 }
 
-/// Unused on most architectures, which have no socketcall or ipc.
+/// Most architectures have no socketcall or ipc and do not use this macro.
 #[allow(unused_macros)]
 macro_rules! sub_call {
     ($index:literal, $program:ident, $call:literal) => {
         /// # Safety
-        /// Only the kernel may run it.
+        /// Only the kernel may run this function.
         #[unsafe(no_mangle)]
         #[unsafe(link_section = "kprobe")]
         pub unsafe extern "C" fn $program(context: *const c_void) -> u32 {
@@ -207,7 +207,7 @@ pub struct PointerMap {
     value: *const u64,
 }
 
-// SAFETY: nothing in this program reads it.
+// SAFETY: nothing in this program reads a `PointerMap`.
 unsafe impl Sync for PointerMap {}
 
 #[unsafe(no_mangle)]
@@ -258,10 +258,10 @@ impl Kept for Paths {
     }
 }
 
-/// The map's value if the current thread is making the test's call, otherwise null.
+/// Returns the map's value if the current thread is making the test's call, otherwise null.
 ///
 /// # Safety
-/// Only a BPF program may call it.
+/// Only a BPF program may call this function.
 #[inline(always)]
 unsafe fn armed() -> *mut Arguments {
     // SAFETY: the map's value is valid or null.
@@ -273,7 +273,7 @@ unsafe fn armed() -> *mut Arguments {
 }
 
 /// # Safety
-/// Only the kernel may run it.
+/// Only the kernel may run this function.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "kprobe")]
 pub unsafe extern "C" fn keep_path(context: *const c_void) -> u32 {
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn keep_path(context: *const c_void) -> u32 {
 }
 
 /// # Safety
-/// Only the kernel may run it.
+/// Only the kernel may run this function.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "kprobe")]
 pub unsafe extern "C" fn take_path(_: *const c_void) -> u32 {

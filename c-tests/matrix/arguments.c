@@ -7,7 +7,7 @@
  *	name  number  attached  hits  number  is_compat  count  SEEN*6  MADE*6
  *
  * attached is `ok` or the errno. hits, the second number and is_compat are what the program saw.
- * count is the number of arguments according to the man page, or 0 if this program does not know.
+ * count is the number of arguments according to the man page, or 0 if this program does not know it.
  * SEEN are the arguments that the program saw, MADE those that the call was made with.
  *
  * If the architecture has socketcall and ipc, it also prints a line for each call made through them,
@@ -247,7 +247,10 @@ static void arm_fadvise(void)
 	MADE(FD, FOURTH, OFFSET, LENGTH);
 }
 
-/* Calls without arguments show nothing, and these would return twice or to an invalid address. */
+/*
+ * Stands for calls that are not made: they have no arguments to check, and would return twice or to an
+ * invalid address.
+ */
 static void not_made(void)
 {
 }
@@ -304,7 +307,7 @@ static void make_by_socketcall(int i)
 	enum { SEND = 9, RECV = 10 };
 	const unsigned long block[6] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5) };
 
-	/* Most kernels have no function for these calls and so no prototype. */
+	/* Most kernels define no function, and so no prototype, for these calls. */
 	if (calls[i].sub_call == SEND || calls[i].sub_call == RECV)
 		made->count = 4;
 	syscall(__NR_socketcall, calls[i].sub_call, block);
@@ -351,7 +354,7 @@ static void make_by_ipc(int i)
 	default:
 		MADE(first, second, third);
 	}
-	/* Not known here: the number and types of the arguments come from the kernel. */
+	/* This program does not know the number and types of the arguments; they come from the kernel. */
 	made->count = 0;
 	syscall(__NR_ipc, calls[i].sub_call, first, second, third, pointer, fifth);
 }
@@ -382,7 +385,10 @@ static void make_call(int i)
 	_exit(0);
 }
 
-/* How often the call's program ran; for a multiplexed call, adds all other multiplexed calls. */
+/*
+ * How often the call's program ran; for a multiplexed call, also adds the runs for all other multiplexed
+ * calls.
+ */
 static unsigned int hits(int i)
 {
 	unsigned int hits = seen->calls[i].hits;
@@ -509,6 +515,6 @@ int main(int argc, char **argv)
 	read_path(object);
 	printf("# end\n");
 	fflush(stdout);
-	/* The kernel removes the probes. */
+	/* Exit without destroying the links: the kernel removes the probes. */
 	_exit(0);
 }

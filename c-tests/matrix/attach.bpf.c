@@ -23,7 +23,7 @@ struct {
 	__type(value, struct seen);
 } state SEC(".maps");
 
-/* False if the kernel lacks bpf_get_attach_cookie(). */
+/* Whether the kernel supports bpf_get_attach_cookie(). */
 const volatile bool has_cookies = true;
 
 #define REGISTER(ctx, offset) (*(word *)((char *)(ctx) + (offset)))

@@ -66,7 +66,7 @@ TEST(sees_the_calls_result)
 	struct bpf_link *link = attach(finish, CALL, &opts);
 
 #ifdef __riscv
-	/* Linux 6.12 does not support this on RISC-V; the attach must fail. */
+	/* Linux 6.12 does not support return probes on RISC-V, so the attach must fail. */
 	if (!link && errno == EOPNOTSUPP)
 		return;
 #endif
@@ -163,7 +163,7 @@ static void fires_for(const char *name, long number)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Old names of calls or names on other architectures, with the call on this one. */
+/* Old names of calls, or names on other architectures, with the call's number on this architecture. */
 static const struct {
 	const char *name;
 	long number;
@@ -224,8 +224,8 @@ TEST(other_spellings_lead_to_the_call)
 }
 
 /*
- * From the first attach of a process the library learns how the kernel names its functions. These
- * calls have functions in both 32-bit and 64-bit kernels.
+ * A process's first attach shows the library how the kernel names its functions. Each of these calls has a
+ * function in both 32-bit and 64-bit kernels.
  */
 TEST(any_call_can_be_the_first)
 {
@@ -297,9 +297,8 @@ static bool write_file(const char *path, const char *text)
 }
 
 /*
- * On some architectures all calls that the kernel was built without share one stub function. The
- * library finds these calls in the kernel's list of symbols; without a complete list it must not
- * guess.
+ * On some architectures all calls that the kernel was built without use the same stub function. The library
+ * finds these calls in the kernel's list of symbols. If the list is incomplete, the library must not guess.
  */
 TEST(a_truncated_list_of_symbols_is_not_used)
 {
@@ -312,7 +311,7 @@ TEST(a_truncated_list_of_symbols_is_not_used)
 #else
 	const bool depends = false;
 #endif
-	/* A call that all tested kernels have but that can be configured out. */
+	/* A call that all tested kernels support, but that a kernel can be built without. */
 	const char *name = "epoll_create1";
 	struct bpf_link *link;
 
@@ -330,7 +329,7 @@ TEST(a_truncated_list_of_symbols_is_not_used)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* On kernels without an architecture prefix, other functions begin with sys_ too. */
+/* On kernels without an architecture prefix, the names of other functions also begin with sys_. */
 TEST(a_function_of_no_call_is_not_used)
 {
 	CHECK(!attach(entry, "fillrect", NULL) && errno == ENOENT);
@@ -385,7 +384,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	libbpf_set_print(NULL);
-	/* The first load fails if the kernel has no cookies (before Linux 5.15). */
+	/* The first load fails if the kernel does not support cookies (before Linux 5.15). */
 	if (!load(argv[1], true) && !load(argv[1], false)) {
 		perror(argv[1]);
 		return 1;

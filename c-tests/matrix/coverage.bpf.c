@@ -12,8 +12,8 @@ struct {
 	__type(value, struct coverage);
 } state SEC(".maps");
 
-/* Without cookies every call gets a separate program with `own` set. Both are constants for the
- * verifier, so it prunes the call of the missing helper as dead code. */
+/* Without cookies every call gets a separate program with `own` set. Both variables are constants for
+ * the verifier, so it prunes the call to the missing helper as dead code. */
 const volatile _Bool is_own = 0;
 const volatile __u32 own = 0;
 

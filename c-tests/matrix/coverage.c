@@ -12,12 +12,12 @@
  *
  * This is a plain libbpf program that does not use libksyscall directly.
  *
- * --names prints the names. With --traced FD another process has attached and this one makes the
+ * --names prints the names. With --traced FD another process has attached and this process makes the
  * calls. FD is the map, and standard input contains one line for each cookie,
  *
  *	name  errno  function
  *
- * possibly for more calls than this program knows; see tracer.rs.
+ * The input may contain calls that this program does not know; see tracer.rs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -96,7 +96,7 @@ static struct bpf_program *program_for(int i, const char *path)
 		if (bpf_object__load(object)) {
 			if (first || !has_cookies)
 				die("bpf_object__load");
-			/* The kernel may have no cookies (Linux before 5.15). */
+			/* The kernel may not support cookies (Linux before 5.15). */
 			bpf_object__close(object);
 			has_cookies = false;
 			return program_for(i, path);
@@ -135,7 +135,7 @@ static const char *function_of(struct bpf_link *link)
 
 static void make_call(int i)
 {
-	/* A sigreturn reads its frame from the stack here: it returns to address 0. */
+	/* sigreturn reads its frame from this part of the stack, and so returns to address 0. */
 	volatile char zeros[16384] = { 0 };
 	long a[6] = { -1, -1, -1, -1, -1, -1 }, result;
 	pid_t self = getpid();
@@ -278,6 +278,6 @@ int main(int argc, char **argv)
 		report(i);
 	printf("# end\n");
 	fflush(stdout);
-	/* The kernel removes the probes. */
+	/* Exit without destroying the links: the kernel removes the probes. */
 	_exit(0);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints what a program observes of syscall(2). testing/test_syscall.py compares the output with
- * the C library's syscall() and with this library's, both preloaded and linked.
+ * Prints what a program observes when it calls syscall(2). testing/test_syscall.py compares the
+ * output under the C library's syscall() with the output under this library's, both preloaded and
+ * linked.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -135,7 +136,7 @@ static void *deferred(void *unused)
 	return (void *)1;
 }
 
-/* Is cancelled in the middle of a call, and its stack is unwound through the call. */
+/* Is cancelled in the middle of a call; the C library then unwinds the thread's stack through the call. */
 static void *asynchronous(void *unused)
 {
 	(void)unused;
@@ -203,7 +204,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	state->uc_mcontext.gregs[REG_RAX] = -EINVAL;
 }
 
-/* Whether the library inspects perf_event_open(): then its readability check is trapped. */
+/* Whether the library inspects perf_event_open(). If so, the library's readability check is trapped. */
 static int is_active(const char *library)
 {
 	struct sock_filter filter[] = {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The functions of libbpf that this library exports. They are in C because they call the program's
- * print callback: a C++ exception, or a thread that ends in pthread_cancel(), can unwind through these
- * frames as through libbpf's. The Rust code has returned by then and holds nothing.
+ * Exports this library's replacements for libbpf functions. They are in C because they call the program's
+ * print callback: a C++ exception or a thread cancellation in the callback can unwind through these frames,
+ * as it can through libbpf's. By then the Rust code has returned and holds no resources.
  *
- * In libksyscall.a the functions have the names that the linker's --wrap calls; see static.c.
+ * In libksyscall.a the functions have the names that the linker's --wrap redirects calls to; see static.c.
  */
 #include "say.h"
 
@@ -24,7 +24,7 @@ struct bpf_ksyscall_opts {
 	size_t : 0;
 };
 
-/* In mod.rs, auto.rs and print.rs. */
+/* Defined in mod.rs, auto.rs and print.rs. */
 bool ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
 		     const struct bpf_ksyscall_opts *opts, bool may_warn, struct answer *answer);
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
@@ -53,7 +53,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	/* sz leaves out the padding, which may not be zero. */
+	/* sz excludes the padding, whose bytes may not be zero. */
 	struct bpf_ksyscall_opts opts = {
 		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
 		.retprobe = retprobe,
@@ -61,7 +61,7 @@ static struct bpf_link *attach_by_section(const struct bpf_program *prog, const 
 	return EXPORT(bpf_program__attach_ksyscall)(prog, syscall_name, &opts);
 }
 
-/* Fails and prints why: no libbpf is loaded, or no syscall has this function's name. */
+/* Fails and prints the reason: either no libbpf is loaded, or no system call is named `function`. */
 static struct bpf_link *no_libbpf(const struct bpf_program *prog, const char *function)
 {
 	return attach_by_section(prog, function, false);
@@ -80,7 +80,7 @@ struct bpf_link *EXPORT(bpf_program__attach)(const struct bpf_program *prog)
 	return no_libbpf(prog, "bpf_program__attach");
 }
 
-/* Declared as in libbpf.h. The code that `bpftool gen skeleton` generates fills them in. */
+/* These declarations match libbpf.h. Code that `bpftool gen skeleton` generates fills in the structures. */
 struct bpf_prog_skeleton {
 	const char *name;
 	struct bpf_program **prog;
@@ -104,7 +104,7 @@ struct bpf_object_skeleton {
 /* A part of a skeleton: consecutive programs that libbpf attaches. */
 union part {
 	struct bpf_object_skeleton skeleton;
-	/* The fields above are at most 72 bytes; a newer libbpf may have more after them. */
+	/* The fields above occupy at most 72 bytes; a newer libbpf may append fields. */
 	char bytes[512];
 };
 
@@ -120,12 +120,14 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
 }
 
 /*
- * Attaches in libbpf's order: if a program fails, those before it stay attached, and those after it
- * are not attached. libbpf gets the programs between those that are attached here, and finally the
- * maps. It skips programs that already have a link or are not attached automatically.
+ * Attaches the programs in libbpf's order: if one fails, the programs before it stay attached, and the
+ * programs after it are not attached. This function attaches the ksyscall programs. It passes the programs
+ * between them, and finally the maps, to libbpf. libbpf skips programs that already have a link or are not
+ * attached automatically.
  *
- * libbpf gets a copy of all `sz` bytes of the caller's skeleton. It gets the skeleton itself if this
- * library attaches none of the programs, or if the skeleton is too short or too long to be read here.
+ * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if
+ * this library attaches none of the programs, or if the skeleton is too short or too long to be copied
+ * here.
  */
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 {
@@ -170,7 +172,7 @@ print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 }
 
 #ifdef __ARM_EABI__
-/* The unwinder has its own functions; object files reference these names only to link it in. */
+/* Object files reference these names only to link in the unwinder, which defines the real functions. */
 __attribute__((visibility("hidden"))) void __aeabi_unwind_cpp_pr0(void)
 {
 }

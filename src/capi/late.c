@@ -8,7 +8,7 @@
  * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
-/* Rust calls mmap() and clock_gettime() with the types that apply without these macros, whatever CFLAGS say. */
+/* Rust calls mmap() and clock_gettime() with the types that apply without these macros: undo CFLAGS. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #include <dlfcn.h>
@@ -25,7 +25,7 @@
 /* Without this, each function would use an entry of the global offset table, relocated at load time. */
 #pragma GCC visibility push(hidden)
 
-/* dlsym() does not fail: every C library that this library links to has these functions. */
+/* dlsym() cannot fail: every C library that this library links to defines these functions. */
 #define LATE(result, name, parameters, arguments)                 \
 	result __wrap_##name parameters                           \
 	{                                                         \
@@ -60,7 +60,7 @@ LATE(char *, strrchr, (const char *text, int character), (text, character))
 LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, size))
 LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))
 
-/* For libksyscall.a it is in static.c. */
+/* libksyscall.a uses the definition in static.c instead. */
 FILE *ksyscall_stderr(void)
 {
 	FILE **place = dlsym(RTLD_DEFAULT, "stderr");

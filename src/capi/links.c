@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The exported functions that libbpf does not have. They are in C for the reason that entry.c
- * explains. The implementation is in Rust.
+ * Exports the functions that libbpf does not define. They are in C for the reason given in entry.c, and
+ * call the implementation in Rust.
  */
 #include "say.h"
 
@@ -13,7 +13,7 @@ struct ksyscall_links_opts;
 enum ksyscall_callers { KSYSCALL_CALLERS_NATIVE };
 enum ksyscall_c_library { KSYSCALL_GLIBC };
 
-/* In links.rs, destroy.rs and serving.rs. */
+/* Defined in links.rs, destroy.rs and serving.rs. */
 void ksyscall_warn_links(const struct bpf_program *prog, struct answer *answer);
 struct ksyscall_links *ksyscall_attach_links(const struct bpf_program *prog, const char *const *names,
 					     size_t n, const struct ksyscall_links_opts *opts,
@@ -30,7 +30,7 @@ void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth, const char **call);
 
-/* Sets errno to the error of a result: 0 or a negative errno. */
+/* Sets errno if `error`, which is 0 or a negative errno, is an error. Returns `error`. */
 static int with_errno(int error)
 {
 	if (error)
@@ -38,7 +38,10 @@ static int with_errno(int error)
 	return error;
 }
 
-/* If the thread is cancelled, it ends afterwards: to end inside `progress` would unwind Rust frames. */
+/*
+ * Defers a cancellation until the attach is done: ending the thread inside `progress` would unwind Rust
+ * frames.
+ */
 struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
 					      size_t n, const struct ksyscall_links_opts *opts)
 {
@@ -83,7 +86,10 @@ int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long lon
 	return with_errno(ksyscall_links_missed(links, missed));
 }
 
-/* If the thread is cancelled, it ends afterwards: to end inside libbpf's close() would unwind Rust frames. */
+/*
+ * Defers a cancellation until all links are destroyed: ending the thread inside libbpf's close() would
+ * unwind Rust frames.
+ */
 int ksyscall_link__destroy_all(struct bpf_link **links, size_t n)
 {
 	int cancel, error;
@@ -103,7 +109,10 @@ int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned 
 	return with_errno(ksyscall_program_recursion_misses(prog, misses));
 }
 
-/* More names than any architecture has, each with room for the longest and its NUL; filled on first use. */
+/*
+ * Has room for more names than any architecture defines, and for the longest name with its NUL. Filled on
+ * first use.
+ */
 static char names[1024][65];
 
 static void list(void)

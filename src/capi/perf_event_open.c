@@ -15,14 +15,14 @@ long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
 	__attribute__((visibility("hidden")));
 long ksyscall_fail(long result) __attribute__((visibility("hidden")));
 
-/* Ends a system call that returned an error. */
+/* Sets errno and returns -1 after a system call that failed. */
 long ksyscall_fail(long result)
 {
 	errno = (int)-result;
 	return -1;
 }
 
-/* The architectures of syscall.S. */
+/* Architectures that syscall.S does not implement. */
 #if !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__i386__) && !defined(__aarch64__) && \
 	!defined(__arm__) && !(defined(__riscv) && __riscv_xlen == 64) && !defined(__s390x__) &&    \
 	!(defined(__powerpc64__) && _CALL_ELF == 2)
@@ -33,7 +33,7 @@ long ksyscall_raw(long number, long a, long b, long c, long d, long e, long f)
 
 #elif !defined(KSYSCALL_STATIC)
 
-/* In syscall.rs: returns a descriptor or a negative errno. */
+/* Defined in syscall.rs. Returns a descriptor or a negative errno. */
 long ksyscall_open_probe(long attr, long pid, long cpu, long group_fd, long flags);
 long ksyscall_perf_event_open(long number, long attr, long pid, long cpu, long group_fd, long flags)
 	__attribute__((visibility("hidden")));
@@ -41,7 +41,7 @@ long ksyscall_perf_event_open(long number, long attr, long pid, long cpu, long g
 /* This library's dynamic section. */
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
-/* The value of a tag in a dynamic section; 0 if the tag is missing. */
+/* Returns the value of a tag in a dynamic section, or 0 if the tag is missing. */
 static ElfW(Addr) tagged(const ElfW(Dyn) * dynamic, ElfW(Sxword) tag)
 {
 	for (; dynamic->d_tag != DT_NULL; dynamic++)
@@ -57,7 +57,7 @@ static const char *strings(const struct link_map *file)
 	return (const char *)(table < file->l_addr ? table + file->l_addr : table);
 }
 
-/* Whether an entry of DT_NEEDED means this file. */
+/* Whether an entry of DT_NEEDED refers to this file. */
 static bool is_called(const struct link_map *file, const char *needed)
 {
 	const char *name = strrchr(file->l_name, '/');
@@ -76,7 +76,7 @@ static bool needs(const struct link_map *program, const struct link_map *file)
 	return false;
 }
 
-/* The program's entry in the loader's list of files, which is the first. */
+/* Returns the program's entry in the loader's list of files: the first one. */
 static const struct link_map *program(void)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
@@ -97,15 +97,15 @@ static const struct link_map *program(void)
 }
 
 /*
- * Whether this library was preloaded. LD_PRELOAD does not tell: the program may have changed it, and
- * /etc/ld.so.preload has the same effect. The loader's list of files tells: it contains the program, then
- * the preloaded files, then the files that the program needs, then the files that those need, then the
- * files loaded by dlopen(). So the library was preloaded if it comes before every file that the program
- * needs and is not one of those files itself. The probes of a program that is linked to the library thus
- * stay unchanged, whether the library is preloaded or not.
+ * Whether this library was preloaded. LD_PRELOAD is not reliable: the program may have changed it, and
+ * /etc/ld.so.preload has the same effect. The loader's list of files is reliable. It contains, in this
+ * order: the program, the preloaded files, the files that the program needs, the files that those files
+ * need, and the files loaded by dlopen(). So the library was preloaded if it comes before every file that
+ * the program needs and is not one of those files itself. A program that is linked to the library therefore
+ * keeps its probes unchanged, even if the library is also preloaded.
  *
- * This reads the list without a lock, but only up to the first file that the program needs. None of the
- * files up to that one is ever unloaded.
+ * The function reads the list without a lock, but only up to the first file that the program needs. The
+ * loader never unloads any file up to that point.
  */
 static bool was_preloaded(void)
 {

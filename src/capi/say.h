@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* How entry.c and links.c print messages. */
+/* Prints messages for entry.c and links.c. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -15,7 +15,7 @@ typedef int print_fn(int level, const char *format, va_list arguments);
 
 enum { LIBBPF_WARN };
 
-/* `Answer` of mod.rs. */
+/* Matches `Answer` in mod.rs. */
 struct answer {
 	struct bpf_link *link;
 	print_fn *hold; /* the temporary replacement of libbpf's callback */
@@ -28,17 +28,17 @@ struct answer {
 	int error;
 };
 
-/* In print.rs. */
+/* Defined in print.rs. */
 print_fn *ksyscall_found_print(void);
 
-/* libbpf's callback while print.rs replaces the program's. */
+/* The callback that libbpf calls while print.rs has replaced the program's callback. */
 static int hold(int level, const char *format, va_list arguments)
 {
 	print_fn *print = ksyscall_found_print();
 	return print ? print(level, format, arguments) : 0;
 }
 
-/* Prepares an answer. The bytes of its text stay uninitialised until Rust writes a text. */
+/* Prepares an answer. The text's bytes stay uninitialised until the Rust code writes to them. */
 static void begin(struct answer *answer)
 {
 	answer->link = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Finds libbpf for libksyscall.a. The dynamic linker does not know the functions of a static libbpf, so
- * the linker binds the references below to the libbpf that the program is linked with. In libksyscall.a
- * the functions here replace dlsym(), dlopen(), dlclose() and dladdr() (see the Makefile), which
- * libbpf.rs calls.
+ * Finds libbpf for libksyscall.a. The dynamic linker cannot look up the functions of a static libbpf, so
+ * the linker binds the references below to the libbpf that the program is linked with. In libksyscall.a the
+ * functions in this file replace dlsym(), dlopen(), dlclose() and dladdr(), which libbpf.rs calls (see the
+ * Makefile).
  *
  * The program also contains libbpf's own bpf_program__attach_ksyscall(), because libbpf defines all its
  * functions in one object file. The linker's --wrap (libksyscall-static.pc) redirects the program's
@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Weak: an old libbpf lacks some of them, and without --wrap there are no __real_ functions. */
+/* The references are weak: an old libbpf lacks some functions, and only --wrap provides __real_ functions. */
 /* clang-format off */
 #define FUNCTIONS(one) \
 	one("bpf_program__fd", bpf_program__fd) \
@@ -64,7 +64,7 @@ FILE *ksyscall_stderr(void)
 	return stderr;
 }
 
-/* There is no other libbpf. */
+/* Fails, because the program has no other libbpf. */
 void *ksyscall_dlopen(const char *name, int flags)
 {
 	(void)name, (void)flags;
@@ -79,7 +79,7 @@ int ksyscall_dlclose(void *handle)
 
 int ksyscall_dladdr(const void *address, Dl_info *info)
 {
-	/* dladdr() of a static C library does not know the program itself. */
+	/* In a static C library, dladdr() does not recognise the program itself. */
 	if ((const char *)address < __executable_start || (const char *)address >= _end)
 		return dladdr ? dladdr(address, info) : 0;
 	info->dli_fbase = (void *)__executable_start;

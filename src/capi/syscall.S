@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Defines syscall(2). Tools with a static libbpf, aya and bcc open probes through the C library's
- * syscall(), so the library exports the function to reach them when it is preloaded. Every call except
- * perf_event_open() goes directly to the kernel.
+ * syscall(). The library exports its own syscall() to intercept these calls when it is preloaded. Every
+ * call except perf_event_open() goes directly to the kernel.
  *
  * The function makes the system call itself instead of calling the next definition of syscall().
  * dlsym(RTLD_NEXT) takes the loader's lock and may allocate, so signal handlers, children of vfork()
- * and code that runs before the library's relocations could not use it. (So a library that also defines
- * syscall() and is preloaded after this one is not called.) The function must be indistinguishable from
- * the C library's, which is equally short. It moves the six arguments by one place, turns the kernel's
- * -4095 to -1 into -1 and errno, and is no cancellation point. It has no stack frame and ends with a
- * jump, so that a child of syscall(SYS_vfork) returns to the caller with the caller's stack. Only
- * i386, arm and s390x save registers on the stack, like the C library: there the arguments require
- * more registers than a function may change. Differences between architectures:
+ * and code that runs before the library's relocations could not use it. (As a consequence, another
+ * library that also defines syscall() and is preloaded after this one is never called.) The function
+ * must be indistinguishable from the C library's, which is equally short. It moves the six arguments by
+ * one place, turns a kernel result of -4095 to -1 into -1 and errno, and is not a cancellation point.
+ * It has no stack frame and ends with a jump, so that a child of syscall(SYS_vfork) returns to the
+ * caller with the caller's stack. Only on i386, arm and s390x does it save registers on the stack, as
+ * the C library does: there a system call requires more registers than a function may change.
+ * Differences between architectures:
  *
  * - x86-64: x32 has different numbers, and uses the C library's syscall(): see perf_event_open.c.
  * - i386: the thread's control block contains the address of the vDSO's kernel entry, in glibc and musl.
  * - arm: uses the ARM instruction set; the linker adds veneers for jumps to Thumb code.
- * - ppc64el: uses `sc` instead of `scv`, which some machines and kernels lack. `sc` reports an error by
+ * - ppc64el: uses `sc` instead of `scv`, which some machines and kernels lack. `sc` reports an error with
  *   the bit CR0.SO and a positive errno. The global entry sets r2 to this library's TOC, which the
  *   jumps to C require; the caller's linkage stub restores r2.
  * - s390x: the fifth and sixth arguments are on the caller's stack.
  *
  * The exported symbol has no version: if the library is preloaded, references to any version (on x86-64
- * syscall@GLIBC_2.2.5) bind to such a definition. musl has no versions. libksyscall.a does not contain
- * syscall(), only ksyscall_raw(), which the library itself uses.
+ * syscall@GLIBC_2.2.5) bind to an unversioned definition. musl does not use symbol versions.
+ * libksyscall.a does not contain syscall(), only ksyscall_raw(), which the library itself uses.
  */
 #include <sys/syscall.h>
 #ifdef __CET__

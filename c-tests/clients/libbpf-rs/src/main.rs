@@ -6,10 +6,10 @@ use std::ffi::{CStr, CString};
 
 use libbpf_rs::{Link, MapCore, ObjectBuilder, RingBufferBuilder};
 
-/// A process that cannot exist.
+/// The PID of a process that cannot exist.
 const NOBODY: libc::c_int = 0x7fff_fff1;
 
-/// `struct event` of trace.h.
+/// Prints an event, which is a `struct event` from trace.h.
 fn on_event(data: &[u8]) -> i32 {
     let int = |at: usize| i32::from_ne_bytes(data[at..at + 4].try_into().unwrap());
     let result = i64::from_ne_bytes(data[16..24].try_into().unwrap());
@@ -25,7 +25,7 @@ fn on_event(data: &[u8]) -> i32 {
     0
 }
 
-/// The kernel's result of a call that the C library made.
+/// Returns the kernel's result of a call that was made through the C library.
 fn result(returned: i64) -> i64 {
     if returned < 0 { -i64::from(errno()) } else { returned }
 }

@@ -1,4 +1,4 @@
-//! What the two tools do and print; see ../inside.c.
+//! Makes the calls and prints the counts for both tools; see ../inside.c.
 
 /// Makes the calls, three times each.
 pub fn make_calls() {

@@ -1,4 +1,4 @@
-//! Attaches by function names with aya.
+//! Attaches by function name with aya.
 
 use std::error::Error;
 

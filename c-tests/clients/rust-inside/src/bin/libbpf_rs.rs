@@ -1,4 +1,4 @@
-//! Attaches by sections with libbpf-rs.
+//! Attaches by section with libbpf-rs.
 
 use std::error::Error;
 
