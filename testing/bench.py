@@ -80,7 +80,7 @@ class Spread:
 
 
 class Run:
-    """The results of a run: facts about the machine, and the samples of each kernel."""
+    """The results of a run: facts about the machine, and the samples for each kernel."""
 
     def __init__(self, about, kernels):
         # Maps each kernel's release to its samples.
@@ -123,7 +123,7 @@ def programs():
 
 
 def in_turn(command, contestants=CONTESTANTS):
-    """A shell command for the guest that runs `command` for every contestant and probe."""
+    """Returns a shell command for the guest that runs `command` for every contestant and probe."""
     return (f"cd /bench || exit; for contestant in {' '.join(contestants)}; do for probe in {' '.join(PROBES)}; do"
             f" {command} || exit; done; done")
 

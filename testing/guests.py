@@ -48,7 +48,7 @@ class Job:
 
     @property
     def is_short(self):
-        """Whether `make test` runs the job; `make test` boots only one guest."""
+        """Whether `make test` runs the job. `make test` boots only one guest."""
         return self.guest == (NEWEST_STABLE, "amd64", "", "") and not self.is_long
 
     def __str__(self):

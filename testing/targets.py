@@ -159,7 +159,7 @@ class Suite:
 
     @property
     def libraries(self):
-        """The packages that a program linked to this libbpf requires at run time."""
+        """The packages that programs linked to this libbpf require at run time."""
         return ["libc6", self.libelf, "zlib1g", "libzstd1"]
 
 

@@ -106,7 +106,7 @@ LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.s
 
 
 def knows_sections(inside):
-    """Whether the tool attaches by SEC("ksyscall/..."); otherwise it names kernel functions."""
+    """Returns whether the tool attaches by SEC("ksyscall/..."). Other tools name the kernel functions."""
     return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
 
 

@@ -127,7 +127,7 @@ class Glibc:
         return set(re.findall(macros, text)) - {"name"}
 
     def has_in_list(self, call):
-        """Whether the call has a line in a list, or a file for Linux or for one of our architectures."""
+        """Returns whether a list contains the call, or Linux or one of our architectures has a file for the call."""
         files = (self.folder / LINUX).rglob(f"{call}.S")
         return (re.search(rf"^\S+\s+\S+\s+{call}\s", self.list, re.M) or any(map(self.is_ours, files))
                 or (self.folder / LINUX / f"{call}.c").exists())

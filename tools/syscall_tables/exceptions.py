@@ -5,13 +5,13 @@ This module contains only data. Each line cites the kernel or a man page.
 
 import re
 
-# One version for each change in the tables' format since 4.1: wrappers (4.17; arm's .tbl
-# in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit
-# machines (5.1), x86's sys_ia32_* (5.7), scripts/syscall.tbl (6.11).
+# The versions to read: one for each change in the format of the tables since 4.1. The changes are
+# wrappers (4.17; arm's .tbl in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on
+# 32-bit machines (5.1), x86's sys_ia32_* (5.7), and scripts/syscall.tbl (6.11).
 VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "7.3"]
 
-# What surrounds a function's name in a table's entry: the prefix of wrapped calls
-# (4.17 to 5.6), and x86's mark of functions that need pt_regs (4.6).
+# The parts of a table's entry that surround the function's name: the prefix for wrapped calls
+# (4.17 to 5.6), and x86's mark for functions that need pt_regs (4.6).
 DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
 # Entries that are assembly, and the C functions that they jump to: directory, entry, function,
