@@ -1,9 +1,8 @@
-"""Reads the arguments of each system call in a BPF program, on a real kernel, by this library's
-KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL(): the runs, what they show, and docs/arguments.md.
+"""Checks the arguments of each system call that BPF programs read on a real kernel, and generates docs/arguments.md.
 
-How many arguments a call has, and which are signed, is what the running kernel says of its
-function (/sys/kernel/tracing/events/syscalls/sys_enter_*/format), which it has of the
-function's own definition.
+The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's
+BPF_KSYSCALL(). The running kernel reports the number and types of a call's arguments
+(/sys/kernel/tracing/events/syscalls/sys_enter_*/format), which come from the definition of the call's function.
 """
 
 import re
@@ -19,7 +18,7 @@ EVENTS = "/sys/kernel/tracing/events/syscalls"
 
 
 class Arguments(matrix.CellJob):
-    """All programs, one after the other."""
+    """Runs all programs, one after the other."""
 
     def __init__(self, cell):
         super().__init__(cell, "arguments", 80, **{
@@ -31,11 +30,11 @@ class Arguments(matrix.CellJob):
                  *(f"{side}.bpf.o" for side in SIDES))
 
 
-# --- What a run shows --------------------------------------------------------------
+# --- Results of a run --------------------------------------------------------------
 
 @dataclass
 class Call:
-    """A line of the program: see c-tests/matrix/arguments.c."""
+    """A line of the output of c-tests/matrix/arguments.c."""
 
     name: str
     number: int
@@ -75,7 +74,7 @@ def prototypes(text):
 
 
 def functions(table):
-    """Maps calls to the functions that may serve them according to src/calls/tables."""
+    """Maps calls to the functions that may serve them, as listed in src/calls/tables."""
     found = {}
     for line in (ROOT / f"src/calls/tables/{table}.tbl").read_text().splitlines():
         name, _, rest = re.sub(r"@<?[0-9.]+", "", line).partition(" ")
@@ -90,7 +89,7 @@ NOT_COUNTED = re.compile(r"fork|vfork|(rt_)?sigreturn")
 
 
 class Shown:
-    """The results of a cell's runs: lines for the report, and passed and failed points."""
+    """The results of a cell's runs: lines for the report, and the points that passed and failed."""
 
     def __init__(self, cell, out=matrix.OUT):
         self.process = cell.process
@@ -98,8 +97,8 @@ class Shown:
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
-        # A 64-bit kernel has no prototypes of functions that serve only 32-bit callers. The kernels
-        # of the 32-bit architecture have them.
+        # A 64-bit kernel lists no prototypes for functions that serve only 32-bit callers. A kernel of the
+        # 32-bit architecture does.
         for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
@@ -147,7 +146,7 @@ class Shown:
                               + " ".join(f"`{name}`" for name in self.unknown))
 
     def through_multiplexers(self, ours, rust):
-        """A row of the calls that are made through socketcall and ipc; "" if there are none."""
+        """Returns the table row for calls made through socketcall and ipc, or an empty value if there are none."""
         made = {name: self.kinds(call) for name, call in ours.items() if call.multiplexer}
         fired, right = [], []
         for side, language in (ours, "C"), (rust, "Rust"):
@@ -166,7 +165,7 @@ class Shown:
                          f" | {right[0]} of {words} | {right[1]} of {words} |")
 
     def path(self, texts):
-        """A row of what the programs read of a path that is not in memory."""
+        """Returns the table row that shows what the programs read for a path that is not in memory."""
         read = []
         for side, language in ("ours", "C"), ("rust", "Rust"):
             line = re.search("^# path\t(.*)\t(.*)\t(.*)\t(.*)", texts[side], re.M)
@@ -182,7 +181,8 @@ class Shown:
         return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
 
     def kinds(self, call):
-        """The types of the call's arguments; empty strings if the program itself knows their number."""
+        """Returns the types of the call's arguments. If the program itself reports how many there are, the types
+        are empty strings."""
         if call.count:
             return [""] * call.count
         for function in self.functions.get(call.name, [f"sys_{call.name}"]):
@@ -194,12 +194,12 @@ class Shown:
         return []
 
     def wrong_arguments(self, kinds, call):
-        """Describes the arguments for which the program saw another value than the caller passed."""
+        """Describes each argument whose value in the program differs from the value that the caller passed."""
         wrong = []
         for n, (kind, seen, word) in enumerate(zip(kinds, call.seen, call.made, strict=False), 1):
             if self.has_32_bits and kind in SIGNED and word >> 31:
                 word |= 0xffffffff << 32
-            # The function may have extended an int to a whole register.
+            # The kernel may have extended an int to the full register.
             if seen != word and (kind != "__s32" or (seen ^ word) & 0xffffffff):
                 wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
         return wrong
@@ -213,10 +213,10 @@ class Shown:
         return wrong
 
 
-# Compiled by the crate's tests.
+# The crate's tests compile both examples.
 EXAMPLE = ROOT / "ebpf/doc/pread.rs"
 KEPT_EXAMPLE = ROOT / "ebpf/doc/path.rs"
-# Run by testing/test_rust.py.
+# testing/test_rust.py runs this example.
 PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
 # Arguments in BPF programs
@@ -244,9 +244,9 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 The parameters have the order and the types of the man page. The same object file works for kernels whose functions
 receive a pointer to the caller's registers, for kernels whose functions receive the arguments, and for 32-bit
-callers. The header joins 64-bit values that are passed in two words, and extends signs. It follows the man page even if the
-kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and `mmap2`)
-or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
+callers. The header joins 64-bit values that are passed in two words, and extends signs. It follows the man page even
+if the kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and
+`mmap2`) or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
 
 | Macro | Value |
 |---|---|
@@ -422,7 +422,7 @@ to read the path and keeps the pointer; a program at its return reads the path.
 
 
 def report(shown, not_run):
-    """The page. `not_run` maps the cells that did not run to the reason."""
+    """Returns the page. `not_run` maps each cell that did not run to the reason."""
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")

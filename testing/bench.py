@@ -26,18 +26,18 @@ from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "bench"
 KERNELS = ["bookworm", "trixie", "sid"]
-# Single steps are slow, and a library executes the same instructions on each kernel: one is enough.
+# Single-stepping is slow, and a library executes the same instructions on every kernel, so one kernel is enough.
 STEPPED_ON = "sid"
 LIBBPF = "sid"
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
-# The first one makes only the necessary system calls: the lower bound.
+# `raw` makes only the necessary system calls, so it is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# Attaches (with a destroy each) after the first one, per contestant, probe and round.
+# For each contestant, probe and round: the number of attaches after the first one. A destroy follows each attach.
 MORE = 5
 ROUNDS = 12
 STARTS = 40
-# Each instruction of any processor advances the guest's clock by 2^0 ns. If all processors sleep,
+# Each instruction that a processor executes advances the guest's clock by 2^0 ns. If all processors sleep,
 # the clock jumps to the next timer. QEMU supports this only with emulation (TCG).
 CLOCK = ["-icount", "shift=0,sleep=off"]
 # With this clock Linux 6.1 does not bring up its second processor (QEMU 7.2).
@@ -49,7 +49,7 @@ DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 # --- Samples -----------------------------------------------------------------------------
 
 def samples(text):
-    """Parses the contestants' lines: a dict for each sample, with an int as its value."""
+    """Returns a dict for each sample in the contestants' output. Its "value" is an int."""
     found = []
     for line in text.splitlines():
         if line.startswith("sample "):
@@ -80,7 +80,7 @@ class Spread:
 
 
 class Run:
-    """The results of a run: facts about the machine, and the samples of each kernel."""
+    """The results of a run: facts about the machine, and the samples for each kernel."""
 
     def __init__(self, about, kernels):
         # Maps each kernel's release to its samples.
@@ -111,7 +111,7 @@ class Run:
 # --- Building and running ------------------------------------------------------------------
 
 def programs():
-    """The guest's files, by their paths in the guest."""
+    """Builds the contestants. Returns {path in the guest: file}."""
     library = build.library()
     say("building the contestants")
     OUT.mkdir(parents=True, exist_ok=True)
@@ -123,13 +123,13 @@ def programs():
 
 
 def in_turn(command, contestants=CONTESTANTS):
-    """A shell command for the guest that runs `command` for every contestant and probe."""
+    """Returns a shell command for the guest that runs `command` for every contestant and probe."""
     return (f"cd /bench || exit; for contestant in {' '.join(contestants)}; do for probe in {' '.join(PROBES)}; do"
             f" {command} || exit; done; done")
 
 
 def commands(suite):
-    """The steps of a measurement; the rounds come last."""
+    """Yields the steps of a measurement. The rounds come last."""
     yield "starting", f"uname -r; exec /bench/start {STARTS} /bench/true {LIBRARY}", True
     percall = f"./percall {bench_report.CALL_ROUNDS} {bench_report.CALLS}"
     yield "timing calls with a probe", f"cd /bench && exec {percall}", True
@@ -177,7 +177,7 @@ def about_machine():
 
 
 def about_libraries(files):
-    """The libraries' sizes in bytes and the number of relocations that the loader performs in each."""
+    """Returns each library's size in bytes and the number of relocations that the loader performs in it."""
     libbpf = next(build.libbpf(LIBBPF)[0].glob("usr/lib/*/libbpf.so.1")).resolve()
     ours = files[LIBRARY].resolve()
     return {file.name: {"bytes": file.stat().st_size, "relocations": relocations(file)} for file in (ours, libbpf)}

@@ -1,10 +1,10 @@
-"""Measures what `ksyscall count` adds to a call, beside its peers: `make bench-count`, which makes
-docs/performance-count.md.
+"""Measures how much time `ksyscall count` and similar tools add to a call, and writes docs/performance-count.md.
 
     python3 -m testing.bench_count [--report]
 
-The tools take turns in one guest, whose clock counts instructions (testing/bench.py). What was
-printed is kept in build/bench/count.json; --report makes the page of that.
+The tools take turns in one guest, whose clock counts instructions (testing/bench.py).
+build/bench/count.json keeps the samples; --report only writes the page from that file. `make bench-count`
+runs this module.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from testing.vm import Failure, Machine, end_by_signals
 PAGE = ROOT / "docs/performance-count.md"
 KERNELS = ["bookworm", "trixie"]
 ROUNDS = 2
-# Of each its command, and by which word it says that it is ready; None for one that starts the
-# program itself.
+# Each tool's command line, and the word that it prints when it is ready. The word is None if the tool starts
+# the program itself, and for the runs without a tool.
 TOOLS = {
     "nothing": ("", None),
     "ksyscall": ("ksyscall count --all", "counting"),
@@ -61,9 +61,9 @@ def measure(suite, files):
             machine.put(file, place)
         say(f"booting the kernel of {suite}")
         names = list(TOOLS)
-        # Each is the first once, or nearly.
+        # Rotate the order, so that each round begins with a different tool.
         turns = [names[turn * 3:] + names[:turn * 3] for turn in range(ROUNDS)]
-        # The kernel is still busy with its start while the first runs.
+        # The kernel is still busy booting during the first run, so the results of that run are not used.
         lines = [command("ksyscall", "start"), *(command(name) for turn in turns for name in turn)]
         commands = ["uname -r", *(f"mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null; {line}"
                                   for line in lines)]

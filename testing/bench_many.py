@@ -1,9 +1,9 @@
-"""Measures attaching one program to many system calls, and detaching it: `make bench-many`, which
-makes docs/performance-many.md and its plot.
+"""Measures attaching one program to many system calls and detaching it, and writes docs/performance-many.md.
 
     python3 -m testing.bench_many [--report]
 
-What was printed is kept in build/bench/many.json; --report makes the page of that.
+build/bench/many.json keeps the samples; --report only writes the page and its plot from that file.
+`make bench-many` runs this module.
 """
 
 import argparse
@@ -22,8 +22,8 @@ NAMES = [1, 10, 100, 300]
 # Repetitions; long measurements run once.
 ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
 THREADS = [1, 2, 4, 8, 16]
-# The number of names with which all of THREADS are measured. Other numbers run with one thread and
-# with a batch's default.
+# With this number of names, each number in THREADS is measured. With other numbers of names, only one thread
+# and a batch's default number of threads are measured.
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"
@@ -40,7 +40,7 @@ def threads_of(names):
 
 
 def commands():
-    """The measurements; the ways take turns."""
+    """Yields the measurements. The ways of attaching take turns."""
     yield "listing the calls", LISTED, True
     for names in NAMES:
         ways = [f"./libbpf kprobe many {names}", f"./multi {names}", f"./batch multi 1 {names}",
@@ -53,7 +53,7 @@ def commands():
 # --- The page ------------------------------------------------------------------------------
 
 def milliseconds(run, kernel, way, operation, names, threads=None):
-    """The median, or None if the kernel does not support that way."""
+    """Returns the median, or None if the kernel does not support this way of attaching."""
     if operation == "both":
         parts = [milliseconds(run, kernel, way, part, names, threads) for part in ("attach", "destroy")]
         return None if None in parts else sum(parts)
@@ -121,7 +121,7 @@ def page(run):
 def draw(run, path):
     from matplotlib.figure import Figure
 
-    # For its style.
+    # Importing this module sets the plot style.
     from testing import bench_plot  # noqa: F401
     figure = Figure(figsize=(10, 2.6 * len(run.kernels)), layout="constrained")
     grid = figure.subplots(len(run.kernels), 2, squeeze=False, sharex=True, sharey=True)

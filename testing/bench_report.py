@@ -12,9 +12,9 @@ OPERATIONS = {"first_attach": "first attach", "attach": "attach", "destroy": "de
 TITLES = {"raw": "system calls alone", "ksyscall-c": "libksyscall, C", "ksyscall-rust": "ksyscall, Rust",
           "libbpf": "libbpf", "libbpf-rs": "libbpf-rs", "aya": "aya"}
 PROBES = ["kprobe", "kretprobe"]
-# Timed calls in each round, and rounds, per kind of probe.
+# For each kind of probe: the number of timed calls in a round, and the number of rounds.
 CALLS, CALL_ROUNDS = 1000, 9
-# What benches/percall.c attaches.
+# The kinds of probe that benches/percall.c attaches.
 KINDS = {"kprobe": "kprobe", "kretprobe": "kretprobe", "max_active": "kretprobe with `max_active`",
          "multi_entry": "kprobe.multi, entry", "multi_return": "kprobe.multi, return",
          "session": "kprobe.session (runs at entry and return)", "fentry": "fentry", "fexit": "fexit",
@@ -34,7 +34,7 @@ def milliseconds(spread):
 
 
 def times(run):
-    """A row for each kernel, operation and probe."""
+    """Yields a row for each kernel, operation and probe."""
     for kernel in run.kernels:
         for operation in TIMED:
             for probe in PROBES:
@@ -45,7 +45,7 @@ def times(run):
 
 
 def added(run):
-    """What each kind of probe adds to a call, as multiples of what a kprobe adds."""
+    """Yields the cost that each kind of probe adds to a call, as a multiple of the cost of a kprobe."""
     def cost(kernel, way):
         plain, probed = (run.values(kernel, contestant=name, operation="call") for name in ("none", way))
         return statistics.median(probed) - statistics.median(plain) if probed else None
@@ -62,7 +62,7 @@ def floors(run):
 
 
 def short(kernel):
-    """The major and minor version of a kernel."""
+    """Returns the major and minor version of a kernel."""
     return ".".join(kernel.split(".")[:2])
 
 
@@ -71,7 +71,7 @@ def number(value):
 
 
 def alike(values):
-    """A single number if it is the same on all kernels; otherwise a number for each kernel."""
+    """Returns a single number if all kernels have the same one, otherwise a number for each kernel."""
     found = [number(value) for value in values]
     return found[0] if len(set(found)) == 1 else " / ".join(found)
 
@@ -105,7 +105,7 @@ def starts(run):
                alike([b - a for a, b in zip(plain, preloaded, strict=True)])]
 
 
-# The words of the page, without what a run shows.
+# The text of the page. page() fills in the results.
 PAGE_TEXT = """\
 # Performance
 

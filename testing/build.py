@@ -19,7 +19,7 @@ BUILD = ROOT / "build"
 C_TESTS = ROOT / "c-tests"
 
 
-# Cargo's configuration to use the crates that `cargo vendor` put into the folder vendor.
+# Cargo configuration that uses the crates in the folder `vendor`, where `cargo vendor` puts them.
 VENDORED = '''[source.crates-io]
 replace-with = "vendored"
 [source.vendored]
@@ -44,7 +44,7 @@ def run(*command, env=None, **options):
 def copy_sources(folder):
     """Copies the current tree, without the files that git ignores."""
     for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
-        # A file that was removed may still be in the index.
+        # A removed file may still be in the index.
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -52,7 +52,8 @@ def copy_sources(folder):
 
 @functools.cache
 def library():
-    """Returns the folder of the library; LIBRARY names the folder of another build to test."""
+    """Returns the folder that contains the library. The environment variable LIBRARY selects the folder of
+    another build to test."""
     if other := os.environ.get("LIBRARY"):
         return Path(other).resolve()
     say("building the library")
@@ -62,8 +63,8 @@ def library():
 
 @functools.cache
 def library_by_clang():
-    """Returns the folder of the library with its C files compiled by clang, which leaves different
-    values in registers and memory that the source does not set."""
+    """Builds the library with its C files compiled by clang; returns its folder. clang leaves different values
+    in the registers and the memory that the source does not set."""
     run("make", "-s", "CC=clang", "BUILD=build/clang", "build/clang/libksyscall.so")
     return BUILD / "clang"
 
@@ -143,7 +144,7 @@ def libbpf(name):
 
 
 def bound_libbpf(name):
-    """Builds Debian's newest libbpf from its source package, with the flags of other distributions."""
+    """Builds Debian's newest libbpf from its source package, with flags that other distributions use."""
     source = packages.unpack("sid", "source", "libbpf")
     version = re.search(r"\((.*?)\)", (source / "debian/changelog").read_text())[1]
     # The build depends on this system's compiler, libelf and zlib.
@@ -173,7 +174,7 @@ def bound_libbpf(name):
 
 @functools.cache
 def static_flags():
-    """The linker's options for libksyscall.a; empty if LIBRARY names another build."""
+    """Returns the linker options for libksyscall.a, or an empty string if LIBRARY names another build."""
     if os.environ.get("LIBRARY"):
         return ""
     return run("pkg-config", "--libs", "libksyscall-static", env=installed()[1]).strip()
@@ -181,7 +182,8 @@ def static_flags():
 
 @functools.cache
 def static_libelf_links():
-    """Whether this system's libelf.a links: Debian 13's (elfutils 0.192) lacks libeu.a."""
+    """Returns whether programs can be linked with this system's libelf.a. On Debian 13 (elfutils 0.192) they
+    cannot, because libeu.a is missing."""
     try:
         run("cc", "-static", "-xc", "-", "-xnone", "-o", "/dev/null", *run("pkg-config", "--static", "--libs",
             "libelf").split(), stdin=None, input="int elf_end(void *); int main(void) { return elf_end(0); }")
@@ -192,7 +194,7 @@ def static_libelf_links():
 
 @functools.cache
 def c_programs(name, once):
-    """The test programs for a libbpf, as MODE/PROGRAM; `once` adds those that run with one libbpf only."""
+    """Lists the test programs for a libbpf as MODE/PROGRAM. `once` adds the programs that run with only one libbpf."""
     is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
     soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
     programs = run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}",

@@ -1,5 +1,6 @@
-"""Attaches a 64-bit tracer to every system call, for 32-bit callers and for all callers. Processes of
-both architectures then make each call. Also writes this section of docs/coverage.md.
+"""Tests a 64-bit tracer that attaches to every system call, for 32-bit callers and for all callers.
+
+Processes of both architectures make each call. The results are a section of docs/coverage.md.
 """
 
 import functools
@@ -14,7 +15,7 @@ from testing.targets import SUITES, X32, Cell
 
 @functools.cache
 def tracer(arch):
-    """The tracer of a 64-bit architecture."""
+    """Builds the tracer for a 64-bit architecture."""
     if arch.name == "amd64":
         return build.rust_example("tracer", "--release")
     tree = matrix.cross_tree(arch.release)
@@ -30,7 +31,7 @@ def file_of(cell):
 
 
 class Callers(matrix.CellJob):
-    """The run of a cell whose processes are 32-bit processes on a 64-bit kernel."""
+    """Runs the tracer for a cell with 32-bit processes on a 64-bit kernel."""
 
     def __init__(self, cell):
         super().__init__(cell, "callers", 280,
@@ -41,7 +42,7 @@ class Callers(matrix.CellJob):
         kernel = self.cell.kernel
         folders = {"32": matrix.programs(self.cell), "64": matrix.programs(Cell(kernel.name, self.cell.suite))}
         machine.put(tracer(kernel), "/m/tracer")
-        # The BPF program of the cell's other runs has the layout of 32-bit processes.
+        # The 32-bit cell's own BPF program reads the registers of 32-bit callers, so use the 64-bit cell's program.
         machine.put(folders["64"] / "coverage.bpf.o", "/m/64/coverage.bpf.o")
         for bits, folder in folders.items():
             machine.put(folder / "coverage", f"/m/coverage-{bits}")
@@ -51,15 +52,15 @@ class Callers(matrix.CellJob):
             machine.roots.append(packages.unpack(release.name, arch.name, *release.libraries, "libgcc-s1"))
 
 
-# --- What a run shows --------------------------------------------------------------
+# --- Results of a run --------------------------------------------------------------
 
 def addresses(functions):
     return set(re.findall("@([0-9a-f]+)", functions))
 
 
 def without_shared(*texts):
-    """The clients' rows. If one kernel function serves two calls (`fcntl` and `fcntl64` of i386), the
-    program of one may also run for the other, so that is removed."""
+    """Returns each client's rows. If one kernel function serves two calls (`fcntl` and `fcntl64` on i386), the
+    program for one call may also run for the other. The rows do not report this."""
     clients = [Run.rows(text) for text in texts]
     serves = {row[0]: addresses(row[3]) for rows in clients for row in rows}
 
@@ -70,7 +71,7 @@ def without_shared(*texts):
 
 
 class Shown:
-    """The results of a cell's runs: a row, notes, and passed and failed points."""
+    """The results of a cell's runs: a row, notes, and the points that passed and failed."""
 
     def __init__(self, cell, text=None):
         text = file_of(cell).read_text() if text is None else text
@@ -80,8 +81,8 @@ class Shown:
         clients = *(each for one in compat for each in without_shared(one)), *without_shared(all_32, all_64)
         for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit")[-len(clients):], clients,
                               strict=True):
-            # For all callers, a call that only one architecture has is attached to as well, and
-            # fires only for that architecture.
+            # With all callers, the tracer also attaches to calls that only one architecture has. They fire only
+            # for that architecture.
             run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
             counts.append(f"{run.fired} of {run.all}")
             self.results.add("passed" if run.fired else "failed", f"each call, {what}", counts[-1])
@@ -110,7 +111,7 @@ covers only calls with separate functions. `make test-x32` builds the kernel for
 
 
 def section(cells):
-    """The section for all cells that have results, or "" if none has."""
+    """Returns the section for all cells with results, or "" if there are no results."""
     shown = [Shown(cell) for cell in [*cells, X32] if "@" in cell.process and file_of(cell).exists()]
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]

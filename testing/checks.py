@@ -19,14 +19,14 @@ HEADING = re.compile(r"^#+ +(.*?) *#*$", re.M)
 
 
 def anchor(heading):
-    """GitHub's anchor for a heading: lower-case letters, digits, - and _."""
+    """Returns GitHub's anchor for a heading: lower-case letters, digits, - and _."""
     text = LINK.sub(lambda link: link[0][1:link[0].index("]")], heading).lower()
     return "".join("-" if c == " " else c for c in text
                    if c in " -_" or unicodedata.category(c)[0] in "LN")
 
 
 def anchors(page):
-    """A page's anchors: those of its headings, with a number for repeated names, and explicit ones."""
+    """Returns a page's anchors: one for each heading, numbered if the name repeats, and the explicit ones."""
     text, counts, found = page.read_text(), {}, set()
     for heading in HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
         name = anchor(heading)
@@ -54,8 +54,8 @@ def version(text):
 
 
 def newer_crates():
-    """Crates that require a newer Rust than ours. Newer items of the standard library are reported by
-    clippy's lint `incompatible_msrv`, which is enabled."""
+    """Yields the crates that require a newer Rust than Cargo.toml promises. clippy's lint `incompatible_msrv`
+    reports newer items of the standard library."""
     oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["rust-version"]
     metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version=1", "--all-features",
                               "--filter-platform", "x86_64-unknown-linux-gnu"))

@@ -13,7 +13,7 @@ from testing.targets import CELLS, KERNELS, MATRIX
 
 # Exceptions whose text explains a failure without a traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
-# Printed by `make test`.
+# `make test` prints this.
 LEFT_OUT = f"""\
 Left to `make test-all`: the kernels other than {KERNELS[-1]}'s, the libbpfs of other releases and the comparison
 with them, the long tests, the tests that need a separate boot, ThreadSanitizer, the tables against the kernel's
@@ -39,7 +39,7 @@ def pytest_configure(config):
 
 
 def chosen_cells(config):
-    """The cells named by --matrix. An architecture without a kernel selects all of its kernels."""
+    """Returns the cells that --matrix names. An architecture's name alone selects all of its kernels."""
     if (named := config.getoption("matrix")) is None:
         return MATRIX
     words = named.split()
@@ -49,7 +49,7 @@ def chosen_cells(config):
 
 
 def job_of(item):
-    """The job whose outcome a test checks, or None."""
+    """Returns the job whose outcome a test checks, or None."""
     job = item.callspec.params.get("job") if hasattr(item, "callspec") else None
     return job if isinstance(job, Job) else None
 
@@ -59,7 +59,7 @@ def is_short(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Runs tests without a kernel first; the guests run meanwhile."""
+    """Orders the tests: those that need no kernel come first, and the guests run meanwhile."""
     # Drop the placeholder items that pytest creates for tests without jobs.
     items[:] = [item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())]
     if config.getoption("short"):

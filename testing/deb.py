@@ -2,9 +2,9 @@
 
     python3 -m testing.deb [SUITE...]
 
-leaves the packages in build/deb/SUITE. The cache keeps each root. Work in a root happens without a
-network on a layer that is discarded afterwards. Cargo fetches the crates of Cargo.lock outside of
-the root.
+leaves the packages in build/deb/SUITE. Each root stays in the cache. Commands run without a network on a
+layer above the root, which is discarded afterwards. Cargo fetches the crates in Cargo.lock outside of the
+root.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from testing.packages import CACHE, Unavailable, say
 from testing.targets import SUITES
 
 OUT = BUILD / "deb"
-# The suites with a recent enough Rust.
+# The suites whose Rust is recent enough.
 RELEASES = ["bookworm", "trixie"]
 # Besides Rust: the tools that build and check the packages, and the dependencies of examples/count.c.
 TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
@@ -60,7 +60,7 @@ stat -c %s /tmp/tree/usr/lib/*/libksyscall.so.1.*
 
 LINTIAN = "cd /mnt/ksyscall; lintian --allow-root --fail-on error --tag-display-limit 0 *.changes"
 
-# Builds a program with the shared library, and one with a static libbpf.
+# Builds one program with the shared libraries, and one with the static libraries.
 USE = """
 dpkg -i /mnt/ksyscall/libksyscall*.deb > /dev/null
 mkdir -p /tmp/use/debian

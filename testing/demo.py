@@ -3,8 +3,8 @@ the calls, and counts how often the program ran.
 
     python3 -m testing.demo
 
-The demo runs in a virtual machine with the kernel of trixie, or of SUITE. With NATIVE=1 it runs on
-this machine and requires root.
+The demo runs in a virtual machine with the kernel of the Debian suite in SUITE (default: trixie). With
+NATIVE=1 it runs on this machine and requires root.
 """
 
 import os
@@ -23,7 +23,7 @@ LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk e
         " chdir fsync")
 # Calls for which libbpf probes the wrong kernel function.
 MISSED = "stat", "uname", "sendfile"
-# Runs in the programs' folder: one run for each of the table's four columns, then the other demos.
+# This script runs in the programs' folder: first the runs for the table's four columns, then the other demos.
 RUN = f"""#!/bin/sh
 uname -r
 cd "$(dirname "$0")" || exit 1

@@ -1,10 +1,11 @@
-"""Compares the answers of libbpf with those of libksyscall. Each difference must be one of
-differences.toml, and each row and each answer of that be seen. libbpf 0.3 has no such
-function: there the answers must be those of expected.toml.
+"""Compares libbpf's answers with libksyscall's answers.
+
+Each difference must be listed in differences.toml, and each row and answer in that file must occur.
+libbpf 0.3 lacks the function, so there expected.toml lists libksyscall's answers.
 
     python3 -m testing.differential
 
-makes the table of docs/compatibility.md anew.
+writes the table in docs/compatibility.md.
 """
 
 import re
@@ -21,7 +22,7 @@ HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n
 
 
 class Difference:
-    """A row of the table, and which of its answers were seen."""
+    """A row of the table, and the answers in it that were seen."""
 
     def __init__(self, row):
         self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
@@ -37,8 +38,8 @@ class Difference:
         return any(re.search(pattern, case) for pattern in self.cases)
 
     def explains(self, theirs, ours):
-        """Whether the row says that these answers differ so. Of an attach that one library
-        refused, the other's answer counts up to how often the program runs."""
+        """Returns whether the row lists this difference. If only one library attached, the first two parts of
+        its answer count: that it returned a link, and how often the program ran."""
         their, our = theirs.split(", "), ours.split(", ")
         is_same_kind = their[0] == our[0]
         if not is_same_kind:
@@ -70,8 +71,7 @@ def expectations():
 
 
 class Tally:
-    """Counts answers by group of questions. Those that are not as they should be are one
-    result for all of a kind."""
+    """Counts answers by group of questions. Wrong answers of the same kind become one result."""
 
     def __init__(self):
         self.asked, self.told, self.wrong = Counter(), Counter(), {}
@@ -89,13 +89,13 @@ class Tally:
 
 
 def answers(text):
-    """The library that answered, and (case, answer)s."""
+    """Returns the library that answered, and a list of (case, answer)."""
     lines = [line.partition("\t")[::2] for line in text.splitlines()]
     return lines[0][1] if lines else "nothing", lines[1:]
 
 
 def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
-    """What two libraries answered to the same questions. `files` contain their functions."""
+    """Compares two libraries' answers to the same questions. `files` must contain the functions that answered."""
     (their_file, their_lines), (our_file, our_lines) = answers(theirs), answers(ours)
     tally = Tally()
     for (case, their), (our_case, our) in zip_longest(their_lines, our_lines, fillvalue=("nothing", "")):
@@ -117,7 +117,7 @@ def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
 
 
 def judge(ours, expected):
-    """What this library answered where there is none to compare it with."""
+    """Checks this library's answers if there is no libbpf to compare them with."""
     file, lines = answers(ours)
     kernel = "link" if dict(lines[:1]).get("cookies") == "yes" else "event"
     rows = [(re.compile(pattern), answer) for where, pattern, answer in expected if where in ("any", kernel)]
@@ -141,7 +141,7 @@ def judge(ours, expected):
 
 
 def with_table(page, table):
-    """The page, with the table in the place of the one that it has."""
+    """Returns the page with its table replaced."""
     before, _, rest = page.partition(HEAD)
     return before + HEAD + "".join(row.markdown() for row in table) + re.sub(r"\A(\|.*\n)*", "", rest)
 

@@ -2,8 +2,8 @@
 
     python3 -m testing.ebpf
 
-writes the file: each architecture's kernel layout and each call's argument layout. BPF programs are
-built with the Rust of Debian 13 and its sources, without bpf-linker and without cargo's downloads.
+writes that file, which contains each architecture's kernel layout and each call's argument layout. The BPF
+programs are built with Debian 13's rustc and its sources, without bpf-linker and without downloads by cargo.
 """
 
 import functools
@@ -16,7 +16,7 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
-# For each of the crate's types: the header's macros, and whether the kernel is big-endian.
+# For each of the crate's types: the macros that select it in the header, and whether the kernel is big-endian.
 KERNELS = {
     "X86_64": (["-D__TARGET_ARCH_x86"], False),
     "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
@@ -182,13 +182,13 @@ pub struct Places {
 
 
 def calls():
-    """The calls for which the header defines a layout on any architecture."""
+    """Returns the calls for which the header defines a layout on any architecture."""
     header = (ROOT / "include/ksyscall.bpf.h").read_text()
     return sorted(set(re.findall(r"^#define KSYSCALL_LAYOUT_(\w+)", header, re.M)))
 
 
 def sub_calls():
-    """The calls that can be made through socketcall and ipc."""
+    """Returns the calls that can be made through socketcall and ipc."""
     header = (ROOT / "include/ksyscall.bpf.h").read_text()
     return re.findall(r"^#define KSYSCALL_SUBCALL_([a-z]\w+)", header, re.M)
 
@@ -200,7 +200,7 @@ def sub_call_rows():
 
 
 def build_c(source, defines, is_big_endian, out, *options):
-    """Builds a program for this machine that uses the header as for another architecture."""
+    """Builds a program that runs on this machine but uses the header as on another architecture."""
     order = "BIG" if is_big_endian else "LITTLE"
     with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
         file.write(source)
@@ -252,16 +252,16 @@ impl Kernel for {kernel} {{
 # The compiler with its libraries, and the source of Rust's core, which Debian does not build for BPF.
 RUST = ("rustc", "libstd-rust-1.85", "rust-src", "libllvm19", "libbsd0", "libc6", "libedit2", "libffi8", "libgcc-s1",
         "libicu76", "liblzma5", "libmd0", "libstdc++6", "libtinfo6", "libxml2", "libz3-4", "libzstd1", "zlib1g")
-# rustc adds compiler_builtins to each crate; nothing here calls it.
+# rustc adds this crate, compiler_builtins, to each crate; nothing here calls it.
 BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 
 def rustc(target, *arguments, **options):
     """Runs Debian 13's rustc, with its own C library so that it works on any system. Only the final
-    crate is compiled to code; it inlines everything from the MIR in the other crates' metadata."""
+    crate is compiled to code. Everything that it uses is inlined from the MIR in the other crates' metadata."""
     tree = packages.unpack("trixie", "amd64", *RUST)
     libraries = tree / "usr/lib/x86_64-linux-gnu"
-    # core uses unstable features, which a stable compiler rejects without this.
+    # core uses unstable features, which a stable compiler rejects without this variable.
     options["env"] = {"RUSTC_BOOTSTRAP": "1", **options.get("env", {})}
     run(libraries / "ld-linux-x86-64.so.2", "--library-path", libraries, tree / "usr/bin/rustc",
         "--sysroot", tree / "usr", "--target", f"{target}-unknown-none", "--crate-type", "rlib", "-Cpanic=abort",
@@ -270,7 +270,7 @@ def rustc(target, *arguments, **options):
 
 @functools.cache
 def core(target):
-    """Returns a folder with Rust's core for BPF."""
+    """Compiles Rust's core for BPF; returns its folder."""
     say(f"compiling Rust's core for {target}")
     out = BUILD / "ebpf" / target
     out.mkdir(parents=True, exist_ok=True)
@@ -289,8 +289,8 @@ def bpf(source, out, target, arch, env=None):
               "--check-cfg=cfg(bpf_target_arch,values(any()))", "-L", libraries]
     crate, text = work / "libksyscall_ebpf.rmeta", out.with_suffix(".s")
     rustc(target, *common, "--crate-name=ksyscall_ebpf", "--emit=metadata", "ebpf/src/lib.rs", "-o", crate)
-    # For this target rustc's object files would contain LLVM bitcode, so emit assembly. The map
-    # requires BTF, which LLVM generates from the debug information.
+    # For this target rustc's object files would contain LLVM bitcode, so emit assembly. The
+    # program's map requires BTF, which LLVM generates from the debug information.
     rustc(target, *common, "--crate-name=program", "--emit=asm", "-Cdebuginfo=2", f"--extern=ksyscall_ebpf={crate}",
           source, "-o", text, env=env or {})
     run("clang", "-target", target, "-c", text, "-o", out)

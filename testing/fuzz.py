@@ -1,5 +1,9 @@
-"""Fuzzes the parsers: `python3 -m testing.fuzz [TARGET...]`, by default all targets. Each target
-runs the saved corpus and then RUNS new inputs (20000).
+"""Fuzzes the parsers.
+
+    python3 -m testing.fuzz [TARGET...]
+
+runs the named targets (default: all). Each target runs the saved corpus and then new inputs; the environment
+variable RUNS sets their number (default: 20000).
 
 This requires neither cargo-fuzz nor a nightly toolchain. AddressSanitizer is used if the toolchain
 includes its runtime; Debian's does not.
@@ -16,7 +20,7 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 OUT = BUILD / "fuzz"
-# The flags of cargo-fuzz. Only -Zsanitizer requires RUSTC_BOOTSTRAP on a stable compiler.
+# The flags that cargo-fuzz uses. Only -Zsanitizer requires RUSTC_BOOTSTRAP on a stable compiler.
 FLAGS = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module" + "".join(
     f" -Cllvm-args=-sanitizer-coverage-{option}"
     for option in ("level=4", "inline-8bit-counters", "pc-table", "trace-compares"))

@@ -1,5 +1,8 @@
-"""Runs jobs in guests. All jobs of a guest share one boot, and each job ends separately. Two guests
-run at a time while the tests that require no kernel run on this machine."""
+"""Runs jobs in guests.
+
+All jobs in a guest share one boot, and each job's outcome is available when that job ends. Two guests run
+at a time, while the tests that require no kernel run on this machine.
+"""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,8 +18,8 @@ AT_A_TIME = 2
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A command in a guest with a suite's kernel. `limit` is a timeout in seconds that only ends a
-    command that hangs: far more than the command requires on a busy machine."""
+    """A command that runs in a guest with a suite's kernel. `limit` is a timeout in seconds. It is far longer
+    than the command takes on a busy machine, so it only ends a command that hangs."""
 
     name: str
     kernel: str
@@ -36,7 +39,7 @@ class Job:
         """Builds the command's files and puts them into the machine, which runs `jobs`."""
 
     def command_for(self, tests):
-        """The command that runs these tests and prints a result for each."""
+        """Returns the command that runs these tests and prints a result for each."""
         return self.command
 
     @property
@@ -45,7 +48,7 @@ class Job:
 
     @property
     def is_short(self):
-        """Whether `make test` runs the job; `make test` boots only one guest."""
+        """Whether `make test` runs the job. `make test` boots only one guest."""
         return self.guest == (NEWEST_STABLE, "amd64", "", "") and not self.is_long
 
     def __str__(self):
@@ -57,7 +60,7 @@ class Guests:
     files cannot change them meanwhile."""
 
     def __init__(self, tests):
-        # Each job's command runs the tests that check its outcome.
+        # Each job's command runs only the tests that pytest selected.
         self.commands = {job: job.command_for(names) for job, names in tests.items()}
         self.outcomes, self.machines, self.stack = {job: Future() for job in tests}, [], ExitStack()
         self.pool = ThreadPoolExecutor(AT_A_TIME)

@@ -100,7 +100,8 @@ class Image:
             if not arch or place == "usr/bin/busybox":
                 continue
             needs = list(needed(file))
-            # A program's search path also applies to its libraries, which are in its own folder.
+            # The loader also searches the program's path for the libraries that a library needs. The library
+            # itself came from that path, so its folder stands for the path.
             is_program = any(kind == "interpreter" for kind, *_ in needs)
             for kind, name, here in needs:
                 target = name if kind == "interpreter" else f"/usr/lib/{arch.multiarch}/{name}"
@@ -137,7 +138,7 @@ def entry(number, place, data, mode):
 
 
 def architecture(file):
-    """The architecture of a program or shared library; None for any other file."""
+    """Returns the architecture of a program or shared library, or None for any other file."""
     with open(file, "rb") as opened:
         head = opened.read(20)
     if len(head) < 20 or head[:4] != b"\x7fELF":
@@ -155,7 +156,7 @@ def needed(file):
     for name in re.findall(r"Requesting program interpreter: (.*)\]", said):
         yield "interpreter", name, []
     for name in re.findall(r"\(NEEDED\).*\[(.*)\]", said):
-        # The loader, which the program's interpreter already adds.
+        # Skip the loader: the program's interpreter entry already adds it.
         if not re.match(r"ld(64|-linux.*)?\.so\.\d+$", name):
             yield "library", name, paths
 

@@ -1,7 +1,8 @@
-"""Attaches to every system call of an architecture by name and makes each call, on a real kernel.
-Builds for other architectures, and writes docs/coverage.md.
+"""Attaches to every system call of an architecture by name, makes each call on a real kernel, and writes
+docs/coverage.md.
 
-build/matrix contains the programs of each architecture, and their output.
+The module also builds the programs for other architectures. build/matrix contains each architecture's programs
+and their output.
 """
 
 import functools
@@ -19,16 +20,16 @@ from testing.vm import Failure
 OUT = BUILD / "matrix"
 PAGE = ROOT / "docs/coverage.md"
 SIDES = "libbpf", "libksyscall"
-# The program is linked to libbpf.a in the first run and in the second, and to libbpf.so in the third.
+# The program is linked to libbpf.a in the first two runs, and to libbpf.so in the third.
 RUNS = "libbpf", "static", "libksyscall"
-# What libbpf.a requires. It may require a newer C library than the compiler's.
+# The libraries that libbpf.a requires. It may require a newer C library than the compiler's own.
 BESIDE_LIBBPF = "libelf.so.1", "libz.so.1", "libc.so.6"
 
 
 # --- Building ---------------------------------------------------------------------
 
 def cross_tree(release):
-    """A Debian tree with Rust and the release's cross compilers."""
+    """Returns a Debian tree with Rust and the release's cross compilers."""
     tree = CACHE / "cross" / release
     if tree.exists():
         return tree
@@ -63,7 +64,7 @@ def copy_sources(tree, arch):
 
 
 def runtime(arch):
-    """The libraries that an architecture's programs require."""
+    """Returns the libraries that an architecture's programs require."""
     release = SUITES[arch.release]
     return packages.unpack(release.name, arch.name, "libbpf1", *release.libraries)
 
@@ -100,7 +101,7 @@ def toolchain(cell):
              f"OBJCOPY={arch.gnu}-objcopy")
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
-    # Only these headers: the compiler's own may be older and lack new calls.
+    # Use only these headers: the compiler's own may be older and lack new calls.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
     (top / here / "calls.h").write_text(list_calls(macros))
     (top / here / "sub_calls.h").write_text("".join(
@@ -119,14 +120,14 @@ def toolchain(cell):
 
 
 def kernel_program(cell, name, out):
-    """A BPF program for the kernel of a cell."""
+    """Builds a BPF program for a cell's kernel."""
     build.bpf(f"c-tests/matrix/{name}.bpf.c", out / f"{name}.bpf.o", "-Wall", "-Wextra", "-Werror",
               "-target", cell.architecture.bpf, *cell.registers.defines())
 
 
 @functools.cache
 def attach_program(cell):
-    """The library and the tests of what differs between architectures, in a folder."""
+    """Builds the library and the tests for what differs between architectures; returns their folder."""
     out, compile, _ = toolchain(cell)
     kernel_program(cell, "attach", out)
     compile("attach", "libksyscall.so.1", "libbpf.so.1")
@@ -135,7 +136,7 @@ def attach_program(cell):
 
 @functools.cache
 def programs(cell):
-    """The library and all programs for a cell's processes, in a folder."""
+    """Builds the library and all programs for a cell's processes; returns their folder."""
     out, compile, macros = toolchain(cell)
     attach_program(cell)
     kernel_program(cell, "coverage", out)
@@ -148,17 +149,17 @@ def programs(cell):
 
 
 def names_of_calls(macros):
-    """The calls that <asm/unistd.h> has."""
+    """Returns the names of the calls that <asm/unistd.h> defines."""
     return sorted(set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"})
 
 
 def list_calls(macros):
-    """The same, as initialisers."""
+    """Returns the names and the numbers of these calls as C initialisers."""
     return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
 def sub_calls_of(calls):
-    """Maps calls to their multiplexer and their number there, for an architecture with these calls."""
+    """Maps sub-calls to their multiplexer and their number there, for an architecture that has `calls`."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
     return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls
@@ -172,7 +173,7 @@ def programs_of_arguments(cell, out, calls, sub_calls):
     (out / "calls.bpf.rs").write_text("".join(
         [*(f'call!({i}, on_{name}, "{name}");\n' for i, name in enumerate(calls)),
          *(f'sub_call!({i}, sub_{name}, "{name}");\n' for i, name in sub_calls)]))
-    # The tables have Rust's names of architectures.
+    # The tables use Rust's names for architectures.
     ebpf.bpf("c-tests/matrix/arguments.bpf.rs", out / "rust.bpf.o", cell.architecture.bpf, cell.kernel.table,
              env={"CALLS": str(out / "calls.bpf.rs")})
     (out / "calls.bpf.h").write_text("".join(
@@ -189,7 +190,7 @@ def programs_of_arguments(cell, out, calls, sub_calls):
 # --- Running ----------------------------------------------------------------------
 
 class CellJob(Job):
-    """The programs that run in the guest of one cell. Each one's output follows its name."""
+    """Runs programs in a cell's guest. The output of each program follows the program's name."""
 
     def __init__(self, cell, name, seconds, **commands):
         script = "\n".join(f"echo '={part}'; {command}; echo \"=status $?\"" for part, command in commands.items())
@@ -208,7 +209,7 @@ class CellJob(Job):
 
 
 def parts(outcome, *unjudged):
-    """Maps programs to their output. Raises Failure if a program failed, unless it is in `unjudged`."""
+    """Maps programs to their output. Raises Failure if a program that is not in `unjudged` failed."""
     found = re.findall(r"^=(\S+)\n(.*?)^=status (\d+)\n", outcome.output.replace("\r", ""), re.M | re.S)
     if not found or any(int(status) and name not in unjudged for name, _, status in found):
         raise Failure(outcome.output + outcome.trouble)
@@ -219,7 +220,7 @@ ATTACH = "/m/attach /m/attach.bpf.o"
 
 
 class Calls(CellJob):
-    """Every call, with libbpf alone and with the library preloaded."""
+    """Tests every call with libbpf alone and with the library preloaded."""
 
     def __init__(self, cell):
         preload = "uname -r; KSYSCALL_QUIET=1 LD_PRELOAD=/m/libksyscall.so.1"
@@ -233,7 +234,7 @@ class Calls(CellJob):
 
 
 class Attach(CellJob):
-    """The tests of what differs between architectures alone."""
+    """Runs only the tests for what differs between architectures."""
 
     is_short = True
 
@@ -250,18 +251,19 @@ def save(job, texts):
         (OUT / job.cell.process / f"{job.cell.suite}.{name}").write_text(text)
 
 
-# --- What a run shows --------------------------------------------------------------
+# --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """The result with one library: the calls that it `missed` and how, those that are `absent`, those that
-    are `idle` (not implemented, but attached to, as by libbpf), and how many of `all` fired. `other` is
-    the output with the other library, which also shows which calls the kernel implements."""
+    """The result with one library. `missed` maps the calls that went wrong to what happened. `absent` lists
+    the calls that do not exist. `idle` lists the calls that are not implemented, but to which both libraries
+    attach. `fired` counts the calls that ran their program, and `all` the calls that the kernel implements.
+    `other` is the output with the other library, which also shows which calls the kernel implements."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
         rows, their_rows = self.rows(text), self.rows(other)
-        # Calls that the kernel was built without may share one function. libbpf attaches to it, and it
-        # runs the programs of all of them: the last column.
+        # Calls that the kernel was built without may share one function. libbpf attaches to that function, so
+        # each of these calls runs the programs of all the others, which the last column lists.
         live = {row[0] for row in rows + their_rows
                 if row[5] != "ENOSYS" or (int(row[4]) > 0 and row[6] == "-")}
         number = {row[0]: row[1] for row in rows}
@@ -302,10 +304,10 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or distinguish: ARCH:KERNEL:CALL:how it was missed, and the kernel's
-# reason.
+# Calls that no kprobe can reach or distinguish: a pattern for ARCH:KERNEL:CALL:HOW, where HOW is how the call
+# was missed, and the reason in the kernel.
 UNREACHABLE = [
-    # kernel/events/Makefile of that version compiles core.c without -pg, and the kernel refuses kprobe
+    # In this version kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).
     (r"(i386@)?amd64:5\.10\..*:perf_event_open:attach:.*",
      "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
@@ -315,7 +317,7 @@ UNREACHABLE = [
 
 
 class Shown:
-    """The results of a cell's runs: lines for the report, and passed and failed points."""
+    """The results of a cell's runs: lines for the report, and the points that passed and failed."""
 
     def __init__(self, cell, folder=None):
         texts = {suffix: ((folder or OUT / cell.process) / f"{cell.suite}.{suffix}").read_text()
@@ -376,7 +378,7 @@ attaching succeeds with a warning, as with libbpf, and the program never runs. T
 kernel in sid.
 
 """
-# No command here measures these numbers again.
+# No command in this tree measures these numbers again.
 OLDER = """
 ## Older kernels
 
@@ -401,7 +403,7 @@ again. [limits.md](limits.md) and [callers.md](callers.md#limitations) list what
 
 
 def report(shown, not_run):
-    """The page. `not_run` maps the cells that did not run to the reason."""
+    """Returns the page. `not_run` maps each cell that did not run to the reason."""
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
@@ -412,8 +414,9 @@ def report(shown, not_run):
 
 
 def reported(config, page, section=lambda cells: ""):
-    """Yields a dict that the tests fill with each cell's results, or the reason why it did not run. Then
-    writes the page of a module with PAGE, Shown, report() and SIDES. `section` returns the page's end."""
+    """Yields a dict, which the tests fill with each cell's results or with the reason why the cell did not run.
+    Then writes the page of the module `page`, which defines PAGE, Shown, report() and SIDES. `section` returns
+    the end of the page."""
     shown = {}
     yield shown
     keep = config.getoption("keep")

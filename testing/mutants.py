@@ -1,8 +1,8 @@
 """Applies each mutant of mutants.toml to a copy of the tree and checks that its test fails.
 
-    python3 -m testing.mutants              all
-    python3 -m testing.mutants WORDS...     those whose line below contains one of the words
-    python3 -m testing.mutants --no-vm      those that need no kernel
+    python3 -m testing.mutants              applies all mutants
+    python3 -m testing.mutants WORDS...     only the mutants whose line in the output contains one of the words
+    python3 -m testing.mutants --no-vm      only the mutants whose test needs no kernel
 """
 
 import argparse
@@ -97,9 +97,9 @@ class Copy:
         if kind == "python":
             file, *options = words.split(maxsplit=2)
             options = [option.strip("'\"") for option in options]
-            # The tests of the command also build libksyscall.a, which objcopy cannot make of quick objects.
+            # The tests of the command also build libksyscall.a, which objcopy cannot create from quick objects.
             done = self.run(sys.executable, "-m", "pytest", "-q", "-x", f"testing/{file}", *options, without=QUICK)
-            # Status 1 means that tests failed; higher ones, that they could not run.
+            # Status 1 means that tests failed; a higher status means that they could not run.
             return done.returncode == 0, done.stdout if done.returncode > 1 else ""
         command = ["cargo", "test", "--locked", "--quiet", *CARGO[kind]]
         if (built := self.run(*command, "--no-run")).returncode:
@@ -138,7 +138,7 @@ class Copy:
 
 @dataclass(frozen=True, eq=False)
 class Attempt(Job):
-    """A test in the guest, with a mutant or without."""
+    """A test that runs in the guest, with or without a mutant."""
 
     mutant: Mutant = NOTHING
     folder: Path = Path()
@@ -182,7 +182,7 @@ def has_passed(job, outcome):
 
 
 def outcomes(jobs):
-    """Runs jobs in one guest; yields (job, its outcome, or why there is none)."""
+    """Runs jobs in one guest; yields (job, outcome). The outcome of a job that did not complete is an exception."""
     guests = Guests({job: [] for job in jobs})
     try:
         guests.start()
@@ -202,7 +202,7 @@ def say(verdict, mutant, why=""):
 
 
 def without_a_kernel(copy, wanted):
-    """Yields (mutant, result); checks first that each test passes without a mutant."""
+    """Runs the tests that need no kernel; yields (mutant, verdict, why)."""
     good = {}
     for mutant in wanted:
         # Each test must pass without a mutant; check that once.

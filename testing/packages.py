@@ -1,8 +1,8 @@
 """Unpacks Debian packages and kernels of any suite and architecture into a cache.
 
-It uses a private apt root. The system's apt only provides the mirror and the proxy and is never
-changed. Packages stay in the cache until their folder is removed, so that changes in the archive do
-not change a test's outcome.
+The module uses a private apt root. It takes the mirror and the network settings from the system's apt, and
+never changes the system's apt. Packages stay in the cache until their folder is removed, so that changes in
+the archive do not change a test's outcome.
 
     python3 -m testing.packages SUITE ARCH PACKAGE...
 
@@ -32,7 +32,7 @@ FRESH = 12 * 3600
 
 
 class Unavailable(Exception):
-    """A package or kernel cannot be fetched; the text says why."""
+    """A package or kernel cannot be fetched; the text is the reason."""
 
 
 def say(text):
@@ -86,7 +86,7 @@ def kernel(suite, arch):
         if not file:
             raise Unavailable(f"no kernel image in {binary or image} of {suite} {arch}")
         folder.mkdir(parents=True, exist_ok=True)
-        # A rename, so that other runs see the complete image or none.
+        # Rename the file, so that other runs see either the complete image or none.
         os.rename(file, folder / f"vmlinuz-{image.removeprefix('linux-image-')}")
         shutil.rmtree(tree)
         return next(folder.glob("vmlinuz-*"))
@@ -121,7 +121,7 @@ class Root:
                                   stdout=options.pop("stdout", log), stderr=log, text=True, **options)
 
     def reason(self):
-        """apt's error message, in one line."""
+        """Returns apt's error message in one line."""
         log = (self.folder / "log").read_text(errors="replace")
         found = re.search(r"^E: (.*)", log, re.M)
         return found[1] if found else f"see {self.folder}/log"
@@ -149,7 +149,7 @@ class Root:
                           " (KSYSCALL_MIRROR can name another mirror)")
 
     def configuration(self):
-        """apt's configuration for this root. It leaves out the system's hooks and extra downloads, but
+        """Returns apt's configuration for this root. It leaves out the system's hooks and extra downloads, but
         keeps its network settings (proxy, retries, logins)."""
         system = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
         kept = re.findall(r"^Acquire::(?:http|https|ftp|Retries|ForceIPv).*\n", system, re.M)
@@ -170,7 +170,7 @@ class Root:
                         f'APT::Architectures {{ "{arch}"; }};\n'])
 
     def depends(self, package, prefix):
-        """A package's first dependency whose name starts with `prefix`, or nothing."""
+        """Returns a package's first dependency whose name starts with `prefix`, or an empty string."""
         result = self.run("apt-cache", "depends", "--important", package, stdout=subprocess.PIPE)
         if result.returncode:
             raise Unavailable(f"{self.suite} {self.arch}: no package {package}")
@@ -213,7 +213,7 @@ class Root:
 
 
 def mirrors():
-    """The addresses of Debian's archive. A suite at the end of its life moves to a second archive,
+    """Returns the addresses of Debian's archives. A suite at the end of its life moves to a second archive,
     which many mirrors carry next to the first."""
     mirror = os.environ.get("KSYSCALL_MIRROR") or system_mirror()
     if not mirror:
@@ -223,8 +223,8 @@ def mirrors():
 
 
 def system_mirror():
-    """The first source with Debian's own archive. A system that never fetched its lists knows no
-    origins; then the path and the component decide."""
+    """Returns the address of the first apt source that is Debian's own archive. If the system has never fetched
+    its package lists, apt knows no origins; then the path and the component identify the archive."""
     def ask(form, *options):
         return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
                               capture_output=True, text=True).stdout

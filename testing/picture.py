@@ -33,13 +33,13 @@ text { white-space: pre }
 
 
 def tables(output):
-    """The tables that the terminal showed; each one overwrites the one before."""
+    """Returns the tables that the terminal showed. Each table overwrites the previous one."""
     said = output.partition("counting")[2].partition("\n")[2].replace("\r", "")
     return [table.splitlines() for table in re.split(r"\x1b\[\d+F\x1b\[J", said)]
 
 
 def words(line):
-    """(column, word) of a line, whose words are separated by two or more blanks."""
+    """Returns (column, word) for each word in a line. Two or more blanks separate the words."""
     return [(m.start(), m[0]) for m in re.finditer(r"\S+(?: \S+)*", line)]
 
 

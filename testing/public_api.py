@@ -2,7 +2,7 @@
 
     python3 -m testing.public_api
 
-writes that file. The items are those that rustdoc lists. The signatures are from the source, because
+writes that file. The items are those that rustdoc lists. The signatures come from the source, because
 the format of rustdoc's list differs between Rust versions.
 """
 
@@ -20,7 +20,7 @@ ATTRIBUTES = ["must_use", "non_exhaustive"]
 
 
 def described():
-    """rustdoc's list as JSON; stable Rust requires an unstable option for it."""
+    """Returns rustdoc's list as JSON, which requires an unstable option even on stable Rust."""
     out = BUILD / "public-api"
     run("cargo", "rustdoc", "--locked", "--quiet", "--lib", "--target-dir", out, "--", "-Zunstable-options",
         "--output-format=json", env={"RUSTC_BOOTSTRAP": "1", "RUSTDOCFLAGS": ""})
@@ -36,7 +36,7 @@ class Api:
         return self.index[str(key)]
 
     def source(self, item):
-        """An item's source in one line, without comments and attributes."""
+        """Returns an item's source in one line, without comments and attributes."""
         span = item["span"]
         lines = (ROOT / span["filename"]).read_text().splitlines()[span["begin"][0] - 1:span["end"][0]]
         kept = [line.strip() for line in lines if not re.match(r"\s*(//|#\[)", line)]
@@ -49,7 +49,7 @@ class Api:
         return [line for key in self.root["inner"]["module"]["items"] for line in self.used(self.item(key))]
 
     def used(self, item):
-        """The lines of a module's public items; rustdoc's list excludes hidden items."""
+        """Returns the lines for an item in a module if the item is public. rustdoc's list excludes hidden items."""
         if "use" in item["inner"]:
             return self.lines(self.item(item["inner"]["use"]["id"]))
         return self.lines(item) if item["visibility"] == "public" else []
@@ -78,7 +78,7 @@ class Api:
         return [line for key in keys for line in self.lines(self.item(key))]
 
     def impls(self, keys):
-        """A type's own functions and the traits that it implements."""
+        """Returns a type's own functions and the traits that it implements."""
         found = []
         for item in map(self.item, keys):
             inner = item["inner"]["impl"]

@@ -57,7 +57,7 @@ def named(number):
 
 
 def cells(row, first):
-    """The cells of a table row; attach and detach times are multiples of those in the row `first`."""
+    """Returns the cells of a table row. Attach and detach times are multiples of the times in the row `first`."""
     if int(row["error"]):
         return [row["way"], f"none: {named(row['error'])}", *["-"] * 8]
     seen = [f"program refused: {named(row['refused'])}", "-"]

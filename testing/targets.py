@@ -1,6 +1,6 @@
-"""The table of architectures, kernels and libbpf versions; all facts about them are here.
+"""Lists the architectures, kernels and libbpf versions that the tests use, and all facts about them.
 
-Architectures have Debian's names. `i386@amd64` is an i386 process on an amd64 kernel.
+Architectures are named as in Debian. `i386@amd64` is an i386 process on an amd64 kernel.
 """
 
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Registers:
 @dataclass(frozen=True)
 class Architecture:
     name: str
-    # The machine name of `uname -m`; class, byte order and machine in the ELF header.
+    # The machine name that `uname -m` prints; the class, byte order and machine in the ELF header.
     machine: str
     elf: tuple[int, int, int]
-    # GNU's name, Rust's target, and the table in src/calls/tables.
+    # GNU's name, Rust's target, and the name of the table in src/calls/tables.
     gnu: str
     rust: str
     table: str
-    # The smallest flavour of Debian's kernels that has kprobes and BTF.
+    # The smallest flavour of Debian's kernels that supports kprobes and BTF.
     flavour: str
     # Options with which the kernels are known to boot.
     qemu: str
@@ -48,9 +48,9 @@ class Architecture:
     release: str = "bookworm"
     # Debian's folder for libraries, if it differs from GNU's name.
     multiarch: str = ""
-    # The oldest suite with this architecture, whose package list changes least; for busybox.
+    # The suite that busybox comes from: the oldest with this architecture, because its package list changes least.
     oldest: str = "bookworm"
-    # The host machine that can run the guests with KVM, if it differs.
+    # The `uname -m` name of a host that can run the guests with KVM, if it differs from `machine`.
     host: str = ""
 
     def __post_init__(self):
@@ -145,7 +145,7 @@ class Suite:
     linux: str
     libbpf_package: str = "libbpf1"
     soname: str = "libbpf.so.1"
-    # trixie's C library runs this system's programs and every libbpf except sid's.
+    # trixie's C library can run this system's programs and every libbpf except the libbpf of sid.
     libc: str = "trixie"
     libelf: str = "libelf1t64"
     # Debian 12's rustc is too old; its rustc-web is not.
@@ -153,13 +153,13 @@ class Suite:
 
     @property
     def has_ksyscall(self):
-        """Whether libbpf has the function and the sections; libbpf 0.3 lacks both, so its programs
+        """Whether libbpf supports the function and the sections. libbpf 0.3 supports neither, so programs for it
         must be linked to this library."""
         return self.soname != "libbpf.so.0"
 
     @property
     def libraries(self):
-        """The packages that a program linked to this libbpf requires at run time."""
+        """The packages that programs linked to this libbpf require at run time."""
         return ["libc6", self.libelf, "zlib1g", "libzstd1"]
 
 
@@ -173,15 +173,15 @@ SUITES = {s.name: s for s in [
 # The newest libbpf, built so that its own calls do not go through the PLT and preloading cannot
 # intercept them. The values are flags for the compiler and the linker.
 BOUND_LIBBPFS = {
-    # Like Ubuntu's packages.
+    # Ubuntu's packages are built like this.
     "bound": ("-g -O2", "-Wl,-Bsymbolic-functions"),
     "lto": ("-g -O2 -flto", "-flto=auto -Wl,-Bsymbolic"),
 }
 # The versions whose libbpf.a is tested: no newer than the oldest system that builds the tests.
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
-# The kernels of the tests and their libbpf versions. The newest stable kernel runs every libbpf. An
-# older kernel runs its own release's libbpf, and the oldest kernel also a newer one.
+# The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel
+# runs every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer one.
 NEWEST_STABLE = "trixie"
 LIBBPFS = {
     "bullseye": ["bullseye", "trixie"],
@@ -189,21 +189,22 @@ LIBBPFS = {
     "trixie": ["bullseye", "bookworm", "lto", "bound", "trixie"],
 }
 KERNELS = list(LIBBPFS)
-# Where tests that do not depend on libbpf run: one kernel with BPF links for perf events, one without.
+# The (kernel, libbpf) pairs for tests that do not depend on libbpf: one kernel supports BPF links for perf
+# events, and one does not.
 ONCE = {("bullseye", "trixie"), ("trixie", "trixie")}
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
-# What the tools link statically on each kernel: the libbpf.a of a suite, or a crate.
+# For each kernel: what the tools link statically, which is the libbpf.a of a suite or a crate.
 INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", "trixie", "libbpf-rs"],
           "trixie": ["bullseye", "bookworm", "trixie", "bound", "libbpf-rs", "aya"],
           "sid": ["trixie", "bound", "libbpf-rs", "aya"]}
-# The kernel and the libbpf versions of the comparison with libbpf. The differences depend on the
-# kernel, and this one shows all of them.
+# The kernel and the libbpf versions for the comparison with libbpf. The differences depend on the kernel, and
+# this kernel shows all of them.
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
-# The same comparison for programs that contain libbpf.
+# The libbpf versions for the same comparison with programs that contain libbpf.
 COMPARED_INSIDE = ["bookworm", "bound"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
-# The foreign architecture of `make test`; it is also big-endian.
+# The foreign architecture that `make test` covers; it is also big-endian.
 FOREIGN = Cell("s390x", "bookworm")

@@ -64,7 +64,7 @@ def test_exports_libbpfs_functions_and_its_own_and_nothing_else(library):
     # libbpf's functions must have libbpf's symbol versions; otherwise programs would not bind to them.
     theirs = {name for name in functions(libbpf) if name.partition("@")[0] in LIBBPFS}
     assert len(theirs) == len(LIBBPFS)
-    # syscall() has no version, because a reference to any version binds to it; the C library's version
+    # syscall() has no version, so that a reference to any version binds to it: the C library's version
     # differs between architectures.
     assert set(functions(library)) == theirs | {f"{name}@@KSYSCALL_1.0" for name in OWN} | {"syscall"}
 
@@ -125,7 +125,7 @@ def test_read_only_segments_are_not_executable(library):
 
 
 def test_the_builders_flags_come_last():
-    """A distribution sets its flags in the variables of dpkg-buildflags; they must come last."""
+    """A distribution passes its flags in the variables that dpkg-buildflags sets. They must come last."""
     flags = {"CPPFLAGS": "-D_FORTIFY_SOURCE=3", "CFLAGS": "-fno-stack-clash-protection", "LDFLAGS": "-Wl,-z,lazy"}
     said = run("make", "-nB", "BUILD=build/flags", "build/flags/libksyscall.so", env=flags)
     [link] = [line for line in said.splitlines() if " -shared " in line]
@@ -170,7 +170,8 @@ def private(library, tmp_path_factory):
     return folder
 
 
-# The second plugin's libbpf may be loaded at the first one's address, with different function offsets.
+# The second plugin's libbpf may be loaded at the address of the first plugin's libbpf, with its functions at
+# different offsets.
 @pytest.mark.parametrize("plugins", [["private.so", "other.so"], ["private-linked.so", "other-linked.so"]],
                          ids=["alone", "linked"])
 @pytest.mark.parametrize("how", ["local", "deepbind"])
@@ -190,7 +191,7 @@ def digests(folder):
 
 @pytest.mark.long
 def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
-    # With debugging information, which contains the most build paths.
+    # Build with debugging information, which contains most of the build paths.
     make = "make", "-s", "CFLAGS=-g", "BUILD=build/again", "all"
     run(*make)
     copy, home = tmp_path / "a-folder/with-another-name", tmp_path / "cargo"
@@ -251,7 +252,7 @@ def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg
     run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
 
 
-# Programs for a static libbpf: one calls the function, one attaches a skeleton.
+# Programs for a static libbpf: one calls the function, one attaches a batch, and one attaches a skeleton.
 STATIC = {
     "explicit": """#include <bpf/libbpf.h>
 #include <ksyscall.h>
@@ -327,7 +328,7 @@ def test_nothing_of_the_command_is_installed_without_it(tmp_path):
 
 
 def test_the_installed_command_preloads_the_installed_library(root):
-    """The command finds the library in the folder next to its own, as with LIBDIR=PREFIX/lib."""
+    """The command looks for the library in ../lib, where LIBDIR=PREFIX/lib installs it."""
     link = root / "opt/lib"
     if not link.exists():
         link.symlink_to("here")
@@ -443,7 +444,7 @@ def compile_bpf(source, folder, suite, target, *options):
 @pytest.mark.parametrize("target", BPF_TARGETS)
 @pytest.mark.parametrize("suite", [next(iter(SUITES)), list(SUITES)[-1]])
 def test_bpf_header(suite, target, tmp_path):
-    """With the oldest and the newest libbpf; bpf_tracing.h requires the kernel's registers."""
+    """Uses the oldest and the newest libbpf. bpf_tracing.h requires the kernel's registers, which VMLINUX lacks."""
     header = "#include <ksyscall.bpf.h>\n" + BPF
     behind = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
     compile_bpf(header, tmp_path, suite, target)
@@ -478,7 +479,7 @@ def test_mandoc_accepts_the_man_page(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_groff_accepts_the_man_page(page):
-    # Function arguments do not break, so groff cannot fill their lines.
+    # groff cannot fill lines with function arguments, because it does not break a line inside an argument.
     done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

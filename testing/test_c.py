@@ -37,7 +37,7 @@ class Program(Job):
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
     def tests(self):
-        """The tests in the program's source; some builds omit tests."""
+        """Returns the tests in the program's source. Some builds omit tests."""
         [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")
         return [WHOLE, *re.findall(r"^(?:TEST|DESTROYS)\((\w+)", source.read_text(), re.M)]
 
@@ -46,8 +46,8 @@ class Program(Job):
 
 
 def programs(is_alone):
-    """Yields all programs. With `is_alone`, yields those for preloading, but without the library: this
-    runs the tests with libbpf's own function."""
+    """Yields all programs. With `is_alone`, yields only the programs for preloading and runs them without the
+    library, so that they test libbpf's own function."""
     for kernel, suites in LIBBPFS.items():
         for suite in suites:
             for path in build.c_programs(suite, (kernel, suite) in ONCE):

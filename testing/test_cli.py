@@ -66,9 +66,9 @@ def bpftool():
     return found.stdout.strip()
 
 
-# await() repeats a command until it succeeds. If the background command has ended first, await() prints
-# that command's output. Each part of the output follows its name. Existing probes of other programs
-# are recorded first, so that they do not count as left behind.
+# await() repeats a command until it succeeds. If the background command ends first, await() prints that
+# command's output. Each part of the output follows its name. Tests call left() before and after, so that
+# existing probes of other programs do not count as left behind.
 PRELUDE = """export PATH=/opt/bin:$PATH
 part() { echo "=$1"; }
 status() { status=$?; part status; echo $status; }
@@ -141,7 +141,7 @@ def are_counted(result, did, engine):
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
 
 
-# More threads in total than the kernel allows at a time and than the command has room for.
+# In total, the program creates more threads than the kernel allows at a time and than the command has room for.
 @jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
 run() {
     part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
@@ -160,14 +160,14 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
                                ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
                                ("maps", "getpgid", {"ESRCH": 100000})):
         counted, lost = calls[name][call], results[name]["not_counted"]
-        # A preemptible kernel skips a program that it has interrupted on the same CPU, and counts that.
+        # A preemptible kernel skips a program while the same program is interrupted on that CPU, and counts the skip.
         if job.kernel == "sid" and lost["skipped_calls"] + lost["skipped_returns"]:
             assert counted["calls"] <= sum(errnos.values()) <= counted["calls"] + lost["skipped_calls"], results[name]
             continue
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
-    # One call starts the program, and the program's thread makes the other.
+    # One call starts the program, and the program's thread makes the other call.
     execve = calls["exec"]["execve"]
     if not any(results["exec"]["not_counted"].values()):
         assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
@@ -285,8 +285,9 @@ def test_options_of_count(job, guest):
     assert "--cgroup requires the directory of a version 2 cgroup" in none
 
 
-# Calls with a separate function for 32-bit callers, with one function for both (sched_yield) or for two
-# 32-bit calls (fcntl), and calls that only 32-bit callers have.
+# The calls include calls with a separate function for 32-bit callers, a call whose function serves both kinds
+# of callers (sched_yield), two 32-bit calls that share one function (fcntl), and calls that only 32-bit callers
+# have.
 @jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall listen \\
     accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
 part {callers}; cat /tmp/{callers} /tmp/said
@@ -321,8 +322,8 @@ def test_callers_are_distinguished(job, guest):
                     expected[errno] = expected.get(errno, 0) + int(times)
             assert call["calls"] == call["returns"] == sum(expected.values()), call
             assert call["errnos"] == {errno: n for errno, n in expected.items() if errno != "-"}, call
-    # Calls through socketcall count under their own names: i386 has no number for accept, and known32
-    # does not use that of listen.
+    # Calls through socketcall count under their own names: i386 has no number for accept, and known32 does not
+    # use the number of listen.
     of_compat = {"umount2", "getpgid", "fcntl", "fcntl64", "sched_yield", "socketcall", "listen", "accept"}
     assert {name for _, name in counted["compat"]} == of_compat
     assert {name for caller, name in counted["all"] if caller == "native"} == of_compat - {"fcntl64", "socketcall"}
@@ -333,7 +334,7 @@ def test_callers_are_distinguished(job, guest):
         assert "vm86" in said["probed"] and said["probed"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
-    # Including listen and accept, which are not counted separately here.
+    # This includes listen and accept, which are not counted separately here.
     assert re.search(r"^socketcall +compat +12 +12 ", said["table"], re.M), said["table"]
     assert "; 1 system call of native callers and 2 of 32-bit callers counted" in said["table"]
     nothing_is_left(found)
@@ -441,7 +442,7 @@ def test_errors_say_what_to_do(job, guest):
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
     # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native. The tracepoint engine
-    # looks its number up in the 64-bit table.
+    # looks up the number of such a call in the 64-bit table.
     for part, yields in (("segment", 6), ("segment--probes", 7)):
         for row in (r"umount2 +native +14", r"umount2 +compat +4", rf"sched_yield +native +{yields}",
                     r"sched_yield +compat +3"):
@@ -461,7 +462,7 @@ def test_a_processs_own_calls_are_counted_until_it_ends(job, guest):
     assert said["status"] == "0\n"
     result = json.loads(said["result"])
     assert result["ended_by"] == "processes"
-    # Calls of its threads count; calls of its children and of other processes do not.
+    # Calls by the process's threads count; calls by its children and by other processes do not.
     assert [(call["calls"], call["errnos"]) for call in result["calls"]] == [(7, {"ENOENT": 7})]
     assert said["thread"] == "ksyscall: there is no process 4000000; nothing was attached\n1\n"
 
@@ -673,7 +674,7 @@ def test_doctor_says_what_is_missing(job, guest):
 
 
 # `doctor --try` leaves nothing behind, whichever user runs it and whatever the kernel's release is. Each
-# attempt opens an event; with tracefs, kprobe_events has a line for it meanwhile.
+# attempt opens an event. If the attempt uses tracefs, kprobe_events contains a line for the event meanwhile.
 TRY = JUDGE + f"""left
 paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
 tried root
@@ -711,7 +712,7 @@ def test_doctor_tries_and_leaves_nothing(job, guest):
     nothing_is_left(found)
 
 
-# How to change the file, and whether executing it then raises privileges. /cli/rights sets the permitted
+# Ways to change the file, and whether executing it then raises privileges. /cli/rights sets the permitted
 # and the inheritable capabilities and the effective bit; 1 << 13 is CAP_NET_RAW. The user has no
 # inheritable capabilities.
 RIGHTS = {

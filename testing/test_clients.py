@@ -35,7 +35,7 @@ class Client(Job):
     client: str = ""
 
     def prepare(self, machine, jobs):
-        # Use the kernel suite's libbpf and a recent enough C library, like the C tests.
+        # Use the kernel suite's libbpf and a recent enough C library, as in the C tests.
         out = clients(self.kernel)
         for name in (self.client, "trace.bpf.o"):
             machine.put(out / name, f"/clients/{name}")
@@ -43,7 +43,7 @@ class Client(Job):
         machine.put(build.c_tests(self.kernel, ()) / self.kernel / "lib", "/clients/lib")
 
 
-# Prints the results with and without the library after marks; the loader logs its bindings to files.
+# Prints the results without and with the library, separated by marks. The loader logs its bindings to files.
 RUN = """cd /clients
 for library in '' {library}; do
     rm -f /tmp/bindings.*
@@ -106,7 +106,7 @@ LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.s
 
 
 def knows_sections(inside):
-    """Whether the tool attaches by SEC("ksyscall/..."); otherwise it names kernel functions."""
+    """Returns whether the tool attaches by SEC("ksyscall/..."). Other tools name the kernel functions."""
     return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
 
 
@@ -164,7 +164,7 @@ def ways_inside(name):
 
 
 def run_inside(name):
-    """The command for the guest: prints each run's output and, after marks, its exit status and stderr."""
+    """Yields commands for the guest. Each prints a run's output and, after marks, its exit status and stderr."""
     folder = f"/inside/{name}"
     for way in ways_inside(name):
         program, environment, *_ = WAYS[way]

@@ -1,5 +1,5 @@
 """Compares libbpf's own function with the preloaded library on a real kernel: both answer the same
-questions. A program that contains libbpf answers them, too, without and with the library."""
+questions. A program that contains libbpf also answers them, without and with the library preloaded."""
 
 import base64
 import gzip
@@ -48,7 +48,7 @@ def questions(suite, mode, name="answers"):
 
 
 def answers_of(outcome):
-    """What each program of a job printed."""
+    """Returns what each program in a job printed."""
     said = []
     for part in outcome.output.split("\nend\n")[:-1]:
         errors, _, answers = part.partition("\nanswers\n")
@@ -57,13 +57,13 @@ def answers_of(outcome):
     return said
 
 
-# The differences that come from the name of the probed function alone.
+# The differences that come only from the name of the probed function.
 CORRECTED_NAMES = {"other-function", "spelling", "after-failure"}
 
 
 @pytest.fixture(scope="module")
 def table():
-    """The rows, and the set of suites compared so far."""
+    """Returns the rows, and the set of suites that have been compared so far."""
     return differential.differences(), set()
 
 

@@ -28,7 +28,7 @@ class Section:
 
 
 def sections():
-    """The sections by their titles; a section may use the files of earlier ones."""
+    """Maps each title to its section. A section may use the files from earlier sections."""
     found = {}
     for text in re.split(r"^## ", PAGE, flags=re.M)[1:]:
         section = Section(text.partition("\n")[0])
@@ -61,7 +61,7 @@ GIVEN = {
     "Rust, with libbpf-rs": {"count.bpf.c": EXAMPLES["count.bpf.c"]},
 }
 
-# Checked so that a program really uses the library that its section is about.
+# The libraries that each section's program must be linked to, as a check that it uses the intended library.
 LINKED_TO = {
     "C, with a skeleton": {"libksyscall.so.1", "libbpf.so.1"},
     "Preload an existing tool": {"libbpf.so.1"},
@@ -104,12 +104,12 @@ def built(section):
 
 
 def program_of(section):
-    """The path of the program that the section runs."""
+    """Returns the path of the program that the section runs."""
     return section.shown[0][0].split()[0].removeprefix("./")
 
 
 def linked_to(program):
-    """Which of libksyscall and libbpf a program is linked to."""
+    """Returns which of libksyscall and libbpf a program is linked to."""
     return set(re.findall(r"\(NEEDED\).*\[(lib(?:ksyscall|bpf).*)\]", run("readelf", "-dW", program)))
 
 
@@ -123,7 +123,7 @@ class Hour(Job):
         for name in folder.glob("*.bpf.o"):
             machine.put(name, f"/{self.name}/{name.name}")
         name = program_of(section)
-        # Both of cargo's programs share one target folder.
+        # Both programs that cargo builds share one target folder.
         program = (OUT if name.startswith("target/") else folder) / name
         if (found := linked_to(program)) != LINKED_TO[self.title]:
             raise build.BuildError(f"{name} is linked to {sorted(found)}, not to {sorted(LINKED_TO[self.title])}")

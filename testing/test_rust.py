@@ -98,7 +98,7 @@ class Example(Job):
         machine.folders.append(build.installed()[0] / "opt/lib")
 
 
-# Three failing calls of umount2, which count too.
+# Calls umount2 three times. The calls fail, but failed calls count, too.
 THREE = "for i in 1 2 3; do umount /nothing 2> /dev/null; done; true"
 
 

@@ -8,9 +8,9 @@ from testing.guests import Job
 from testing.targets import SANITIZED_ON
 
 OUT = BUILD / "sanitize"
-# rustc inserts the checks with an unstable option. Their runtime comes with the C compiler; its older
-# versions define these functions only under their plain names.
-# syscall.S and late.c are not part of the program, which needs two of their functions.
+# rustc inserts the checks with an unstable option. The runtime for the checks comes with the C compiler; older
+# versions of the runtime define these functions only under their plain names. The program does not include
+# syscall.S and late.c, so two of their functions are defined here.
 NAMES = """#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,7 +36,7 @@ def target():
 
 
 def missing():
-    """The reason why this toolchain lacks ThreadSanitizer, or an empty string."""
+    """Returns the reason why this toolchain lacks ThreadSanitizer, or an empty string."""
     try:
         OUT.mkdir(parents=True, exist_ok=True)
         (OUT / "empty.c").write_text("int main(void) { return 0; }\n")
@@ -68,7 +68,7 @@ class Sanitized(Job):
 
 
 @pytest.mark.parametrize("job", [
-    # The library is linked statically into the program. ThreadSanitizer does not support more random
+    # The library is linked statically into the program. ThreadSanitizer does not support more than 28 random
     # address bits.
     Sanitized("load", SANITIZED_ON, "echo 28 > /proc/sys/vm/mmap_rnd_bits\nKSYSCALL_TEST_ANY_LIBRARY=1"
               " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", is_long=True)], ids=str)

@@ -6,8 +6,8 @@ ends: when the commands end, when the guest goes down, or at a time limit.
 
     python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
 
-runs one command, prints its output and exits with its status. Status 124 reports the time limit, 125
-a missing file or a failure of QEMU, of the guest's kernel or of a download.
+runs one command, prints its output and exits with its status. Status 124 means that the command reached the
+time limit. Status 125 means that a file is missing, or that QEMU, the guest's kernel or a download failed.
 """
 
 import argparse
@@ -159,7 +159,7 @@ class Machine:
     removes all files."""
 
     def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=(), kernel=None):
-        # `append` contains kernel parameters, `options` QEMU's options. `kernel` replaces the suite's image.
+        # `append` contains kernel parameters, and `options` contains QEMU options. `kernel` replaces the suite's image.
         self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
         self.image, self.folders, self.roots, self.kernel = Image(), [], [], kernel
         self.child = self.folder = None
@@ -223,9 +223,8 @@ class Machine:
         """Boots, again if necessary, until the first command runs; yields an Outcome for each command."""
         arch = self.arch
         cpu = "host" if accel == "kvm" else arch.cpu
-        # rcu_expedited makes detaching fast. nosoftlockup, because a busy host stalls the guest.
-        # quiet and loglevel keep all kernel messages except panics off the console; a panic ends
-        # the guest.
+        # rcu_expedited makes detaching fast. nosoftlockup disables the watchdog, because a busy host stalls the
+        # guest. quiet and loglevel keep all kernel messages except panics off the console; a panic ends the guest.
         qemu = [*arch.qemu.split(), "-accel", accel, *(["-cpu", cpu] if cpu else []),
                 "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
@@ -305,7 +304,7 @@ class Machine:
 
 
 def kvm_works(suite, arch):
-    """Whether KVM works. KVM may exist and yet hang, so a boot of the same kernel must succeed first.
+    """Returns whether KVM works. KVM may exist and yet hang, so a boot of the same kernel must succeed first.
     The result is cached until this machine reboots."""
     if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False

@@ -1,8 +1,8 @@
-"""Make cli/src/count/classes.txt: which classes of strace(1) each system call is in.
+"""Generates cli/src/count/classes.txt, which lists the system calls in each class of strace(1).
 
     python3 -m tools.strace_classes [TREE]
 
-TREE is an unpacked source of strace; the default is Debian's. A call is in a class if strace puts it
+TREE is an unpacked source package of strace (default: Debian's). A call is in a class if strace puts it
 there on any architecture.
 """
 
@@ -15,19 +15,19 @@ from testing import packages
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "cli/src/count/classes.txt"
 SUITE = "bookworm"
-# Not %%stat and other classes with two signs, which are unions of classes.
+# This does not match %%stat and other classes with two percent signs, which are unions of classes.
 CLASS = re.compile(r'\{ (TRACE_\w+),\s*"%(\w+)" \}')
 FLAG = re.compile(r"# define (\w+)\s+(TRACE_\w+)")
 CALL = re.compile(r'\{\s*\w+,\s*([\w|]+),\s*SEN\(\w+\),\s*"(\w+)"')
 
 
 def classes(tree):
-    """{class: its calls}, limited to calls that a table has."""
+    """Returns {class: its calls}, limited to the calls in src/calls/numbers."""
     known = {line.split()[0] for path in (ROOT / "src/calls/numbers").iterdir() for line in path.open()}
     source = Path(tree) / "src"
     flags = dict(FLAG.findall((source / "sysent_shorthand_defs.h").read_text()))
     calls = {}
-    # strace also lists the sub-calls of socketcall and ipc; their names are those of calls.
+    # strace also lists the sub-calls of socketcall and ipc, which have the same names as direct calls.
     for path in source.glob("linux/*/*callent*.h"):
         for words, name in CALL.findall(path.read_text()):
             for flag in words.split("|"):

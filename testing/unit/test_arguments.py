@@ -43,7 +43,7 @@ def shown(tmp_path):
 
 
 def wrong(shown):
-    """The failures without Rust's, which are the same unless a test is about Rust."""
+    """Returns the failures in C. The failures in Rust are the same unless a test is about Rust."""
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" not in point.name}
 
 

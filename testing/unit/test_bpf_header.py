@@ -1,6 +1,8 @@
-"""Tests ksyscall.bpf.h for architectures and callers without a kernel to run on: it is built for this
-machine and gets a hand-made context. The expected layouts follow the kernel functions named with each
-case (Linux 6.12)."""
+"""Tests ksyscall.bpf.h for architectures and callers without requiring their kernels.
+
+The header is built for this machine and reads a hand-made context. The expected layouts follow the kernel
+functions that are named with each case (Linux 6.12).
+"""
 
 import struct
 
@@ -25,8 +27,8 @@ int main(void)
 }
 """
 
-# Offsets in struct pt_regs of the first eight argument words, and the word size. -N: N - 1 bytes above
-# the stack pointer.
+# Offsets in struct pt_regs of the first eight argument words, and the word size. -N means
+# N - 1 bytes above the stack pointer.
 MIPS = [32 + 8 * n for n in range(8)], 8
 LOONGARCH = MIPS
 POWERPC = [12 + 4 * n for n in range(8)], 4
@@ -95,7 +97,7 @@ def test_argument(target, callers, places, order, call, wanted, tmp_path):
     assert [f"{word:x}" for word in seen[:len(wanted)]] == [f"{value(slot):x}" for slot in wanted]
 
 
-# fs/read_write.c: x32's preadv64v2 passes the offset in one word, preadv2 in two.
+# fs/read_write.c: on x32, preadv64v2 passes the offset in one word, but preadv2 passes it in two.
 @pytest.mark.parametrize("number, flags", [(327, 5), (0x40000000 + 546, 4)])
 def test_x32_has_the_flags_of_preadv2_in_another_word(number, flags, tmp_path):
     context, stack = bytearray(1024), bytearray(1024)

@@ -1,5 +1,5 @@
 """Tests that the crate for BPF programs in Rust agrees with ksyscall.bpf.h: it contains the header's
-numbers, and both decode the same seeded random words equally."""
+numbers, and both decode the same random words, from a fixed seed, to the same values."""
 
 import functools
 import re
@@ -102,7 +102,7 @@ SEEDS = range(1, 13)
 
 @functools.cache
 def calls():
-    """The calls with a layout on any architecture, and a plain one."""
+    """Returns the calls with a layout on any architecture, and a call without one."""
     return [*ebpf.calls(), "openat"]
 
 
@@ -118,7 +118,7 @@ def number(lines, name):
 
 
 def number_size(lines):
-    """The size in bytes of the call's number in the registers."""
+    """Returns the size in bytes of the call's number in the registers."""
     is_64_bit_word = "number_is_a_word: true" in lines and "bits: 64" in lines
     return "8" if is_64_bit_word else "4"
 
@@ -131,7 +131,7 @@ def cases():
     for kernel in ebpf.KERNELS:
         is_32_bit = kernel in ("X86", "Arm", "Powerpc")
         for callers in CALLERS:
-            # x86-64 asks through the kernel's types (BTF). A 32-bit kernel has only native callers.
+            # On x86-64, asking requires the kernel's types (BTF). A 32-bit kernel has only native callers.
             if (callers == "asked" and kernel == "X86_64") or (callers == "compat" and is_32_bit):
                 continue
             yield kernel, callers
@@ -160,7 +160,7 @@ def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
     lines = ebpf.places(kernel)
     lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]
     source = PROGRAM.replace("CALLS\n", "".join(f"\t{line};\n" for line in lines_of))
-    # The word is in the context, or for i386 on the stack: -N means N - 1 bytes above its start.
+    # The word is in the context, or for i386 on the stack: -N means N - 1 bytes above the start of the stack.
     direct = int(first(lines, "direct"))
     place = direct if direct >= 0 else -int(first(lines, "on_stack")) - 1
     word = f"context+{place}" if direct >= 0 else f"memory+0x1000+{-place - 1}"

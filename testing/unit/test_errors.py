@@ -6,7 +6,7 @@ import pytest
 
 from testing.build import ROOT
 
-# The minimum length of a part between two values that the page must contain.
+# The page must contain each part of a message between two values that has at least this length.
 WORDS = 12
 
 

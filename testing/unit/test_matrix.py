@@ -93,7 +93,7 @@ def test_the_report_lists_what_was_not_run(folder):
 
 
 def test_the_page_has_a_row_for_each_cell():
-    # Only the first table; another one lists 32-bit callers.
+    # Check only the first table; another table lists 32-bit callers.
     table = matrix.PAGE.read_text().partition("\n## ")[0]
     rows = [line.split(" | ")[0].strip("| ") for line in table.splitlines() if " of " in line[:70]]
     assert [row for row in rows if row in {cell.process for cell in CELLS}] == [cell.process for cell in CELLS]

@@ -1,1 +1,1 @@
-"""Makes src/calls/c_library.tbl: `python3 -m tools.c_library --help`."""
+"""Generates src/calls/c_library.tbl: `python3 -m tools.c_library --help`."""

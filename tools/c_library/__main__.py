@@ -1,15 +1,15 @@
-"""Make src/calls/c_library.tbl: which system calls the C library's functions make.
+"""Generates src/calls/c_library.tbl, which lists the system calls that the C library's functions make.
 
     python3 -m tools.c_library [--check] [SUITE]
 
-It fetches the sources of glibc and musl from Debian's SUITE (trixie), checks each line of
-functions.py against them, and writes the table, which names the sources' versions. --check
+The tool fetches the sources of glibc and musl from a Debian suite (default: trixie), checks each
+line in functions.py against them, and writes the table, which names the sources' versions. --check
 writes nothing; with another suite, such as sid, it reports what newer versions changed.
 
 A line of the table is
 
-    NAME...: CALLS          what glibc and musl call
-    NAME...: CALLS | CALLS  what glibc calls, and what musl calls; '-' means unknown
+    NAME...: CALLS          the calls that glibc and musl make
+    NAME...: CALLS | CALLS  the calls that glibc makes, then those that musl makes; '-' means unknown
 
 functions.py describes the syntax of CALLS.
 """
@@ -29,7 +29,7 @@ from tools.syscall_tables.model import parse
 FOLDER = Path(__file__).parents[2] / "src/calls"
 TABLE = FOLDER / "c_library.tbl"
 LINUX = "sysdeps/unix/sysv/linux"
-# musl's names for the architectures of the tables.
+# Maps the tables' architecture names to musl's names.
 MUSL = {"x86": "i386"} | {name: name for name in (
     "aarch64", "arm", "loongarch64", "mips64", "powerpc", "powerpc64", "riscv64", "s390x", "x86_64")}
 ARE_64 = {name for name in MUSL if "64" in name or name == "s390x"}
@@ -43,13 +43,13 @@ SAME = ["i386/brk.c", "mips/mips64/getdents64.c"]
 
 
 def served(name):
-    """The calls in an architecture's table that a function serves."""
+    """Returns the calls in an architecture's table that a kernel function serves."""
     table = parse((FOLDER / f"tables/{name}.tbl").read_text())
     return {call for call, (functions, *_) in table.items() if functions != ["-"]}
 
 
 def made(calls, arch, has):
-    """The calls that a function makes on an architecture, which has the calls `has`."""
+    """Returns the calls that a C function makes on an architecture. `has` contains all calls of the architecture."""
     for group in calls.split():
         words, _, limit = group.partition("@")
         if limit and arch not in limit.split(",") and not (limit == "64" and arch in ARE_64):
@@ -60,7 +60,7 @@ def made(calls, arch, has):
 
 
 def words(calls):
-    """Every call that the groups name."""
+    """Returns every call that the groups name."""
     return {call for group in calls.split() for call in group.partition("@")[0].split("+")} - {"-"}
 
 
@@ -69,7 +69,7 @@ def without_comments(text):
 
 
 class Evidence:
-    """The files that show which calls a function makes, and the calls in them to ignore."""
+    """The files that show which calls a function makes, and the calls to ignore in these files."""
 
     def __init__(self, text):
         items = text.split()
@@ -127,7 +127,7 @@ class Glibc:
         return set(re.findall(macros, text)) - {"name"}
 
     def has_in_list(self, call):
-        """Whether the call has a line in a list, or a file for Linux or for one of our architectures."""
+        """Returns whether a list contains the call, or Linux or one of our architectures has a file for the call."""
         files = (self.folder / LINUX).rglob(f"{call}.S")
         return (re.search(rf"^\S+\s+\S+\s+{call}\s", self.list, re.M) or any(map(self.is_ours, files))
                 or (self.folder / LINUX / f"{call}.c").exists())
@@ -148,7 +148,7 @@ class Glibc:
             yield f"calls {' '.join(sorted(found - evidence.ignored))}, not {' '.join(sorted(expected))}"
 
     def overridden(self, file, only_64):
-        """Reports what replaces a general file on an architecture: a file, or a line of a syscalls.list."""
+        """Reports each file or syscalls.list line that replaces a general file on an architecture."""
         name, stem = Path(file).name, Path(file).stem
         for folder, call in self.lists.get(stem, ()):
             if folder not in OTHERS and not (only_64 and folder in ARE_32):
@@ -234,7 +234,7 @@ def version(changelog):
 
 
 def sources(suite, work):
-    """{name and version: source} of glibc and musl in a suite."""
+    """Returns {name and version: source} for glibc and musl in a suite."""
     package = packages.unpack(suite, "amd64", "glibc-source") / "usr/src/glibc"
     with tarfile.open(next(package.glob("glibc-*.tar.xz"))) as tar:
         tar.extractall(work)
@@ -246,7 +246,7 @@ def sources(suite, work):
 
 
 def problems(found):
-    """Where the sources of glibc and musl contradict a line."""
+    """Reports where the sources of glibc and musl contradict a line in functions.py."""
     return [f"{name}: {' '.join(names)}: {problem}"
             for names, *cells in lines()
             for (name, source), (calls, files) in zip(found.items(), (cells[:2], cells[2:]), strict=True)

@@ -1,8 +1,8 @@
 # ruff: noqa: E501
-"""Which system calls the C libraries' functions make, and where their sources show it. Only data.
+"""Lists the system calls that the C libraries' functions make, and the source files that show this.
 
-A line of FUNCTIONS contains the functions' names; then, for glibc and for musl, the calls that
-the functions make, and the files that show it. For example:
+This module contains only data. A line of FUNCTIONS contains the functions' names; then, for glibc
+and for musl, the calls that the functions make, and the files that show this. For example:
 
     mkdir   | mkdir mkdirat         | mkdir.c
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...
@@ -13,7 +13,7 @@ makes each call of a group ('+' joins them), depending on its arguments or the k
 
 Files: FILE makes the calls; FILE>FUNCTION calls FUNCTION. '-call' after the files names a call in
 them that these functions do not make, or make only as a last resort. A file without a folder is
-in sysdeps/unix/sysv/linux for glibc, and in src for musl.
+in sysdeps/unix/sysv/linux in glibc; files in musl are in src.
 """
 
 TIME = "nanosleep.c>__clock_nanosleep_time64 clock_nanosleep.c"

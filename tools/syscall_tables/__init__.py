@@ -1,1 +1,1 @@
-"""Makes src/calls/tables: `python3 -m tools.syscall_tables --help`."""
+"""Generates src/calls/tables: `python3 -m tools.syscall_tables --help`."""

@@ -1,18 +1,19 @@
-r"""Make src/calls/tables/*.tbl: which kernel function serves which system call.
+r"""Generates src/calls/tables/*.tbl, which list the kernel functions that serve each system call.
 
     python3 -m tools.syscall_tables [--check] [--fetch] TREE...
 
 A TREE is an unpacked kernel source or a tar file of one: a linux-source-* package
 of Debian or Ubuntu, or a release of kernel.org. Making the tables requires one tree
-of each version in VERSIONS, in any order; the output depends on nothing else. Each
+for each version in VERSIONS, in any order; the output depends on nothing else. Each
 table is then checked against each version.
 
---sources lists the versions and where to get them. --fetch downloads those that
-Debian has, into the cache of the tests.
+--sources lists the versions and where to get them. --fetch downloads the versions
+that Debian has into the cache of the tests.
 --check writes nothing. It checks the tables of the repository against one or more
 trees of any version (testing/test_tables.py).
---numbers takes one TREE, of 6.11 or later, and writes src/calls/numbers/*.tbl: the
-number of each call. The kernel's tables keep the numbers of calls that were removed.
+--numbers requires one TREE, of 6.11 or later, and writes src/calls/numbers/*.tbl,
+which contain the number of each call. The kernel's tables keep the numbers of calls
+that were removed.
 --annotate takes no TREE. It updates the spellings and versions in the existing
 tables; making the tables does the same.
 `make tables TREES="TREE..."` makes the tables with --fetch.
@@ -20,26 +21,27 @@ tables; making the tables does the same.
 A line of a table is one of
 
     NAME                        served by sys_NAME
-    NAME ENTRY [ENTRY...]       served by the first of these that the kernel has
-    NAME ... | ENTRY [ENTRY...] as above; for 32-bit callers of a 64-bit kernel,
-                                served by the first of these; in the table of
-                                x86_64 for x32 processes
+    NAME ENTRY [ENTRY...]       served by the first ENTRY that the kernel has
+    NAME ... | ENTRY [ENTRY...] as above; for 32-bit callers on a 64-bit kernel (in
+                                the table for x86_64: for x32 processes), served by
+                                the first ENTRY after the bar that the kernel has
     NAME -                      never served here, though a function sys_NAME
                                 can exist: a probe on it would never fire
     NAME =CALL                  another spelling of CALL: its name in the tables of
-                                other architectures or a man page (SAME, SPELLINGS)
+                                other architectures or in a man page (SAME,
+                                SPELLINGS)
 
 An ENTRY is the function's name without the architecture's prefix. '-' after the
-bar means that the call is never served to 32-bit callers of a 64-bit kernel. '?'
+bar means that the call is never served to 32-bit callers on a 64-bit kernel. '?'
 after NAME means that the kernel may be built without the call; one of its ENTRYs
 may then be an alias of a function that all such calls share (kernel/sys_ni.c).
 '@6.5' after NAME or '?' means that the call exists since that version
-(SINCE_VERSION). An ENTRY with '@5.1' serves the call since that version, and one
-with '@<5.4' served it before: other versions also have the function, but another
-function serves the call there (LIMITS, LATER). '@5.10.221,6.1.97,6.10' marks a
+(SINCE_VERSION). An ENTRY with '@5.1' serves the call since that version, and an ENTRY
+with '@<5.4' served it only before that version: other versions also have the function,
+but there it does not serve the call (LIMITS, LATER). '@5.10.221,6.1.97,6.10' marks a
 mistake in the kernel's table that these stable updates, and 6.10, corrected.
 
-The kernel's own table is half of the truth: a probe finds any function that
+The kernel's own table is only half of the truth: a probe finds any function that
 exists. The sources are therefore also scanned for the functions that they define,
 and each line is checked against each version: the first ENTRY that exists in a
 version must be the one that serves the call in that version. On a 32-bit kernel the
@@ -61,19 +63,19 @@ from tools.syscall_tables.sources import Tree
 
 FOLDER = Path(__file__).parents[2] / "src/calls/tables"
 NUMBERS = FOLDER.with_name("numbers")
-# The Debian suites that have a source package. Those of the last two versions have it only until a
-# newer version replaces it.
+# Maps versions to the Debian suites that have their source packages. The suites of the last two versions keep
+# the package only until a newer version replaces it.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-2]: "sid", VERSIONS[-1]: "experimental"}
 
 
 def fetch(version):
-    """The source of a version that Debian has."""
+    """Fetches the source of a version that Debian has; returns the tar file."""
     package = f"linux-source-{version}"
     return packages.unpack(DEBIAN[version], "amd64", package, only="usr/src") / f"usr/src/{package}.tar.xz"
 
 
 def tables():
-    """The text of each table of the repository."""
+    """Returns the text of each table in the repository."""
     return {name: (FOLDER / f"{name}.tbl").read_text() for name in ARCHES}
 
 
@@ -84,7 +86,7 @@ def write(tables):
 
 
 def numbers(tree):
-    """(name, text) of each table of numbers. The version must have only .tbl files."""
+    """Yields (name, text) for each table of numbers. All tables of the version must be .tbl files."""
     for name, (_, [(_, path, abis, *_), *_], *_) in ARCHES.items():
         found = tbl_numbers(tree, path, abis)
         found.update((second, found[first]) for table, first, second in SECOND if table == name)

@@ -1,21 +1,21 @@
-"""Exceptions that the readers cannot derive: names, versions and functions with special rules.
+"""Lists exceptions that the readers cannot derive: names, versions and functions with special rules.
 
-Only data; each line cites the kernel or a man page.
+This module contains only data. Each line cites the kernel or a man page.
 """
 
 import re
 
-# One version for each change in the tables' format since 4.1: wrappers (4.17; arm's .tbl
-# in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit
-# machines (5.1), x86's sys_ia32_* (5.7), scripts/syscall.tbl (6.11).
+# The versions to read: one for each change in the format of the tables since 4.1. The changes are
+# wrappers (4.17; arm's .tbl in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on
+# 32-bit machines (5.1), x86's sys_ia32_* (5.7), and scripts/syscall.tbl (6.11).
 VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "7.3"]
 
-# What surrounds a function's name in a table's entry: the prefix of wrapped calls
-# (4.17 to 5.6), and x86's mark of functions that need pt_regs (4.6).
+# The parts of a table's entry that surround the function's name: the prefix for wrapped calls
+# (4.17 to 5.6), and x86's mark for functions that need pt_regs (4.6).
 DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
-# Entries that are assembly, and the C functions that they jump to:
-# directory, entry, function, the kernel's source for it.
+# Entries that are assembly, and the C functions that they jump to: directory, entry, function,
+# the kernel source file that shows this.
 BEHIND = [
     ("x86", r"stub_x32_(execve(at)?)", r"compat_sys_\1",
      "arch/x86/entry/entry_64.S, before 4.17"),
@@ -51,7 +51,7 @@ RENAMES = {
 SECOND = [("arm", "arm_sync_file_range", "sync_file_range2")]
 
 # Functions that the sources define but that no configuration of the version builds:
-# tables, versions, functions, why. (Only native functions.)
+# tables, versions, functions, why. This applies only to native functions.
 ABSENT = [
     ("x86|arm|powerpc", "4.18|5.0", r"sys_\w+_time32",
      "arch/Kconfig: COMPAT_32BIT_TIME is off on 32-bit machines before 5.1"),
@@ -83,9 +83,9 @@ LIMITS = [
      "5.0 has a weak stub of that name"),
 ]
 
-# Calls that older versions lack although they have a function of the line. A probe on the
-# function would then not see the call: tables, calls, why. The function is limited to the
-# version after the last one that lacks the call.
+# Calls that older versions lack, although these versions have a function that the call's line
+# names. A probe on that function would not see the call there. Each row contains tables, calls and
+# the reason. The function is used only from the version after the last one that lacks the call.
 LATER = [
     ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
      "sys_* serves the call without 64 until 5.1, which gives that call a separate function"),
@@ -98,9 +98,9 @@ LATER = [
      "compat_sys_old_select exists for other architectures' 32-bit processes"),
 ]
 
-# Calls that are newer on some architectures than on others. Until then these have a stub that
-# all absent calls share, so the kernel's own list of symbols shows whether the call exists,
-# whatever a vendor has backported: tables, calls.
+# Calls that are newer on some architectures than on others. An architecture without the call has a
+# stub that all absent calls share, so the kernel's own list of symbols shows whether the call
+# exists, even if a vendor has backported it. Each row contains tables and calls.
 STUBS = [
     ("x86|arm|aarch64|s390x|powerpc|powerpc64", r"kexec_file_load|pkey_\w+|rseq"),
     ("s390x|loongarch64", "memfd_secret"),
@@ -110,8 +110,8 @@ STUBS = [
 # kernel that widens a call's arguments changes its name in this way.
 DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
 
-# These names are also the same call, though that rule does not match them: mmap(2), lseek(2),
-# select(2), umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
+# The names in each set are also the same call, although that rule does not match them: lseek(2),
+# mmap(2), umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
 SAME = [
     {"lseek", "_llseek", "llseek"},
     {"mmap", "mmap2"},
@@ -121,8 +121,8 @@ SAME = [
     {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
 ]
 
-# Names in man pages and the C library that no table has, and their calls: the first one that
-# the architecture has. It is the call that the C library makes.
+# Names from man pages and the C library that no table contains, and the calls that they stand for.
+# The first call that the architecture has applies; it is the call that the C library makes.
 SPELLINGS = {
     "_exit": "exit_group",                      # _exit(2)
     "pread": "pread64",                         # pread(2)

@@ -1,4 +1,4 @@
-"""Makes the tables from all versions, annotates them, and checks them against one version."""
+"""Generates the tables from all versions, annotates them, and checks them against one version."""
 
 import re
 
@@ -24,7 +24,7 @@ UNSERVED = ("sys_ni_syscall", "-", None, "OBSOLETE")
 
 
 def served(tree, name, directory, sources):
-    """{call: the function that serves it in this version}."""
+    """Returns {call: function} for the calls that this version serves, or None if the version has no table."""
     for reader, *arguments in sources:
         table = reader(tree, *arguments)
         if table is not None:
@@ -53,7 +53,7 @@ def served(tree, name, directory, sources):
 
 
 def is_listed(exceptions, *values):
-    """Whether the values match the patterns of an exception, which precede its reason."""
+    """Returns whether the values match an exception's patterns, which precede the reason in each exception."""
     return any(all(map(re.fullmatch, patterns, values)) for patterns in exceptions)
 
 
@@ -72,23 +72,23 @@ class Side:
                    for d in ("", self.directory))
 
     def calls(self, version):
-        """The functions that are defined as system calls here."""
+        """Returns the functions that this version defines as system calls."""
         made = set().union(*(self.trees[version].calls.get(d, ()) for d in ("", self.directory)))
         return {f for f in made if f.startswith("sys_")} - {"sys_ni_syscall"}
 
     def having(self, call):
-        """(version, serving function) for each version that has the call."""
+        """Yields (version, serving function) for each version that has the call."""
         return ((version, rows[call]) for version, rows in self.rows.items() if call in rows)
 
     def found(self, version, entries):
-        """The function that a search in this order ends at."""
+        """Returns the function that a search through the entries finds first, or None."""
         functions = (entry.partition("@")[0] for entry in entries
                      if serves(entry, version, self.trees[version].update))
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """The function as an entry of the call's line. It is limited to the versions in which it
-        serves the call if other versions have it too."""
+        """Returns the function as an entry for the call's line. If versions in which the function does not
+        serve the call also have the function, the entry is limited to the versions in which it does."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -103,7 +103,7 @@ class Side:
     def wrong(self, call, functions):
         """Reports the versions in which the first function that exists does not serve the call."""
         for version, right in self.having(call):
-            # A vendor's source may say update 0 and have the table of any update.
+            # A vendor's source may claim to be update 0 but contain the table of any update.
             if not self.trees[version].update and any("," in entry for entry in functions):
                 continue
             if (first := self.found(version, functions)) != right:
@@ -120,7 +120,7 @@ class Side:
                        f"there is no such call, {first} is found")
 
     def order(self, call):
-        """All entries of a call, in the order in which to try them."""
+        """Returns all entries for a call, in the order in which to try them."""
         newest_first = [rows[call] for rows in reversed(self.rows.values()) if call in rows]
         functions = [self.limited(call, function) for function in dict.fromkeys(newest_first)]
         after = {f: set() for f in functions}
@@ -136,7 +136,7 @@ class Side:
 
 
 def make(name, trees):
-    """One table, as text."""
+    """Generates one table as text."""
     directory, sources, *compat = ARCHES[name]
     native = Side(name, "native", trees, directory, sources)
     calls = {call for rows in native.rows.values() for call in rows}
@@ -216,7 +216,7 @@ def annotated(tables):
 
 
 def parse(text):
-    """{call: (native entries, entries for 32-bit callers, is marked)} of a table."""
+    """Returns {call: (native entries, entries for 32-bit callers, whether '?' marks the call)} for a table."""
     table = {}
     for line in bare(text).values():
         name, _, functions = line.partition(" ")
@@ -228,7 +228,7 @@ def parse(text):
 
 
 def check(name, text, tree):
-    """The number of calls in one version, and the errors of one table for them."""
+    """Checks one table against one version; returns the number of calls in that version, and the errors."""
     directory, sources, *compat = ARCHES[name]
     native = Side(name, "native", {tree.version: tree}, directory, sources)
     if not native.rows:
@@ -244,7 +244,7 @@ def check(name, text, tree):
         if compat:
             problems += compat.wrong(call, others)
             problems += compat.stray(call, others)
-            # Until the library knows its kernel, it tries the compat entries first, except those of x32.
+            # Until the library knows its kernel, it tries the compat entries first, except the entries for x32.
             problems += native.wrong(call, others + functions) if name != "x86_64" else []
         if not is_marked and not tree.conditional.isdisjoint(names(functions + others)):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")
@@ -261,12 +261,12 @@ def check(name, text, tree):
 
 
 def names(entries):
-    """The functions that the entries name."""
+    """Returns the functions that the entries name."""
     return [entry.partition("@")[0] for entry in entries]
 
 
 def serves(entry, version, update):
-    """Whether an entry's function serves the call in a stable update of a version."""
+    """Returns whether an entry's function serves the call in a stable update of a version."""
     limit = entry.partition("@")[2]
     if limit.startswith("<"):
         return number(version) < number(limit[1:])

@@ -1,14 +1,14 @@
-"""Reads the kernel's own tables; ARCHES says which reader and file each architecture uses.
+"""Reads the kernel's own tables. ARCHES lists the reader and the file for each architecture.
 
-A reader takes a tree and its arguments from ARCHES. It returns {name: entry}, or None if the
-version has no such file. An entry may be absent or sys_ni_syscall.
+A reader's parameters are a tree and the arguments in ARCHES. It returns {name: entry}, or None if
+the version has no such file. An entry may be absent or sys_ni_syscall.
 """
 
 import re
 
 
 def tbl(tree, path, abis, column=0):
-    """A .tbl file. Column 1 is the compat entry, or the native one if there is none."""
+    """Reads a .tbl file. Column 1 is the compat entry, or the native entry if there is no compat entry."""
     if path not in tree.files:
         return None
     table = {}
@@ -19,12 +19,12 @@ def tbl(tree, path, abis, column=0):
 
 
 def tbl_numbers(tree, path, abis):
-    """The numbers of the calls in a .tbl file, as <asm/unistd.h> has them."""
+    """Returns the numbers of the calls in a .tbl file, as <asm/unistd.h> defines them."""
     return {fields[2]: NUMBERS_FROM.get(abis[0], 0) + int(fields[0]) for fields in tbl_lines(tree, path, abis)}
 
 
 def tbl_lines(tree, path, abis):
-    """The fields of the lines for these ABIs: number, ABI, name, entries."""
+    """Yields the fields of the lines for these ABIs: number, ABI, name, entries."""
     extra = re.findall(r"^syscall_abis_64 \+= *(.*)$",
                        tree.files.get(f"arch/{abis[0]}/kernel/Makefile.syscalls", ""), re.M)
     abis = set(abis).union(*(line.split() for line in extra))
@@ -35,7 +35,7 @@ def tbl_lines(tree, path, abis):
 
 
 def macros(tree, path, defined):
-    """A header that lists __SYSCALL(number, entry), in C's conditional syntax."""
+    """Reads a header that lists __SYSCALL(number, entry) and contains C's conditional directives."""
     if path not in tree.files:
         return None
     by_number, names = {}, {}
@@ -50,7 +50,7 @@ def macros(tree, path, defined):
 
 
 def assembly(tree, path, pattern, unistd, defined, choose=None):
-    """An assembly list of entries in the order of their numbers."""
+    """Reads an assembly file that lists entries in the order of their numbers."""
     if path not in tree.files or unistd not in tree.files:
         return None
     entries = []
@@ -65,7 +65,7 @@ def assembly(tree, path, pattern, unistd, defined, choose=None):
 
 
 def preprocess(tree, path, defined):
-    """The lines of a file that its #if, #ifdef and #else directives keep."""
+    """Yields the lines of a file that its #if, #ifdef and #else directives keep."""
     defined = dict(defined)
 
     def true(expression):
@@ -80,7 +80,7 @@ def preprocess(tree, path, defined):
         return bool(eval(re.sub(r"!(?!=)", " not ", e), {"__builtins__": {}}))
 
     def lines(path):
-        # For each #if: whether this branch is kept, and whether any of its branches was.
+        # For each #if: whether the current branch is kept, and whether any of the branches so far was kept.
         stack = []
         for line in tree.files[path].replace("\\\n", " ").splitlines():
             line = line.strip()
@@ -114,13 +114,13 @@ def preprocess(tree, path, defined):
 # --- The architectures ---------------------------------------------------------------
 
 UNISTD = "arch/{}/include/uapi/asm/unistd.h"
-# The base of the numbers in a .tbl file, if not 0: __NR_Linux of <asm/unistd.h>.
+# The base of the numbers in a .tbl file, if it is not 0: __NR_Linux in <asm/unistd.h>.
 NUMBERS_FROM = {"mips": 5000}
 GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 
 
 def generic(directory):
-    """The list that newer architectures share; it became a .tbl file in 6.11."""
+    """Returns the sources of the list that newer architectures share, which became a .tbl file in 6.11."""
     return [(tbl, "scripts/syscall.tbl", (directory, "common", "64")),
             (macros, UNISTD.format(directory), GENERIC)]
 
@@ -151,8 +151,8 @@ def powerpc(bits, column=0):
              {} if bits == 32 else {"__powerpc64__": 1}, choose)]
 
 
-# name: directory and sources of the native table, then directory and sources of the table
-# for 32-bit callers. The first source that a version has applies.
+# Maps each name to the directory and the sources of the native table, then those of the table for
+# 32-bit callers. The first source that a version has applies.
 X86 = "arch/x86/entry/syscalls/syscall_"
 ARCHES = {
     # The second table is for x32, whose processes use separate functions for some calls.
@@ -183,5 +183,6 @@ ARCHES = {
                           "_MIPS_SIM_ABI64": 3})]),
 }
 
-# Architectures that are newer than the first version, or had no kprobes until then.
+# The first version that must have a table, for architectures that are newer than VERSIONS[0] or that
+# gained kprobes later.
 SINCE = {"riscv64": "5.0", "loongarch64": "6.1"}

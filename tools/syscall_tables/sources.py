@@ -15,14 +15,14 @@ TABLE = re.compile(r"Makefile$|.*/syscall\w*\.tbl$|arch/\w+/kernel/Makefile.sysc
                    r"|arch/powerpc/include/asm/systbl\.h$|arch/arm64/kernel/sys\.c$")
 
 DEFINITIONS = [
-    # PPC32_SYSCALL_DEFINE and SYSCALL32_DEFINE make a native function on a
-    # 32-bit kernel and a compat one on a 64-bit kernel.
+    # PPC32_SYSCALL_DEFINE and SYSCALL32_DEFINE define a native function on a 32-bit kernel, and
+    # a compat function on a 64-bit kernel.
     (re.compile(r"^(?:PPC32_)?SYSCALL(?:32)?_DEFINE\d\(\s*(\w+)", re.M), "sys_"),
     (re.compile(r"^(?:PPC32_SYSCALL|COMPAT_SYSCALL|SYSCALL32)_DEFINE\d\(\s*(\w+)", re.M),
      "compat_sys_"),
 ]
-# A call that the configuration leaves out has a function nevertheless. Without wrappers, all
-# such calls share one function.
+# A call that the configuration leaves out still has a function. On kernels without wrappers, all
+# these calls share one function.
 CONDITIONAL = [
     (re.compile(r"^(?:COND_SYSCALL|SYS_NI)\((\w+)\)", re.M), "sys_"),
     (re.compile(r"^(?:COND_SYSCALL_COMPAT|COMPAT_SYS_NI)\((\w+)\)", re.M), "compat_sys_"),
@@ -39,7 +39,7 @@ IN_ARCH = [
 
 
 class Tree:
-    """The tables of one kernel version, and the functions that it defines."""
+    """The tables of one kernel version, and the functions that the version defines."""
 
     def __init__(self, path):
         self.files, self.defined, self.calls, self.conditional = {}, {}, {}, set()
@@ -64,12 +64,12 @@ class Tree:
 
 
 def matches(patterns, text):
-    """The functions that a text defines, by (pattern, prefix of the match)."""
+    """Returns the functions that a text defines. `patterns` lists (pattern, prefix of the functions' names)."""
     return {prefix + name for pattern, prefix in patterns for name in pattern.findall(text)}
 
 
 def read(path):
-    """(name, text) of the files of a source that the tables depend on."""
+    """Yields (name, text) for the files in a kernel source that the tables depend on."""
     def wanted(name):
         return (TABLE.match(name) or CODE.match(name)
                 or re.match(r"arch/(?!um/)\w+/.*\.[cS]$", name))
