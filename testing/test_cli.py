@@ -178,8 +178,8 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
 
 
 @jobs("harmless", """look='ulimit -n; grep SigIgn /proc/self/status'
-part alone; (ulimit -n 256; trap "" HUP USR1 PIPE; sh -c "$look")
-part counted; (ulimit -n 256; trap "" HUP USR1 PIPE
+part alone; (ulimit -S -n 256; trap "" HUP USR1 PIPE; sh -c "$look")
+part counted; (ulimit -S -n 256; trap "" HUP USR1 PIPE
     ksyscall count prctl --probes -o /tmp/result -- sh -c "$look")
 part result; ksyscall count prctl setrlimit -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
 part probed; ksyscall count prctl setrlimit --probes -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
