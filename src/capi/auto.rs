@@ -1,9 +1,9 @@
 //! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
 //! A libbpf whose own calls are bound to itself (`-Bsymbolic-functions`, LTO, static) does not call
-//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. So `entry.c`
-//! exports these two functions as well. It attaches the programs that this file recognises as
-//! ksyscall programs, and leaves all others to libbpf.
+//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. `entry.c`
+//! therefore also exports these two functions. They attach the programs that this file recognises
+//! as ksyscall programs, and leave all others to libbpf.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
@@ -13,12 +13,12 @@ use super::libbpf::Libbpf;
 
 const BPF_PROG_TYPE_KPROBE: i32 = 2;
 
-/// The call that libbpf would attach the program to by its section: a pointer into the section's
-/// name. NULL if libbpf's own handler of ksyscall sections would not attach the program. Sets
-/// `retprobe`.
+/// Returns the call that libbpf would attach the program to because of its section, as a pointer
+/// into the section's name. Returns NULL if libbpf's own handler for ksyscall sections would not
+/// attach the program. Sets `retprobe`.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `retprobe` may be written to.
+/// `prog` must be NULL or a program of a loaded libbpf, and `retprobe` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_of_section(
     prog: *const bpf_program,
@@ -29,12 +29,12 @@ unsafe extern "C" fn ksyscall_of_section(
 }
 
 /// # Safety
-/// As for [`ksyscall_of_section`]; the name lives as long as the program.
+/// The same as for [`ksyscall_of_section`]. The result is valid only as long as the program.
 unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
     // SAFETY: the caller's promise.
     let libbpf = unsafe { Libbpf::that_handles(prog) }?;
     let (kind, section) = (libbpf.bpf_program__type()?, libbpf.bpf_program__section_name()?);
-    // SAFETY: the program is this libbpf's, and its section's name a C string.
+    // SAFETY: the program belongs to this libbpf, and the section's name is a C string.
     let section = unsafe {
         if kind(prog) != BPF_PROG_TYPE_KPROBE {
             return None;
@@ -48,7 +48,7 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
     CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Whether attaching a skeleton attaches this program automatically.
+/// Returns whether attaching a skeleton attaches this program automatically.
 ///
 /// # Safety
 /// `prog` is a program of a loaded libbpf.
@@ -65,11 +65,11 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
     }
 }
 
-/// libbpf's own function, which a function in `entry.c` replaces; NULL if libbpf has none. `caller`
-/// is where the replacement was called from.
+/// Returns libbpf's own function `name`, which `entry.c` replaces, or NULL if libbpf does not have
+/// it. `caller` is the address from which the replacement was called.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `name` a C string.
+/// `prog` must be NULL or a program of a loaded libbpf, and `name` must be a C string.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_libbpfs_own(
     prog: *const bpf_program,

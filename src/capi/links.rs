@@ -35,14 +35,14 @@ struct Outcome {
 }
 
 impl Links {
-    /// No attachments yet, with room for the outcomes of `count` names.
+    /// Creates a list without attachments, with room for the outcomes of `count` names.
     fn with_room(count: usize) -> Result<Self, Error> {
         let mut outcomes = Vec::new();
         outcomes.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
         Ok(Self { attachments: Attachments::with_room(0)?, outcomes, functions: Vec::new() })
     }
 
-    /// Adds the outcome of the next name, for which there is room.
+    /// Adds the outcome for the next name. There must be room for the outcome.
     fn push(
         &mut self,
         result: c_int,
@@ -57,7 +57,7 @@ impl Links {
         Ok(())
     }
 
-    /// The functions of the name at that index.
+    /// Returns the functions for the name at that index.
     fn functions(&self, index: usize) -> &[Symbol] {
         let Some(end) = self.outcomes.get(index).map(|outcome| outcome.functions_end) else {
             return &[];
@@ -81,10 +81,11 @@ impl Links {
     }
 }
 
-/// Writes the warning that is due before an attach, if any: see [`super::ksyscall_attach`].
+/// Writes the warning that must be printed before an attach, if any: see
+/// [`super::ksyscall_attach`].
 ///
 /// # Safety
-/// As for [`ksyscall_attach_links`].
+/// The same as for [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut Answer) {
     // SAFETY: the caller's promise.
@@ -96,11 +97,11 @@ unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut 
     }
 }
 
-/// Attaches to all calls; or writes why the attach failed, and returns NULL.
+/// Attaches to all calls. If the attach fails, writes the reason and returns NULL.
 ///
 /// # Safety
-/// As for [`super::ksyscall_attach`] for `answer`. The other arguments are
-/// `ksyscall_links__attach`'s.
+/// For `answer`, the same as for [`super::ksyscall_attach`]. The other arguments must be those of
+/// `ksyscall_links__attach`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach_links(
     prog: *const bpf_program,
@@ -135,7 +136,7 @@ struct Wanted {
 
 impl Wanted {
     /// # Safety
-    /// The arguments are `ksyscall_links__attach`'s.
+    /// The arguments must be those of `ksyscall_links__attach`.
     unsafe fn attach(&mut self, opts: *const ksyscall_links_opts) -> Result<Links, Failure> {
         if self.n > 0 && self.names.is_null() {
             return Err(Failure::NoNames);
@@ -176,10 +177,10 @@ impl Wanted {
         Ok(links)
     }
 
-    /// The calls of the names, with their cookies.
+    /// Returns the calls that the names stand for, with their cookies.
     ///
     /// # Safety
-    /// There are `n` names, and `n` cookies unless `cookies` is NULL.
+    /// There must be `n` names, and `n` cookies unless `cookies` is NULL.
     unsafe fn calls(&mut self, options: &Options) -> Result<Vec<BatchCall>, Failure> {
         let mut calls = Vec::new();
         calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
@@ -203,7 +204,7 @@ impl Wanted {
 /// Detaches the program from all calls, and returns 0 or the first negative errno in their order.
 ///
 /// # Safety
-/// `links` is NULL or from [`ksyscall_attach_links`], and nobody uses it any more.
+/// `links` must be NULL or come from [`ksyscall_attach_links`], and nobody may use it any more.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     if links.is_null() {
@@ -218,10 +219,10 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     first.result()
 }
 
-/// The number of names that the program is attached to.
+/// Returns the number of names that the program is attached to.
 ///
 /// # Safety
-/// `links` is NULL or from [`ksyscall_attach_links`].
+/// `links` must be NULL or come from [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
     // SAFETY: the caller's promise.
@@ -229,10 +230,10 @@ unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
     links.map_or(0, |links| links.outcomes.iter().filter(|outcome| outcome.result == 0).count())
 }
 
-/// The result of a name: 0 or a negative errno.
+/// Returns the result for a name: 0 or a negative errno.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`].
+/// The same as for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) -> c_int {
     // SAFETY: the caller's promise.
@@ -240,10 +241,10 @@ unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) ->
     outcome.map_or(-libc::EINVAL, |outcome| outcome.result)
 }
 
-/// A function of a name, or NULL.
+/// Returns a function for a name, or NULL.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`].
+/// The same as for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_function(
     links: *const Links,
@@ -255,10 +256,10 @@ unsafe extern "C" fn ksyscall_links_function(
     function.map_or(ptr::null(), |function| function.as_c_str().as_ptr())
 }
 
-/// `ksyscall_links__missed()`, except that it does not set errno.
+/// Like `ksyscall_links__missed()`, but does not set errno.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`], and `missed` is NULL or writable.
+/// The same as for [`ksyscall_count_links`]. `missed` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64) -> c_int {
     // SAFETY: the caller's promise.
@@ -273,10 +274,10 @@ unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64
     0
 }
 
-/// `ksyscall_link__missed()`, except that it does not set errno.
+/// Like `ksyscall_link__missed()`, but does not set errno.
 ///
 /// # Safety
-/// `link` is NULL or a link, and `missed` NULL or writable.
+/// `link` must be NULL or a link, and `missed` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u64) -> c_int {
     if link.is_null() || missed.is_null() {
@@ -289,10 +290,10 @@ unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u6
     0
 }
 
-/// `ksyscall_program__recursion_misses()`, except that it does not set errno.
+/// Like `ksyscall_program__recursion_misses()`, but does not set errno.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `misses` NULL or writable.
+/// `prog` must be NULL or a program of a loaded libbpf, and `misses` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_program_recursion_misses(
     prog: *const bpf_program,
@@ -317,13 +318,13 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
 /// Writes the names of this architecture's calls to a zeroed array, as C strings.
 ///
 /// # Safety
-/// `names` has `room` elements.
+/// `names` must have `room` elements.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
     for (index, name) in table::calls().take(room).enumerate() {
         let bytes = name.as_bytes();
-        // SAFETY: the caller's promise, and `index` is less than `room`; a name has at most
-        // 64 bytes.
+        // SAFETY: guaranteed by the caller; `index` is less than `room`, and a name has at most 64
+        // bytes.
         unsafe {
             let place = names.add(index).cast::<u8>();
             ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
@@ -333,11 +334,11 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
 
-/// Points `call` to the name of a call that the function makes, which has no NUL. Returns the
-/// name's length, or a negative errno.
+/// Points `call` to the name of a call that the function makes. The name does not end with a NUL.
+/// Returns the name's length, or a negative errno.
 ///
 /// # Safety
-/// `function` is NULL or a C string, and `call` is writable.
+/// `function` must be NULL or a C string, and `call` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_find_c_library_call(
     function: *const c_char,
