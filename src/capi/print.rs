@@ -77,8 +77,9 @@ impl Libbpf {
 /// Implements `libbpf_set_print()`, but waits while the callback is replaced.
 ///
 /// # Safety
-/// `callback` is valid for libbpf's function, and `hold` is the one that
-/// [`Libbpf::print_callback`] receives. `caller` is where the exported function was called from.
+/// `callback` must be valid for libbpf's function, and `hold` must be the callback that
+/// [`Libbpf::print_callback`] receives. `caller` is the address from which the exported function
+/// was called.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_set_print(
     callback: Option<Print>,
