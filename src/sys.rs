@@ -58,7 +58,7 @@ unsafe fn call(
     e: usize,
 ) -> Result<usize, Errno> {
     loop {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { call_once(number, a, b, c, d, e) } {
             Err(Errno(libc::EINTR)) => {}
             answer => return answer,

@@ -193,7 +193,7 @@ fn find_compat(
     }
 }
 
-/// The error for a kernel that was booted (`is_off`) or built without 32-bit callers.
+/// Returns the error for a kernel that was booted (`is_off`) or built without 32-bit callers.
 fn no_compat_callers(is_off: bool) -> Error {
     let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
     Error::NoCompatCallers { symbol, is_off }

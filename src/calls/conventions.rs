@@ -77,7 +77,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
 
 /// The conventions of this architecture, in the order to try them.
 ///
-/// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit since 5.7),
+/// Sources: include/asm/syscall_wrapper.h in arch/x86 (64-bit since 4.17, 32-bit since 5.7),
 /// arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in 5.0), arch/riscv (6.6) and
 /// arch/powerpc (in 6.1, wrappers without a prefix). `COND_SYSCALL` in these files shows whether
 /// stubs are separate.

@@ -604,8 +604,8 @@ umount2 sys_umount
 
     #[test]
     fn names_stand_for_the_documented_calls_on_every_architecture() {
-        // If no calls are listed, the name is the name of a function and does not stand for a call
-        // with a different name.
+        // Lines without calls are skipped: there, the name is the name of a function and does not
+        // stand for a call with a different name.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {

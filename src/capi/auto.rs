@@ -24,14 +24,14 @@ unsafe extern "C" fn ksyscall_of_section(
     prog: *const bpf_program,
     retprobe: *mut bool,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { of_section(prog, retprobe) }.map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// # Safety
 /// The same as for [`ksyscall_of_section`]. The result is valid only as long as the program.
 unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let libbpf = unsafe { Libbpf::that_handles(prog) }?;
     let (kind, section) = (libbpf.bpf_program__type()?, libbpf.bpf_program__section_name()?);
     // SAFETY: the program belongs to this libbpf, and the section's name is a C string.
@@ -42,7 +42,7 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
         CStr::from_ptr(section(prog)).to_bytes_with_nul()
     };
     let entry = section.strip_prefix(b"ksyscall/");
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { retprobe.write(entry.is_none()) };
     let name = entry.or_else(|| section.strip_prefix(b"kretsyscall/"))?;
     CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
@@ -51,10 +51,10 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
 /// Returns whether attaching a skeleton attaches this program automatically.
 ///
 /// # Safety
-/// `prog` is a program of a loaded libbpf.
+/// `prog` must be a program of a loaded libbpf.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let Some(libbpf) = Libbpf::of(prog) else {
             return false;
@@ -76,7 +76,7 @@ unsafe extern "C" fn ksyscall_libbpfs_own(
     name: *const c_char,
     caller: *const c_void,
 ) -> *const c_void {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let handle = Libbpf::handle_of(prog, caller);
         handle.map_or(ptr::null_mut(), |handle| handle.own(CStr::from_ptr(name))).cast_const()

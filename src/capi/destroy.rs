@@ -109,9 +109,9 @@ impl Holder {
     /// tracefs may contain entries.
     ///
     /// # Safety
-    /// `link` is a link.
+    /// `link` must be a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
         // For a link that consists of other links, such as a USDT link, `bpf_link__fd()` returns 0.
         // If descriptor 0 happens to be a link, copying it is harmless: the owner still holds
@@ -150,8 +150,8 @@ unsafe fn destroy(link: *mut bpf_link) -> c_int {
     if link.is_null() {
         return 0;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let destroy = unsafe { libbpfs(c"bpf_link__destroy", link) };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     destroy.map_or(-libc::ELIBACC, |destroy| unsafe { destroy(link) })
 }

@@ -94,9 +94,9 @@ impl Libbpf {
     /// linked statically. The functions of another libbpf would misread the program.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_ATTACH) }
             .unwrap_or_else(|| Handle::usual().map(|handle| handle.libbpf(FOR_ATTACH)))
     }
@@ -105,9 +105,9 @@ impl Libbpf {
     /// section is unknown, or if the program's type or handler was set by hand.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_SECTIONS) }.flatten()
     }
 
@@ -116,7 +116,7 @@ impl Libbpf {
     /// functions to look up.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     unsafe fn by_definition(prog: *const bpf_program, functions: usize) -> Option<Option<Self>> {
         if prog.is_null() {
             return None;
@@ -147,12 +147,12 @@ impl Libbpf {
     /// libbpf that the code at `caller` is linked to.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn handle_of(
         prog: *const bpf_program,
         caller: *const c_void,
     ) -> Option<Handle> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { Self::by_definition(prog, FOR_ATTACH) } {
             Some(libbpf) => libbpf?.handle(),
             None => Handle::of_caller(caller),
@@ -186,7 +186,7 @@ impl Libbpf {
         // SAFETY: libbpf.h declares the function with this type, and NULL is None.
         let name: Option<Name> =
             unsafe { core::mem::transmute(self.rarely_used(c"bpf_program__name")) };
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         name.map_or(ptr::null(), |name| unsafe { name(prog) })
     }
 
@@ -204,7 +204,7 @@ impl Libbpf {
     /// `prog` must be a program of this libbpf.
     pub(super) unsafe fn program_fd(&self, prog: *const bpf_program) -> Result<c_int, Failure> {
         let program_fd = self.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { program_fd(prog) } {
             fd @ 0.. => Ok(fd),
             _ => Err(Failure::NotLoaded),

@@ -50,7 +50,7 @@ impl Object {
 /// # Safety
 /// `link` must be a link of libbpf or of this library.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     if unsafe { is_ours(link) } {
         // SAFETY: `is_ours` means that it is an `Object`.
         let object = unsafe { &*link.cast::<Object>() };
@@ -76,7 +76,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
             // libbpf would not remove the entry.
             return Err(Failure::NoLink);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let link = unsafe { libbpf.attach_perf_event(*prog, event.fd.as_raw(), options.cookie) }?;
         let _ = event.into_fd().into_raw();
         return Ok(link);
@@ -141,7 +141,7 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// # Safety
 /// `link` must begin with its detach function, like every link of libbpf and of this library.
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let end = unsafe { link.cast::<Option<Detach>>().read() };
     end.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach))
 }

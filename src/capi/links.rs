@@ -88,11 +88,11 @@ impl Links {
 /// The same as for [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut Answer) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return };
     if let Some(warning) = warning::disarmed_once() {
         let name = c"(all)".as_ptr();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { warning::write(Answer::with_text(answer), Some(&libbpf), prog, name, &warning) };
     }
 }
@@ -111,15 +111,15 @@ unsafe extern "C" fn ksyscall_attach_links(
     answer: *mut Answer,
 ) -> *mut Links {
     let mut wanted = Wanted { prog, names, n, shown: ptr::null() };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let attached = unsafe { wanted.attach(opts) };
     attached.and_then(|links| Ok(links.into_raw()?)).unwrap_or_else(|failure| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let answer = unsafe { Answer::with_text(answer) };
         answer.errno = failure.errno();
         // A caller that stopped the attach knows why.
         if !matches!(failure, Failure::Stopped) {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { warning::write_failure(answer, prog, wanted.shown, &failure) };
         }
         ptr::null_mut()
@@ -141,16 +141,16 @@ impl Wanted {
         if self.n > 0 && self.names.is_null() {
             return Err(Failure::NoNames);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let options = unsafe { read(opts) }?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let calls = unsafe { self.calls(&options) }?;
         if self.prog.is_null() {
             return Err(Failure::NoProgram);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let libbpf = unsafe { Libbpf::of(self.prog) }.ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
         let mut links = Links::with_room(self.n)?;
         let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
@@ -185,14 +185,14 @@ impl Wanted {
         let mut calls = Vec::new();
         calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         for index in 0..self.n {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let (text, cookie) = unsafe {
                 let cookies = options.cookies;
                 let cookie = if cookies.is_null() { 0 } else { *cookies.add(index) };
                 (*self.names.add(index), cookie)
             };
             self.shown = text;
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let name = unsafe { name(text) }?;
             calls.push(BatchCall { cookie, ..BatchCall::new(name, options.callers) });
         }
@@ -225,7 +225,7 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
 /// `links` must be NULL or come from [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let links = unsafe { links.as_ref() };
     links.map_or(0, |links| links.outcomes.iter().filter(|outcome| outcome.result == 0).count())
 }
@@ -236,7 +236,7 @@ unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
 /// The same as for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let outcome = unsafe { links.as_ref() }.and_then(|links| links.outcomes.get(index));
     outcome.map_or(-libc::EINVAL, |outcome| outcome.result)
 }
@@ -251,7 +251,7 @@ unsafe extern "C" fn ksyscall_links_function(
     index: usize,
     nth: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let function = unsafe { links.as_ref() }.and_then(|links| links.functions(index).get(nth));
     function.map_or(ptr::null(), |function| function.as_c_str().as_ptr())
 }
@@ -262,14 +262,14 @@ unsafe extern "C" fn ksyscall_links_function(
 /// The same as for [`ksyscall_count_links`]. `missed` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(links) = (unsafe { links.as_ref() }) else { return -libc::EINVAL };
     if missed.is_null() {
         return -libc::EINVAL;
     }
     let counts = links.attachments.as_slice().iter().map(Attachment::missed);
     let Some(count) = counts.sum() else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { missed.write(count) };
     0
 }
@@ -283,9 +283,9 @@ unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u6
     if link.is_null() || missed.is_null() {
         return -libc::EINVAL;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(count) = (unsafe { link::missed(link) }) else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { missed.write(count) };
     0
 }
@@ -302,15 +302,15 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
     if prog.is_null() || misses.is_null() {
         return -libc::EINVAL;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return -libc::ELIBACC };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let program_fd = match unsafe { libbpf.program_fd(prog) } {
         Ok(program_fd) => program_fd,
         Err(failure) => return -failure.errno(),
     };
     let Some(count) = recursion_misses_of(program_fd) else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { misses.write(count) };
     0
 }
@@ -346,7 +346,7 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
     nth: usize,
     call: *mut *const u8,
 ) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let function = match unsafe { name(function) } {
         Ok(function) => function,
         Err(failure) => return -failure.errno(),
@@ -359,7 +359,7 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
     let (mut count, mut len) = (0, -libc::ENOENT);
     c_library::for_each_call(table::TABLE, c_library, function.as_bytes(), &mut |found| {
         if count == nth {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { call.write(found.as_ptr()) };
             len = found.len() as c_int;
         }

@@ -169,7 +169,7 @@ unsafe extern "C" fn ksyscall_attach(
     may_warn: bool,
     answer: *mut Answer,
 ) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let attached = unsafe { Request::check(prog, syscall_name, opts) }.and_then(|request| {
         let row = attach::native_row(&request.name);
         // SAFETY: guaranteed by the caller.
@@ -212,17 +212,17 @@ impl Request {
         syscall_name: *const c_char,
         opts: *const bpf_ksyscall_opts,
     ) -> Result<Self, Failure> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let mut options = unsafe { opts::read(opts) }?;
         let callers = environment::read(&mut options)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let name = unsafe { name(syscall_name) }?;
         if prog.is_null() {
             return Err(Failure::NoProgram);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let libbpf = unsafe { Libbpf::of(prog) }.ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let program_fd = unsafe { libbpf.program_fd(prog) }?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
     }
@@ -234,7 +234,7 @@ unsafe fn name(name: *const c_char) -> Result<SyscallName, Failure> {
     if name.is_null() {
         return Err(Failure::NoName);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { CStr::from_ptr(name) };
     SyscallName::from_bytes(name.to_bytes()).map_err(|_| Failure::InvalidName)
 }

@@ -87,7 +87,7 @@ unsafe extern "C" fn ksyscall_set_print(
     caller: *const c_void,
 ) -> Option<Print> {
     let set_print = Handle::of_caller(caller)?.own_libbpf_set_print()?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     alone(|| replaced(unsafe { set_print(callback) }, hold))
 }
 

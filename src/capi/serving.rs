@@ -33,10 +33,10 @@ unsafe extern "C" fn ksyscall_find_function(
     nth: usize,
     function: *mut *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     match unsafe { find(syscall_name, callers, nth) } {
         Ok(Some(symbol)) => {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { function.write(symbol.as_c_str().as_ptr()) };
             0
         }
@@ -52,7 +52,7 @@ unsafe fn find(
     callers: c_uint,
     nth: usize,
 ) -> Result<Option<&'static Symbol>, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { name(syscall_name) }?;
     let callers = links_opts::callers(callers)?;
     let symbols = symbols()?;

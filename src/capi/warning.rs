@@ -42,10 +42,10 @@ pub(super) unsafe fn write_due(
     if due.iter().all(Option::is_none) {
         return false;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let answer = unsafe { Answer::with_text(answer) };
     for warning in due.into_iter().flatten() {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write(answer, Some(&request.libbpf), request.prog, syscall_name, &warning) };
     }
     !answer.text.as_bytes().is_empty()
@@ -81,10 +81,10 @@ pub(super) unsafe fn write_failure(
     syscall_name: *const c_char,
     failure: &Failure,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let libbpf = unsafe { Libbpf::of(prog) };
     if libbpf.is_some() || matches!(failure, Failure::NoLibbpf) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write(answer, libbpf.as_ref(), prog, syscall_name, failure) };
     }
 }
@@ -106,7 +106,7 @@ pub(super) unsafe fn write(
         if answer.print.is_none() {
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         program_name = unsafe { libbpf.program_name(prog) };
     }
     // SAFETY: libbpf's program names are C strings; the caller guarantees the rest.
@@ -127,7 +127,7 @@ impl Shown<'_> {
         if text.is_null() {
             return Self(b"(null)");
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { CStr::from_ptr(text) }.to_bytes())
     }
 }

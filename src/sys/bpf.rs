@@ -142,7 +142,7 @@ unsafe fn kprobe_multi(
         addrs: 0,
         cookies,
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
 }
 

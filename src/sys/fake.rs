@@ -165,7 +165,7 @@ impl Kernel {
                 _ if word(0) as u32 != 8 || word(56) == 0 => Ok(10),
                 _ if (word(56) as usize) < PAGE => refused(libc::EFAULT),
                 _ => {
-                    // SAFETY: it is a C string.
+                    // SAFETY: the pointer is to a C string.
                     let name = unsafe { CStr::from_ptr(word(56) as usize as *const c_char) };
                     let name = name.to_str().unwrap();
                     event.name = Some(name.to_owned());
@@ -206,14 +206,14 @@ impl Kernel {
                 "tracepoint".to_owned()
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: as above.
+                // SAFETY: the same as above.
                 let (config, symbol) =
                     unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
-                // SAFETY: it is a C string.
+                // SAFETY: the pointer is to a C string.
                 let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
                 format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
             }
-            // SAFETY: as above.
+            // SAFETY: the same as above.
             libc::SYS_bpf if unsafe { *(b as *const i32) } < 0 => "link of nothing".to_owned(),
             libc::SYS_bpf => "link".to_owned(),
             libc::SYS_ioctl => "ioctl".to_owned(),

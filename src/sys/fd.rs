@@ -51,7 +51,7 @@ impl Fd {
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.
 unsafe fn close(fd: c_int) -> Result<(), Errno> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 

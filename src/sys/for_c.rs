@@ -111,7 +111,7 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
 /// may use it.
 pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
     if !memory.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let _ = unsafe { call(libc::SYS_munmap, memory as usize, len, 0, 0, 0) };
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn consume_in_parallel<T: Send>(
         /// # Safety
         /// The item must exist, and this function must be called only once for the item.
         unsafe fn take(&self, index: usize) -> T {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.0.add(index).read() }
         }
     }
