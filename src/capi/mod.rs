@@ -8,8 +8,8 @@
 //!
 //! - `header.rs` is the source of ksyscall.h; `opts.rs` and `links_opts.rs` read the options,
 //!   `environment.rs` reads the environment variables;
-//! - `libbpf.rs` finds the libbpf that created the program, `loader.rs` asks the dynamic loader, and
-//!   `print.rs` finds libbpf's print callback;
+//! - `libbpf.rs` finds the libbpf that created the program, `loader.rs` asks the dynamic loader,
+//!   and `print.rs` finds libbpf's print callback;
 //! - `link.rs` creates the `struct bpf_link`, `layout.rs` checks its layout, and `auto.rs`
 //!   recognises programs that attach by their section;
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys links, and `serving.rs` finds a
