@@ -104,7 +104,7 @@ unsafe extern "C" {
     /// @return the number
     pub fn ksyscall_links__count(links: *const ksyscall_links) -> usize;
 
-    /// Returns whether the program is attached to a name. Does not change errno.
+    /// Reports whether the program is attached to a name. Does not change errno.
     ///
     /// @param links the links
     /// @param index the name's index in the list of names, from 0
@@ -125,9 +125,9 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Returns the total number of entries or returns that the kernel missed, at all functions,
-    /// since the program was attached. The kernel misses a return if too many calls are in
-    /// progress; see `max_active`.
+    /// Gets the total number of entries or returns that the kernel missed, at all functions, since
+    /// the program was attached. The kernel misses a return if too many calls are in progress; see
+    /// `max_active`.
     ///
     /// @param links the links
     /// @param missed receives the number
@@ -160,9 +160,9 @@ unsafe extern "C" {
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Returns how often the kernel has skipped a program since the program was loaded, at all
-    /// functions that the program is attached to. The kernel skips a kprobe program on a CPU that
-    /// is executing another BPF program or a bpf(2) map operation, even if the task in that
+    /// Gets the number of times that the kernel has skipped a program since the program was loaded,
+    /// at all functions that the program is attached to. The kernel skips a kprobe program on a CPU
+    /// that is executing another BPF program or a bpf(2) map operation, even if the task in that
     /// operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
