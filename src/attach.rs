@@ -24,13 +24,13 @@ pub(crate) use search::native_row;
 /// Options of an attachment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// What the program's `bpf_get_attach_cookie()` returns.
+    /// The value that `bpf_get_attach_cookie()` returns in the program.
     pub(crate) cookie: u64,
     /// Run the program at the call's return instead of its entry.
     pub(crate) retprobe: bool,
     /// Keep the perf event's descriptor open in addition to the link's.
     pub(crate) keep_event: bool,
-    /// Accept a function that has the call's name even if no system call reaches it.
+    /// Attach to the function with the call's name even if no system call reaches the function.
     pub(crate) allow_unreached: bool,
     /// Number of in-flight calls that a return probe tracks; 0 selects the kernel's default.
     pub(crate) max_active: u32,
@@ -42,7 +42,7 @@ impl Options {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        /// `KRETPROBE_MAXACTIVE_MAX` of kernel/trace/trace_kprobe.c.
+        /// `KRETPROBE_MAXACTIVE_MAX` in kernel/trace/trace_kprobe.c.
         const MOST: u32 = 4096;
         match self.max_active {
             0 => Ok(()),
@@ -57,7 +57,7 @@ impl Options {
 pub(crate) struct Target {
     pub(crate) event: Attachment,
     pub(crate) symbol: Symbol,
-    /// False only with `allow_unreached`.
+    /// Whether the call reaches the function. False only with `allow_unreached`.
     pub(crate) is_reached: bool,
 }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Kernel, PMU, refused};
 
-    /// One test, because the list of stubs stays cached for the whole process.
+    /// This is a single test because the list of stubs is cached until the process ends.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn stubs_are_recognised_in_kallsyms_and_then_from_the_cache() {

@@ -1,4 +1,5 @@
-//! The builder that attaches one program to many calls, and the attach in progress.
+//! Defines [`Batch`], the builder that attaches one program to many calls, and [`Attaching`], an
+//! attach in progress.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
@@ -32,14 +33,14 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// # How it attaches
 /// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
 /// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
-/// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
-/// for each function, one after the other. Each event uses a descriptor and takes the kernel some
-/// 10 to 100 ms.
+/// one file descriptor, in a fraction of a second. Any other program is attached by perf events,
+/// one for each function, one after the other. Each event uses a descriptor and takes some 10 to
+/// 100 ms.
 ///
-/// A kprobe.multi link is first tried with the functions of a kernel that has all of the calls. If
-/// this kernel does not have them all, the functions are looked up in /proc/kallsyms, which takes
-/// longer than the link itself. A function that serves several calls of the list is attached to
-/// once.
+/// A kprobe.multi link is first tried as if the kernel had all of the calls. If this kernel does
+/// not have all of them, the functions are looked up in /proc/kallsyms, which takes longer than
+/// creating the link. If a function serves several calls in the list, the program is attached to
+/// the function once.
 #[doc(alias("bpf_program__attach_kprobe_multi_opts", "ksyscall_links_opts"))]
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
@@ -70,7 +71,7 @@ impl Batch {
     }
 
     /// Names every system call that these callers have in any version of the kernel, in
-    /// alphabetical order. Each call is for those of the callers that have it under that name.
+    /// alphabetical order. Each call is requested for the callers that have a call with that name.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -90,22 +91,24 @@ impl Batch {
         Self { calls, options: Options::default(), threads: None }
     }
 
-    /// The names of the calls.
+    /// Returns the names of the calls.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &SyscallName> {
         self.calls.iter().map(|call| &call.name)
     }
 
-    /// Whose calls the program runs for, for every call of the batch; [`Callers::Native`] by
-    /// default.
+    /// Sets the callers that the program runs for, for every call in the batch. The default is
+    /// [`Callers::Native`].
     ///
     /// The program is attached once to each function that serves the call to any of the callers.
-    /// Callers that do not have the call are skipped, unless none of them has it.
+    /// Callers that do not have the call are skipped. If none of the callers has the call, that is
+    /// an error.
     ///
     /// With [`Callers::All`], if some callers can make the call only through socketcall(2) or
-    /// ipc(2), the program is also attached there, and runs for every call through the multiplexer.
-    /// [`Links::attached`] lists the multiplexer's function for the call. That function has one
-    /// cookie: the multiplexer's own if the batch names it, otherwise the cookie of the first call
-    /// that is made through it.
+    /// ipc(2), the program is also attached to that multiplexer, and runs for every call made
+    /// through it. [`Links::attached`] lists the multiplexer's function for the call. The
+    /// multiplexer has only one cookie. If the batch names the multiplexer, the cookie is the
+    /// multiplexer's own; otherwise, it is the cookie of the first call made through the
+    /// multiplexer.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -123,23 +126,23 @@ impl Batch {
         self
     }
 
-    /// Whether the program runs at the calls' returns instead of their entries. A program for
+    /// Sets whether the program runs at the calls' returns instead of their entries. A program for
     /// kprobe.session always runs at both.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
     }
 
-    /// How many calls in progress each return probe tracks; see
+    /// Sets how many calls in progress each return probe tracks; see
     /// [`Ksyscall::max_active`](crate::Ksyscall::max_active). A kprobe.multi link does not support
-    /// it.
+    /// this option.
     pub const fn max_active(mut self, calls: u32) -> Self {
         self.options.max_active = calls;
         self
     }
 
-    /// Whether the perf events' file descriptors stay open beside the links'; see
-    /// [`Ksyscall::keep_event`](crate::Ksyscall::keep_event).
+    /// Sets whether the perf events' file descriptors stay open in addition to the links'
+    /// descriptors; see [`Ksyscall::keep_event`](crate::Ksyscall::keep_event).
     pub const fn keep_event(mut self, keep: bool) -> Self {
         self.options.keep_event = keep;
         self
@@ -154,9 +157,9 @@ impl Batch {
         self
     }
 
-    /// How many threads close perf events concurrently: 1 to 64, 8 by default. For each event the
-    /// kernel waits until no CPU runs the program any more, and the threads wait at the same time.
-    /// They exist only while events are being closed.
+    /// Sets how many threads close perf events concurrently: 1 to 64, 8 by default. For each event,
+    /// the kernel waits until no CPU runs the program any more, and the threads wait in parallel.
+    /// The threads exist only while events are being closed.
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -165,8 +168,8 @@ impl Batch {
     /// Attaches the program to all calls.
     ///
     /// # Errors
-    /// The error of the first call that fails, or an error of [`Batch::attaching`], which lists
-    /// both kinds. On an error, nothing stays attached or open.
+    /// Returns the error of the first call that fails, or an error that concerns the whole batch.
+    /// [`Batch::attaching`] lists both kinds. On an error, nothing stays attached or open.
     #[doc(alias = "ksyscall_links__attach")]
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
         let mut attaching = self.start(program, false)?;
@@ -177,19 +180,19 @@ impl Batch {
     }
 
     /// Attaches the program to as many of the calls as possible. [`Links::failures`] lists the
-    /// calls that failed. It also lists a call that is attached for some [`Callers`] if one of its
-    /// other functions failed.
+    /// calls that failed. The list includes a call whose program is attached for some [`Callers`],
+    /// if another function of the call failed.
     ///
     /// # Errors
-    /// The errors of [`Batch::attaching`]. If every call fails, that is not an error.
+    /// The same as for [`Batch::attaching`]. It is not an error if every call fails.
     #[doc(alias = "best_effort")]
     pub fn attach_each(&self, program: impl AsFd) -> Result<Links, Error> {
         Ok(self.attaching(program)?.finish())
     }
 
     /// Starts to attach the program to as many of the calls as possible. Each item of the iterator
-    /// is a call with its function (the first one, if its [`Callers`] have several) or an error. So
-    /// a program can report progress, or stop early: dropping the iterator detaches.
+    /// is a call with its function (the first one, if its [`Callers`] have several) or an error. A
+    /// program can thus report progress, or stop early: dropping the iterator detaches the program.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -207,14 +210,14 @@ impl Batch {
     /// - [`Error::MultiLink`]: the kernel refuses a kprobe.multi link;
     /// - [`Error::KernelSymbols`]: /proc/kallsyms, which a kprobe.multi link may require, cannot be
     ///   read;
-    /// - [`Error::MaxActive`]: [`Batch::max_active`] was set to a number that is not valid, or for
-    ///   a program for kprobe.multi;
+    /// - [`Error::MaxActive`]: [`Batch::max_active`] was set to a number that is not valid, or was
+    ///   set for a kprobe.multi program;
     /// - [`Error::NoMemory`].
     ///
-    /// One call can fail with an error of [`Ksyscall::attach`](crate::Ksyscall::attach), with
-    /// [`Error::SameFunction`] or [`Error::NotTraceable`], or for callers other than native ones
-    /// with [`Error::CallersUnknown`], [`Error::NoCompatCallers`], [`Error::NoCompatCall`],
-    /// [`Error::UpdateUnknown`] or [`Error::Addresses`].
+    /// A single call can fail with an error of [`Ksyscall::attach`](crate::Ksyscall::attach),
+    /// [`Error::SameFunction`] or [`Error::NotTraceable`]. For callers other than native callers,
+    /// it can also fail with [`Error::CallersUnknown`], [`Error::NoCompatCallers`],
+    /// [`Error::NoCompatCall`], [`Error::UpdateUnknown`] or [`Error::Addresses`].
     pub fn attaching<P: AsFd>(&self, program: P) -> Result<Attaching<P>, Error> {
         self.start(program, true)
     }
@@ -302,14 +305,15 @@ mod tests {
     use crate::sys::fake::{Kernel, refused};
     use std::os::fd::OwnedFd;
 
-    /// A kernel that accepts a program only if its number is an open descriptor of this process.
+    /// Creates a fake kernel that accepts a program only if its number is an open descriptor of
+    /// this process.
     fn kernel() -> Kernel {
         Kernel {
             kprobe: |symbol, _, _| {
                 if symbol.starts_with("sys_") { Ok(10) } else { refused(libc::ENOENT) }
             },
             link_create: |fd| {
-                // SAFETY: it has no pointers.
+                // SAFETY: fcntl(2) receives no pointers.
                 let is_open = unsafe { libc::fcntl(fd, libc::F_GETFD) } >= 0;
                 if is_open { Ok(20) } else { refused(libc::EBADF) }
             },

@@ -1,4 +1,5 @@
-//! Defines every error of the Rust and C APIs, with its text and its errno.
+//! Defines the errors of the Rust API, which the C API reports too, each with its text and its
+//! errno.
 //!
 //! An error owns the data that its text contains. To add an error, add a variant with its text and
 //! errno here, and a row to docs/errors.md.
@@ -33,7 +34,7 @@ use crate::sys;
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The name does not have the form of a syscall name.
+    /// The name is not a valid syscall name.
     #[error(transparent)]
     InvalidName(#[from] InvalidName),
 
@@ -73,8 +74,9 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// The probe requires tracefs, which could not be used. Before Linux 4.17 there is no kprobe
-    /// PMU; on later kernels only `max_active` requires tracefs.
+    /// The probe requires tracefs, which could not be used. Before Linux 4.17, every probe requires
+    /// tracefs, because the kernel has no kprobe PMU. On later kernels, only `max_active` requires
+    /// tracefs.
     #[error("tracefs: {step}: {}", Errno(*errno))]
     #[non_exhaustive]
     Tracefs {
@@ -84,8 +86,9 @@ pub enum Error {
         errno: i32,
     },
 
-    /// /proc/kallsyms could not be read. It tells whether a function is the stub of all calls that
-    /// the kernel was built without, and which functions a kprobe.multi link can attach to.
+    /// /proc/kallsyms could not be read. The file shows whether a function is the shared stub for
+    /// all calls that the kernel was built without, and which functions a kprobe.multi link can
+    /// attach to.
     #[error("cannot read the kernel's list of functions, /proc/kallsyms: {}", Errno(*errno))]
     #[non_exhaustive]
     KernelSymbols {
@@ -121,7 +124,7 @@ pub enum Error {
     #[error("a BPF cookie requires Linux 5.15")]
     CookieUnsupported,
 
-    /// `BPF_LINK_CREATE` refused a kprobe.multi link on the functions of a batch.
+    /// `BPF_LINK_CREATE` refused a kprobe.multi link to the functions for a batch.
     #[error("bpf(BPF_LINK_CREATE) of a kprobe.multi link: {}{}", Errno(*errno), multi_hint(*errno))]
     #[non_exhaustive]
     MultiLink {
@@ -129,7 +132,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// ftrace cannot trace the function, which a program for kprobe.multi requires.
+    /// ftrace cannot trace the function. A kprobe.multi program requires functions that ftrace can
+    /// trace.
     #[error("ftrace cannot trace {symbol}, which a program for kprobe.multi requires")]
     #[non_exhaustive]
     NotTraceable {
@@ -137,8 +141,9 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// The function also serves an earlier call of the batch, which has a different cookie. The
-    /// program is attached to the function only once, so that it does not run twice for one call.
+    /// The function also serves an earlier call in the batch, and that call has a different cookie.
+    /// The program is attached to the function only once, so that it does not run twice for one
+    /// call.
     #[error("{symbol} also serves an earlier call of the list, which has another cookie")]
     #[non_exhaustive]
     SameFunction {
@@ -155,9 +160,9 @@ pub enum Error {
     )]
     #[non_exhaustive]
     Descriptors {
-        /// How many descriptors the batch requires.
+        /// The number of descriptors that the batch requires.
         needed: usize,
-        /// How many more the process can open.
+        /// The number of descriptors that the process can still open.
         free: usize,
     },
 
@@ -166,7 +171,7 @@ pub enum Error {
     NoMemory,
 
     /// [`Ksyscall::max_active`](crate::Ksyscall::max_active) was set to a number that is not valid,
-    /// or for an entry probe or a kprobe.multi program.
+    /// or was set for an entry probe or a kprobe.multi program.
     #[error("max_active must be 1 to 4096, and only return probes by perf events support it")]
     MaxActive,
 
@@ -175,9 +180,9 @@ pub enum Error {
     #[error("max_active requires Linux 4.17 and sysfs: there is no kprobe PMU")]
     MaxActiveUnsupported,
 
-    /// The functions that serve the call to native and to 32-bit callers may be one function under
-    /// two names. Their addresses in /proc/kallsyms would tell, but the file could not be read or
-    /// hides addresses (they require `CAP_SYSLOG`).
+    /// The functions that serve the call to native callers and to 32-bit callers may be one
+    /// function with two names. The addresses in /proc/kallsyms would show this, but the file could
+    /// not be read or hides addresses (seeing them requires `CAP_SYSLOG`).
     #[error(
         "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
         Errno(*errno), addresses_hint(*errno)
@@ -190,8 +195,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// [`Callers`](crate::Callers) other than native ones were requested, but the tables do not
-    /// contain the functions that serve them on this architecture.
+    /// [`Callers`](crate::Callers) other than native callers were requested, but the tables do not
+    /// contain the functions that serve these callers on this architecture.
     #[error("cannot tell which functions serve 32-bit callers on this architecture")]
     CallersUnknown,
 
@@ -244,7 +249,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The errno of the failure, which is always positive; see errno(3).
+    /// Returns the errno of the failure, which is always positive; see errno(3).
     pub fn errno(&self) -> i32 {
         match *self {
             Error::PerfEvent { errno, .. }
@@ -271,7 +276,7 @@ impl Error {
         }
     }
 
-    /// The same error, with the symbols that were tried in vain for other callers.
+    /// Returns the same error, extended by the symbols that were tried in vain for other callers.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)
@@ -284,7 +289,8 @@ impl Error {
         self
     }
 
-    /// Whether these callers do not have the call, which is not a failure if other callers have it.
+    /// Returns whether the error means that these callers do not have the call. This is not a
+    /// failure if other callers have the call.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,
@@ -403,7 +409,7 @@ mod tests {
 
     use crate::sys::fake::Kernel;
 
-    /// One sample of each variant, and of each text that depends on the errno.
+    /// Returns one sample of each variant, and of each text that depends on the errno.
     fn samples() -> Vec<Error> {
         use libc::*;
         let symbol = Symbol::new(b"__x64_sys_openat", b"", b"");

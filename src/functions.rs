@@ -1,4 +1,4 @@
-//! Finds the kernel functions that serve a call, without attaching.
+//! Finds the kernel functions that serve a call, without attaching a program.
 
 use crate::attach::plan::Plan;
 use crate::kernel::symbols::Symbols;
@@ -17,29 +17,31 @@ use crate::{Callers, Error, Symbol, SyscallName};
 pub struct KernelFunctions(Symbols);
 
 impl KernelFunctions {
-    /// Reads /proc/kallsyms, some 100,000 lines.
+    /// Reads /proc/kallsyms, which has about 100,000 lines.
     ///
     /// # Errors
-    /// The error of reading /proc/kallsyms; ENODATA if it contains no such function.
+    /// Returns the error from reading /proc/kallsyms, or ENODATA if the file contains no such
+    /// function.
     pub fn read() -> Result<Self, std::io::Error> {
         Symbols::read().map(Self).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
     }
 
-    /// The function that serves the call, which [`Ksyscall::attach`] would attach to.
+    /// Returns the function that serves the call. [`Ksyscall::attach`] would attach to this
+    /// function.
     ///
     /// [`Ksyscall::attach`]: crate::Ksyscall::attach
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::KernelSymbols`] if /proc/kallsyms does not tell whether the
-    /// function is a stub.
+    /// Returns [`Error::NotFound`], or [`Error::KernelSymbols`] if /proc/kallsyms does not show
+    /// whether the function is a stub.
     #[doc(alias = "ksyscall__function")]
     pub fn serving(&self, name: &SyscallName) -> Result<Symbol, Error> {
         Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
-    /// The functions that serve the call to these callers, each once, for programs that attach by
-    /// other means, such as fentry. [`Batch::attach`](crate::Batch::attach) would attach to the
-    /// same functions, including those of socketcall(2) and ipc(2).
+    /// Returns the functions that serve the call to these callers, each once, for programs that
+    /// attach by other means, such as fentry. [`Batch::attach`](crate::Batch::attach) would attach
+    /// to the same functions, including those of socketcall(2) and ipc(2).
     ///
     /// ```no_run
     /// use ksyscall::{Callers, KernelFunctions, SyscallName};
@@ -52,8 +54,8 @@ impl KernelFunctions {
     /// ```
     ///
     /// # Errors
-    /// The errors of [`KernelFunctions::serving`], and for callers other than native ones those
-    /// that [`Batch::attaching`](crate::Batch::attaching) lists.
+    /// Returns the errors of [`KernelFunctions::serving`] and, for callers other than native
+    /// callers, the errors that [`Batch::attaching`](crate::Batch::attaching) lists.
     pub fn serving_callers(
         &self,
         name: &SyscallName,
@@ -64,7 +66,8 @@ impl KernelFunctions {
         Ok(plan.functions(0).collect())
     }
 
-    /// Whether the kernel has a function of that name, even if no call reaches it.
+    /// Returns whether the kernel has a function with that name, even if no call reaches the
+    /// function.
     pub fn has(&self, function: &str) -> bool {
         self.0.contains(function.as_bytes())
     }

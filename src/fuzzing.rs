@@ -1,8 +1,9 @@
-//! Lists what the fuzz targets in fuzz/ check for every input, and the tests here for the saved
-//! corpus: the result of a parser is compared with that of its rule, written plainly with the
-//! standard library in a file `oracle.rs` beside the parser.
+//! Lists the checks that the fuzz targets in fuzz/ run on every input, and that the tests here run
+//! on the saved corpus. Each check compares a parser's result with the result of a simple
+//! implementation of the same rule, which uses the standard library. The checks are in the files
+//! `oracle.rs` next to the parsers.
 //!
-//! No part of the API: it is compiled for tests and under `cfg(fuzzing)` only.
+//! This module is not part of the API: it is compiled only for tests and under `cfg(fuzzing)`.
 
 pub use crate::calls::oracle::{name, nearest};
 #[cfg(feature = "capi")]

@@ -1,4 +1,4 @@
-//! Finds out what the running kernel supports, and remembers it.
+//! Detects what the running kernel supports, and remembers the results.
 
 pub(crate) mod compat;
 pub(crate) mod disarmed;
@@ -40,13 +40,14 @@ impl Kind {
     }
 }
 
-/// What the process remembers about the kernel. [`Known`] says what may be remembered.
+/// What the process remembers about the kernel. [`Known`] describes what may be remembered.
 pub(crate) struct Learnt {
     /// The conventions by which the kernel may name syscall functions: a set of bits.
     pub(crate) conventions: Known,
     /// The index of the kernel's convention for 32-bit callers.
     pub(crate) compat: Known,
-    /// The same for x32 callers; the number of conventions if the kernel has no x32.
+    /// The index of the kernel's convention for x32 callers, or the number of conventions if the
+    /// kernel does not support x32.
     pub(crate) x32: Known,
     pmu_kind: Known,
     pmu_retprobe_bit: Known,

@@ -1,4 +1,4 @@
-//! The builder that attaches a program to one call.
+//! Defines [`Ksyscall`], the builder that attaches a program to one call.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -10,8 +10,8 @@ use crate::{Error, Link, SyscallName};
 /// The program runs for calls by processes of this architecture. To include 32-bit processes, use
 /// [`Batch::callers`](crate::Batch::callers).
 ///
-/// One `Ksyscall` can attach several programs, or one program several times. Cookies tell the
-/// attachments apart.
+/// One `Ksyscall` can attach several programs, or one program several times. Use cookies to
+/// distinguish the attachments.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -39,7 +39,7 @@ impl Ksyscall {
         Ok(Self { name: SyscallName::new(name)?, options: Options::default() })
     }
 
-    /// Whether the program runs at the call's return instead of its entry.
+    /// Sets whether the program runs at the call's return instead of its entry.
     ///
     /// The kernel tracks a limited number of calls in progress: 10, or two for each CPU if that is
     /// more. Before Linux 6.2, kernels without preemption track one for each CPU
@@ -51,8 +51,8 @@ impl Ksyscall {
         self
     }
 
-    /// How many calls in progress a return probe tracks: 1 to 4096 (`KRETPROBE_MAXACTIVE_MAX` in
-    /// kernel/trace/trace_kprobe.c), or 0, the default, for the kernel's own limit.
+    /// Sets how many calls in progress a return probe tracks: 1 to 4096 (`KRETPROBE_MAXACTIVE_MAX`
+    /// in kernel/trace/trace_kprobe.c), or 0, the default, for the kernel's own limit.
     ///
     /// Each tracked call uses 64 bytes of kernel memory on x86_64 for as long as the program is
     /// attached (docs/returns.md). Such a probe requires Linux 4.17, tracefs and, on most systems,
@@ -74,28 +74,29 @@ impl Ksyscall {
         self
     }
 
-    /// What the program's `bpf_get_attach_cookie()` returns; 0 by default. Any other value requires
-    /// Linux 5.15.
+    /// Sets the value that `bpf_get_attach_cookie()` returns in the program. The default is 0. Any
+    /// other value requires Linux 5.15.
     #[doc(alias = "bpf_cookie")]
     pub const fn cookie(mut self, cookie: u64) -> Self {
         self.options.cookie = cookie;
         self
     }
 
-    /// Whether the perf event's file descriptor stays open beside the link's.
+    /// Sets whether the perf event's file descriptor stays open in addition to the link's
+    /// descriptor.
     ///
-    /// The link alone keeps the event alive. But tools such as `bpftool perf show` find the probed
-    /// function through the event's descriptor (`BPF_TASK_FD_QUERY` of bpf(2)), so on Linux 5.15
-    /// and later they find it only if that descriptor is open.
+    /// The link alone keeps the event alive. However, tools such as `bpftool perf show` find the
+    /// probed function through the event's descriptor (`BPF_TASK_FD_QUERY` of bpf(2)). On Linux
+    /// 5.15 and later, these tools therefore find the function only if that descriptor is open.
     pub const fn keep_event(mut self, keep: bool) -> Self {
         self.options.keep_event = keep;
         self
     }
 
-    /// Whether to attach, as libbpf does, to a function that has the call's name but that no call
-    /// reaches. The program then never runs. For example, x86_64 kernels have the function
-    /// `sys_uselib`, but no entry for it in their syscall table. By default `attach` returns
-    /// [`Error::NotFound`] instead.
+    /// Sets whether to attach, as libbpf does, to a function with the call's name even if no call
+    /// reaches the function. In that case, the program never runs. For example, x86_64 kernels have
+    /// the function `sys_uselib`, but no entry for it in their syscall table. By default, `attach`
+    /// returns [`Error::NotFound`] for such a call.
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
         self
@@ -105,13 +106,13 @@ impl Ksyscall {
     ///
     /// # Errors
     /// - [`Error::NotFound`]: the kernel does not have the call;
-    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: the kernel does not allow the probe, or not for
-    ///   this process;
-    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which tells whether the function is a stub,
+    /// - [`Error::PerfEvent`], [`Error::Tracefs`]: the kernel does not allow the probe, or does not
+    ///   allow this process to create it;
+    /// - [`Error::KernelSymbols`]: /proc/kallsyms, which shows whether the function is a stub,
     ///   could not be read;
-    /// - [`Error::NoReturnProbe`]: the kernel allows no probe at the function's return;
+    /// - [`Error::NoReturnProbe`]: the kernel does not allow a probe at the function's return;
     /// - [`Error::LinkCreate`], [`Error::SetBpf`]: the kernel refuses the program;
-    /// - [`Error::CookieUnsupported`]: a cookie was set, before Linux 5.15;
+    /// - [`Error::CookieUnsupported`]: a cookie was set, but the kernel is older than Linux 5.15;
     /// - [`Error::MaxActive`], [`Error::MaxActiveUnsupported`]: [`Ksyscall::max_active`] was set to
     ///   a number that is not valid, or the kernel does not support it;
     /// - [`Error::NoMemory`].

@@ -1,10 +1,10 @@
 //! Attach a BPF program to any Linux system call, by the name in its man page.
 //!
-//! The kernel function that serves a system call often has a different name. On x86_64,
-//! `sys_newstat` serves `stat`, and the symbol has a prefix that depends on the kernel and the
-//! architecture: `__x64_sys_newstat`. This crate contains the kernel's syscall tables and detects
-//! the prefix. After [`Ksyscall::attach`] succeeds, the program runs each time a process of this
-//! architecture makes the call. Otherwise `attach` returns an [`Error`] that says why.
+//! The kernel function that serves a system call often has a different name. On x86_64, for
+//! example, `sys_newstat` serves `stat`. The symbol also has a prefix that depends on the kernel
+//! and the architecture: `__x64_sys_newstat`. This crate contains the kernel's syscall tables and
+//! detects the prefix. After [`Ksyscall::attach`] succeeds, the program runs each time a process of
+//! this architecture makes the call. If `attach` fails, it returns an [`Error`] that explains why.
 //!
 //! # Quick start
 //! ```no_run
@@ -18,10 +18,10 @@
 //! # Ok::<(), ksyscall::Error>(())
 //! ```
 //!
-//! The program must be of type `BPF_PROG_TYPE_KPROBE`. Its section does not matter: a program of
-//! `SEC("ksyscall/stat")` is attached to the call that you name. Any library may load the program:
-//! pass a `Program` of libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. If the loader
-//! attaches programs itself, switch that off (`autoattach` of libbpf-rs).
+//! The program must be of type `BPF_PROG_TYPE_KPROBE`. Its section does not matter: even a program
+//! in `SEC("ksyscall/stat")` is attached to the call that you name. Any library may load the
+//! program: pass a `Program` of libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. If
+//! the loader attaches programs automatically, disable this (`autoattach` in libbpf-rs).
 //!
 //! # Which type to use
 //! | To | Use |
@@ -42,11 +42,11 @@
 //! The context is the kernel's `struct pt_regs` at the function. If the kernel has syscall
 //! wrappers, the function's first argument points to the caller's registers: on x86_64 since Linux
 //! 4.17, arm64 since 4.19, i386 since 5.7, riscv64 since 6.6, and on s390x and POWER in 6.1. (s390x
-//! 5.10 has the same names, but no such pointer.) On other kernels the function's arguments are the
-//! call's own. Source: `syscall_wrapper.h` in each architecture's `include/asm`, and
-//! `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`. `KSYSCALL_PROG` of this project's `ksyscall.bpf.h` reads the
-//! arguments on both kinds of kernel. docs/arguments.md lists where libbpf's `BPF_KSYSCALL` does
-//! not.
+//! 5.10 has the same names, but no such pointer.) On other kernels, the function's arguments are
+//! the call's arguments. Source: `syscall_wrapper.h` in each architecture's `include/asm`, and
+//! `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`. `KSYSCALL_PROG` in this project's `ksyscall.bpf.h` reads the
+//! arguments on both kinds of kernel. docs/arguments.md lists the cases in which libbpf's
+//! `BPF_KSYSCALL` does not work.
 //!
 //! # Errors
 //! Functions that attach or detach return [`Error`]. Its text reports what failed, at which kernel
@@ -58,7 +58,8 @@
 //! - Linux 4.1 or later with kprobes. Cookies require BPF links for perf events (Linux 5.15).
 //! - `CAP_SYS_ADMIN`; or `CAP_PERFMON` and `CAP_BPF` (Linux 5.8) if `kernel.perf_event_paranoid` is
 //!   at most 2 (Debian's default is 3).
-//! - Before Linux 4.17: root, because these kernels have no kprobe PMU and the crate uses tracefs.
+//! - Before Linux 4.17: root, because these kernels have no kprobe PMU, so the crate uses tracefs
+//!   instead.
 //!
 //! # Features
 //! - `std` (default): the Rust API.

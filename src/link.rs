@@ -1,4 +1,5 @@
-//! Holds a program's attachment to one kernel function, which [`crate::Ksyscall::attach`] returns.
+//! Defines [`Link`], a program's attachment to one kernel function, which
+//! [`crate::Ksyscall::attach`] returns.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,10 +14,10 @@ use crate::{Error, Symbol, SyscallName, sys};
 
 /// A program's attachment to a system call. Dropping it detaches the program.
 ///
-/// A link is one file descriptor. A child of fork(2) inherits a copy, and the program stays
-/// attached until every copy is closed. A link that was pinned ([`Link::pin`]) outlives its
-/// descriptors. Detaching waits until no CPU runs the program any more, which takes the kernel some
-/// 10 to 100 ms.
+/// A link owns one file descriptor. A child of fork(2) inherits a copy of the descriptor, and the
+/// program stays attached until every copy is closed. A link that was pinned ([`Link::pin`])
+/// outlives its descriptors. Detaching waits until no CPU runs the program any more, which takes
+/// some 10 to 100 ms.
 #[doc(alias("bpf_link", "bpf_link__fd"))]
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
@@ -39,41 +40,42 @@ impl Link {
         Ok(Self { attachment, symbol, is_reached })
     }
 
-    /// The kernel function that the program is attached to.
+    /// Returns the kernel function that the program is attached to.
     pub fn symbol(&self) -> &Symbol {
         &self.symbol
     }
 
-    /// Whether the call reaches that function. False only if
-    /// [`Ksyscall::allow_unreached`](crate::Ksyscall::allow_unreached) made the attach succeed.
+    /// Returns whether the call reaches the function that the program is attached to. Returns false
+    /// only if the attach succeeded because of
+    /// [`Ksyscall::allow_unreached`](crate::Ksyscall::allow_unreached).
     pub fn is_reached(&self) -> bool {
         self.is_reached
     }
 
-    /// How many of the function's entries, or returns, the kernel missed since the program was
-    /// attached. None if the kernel does not report the number: before Linux 6.7 the kernel reports
-    /// it only with [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only to a process
-    /// that may read tracefs.
+    /// Returns how many of the function's entries or returns the kernel has missed since the
+    /// program was attached. Returns `None` if the kernel does not report the number: before Linux
+    /// 6.7, the kernel reports it only with [`Ksyscall::max_active`](crate::Ksyscall::max_active),
+    /// and only to a process that may read tracefs.
     ///
     /// The kernel misses a return if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)). It misses an entry if the function is
     /// called while the CPU runs another probe's handler. The kernel counts without a lock, so the
     /// number can be slightly too low. The number does not include calls for which the kernel
-    /// skipped the program
-    /// ([`recursion_misses`](crate::recursion_misses)). The `kprobe_profile` of some old kernels
-    /// does not count missed returns; that of Debian's 5.10 and 6.1 does.
+    /// skipped the program ([`recursion_misses`](crate::recursion_misses)). On some old kernels,
+    /// `kprobe_profile` does not count missed returns. On Debian's 5.10 and 6.1 kernels, it does.
     ///
-    /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and tracefs's
-    /// `kprobe_profile` (Documentation/trace/kprobetrace.rst, "Event Profiling").
+    /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and
+    /// `kprobe_profile` in tracefs (Documentation/trace/kprobetrace.rst, "Event Profiling").
     #[doc(alias = "ksyscall_link__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachment.missed()
     }
 
-    /// Detaches the program, as dropping the link does, and reports a failure.
+    /// Detaches the program, as dropping the link does, but reports a failure.
     ///
     /// # Errors
-    /// [`Error::Close`], [`Error::Tracefs`]. The descriptor is closed even if an error occurs.
+    /// Returns [`Error::Close`] or [`Error::Tracefs`]. The descriptor is closed even if an error
+    /// occurs.
     #[doc(alias = "bpf_link__destroy")]
     pub fn detach(self) -> Result<(), Error> {
         self.attachment.detach()
@@ -90,9 +92,9 @@ impl Link {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Pin`] with `EINVAL` for a path that contains a NUL byte, and before Linux 5.15,
-    /// where attachments cannot be pinned. Otherwise with the errno of bpf(2) for `BPF_OBJ_PIN`,
-    /// such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF filesystem.
+    /// Returns [`Error::Pin`]. Its errno is `EINVAL` if the path contains a NUL byte, and before
+    /// Linux 5.15, where attachments cannot be pinned. Otherwise, it is the errno of bpf(2) for
+    /// `BPF_OBJ_PIN`, such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF filesystem.
     #[doc(alias("bpf_link__pin", "bpf_obj_pin"))]
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         CString::new(path.as_ref().as_os_str().as_bytes())
@@ -108,19 +110,19 @@ impl Link {
     }
 }
 
-/// The attachment's descriptor, for queries and pinning.
+/// Borrows the attachment's descriptor, for queries and pinning.
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.attachment.fd.as_fd()
     }
 }
 
-/// The attachment's descriptor; closing it detaches the program. The conversion closes the
-/// descriptor that [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) kept open.
+/// Returns the attachment's descriptor. Closing the descriptor detaches the program. The conversion
+/// closes the descriptor that [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) kept open.
 ///
-/// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an inert entry stays
-/// in tracefs's `kprobe_events` after the descriptor is closed. The next attach through tracefs
-/// removes the entry.
+/// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an unused entry
+/// stays in tracefs's `kprobe_events` after the descriptor is closed. The next attach through
+/// tracefs removes the entry.
 impl From<Link> for OwnedFd {
     fn from(link: Link) -> OwnedFd {
         link.attachment.into_fd().into()

@@ -1,4 +1,5 @@
-//! Defines [`Links`], which [`crate::Batch::attach`] returns: a program's attachments, detached together.
+//! Defines [`Links`], a program's attachments to many calls, which [`crate::Batch::attach`]
+//! returns.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,8 +8,8 @@ use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
 use crate::{Error, Symbol, SyscallName};
 
-/// A program's attachments to many system calls. Dropping them detaches the program. Perf events
-/// are closed concurrently.
+/// A program's attachments to many system calls. Dropping the `Links` detaches the program from all
+/// calls. Perf events are closed concurrently.
 #[derive(Debug)]
 #[must_use = "the program is detached when the links are dropped"]
 pub struct Links {
@@ -26,38 +27,39 @@ impl Links {
         Self { attachments, attached, failures }
     }
 
-    /// The calls that the program is attached to, in the order of their names in the batch, each
-    /// with the kernel function that serves it. A call appears once for each function that serves
-    /// it to its [`Callers`](crate::Callers).
+    /// Returns the calls that the program is attached to, in the order of their names in the batch,
+    /// each with the kernel function that serves the call. A call appears once for each function
+    /// that serves it to its [`Callers`](crate::Callers).
     #[doc(alias = "ksyscall_links__function")]
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
 
-    /// The calls that failed, in the same order.
+    /// Returns the calls that failed, in the order of their names in the batch.
     #[doc(alias = "ksyscall_links__result")]
     pub fn failures(&self) -> impl ExactSizeIterator<Item = &Failure> {
         self.failures.iter()
     }
 
-    /// The descriptors that hold the attachments: one for each function, or one for all if
-    /// the program was loaded for kprobe.multi.
+    /// Returns the descriptors that hold the attachments: one for each function, or one for all
+    /// functions if the program was loaded for kprobe.multi.
     pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// How many entries or returns the kernel missed at all functions together; see
-    /// [`Link::missed`](crate::Link::missed). None unless the kernel reports the number for each
-    /// function.
+    /// Returns the total number of entries or returns that the kernel missed, at all functions; see
+    /// [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel reports the number
+    /// for every function.
     #[doc(alias = "ksyscall_links__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }
 
-    /// Detaches the program, as dropping the links does, and reports a failure.
+    /// Detaches the program, as dropping the links does, but reports a failure.
     ///
     /// # Errors
-    /// The first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even if an error occurs.
+    /// Returns the first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even if an
+    /// error occurs.
     #[doc(alias = "ksyscall_links__destroy")]
     pub fn detach(mut self) -> Result<(), Error> {
         self.attachments.close_all()
@@ -83,7 +85,7 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            // These name the call themselves.
+            // The texts of these errors already name the call.
             error @ Error::NotFound { .. } => fmt::Display::fmt(error, f),
             error => write!(f, "{}: {error}", self.name),
         }

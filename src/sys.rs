@@ -1,7 +1,8 @@
-//! Makes the raw system calls, one file for each subject. Each function returns an errno.
+//! Makes the raw system calls, with one file for each subject. Each function returns an errno on
+//! failure.
 //!
-//! No other part of the core calls into libc. System calls go through [`call_once`], where tests can
-//! substitute a fake kernel.
+//! No other part of the core calls into libc. All system calls go through [`call_once`], where
+//! tests can substitute a fake kernel.
 #![allow(unsafe_code)]
 
 mod bpf;
@@ -47,7 +48,7 @@ pub(crate) use thread::consume_in_parallel;
 /// effect.
 ///
 /// # Safety
-/// The arguments are valid for the call.
+/// The arguments must be valid for the call.
 unsafe fn call(
     number: c_long,
     a: usize,
@@ -57,7 +58,7 @@ unsafe fn call(
     e: usize,
 ) -> Result<usize, Errno> {
     loop {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { call_once(number, a, b, c, d, e) } {
             Err(Errno(libc::EINTR)) => {}
             answer => return answer,
@@ -68,7 +69,7 @@ unsafe fn call(
 /// Makes a system call.
 ///
 /// # Safety
-/// The arguments are valid for the call.
+/// The arguments must be valid for the call.
 unsafe fn call_once(
     number: c_long,
     a: usize,
@@ -81,7 +82,7 @@ unsafe fn call_once(
     if let Some(answer) = fake::answer(number, [a, b, c, d, e]) {
         return answer;
     }
-    // SAFETY: the caller's promise; the kernel ignores superfluous arguments.
+    // SAFETY: guaranteed by the caller; the kernel ignores superfluous arguments.
     match unsafe { raw(number, a, b, c, d, e, 0) } {
         result @ 0.. => Ok(result as usize),
         _ => Err(errno()),
@@ -93,8 +94,8 @@ use libc::syscall as raw;
 
 #[cfg(all(feature = "capi", not(any(feature = "std", test))))]
 unsafe extern "C" {
-    /// syscall(2), from `capi/syscall.S`. The symbol `syscall` could resolve to the function that
-    /// this library exports, or to another copy of the library.
+    /// syscall(2), defined in `capi/syscall.S`. The symbol `syscall` could resolve to the function
+    /// that this library exports, or to another copy of the library.
     #[link_name = "ksyscall_raw"]
     fn raw(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long;
 }

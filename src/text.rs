@@ -2,14 +2,14 @@
 
 use core::ffi::CStr;
 
-/// The text before and after the first `separator`.
+/// Returns the text before and the text after the first `separator`.
 pub(crate) fn cut(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let end = text.iter().position(|byte| *byte == separator).unwrap_or(text.len());
     let (head, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
     (head, rest.get(1..).unwrap_or_default())
 }
 
-/// The parts of `text` between separators, without the empty ones.
+/// Returns the parts of `text` between separators, without empty parts.
 pub(crate) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     text.split(move |byte| *byte == separator).filter(|part| !part.is_empty())
 }
@@ -23,7 +23,7 @@ pub(crate) fn number(text: &[u8], base: u32) -> Option<u64> {
     number.filter(|_| !text.is_empty())
 }
 
-/// The FNV-1a hash of a name.
+/// Returns the FNV-1a hash of a name.
 pub(crate) const fn hash(name: &[u8]) -> usize {
     let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
     while at < name.len() {
@@ -43,7 +43,7 @@ pub(crate) struct Text<const N: usize> {
 }
 
 impl<const N: usize> core::fmt::Write for Text<N> {
-    /// Adds as much as fits.
+    /// Adds as much of the text as fits.
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.add(text.as_bytes());
         Ok(())
@@ -79,12 +79,12 @@ impl<const N: usize> Text<N> {
         self.push(b'0' + (number % 10) as u8);
     }
 
-    /// Whether some of the added text did not fit.
+    /// Returns whether some of the added text did not fit.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Adds a last byte, which replaces the previous one if there is no room.
+    /// Adds a last byte. If there is no room, this byte replaces the previous byte.
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
         self.len = self.len.min(N - 2);

@@ -9,8 +9,8 @@ use crate::sys::{self, Fd};
 /// A perf event on a kernel function or, once a program is attached, the link that holds the
 /// event. Also owns the event's tracefs entry, if there is one.
 ///
-/// The kernel refuses to remove an entry while its event is open. The order of the fields
-/// therefore matters: they are dropped in this order.
+/// The fields are dropped in the order of their declaration. The entry must come last, because the
+/// kernel refuses to remove an entry while its event is open.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) fd: Fd,
@@ -28,7 +28,7 @@ impl Attachment {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }
 
-    /// Whether the attachment has a tracefs entry to remove.
+    /// Returns whether the attachment has a tracefs entry to remove.
     #[cfg(feature = "capi")]
     pub(crate) fn has_entry(&self) -> bool {
         self.entry.is_some()
@@ -42,15 +42,15 @@ impl Attachment {
         self.fd
     }
 
-    /// Number of the function's entries or returns that the kernel missed, if the kernel reports
-    /// it.
+    /// Returns how many entries or returns of the function the kernel missed, if the kernel reports
+    /// the number.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Like drop, but reports errors. The descriptors are closed even after an error. A
-    /// pin or a copy of the descriptor that still holds the attachment is not an error.
+    /// Like drop, but reports errors. The descriptors are closed even after an error. It is not an
+    /// error if a pin or a copy of the descriptor keeps the program attached.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
@@ -58,8 +58,8 @@ impl Attachment {
         }
     }
 
-    /// Like `detach`, but fails with EBUSY if something else still holds the tracefs entry, as in
-    /// libbpf.
+    /// Like `detach`, but fails with EBUSY, as libbpf does, if something else still uses the
+    /// tracefs entry.
     pub(crate) fn close(self) -> Result<(), Error> {
         let closed = self.fd.close().map_err(|Errno(errno)| Error::Close { errno });
         drop(self.kept_event);
@@ -101,8 +101,8 @@ mod tests {
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.
         assert_eq!(ask(&[]), None);
-        // A kprobe.multi link has the number in another field. Other links, including those of
-        // uprobes, have none.
+        // A kprobe.multi link reports the number in another field. Other links, including uprobe
+        // links, do not report it.
         assert_eq!(ask(&[8, 9, 0, 300, 990, 0, 1]), Some(990));
         assert_eq!(ask(&[12, 9, 0, 0, 990, 0, 990]), None);
         assert_eq!(ask(&[LINK, 9, 1, 0, 0, 0, 990]), None);

@@ -1,7 +1,7 @@
 //! Closes many attachments concurrently.
 //!
 //! To remove a probe, the kernel waits until no CPU can still run it (RCU grace periods). Several
-//! threads wait in parallel.
+//! threads therefore wait in parallel.
 
 use alloc::vec::Vec;
 
@@ -20,7 +20,7 @@ pub(crate) struct Attachments {
 }
 
 impl Attachments {
-    /// An empty list with room for `count` attachments.
+    /// Creates an empty list with room for `count` attachments.
     pub(crate) fn with_room(count: usize) -> Result<Self, Error> {
         let mut list = Vec::new();
         list.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
@@ -42,8 +42,8 @@ impl Attachments {
         core::mem::take(&mut self.list).into_iter()
     }
 
-    /// Detaches all, and calls `failed` with the index and error of each failure. The descriptors
-    /// are closed even after an error.
+    /// Detaches everything, and calls `failed` with the index and the error of each failure. The
+    /// descriptors are closed even after an error.
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {
@@ -56,8 +56,8 @@ impl Attachments {
 
 #[cfg(feature = "std")]
 impl Attachments {
-    /// Detaches all, and returns the first error in list order. The descriptors are closed even
-    /// after an error.
+    /// Detaches everything, and returns the first error in list order. The descriptors are closed
+    /// even after an error.
     pub(crate) fn close_all(&mut self) -> Result<(), Error> {
         let first = std::sync::Mutex::new(None);
         self.close(&|index, error| {

@@ -1,15 +1,15 @@
 //! Makes each system call of an attach and a detach fail in turn, with each errno that its man page
 //! lists (Linux man-pages 6.03) and with the errno of a seccomp filter.
 //!
-//! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. It
-//! leaves no descriptor and no entry in kprobe_events, and remembers nothing wrong: the next attach
-//! works.
+//! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
+//! failed attach leaves no open descriptor and no entry in kprobe_events, and caches nothing wrong,
+//! so the next attach works.
 
 use super::*;
 use crate::kernel::LEARNT;
 use crate::sys::fake::{Answer, Kernel, refused};
 
-/// A kernel, and the options of an attach to its `openat`.
+/// A fake kernel, and the options for attaching to its `openat`.
 #[derive(Clone, Copy)]
 struct Scenario {
     has_pmu: bool,
@@ -17,7 +17,7 @@ struct Scenario {
     retprobe: bool,
     /// An earlier attach of the process has filled the caches.
     is_warm: bool,
-    /// Attach to a call that the kernel does not have instead.
+    /// Attach to a call that the kernel does not have instead of `openat`.
     is_missing: bool,
 }
 
@@ -79,8 +79,8 @@ impl Scenario {
         }
     }
 
-    /// Attaches and detaches. Returns the errno of each (0 for success), and the number of steps of
-    /// the attach.
+    /// Attaches and detaches. Returns the errno of the attach, the errno of the detach (0 for
+    /// success), and the number of steps in the attach.
     fn attach_and_detach(self) -> (i32, i32, usize) {
         let name = if self.is_missing { "cachestat" } else { "openat" };
         let name = SyscallName::new(name).unwrap();
@@ -165,12 +165,13 @@ fn errnos_of(step: &str) -> &'static [i32] {
         ],
         "link" => &[E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS],
         "ioctl" => &[EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS],
-        // getpid and getcpu do not fail; if getrandom fails, the clock replaces it.
+        // getpid and getcpu do not fail. If getrandom fails, the clock provides the number.
         _ => &[],
     }
 }
 
-/// The errno that the attach or detach returns after a fault; 0 if it succeeds anyway.
+/// Returns the errno that the attach or detach must return after a fault; 0 if it must succeed
+/// anyway.
 fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 {
     let kernels = if scenario.is_missing { libc::ENOENT } else { 0 };
     let words: Vec<_> = step.split(' ').collect();
@@ -182,14 +183,14 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
         (["close", ..], _) => kernels,
         // The attach falls back from the PMU to tracefs, and from tracefs to debugfs.
         (["open" | "read", "type" | "retprobe"] | ["access"], _) => kernels,
-        // The entry's name then says less about its process.
+        // Without this information, the entry's name identifies its process less precisely.
         (["readlink"] | ["open" | "read", "stat"], _) => kernels,
         // If the version is unknown, the symbol is tried anyway.
         (["open" | "read", "osrelease"], _) => kernels,
-        // The event is opened on the CPU that the process runs on instead.
+        // The event is then opened on the CPU that the process runs on.
         (["kprobe" | "kretprobe", ..] | ["tracepoint"], libc::ENODEV) => kernels,
-        // EINVAL reports a missing symbol: in tracefs since Linux 6.11, and from perf_event_open
-        // for a return probe up to 5.10.
+        // EINVAL means that the symbol is missing, in tracefs since Linux 6.11, and from
+        // perf_event_open for a return probe up to Linux 5.10.
         (["write", "p", _], libc::EINVAL) => libc::ENOENT,
         (["write", "r", _], libc::EINVAL) if scenario.is_missing => libc::ENOENT,
         (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,
@@ -201,8 +202,8 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
     }
 }
 
-/// Whether a step belongs to the removal of dead processes' entries. Its failure is ignored,
-/// because a later attach can remove them.
+/// Returns whether a step belongs to the removal of dead processes' entries. If the step fails, the
+/// failure is ignored, because a later attach can remove the entries.
 fn is_stale_removal(steps: &[String], place: usize) -> bool {
     let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
     let is_start = |step: &&String| *step == "open kprobe_events to write";
@@ -213,8 +214,8 @@ fn is_stale_removal(steps: &[String], place: usize) -> bool {
     }
 }
 
-/// Whether a step belongs to the removal of the process's own entry. If the step fails, the entry
-/// stays. A failed attach still reports its original error, and a search continues.
+/// Returns whether a step belongs to the removal of the process's own entry. If the step fails, the
+/// entry stays. A failed attach still reports its original error, and a search continues.
 fn is_removal(steps: &[String], place: usize) -> bool {
     let own = format!("write - {OWN_PID}");
     let next_write = || steps[place..].iter().find(|step| step.starts_with("write "));

@@ -1,5 +1,5 @@
 //! Attaches a program to many calls: through one kprobe.multi link if the program was loaded for
-//! that, otherwise through a perf event for each function.
+//! kprobe.multi, otherwise through a perf event for each function.
 //!
 //! A kprobe.multi link requires the names of all functions in advance. The first attempt guesses
 //! them, as if the kernel had every call. If that fails, the names are looked up in the kernel's
@@ -22,8 +22,8 @@ use crate::sys::{self, KprobeMulti};
 
 /// An attachment to many calls, in progress. Dropping it detaches everything attached so far.
 ///
-/// The caller passes the program's descriptor to each method. A stored number could refer to
-/// another file by then.
+/// The caller passes the program's descriptor to each method. A stored descriptor number could by
+/// then refer to another file.
 #[derive(Debug)]
 pub(crate) struct Many {
     options: Options,
@@ -31,17 +31,17 @@ pub(crate) struct Many {
     attachments: Attachments,
     /// The kernel's symbol list, read on first use.
     symbols: OnceCell<Result<Symbols, Errno>>,
-    /// Number of calls that were reported.
+    /// Number of calls whose results have been reported.
     done: usize,
 }
 
 impl Many {
-    /// Attaches a program that was loaded for kprobe.multi. [`Many::next`] attaches any other
-    /// program.
+    /// Starts to attach. A program that was loaded for kprobe.multi is attached at once;
+    /// [`Many::next`] attaches any other program.
     ///
     /// # Errors
-    /// If the attach fails as a whole, for example for lack of descriptors. Without `best_effort`,
-    /// also returns an error if a kprobe.multi program cannot be attached to one of the calls.
+    /// Fails if the attach fails as a whole, for example for lack of descriptors. Without
+    /// `best_effort`, also fails if a kprobe.multi program cannot be attached to one of the calls.
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,
@@ -49,8 +49,8 @@ impl Many {
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
-        // None if the program was loaded for perf events, or if the kernel has no kprobe.multi
-        // links (they require Linux 5.18, `CONFIG_FPROBE` and a 64-bit kernel).
+        // None if the program was loaded for perf events, or if the kernel does not support
+        // kprobe.multi links, which require Linux 5.18, `CONFIG_FPROBE` and a 64-bit kernel.
         let kind = [KprobeMulti::Multi, KprobeMulti::Session]
             .into_iter()
             .find(|kind| sys::is_for_kprobe_multi(program_fd, *kind));
@@ -67,7 +67,7 @@ impl Many {
         Ok(many)
     }
 
-    /// Creates one link on all functions.
+    /// Attaches the program to all functions with one link.
     fn attach_multi(
         &mut self,
         program_fd: c_int,
@@ -84,8 +84,8 @@ impl Many {
             self.plan.check()?;
         }
         match self.link_functions(program_fd, kind) {
-            // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` of
-            // kernel/trace/ftrace.c). The kernel does not say which one.
+            // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` in
+            // kernel/trace/ftrace.c). The kernel does not report which one.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -98,7 +98,7 @@ impl Many {
         self.link_functions(program_fd, kind)
     }
 
-    /// Creates one link on the functions of the plan, if there are any.
+    /// Creates one link for the functions in the plan, if there are any.
     fn link_functions(&mut self, program_fd: c_int, kind: KprobeMulti) -> Result<(), Error> {
         let (mut functions, mut cookies) = (Vec::new(), Vec::new());
         functions.try_reserve_exact(self.plan.parts()).map_err(|_| Error::NoMemory)?;
@@ -167,12 +167,12 @@ impl Many {
         Ok(())
     }
 
-    /// The functions that the program is attached to for the call at `index`, each once.
+    /// Returns the functions that the program is attached to for the call at `index`, each once.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         self.plan.functions(index)
     }
 
-    /// Number of calls that were not reported yet.
+    /// Returns the number of calls whose results have not been reported yet.
     pub(crate) fn left(&self) -> usize {
         self.plan.calls() - self.done
     }
@@ -181,7 +181,7 @@ impl Many {
         self.attachments.threads = threads;
     }
 
-    /// The attachments. There may be fewer attachments than calls.
+    /// Returns the attachments. There may be fewer attachments than calls.
     pub(crate) fn into_attachments(self) -> Attachments {
         self.attachments
     }
@@ -193,7 +193,7 @@ mod tests {
     use crate::calls::{Callers, SyscallName};
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Symbols of a kernel without syscall wrappers.
+    /// The symbols of a kernel without syscall wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -206,7 +206,8 @@ c03 T sys_close
         ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
     ];
 
-    /// Accepts any program as one for kprobe.multi. ftrace cannot trace the function of close(2).
+    /// Accepts any program as a kprobe.multi program, but fails as if ftrace could not trace the
+    /// function that serves close(2).
     fn multi(names: &[&str]) -> Answer {
         match names {
             [] => refused(libc::EFAULT),
@@ -215,7 +216,8 @@ c03 T sys_close
         }
     }
 
-    /// Returns the errno of each call, or the error if all failed; and the links requested.
+    /// Returns the errno of each call, or the error if the whole attach failed. Also returns the
+    /// requests for links.
     fn attach(
         names: &[&str],
         best_effort: bool,
@@ -247,7 +249,8 @@ c03 T sys_close
         let (results, links) = attach(&["openat", "close"], false, kernel());
         assert!(results.unwrap_err().starts_with("ftrace cannot trace sys_close"));
         assert_eq!(links.len(), 2);
-        // The list of traceable functions does not explain the refusal: report the kernel's error.
+        // If the list of traceable functions does not explain the failure, the kernel's error is
+        // reported.
         let silent =
             |names: &[&str]| refused(if names.is_empty() { libc::EFAULT } else { libc::ESRCH });
         let (results, links) = attach(&["openat"], true, Kernel { multi: silent, ..kernel() });
@@ -312,7 +315,7 @@ c03 T sys_close
     }
 }
 
-/// Tests of one call made by different callers.
+/// Tests attaching to one call for different callers.
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
@@ -321,7 +324,7 @@ mod tests_of_callers {
     use crate::kernel::LEARNT;
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
-    /// Symbols of a kernel without syscall wrappers.
+    /// The symbols of a kernel without syscall wrappers.
     const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
@@ -335,8 +338,8 @@ c09 T sys_rt_sigsuspend
 c0a T compat_sys_rt_sigsuspend
 ";
 
-    /// Returns the functions and the number of attachments, or the error; and the system calls
-    /// made.
+    /// Returns the functions and the number of attachments, or the error. Also returns the system
+    /// calls made.
     fn attach(
         name: &str,
         callers: Callers,
@@ -360,7 +363,7 @@ c0a T compat_sys_rt_sigsuspend
         if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
-    /// Other threads, which use the real kernel, also close descriptors of this one. The link's
+    /// Descriptors may be closed in other threads, which use the real kernel. The link's descriptor
     /// number is therefore one that is never open.
     fn kernel() -> Kernel {
         let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
@@ -373,7 +376,7 @@ c0a T compat_sys_rt_sigsuspend
             ("openat", Callers::Native, "sys_openat 1"),
             ("openat", Callers::Compat, "compat_sys_openat 1"),
             ("openat", Callers::All, "sys_openat compat_sys_openat 2"),
-            // One function serves both.
+            // One function serves both kinds of callers.
             ("close", Callers::All, "sys_close 1"),
             // A 32-bit call. For 64-bit callers, the name is another spelling of lseek.
             ("_llseek", Callers::Compat, "sys_llseek 1"),
@@ -382,7 +385,8 @@ c0a T compat_sys_rt_sigsuspend
         }
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0: the functions serve native calls only.
+    /// In Linux 5.0, these functions serve native calls only
+    /// (arch/x86/entry/syscalls/syscall_32.tbl).
     #[test]
     fn calls_that_32_bit_callers_do_not_have_yet_fail() {
         let attach = |name, callers, release| {
@@ -458,8 +462,8 @@ c0a T compat_sys_rt_sigsuspend
         assert!(calls.contains(&format!("close {}", 1 << 20)), "{calls:?}");
     }
 
-    /// The kernel refuses to remove an entry while its event is open, and `keep_event` keeps it
-    /// open.
+    /// The kernel refuses to remove an entry while its event is open, and `keep_event` keeps the
+    /// event open.
     #[test]
     fn one_failed_function_removes_the_entries_of_the_others() {
         const FILES: &[(&str, &str)] =

@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// One test, because the answer that the kernel may lack perf links is cached.
+    /// This is a single test because the result that the kernel may lack perf links is cached.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
         // A kernel with kprobe.multi has perf links too, so the refusal is final.
@@ -81,7 +81,7 @@ mod tests {
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
         assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EINVAL, .. })));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
-        // The answer of a seccomp filter proves nothing.
+        // An error from a seccomp filter proves nothing.
         let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
         let (attached, calls) = join(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());

@@ -20,9 +20,10 @@ pub(crate) struct BatchCall {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
-    /// For [`Callers::All`]: whether to attach the program also to the multiplexer (`socketcall` or
-    /// `ipc`) of callers that can make the call in no other way. The program then runs for every
-    /// call through the multiplexer and must check which call it is.
+    /// Whether to attach the program also to the multiplexer (`socketcall` or `ipc`), if some
+    /// callers can make the call only through it. Has an effect only with [`Callers::All`]. The
+    /// program then runs for every call made through the multiplexer and must check which call was
+    /// made.
     pub(crate) multiplexer: bool,
 }
 
@@ -35,7 +36,7 @@ impl BatchCall {
         self.callers.abis(&self.name)
     }
 
-    /// The multiplexers of callers that can make the call in no other way.
+    /// Returns the multiplexers for callers that can make the call only through a multiplexer.
     fn through_multiplexers(&self) -> impl Iterator<Item = (Abi, BatchCall)> {
         let is_wanted = self.multiplexer && self.callers == Callers::All;
         let abis = if is_wanted { &Abi::ALL[..] } else { &[] };
@@ -46,21 +47,22 @@ impl BatchCall {
         })
     }
 
-    /// Whether the program should see callers of `abi`.
+    /// Returns whether the program should run for callers of `abi`.
     fn is_of(&self, abi: Abi) -> bool {
         self.callers.abis(&self.name).contains(&abi)
     }
 }
 
-/// A list of calls, split into parts: one part for each ABI of a call.
+/// A list of calls, split into parts. A call has one part for each ABI that it is requested for,
+/// and one for each multiplexer.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// In the order of the calls. The parts of a call are adjacent.
+    /// The parts, in the order of the calls. The parts of a call are adjacent.
     parts: Vec<Part>,
     calls: usize,
 }
 
-/// A call as the callers of one ABI make it.
+/// A call, as callers of one ABI make it.
 #[derive(Debug)]
 struct Part {
     call: BatchCall,
@@ -77,18 +79,18 @@ struct Part {
 enum State {
     /// The function is not known yet.
     Unknown,
-    /// The part has this function, which no earlier part has.
+    /// This function serves the part. No earlier part has the same function.
     Function(Symbol),
     /// The part has the same function as the part with this number.
     SameAs(usize),
-    /// The part cannot be attached to. The error has not been reported yet.
+    /// Attaching to the part failed. The error has not been reported yet.
     Failed(Error),
     Reported,
 }
 
-/// The cookie of a multiplexer. The program is attached to the multiplexer once for all calls: with
-/// the cookie of the multiplexer itself if it is in the list, otherwise with the cookie of the
-/// first call made through it.
+/// Returns the cookie for a multiplexer. The program is attached to the multiplexer only once for
+/// all calls. If the list contains the multiplexer itself, the cookie is the multiplexer's own;
+/// otherwise, it is the cookie of the first call made through the multiplexer.
 fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
     let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
     let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);
@@ -116,7 +118,7 @@ impl Plan {
         Ok(Self { parts, calls: calls.len() })
     }
 
-    /// Creates a plan of one call, and looks up its functions in the kernel's symbol list.
+    /// Creates a plan for one call, and looks up the call's functions in the kernel's symbol list.
     pub(crate) fn of_call(
         name: SyscallName,
         callers: Callers,
@@ -127,17 +129,17 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Number of calls.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.calls
     }
 
-    /// Number of parts.
+    /// Returns the number of parts.
     pub(crate) fn parts(&self) -> usize {
         self.parts.len()
     }
 
-    /// Number of distinct rows. Parts with the same row have the same function.
+    /// Returns the number of distinct rows. Parts with the same row have the same function.
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
         let mut rows: Vec<(Abi, Row<'_>)> = Vec::new();
         rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
@@ -150,17 +152,17 @@ impl Plan {
         Ok(rows.len())
     }
 
-    /// The numbers of the parts of the call at `index`.
+    /// Returns the numbers of the parts that belong to the call at `index`.
     pub(crate) fn parts_of(&self, index: usize) -> core::ops::Range<usize> {
         let start = self.parts.partition_point(|part| part.index < index);
         let end = self.parts.partition_point(|part| part.index <= index);
         start..end
     }
 
-    /// Guesses the functions, as if the kernel had every call. Returns false if that is not
-    /// possible.
+    /// Guesses the functions, as if the kernel had every call. Returns false if a function cannot
+    /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
-        // A guess proves nothing, so it works on a copy of what is known about the kernel.
+        // A guess proves nothing, so guess with a copy of what is known about the kernel.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);
@@ -175,7 +177,7 @@ impl Plan {
                 Doubt::None => Ok(true),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
-            // No two symbols of native callers name the same function.
+            // For native callers, no two symbols name the same function.
             let set = |symbol| self.set_function(number, symbol, &|_, _| Ok(false));
             first.and_then(set).is_ok()
         })
@@ -199,7 +201,7 @@ impl Plan {
         }
     }
 
-    /// The ABI, the name and the row that determine the function of a part.
+    /// Returns the ABI, the name and the row that determine the function of a part.
     pub(crate) fn part(&self, number: usize) -> Result<(Abi, &SyscallName, Row<'_>), Error> {
         let Part { call, abi, is_alone, .. } = &self.parts[number];
         Ok((*abi, &call.name, row_on(*abi, *is_alone, &call.name)?))
@@ -260,7 +262,7 @@ impl Plan {
         self.parts[number].call.cookie
     }
 
-    /// Each function once, with its cookie.
+    /// Returns each function once, with its cookie.
     pub(crate) fn all_functions(&self) -> impl Iterator<Item = (Symbol, u64)> {
         self.parts.iter().filter_map(|part| match part.state {
             State::Function(symbol) => Some((symbol, part.call.cookie)),
@@ -268,7 +270,7 @@ impl Plan {
         })
     }
 
-    /// The functions of the call at `index`, each once.
+    /// Returns the functions that serve the call at `index`, each once.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         let parts = self.parts_of(index);
         parts.clone().filter_map(move |number| match self.parts[number].state {
@@ -285,11 +287,11 @@ impl Plan {
         }
     }
 
-    /// The result of a call: its function (the first one, if there are several), or its error,
-    /// which is returned only once.
+    /// Returns the result of a call: its function (the first one, if there are several) or its
+    /// error. An error is returned only once.
     ///
-    /// A call succeeds if at least one part has a function and no part fails. Callers that do not
-    /// have the call do not count as a failure.
+    /// A call succeeds if at least one part has a function and no part fails. A part whose callers
+    /// do not have the call does not count as failed.
     pub(crate) fn take_result(&mut self, index: usize) -> Result<Symbol, Error> {
         let mut result: Option<Result<Symbol, Error>> = None;
         for number in self.parts_of(index) {
@@ -313,7 +315,7 @@ impl Plan {
         result.unwrap_or(Ok(Symbol::EMPTY))
     }
 
-    /// Returns the error of the first call that cannot be attached to.
+    /// Returns the error of the first call that failed, if any.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         (0..self.calls).try_for_each(|index| self.take_result(index).map(drop))
     }
@@ -324,7 +326,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// The parts that have a row, as ABI, name and cookie: `Compat ipc 3`.
+    /// Returns the parts that have a row, each as ABI, name and cookie, for example `Compat ipc 3`.
     fn parts(calls: &[BatchCall], files: &'static [(&str, &str)]) -> Vec<String> {
         let describe = |plan: &Plan, number| {
             let (abi, name, _) = plan.part(number).ok()?;
@@ -341,8 +343,9 @@ mod tests {
         BatchCall { cookie, ..BatchCall::new(SyscallName::new(name).unwrap(), callers) }
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl: 32-bit processes can make `accept`, `semop` and
-    /// `send` only through `socketcall` and `ipc`. 64-bit processes have no `send` either.
+    /// According to arch/x86/entry/syscalls/syscall_32.tbl, 32-bit processes can make `accept`,
+    /// `semop` and `send` only through `socketcall` and `ipc`. 64-bit processes have no `send`
+    /// either.
     #[test]
     fn all_callers_include_those_through_multiplexers() {
         for (name, callers, expected) in [
@@ -356,7 +359,7 @@ mod tests {
         assert!(
             parts(&[call("send", Callers::All, 7)], &[]).contains(&"Compat socketcall 7".into())
         );
-        // As for an existing program, which does not check the sub-call.
+        // An existing program, which does not check the sub-call, uses this option.
         let unchanged = BatchCall { multiplexer: false, ..call("semop", Callers::All, 7) };
         assert_eq!(parts(&[unchanged], &[]), ["Native semop 7"]);
     }

@@ -1,5 +1,5 @@
 //! Opens a perf event on a kernel symbol: through the kprobe PMU, or through a tracepoint created
-//! in tracefs if the kernel has no such PMU.
+//! in tracefs if the kernel has no kprobe PMU.
 //!
 //! The errnos for "no such symbol" and "cannot probe here" differ between the two interfaces and
 //! between kernel versions. `explain` tells the two cases apart.
@@ -21,9 +21,9 @@ use crate::sys;
 
 /// Offset of the probe, in bytes, if the kernel refuses a probe on the first instruction.
 ///
-/// On riscv64, the first two instructions, of 4 bytes each, are an ftrace site
-/// (arch/riscv/include/asm/ftrace.h, `MCOUNT_INSN_SIZE`), and Linux 6.12 allows no kprobes on
-/// ftrace sites. After the site, the arguments are still in their registers.
+/// On riscv64, the first two instructions (4 bytes each) are an ftrace site (`MCOUNT_INSN_SIZE` in
+/// arch/riscv/include/asm/ftrace.h), and Linux 6.12 does not allow kprobes on ftrace sites. After
+/// these instructions, the arguments are still in their registers.
 const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
 /// Opens an event on the function that serves the call in `row` for callers of `abi`.
@@ -57,8 +57,9 @@ pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachm
     }
 }
 
-/// Finds out what EINVAL means. It reports a missing symbol for return probes up to Linux 5.10, and
-/// in tracefs since 6.11. Otherwise it reports a place where the kernel allows no probe.
+/// Determines what EINVAL means. For return probes up to Linux 5.10, and in tracefs since 6.11,
+/// EINVAL can mean that the symbol is missing. Otherwise, EINVAL means that the kernel does not
+/// allow a probe there.
 fn explain(
     backend: Backend,
     symbol: &Symbol,
@@ -100,9 +101,10 @@ impl Backend {
         Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
     }
 
-    /// Selects the backend that supports `kind`. Only tracefs can set the number of calls that a
-    /// return probe tracks, since Linux 4.12. An older kernel would create an event of another
-    /// name, so the PMU (4.17) is required as proof of a newer kernel.
+    /// Selects the backend that supports `kind`. The number of calls that a return probe tracks can
+    /// be set only through tracefs, since Linux 4.12. An older kernel would create an event with a
+    /// different name. The kprobe PMU (Linux 4.17) is therefore required, because it proves that
+    /// the kernel is new enough.
     fn that_has(self, kind: Kind) -> Result<Self, Error> {
         match self {
             _ if kind.max_active == 0 => Ok(self),
@@ -122,7 +124,8 @@ impl Backend {
                     }
                 }
             }
-            // Otherwise the kernel would log the warning "Could not insert probe".
+            // Do not ask the kernel for this symbol: it would log the warning "Could not insert
+            // probe".
             Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
                 let retprobe = kind.retprobe;
                 Err(Error::PerfEvent { symbol: *symbol, retprobe, errno: libc::ENOENT })
@@ -135,8 +138,8 @@ impl Backend {
     }
 }
 
-/// Whether the kernel predates syscall functions that begin with `__`. Linux 4.17 added
-/// `__x64_sys_openat`, `__se_sys_openat` and the kprobe PMU; other prefixes came later.
+/// Returns whether the kernel predates syscall functions whose names begin with `__`. Linux 4.17
+/// added `__x64_sys_openat`, `__se_sys_openat` and the kprobe PMU; other prefixes came later.
 fn has_no_wrappers() -> bool {
     version().is_some_and(|version| version < (4, 17))
 }
@@ -154,7 +157,7 @@ mod tests {
         CONVENTIONS[0].symbol(&table::row(&name), 0).unwrap()
     }
 
-    /// Returns the event's fd, if any, and the system calls except those that find the PMU.
+    /// Returns the event's fd, if any, and all system calls except those that find the PMU.
     fn probe(
         kprobe: fn(&str, bool, usize) -> Answer,
         retprobe: bool,
@@ -190,7 +193,7 @@ mod tests {
             |_: &str, is_return, _| refused(if is_return { libc::EINVAL } else { libc::ENOENT });
         let (opened, calls) = probe(missing, true);
         assert_eq!((opened.unwrap(), calls.len()), (None, 2));
-        // The entry can be probed. That event is closed again.
+        // The entry can be probed. The event on the entry is closed again.
         let (opened, calls) =
             probe(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EINVAL, .. })));
@@ -232,7 +235,7 @@ mod tests {
         assert!(!calls.iter().any(|call| call.starts_with("kretprobe ")), "{calls:?}");
     }
 
-    /// An old kernel would create an event of another name.
+    /// An old kernel would create an event with a different name.
     #[test]
     fn max_active_is_refused_if_the_kernel_may_not_support_it() {
         let refused = Backend::Tracefs.that_has(MANY);
@@ -240,7 +243,7 @@ mod tests {
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 
-    /// The kernel would log a warning for each such symbol, although the attach succeeds.
+    /// The kernel would log a warning for each such symbol, even though the attach succeeds.
     #[test]
     fn kernels_before_4_17_are_not_asked_for_wrappers() {
         let written = |release| {

@@ -1,5 +1,5 @@
-//! Answers for a kernel function that a program requests by name: whether a system call reaches it,
-//! and which function serves the call of its name.
+//! Checks a kernel function that a program requests by name: whether a system call reaches the
+//! function, and which function serves the call of the same name.
 
 use super::search::{self, in_this_version, native_row};
 use super::{Options, probe, probe_call};
@@ -9,13 +9,14 @@ use crate::calls::conventions::{Conventions, Form};
 use crate::calls::{Symbol, SyscallName, table};
 use crate::kernel::{Kind, LEARNT};
 
-/// What the tables say about a kernel function that a loader asks for.
+/// Which system call, according to the tables, reaches a kernel function that a loader requests.
 pub(crate) enum Serving {
-    /// A system call reaches the function, if the kernel has the function.
+    /// A system call reaches the function, provided that the kernel has the function.
     Itself,
-    /// No system call reaches the function. The call of its name reaches another function.
+    /// No system call reaches the function. The call of the same name reaches a different function.
     Another,
-    /// The call of its name does not exist on this kernel.
+    /// No system call reaches the function. The call of the same name does not exist on this
+    /// kernel.
     None,
 }
 
@@ -45,14 +46,14 @@ pub(crate) fn find_function(
     search::find_function(Abi::Native, name, &native_row(name), probe)
 }
 
-/// Whether the kernel has the function, after a return probe failed with EINVAL. Up to Linux 5.10,
-/// EINVAL can also mean that the function does not exist.
+/// Checks whether the kernel has the function, after a return probe failed with EINVAL. Up to Linux
+/// 5.10, EINVAL can also mean that the function does not exist.
 pub(crate) fn has_function(symbol: &Symbol) -> bool {
     let kind = Kind { retprobe: true, ..Kind::ENTRY };
     !matches!(probe::probe_symbol(symbol, kind), Ok(None))
 }
 
-/// Whether a system call of native processes may reach the function `form`.
+/// Returns whether a system call from a native process may reach the function `form`.
 fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
     // Checked first, because most functions serve the call of their name.
@@ -60,7 +61,7 @@ fn may_be_reached(form: &Form) -> bool {
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
 
-/// Whether the kernel's convention is known.
+/// Returns whether the kernel's convention is known.
 fn is_convention_known() -> bool {
     LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }

@@ -1,9 +1,10 @@
 //! Finds the kernel function that serves a call: tries each candidate symbol in turn.
 //!
-//! A symbol that exists shows which naming conventions the kernel can have. That is remembered, so
-//! later searches try fewer symbols. If every candidate of a convention is missing, the search
-//! tries the convention's anchor. If the anchor exists, the kernel does not have the call, and
-//! names of other conventions must not be tried. A missing symbol proves nothing by itself.
+//! An existing symbol shows which naming conventions the kernel may use. The search remembers these
+//! conventions, so later searches try fewer symbols. If every candidate of a convention is missing,
+//! the search tries the convention's anchor, a symbol that every kernel with this convention has.
+//! If the anchor exists, the kernel does not have the call, and the search must not try names of
+//! other conventions. A missing symbol by itself proves nothing.
 
 use alloc::vec::Vec;
 
@@ -20,18 +21,18 @@ use crate::calls::{SubCall, Symbol, SyscallName};
 use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
-/// Reports whether the kernel has a symbol and the symbol serves the call, after checking the
-/// doubt. An error ends the search, and nothing is remembered.
+/// Reports whether the kernel has the symbol and, if there is a doubt, whether the symbol serves
+/// the call. An error ends the search, which then remembers nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
-/// The row that `name` stands for on this kernel for native callers.
+/// Returns the row that `name` stands for on this kernel for native callers.
 pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// The row that `name` stands for on this kernel for callers of `abi`.
+/// Returns the row that `name` stands for on this kernel for callers of `abi`.
 ///
-/// `is_alone`: the call is requested for this ABI only.
+/// `is_alone` is true if the call is requested for this ABI only.
 pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
     let no_call = || Error::NoCompatCall { name: *name };
     match abi {
@@ -48,8 +49,8 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
     }
 }
 
-/// The sub-call by which callers of `abi` make the call, if a multiplexer is their only way to make
-/// it.
+/// Returns the sub-call that callers of `abi` use to make the call, if they can make it only
+/// through a multiplexer.
 pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     let (table, column) = match abi {
         Abi::Native => (TABLE, Column::Native),
@@ -66,11 +67,11 @@ pub(super) fn in_this_version(row: Row<'_>) -> Row<'_> {
 }
 
 /// Finds the function that serves the call in `row` for callers of `abi`: the first candidate that
-/// exists and serves the call. It is the last symbol passed to `probe`.
+/// exists and serves the call. The function is the last symbol passed to `probe`.
 ///
 /// # Errors
-/// If the kernel or these callers do not have the call; or the error of `probe`, which ends the
-/// search.
+/// Fails if the kernel or these callers do not have the call. An error from `probe` ends the search
+/// and is returned.
 pub(super) fn find_function(
     abi: Abi,
     name: &SyscallName,
@@ -102,7 +103,7 @@ pub(super) fn find_function(
 /// kernel may have.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the kernel has none of the symbols; or the error of `probe`.
+/// Returns [`Error::NotFound`] if the kernel has none of the symbols, or the error from `probe`.
 pub(super) fn find_native(
     name: &SyscallName,
     row: &Row,
@@ -147,15 +148,15 @@ pub(super) fn find_native(
     Err(tried.not_found(name))
 }
 
-/// Remembers the conventions that the kernel may have. An empty set contradicts earlier results, so
-/// it is ignored.
+/// Remembers the conventions that the kernel may have. An empty set is ignored, because it
+/// contradicts earlier results.
 fn keep(learnt: &Known, set: Conventions) {
     if !set.is_empty() {
         learnt.set(set.0.into());
     }
 }
 
-/// The symbols that the kernel does not have.
+/// The symbols that were tried in vain.
 #[derive(Default)]
 struct Tried(Vec<Symbol>);
 
@@ -178,8 +179,8 @@ impl Tried {
 /// Finds the function that serves 32-bit callers.
 ///
 /// # Errors
-/// [`Error::NotFound`] if the kernel has none of the symbols, [`Error::NoCompatCallers`] if it
-/// serves no 32-bit callers at all; or the error of `probe`.
+/// Returns [`Error::NotFound`] if the kernel has none of the symbols, [`Error::NoCompatCallers`] if
+/// the kernel serves no 32-bit callers at all, or the error from `probe`.
 fn find_compat(
     name: &SyscallName,
     row: &Row,
@@ -192,7 +193,7 @@ fn find_compat(
     }
 }
 
-/// The error for a kernel that was booted (`is_off`) or built without 32-bit callers.
+/// Returns the error for a kernel that was booted (`is_off`) or built without 32-bit callers.
 fn no_compat_callers(is_off: bool) -> Error {
     let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
     Error::NoCompatCallers { symbol, is_off }
@@ -201,7 +202,7 @@ fn no_compat_callers(is_off: bool) -> Error {
 /// Finds the function that serves only x32 callers.
 ///
 /// # Errors
-/// [`Error::NoCompatCall`]; or the error of `probe`.
+/// Returns [`Error::NoCompatCall`] or the error from `probe`.
 fn find_x32(
     name: &SyscallName,
     row: &Row,
@@ -209,7 +210,7 @@ fn find_x32(
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
     let Some(convention) = convention_of(X32_CONVENTIONS, learnt, probe)? else {
-        // Most kernels have no x32, so remember that instead of asking for each call.
+        // Most kernels do not support x32. Remember this, so that later searches need no probe.
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
     };
@@ -219,8 +220,8 @@ fn find_x32(
     }
 }
 
-/// Finds the kernel's convention by its anchor, and remembers it. While no anchor is found, nothing
-/// is remembered.
+/// Finds the kernel's convention by probing each convention's anchor, and remembers the convention.
+/// If no anchor exists, nothing is remembered.
 fn convention_of(
     conventions: &'static [Convention],
     learnt: &Known,
@@ -259,10 +260,11 @@ mod tests {
     use super::*;
     use crate::calls::version::Version;
 
-    /// A fake kernel with some symbols. It records the symbols that it is asked for.
+    /// A fake kernel with a fixed list of symbols. It records which symbols the search probes.
     struct Kernel {
         symbols: &'static [&'static str],
-        /// Symbols that exist but do not serve the call, if the search doubts them.
+        /// Symbols that exist but do not serve the call. The search detects this only if it doubts
+        /// the symbol.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Known,
@@ -319,7 +321,7 @@ mod tests {
         let mut kernel = Kernel::wrapped();
         assert!(matches!(kernel.search("only_plain"), Err(Error::NotFound { .. })));
         assert_eq!(kernel.asked, ["__x64_sys_only_plain", "__x64_sys_getpid"]);
-        // The anchor is known now, so it is not probed again.
+        // The anchor is now known to exist, so the search does not probe it again.
         assert!(kernel.search("only_plain").is_err());
         assert_eq!(kernel.asked, ["__x64_sys_only_plain"]);
     }
@@ -345,7 +347,7 @@ mod tests {
         assert_eq!(wrapped.search("mbind").unwrap(), "__x64_sys_mbind");
     }
 
-    /// `COND_SYSCALL` of arch/x86/include/asm/syscall_wrapper.h in Linux 5.3 and 5.4.
+    /// Source: `COND_SYSCALL` in arch/x86/include/asm/syscall_wrapper.h of Linux 5.3 and 5.4.
     #[test]
     fn kernels_with_wrappers_shared_their_stubs_before_5_4() {
         let mut kernel = Kernel::new(&["__x64_sys_getpid", "__x64_sys_mbind", "__x64_sys_uselib"]);
@@ -438,7 +440,8 @@ mod tests {
     fn the_convention_is_probed_until_it_is_known() {
         const WRAPPED: &[&str] = &["__ia32_compat_sys_ioctl", "__ia32_compat_sys_openat"];
         let learnt = Known::nothing();
-        // The kernel has no symbols of 32-bit callers. Those of native callers do not replace them.
+        // The kernel has no symbols for 32-bit callers. Symbols for native callers are no
+        // substitute.
         let (found, asked) = search_for_openat(&learnt, &["sys_openat", "__x64_sys_openat"]);
         assert!(matches!(found, Err(Error::NoCompatCallers { is_off: false, .. })));
         assert_eq!(asked, ["__ia32_compat_sys_ioctl", "compat_sys_ioctl"]);
@@ -453,8 +456,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel of `version` with
-    /// wrappers and `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel that has this
+    /// version, wrappers and `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
@@ -467,8 +470,8 @@ mod tests {
         found.map(|symbol| symbol.to_string())
     }
 
-    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions, which have
-    /// both functions.
+    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions. Each
+    /// version has both functions.
     #[test]
     fn the_version_decides_between_two_existing_functions() {
         let compat = |call: &str| format!("__ia32_compat_sys_{call}");
@@ -500,7 +503,7 @@ mod tests {
         }
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl of the stable versions.
+    /// Source: arch/x86/entry/syscalls/syscall_32.tbl in the stable releases.
     #[test]
     fn a_stable_update_decides_between_two_existing_functions() {
         let symbols = ["__ia32_compat_sys_io_pgetevents_time64", "__ia32_sys_io_pgetevents"]
@@ -548,7 +551,7 @@ mod tests {
         }
     }
 
-    /// arch/x86/ia32/ia32_signal.c of Linux 5.3 and 5.4.
+    /// Source: arch/x86/ia32/ia32_signal.c in Linux 5.3 and 5.4.
     #[test]
     fn functions_without_a_wrapper_have_no_prefix() {
         for call in ["sigreturn", "rt_sigreturn"] {
@@ -562,7 +565,7 @@ mod tests {
         assert_eq!(found.unwrap(), "sys32_x32_rt_sigreturn");
     }
 
-    /// arch/x86/entry/syscalls/syscall_32.tbl of Linux 5.0 and 5.1.
+    /// Source: arch/x86/entry/syscalls/syscall_32.tbl in Linux 5.0 and 5.1.
     #[test]
     fn calls_added_later_for_32_bit_processes_are_missing_before() {
         for call in ["semget", "shmdt", "clock_gettime64", "futex_time64"] {
@@ -580,7 +583,7 @@ mod tests {
         }
     }
 
-    /// `COND_SYSCALL_COMPAT` of arch/x86/include/asm/syscall_wrapper.h.
+    /// Source: `COND_SYSCALL_COMPAT` in arch/x86/include/asm/syscall_wrapper.h.
     #[test]
     fn stubs_of_32_bit_calls_are_shared_before_5_7() {
         let symbols = ["__ia32_compat_sys_lookup_dcookie"];
@@ -589,8 +592,8 @@ mod tests {
         assert_eq!(found_in((5, 7), "lookup_dcookie", &symbols).unwrap(), symbols[0]);
     }
 
-    /// Finds the function that serves a call for x32 processes only, in a kernel with `symbols`.
-    /// Also returns the symbols probed.
+    /// Finds the function that serves a call for x32 processes only, in a kernel that has
+    /// `symbols`. Also returns the symbols probed.
     fn search_for_x32(
         call: &str,
         learnt: &Known,
@@ -605,7 +608,7 @@ mod tests {
         (found.map(|symbol| symbol.to_string()), asked)
     }
 
-    /// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4: 512 to 547.
+    /// Source: numbers 512 to 547 in arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.12 and 5.4.
     #[test]
     fn x32_has_separate_functions() {
         const NEW: &[&str] = &[
@@ -620,7 +623,7 @@ mod tests {
             ("ioctl", "ioctl"),
             ("preadv", "preadv64"),
             ("recvmmsg", "recvmmsg_time64"),
-            // The spelling is that of 64-bit processes.
+            // `sigqueue` is an alias in the table for 64-bit processes.
             ("sigqueue", "rt_sigqueueinfo"),
         ] {
             let (found, _) = search_for_x32(call, &learnt, NEW);

@@ -1,5 +1,5 @@
-//! Selects the callers of a system call. A 64-bit kernel serves 32-bit processes with different
-//! functions, which the table of the 32-bit architecture lists.
+//! Selects which callers of a system call to attach for. A 64-bit kernel serves 32-bit processes
+//! with different functions, which the table of the 32-bit architecture lists.
 
 use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
@@ -8,26 +8,26 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// The callers whose system calls a program sees.
 ///
 /// On a 64-bit kernel, 32-bit processes enter through different kernel functions than 64-bit
-/// processes. A 64-bit process on x86_64 also enters through them with `int $0x80`. 32-bit callers
-/// use the syscall table of the 32-bit architecture: only this table has `mmap2` and `socketcall`,
-/// and its `stat` is a different call from the 64-bit `stat`. For 32-bit callers, a name stands for
-/// the call in their own table.
+/// processes. A 64-bit process on x86_64 also enters through the 32-bit functions if it uses `int
+/// $0x80`. 32-bit callers use the syscall table of the 32-bit architecture: only this table has
+/// `mmap2` and `socketcall`, and its `stat` is a different call from the 64-bit `stat`. For 32-bit
+/// callers, a name stands for the call in their own table.
 ///
 /// Supported 32-bit callers are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER (untested).
 ///
 /// On x86_64 with `CONFIG_X86_X32_ABI`, any 64-bit process can make x32 calls by setting
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
 /// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
-/// from number 512 on have separate functions, which count as those of 32-bit callers
-/// (arch/x86/entry/syscalls/syscall_64.tbl; before Linux 4.17, i386 shares these functions).
+/// from number 512 on have separate functions, which count as functions for 32-bit callers
+/// (arch/x86/entry/syscalls/syscall_64.tbl; before Linux 4.17, i386 uses the same functions).
 ///
 /// 32-bit processes on i386 and POWER make some calls through socketcall(2) and ipc(2), whose
-/// functions carry out the call ([`SubCall`](crate::SubCall)). If callers can make a call in no
-/// other way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also attaches the
+/// functions carry out the call ([`SubCall`](crate::SubCall)). If callers can make a call only in
+/// this way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also attaches the
 /// program to the multiplexer. The program then runs for every call through the multiplexer and
-/// must check which call it is, as `KSYSCALL_SUBCALL_PROG` of ksyscall.bpf.h does. The C library of
-/// i386 makes other calls through the multiplexers too, such as `connect`. To see these, add
-/// `socketcall` and `ipc` to the names.
+/// must check which call was made, as `KSYSCALL_SUBCALL_PROG` in ksyscall.bpf.h does. On i386, the
+/// C library also makes other calls, such as `connect`, through the multiplexers. To see these
+/// calls, add `socketcall` and `ipc` to the names.
 ///
 /// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. For such a call, the program runs twice with [`Callers::All`] and
@@ -39,7 +39,8 @@ pub enum Callers {
     Native,
     /// 32-bit callers. If one function serves both kinds of callers, the program also runs for
     /// native callers. On x86_64, this applies to every call without arguments, such as `getpid`.
-    /// In the program, `KSYSCALL_IS_COMPAT` of ksyscall.bpf.h tells the two apart.
+    /// In the program, `KSYSCALL_IS_COMPAT` from ksyscall.bpf.h distinguishes the two kinds of
+    /// callers.
     Compat,
     /// Native and 32-bit callers.
     All,
@@ -60,7 +61,8 @@ impl Abi {
 }
 
 impl Callers {
-    /// The ABIs through which these callers can make the call, each with a separate function.
+    /// Returns the ABIs through which these callers can make the call. Each ABI has a separate
+    /// function.
     pub(crate) fn abis(self, name: &SyscallName) -> &'static [Abi] {
         let has_x32 = || x32_row(name).is_some();
         match self {
@@ -73,9 +75,9 @@ impl Callers {
     }
 }
 
-/// The row of the call `name`, if a function serves the call for x32 processes only. A name stands
-/// for the same call as in 64-bit processes. But if the name is an alias in the 64-bit table and a
-/// call of i386, it stands for the call of i386, which x32 does not have.
+/// Returns the row of the call `name`, if a function serves the call for x32 processes only. A name
+/// stands for the same call as in 64-bit processes, with one exception: a name that is an alias in
+/// the 64-bit table and a call on i386 stands for the i386 call, which x32 does not have.
 pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     if X32_CONVENTIONS.is_empty() {
         return None;
@@ -86,23 +88,24 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// The row of the call `name` for native callers, if other callers are requested as well. None for
-/// a name that only the 32-bit table contains. A name that no table contains may be a new call.
+/// Returns the row of the call `name` for native callers, for use if other callers are requested as
+/// well. Returns None for a name that only the 32-bit table contains. A name that no table contains
+/// may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
     (!is_foreign).then_some(row)
 }
 
-/// The row of the call `name` for 32-bit callers, if they have the call.
+/// Returns the row of the call `name` for 32-bit callers, if they have the call.
 pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row_in(COMPAT_TABLE, name.as_str());
     let is_foreign = !row.is_known && table::row(name).is_known;
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Every call that these callers have in any kernel version, in alphabetical order, each with the
-/// callers that have the call.
+/// Returns every call that these callers have in any kernel version, in alphabetical order, each
+/// with the callers that have the call.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();
@@ -133,14 +136,14 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// The functions that serve 32-bit callers.
+    /// Returns the functions that serve 32-bit callers.
     fn compat(call: &str) -> Option<Vec<String>> {
         let call = name(call);
         let row = compat_row(&call)?;
         Some(row.function_names(Column::Compat).collect())
     }
 
-    /// The last columns of arch/x86/entry/syscalls/syscall_32.tbl in Linux 6.12.
+    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in Linux 6.12.
     #[test]
     fn names_are_those_of_the_32_bit_table() {
         for (call, function) in [
@@ -170,7 +173,7 @@ mod tests {
         // A new call, in neither table.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
         assert!(native_row(&name("brand_new")).is_some());
-        // Calls of 32-bit callers only.
+        // Only 32-bit callers have these calls.
         assert!(native_row(&name("readdir")).is_none());
         assert!(compat("readdir").is_some());
         assert!(!native_row(&name("socketcall")).unwrap().is_served());
@@ -202,7 +205,8 @@ mod tests {
         };
         assert_eq!(abis("ioctl"), [1, 2, 3]);
         assert_eq!(abis("openat"), [1, 1, 2]);
-        // For 64-bit processes, the name means rt_sigaction; for 32-bit processes, another call.
+        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, it means a
+        // different call.
         assert_eq!(abis("sigaction"), [1, 1, 2]);
         assert_eq!(abis("rt_sigaction"), [1, 2, 3]);
     }

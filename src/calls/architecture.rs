@@ -22,13 +22,13 @@ pub struct Architecture {
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,
-    /// Lines with a name and a number each.
+    /// Lines that contain a name and a number each.
     numbers: &'static str,
 }
 
 /// How kernels with syscall wrappers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`) name the syscall
-/// functions. With wrappers, a function takes the caller's `struct pt_regs *`; without wrappers, it
-/// takes the call's arguments.
+/// functions. With wrappers, the function's argument is the caller's `struct pt_regs *`. Without
+/// wrappers, the function's arguments are the call's arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Wrappers {
@@ -44,7 +44,7 @@ pub struct Wrappers {
 pub struct Call {
     /// The call's name in `<asm/unistd.h>`. An unknown name is unchanged.
     pub name: SyscallName,
-    /// The call's number on the architecture, if it has a known one.
+    /// The call's number on the architecture, if the number is known.
     pub number: Option<u32>,
     /// Whether the table contains the name, as a call or as another spelling of a call.
     pub is_known: bool,
@@ -57,7 +57,7 @@ pub struct Call {
     /// The functions that may serve the call, without the kernel's prefix. The first one that a
     /// kernel has serves the call.
     pub functions: Vec<String>,
-    /// The functions with which a 64-bit kernel serves the call for 32-bit processes of this
+    /// The functions that serve the call in a 64-bit kernel for 32-bit processes of this
     /// architecture. Empty for a 64-bit architecture.
     pub functions_in_64_bit_kernels: Vec<String>,
     /// Other names of the call in man pages, the C library, the kernel's sources and other
@@ -134,13 +134,13 @@ const ALL: &[Architecture] = &[
 ];
 
 impl Architecture {
-    /// The calls that a function of the C library makes on this architecture: see
+    /// Returns the calls that a function of the C library makes on this architecture: see
     /// [`CLibrary::calls`].
     pub fn c_library_calls(&self, library: CLibrary, function: &SyscallName) -> Vec<SyscallName> {
         library.calls_in(self.table, function)
     }
 
-    /// All known architectures.
+    /// Returns all known architectures.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.iter().copied()
     }
@@ -150,27 +150,28 @@ impl Architecture {
         Self::all().find(|it| it.names.contains(&name))
     }
 
-    /// The architecture that this program was built for, if it is known.
+    /// Returns the architecture that this program was built for, if it is known.
     pub fn native() -> Option<Self> {
         Self::named(std::env::consts::ARCH)
     }
 
-    /// Rust's name of the architecture, as in `std::env::consts::ARCH`.
+    /// Returns Rust's name for the architecture, as in `std::env::consts::ARCH`.
     pub fn name(&self) -> &'static str {
         self.names.first().copied().unwrap_or_default()
     }
 
-    /// How kernels of the architecture name the syscall functions, if they have wrappers.
+    /// Returns how kernels for the architecture name the syscall functions, if the kernels have
+    /// wrappers.
     pub fn wrappers(&self) -> Option<Wrappers> {
         self.wrappers
     }
 
-    /// Every call of the architecture in any kernel version, in alphabetical order.
+    /// Returns every call that the architecture has in any kernel version, in alphabetical order.
     pub fn calls(&self) -> Vec<SyscallName> {
         self.names_of_rows(Row::is_served)
     }
 
-    /// Every call that has a number, with the number. On mips64, the first number is 5000.
+    /// Returns every call that has a number, with the number. On mips64, the first number is 5000.
     pub fn numbers(&self) -> impl Iterator<Item = (SyscallName, u32)> {
         let lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
         lines
@@ -198,8 +199,8 @@ impl Architecture {
         }
     }
 
-    /// The calls that the multiplexers socketcall(2) and ipc(2) of the architecture carry out. Most
-    /// architectures have no multiplexers.
+    /// Returns the calls that the architecture's multiplexers, socketcall(2) and ipc(2), carry out.
+    /// Most architectures have no multiplexers.
     ///
     /// ```
     /// let calls = |arch| ksyscall::Architecture::named(arch).unwrap().sub_calls().count();
@@ -210,7 +211,7 @@ impl Architecture {
         SubCall::all().filter(move |call| row_in(table, call.multiplexer).is_served())
     }
 
-    /// Up to three calls with the names most similar to `name`, most similar first.
+    /// Returns up to three calls with the names most similar to `name`, most similar first.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
         names.filter_map(|near| SyscallName::new(near).ok()).collect()
@@ -249,7 +250,8 @@ mod tests {
         Architecture::named(arch).unwrap().call(&SyscallName::new(name).unwrap())
     }
 
-    /// The calls in this system's kernel headers, whose version differs from that of the tables.
+    /// Returns the calls in this system's kernel headers. Their version may differ from the tables'
+    /// version.
     fn headers_calls(header: &str, macros: &[&str]) -> Option<Vec<(String, u32)>> {
         let text = std::fs::read_to_string(header).ok()?;
         let mut calls = Vec::new();
@@ -282,7 +284,7 @@ mod tests {
         }
     }
 
-    /// The header that arm64, riscv64 and loongarch64 share.
+    /// arm64, riscv64 and loongarch64 share this header.
     #[test]
     fn numbers_are_those_of_the_generic_header() {
         let header = "/usr/include/asm-generic/unistd.h";
@@ -303,7 +305,7 @@ mod tests {
         }
     }
 
-    /// arch/*/include/uapi/asm/unistd.h and the .tbl files, read by eye.
+    /// The numbers were copied by hand from arch/*/include/uapi/asm/unistd.h and the .tbl files.
     #[test]
     fn numbers_of_other_architectures() {
         for (arch, name, number) in [

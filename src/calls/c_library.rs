@@ -22,12 +22,12 @@ pub enum CLibrary {
 
 #[cfg(feature = "std")]
 impl CLibrary {
-    /// The system calls that a function of the library makes on this architecture, most likely
-    /// first: `open` makes `openat`, `mkdir` makes `mkdir` or, on arm64, `mkdirat`. `function` is
-    /// the name of its man page (section 2 or 3).
+    /// Returns the system calls that a function of the library makes on this architecture, most
+    /// likely first. For example, `open` makes `openat`, and `mkdir` makes `mkdir` or, on arm64,
+    /// `mkdirat`. `function` is the name of the function's man page (section 2 or 3).
     ///
-    /// Empty for a function that is not listed. Most unlisted functions make the call of their
-    /// name, or no call.
+    /// The result is empty for a function that is not listed. Most unlisted functions make the call
+    /// of the same name, or no call.
     ///
     /// ```
     /// use ksyscall::{CLibrary, SyscallName};
@@ -53,8 +53,7 @@ impl CLibrary {
     }
 }
 
-/// Calls `each` with the calls that a function of the library makes on the architecture of the
-/// table.
+/// Calls `each` with each call that a function of the library makes on the table's architecture.
 pub(crate) fn for_each_call(
     table: Table,
     library: CLibrary,
@@ -82,7 +81,7 @@ pub(crate) fn for_each_call(
     }
 }
 
-/// The listed groups of calls of a function.
+/// Returns the groups of calls that are listed for a function.
 fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     let has_function = |line: &&[u8]| parts(cut(line, b':').0, b' ').any(|name| name == function);
     let line = parts(TEXT.as_bytes(), b'\n').find(has_function);
@@ -91,11 +90,11 @@ fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
 }
 
 /// The part of a message that names the call which the C library makes instead. Empty if the
-/// function makes the call of its name or is not listed.
+/// function makes the call of the same name or is not listed.
 pub(crate) struct Hint<'a>(pub(crate) &'a str);
 
 impl Hint<'_> {
-    /// Whether the function is listed, even if it makes no call on this architecture.
+    /// Returns whether the function is listed, even if it makes no call on this architecture.
     pub(crate) fn is_listed(&self) -> bool {
         !listed(self.0.as_bytes(), CLibrary::Glibc).is_empty()
     }
@@ -166,7 +165,7 @@ mod tests {
             ("powerpc64", Glibc, "pthread_create", "clone3 clone"),
             ("x86_64", Glibc, "getrlimit", "prlimit64"),
             ("x86", Glibc, "getrlimit", ""),
-            // A function that makes the call of its name is not listed.
+            // A function that makes the call of the same name is not listed.
             ("x86_64", Glibc, "openat", ""),
             ("x86_64", Glibc, "ope", ""),
         ] {

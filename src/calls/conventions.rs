@@ -1,8 +1,8 @@
 //! Builds the names of the kernel symbols that may serve a call.
 //!
-//! A kernel names the functions of its syscall table by one of a few conventions. This file
-//! contains the conventions of each architecture and builds the symbols. `attach/search.rs` finds
-//! out which convention the running kernel uses.
+//! A kernel names the functions in its syscall table according to one of a few conventions. This
+//! file contains the conventions of each architecture and builds the symbols. `attach/search.rs`
+//! detects which convention the running kernel uses.
 
 use core::ffi::CStr;
 use core::fmt;
@@ -14,27 +14,28 @@ use super::table::{Column, Row};
 #[allow(unused_imports, reason = "architectures without wrappers")]
 use super::version::{ALWAYS, NEVER, Version};
 
-/// How a kernel names the functions of its syscall table.
+/// How a kernel names the functions in its syscall table.
 pub(crate) struct Convention {
     /// The prefix that the kernel adds to the function's name in the table.
     prefix: &'static str,
     column: Column,
-    /// The first version with a separate stub for each call that the kernel was built without.
+    /// The first version that has a separate stub for each call that the kernel was built without.
     /// In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
 }
 
-/// Functions that take the caller's registers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`,
-/// include/linux/syscalls.h). Such a kernel has them only with the prefix, so no other symbol may
-/// be used: a program built for one convention reads garbage from a function of the other.
+/// Returns the convention of kernels whose syscall functions take the caller's registers
+/// (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`, include/linux/syscalls.h). In such a kernel, all of these
+/// functions have the prefix, so no other symbol may be used: a program built for one convention
+/// reads garbage from a function of the other convention.
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
     Convention { prefix, column: Column::Native, separate_stubs }
 }
 
-/// Functions with plain names. For calls with arguments, `__se_sys_openat` (since 4.17) or
-/// `SyS_openat` (before) has the same address. `sys_openat` exists in every version and for every
-/// call.
+/// Functions with plain names. For a call with arguments, a second symbol has the same address:
+/// `__se_sys_openat` since 4.17, `SyS_openat` before. `sys_openat` exists in every version and for
+/// every call.
 const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separate_stubs: NEVER };
 
 /// Functions that serve 32-bit processes on 64-bit x86 kernels (since 4.17).
@@ -42,18 +43,19 @@ const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separ
 const WRAPPED_IA32: Convention =
     Convention { prefix: "__ia32_", column: Column::Compat, separate_stubs: (5, 7) };
 
-/// The same on arm64 (since 4.19).
+/// Functions that serve 32-bit processes on arm64 kernels (since 4.19).
 #[allow(dead_code, reason = "other architectures")]
 const WRAPPED_ARM: Convention =
     Convention { prefix: "__arm64_", column: Column::Compat, separate_stubs: (5, 4) };
 
-/// The same without a prefix: on x86 before 4.17, on arm64 before 4.19, and on POWER.
+/// Functions that serve 32-bit processes and have no prefix: on x86 before 4.17, on arm64 before
+/// 4.19, and on POWER.
 #[allow(dead_code, reason = "other architectures")]
 const PLAIN_COMPAT: Convention =
     Convention { prefix: "", column: Column::Compat, separate_stubs: NEVER };
 
-/// The conventions by which this architecture's kernels may name the functions that serve 32-bit
-/// processes. A kernel without the anchor of any of them does not run 32-bit processes.
+/// The conventions that this architecture's kernels may use to name the functions that serve 32-bit
+/// processes. A kernel that has none of the conventions' anchors does not run 32-bit processes.
 pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     WRAPPED_IA32,
@@ -63,8 +65,9 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     PLAIN_COMPAT,
 ];
 
-/// The conventions by which x86-64 kernels name the functions that serve only x32 processes: since
-/// 5.7, and from 4.17 to 5.6. Before 4.17, these functions are those of i386.
+/// The conventions that x86-64 kernels use to name the functions that serve only x32 processes:
+/// first the convention since 5.7, then the convention from 4.17 to 5.6. Before 4.17, x32 uses the
+/// i386 functions.
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     Convention { prefix: "__x64_", column: Column::X32, separate_stubs: ALWAYS },
@@ -74,7 +77,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
 
 /// The conventions of this architecture, in the order to try them.
 ///
-/// Sources: include/asm/syscall_wrapper.h of arch/x86 (64-bit since 4.17, 32-bit since 5.7),
+/// Sources: include/asm/syscall_wrapper.h in arch/x86 (64-bit since 4.17, 32-bit since 5.7),
 /// arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in 5.0), arch/riscv (6.6) and
 /// arch/powerpc (in 6.1, wrappers without a prefix). `COND_SYSCALL` in these files shows whether
 /// stubs are separate.
@@ -96,14 +99,15 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
     PLAIN_COMPAT,
     PLAIN,
-    // After the plain names, which arm64 kernels with this convention do not have.
+    // This convention comes after the plain names, because arm64 kernels with this convention do
+    // not have plain names.
     #[cfg(target_arch = "arm")]
     WRAPPED_ARM,
 ];
 
 /// The prefixes of plain names, for a call that no table contains. Only syscall functions have one
-/// of the first two prefixes (since Linux 4.17, and before). Other functions can have the last
-/// prefix: `sys_fillrect` draws a rectangle.
+/// of the first two prefixes (the first since Linux 4.17, the second before). Other functions can
+/// have the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -131,8 +135,8 @@ impl Form {
         (call.as_bytes() == name).then_some(Self { prefix, call })
     }
 
-    /// Whether this function serves the call in `row` for native processes, in a kernel with one of
-    /// the `possible` conventions.
+    /// Returns whether this function serves the call in `row` for native processes, in a kernel
+    /// with one of the `possible` conventions.
     pub(crate) fn serves(&self, row: &Row, possible: Conventions) -> bool {
         CONVENTIONS.iter().enumerate().any(|(index, convention)| {
             let has_form = self.prefix.is_empty() || self.prefix == convention.prefix;
@@ -147,7 +151,7 @@ impl Form {
     }
 }
 
-/// Why an existing symbol may not be the one that serves the call.
+/// Why an existing symbol may not be the symbol that serves the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
     None,
@@ -176,7 +180,7 @@ impl Conventions {
         self.0 == 0
     }
 
-    /// The conventions of the set for which `fits` returns true.
+    /// Returns the conventions in the set for which `fits` returns true.
     pub(crate) fn only(self, mut fits: impl FnMut(&Convention) -> bool) -> Self {
         let mut set = self;
         for (index, convention) in CONVENTIONS.iter().enumerate() {
@@ -187,28 +191,29 @@ impl Conventions {
         set
     }
 
-    /// The conventions of the set in which `symbol` may serve the call in `row`.
+    /// Returns the conventions in the set according to which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }
 }
 
 impl Convention {
-    /// A symbol that every kernel with this convention has, and that no kernel with a convention
-    /// further down the list has. If the anchor exists, a symbol that was not found does not exist.
+    /// Returns a symbol that every kernel with this convention has, and that no kernel with a
+    /// convention further down the list has. If the anchor exists, a symbol that was not found does
+    /// not exist.
     pub(crate) fn anchor(&self) -> Symbol {
         let is_native = self.column == Column::Native;
         let function: &[u8] = if is_native { b"sys_getpid" } else { b"compat_sys_ioctl" };
         Symbol::new(self.prefix.as_bytes(), function, b"")
     }
 
-    /// The symbols that may serve the call in `row` in a kernel with this convention, most likely
-    /// first.
+    /// Returns the symbols that may serve the call in `row` in a kernel with this convention, most
+    /// likely first.
     pub(crate) fn symbols(&self, row: &Row) -> impl Iterator<Item = Symbol> {
         (0..).map_while(|rank| self.symbol(row, rank))
     }
 
-    /// The symbol of that rank; rank 0 is the most likely one.
+    /// Returns the symbol with that rank. The symbol with rank 0 is the most likely.
     pub(crate) fn symbol(&self, row: &Row, rank: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(rank)?;
@@ -220,7 +225,8 @@ impl Convention {
         Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }
 
-    /// The reason why a symbol of `row` that the kernel has may not serve the call.
+    /// Returns the reason why a symbol of `row` may not serve the call even if the kernel has the
+    /// symbol.
     pub(crate) fn doubt(&self, symbol: &Symbol, row: &Row) -> Doubt {
         if self.prefix.is_empty() && !row.is_known {
             let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
@@ -263,7 +269,7 @@ impl Symbol {
         symbol
     }
 
-    /// The symbol as text.
+    /// Returns the symbol as text.
     pub fn as_str(&self) -> &str {
         // Only ASCII is stored, so the fallback is never used.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
@@ -273,7 +279,7 @@ impl Symbol {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// The symbol as a C string.
+    /// Returns the symbol as a C string.
     pub(crate) fn as_c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }

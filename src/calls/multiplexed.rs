@@ -1,12 +1,12 @@
-//! Lists the calls that the multiplexers of old architectures, socketcall(2) and ipc(2), carry out.
+//! Lists the calls that socketcall(2) and ipc(2), the multiplexers of old architectures, carry out.
 //!
-//! A process passes the number of a sub-call first. The multiplexer then calls the same inner
-//! function as the sub-call's own syscall function, but not the syscall function itself. The tables
-//! show which architectures have a multiplexer: i386, s390x, and 32-bit and 64-bit POWER. The
-//! sub-calls are the same everywhere.
+//! A process passes the number of a sub-call as the first argument. The multiplexer then calls the
+//! same inner function as the sub-call's own syscall function, but not the syscall function itself.
+//! The tables show which architectures have a multiplexer: i386, s390x, and 32-bit and 64-bit
+//! POWER. The sub-calls are the same everywhere.
 //!
-//! Sources: `SYSCALL_DEFINE2(socketcall` of net/socket.c with include/uapi/linux/net.h, and
-//! `ksys_ipc()` of ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.
+//! Sources: `SYSCALL_DEFINE2(socketcall` in net/socket.c with include/uapi/linux/net.h, and
+//! `ksys_ipc()` in ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.
 
 use super::name::SyscallName;
 use super::table::{Column, Table, row_in};
@@ -26,7 +26,7 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-/// Multiplexers, a number, and the calls that have it and the following numbers.
+/// A multiplexer, a number, and the calls that have this number and the following numbers.
 const ALL: [(&str, u32, &str); 4] = [
     (
         SOCKETCALL,
@@ -40,7 +40,7 @@ const ALL: [(&str, u32, &str); 4] = [
 ];
 
 impl SubCall {
-    /// Every sub-call of the two multiplexers.
+    /// Returns every sub-call of the two multiplexers.
     pub fn all() -> impl Iterator<Item = Self> {
         ALL.into_iter().flat_map(|(multiplexer, first, names)| {
             let numbered = (first..).zip(names.split(' '));
@@ -48,8 +48,8 @@ impl SubCall {
         })
     }
 
-    /// The call that `socketcall(first, ...)` or `ipc(first, ...)` carries out. None if the kernel
-    /// rejects the number.
+    /// Returns the call that `socketcall(first, ...)` or `ipc(first, ...)` carries out, or `None`
+    /// if the kernel rejects the number.
     ///
     /// The upper half of the first argument of ipc is a version, which does not affect the call.
     ///
@@ -65,14 +65,16 @@ impl SubCall {
         Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
     }
 
-    /// The sub-call of that name, if the callers of a table have its multiplexer.
+    /// Returns the sub-call with that name, if the callers in a table's column have the sub-call's
+    /// multiplexer.
     pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
         let name = name.as_str();
         let bare = name.strip_prefix("sys_").unwrap_or(name);
         Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
-    /// The sub-call of that name, whether or not this architecture has its multiplexer.
+    /// Returns the sub-call with that name, whether or not this architecture has the sub-call's
+    /// multiplexer.
     ///
     /// ```
     /// use ksyscall::SubCall;
@@ -89,8 +91,8 @@ impl SubCall {
 mod tests {
     use super::*;
 
-    /// The kernel's headers: <linux/net.h> for SYS_SOCKET and so on, <linux/ipc.h> for SEMOP and so
-    /// on.
+    /// The kernel's headers are <linux/net.h> for SYS_SOCKET and so on, and <linux/ipc.h> for SEMOP
+    /// and so on.
     #[test]
     fn numbers_are_those_of_the_headers() {
         for (multiplexer, header, start) in [

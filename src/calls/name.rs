@@ -1,7 +1,7 @@
 //! Checks the name of a system call before any use.
 //!
 //! A name becomes part of a kernel symbol and, on kernels without a kprobe PMU, of a line of text
-//! written to tracefs. The check therefore also prevents a name that contains a second tracefs
+//! written to tracefs. The check therefore also ensures that a name cannot contain a second tracefs
 //! command.
 
 use core::fmt;
@@ -12,7 +12,7 @@ pub const MAX_NAME_LEN: usize = 64;
 /// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
 ///
 /// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted and stand for
-/// `openat`. The length does not include their prefix. `sys_openat` also stands for `openat`,
+/// `openat`. The prefix does not count towards the length. `sys_openat` also stands for `openat`,
 /// unless a call has exactly that name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SyscallName {
@@ -33,7 +33,7 @@ impl SyscallName {
     /// Like [`SyscallName::new`], for bytes that need not be UTF-8.
     ///
     /// # Errors
-    /// As for [`SyscallName::new`].
+    /// The same as for [`SyscallName::new`].
     pub const fn from_bytes(given: &[u8]) -> Result<Self, InvalidName> {
         let name = match given {
             [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
@@ -55,7 +55,7 @@ impl SyscallName {
         Ok(Self { bytes, len: name.len() as u8 })
     }
 
-    /// The name, without `__NR_` or `SYS_`.
+    /// Returns the name, without `__NR_` or `SYS_`.
     pub fn as_str(&self) -> &str {
         // Only ASCII is stored, so the fallback is never used.
         core::str::from_utf8(self.as_bytes()).unwrap_or_default()
@@ -78,8 +78,8 @@ impl fmt::Debug for SyscallName {
     }
 }
 
-/// A text that is not a valid syscall name. Stores the start of the text for the message, up to the
-/// length of the longest valid name.
+/// An error that contains a text that is not a valid syscall name. For the message, it stores the
+/// start of the text, up to the length of the longest valid name.
 #[derive(Clone, Copy, thiserror::Error)]
 #[error(
     "'{}{}': {}",

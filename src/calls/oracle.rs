@@ -1,10 +1,10 @@
-//! Checks, for any input, the rules of names and of suggestions.
+//! Checks the rules for names and for suggestions, on any input.
 
 use super::SyscallName;
 use super::suggestions::nearest as suggest;
 use super::table::{self, TABLE};
 
-/// The name that the bytes represent, by the rule of `name.rs`.
+/// Returns the name that the bytes represent, according to the rule in `name.rs`.
 fn expected_name(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let bare = text.strip_prefix("__NR_").or(text.strip_prefix("SYS_")).unwrap_or(text);
@@ -30,7 +30,7 @@ pub fn name(bytes: &[u8]) {
     }
 }
 
-/// The Levenshtein distance between two names.
+/// Returns the Levenshtein distance between two names.
 fn expected_distance(a: &[u8], b: &[u8]) -> usize {
     let mut costs: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
     for (i, from) in a.iter().enumerate() {

@@ -3,7 +3,8 @@
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row, Table};
 
-/// Up to three syscalls of a table with the names most similar to `name`, most similar first.
+/// Returns up to three syscalls from a table with the names most similar to `name`, most similar
+/// first.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
     // Allow for a typo or two. Names that differ more have nothing in common.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
@@ -13,7 +14,8 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
     names.take(3)
 }
 
-/// Number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein distance).
+/// Returns the number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein
+/// distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
     // The costs of turning the letters of `a` read so far into each nonempty start of `b`.
     let mut costs = [0_u8; MAX_NAME_LEN];

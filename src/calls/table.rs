@@ -2,9 +2,9 @@
 //! them.
 //!
 //! The tables are text files, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
-//! kernel's own syscall tables. The library contains them unchanged. Each line describes one call:
-//! its name, then the functions that may serve the call. The first function that the kernel has
-//! serves the call. The lines are sorted by name:
+//! kernel's own syscall tables. The library contains these files unchanged. Each line describes one
+//! call: its name, then the functions that may serve the call. The first function that the kernel
+//! has serves the call. The lines are sorted by name:
 //!
 //! ```text
 //! accept                          sys_accept serves it
@@ -24,8 +24,8 @@
 //! it for the call. In all other cases, the symbols of the running kernel decide, because vendors
 //! backport.
 //!
-//! All calls that a kernel was built without may be names of one function (kernel/sys_ni.c): see
-//! `kernel/stubs.rs`.
+//! The symbols of all calls that a kernel was built without may name one function
+//! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
 use super::name::SyscallName;
 use super::version::{self, LATEST, Version, serving};
@@ -44,7 +44,8 @@ const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    /// Rust's name of the architecture, from the start of the text. Empty for an empty table.
+    /// Returns Rust's name for the architecture, from the start of the text. Empty for an empty
+    /// table.
     pub(crate) fn architecture(self) -> &'static [u8] {
         self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
     }
@@ -65,7 +66,7 @@ macro_rules! table {
     }};
 }
 
-/// Builds the slots of a text in which every line ends with a newline.
+/// Builds the slots for a text in which every line ends with a newline.
 const fn slots(text: &[u8]) -> [u16; SLOTS] {
     assert!(text.len() < EMPTY as usize);
     let mut slots = [EMPTY; SLOTS];
@@ -104,8 +105,8 @@ pub(crate) const S390X: Table = table!("tables/s390x.tbl");
 pub(crate) const X86: Table = table!("tables/x86.tbl");
 pub(crate) const X86_64: Table = table!("tables/x86_64.tbl");
 
-/// The table of the target architecture. It is empty for an architecture without a table; every
-/// name then stands for the function of that name.
+/// The table of the target architecture. The table is empty for an architecture without a table;
+/// every name then stands for the function with that name.
 pub(crate) const TABLE: Table = if cfg!(target_arch = "aarch64") {
     AARCH64
 } else if cfg!(target_arch = "arm") {
@@ -179,7 +180,7 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Parses the first line of a text.
+    /// Parses the first line of `text`.
     fn parse(text: &'a str) -> Self {
         let (line, _) = text.split_once('\n').unwrap_or((text, ""));
         let (call, compat_functions) = line.split_once('|').unwrap_or((line, ""));
@@ -197,12 +198,12 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The row of a line that contains only a name.
+    /// Returns the row for a line that contains only a name.
     fn of_name(name: &'a str) -> Self {
         Self { is_known: true, is_optional: false, ..Self::unknown(name) }
     }
 
-    /// The row of a name that no table contains.
+    /// Returns the row for a name that no table contains.
     fn unknown(name: &'a str) -> Self {
         Self {
             name,
@@ -223,8 +224,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The same row, with only the functions that serve the call in a kernel of that version.
-    /// Calls `version` only if the row depends on it.
+    /// Returns the same row, with only the functions that serve the call in a kernel of that
+    /// version. Calls `version` only if the row depends on it.
     pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
         let lists = [self.functions, self.compat_functions];
         let has_limits = lists.iter().any(|list| list.bytes().any(|byte| byte == b'@'));
@@ -234,8 +235,8 @@ impl<'a> Row<'a> {
         self
     }
 
-    /// The same row, for that stable update of its version; None if the update is unknown. Calls
-    /// `update` only if the row depends on it.
+    /// Returns the same row, for that stable update of the row's version. `update` must return None
+    /// if the update is unknown, and is called only if the row depends on the update.
     pub(crate) fn in_update(mut self, update: impl FnOnce() -> Option<u64>) -> Self {
         if self.depends_on_update() {
             self.update = update();
@@ -247,8 +248,8 @@ impl<'a> Row<'a> {
         self.compat_functions.contains(',')
     }
 
-    /// Whether the stable update decides which function serves 32-bit callers, but the update is
-    /// unknown or selects none of the functions.
+    /// Returns whether the stable update decides which function serves 32-bit callers, but the
+    /// update is unknown or selects none of the functions.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
         let mut is_served = false;
@@ -264,29 +265,29 @@ impl<'a> Row<'a> {
         !is_served && version >= version::parse(self.since.as_bytes()).0
     }
 
-    /// The kernel version, or the latest one if the row does not depend on it.
+    /// Returns the kernel version, or the latest version if the row does not depend on the version.
     pub(crate) fn version(&self) -> Version {
         self.version.unwrap_or(LATEST)
     }
 
-    /// Whether the architecture has the call in the row's kernel version.
+    /// Returns whether the architecture has the call in the row's kernel version.
     pub(crate) fn is_served(&self) -> bool {
         // Without a list, the function with the call's name serves the call.
         self.functions.is_empty() || self.is_in(Column::Native)
     }
 
-    /// Whether the call exists in that column, other than as an alias.
+    /// Returns whether the call exists in that column, other than as an alias.
     pub(crate) fn is_in(&self, column: Column) -> bool {
         self.alias_of().is_none() && self.function(column, 0).is_some()
     }
 
-    /// The call of which this name is another spelling.
+    /// Returns the call that this name is another spelling of.
     pub(crate) fn alias_of(&self) -> Option<&'a str> {
         self.functions.strip_prefix('=')?.split(' ').next()
     }
 
-    /// The function of that rank, as a prefix and the rest of the name. Rank 0 is the most likely
-    /// function.
+    /// Returns the function with that rank, as a prefix and the rest of the name. The function with
+    /// rank 0 is the most likely.
     pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
         let listed = match column {
             Column::Compat if self.is_undecided() => return None,
@@ -309,7 +310,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The functions in `listed` that serve the call in the row's kernel version.
+    /// Returns the functions in `listed` that serve the call in the row's kernel version.
     fn serving(&self, listed: &'a str) -> impl Iterator<Item = &'a str> {
         let (version, update) = (self.version, self.update);
         listed.split(' ').filter_map(move |entry| {
@@ -318,7 +319,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// The names of the functions, most likely first.
+    /// Returns the names of the functions, most likely first.
     #[cfg(any(test, feature = "all-tables"))]
     pub(crate) fn function_names(&self, column: Column) -> impl Iterator<Item = String> {
         let functions = (0..).map_while(move |rank| self.function(column, rank));
@@ -326,18 +327,18 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The row of the call `name` on this architecture.
+/// Returns the row of the call `name` on this architecture.
 ///
-/// A call of exactly that name takes precedence; otherwise the name may be another spelling of a
-/// call. A name that no table contains stands for the function of that name (`brand_new` for
+/// A call with exactly that name takes precedence; otherwise the name may be another spelling of a
+/// call. A name that no table contains stands for the function with that name (`brand_new` for
 /// `sys_brand_new`), so that calls newer than the table are found.
 pub(crate) fn row(name: &SyscallName) -> Row<'_> {
-    // Fast path: most names are not aliases, and need no check for UTF-8.
+    // Fast path: most names are not aliases, and this path needs no check for UTF-8.
     let row = find(TABLE, name.as_bytes()).filter(|row| row.alias_of().is_none());
     row.unwrap_or_else(|| row_in(TABLE, name.as_str()))
 }
 
-/// The row of the call `name` in `table`.
+/// Returns the row of the call `name` in `table`.
 pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     let bare = name.strip_prefix("sys_").filter(|bare| !bare.is_empty()).unwrap_or(name);
     let find = |name: &str| find(table, name.as_bytes());
@@ -346,23 +347,23 @@ pub(crate) fn row_in(table: Table, name: &str) -> Row<'_> {
     row.alias_of().and_then(find).unwrap_or(row)
 }
 
-/// All rows of a table, sorted by name.
+/// Returns all rows of a table, sorted by name.
 pub(crate) fn rows(table: Table) -> impl Iterator<Item = Row<'static>> {
     table.text.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
 }
 
-/// Every call that this architecture has in any kernel version, in alphabetical order.
+/// Returns every call that this architecture has in any kernel version, in alphabetical order.
 pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
     let served = rows(TABLE).filter(Row::is_served);
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 
-/// Whether the table's architecture has a call of exactly that name.
+/// Returns whether the table's architecture has a call with exactly that name.
 pub(crate) fn has_call(table: Table, name: &[u8]) -> bool {
     find(table, name).is_some_and(|row| row.is_served())
 }
 
-/// The row of exactly that name.
+/// Returns the row with exactly that name.
 fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     let mut slot = hash(name);
     loop {
@@ -380,7 +381,7 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     }
 }
 
-/// Whether a byte ends the name at the start of a line.
+/// Returns whether a byte ends the name at the start of a line.
 const fn ends_name(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }
@@ -564,8 +565,8 @@ umount2 sys_umount
         }
     }
 
-    /// The lines of docs/names.md: a name, the calls that it can stand for, and the functions on
-    /// three architectures.
+    /// Returns the lines of docs/names.md, each as a name, the calls that the name can stand for,
+    /// and the functions on three architectures.
     fn documented() -> Vec<[Vec<&'static str>; 5]> {
         let lines =
             include_str!("../../docs/names.md").lines().filter(|line| line.starts_with("| `"));
@@ -603,8 +604,8 @@ umount2 sys_umount
 
     #[test]
     fn names_stand_for_the_documented_calls_on_every_architecture() {
-        // Without calls, the name is that of a function. It does not stand for a call of another
-        // name.
+        // Lines without calls are skipped: there, the name is the name of a function and does not
+        // stand for a call with a different name.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {

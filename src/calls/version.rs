@@ -1,4 +1,5 @@
-//! Selects functions by the Linux version, if the version decides which function serves a call.
+//! Selects functions according to the Linux version, if the version decides which function serves a
+//! call.
 
 use crate::text::{cut, number};
 
@@ -13,9 +14,9 @@ pub(crate) const NEVER: Version = (u64::MAX, u64::MAX);
 #[allow(dead_code, reason = "architectures without wrappers")]
 pub(crate) const ALWAYS: Version = (0, 0);
 
-/// Returns the function of a table's entry, and whether the function serves the call in that
-/// version (in any version if `version` is None). The second result is None if the stable update
-/// decides but is unknown.
+/// Returns the function in a table's entry, and whether the function serves the call in that
+/// version (in any version if `version` is None). The second result is None if the answer depends
+/// on the stable update and the update is unknown.
 ///
 /// The entry is the name of a function, optionally with a limit: `@5.1` for a function that serves
 /// the call since that version, `@<5.4` for a function that served the call before that version, or
@@ -36,8 +37,8 @@ pub(crate) fn serving(
     (function, serves)
 }
 
-/// Whether the version, with its stable update, has one of the updates in the list or is at least
-/// the last version in the list.
+/// Returns whether the version, with its stable update, contains one of the updates in the list or
+/// is at least the last version in the list.
 fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bool> {
     let mut rest = list;
     let mut has_update = false;
@@ -55,7 +56,7 @@ fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bo
     }
 }
 
-/// Parses a version and its stable update, which is 0 if the text has none.
+/// Parses a version and its stable update. The update is 0 if the text contains none.
 pub(crate) fn parse(text: &[u8]) -> (Version, u64) {
     let (major, rest) = cut(text, b'.');
     let (minor, update) = cut(rest, b'.');
@@ -91,7 +92,7 @@ mod tests {
             ((5, 10), Some(221), Some(true)),
             ((6, 1), Some(221), Some(true)),
             ((6, 1), Some(96), Some(false)),
-            // No update of 5.4 has the change.
+            // No update of 5.4 contains the change.
             ((5, 4), Some(302), Some(false)),
             ((6, 1), None, None),
             ((5, 14), None, None),

@@ -1,9 +1,9 @@
 //! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
 //! A libbpf whose own calls are bound to itself (`-Bsymbolic-functions`, LTO, static) does not call
-//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. So `entry.c`
-//! exports these two functions as well. It attaches the programs that this file recognises as
-//! ksyscall programs, and leaves all others to libbpf.
+//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. `entry.c`
+//! therefore also exports these two functions. They attach the programs that this file recognises
+//! as ksyscall programs, and leave all others to libbpf.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
@@ -13,28 +13,28 @@ use super::libbpf::Libbpf;
 
 const BPF_PROG_TYPE_KPROBE: i32 = 2;
 
-/// The call that libbpf would attach the program to by its section: a pointer into the section's
-/// name. NULL if libbpf's own handler of ksyscall sections would not attach the program. Sets
-/// `retprobe`.
+/// Returns the call that libbpf would attach the program to because of its section, as a pointer
+/// into the section's name. Returns NULL if libbpf's own handler for ksyscall sections would not
+/// attach the program. Sets `retprobe`.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `retprobe` may be written to.
+/// `prog` must be NULL or a program of a loaded libbpf, and `retprobe` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_of_section(
     prog: *const bpf_program,
     retprobe: *mut bool,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { of_section(prog, retprobe) }.map_or(ptr::null(), CStr::as_ptr)
 }
 
 /// # Safety
-/// As for [`ksyscall_of_section`]; the name lives as long as the program.
+/// The same as for [`ksyscall_of_section`]. The result is valid only as long as the program.
 unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let libbpf = unsafe { Libbpf::that_handles(prog) }?;
     let (kind, section) = (libbpf.bpf_program__type()?, libbpf.bpf_program__section_name()?);
-    // SAFETY: the program is this libbpf's, and its section's name a C string.
+    // SAFETY: the program belongs to this libbpf, and the section's name is a C string.
     let section = unsafe {
         if kind(prog) != BPF_PROG_TYPE_KPROBE {
             return None;
@@ -42,19 +42,19 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
         CStr::from_ptr(section(prog)).to_bytes_with_nul()
     };
     let entry = section.strip_prefix(b"ksyscall/");
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { retprobe.write(entry.is_none()) };
     let name = entry.or_else(|| section.strip_prefix(b"kretsyscall/"))?;
     CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Whether attaching a skeleton attaches this program automatically.
+/// Returns whether attaching a skeleton attaches this program automatically.
 ///
 /// # Safety
-/// `prog` is a program of a loaded libbpf.
+/// `prog` must be a program of a loaded libbpf.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let Some(libbpf) = Libbpf::of(prog) else {
             return false;
@@ -65,18 +65,18 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
     }
 }
 
-/// libbpf's own function, which a function in `entry.c` replaces; NULL if libbpf has none. `caller`
-/// is where the replacement was called from.
+/// Returns libbpf's own function `name`, which `entry.c` replaces, or NULL if libbpf does not have
+/// it. `caller` is the address from which the replacement was called.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `name` a C string.
+/// `prog` must be NULL or a program of a loaded libbpf, and `name` must be a C string.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_libbpfs_own(
     prog: *const bpf_program,
     name: *const c_char,
     caller: *const c_void,
 ) -> *const c_void {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let handle = Libbpf::handle_of(prog, caller);
         handle.map_or(ptr::null_mut(), |handle| handle.own(CStr::from_ptr(name))).cast_const()

@@ -1,4 +1,4 @@
-//! Destroys many links, of this library or of libbpf, concurrently.
+//! Destroys many links, created by this library or by libbpf, concurrently.
 
 use alloc::vec::Vec;
 use core::ffi::{CStr, c_int, c_void};
@@ -11,7 +11,7 @@ use crate::attach::attachments::THREADS;
 use crate::kernel::tracefs;
 use crate::sys::{self, Fd, ProbeLink};
 
-/// The first failure in the order of the links.
+/// The failure of the first link, in list order, that failed.
 pub(super) struct FirstFailure(AtomicI64);
 
 impl FirstFailure {
@@ -29,7 +29,7 @@ impl FirstFailure {
         }
     }
 
-    /// 0, or the negative errno.
+    /// Returns 0 or the negative errno.
     pub(super) fn result(self) -> c_int {
         match self.0.into_inner() {
             i64::MAX => 0,
@@ -46,17 +46,17 @@ enum Ending {
     Held(Fd),
 }
 
-// SAFETY: the caller has given the link away, and only one thread uses it.
+// SAFETY: the caller has given up the link, and only one thread uses it.
 unsafe impl Send for Ending {}
 
 /// Destroys links, and returns 0 or the first negative errno in their order.
 ///
-/// libbpf's code runs only in this thread, for one link after the other: libbpf's USDT links share
-/// their object's state without a lock, and its print callback belongs to the program. Only the
-/// wait in the kernel, which is the slow part, is spread over several threads.
+/// libbpf's code runs only in this thread, for one link after the other, because libbpf's USDT
+/// links share their object's state without a lock, and because the print callback is the program's
+/// code. Only the slow part, waiting in the kernel, is spread over several threads.
 ///
 /// # Safety
-/// `links` has `n` elements, each NULL or a link that nobody else uses.
+/// `links` must have `n` elements, each NULL or a link that nobody else uses.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int {
     if links.is_null() {
@@ -88,7 +88,7 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
         });
     }
     for index in 0..n {
-        // SAFETY: there are `n` elements, and those left are our own links or all of them.
+        // SAFETY: there are `n` elements, and every link still in the list has yet to be destroyed.
         first.record(index, unsafe { destroy(links.add(index).replace(ptr::null_mut())) });
     }
     first.result()
@@ -101,21 +101,21 @@ struct Holder {
 }
 
 impl Holder {
-    /// Copies the descriptor of a kprobe's link. The kernel ends such links independently of each
-    /// other, when their last descriptor is closed.
+    /// Copies the descriptor of a kprobe's link. The kernel ends each such link independently, when
+    /// the link's last descriptor is closed.
     ///
-    /// A probe that libbpf made through tracefs must have ended before libbpf removes its entry.
-    /// The kernel does not report which links these are, so no descriptor is copied while tracefs
-    /// may contain entries.
+    /// A probe that libbpf created through tracefs must end before libbpf removes the probe's
+    /// entry. The kernel does not report which links use tracefs, so no descriptor is copied while
+    /// tracefs may contain entries.
     ///
     /// # Safety
-    /// `link` is a link.
+    /// `link` must be a link.
     unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
-        // A link that consists of other links, such as a USDT link, returns 0. If descriptor 0
-        // happens to be a link, copying it is harmless: its owner still holds the descriptor, so
-        // the copy does not change when that link ends.
+        // For a link that consists of other links, such as a USDT link, `bpf_link__fd()` returns 0.
+        // If descriptor 0 happens to be a link, copying it is harmless: the owner still holds
+        // descriptor 0, so the copy does not delay the end of that link.
         if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent
             && *self.may_have_entries.get_or_insert_with(tracefs::may_have_entries)
         {
@@ -125,11 +125,11 @@ impl Holder {
     }
 }
 
-/// A function of the libbpf that made the link, or of the usual libbpf if this library made the
-/// link. The function takes the link and returns a number.
+/// Finds a function of the libbpf that created the link, or of the usual libbpf if this library
+/// created the link. The function must take a link and return a number.
 ///
 /// # Safety
-/// `link` is a link, and `name` names such a function.
+/// `link` must be a link, and `name` must name such a function.
 unsafe fn libbpfs(
     name: &CStr,
     link: *const bpf_link,
@@ -142,16 +142,16 @@ unsafe fn libbpfs(
     }
 }
 
-/// `bpf_link__destroy()` of the link's libbpf.
+/// Calls `bpf_link__destroy()` of the link's libbpf.
 ///
 /// # Safety
-/// `link` is NULL or a link that nobody else uses.
+/// `link` must be NULL or a link that nobody else uses.
 unsafe fn destroy(link: *mut bpf_link) -> c_int {
     if link.is_null() {
         return 0;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let destroy = unsafe { libbpfs(c"bpf_link__destroy", link) };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     destroy.map_or(-libc::ELIBACC, |destroy| unsafe { destroy(link) })
 }

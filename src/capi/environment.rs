@@ -8,9 +8,10 @@ use crate::calls::Callers;
 use crate::text::number;
 
 unsafe extern "C" {
-    /// environ(7), by the name that `environ` is an alias of.
+    /// environ(7). `environ` is an alias of this name.
     static __environ: *const *const c_char;
-    /// getenv(3), but NULL in a process with more privileges than its caller (set-user-ID).
+    /// Like getenv(3), but returns NULL in a process with more privileges than its caller
+    /// (set-user-ID).
     fn secure_getenv(name: *const c_char) -> *const c_char;
 }
 
@@ -34,8 +35,8 @@ pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
     }
 }
 
-/// Whether any of the variables may be set. In most processes none is, and comparing the start of
-/// each variable takes fewer instructions than calling getenv(3) for each name.
+/// Returns whether any of the variables may be set. In most processes none is set, and comparing
+/// the start of each variable takes fewer instructions than calling getenv(3) for each name.
 fn is_any_set() -> bool {
     // SAFETY: the C library's variable is NULL or an array of C strings that ends in NULL. No byte
     // of a string is read after the first one that differs, which may be its NUL.
@@ -52,7 +53,7 @@ fn is_any_set() -> bool {
     false
 }
 
-/// Whether a variable is set, to any value.
+/// Returns whether a variable is set, to any value.
 pub(super) fn is_set(name: &CStr) -> bool {
     variable(name).is_some()
 }

@@ -9,14 +9,14 @@ use super::{bpf_ksyscall_opts, ksyscall_c_library, ksyscall_callers, ksyscall_li
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// libbpf's BPF program; see libbpf.h.
+/// A BPF program of libbpf; see libbpf.h.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct bpf_program {
     _opaque: [u8; 0],
 }
 
-/// libbpf's BPF link; see libbpf.h.
+/// A BPF link of libbpf; see libbpf.h.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct bpf_link {
@@ -46,13 +46,14 @@ unsafe extern "C" {
     /// a value other than 0:
     ///  - EINVAL: an argument is not valid, or the program is not loaded;
     ///  - ENOENT: the kernel does not have the call;
-    ///  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe that the kernel does not allow;
+    ///  - EOPNOTSUPP: a cookie is set before Linux 5.15, or the kernel does not allow the return
+    ///    probe;
     ///  - EPERM, EACCES: no permission;
     ///  - ELIBACC: the library cannot find the libbpf that created the program;
     ///  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
     ///    /proc/kallsyms.
     ///
-    /// Check for NULL. `libbpf_get_error()` of libbpf before 1.0 treats NULL as success.
+    /// Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
     ///
     /// As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` NULL or a
     /// C string, and `opts` NULL or readable for `opts->sz` bytes.
@@ -65,8 +66,8 @@ unsafe extern "C" {
     /// Attaches one BPF program to many system calls.
     ///
     /// A program loaded for kprobe.multi (Linux 5.18) or kprobe.session (Linux 6.10) is attached by
-    /// one BPF link, any other program by one perf event for each function. A function that serves
-    /// several of the calls is attached to once.
+    /// one BPF link. Any other program is attached by one perf event for each function. If a
+    /// function serves several of the calls, the program is attached to it once.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param names the calls' names
@@ -88,12 +89,12 @@ unsafe extern "C" {
 
     /// Detaches the program from all calls, and frees the links.
     ///
-    /// Before it removes a kprobe, the kernel waits until no CPU runs its program. If each function
-    /// has a perf event, several threads wait in parallel; see `threads`.
+    /// Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. If each
+    /// function has a perf event, several threads wait in parallel; see `threads`.
     ///
     /// @param links the links, or NULL
-    /// @return 0; or the first negative errno, with errno set. All links are destroyed even on an
-    /// error
+    /// @return 0; or the first negative errno, with errno set. All links are destroyed even if an
+    /// error occurs
     pub fn ksyscall_links__destroy(links: *mut ksyscall_links) -> c_int;
 
     /// Returns the number of names that the program is attached to, which is all of them unless
@@ -103,7 +104,7 @@ unsafe extern "C" {
     /// @return the number
     pub fn ksyscall_links__count(links: *const ksyscall_links) -> usize;
 
-    /// Tells whether the program is attached to a name. Does not change errno.
+    /// Reports whether the program is attached to a name. Does not change errno.
     ///
     /// @param links the links
     /// @param index the name's index in the list of names, from 0
@@ -112,7 +113,7 @@ unsafe extern "C" {
     pub fn ksyscall_links__result(links: *const ksyscall_links, index: usize) -> c_int;
 
     /// Returns a kernel function that the program is attached to for a name. With
-    /// `KSYSCALL_CALLERS_NATIVE` a name has one function.
+    /// `KSYSCALL_CALLERS_NATIVE`, each name has one function.
     ///
     /// @param links the links
     /// @param index the name's index in the list of names, from 0
@@ -124,8 +125,8 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Counts the entries or returns that the kernel missed, at all functions together, since the
-    /// program was attached. The kernel misses a return if too many calls are in progress; see
+    /// Gets the total number of entries or returns that the kernel missed, at all functions, since
+    /// the program was attached. The kernel misses a return if too many calls are in progress; see
     /// `max_active`.
     ///
     /// @param links the links
@@ -138,18 +139,20 @@ unsafe extern "C" {
 
     /// Like ksyscall_links__missed(), for one link.
     ///
-    /// @param link a kprobe, kretprobe or kprobe.multi link of this library or of libbpf
+    /// @param link a kprobe, kretprobe or kprobe.multi link, created by this library or by libbpf
     /// @param missed receives the number
     /// @return as for ksyscall_links__missed()
     pub fn ksyscall_link__missed(link: *const bpf_link, missed: *mut __u64) -> c_int;
 
-    /// Destroys links of this library or of libbpf as bpf_link__destroy() does, but concurrently.
+    /// Destroys links like bpf_link__destroy(), but concurrently. The links may have been created
+    /// by this library or by libbpf.
     ///
-    /// Before it removes a kprobe, the kernel waits until no CPU runs its program. For this library's
-    /// links, eight threads wait in parallel. They do the same for libbpf's links that are BPF links
-    /// (Linux 5.15) for a perf event or kprobe.multi, unless some process has a probe that
-    /// was made through tracefs. libbpf's code runs only in the calling thread, for one link after
-    /// the other, in order. A link of any other kind has ended before the next link is destroyed.
+    /// Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. For
+    /// this library's links, eight threads wait in parallel. The threads also wait for libbpf's
+    /// links that are BPF links (Linux 5.15) for a perf event or kprobe.multi, unless some process
+    /// has a probe that was created through tracefs. libbpf's code runs only in the calling thread,
+    /// for one link after the other, in order. A link of any other kind is fully detached before
+    /// the next link is destroyed.
     ///
     /// @param links the links; elements may be NULL, and all are NULL afterwards
     /// @param n the number of elements
@@ -157,10 +160,10 @@ unsafe extern "C" {
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Counts how often the kernel has skipped a program since it was loaded, at all functions that
-    /// the program is attached to. The kernel skips a kprobe program on a CPU that is executing
-    /// another BPF program or a bpf(2) map operation, even if the task in that operation was
-    /// preempted. ksyscall_link__missed() does not count those calls.
+    /// Gets the number of times that the kernel has skipped a program since the program was loaded,
+    /// at all functions that the program is attached to. The kernel skips a kprobe program on a CPU
+    /// that is executing another BPF program or a bpf(2) map operation, even if the task in that
+    /// operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param misses receives the number
@@ -203,10 +206,11 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Returns a system call that a C library function makes on this architecture: glibc's "open"
-    /// makes "openat". Does not attach anything, and does not depend on the running kernel.
+    /// Returns a system call that a C library function makes on this architecture. For example,
+    /// glibc's "open" makes "openat". Does not attach anything, and does not depend on the running
+    /// kernel.
     ///
-    /// @param function the function's name in its man page, of section 2 or 3
+    /// @param function the function's name in its man page (section 2 or 3)
     /// @param c_library the C library that has the function
     /// @param nth the call's index, from 0, most likely first; most functions make one call
     /// @return the call's name in a string that is never freed; or NULL with errno set:

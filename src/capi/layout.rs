@@ -8,12 +8,12 @@ use super::bpf_link;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
-/// `struct bpf_link` of libbpf's src/libbpf.c.
+/// `struct bpf_link` in libbpf's src/libbpf.c.
 #[repr(C)]
 pub(super) struct Base {
     /// Ends the attachment; `bpf_link__destroy` calls it unless `disconnected`.
     pub(super) detach: Option<Detach>,
-    /// Frees the object. If it is NULL, every release of libbpf calls free().
+    /// Frees the object. If NULL, every release of libbpf calls free() instead.
     pub(super) dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
     /// libbpf frees it with free().
     pub(super) pin_path: *mut c_char,
@@ -23,11 +23,11 @@ pub(super) struct Base {
 
 type Accessor<Result> = Option<unsafe extern "C" fn(*mut bpf_link) -> Result>;
 
-/// Whether a libbpf has `fd`, `pin_path` and `disconnected` at the same offsets as ours. `detach`
-/// and `dealloc` fill the space before them, so no other field can be there.
+/// Returns whether a libbpf's struct has `fd`, `pin_path` and `disconnected` at the same offsets as
+/// ours. `detach` and `dealloc` fill the space before these fields, so no other field can be there.
 ///
 /// # Safety
-/// The arguments are libbpf's functions of these names, or NULL.
+/// The arguments must be libbpf's functions with these names, or NULL.
 #[allow(non_snake_case, reason = "libbpf's own names")]
 pub(super) unsafe fn is_ours(
     bpf_link__fd: *mut c_void,
@@ -46,7 +46,7 @@ pub(super) unsafe fn is_ours(
         return false;
     };
     const FD: c_int = 0x5ca1_ab1e;
-    /// Room after the link, for a libbpf whose struct is longer.
+    /// A link with room after it, for a libbpf whose struct is longer.
     #[repr(C)]
     struct Probe {
         base: Base,

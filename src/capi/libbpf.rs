@@ -1,9 +1,9 @@
 //! Finds the libbpf that is loaded in this process, and its functions.
 //!
-//! This library does not link to libbpf: if it is preloaded into a program without libbpf, it must
-//! not load one, and the process may contain any version. The functions that were found are
-//! remembered until the dynamic loader loads or unloads any file, because the program may unload
-//! libbpf.
+//! This library does not link to libbpf: if this library is preloaded into a program without
+//! libbpf, it must not load libbpf, and the process may contain any version of libbpf. This file
+//! remembers the functions that it found until the dynamic loader loads or unloads any file,
+//! because the program may unload libbpf.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ops::Range;
@@ -21,8 +21,8 @@ pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
 /// Declares the functions of libbpf that are used often: the first for every attach, the others for
-/// programs that attach by their sections. Each exists in libbpf 0.5 and later, or in every version
-/// that has the sections it is used for (1.0 and later).
+/// programs that attach by their sections. Each function exists in libbpf 0.5 and later, or in
+/// every version that supports these sections (1.0 and later).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
@@ -54,7 +54,8 @@ functions! {
     bpf_program__autoattach: fn(*const bpf_program) -> bool;
 }
 
-/// How many of the functions an attach requires, and how many recognising a section requires.
+/// The number of functions that an attach requires, and the number that recognising a section
+/// requires.
 const FOR_ATTACH: usize = 1;
 const FOR_SECTIONS: usize = NAMES.len();
 
@@ -70,51 +71,52 @@ type AttachPerfEvent =
 
 /// The functions that a loaded libbpf has.
 ///
-/// They are valid while that libbpf is loaded, which is the case as long as the caller holds a
-/// program that it made.
+/// The addresses are valid while that libbpf is loaded. It stays loaded as long as the caller holds
+/// a program that it created.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
     /// The first `known` functions were looked up; the rest are 0.
     functions: [usize; NAMES.len()],
     known: usize,
-    /// Whether its `struct bpf_link` begins like ours: see `layout.rs`.
+    /// Whether this libbpf's `struct bpf_link` begins like ours: see `layout.rs`.
     pub(super) has_our_layout: bool,
 }
 
 impl Libbpf {
-    /// The libbpf that made `prog`. One process can contain several, and only the one that made a
-    /// program knows the program's layout.
+    /// Finds the libbpf that created `prog`. A process can contain several copies of libbpf, and
+    /// only the copy that created a program knows the program's layout.
     ///
-    /// A program points to its section's definition, which lies in its libbpf: `sec_def`, the fifth
-    /// word in libbpf 0.0.8 to 0.1, the first in 0.2 to 0.8, the fourth in 1.0 to 1.7. A program
-    /// without a definition (an unknown section, or a type that was set by hand) is assumed to be
-    /// of [`Handle::usual`]. None if the functions of the file with the definition cannot be found,
-    /// for example because its libbpf is linked statically: another libbpf's functions would
-    /// misread the program.
+    /// A program points to its section's definition, which lies in the program's libbpf. The
+    /// pointer is `sec_def`: the fifth word in libbpf 0.0.8 to 0.1, the first in 0.2 to 0.8, the
+    /// fourth in 1.0 to 1.7. A program without a definition (an unknown section, or a type that was
+    /// set by hand) is assumed to belong to [`Handle::usual`]. Returns None if the file that
+    /// contains the definition does not provide libbpf's functions, for example because libbpf is
+    /// linked statically. The functions of another libbpf would misread the program.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_ATTACH) }
             .unwrap_or_else(|| Handle::usual().map(|handle| handle.libbpf(FOR_ATTACH)))
     }
 
-    /// The libbpf that contains the definition of the program's section. None if the section is
-    /// unknown, or if the program's type or handler was set by hand.
+    /// Finds the libbpf that contains the definition of the program's section. Returns None if the
+    /// section is unknown, or if the program's type or handler was set by hand.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_SECTIONS) }.flatten()
     }
 
-    /// The libbpf that contains the definition, if its functions can be found; None if there is no
-    /// definition. `functions` is how many functions to look up.
+    /// Finds the libbpf that contains the definition. Returns None if there is no definition, and
+    /// `Some(None)` if the libbpf's functions cannot be found. `functions` is the number of
+    /// functions to look up.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     unsafe fn by_definition(prog: *const bpf_program, functions: usize) -> Option<Option<Self>> {
         if prog.is_null() {
             return None;
@@ -122,7 +124,8 @@ impl Libbpf {
         // SAFETY: in every release of libbpf a program is longer than this.
         let words = unsafe { ptr::read(prog.cast::<[usize; WORDS]>()) };
         let memory = this_process();
-        // Read before the lookups: if the loader changes anything meanwhile, they are obsolete.
+        // Read the generation before the lookups: if the loader changes anything meanwhile, their
+        // results are obsolete.
         let generation = memory.and_then(|_| loader::generation());
         let memory = memory.zip(generation);
         if let Some(found) = memory.and_then(|(memory, generation)| {
@@ -140,23 +143,23 @@ impl Libbpf {
         Some(libbpf)
     }
 
-    /// The libbpf that made `prog`; or, if the program does not tell or is NULL, the libbpf that
-    /// the code at `caller` is linked to.
+    /// Finds the libbpf that created `prog`. If `prog` is NULL or has no definition, finds the
+    /// libbpf that the code at `caller` is linked to.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program of a loaded libbpf.
     pub(super) unsafe fn handle_of(
         prog: *const bpf_program,
         caller: *const c_void,
     ) -> Option<Handle> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { Self::by_definition(prog, FOR_ATTACH) } {
             Some(libbpf) => libbpf?.handle(),
             None => Handle::of_caller(caller),
         }
     }
 
-    /// A function's address, which is looked up now unless it is known.
+    /// Returns a function's address, after looking it up if it is not known yet.
     fn address(&self, function: Function) -> usize {
         let place = function as usize;
         match self.functions.get(place) {
@@ -165,16 +168,16 @@ impl Libbpf {
         }
     }
 
-    /// The address of a function that few programs need, so that it is not remembered; NULL if
-    /// libbpf does not have the function.
+    /// Returns the address of a function, or NULL if libbpf does not have the function. Few
+    /// programs need such a function, so the address is not remembered.
     fn rarely_used(&self, name: &CStr) -> *mut c_void {
         self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
     }
 
-    /// The name of a program, or NULL.
+    /// Returns the name of a program, or NULL.
     ///
     /// # Safety
-    /// `prog` is NULL or a program of this libbpf.
+    /// `prog` must be NULL or a program of this libbpf.
     pub(super) unsafe fn program_name(&self, prog: *const bpf_program) -> *const c_char {
         type Name = unsafe extern "C" fn(*const bpf_program) -> *const c_char;
         if prog.is_null() {
@@ -183,11 +186,11 @@ impl Libbpf {
         // SAFETY: libbpf.h declares the function with this type, and NULL is None.
         let name: Option<Name> =
             unsafe { core::mem::transmute(self.rarely_used(c"bpf_program__name")) };
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         name.map_or(ptr::null(), |name| unsafe { name(prog) })
     }
 
-    /// A handle of the file that contains this libbpf.
+    /// Returns a handle of the file that contains this libbpf.
     pub(super) fn handle(&self) -> Option<Handle> {
         let [function, ..] = self.functions;
         let global = Handle(libc::RTLD_DEFAULT);
@@ -198,20 +201,20 @@ impl Libbpf {
     }
 
     /// # Safety
-    /// `prog` is a program of this libbpf.
+    /// `prog` must be a program of this libbpf.
     pub(super) unsafe fn program_fd(&self, prog: *const bpf_program) -> Result<c_int, Failure> {
         let program_fd = self.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         match unsafe { program_fd(prog) } {
             fd @ 0.. => Ok(fd),
             _ => Err(Failure::NotLoaded),
         }
     }
 
-    /// Lets libbpf make a link from a perf event, which the link then owns.
+    /// Lets libbpf create a link from a perf event. The link then owns the event.
     ///
     /// # Safety
-    /// `prog` is a program of this libbpf.
+    /// `prog` must be a program of this libbpf.
     pub(super) unsafe fn attach_perf_event(
         &self,
         prog: *const bpf_program,
@@ -223,7 +226,7 @@ impl Libbpf {
         let attach: Option<AttachPerfEvent> = unsafe { core::mem::transmute(attach) };
         let attach = attach.ok_or(Failure::NoLink)?;
         let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
-        // SAFETY: the caller's promise; `opts` is read before the call returns.
+        // SAFETY: guaranteed by the caller; libbpf reads `opts` before the call returns.
         let link = unsafe { attach(prog, event, &opts) };
         // libbpf before 1.0 may return a negative errno as a pointer.
         match (link as usize).wrapping_neg() {
@@ -237,10 +240,11 @@ impl Libbpf {
 /// One of the first `WORDS` words of a program is the address of its section's definition.
 const WORDS: usize = 5;
 
-/// A libbpf that was found. A later program belongs to it if one of its words points into `range`.
+/// A libbpf that was found. A program belongs to this libbpf if one of the program's words points
+/// into `range`.
 struct Found {
     generation: Generation,
-    /// The addresses of its file.
+    /// The addresses of the file that contains the libbpf.
     range: Range<usize>,
     libbpf: Libbpf,
 }
@@ -288,8 +292,8 @@ impl Found {
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// The libbpf that one of the words points into, with the addresses of its file. If a word
-    /// points into a loaded file whose functions cannot be found, the handle is None. If
+    /// Finds the libbpf that one of the words points into, and the addresses of its file. If a word
+    /// points into a loaded file but the file's functions cannot be found, the handle is None. If
     /// `may_iterate` is false, [`loader::range_at`] is not called and the range is empty.
     fn by_definition(
         words: &[usize; WORDS],
@@ -309,7 +313,8 @@ impl Handle {
             let has_it = |libbpf: &Self| {
                 libbpf.file().is_some_and(|libbpf| libbpf.dli_fbase == file.dli_fbase)
             };
-            // If another library replaces functions of the usual libbpf, keep using those.
+            // If another library replaces functions of the usual libbpf, keep using the
+            // replacements.
             let usual = Self::usual().filter(has_it);
             let handle = usual.or_else(|| Self::loaded(file.dli_fname).filter(has_it));
             let is_libbpf = handle.is_some();
@@ -321,19 +326,20 @@ impl Handle {
         found
     }
 
-    /// The libbpf that the code at `caller` is linked to, for use when there is no program that
-    /// tells: a plugin can have its own libbpf, which is not visible to other files.
+    /// Finds the libbpf that the code at `caller` is linked to. Used if no program identifies the
+    /// libbpf: a plugin can have its own libbpf, which is not visible to other files.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(Self::is_libbpf).or_else(Self::usual)
     }
 
-    /// The libbpf that global symbols are bound to, otherwise one that was loaded with RTLD_LOCAL.
+    /// Finds the libbpf that global symbols are bound to, otherwise a libbpf that was loaded with
+    /// RTLD_LOCAL.
     fn usual() -> Option<Self> {
         Self::usual_with_program_fd().map(|(usual, _)| usual)
     }
 
-    /// The same, with its `bpf_program__fd()`.
+    /// Like [`Handle::usual`], but also returns the libbpf's `bpf_program__fd()`.
     fn usual_with_program_fd() -> Option<(Self, *mut c_void)> {
         let global = Self(libc::RTLD_DEFAULT);
         let with_function = |handle: Self| {
@@ -347,7 +353,7 @@ impl Handle {
         [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
     }
 
-    /// A handle of a library that is already loaded; `name` is a C string.
+    /// Returns a handle of a library that is already loaded. `name` must be a C string.
     fn loaded(name: *const c_char) -> Option<Self> {
         // SAFETY: RTLD_NOLOAD runs no code of the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
@@ -358,7 +364,7 @@ impl Handle {
         !self.address(c"bpf_program__fd").is_null()
     }
 
-    /// The file that contains its functions.
+    /// Returns the file that contains the libbpf's functions.
     fn file(&self) -> Option<libc::Dl_info> {
         let function = self.address(c"bpf_program__fd");
         if function.is_null() { None } else { file_at(function) }
@@ -370,7 +376,7 @@ impl Handle {
         for (function, name) in functions.iter_mut().zip(NAMES).take(known) {
             *function = self.address(name) as usize;
         }
-        // SAFETY: they are the functions of these names, or NULL.
+        // SAFETY: the arguments are the functions with these names, or NULL.
         let has_our_layout = unsafe {
             layout::is_ours(
                 self.address(c"bpf_link__fd"),
@@ -387,10 +393,11 @@ impl Handle {
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 
-    /// libbpf's function of a name that this library also exports, or NULL. It never returns this
-    /// library's function, which would call itself.
+    /// Returns libbpf's function with a name that this library also exports, or NULL. Never returns
+    /// this library's function, which would then call itself.
     pub(super) fn own(&self, name: &CStr) -> *mut c_void {
-        // In libksyscall.a the linker has separated the two, and there are no files: see static.c.
+        // With libksyscall.a, there are no loaded files, and the linker has given libbpf's function
+        // a separate name: see static.c.
         if Self::loaded(ptr::null()).is_none() {
             return self.address(name);
         }
@@ -401,8 +408,8 @@ impl Handle {
         // Another library may also replace libbpf's functions, behind this one.
         let next = Self(libc::RTLD_NEXT);
         let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
-        // libbpf was loaded before this library, or by dlopen() later, or belongs to a plugin that
-        // is also linked to this library.
+        // Otherwise, libbpf was loaded before this library or later by dlopen(), or belongs to a
+        // plugin that is also linked to this library.
         let in_its_file = || {
             let file = Self::loaded(self.file()?.dli_fname)?;
             Some(file.address(name)).filter(is_libbpfs)

@@ -1,8 +1,8 @@
-//! Makes the link that the C API returns: an object that libbpf's `bpf_link__*` functions accept.
+//! Creates the link that the C API returns: an object that libbpf's `bpf_link__*` functions accept.
 //!
 //! libbpf's links begin with a private `struct bpf_link`, which is the same in every release from
 //! 0.0.8 to 1.7. Our links begin with the same struct. `layout.rs` checks whether the loaded libbpf
-//! has that layout. If it does not, libbpf makes the link.
+//! has that layout. If libbpf's layout differs, libbpf creates the link.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -23,7 +23,7 @@ struct Object {
     /// `fd` is the attachment's descriptor. With several attachments `fd` is -1, because no
     /// descriptor stands for all of them: operations on it, such as pinning, fail with `EBADF`.
     base: Base,
-    /// One attachment, or with `KSYSCALL_CALLERS` one for each ABI of the callers.
+    /// One attachment, or with `KSYSCALL_CALLERS`, one for each ABI of the callers.
     attachments: [Option<Attachment>; Abi::ALL.len()],
 }
 
@@ -45,12 +45,12 @@ impl Object {
     }
 }
 
-/// How many entries or returns the kernel missed, if it reports the number.
+/// Returns how many entries or returns the kernel missed, if the kernel reports the number.
 ///
 /// # Safety
-/// `link` is a link of libbpf or of this library.
+/// `link` must be a link of libbpf or of this library.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     if unsafe { is_ours(link) } {
         // SAFETY: `is_ours` means that it is an `Object`.
         let object = unsafe { &*link.cast::<Object>() };
@@ -60,10 +60,11 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     crate::sys::bpf_link_missed(unsafe { &*link.cast::<Base>() }.fd)
 }
 
-/// Attaches, and makes the link.
+/// Attaches the program, and creates the link.
 ///
 /// # Safety
-/// The request's program belongs to its libbpf; `row` is the row of its call.
+/// The request's program must belong to the request's libbpf, and `row` must be the row of the
+/// request's call.
 pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_link, Failure> {
     let Request { libbpf, prog, name, options, callers, .. } = request;
     if !libbpf.has_our_layout {
@@ -75,7 +76,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
             // libbpf would not remove the entry.
             return Err(Failure::NoLink);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let link = unsafe { libbpf.attach_perf_event(*prog, event.fd.as_raw(), options.cookie) }?;
         let _ = event.into_fd().into_raw();
         return Ok(link);
@@ -118,7 +119,8 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
 }
 
 /// # Safety
-/// `link` is from [`make`], and this function is called once: by `bpf_link__destroy` or [`end`].
+/// `link` must come from [`make`]. This function must be called only once: by `bpf_link__destroy`
+/// or [`end`].
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     // SAFETY: libbpf's pointer is to the beginning of the object.
     let object = unsafe { &mut *link.cast::<Object>() };
@@ -134,26 +136,27 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     result
 }
 
-/// Whether this library has made the link.
+/// Returns whether this library created the link.
 ///
 /// # Safety
-/// `link` begins with its detach function, like every link of libbpf and of this library.
+/// `link` must begin with its detach function, like every link of libbpf and of this library.
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let end = unsafe { link.cast::<Option<Detach>>().read() };
     end.is_some_and(|end| ptr::fn_addr_eq(end, detach as Detach))
 }
 
-/// Detaches, unless the link is disconnected. `bpf_link__destroy()` then only frees the object.
+/// Detaches the link, unless it is disconnected. After this call, `bpf_link__destroy()` only frees
+/// the object.
 ///
 /// # Safety
-/// [`is_ours`], and nobody else uses the link.
+/// [`is_ours`] must return true for the link, and nobody else may use the link.
 pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
     let end = {
         // SAFETY: our links begin with a `Base`.
         let base = unsafe { &mut *link.cast::<Base>() };
         if core::mem::replace(&mut base.disconnected, true) { None } else { base.detach }
     };
-    // SAFETY: it is the link's own detach function, and is called once.
+    // SAFETY: this is the link's own detach function, and it is called once.
     end.map_or(0, |detach| unsafe { detach(link) })
 }

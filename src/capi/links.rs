@@ -35,14 +35,14 @@ struct Outcome {
 }
 
 impl Links {
-    /// No attachments yet, with room for the outcomes of `count` names.
+    /// Creates a list without attachments, with room for the outcomes of `count` names.
     fn with_room(count: usize) -> Result<Self, Error> {
         let mut outcomes = Vec::new();
         outcomes.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
         Ok(Self { attachments: Attachments::with_room(0)?, outcomes, functions: Vec::new() })
     }
 
-    /// Adds the outcome of the next name, for which there is room.
+    /// Adds the outcome for the next name. There must be room for the outcome.
     fn push(
         &mut self,
         result: c_int,
@@ -57,7 +57,7 @@ impl Links {
         Ok(())
     }
 
-    /// The functions of the name at that index.
+    /// Returns the functions for the name at that index.
     fn functions(&self, index: usize) -> &[Symbol] {
         let Some(end) = self.outcomes.get(index).map(|outcome| outcome.functions_end) else {
             return &[];
@@ -81,26 +81,27 @@ impl Links {
     }
 }
 
-/// Writes the warning that is due before an attach, if any: see [`super::ksyscall_attach`].
+/// Writes the warning that must be printed before an attach, if any: see
+/// [`super::ksyscall_attach`].
 ///
 /// # Safety
-/// As for [`ksyscall_attach_links`].
+/// The same as for [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut Answer) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return };
     if let Some(warning) = warning::disarmed_once() {
         let name = c"(all)".as_ptr();
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { warning::write(Answer::with_text(answer), Some(&libbpf), prog, name, &warning) };
     }
 }
 
-/// Attaches to all calls; or writes why the attach failed, and returns NULL.
+/// Attaches to all calls. If the attach fails, writes the reason and returns NULL.
 ///
 /// # Safety
-/// As for [`super::ksyscall_attach`] for `answer`. The other arguments are
-/// `ksyscall_links__attach`'s.
+/// For `answer`, the same as for [`super::ksyscall_attach`]. The other arguments must be those of
+/// `ksyscall_links__attach`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach_links(
     prog: *const bpf_program,
@@ -110,15 +111,15 @@ unsafe extern "C" fn ksyscall_attach_links(
     answer: *mut Answer,
 ) -> *mut Links {
     let mut wanted = Wanted { prog, names, n, shown: ptr::null() };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let attached = unsafe { wanted.attach(opts) };
     attached.and_then(|links| Ok(links.into_raw()?)).unwrap_or_else(|failure| {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let answer = unsafe { Answer::with_text(answer) };
         answer.errno = failure.errno();
         // A caller that stopped the attach knows why.
         if !matches!(failure, Failure::Stopped) {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { warning::write_failure(answer, prog, wanted.shown, &failure) };
         }
         ptr::null_mut()
@@ -135,21 +136,21 @@ struct Wanted {
 
 impl Wanted {
     /// # Safety
-    /// The arguments are `ksyscall_links__attach`'s.
+    /// The arguments must be those of `ksyscall_links__attach`.
     unsafe fn attach(&mut self, opts: *const ksyscall_links_opts) -> Result<Links, Failure> {
         if self.n > 0 && self.names.is_null() {
             return Err(Failure::NoNames);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let options = unsafe { read(opts) }?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let calls = unsafe { self.calls(&options) }?;
         if self.prog.is_null() {
             return Err(Failure::NoProgram);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let libbpf = unsafe { Libbpf::of(self.prog) }.ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
         let mut links = Links::with_room(self.n)?;
         let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
@@ -176,22 +177,22 @@ impl Wanted {
         Ok(links)
     }
 
-    /// The calls of the names, with their cookies.
+    /// Returns the calls that the names stand for, with their cookies.
     ///
     /// # Safety
-    /// There are `n` names, and `n` cookies unless `cookies` is NULL.
+    /// There must be `n` names, and `n` cookies unless `cookies` is NULL.
     unsafe fn calls(&mut self, options: &Options) -> Result<Vec<BatchCall>, Failure> {
         let mut calls = Vec::new();
         calls.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         for index in 0..self.n {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let (text, cookie) = unsafe {
                 let cookies = options.cookies;
                 let cookie = if cookies.is_null() { 0 } else { *cookies.add(index) };
                 (*self.names.add(index), cookie)
             };
             self.shown = text;
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             let name = unsafe { name(text) }?;
             calls.push(BatchCall { cookie, ..BatchCall::new(name, options.callers) });
         }
@@ -203,7 +204,7 @@ impl Wanted {
 /// Detaches the program from all calls, and returns 0 or the first negative errno in their order.
 ///
 /// # Safety
-/// `links` is NULL or from [`ksyscall_attach_links`], and nobody uses it any more.
+/// `links` must be NULL or come from [`ksyscall_attach_links`], and nobody may use it any more.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     if links.is_null() {
@@ -218,81 +219,81 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     first.result()
 }
 
-/// The number of names that the program is attached to.
+/// Returns the number of names that the program is attached to.
 ///
 /// # Safety
-/// `links` is NULL or from [`ksyscall_attach_links`].
+/// `links` must be NULL or come from [`ksyscall_attach_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_count_links(links: *const Links) -> usize {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let links = unsafe { links.as_ref() };
     links.map_or(0, |links| links.outcomes.iter().filter(|outcome| outcome.result == 0).count())
 }
 
-/// The result of a name: 0 or a negative errno.
+/// Returns the result for a name: 0 or a negative errno.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`].
+/// The same as for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let outcome = unsafe { links.as_ref() }.and_then(|links| links.outcomes.get(index));
     outcome.map_or(-libc::EINVAL, |outcome| outcome.result)
 }
 
-/// A function of a name, or NULL.
+/// Returns a function for a name, or NULL.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`].
+/// The same as for [`ksyscall_count_links`].
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_function(
     links: *const Links,
     index: usize,
     nth: usize,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let function = unsafe { links.as_ref() }.and_then(|links| links.functions(index).get(nth));
     function.map_or(ptr::null(), |function| function.as_c_str().as_ptr())
 }
 
-/// `ksyscall_links__missed()`, except that it does not set errno.
+/// Like `ksyscall_links__missed()`, but does not set errno.
 ///
 /// # Safety
-/// As for [`ksyscall_count_links`], and `missed` is NULL or writable.
+/// The same as for [`ksyscall_count_links`]. `missed` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_links_missed(links: *const Links, missed: *mut u64) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(links) = (unsafe { links.as_ref() }) else { return -libc::EINVAL };
     if missed.is_null() {
         return -libc::EINVAL;
     }
     let counts = links.attachments.as_slice().iter().map(Attachment::missed);
     let Some(count) = counts.sum() else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { missed.write(count) };
     0
 }
 
-/// `ksyscall_link__missed()`, except that it does not set errno.
+/// Like `ksyscall_link__missed()`, but does not set errno.
 ///
 /// # Safety
-/// `link` is NULL or a link, and `missed` NULL or writable.
+/// `link` must be NULL or a link, and `missed` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u64) -> c_int {
     if link.is_null() || missed.is_null() {
         return -libc::EINVAL;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(count) = (unsafe { link::missed(link) }) else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { missed.write(count) };
     0
 }
 
-/// `ksyscall_program__recursion_misses()`, except that it does not set errno.
+/// Like `ksyscall_program__recursion_misses()`, but does not set errno.
 ///
 /// # Safety
-/// `prog` is NULL or a program of a loaded libbpf, and `misses` NULL or writable.
+/// `prog` must be NULL or a program of a loaded libbpf, and `misses` must be NULL or writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_program_recursion_misses(
     prog: *const bpf_program,
@@ -301,15 +302,15 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
     if prog.is_null() || misses.is_null() {
         return -libc::EINVAL;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return -libc::ELIBACC };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let program_fd = match unsafe { libbpf.program_fd(prog) } {
         Ok(program_fd) => program_fd,
         Err(failure) => return -failure.errno(),
     };
     let Some(count) = recursion_misses_of(program_fd) else { return -libc::EOPNOTSUPP };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { misses.write(count) };
     0
 }
@@ -317,13 +318,13 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
 /// Writes the names of this architecture's calls to a zeroed array, as C strings.
 ///
 /// # Safety
-/// `names` has `room` elements.
+/// `names` must have `room` elements.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
     for (index, name) in table::calls().take(room).enumerate() {
         let bytes = name.as_bytes();
-        // SAFETY: the caller's promise, and `index` is less than `room`; a name has at most
-        // 64 bytes.
+        // SAFETY: guaranteed by the caller; `index` is less than `room`, and a name has at most 64
+        // bytes.
         unsafe {
             let place = names.add(index).cast::<u8>();
             ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
@@ -333,11 +334,11 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
 
-/// Points `call` to the name of a call that the function makes, which has no NUL. Returns the
-/// name's length, or a negative errno.
+/// Points `call` to the name of a call that the function makes. The name does not end with a NUL.
+/// Returns the name's length, or a negative errno.
 ///
 /// # Safety
-/// `function` is NULL or a C string, and `call` is writable.
+/// `function` must be NULL or a C string, and `call` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_find_c_library_call(
     function: *const c_char,
@@ -345,7 +346,7 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
     nth: usize,
     call: *mut *const u8,
 ) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let function = match unsafe { name(function) } {
         Ok(function) => function,
         Err(failure) => return -failure.errno(),
@@ -358,7 +359,7 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
     let (mut count, mut len) = (0, -libc::ENOENT);
     c_library::for_each_call(table::TABLE, c_library, function.as_bytes(), &mut |found| {
         if count == nth {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { call.write(found.as_ptr()) };
             len = found.len() as c_int;
         }

@@ -1,5 +1,5 @@
-//! Reads `struct ksyscall_links_opts` by libbpf's rule for options: a field counts if `sz` covers
-//! it, and the bytes that `sz` covers beyond the known fields must be zero.
+//! Reads `struct ksyscall_links_opts` according to libbpf's rule for options: a field is read if
+//! `sz` covers it, and the bytes that `sz` covers beyond the known fields must be zero.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::offset_of;
@@ -14,19 +14,20 @@ use crate::calls::Callers;
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// Whose calls a program runs for, on a 64-bit kernel.
+/// The callers whose calls a program runs for, on a 64-bit kernel.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_callers {
     /// Processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
-    /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names are those of the 32-bit
-    /// architecture. If one function serves both kinds of callers, the program runs for both.
-    /// Includes the calls for which x32 processes have separate functions.
+    /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
+    /// 32-bit architecture. If one function serves both kinds of callers, the program runs for
+    /// both. Includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
-    /// Both. If some callers can make the call only through socketcall(2) or ipc(2) (on i386, for
-    /// example, accept and semop), the program is also attached to socketcall or ipc, and runs for
-    /// every call through it: see KSYSCALL_SUBCALL_PROG in ksyscall.bpf.h.
+    /// Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
+    /// (on i386, for example, accept and semop), the program is also attached to that multiplexer,
+    /// and runs for every call made through the multiplexer: see KSYSCALL_SUBCALL_PROG in
+    /// ksyscall.bpf.h.
     KSYSCALL_CALLERS_ALL,
 }
 
@@ -47,22 +48,24 @@ pub enum ksyscall_c_library {
 pub struct ksyscall_links_opts {
     /// Size of this struct, for forward and backward compatibility.
     pub sz: usize,
-    /// What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
+    /// The values that `bpf_get_attach_cookie()` returns in the program, one for each name; or
+    /// NULL.
     pub cookies: *const __u64,
-    /// Called after each name, with the number of names done so far. If it returns a value other
-    /// than 0, the attach stops and everything is detached. The function must return, and must not
-    /// close the program. Cancellation is disabled in it.
+    /// Called after each name, with the number of names done so far. If the function returns a
+    /// value other than 0, the attach stops and everything is detached. The function must return,
+    /// and must not close the program. Thread cancellation is disabled while the function runs.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,
-    /// How many threads detach concurrently, in ksyscall_links__destroy() and when the attach
-    /// fails: 1 to 64, or 0 for 8.
+    /// Number of threads that detach concurrently, in ksyscall_links__destroy() and if the attach
+    /// fails: 1 to 64, or 0 for the default of 8.
     pub threads: c_uint,
-    /// How many calls in progress each return probe tracks: 1 to 4096, or 0 for the kernel's own
-    /// limit, which is 10, or two for each CPU if that is more (before Linux 6.2, without
-    /// preemption, one for each CPU). Requires `retprobe` and tracefs; not for kprobe.multi.
+    /// Number of calls in progress that each return probe tracks: 1 to 4096, or 0 for the kernel's
+    /// own limit. The kernel's limit is 10, or two for each CPU if that is more (before Linux 6.2,
+    /// without preemption, one for each CPU). Requires `retprobe` and tracefs. Not supported for
+    /// kprobe.multi.
     pub max_active: c_uint,
-    /// Whose calls the program runs for: a value of `enum ksyscall_callers`.
+    /// The callers whose calls the program runs for: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
     /// Run at the calls' returns instead of their entries.
     pub retprobe: bool,
@@ -86,9 +89,10 @@ const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool
 /// Reads the options.
 ///
 /// # Safety
-/// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
+/// `opts` must be NULL, or have a readable `sz` and be readable for `sz` bytes.
 pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, Failure> {
-    // A copy of the caller's struct. Fields that it lacks stay zero, which is their default.
+    // A copy of the caller's struct. Fields that the caller's struct lacks stay zero, which is
+    // their default.
     let mut bytes = [0_u8; size_of::<ksyscall_links_opts>()];
     if !opts.is_null() {
         let start = opts.cast::<u8>();
@@ -161,7 +165,7 @@ pub(super) fn callers(number: c_uint) -> Result<Callers, Failure> {
     }
 }
 
-/// Where each field ends, and its size.
+/// The offset at which each field ends, and the field's size.
 const FIELDS: [(usize, usize); 8] = {
     macro_rules! field {
         ($name:ident, $type:ty) => {
@@ -184,8 +188,8 @@ const FIELDS: [(usize, usize); 8] = {
 mod tests {
     use super::*;
 
-    /// Reads options from exactly `sz` bytes (but at least the field `sz`). Fields before `end` are
-    /// set: with a first byte of 1 each field is valid.
+    /// Reads options from exactly `sz` bytes (but at least the field `sz`). The first byte of each
+    /// field before `end` is set to 1, which is a valid value for every field.
     fn read_image(sz: usize, end: usize) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         let set = [
@@ -198,7 +202,7 @@ mod tests {
             offset_of!(ksyscall_links_opts, best_effort),
             END,
         ];
-        // On little-endian machines this is the lowest byte of a number.
+        // On little-endian machines, the first byte is the lowest byte of a number.
         set.into_iter().filter(|offset| *offset < end.min(sz)).for_each(|it| image[it] = 1);
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
         // SAFETY: `image` is readable for `sz` bytes.

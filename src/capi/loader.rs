@@ -8,30 +8,32 @@ use core::slice;
 
 use libc::{Dl_info, dl_phdr_info};
 
-/// The loader's counters. Both only grow: while they do not change, the same files are loaded at
-/// the same addresses.
+/// The loader's counters. Both counters only grow. While they do not change, the same files are
+/// loaded at the same addresses.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Generation {
     pub(super) loaded: usize,
     pub(super) unloaded: usize,
 }
 
-/// The loaded file that contains the address.
+/// Returns the loaded file that contains the address.
 pub(super) fn file_at(address: *const c_void) -> Option<Dl_info> {
     let mut info = MaybeUninit::<Dl_info>::uninit();
     // SAFETY: dladdr() accepts any address, and writes `info` if the result is not 0.
     unsafe { (libc::dladdr(address, info.as_mut_ptr()) != 0).then(|| info.assume_init()) }
 }
 
-/// The loader's counters; None if the C library does not provide them.
+/// Returns the loader's counters, or None if the C library does not provide them.
 ///
-/// This function takes a lock of the C library, which a child of fork(2) may inherit locked. Call
-/// it only in the process that called it first, never in a child of that process.
+/// This function takes a lock in the C library, and a child of fork(2) may inherit the lock in the
+/// locked state. Call this function only in the process that called it first, never in a child of
+/// that process.
 pub(super) fn generation() -> Option<Generation> {
     ask(Query { address: None, generation: None, range: 0..0 }).generation
 }
 
-/// The addresses of the file that contains `address`. The rule of [`generation`] applies here, too.
+/// Returns the addresses of the file that contains `address`. As with [`generation`], do not call
+/// this function in a child process.
 pub(super) fn range_at(address: usize) -> Range<usize> {
     ask(Query { address: Some(address), generation: None, range: 0..0 }).range
 }

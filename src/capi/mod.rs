@@ -1,21 +1,22 @@
-//! Implements the C API: `bpf_program__attach_ksyscall` with libbpf's ABI, three libbpf functions
-//! that must lead to it, and functions that libbpf does not have.
+//! Implements the C API: `bpf_program__attach_ksyscall` with libbpf's ABI, replacements for three
+//! libbpf functions, and functions that libbpf does not have.
 //!
-//! The exported functions are in C, in `entry.c` and `links.c`, because they call the program's
-//! print callback. A C++ exception or a cancelled thread must not unwind through a Rust frame,
-//! which would abort the process. This file checks and converts the arguments of
+//! The exported functions are written in C, in `entry.c` and `links.c`, because they call the
+//! program's print callback. A C++ exception or a cancelled thread must not unwind through a Rust
+//! frame, which would abort the process. This file checks and converts the arguments of
 //! `bpf_program__attach_ksyscall`. The other files:
 //!
 //! - `header.rs` is the source of ksyscall.h; `opts.rs` and `links_opts.rs` read the options,
 //!   `environment.rs` reads the environment variables;
-//! - `libbpf.rs` finds the libbpf that created the program, `loader.rs` asks the dynamic loader, and
-//!   `print.rs` finds libbpf's print callback;
-//! - `link.rs` makes the `struct bpf_link`, whose layout `layout.rs` checks; `auto.rs` recognises
-//!   programs that attach by their section;
+//! - `libbpf.rs` finds the libbpf that created the program, `loader.rs` asks the dynamic loader,
+//!   and `print.rs` finds libbpf's print callback;
+//! - `link.rs` creates the `struct bpf_link`, `layout.rs` checks its layout, and `auto.rs`
+//!   recognises programs that attach by their section;
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys links, and `serving.rs` finds a
 //!   call's functions;
 //! - `syscall.rs` redirects probes that tools open themselves, without the functions above;
-//! - `warning.rs` contains the warnings, and `remembered.rs` the state that outlives a call;
+//! - `warning.rs` contains the warnings, and `remembered.rs` contains the state that outlives a
+//!   call;
 //! - `no_std.rs` contains the allocator.
 #![allow(unsafe_code)]
 
@@ -57,7 +58,7 @@ use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
-/// Why a function failed: an error that only a C caller can make, or an error of the core.
+/// Why a function failed: an error that only a C caller can make, or an error from the core.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("bpf_ksyscall_opts: sz is too small")]
@@ -88,11 +89,11 @@ enum Failure {
     NoCallers,
     #[error("stopped by the progress function")]
     Stopped,
-    /// This libbpf's links have a different layout from ours, and libbpf cannot make a link for
+    /// This libbpf's links have a different layout from ours, and libbpf cannot create a link for
     /// this attachment.
     #[error("unsupported bpf_link layout")]
     NoLink,
-    /// libbpf's own constructor failed, and has reported why.
+    /// libbpf's own constructor failed, and libbpf has reported why.
     #[error("libbpf could not make a link")]
     Libbpf(c_int),
     #[error(transparent)]
@@ -121,7 +122,7 @@ impl Failure {
     }
 }
 
-/// The result for the exported functions in C, which call it `struct answer`.
+/// The result that is passed to the exported C functions. In C, this type is `struct answer`.
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
@@ -129,19 +130,19 @@ struct Answer {
     hold: Option<Print>,
     /// The callback that prints `text`, or None for stderr.
     print: Option<Print>,
-    /// The text to print, unless it is empty.
+    /// The text to print. If empty, nothing is printed.
     text: Text<1024>,
     /// If `link` is NULL, the errno, which is never 0.
     errno: c_int,
 }
 
 impl Answer {
-    /// Sets the text to an empty one. C leaves it uninitialised for speed.
+    /// Initialises the text as empty. The C code leaves the text uninitialised for speed.
     ///
     /// # Safety
-    /// C has prepared the answer, and nobody else uses it.
+    /// The C code must have prepared the answer, and nobody else may use it.
     unsafe fn with_text<'a>(answer: *mut Answer) -> &'a mut Answer {
-        // SAFETY: the caller's promise; everything except the text is initialised.
+        // SAFETY: guaranteed by the caller; everything except the text is initialised.
         unsafe {
             (&raw mut (*answer).text).write(Text::new());
             &mut *answer
@@ -149,16 +150,17 @@ impl Answer {
     }
 }
 
-/// Attaches, or writes why the attach failed, and returns true.
+/// Attaches the program, or writes why the attach failed. Returns true.
 ///
 /// If `may_warn` is true and a warning is due, this function only writes the warning and returns
-/// false. Warnings do not prevent the attach, but they are printed before it: the callback may not
-/// return (a C++ exception, a cancelled thread), and then nothing must be attached.
+/// false. Warnings do not prevent the attach, but they are printed before it. The reason is that
+/// the callback may not return (a C++ exception, a cancelled thread), and in that case nothing may
+/// stay attached.
 ///
 /// # Safety
-/// C has prepared `answer`: its `hold` is for [`Libbpf::print_callback`], the other fields are
-/// zero, and the text's bytes are not initialised. The other arguments are
-/// `bpf_program__attach_ksyscall`'s.
+/// The C code must have prepared `answer`: `hold` is for [`Libbpf::print_callback`], the other
+/// fields are zero, and the text's bytes are not initialised. The other arguments must be those of
+/// `bpf_program__attach_ksyscall`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,
@@ -167,32 +169,32 @@ unsafe extern "C" fn ksyscall_attach(
     may_warn: bool,
     answer: *mut Answer,
 ) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let attached = unsafe { Request::check(prog, syscall_name, opts) }.and_then(|request| {
         let row = attach::native_row(&request.name);
-        // SAFETY: the same.
+        // SAFETY: guaranteed by the caller.
         if may_warn && unsafe { warning::write_due(answer, &request, row, syscall_name) } {
             return Ok(None);
         }
-        // SAFETY: the same.
+        // SAFETY: guaranteed by the caller.
         unsafe { link::make(&request, row) }.map(Some)
     });
     match attached {
-        // SAFETY: the same.
+        // SAFETY: guaranteed by the caller.
         Ok(Some(link)) => unsafe { (*answer).link = link },
         Ok(None) => return false,
         Err(failure) => {
-            // SAFETY: the same.
+            // SAFETY: guaranteed by the caller.
             let answer = unsafe { Answer::with_text(answer) };
             answer.errno = failure.errno();
-            // SAFETY: the same.
+            // SAFETY: guaranteed by the caller.
             unsafe { warning::write_failure(answer, prog, syscall_name, &failure) };
         }
     }
     true
 }
 
-/// Valid arguments of `bpf_program__attach_ksyscall`.
+/// The arguments of `bpf_program__attach_ksyscall`, after they have been checked.
 struct Request {
     libbpf: Libbpf,
     prog: *const bpf_program,
@@ -204,35 +206,35 @@ struct Request {
 
 impl Request {
     /// # Safety
-    /// The arguments are `bpf_program__attach_ksyscall`'s.
+    /// The arguments must be those of `bpf_program__attach_ksyscall`.
     unsafe fn check(
         prog: *const bpf_program,
         syscall_name: *const c_char,
         opts: *const bpf_ksyscall_opts,
     ) -> Result<Self, Failure> {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let mut options = unsafe { opts::read(opts) }?;
         let callers = environment::read(&mut options)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let name = unsafe { name(syscall_name) }?;
         if prog.is_null() {
             return Err(Failure::NoProgram);
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let libbpf = unsafe { Libbpf::of(prog) }.ok_or(Failure::NoLibbpf)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let program_fd = unsafe { libbpf.program_fd(prog) }?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
     }
 }
 
 /// # Safety
-/// `name` is NULL or a C string.
+/// `name` must be NULL or a C string.
 unsafe fn name(name: *const c_char) -> Result<SyscallName, Failure> {
     if name.is_null() {
         return Err(Failure::NoName);
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { CStr::from_ptr(name) };
     SyscallName::from_bytes(name.to_bytes()).map_err(|_| Failure::InvalidName)
 }

@@ -2,7 +2,8 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
-/// malloc(3). Vectors grow only by `try_reserve`, so that running out of memory is an error.
+/// Allocates with malloc(3). Vectors grow only through `try_reserve`, so running out of memory is
+/// an error instead of an abort.
 struct Malloc;
 
 // SAFETY: malloc's memory is aligned for every type that is used here, and `free` accepts it.

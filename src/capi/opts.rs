@@ -1,4 +1,4 @@
-//! Reads `struct bpf_ksyscall_opts` as libbpf does (`OPTS_VALID` and `OPTS_GET` of its
+//! Reads `struct bpf_ksyscall_opts` as libbpf does (`OPTS_VALID` and `OPTS_GET` in libbpf's
 //! src/libbpf_internal.h).
 
 use core::mem::{offset_of, size_of};
@@ -19,7 +19,7 @@ type __u64 = u64;
 pub struct bpf_ksyscall_opts {
     /// Size of this struct, for forward and backward compatibility.
     pub sz: usize,
-    /// What `bpf_get_attach_cookie()` returns in the program; requires Linux 5.15.
+    /// The value that `bpf_get_attach_cookie()` returns in the program. Requires Linux 5.15.
     pub bpf_cookie: __u64,
     /// Run at the call's return instead of its entry.
     pub retprobe: bool,
@@ -40,28 +40,31 @@ const _: () =
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 16 && END_OF_COOKIE == 12 && END_OF_RETPROBE == 13);
 
-/// Reads the options. A field that `sz` does not cover has its default. The bytes that `sz` covers
-/// beyond the known fields must be zero.
+/// Reads the options. A field that `sz` does not cover keeps its default. The bytes that `sz`
+/// covers beyond the known fields must be zero.
 ///
 /// # Safety
-/// `opts` is NULL, or has a readable `sz` and is readable for `sz` bytes.
+/// `opts` must be NULL, or have a readable `sz` and be readable for `sz` bytes.
 pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Failure> {
-    // libbpf attaches to such functions, so a tool that works with libbpf also works here.
+    // libbpf attaches even to functions that no call reaches. Do the same, so that a tool that
+    // works with libbpf also works with this library.
     let mut options = Options { allow_unreached: true, ..Options::default() };
     if opts.is_null() {
         return Ok(options);
     }
-    // No reference: the caller's struct may be shorter or longer than ours, or not aligned.
+    // Do not create a reference: the caller's struct may be shorter or longer than ours, or not
+    // aligned.
     let bytes = opts.cast::<u8>();
     // SAFETY: `sz` is readable.
     let sz = unsafe { ptr::read_unaligned(bytes.cast::<usize>()) };
     if sz < size_of::<usize>() {
         return Err(Failure::OptsTooSmall);
     }
-    // libbpf counts the extra bytes as ssize_t: it treats a number beyond that range as 0.
+    // libbpf stores the number of extra bytes in a ssize_t, and treats a number beyond the range of
+    // ssize_t as 0.
     let end = isize::try_from(sz.wrapping_sub(END_OF_RETPROBE)).map_or(0, |_| sz);
     for offset in END_OF_RETPROBE..end {
-        // SAFETY: `offset` is less than `sz`. The first set byte ends the loop, as in libbpf.
+        // SAFETY: `offset` is less than `sz`. The first nonzero byte ends the loop, as in libbpf.
         if unsafe { ptr::read(bytes.add(offset)) } != 0 {
             return Err(Failure::OptsUnknown);
         }
@@ -85,7 +88,7 @@ mod tests {
     use super::*;
 
     /// Reads options from exactly `sz` bytes (but at least the field `sz`). The allocation ends
-    /// there, so that Miri and sanitizers report a read beyond it.
+    /// after these bytes, so that Miri and sanitizers report a read beyond them.
     fn read_image(sz: usize, set: &[(usize, u8)]) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());

@@ -51,10 +51,10 @@ impl Drop for Guarded {
     }
 }
 
-/// Checks that options are read by libbpf's rule. `image` is a struct whose first eight bytes are
-/// its size. Sizes up to 4096 are used as they are, and so are sizes that leave more than
-/// `isize::MAX` bytes after the fields, which are then not read. Sizes in between are reduced. The
-/// readable memory ends with the size.
+/// Checks that options are read according to libbpf's rule. `image` is a struct whose first eight
+/// bytes are its size. Sizes up to 4096 are used unchanged. So are sizes that leave more than
+/// `isize::MAX` bytes after the known fields, because those bytes are not read. Sizes in between
+/// are reduced. The memory is readable only for the given size.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];
     let given = image.len().min(8);
@@ -89,7 +89,7 @@ pub fn options(image: &[u8]) {
     }
 }
 
-/// Checks how a message shows a name from outside.
+/// Checks how a message shows a name that comes from outside the library.
 pub fn warning(name: &[u8]) {
     let shown = Shown(name).to_string();
     let printable = |byte: &u8| if (32..127).contains(byte) { char::from(*byte) } else { '?' };

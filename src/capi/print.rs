@@ -1,9 +1,9 @@
 //! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
-//! So this file replaces the callback for a moment and then restores it. This library also exports
-//! `libbpf_set_print()`: if the program sets a callback in that moment, the call waits until the
-//! first callback is restored, so neither is lost. The temporary callback also waits until then,
-//! and passes libbpf's messages on.
+//! This file therefore replaces the callback for a moment and then restores it. This library also
+//! exports `libbpf_set_print()`: if the program sets a callback in that moment, the call waits
+//! until the original callback is restored, so neither callback is lost. The temporary callback
+//! also waits until the original callback is restored, and then passes libbpf's messages on to it.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -22,13 +22,14 @@ unsafe extern "C" {
 
 /// Runs `action` while no other thread of this process changes the callback.
 ///
-/// The lock is the C library's lock of stderr. All copies of this library in a process share it,
-/// glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts its holder
-/// can also take it.
+/// The lock is the C library's lock for stderr. All copies of this library in a process share this
+/// lock, glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts the
+/// lock's holder can also take it.
 fn alone<T>(action: impl Fn() -> T) -> T {
-    /// How often to yield to other threads, and then how many milliseconds to sleep. A thread that
-    /// holds the lock for so long is blocked while writing to stderr, or does not exist: in a child
-    /// of clone(2) or of musl's fork(2), nobody unlocks what another thread of the parent locked.
+    /// How often to yield to other threads, and then for how many milliseconds to sleep. A thread
+    /// that holds the lock for longer is blocked while writing to stderr, or does not exist: in a
+    /// child of clone(2) or of musl's fork(2), nobody releases a lock that another thread of the
+    /// parent held.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
     // SAFETY: the function only reads a pointer of the C library.
@@ -50,8 +51,8 @@ fn alone<T>(action: impl Fn() -> T) -> T {
 }
 
 impl Libbpf {
-    /// The callback that was set with `libbpf_set_print()`; None if messages are switched off.
-    /// While this function runs, libbpf's callback is `hold`.
+    /// Returns the callback that was set with `libbpf_set_print()`, or None if messages are
+    /// switched off. While this function runs, libbpf's callback is `hold`.
     pub(super) fn print_callback(&self, hold: Option<Print>) -> Option<Print> {
         let set_print = self.handle()?.own_libbpf_set_print()?;
         alone(|| {
@@ -73,11 +74,12 @@ impl Libbpf {
     }
 }
 
-/// `libbpf_set_print()`, which waits while the callback is replaced.
+/// Implements `libbpf_set_print()`, but waits while the callback is replaced.
 ///
 /// # Safety
-/// `callback` is valid for libbpf's function, and `hold` is the one that
-/// [`Libbpf::print_callback`] receives. `caller` is where the exported function was called from.
+/// `callback` must be valid for libbpf's function, and `hold` must be the callback that
+/// [`Libbpf::print_callback`] receives. `caller` is the address from which the exported function
+/// was called.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_set_print(
     callback: Option<Print>,
@@ -85,7 +87,7 @@ unsafe extern "C" fn ksyscall_set_print(
     caller: *const c_void,
 ) -> Option<Print> {
     let set_print = Handle::of_caller(caller)?.own_libbpf_set_print()?;
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     alone(|| replaced(unsafe { set_print(callback) }, hold))
 }
 
@@ -95,8 +97,8 @@ extern "C" fn ksyscall_found_print() -> Option<Print> {
     alone(found)
 }
 
-/// The callback that libbpf really had. In a process that was forked while the callback was
-/// replaced, libbpf still has ours.
+/// Returns the callback that the program set. In a process that was forked while the callback was
+/// replaced, libbpf still has our temporary callback.
 fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
     if as_pointer(callback) == as_pointer(hold) { found() } else { callback }
 }

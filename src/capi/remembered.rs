@@ -11,11 +11,12 @@ use crate::text::hash;
 /// The process's state: the warnings that were printed, and libbpf's print callback. Failures are
 /// printed each time.
 pub(super) struct Remembered {
-    /// Whether the process has attached before. The first attach reports if the kernel runs no
+    /// Whether the process has attached before. The first attach warns if the kernel runs no
     /// probes.
     has_attached: AtomicBool,
-    /// Hashes of the names for which a warning was printed: calls whose functions no call reaches,
-    /// and functions whose probes were moved. There is room for more than any architecture has.
+    /// Hashes of the names for which a warning was printed: calls whose functions no system call
+    /// reaches, and functions whose probes were moved. There is room for more names than any
+    /// architecture has.
     warned_of: [AtomicUsize; 512],
     /// The program's print callback, as last found.
     pub(super) print: AtomicPtr<c_void>,
@@ -24,18 +25,18 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// Whether this is the first call of this function.
+    /// Returns whether this is the first call of this function.
     pub(super) fn is_first_attach(&self) -> bool {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether [`Remembered::is_first_warning_of`] was called with the name.
+    /// Returns whether [`Remembered::is_first_warning_of`] was called with the name.
     pub(super) fn is_warned_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         self.warned_of.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 
-    /// Whether this is the first call with the name.
+    /// Returns whether this is the first call of this function with the name.
     pub(super) fn is_first_warning_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         for place in &self.warned_of {
@@ -56,8 +57,8 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
-/// The loader's two counters, the range of libbpf's file, the number of known functions, whether
-/// the layout is ours, and the functions.
+/// One word for each of the loader's two counters, two for the range of libbpf's file, one each for
+/// the number of known functions and for whether the layout is ours, and one for each function.
 pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 
 /// State that a child of fork(2) must not use. The kernel clears this memory in the child.
@@ -67,8 +68,8 @@ pub(super) struct ThisProcess {
     pub(super) libbpf: Snapshot<LIBBPF_WORDS>,
 }
 
-/// This process's state. None if a parent process has called this function before fork(2), and on
-/// kernels that cannot clear memory in a child (before Linux 4.14).
+/// Returns this process's state. Returns None if a parent process called this function before
+/// fork(2), and on kernels that cannot clear memory in a child (before Linux 4.14).
 pub(super) fn this_process() -> Option<&'static ThisProcess> {
     static NONE: ThisProcess =
         ThisProcess { is_first: AtomicBool::new(false), libbpf: Snapshot::new() };
@@ -91,8 +92,8 @@ pub(super) fn this_process() -> Option<&'static ThisProcess> {
             }
         };
     }
-    // SAFETY: it is a static, or memory that is never unmapped. Zeroes, which a child sees, are a
-    // valid value of the type, and all of its fields are atomic.
+    // SAFETY: the pointer is to a static, or to memory that is never unmapped. Zeroes, which a
+    // child sees, are a valid value of the type, and all fields of the type are atomic.
     let found = unsafe { &*found };
     found.is_first.load(Ordering::Relaxed).then_some(found)
 }
@@ -109,7 +110,7 @@ impl<const N: usize> Snapshot<N> {
         Self { version: AtomicUsize::new(0), words: [const { AtomicUsize::new(0) }; N] }
     }
 
-    /// None if nothing was written yet, or during a write.
+    /// Returns the words, or None if nothing was written yet or if a write is in progress.
     pub(super) fn read(&self) -> Option<[usize; N]> {
         let version = self.version.load(Ordering::Acquire);
         if version == 0 || version % 2 != 0 {
@@ -120,8 +121,8 @@ impl<const N: usize> Snapshot<N> {
         (self.version.load(Ordering::Relaxed) == version).then_some(words)
     }
 
-    /// Does nothing during another write, by another thread or by the code that a signal handler
-    /// interrupted.
+    /// Writes the words. Does nothing if another write is in progress, by another thread or by the
+    /// code that a signal handler interrupted.
     pub(super) fn write(&self, words: [usize; N]) {
         let version = self.version.load(Ordering::Relaxed);
         let is_free = version % 2 == 0

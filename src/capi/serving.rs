@@ -11,8 +11,8 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::Kept;
 
-/// The kernel's functions. They are read once and never freed, because callers hold pointers to
-/// their names. A failure is not remembered.
+/// Returns the kernel's functions. They are read once and never freed, because callers hold
+/// pointers to their names. A failure is not remembered.
 fn symbols() -> Result<&'static Symbols, Error> {
     static SYMBOLS: Kept<Symbols> = Kept::nothing();
     if let Some(known) = SYMBOLS.get() {
@@ -25,7 +25,7 @@ fn symbols() -> Result<&'static Symbols, Error> {
 /// Points `function` to the name of a function that serves a call. Returns 0 or a negative errno.
 ///
 /// # Safety
-/// `syscall_name` is NULL or a C string, and `function` is writable.
+/// `syscall_name` must be NULL or a C string, and `function` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_find_function(
     syscall_name: *const c_char,
@@ -33,10 +33,10 @@ unsafe extern "C" fn ksyscall_find_function(
     nth: usize,
     function: *mut *const c_char,
 ) -> c_int {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     match unsafe { find(syscall_name, callers, nth) } {
         Ok(Some(symbol)) => {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { function.write(symbol.as_c_str().as_ptr()) };
             0
         }
@@ -46,13 +46,13 @@ unsafe extern "C" fn ksyscall_find_function(
 }
 
 /// # Safety
-/// `syscall_name` is NULL or a C string.
+/// `syscall_name` must be NULL or a C string.
 unsafe fn find(
     syscall_name: *const c_char,
     callers: c_uint,
     nth: usize,
 ) -> Result<Option<&'static Symbol>, Failure> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let name = unsafe { name(syscall_name) }?;
     let callers = links_opts::callers(callers)?;
     let symbols = symbols()?;

@@ -3,20 +3,20 @@
 //! Tools with a static libbpf, aya and bcc open probes through the C library's `syscall()`, which
 //! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays
 //! unchanged if
-//! - it does not name a function, or is not at the function's entry or return;
-//! - the name is not one that a loader makes from a call's name;
+//! - the probe does not name a function, or is not at the function's entry or return;
+//! - the name does not have a form that loaders build from a call's name;
 //! - a native call reaches the function and the kernel has the function.
 //!
-//! Any other probe is opened on the function that serves the call of that name, by the rules of
-//! `bpf_program__attach_ksyscall`. If no function serves it, the tool's own request goes to the
-//! kernel.
+//! Any other probe is opened on the function that serves the call of that name, according to the
+//! rules of `bpf_program__attach_ksyscall`. If no function serves the call, the tool's own request
+//! is passed to the kernel.
 //!
-//! A signal handler may open a probe, so passing it on unchanged allocates nothing and takes no lock.
-//! Finding a different function may involve both, as an attach does.
+//! A signal handler may open a probe. Passing a probe on unchanged therefore allocates no memory
+//! and takes no lock. Finding a different function may do both, like an attach.
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
-//! bad address must result in EFAULT, as without the library. The tool's memory is never written;
-//! the kernel gets a copy with a different name.
+//! bad address must result in EFAULT, just as without this library. This library never writes to
+//! the tool's memory; the kernel receives a copy with a different name.
 
 use core::ffi::c_long;
 use core::fmt::Write as _;
@@ -53,10 +53,10 @@ struct Attr {
 const SMALLEST: usize = 64;
 const _: () = assert!(core::mem::offset_of!(Attr, config2) == SMALLEST);
 
-/// Answers perf_event_open(2): a descriptor, or a negative errno.
+/// Handles a call of perf_event_open(2). Returns a descriptor or a negative errno.
 ///
 /// # Safety
-/// The arguments are those that a program passed to `syscall()`.
+/// The arguments must be those that a program passed to `syscall()`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_open_probe(
     attr: usize,
@@ -88,7 +88,7 @@ fn open(call: PerfEventCall) -> Result<usize, Errno> {
     Ok(event.into_raw() as usize)
 }
 
-/// A probe on a function whose name is one that loaders make from a call's name.
+/// A probe on a function whose name has a form that loaders build from a call's name.
 struct Probe {
     call: PerfEventCall,
     attr: Attr,
@@ -129,7 +129,7 @@ impl Probe {
         (!is_set(c"KSYSCALL_KEEP_NAMES")).then_some(Self { call, attr, retprobe, symbol, form })
     }
 
-    /// Whether the kernel refused a probe because it lacks the function.
+    /// Returns whether the kernel refused a probe because it does not have the function.
     fn is_missing(&self, symbol: &Symbol, errno: Errno) -> bool {
         match errno.0 {
             libc::ENOENT => true,
@@ -158,8 +158,8 @@ impl Probe {
                 }
             }
         });
-        // A program for wrappers would read garbage at a function without a wrapper, and loaders
-        // probe such a name to detect whether the kernel has wrappers.
+        // A program written for wrappers would read garbage at a function without a wrapper.
+        // Loaders also probe the name of a wrapper to detect whether the kernel has wrappers.
         let symbol = found.ok()?;
         event
             .filter(|_| symbol.as_bytes().starts_with(self.form.prefix.as_bytes()))
@@ -167,11 +167,11 @@ impl Probe {
     }
 }
 
-/// Copies `len` bytes of a program's memory. None if they cannot be read, or if there is no room
-/// for them.
+/// Copies `len` bytes of a program's memory. Returns None if they cannot be read, or if there is no
+/// room for them.
 fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     let last = address.checked_add(len.checked_sub(1)?)?;
-    // So few bytes span at most two pages.
+    // This number of bytes spans at most two pages.
     let is_readable =
         len <= size_of::<Attr>() && sys::is_readable(address) && sys::is_readable(last);
     // SAFETY: all bytes are readable, there is room for them, and any bytes are valid for the type.
@@ -180,7 +180,8 @@ fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     })
 }
 
-/// Reads a function's name. None if it cannot be read, or is too long to be a syscall's function.
+/// Reads a function's name. Returns None if the name cannot be read, or is too long for a syscall
+/// function.
 fn read_name(address: usize) -> Option<Symbol> {
     /// No page is smaller.
     const PAGE: usize = 4096;
@@ -198,7 +199,7 @@ fn read_name(address: usize) -> Option<Symbol> {
     None
 }
 
-/// Prints, once for each function, that its probe was moved.
+/// Prints a warning that a probe was moved, once for each function.
 fn warn(probe: &Probe, function: Symbol) {
     if function == probe.symbol
         || !REMEMBERED.is_first_warning_of(probe.symbol.as_bytes())
@@ -260,7 +261,8 @@ mod tests {
         if FUNCTIONS.contains(name) { Ok(20) } else { refused(libc::ENOENT) }
     }
 
-    /// The function on which a probe on `name` must be, by the rules at the top of this file.
+    /// Returns the function on which a probe on `name` must be opened, according to the rules at
+    /// the top of this file.
     fn expected(name: &str) -> String {
         let forms = ["__x64_sys_", "__se_sys_", "SyS_", "sys_"];
         let Some(call) = forms.iter().find_map(|form| name.strip_prefix(form)) else {
@@ -280,7 +282,7 @@ mod tests {
         symbols.into_iter().find(|it| FUNCTIONS.contains(it)).unwrap_or(name.to_owned())
     }
 
-    /// Numbers that look random, the same ones each time (xorshift64).
+    /// Pseudorandom numbers, the same sequence each time (xorshift64).
     struct Numbers(u64);
 
     impl Numbers {
@@ -310,7 +312,7 @@ mod tests {
         attr
     }
 
-    /// Opens a probe on a function of that name. The returned kernel has the events.
+    /// Opens a probe on the function `name`. The returned kernel contains the events.
     fn open_on(
         kprobe: fn(&str, bool, usize) -> Answer,
         name: &str,
@@ -436,7 +438,7 @@ mod tests {
         assert_eq!((answer, names(&kernel)), (Ok(20), vec!["__x64_sys_umount"]));
     }
 
-    /// Loaders use such a name to detect whether the kernel has wrappers.
+    /// Loaders probe the name of a wrapper to detect whether the kernel has wrappers.
     #[test]
     fn the_name_of_a_wrapper_never_leads_to_a_plain_function() {
         let plain = |name: &str, _: bool, _: usize| {
@@ -444,7 +446,7 @@ mod tests {
         };
         let (answer, kernel) = open_on(plain, "__x64_sys_bpf", false);
         assert_eq!(answer, refused(libc::ENOENT));
-        // The probe that was opened meanwhile is closed.
+        // The probe that was opened during the search is closed.
         assert_eq!(names(&kernel).last(), Some(&"sys_bpf"));
         assert_eq!(kernel.calls.last().map(String::as_str), Some("close 20"));
         let (answer, kernel) = open_on(plain, "__se_sys_stat", false);

@@ -27,11 +27,11 @@ pub(super) enum Warning {
     Moved { function: Symbol, call: SyscallName },
 }
 
-/// Writes the warnings of an attach, and returns whether there is anything to print. A process
+/// Writes the warnings for an attach, and returns whether there is anything to print. A process
 /// prints each warning once.
 ///
 /// # Safety
-/// As for [`write()`], and C has prepared the answer.
+/// The same as for [`write()`]. The C code must have prepared the answer.
 pub(super) unsafe fn write_due(
     answer: *mut Answer,
     request: &Request,
@@ -42,22 +42,23 @@ pub(super) unsafe fn write_due(
     if due.iter().all(Option::is_none) {
         return false;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let answer = unsafe { Answer::with_text(answer) };
     for warning in due.into_iter().flatten() {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write(answer, Some(&request.libbpf), request.prog, syscall_name, &warning) };
     }
     !answer.text.as_bytes().is_empty()
 }
 
-/// The warning that the kernel runs no probes, if that is so at the first call of this function.
+/// Returns a warning if the kernel runs no probes. Checks this only in the first call of this
+/// function.
 pub(super) fn disarmed_once() -> Option<Warning> {
     if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
 }
 
-/// The warning that no call reaches the function, if the kernel has it and this is the first attach
-/// to the call.
+/// Returns a warning if no system call reaches the function, provided that the kernel has the
+/// function and that this is the first attach to the call.
 fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
     if row.is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
@@ -73,17 +74,17 @@ fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
 /// Writes why an attach failed.
 ///
 /// # Safety
-/// As for [`write()`].
+/// The same as for [`write()`].
 pub(super) unsafe fn write_failure(
     answer: &mut Answer,
     prog: *const bpf_program,
     syscall_name: *const c_char,
     failure: &Failure,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     let libbpf = unsafe { Libbpf::of(prog) };
     if libbpf.is_some() || matches!(failure, Failure::NoLibbpf) {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { write(answer, libbpf.as_ref(), prog, syscall_name, failure) };
     }
 }
@@ -91,7 +92,7 @@ pub(super) unsafe fn write_failure(
 /// Writes a message to the answer, unless libbpf's messages are switched off.
 ///
 /// # Safety
-/// `prog` is NULL or a program of `libbpf`, `syscall_name` NULL or a C string.
+/// `prog` must be NULL or a program of `libbpf`, and `syscall_name` must be NULL or a C string.
 pub(super) unsafe fn write(
     answer: &mut Answer,
     libbpf: Option<&Libbpf>,
@@ -105,10 +106,10 @@ pub(super) unsafe fn write(
         if answer.print.is_none() {
             return;
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         program_name = unsafe { libbpf.program_name(prog) };
     }
-    // SAFETY: libbpf's program names are C strings, and the caller's promise.
+    // SAFETY: libbpf's program names are C strings; the caller guarantees the rest.
     let (program, name) = unsafe { (Shown::new(program_name), Shown::new(syscall_name)) };
     let text = &mut answer.text;
     // Text that does not fit is cut off.
@@ -116,17 +117,17 @@ pub(super) unsafe fn write(
     text.end_with(b'\n');
 }
 
-/// Shows the beginning of a name from outside, in printable ASCII.
+/// Shows the beginning of a name that comes from outside the library, in printable ASCII.
 pub(super) struct Shown<'a>(pub(super) &'a [u8]);
 
 impl Shown<'_> {
     /// # Safety
-    /// `text` is NULL or a C string that outlives the result.
+    /// `text` must be NULL or a C string that outlives the result.
     unsafe fn new(text: *const c_char) -> Self {
         if text.is_null() {
             return Self(b"(null)");
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         Self(unsafe { CStr::from_ptr(text) }.to_bytes())
     }
 }

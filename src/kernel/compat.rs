@@ -4,9 +4,9 @@ use super::version::is_at_least;
 use crate::sys::{self, Mode};
 use crate::text::parts;
 
-/// Whether an x86-64 kernel was booted with `ia32_emulation=0` on its command line, which disables
-/// 32-bit system calls since Linux 6.7 (Documentation/admin-guide/kernel-parameters.txt). Returns
-/// false if the command line cannot be read.
+/// Returns whether an x86-64 kernel was booted with `ia32_emulation=0` on its command line, which
+/// disables 32-bit system calls since Linux 6.7 (Documentation/admin-guide/kernel-parameters.txt).
+/// Returns false if the command line cannot be read.
 ///
 /// Does not detect a kernel built with `CONFIG_IA32_EMULATION_DEFAULT_DISABLED`.
 pub(crate) fn is_off() -> bool {
@@ -18,7 +18,7 @@ fn is_asked_for() -> bool {
     let mut is_off = false;
     _ = sys::for_each_line(&file, &mut |line| {
         for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
-            // As in `kstrtobool()` of lib/kstrtox.c, other values change nothing.
+            // Other values change nothing, as in `kstrtobool()` in lib/kstrtox.c.
             is_off = match value {
                 [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
                 [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,

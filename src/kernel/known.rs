@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The kernel's conclusive answer to one question, as a number; or no answer yet.
+/// The kernel's conclusive answer to one question, as a number, if it is known yet.
 ///
 /// Only cache answers that are certain and that cannot change while the kernel runs. Permission
 /// errors, unreadable files and the kernel's treatment of a caller's program prove nothing and are
@@ -18,7 +18,7 @@ impl Known {
         self.0.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Threads that store at the same time store the same answer.
+    /// Stores the answer. Threads that store at the same time store the same answer.
     pub(crate) fn set(&self, answer: usize) {
         self.0.store(answer.saturating_add(1), Ordering::Relaxed);
     }

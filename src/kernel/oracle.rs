@@ -1,4 +1,4 @@
-//! Checks, for any input, the parsers of `kprobe_events` and of the list of mounts.
+//! Checks the parsers for `kprobe_events` and for the list of mounts, on any input.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use crate::sys::{
     oracle::{Unnamed, expected_number, unused_path},
 };
 
-/// Checks how a line of `kprobe_events` is parsed: whether it is an entry of this library, and of
+/// Checks how a line of `kprobe_events` is parsed: whether this library created the entry, and in
 /// which process.
 pub fn entry(bytes: &[u8]) {
     let Ok(line) = std::str::from_utf8(bytes) else {
@@ -37,7 +37,7 @@ pub fn entry(bytes: &[u8]) {
     }
 }
 
-/// The lines of a file, each cut after 511 bytes.
+/// Returns the lines of a file, each cut after 511 bytes.
 fn expected_lines(content: &[u8]) -> Vec<Vec<u8>> {
     let lines = content.split_inclusive(|byte| *byte == b'\n');
     let whole = lines.filter_map(|line| line.strip_suffix(b"\n"));
@@ -60,8 +60,9 @@ fn expected_place(written: &[u8]) -> Option<Vec<u8>> {
     Some(place)
 }
 
-/// The path of `file` in the first tracefs of the list that has it, or `Some(None)` if none has it.
-/// Returns None if a path contains a NUL, which never happens in a real list.
+/// Returns the path of `file` in the first tracefs in the list that contains it, or `Some(None)` if
+/// no tracefs contains it. Returns None if a path contains a NUL, which never happens in a real
+/// list.
 fn expected_path(lines: &[Vec<u8>], file: &str) -> Option<Option<PathBuf>> {
     let mut found = None;
     for line in lines {
@@ -90,7 +91,8 @@ fn expected_path(lines: &[Vec<u8>], file: &str) -> Option<Option<PathBuf>> {
 struct Folder(PathBuf);
 
 impl Folder {
-    /// Creates a folder with `file` in it, in its subfolder `tracing` and in its subfolder `a b\c`.
+    /// Creates a folder that contains `file` three times: directly, in the subfolder `tracing` and
+    /// in the subfolder `a b\c`.
     fn with(file: &str) -> Self {
         let folder = Self(unused_path());
         for place in ["", "tracing", r"a b\c"] {
@@ -109,7 +111,7 @@ impl Drop for Folder {
 }
 
 /// Checks how a list of mounts such as /proc/self/mounts is parsed: its lines, and where a tracefs
-/// is mounted. `@` stands for a folder that contains the file, see [`Folder::with`].
+/// is mounted. `@` stands for a folder that contains the file: see [`Folder::with`].
 pub fn mounts(content: &[u8]) {
     let mut content = content.to_vec();
     let folder = content.contains(&b'@').then(|| Folder::with("kprobe_events"));

@@ -1,15 +1,15 @@
-//! Checks whether the kernel has BPF links for perf events (Linux 5.15).
+//! Checks whether the kernel supports BPF links for perf events (Linux 5.15).
 
 use super::LEARNT;
 use crate::sys;
 
-/// Whether the kernel certainly has links for perf events, so that EINVAL from `BPF_LINK_CREATE` is
-/// about the program. The ioctl must not be tried then: it does not check what a program was loaded
-/// for, and a kprobe.multi program can crash the kernel when it runs.  The test is whether the
-/// kernel has kprobe.multi (Linux 5.18), which is newer than the links (5.15). Kernels between the
-/// two check the program with the same function in both interfaces
-/// (`perf_event_set_bpf_prog()` of kernel/events/core.c), so the ioctl refuses what the link
-/// refused.
+/// Returns whether the kernel certainly supports links for perf events. In that case, EINVAL from
+/// `BPF_LINK_CREATE` means that the program is not suitable, and the ioctl must not be tried. The
+/// ioctl does not check what a program was loaded for, and a kprobe.multi program can crash the
+/// kernel when it runs. This function tests whether the kernel supports kprobe.multi (Linux 5.18),
+/// which is newer than links for perf events (5.15). Kernels between these versions check the
+/// program with the same function for the link and for the ioctl (`perf_event_set_bpf_prog()` in
+/// kernel/events/core.c), so the ioctl refuses what the link refused.
 pub(crate) fn always_has_links() -> bool {
     if LEARNT.may_lack_perf_links.get().is_none() {
         let answer = sys::bpf_link_create_multi_without_program().0;

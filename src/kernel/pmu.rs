@@ -1,4 +1,4 @@
-//! Finds the PMU whose perf events are kprobes.
+//! Finds the kprobe PMU: the PMU whose perf events are kprobes.
 
 use super::LEARNT;
 use crate::sys;
@@ -7,14 +7,15 @@ use crate::sys;
 /// (Documentation/ABI/testing/sysfs-bus-event_source-devices-format).
 #[derive(Clone, Copy)]
 pub(crate) struct Pmu {
-    /// The `type` of its perf events.
+    /// The `type` of the PMU's perf events.
     pub(crate) kind: u32,
     /// The bit of `config` that requests a return probe.
     retprobe_bit: u32,
 }
 
 impl Pmu {
-    /// Reads both numbers from sysfs and caches them: they do not change while the kernel runs.
+    /// Reads both numbers from sysfs and caches them, because they do not change while the kernel
+    /// runs.
     pub(crate) fn find() -> Option<Self> {
         let known = LEARNT.pmu_kind.get().zip(LEARNT.pmu_retprobe_bit.get());
         if let Some((kind, bit)) = known {
@@ -30,7 +31,7 @@ impl Pmu {
         Some(found)
     }
 
-    /// The `config` of an event on a function's entry or return.
+    /// Returns the `config` for an event on a function's entry or return.
     pub(crate) fn config(self, retprobe: bool) -> u64 {
         u64::from(retprobe) << self.retprobe_bit
     }

@@ -5,14 +5,15 @@ use core::ffi::c_int;
 use super::version::is_at_least;
 use crate::sys;
 
-/// How often the kernel has skipped a kprobe program since it was loaded, because the CPU was
-/// executing another BPF program or a bpf(2) map operation. None if the kernel does not count
-/// that for kprobe programs (before Linux 6.7), or if `program` is not a BPF program.
+/// Returns how often the kernel has skipped a kprobe program since the program was loaded, because
+/// the CPU was executing another BPF program or a bpf(2) map operation. Returns `None` if the
+/// kernel does not count this for kprobe programs (before Linux 6.7), or if `program` is not a BPF
+/// program.
 ///
 /// A task that is preempted inside a map operation leaves its CPU in that state, so the program
-/// does not run for other tasks' calls on that CPU until the task continues. No loader can
-/// prevent that. The number covers all functions that the program is attached to;
-/// [`Link::missed`] does not include it.
+/// does not run for other tasks' calls on that CPU until the task continues. No loader can prevent
+/// this. The number covers all functions that the program is attached to. [`Link::missed`] does not
+/// include these calls.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -24,9 +25,9 @@ use crate::sys;
 /// }
 /// ```
 ///
-/// Source: `bpf_prog_active` in `trace_call_bpf()` and `kprobe_multi_link_prog_run()` of
-/// kernel/trace/bpf_trace.c, `bpf_disable_instrumentation()` of include/linux/bpf.h, and
-/// `recursion_misses` of `struct bpf_prog_info` (Linux 5.12, for programs of kprobes 6.7).
+/// Source: `bpf_prog_active` in `trace_call_bpf()` and `kprobe_multi_link_prog_run()`
+/// (kernel/trace/bpf_trace.c), `bpf_disable_instrumentation()` in include/linux/bpf.h, and
+/// `recursion_misses` in `struct bpf_prog_info` (since Linux 5.12; for kprobe programs since 6.7).
 ///
 /// [`Link::missed`]: crate::Link::missed
 #[cfg(feature = "std")]
@@ -37,7 +38,8 @@ pub fn recursion_misses(program: impl std::os::fd::AsFd) -> Option<u64> {
 
 pub(crate) fn recursion_misses_of(program_fd: c_int) -> Option<u64> {
     let misses = sys::bpf_program_recursion_misses(program_fd)?;
-    // A kernel that does not count returns 0. A vendor's older kernel may count.
+    // A kernel that does not count skipped runs returns 0. An older kernel from a vendor may count
+    // them.
     (misses > 0 || is_at_least(6, 7)).then_some(misses)
 }
 
@@ -51,7 +53,7 @@ mod tests {
         Kernel { files, info, ..Kernel::new() }.run(|| recursion_misses_of(3)).0
     }
 
-    /// A `struct bpf_prog_info` of the newest kernel header, with `misses` filled in.
+    /// Returns a `struct bpf_prog_info` as in the newest kernel header, with `misses` filled in.
     fn program(misses: u64) -> &'static [u64] {
         let mut info = vec![1; 29];
         info[26] = misses;
@@ -65,7 +67,7 @@ mod tests {
         assert_eq!(misses(program(0), "6.6.9\n"), None);
         assert_eq!(misses(program(0), "5.14.0-503.el9\n"), None);
         assert_eq!(misses(program(9), "5.14.0-503.el9\n"), Some(9));
-        // Linux 5.10 lacks the field. The last descriptor is not a program's.
+        // Linux 5.10 lacks the field. The last descriptor does not refer to a program.
         assert_eq!(misses(&program(9)[..26], "5.10.0\n"), None);
         assert_eq!(misses(&[], "6.12.1\n"), None);
     }

@@ -1,19 +1,22 @@
-//! Recognises stubs: the functions that replace system calls which the kernel was built without.
+//! Recognises stubs: the functions that replace system calls that the kernel was built without.
 //!
-//! Stubs are weak symbols (`COND_SYSCALL` of kernel/sys_ni.c); /proc/kallsyms shows that type.
+//! Stubs are weak symbols (`COND_SYSCALL` in kernel/sys_ni.c), and /proc/kallsyms shows a symbol's
+//! type.
 //!
 //! Some kernels have a separate stub for each call: x86-64 and arm64 since Linux 5.4 (5.7 for
-//! 32-bit processes on x86), and riscv64 with wrappers. A probe on such a stub fires for its call
-//! only. In other kernels, all stubs are names of one function, `sys_ni_syscall`, and a probe on it
-//! fires for every missing call. An older kernel to which the vendor backported separate stubs is
-//! treated as if it shared them: an attach to a missing call fails there too. On POWER with
-//! wrappers, a stub is so short that the kernel may put the probe on the next function
-//! (`kprobe_lookup_name()` of arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
+//! 32-bit processes on x86), and riscv64 with wrappers. A probe on such a stub fires for that call
+//! only. In other kernels, all stubs are names of one function, `sys_ni_syscall`, and a probe on
+//! this function fires for every missing call. If a vendor backported separate stubs to an older
+//! kernel, this code treats the stubs as shared, so an attach to a missing call fails on that
+//! kernel too. On POWER with wrappers, a stub is so short that the kernel may put the probe on the
+//! next function (`kprobe_lookup_name()` in arch/powerpc/kernel/kprobes.c looks for an ftrace site
+//! in 16 bytes).
 //!
 //! Before Linux 6.7, a kernel without POSIX timers has aliases of `sys_ni_posix_timers` for the
-//! timer calls. The aliases are not weak (`SYS_NI` of kernel/time/posix-stubs.c). They are
+//! timer calls. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). They are
 //! recognised by their address, which the kernel shows to processes with `CAP_SYSLOG`. On kernels
-//! with separate stubs they are not looked for: leaving out POSIX timers requires `CONFIG_EXPERT`.
+//! with separate stubs, this code does not look for the aliases, because a kernel without POSIX
+//! timers is rare: it requires `CONFIG_EXPERT`.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -30,17 +33,17 @@ use crate::text::hash;
 /// on 32-bit machines.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
-/// Whether `symbol` is known to be a stub, without asking the kernel.
+/// Returns whether `symbol` is known to be a stub, without asking the kernel.
 pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
     STUBS.get().is_some_and(|stubs| stubs.contains(&hash(symbol.as_bytes())))
 }
 
-/// Whether `symbol`, which the kernel must have, is a stub.
+/// Returns whether `symbol` is a stub. The kernel must have the symbol.
 ///
 /// The first call reads /proc/kallsyms, which has about 100,000 lines.
 ///
 /// # Errors
-/// If the list cannot be read completely. Nothing is remembered then.
+/// Fails if the list cannot be read completely. In that case, nothing is remembered.
 pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     if STUBS.get().is_none() {
         STUBS.keep(read(c"/proc/kallsyms", symbol.as_bytes())?)?;
@@ -48,10 +51,11 @@ pub(crate) fn is_stub(symbol: &Symbol) -> Result<bool, Errno> {
     Ok(is_known_stub(symbol))
 }
 
-/// The hashes of the stubs in a list of symbols.
+/// Returns the hashes of the stubs in a list of symbols.
 ///
 /// # Errors
-/// The error of reading; ENODATA if the list lacks `known`; ENOMEM.
+/// Returns the error from reading the list, ENODATA if the list does not contain `known`, or
+/// ENOMEM.
 fn read(list: &CStr, known: &[u8]) -> Result<Vec<usize>, Errno> {
     let symbols = Symbols::of_kallsyms(list)?;
     if !symbols.contains(known) {
@@ -85,7 +89,7 @@ bf000000 t anything\t[module]
 bf000000 W sys_of_a_module\t[module]
 ";
 
-    /// The stubs of a kernel that has these symbols, `sys_openat` among them.
+    /// Returns the stubs of a kernel that has these symbols, which must include `sys_openat`.
     fn stubs_of(symbols: &str) -> Result<Vec<usize>, Errno> {
         read(&Unnamed::new(symbols.as_bytes()).path(), b"sys_openat")
     }

@@ -13,10 +13,10 @@ use crate::calls::Symbol;
 use crate::sys::{self, Mode};
 use crate::text::{cut, parts};
 
-/// Size of one read, in bytes. Must hold several lines.
+/// Size of one read, in bytes. The buffer must have room for several lines.
 const BUFFER: usize = 64 * 1024;
 
-/// Symbols of the kernel, without modules, that may be syscall functions.
+/// The symbols of the kernel (without its modules) that may be syscall functions.
 #[derive(Debug)]
 pub(crate) struct Symbols(Vec<Function>);
 
@@ -33,7 +33,8 @@ impl Symbols {
     /// Reads the symbols of the running kernel.
     ///
     /// # Errors
-    /// The error of reading /proc/kallsyms; ENODATA if it contains no such symbols; ENOMEM.
+    /// Returns the error from reading /proc/kallsyms, ENODATA if the file contains no such symbols,
+    /// or ENOMEM.
     pub(crate) fn read() -> Result<Self, Errno> {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
@@ -64,7 +65,7 @@ impl Symbols {
         let mut functions = Vec::new();
         let mut has_room = true;
         for_each_marked_line(path, &mut |line| {
-            // Functions of modules serve no system calls.
+            // Functions in modules serve no system calls.
             let Some(function) = parse(line).filter(|_| !line.ends_with(b"]")) else { return };
             has_room = has_room && functions.try_reserve(1).is_ok();
             if has_room {
@@ -81,7 +82,7 @@ impl Symbols {
     }
 
     fn function(&self, name: &[u8]) -> Option<&Function> {
-        // A linear search: the few thousand symbols took longer to read.
+        // A linear search is fast enough: reading the few thousand symbols took longer.
         self.0.iter().find(|function| function.symbol.as_bytes() == name)
     }
 
@@ -89,19 +90,21 @@ impl Symbols {
         self.function(name).is_some()
     }
 
-    /// The stored symbol of that name.
+    /// Returns the stored symbol with that name.
     #[cfg(feature = "capi")]
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Symbol> {
         self.function(name).map(|function| &function.symbol)
     }
 
-    /// Whether two symbols name the same function. On x86_64, the function of a call without
-    /// arguments has two names, `__x64_sys_getpid` and `__ia32_sys_getpid` (`__SYS_STUB0` of
-    /// arch/x86/include/asm/syscall_wrapper.h). With a probe on each, the program would run twice.
+    /// Returns whether two symbols name the same function. On x86_64, the function that serves a
+    /// call without arguments has two names, for example `__x64_sys_getpid` and `__ia32_sys_getpid`
+    /// (`__SYS_STUB0` in arch/x86/include/asm/syscall_wrapper.h). With a probe on each name, the
+    /// program would run twice.
     ///
     /// # Errors
-    /// ENODATA if one of them is not in the list; EPERM if the list hides addresses, which
-    /// requires `CAP_SYSLOG` (`kallsyms_show_value()` of kernel/ksyms_common.c).
+    /// Returns ENODATA if one of the symbols is not in the list, or EPERM if the list hides
+    /// addresses. Seeing the addresses requires `CAP_SYSLOG` (`kallsyms_show_value()` in
+    /// kernel/ksyms_common.c).
     pub(crate) fn are_same_function(&self, one: &Symbol, other: &Symbol) -> Result<bool, Errno> {
         let address = |symbol: &Symbol| match self
             .function(symbol.as_bytes())
@@ -116,7 +119,7 @@ impl Symbols {
         Ok(address(one)? == address(other)?)
     }
 
-    /// The names of the symbols that are stubs: see `stubs.rs`.
+    /// Returns the names of the symbols that are stubs: see `stubs.rs`.
     pub(super) fn stubs(&self) -> impl Iterator<Item = &[u8]> {
         let is_timers = |function: &&Function| {
             function.address != 0 && function.symbol.as_bytes().ends_with(b"sys_ni_posix_timers")
@@ -129,7 +132,7 @@ impl Symbols {
     }
 }
 
-/// Whether the symbols may name the same function, because they differ only in the prefix.
+/// Returns whether the symbols may name the same function, because they differ only in the prefix.
 pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
     fn bare(symbol: &[u8]) -> &[u8] {
         symbol.strip_prefix(b"__").map_or(symbol, |rest| cut(rest, b'_').1)
@@ -142,7 +145,7 @@ pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
 /// Calls `each` with the lines of a symbol list that may contain a syscall function.
 ///
 /// # Errors
-/// The error of reading the list; ENOMEM.
+/// Returns the error from reading the list, or ENOMEM.
 fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), Errno> {
     let file = sys::open(path, Mode::Read)?;
     let mut buffer = Vec::new();
@@ -160,14 +163,14 @@ fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), 
         if read == 0 {
             return Ok(());
         }
-        // No line of the list is that long, so skip a longer one.
+        // No valid line is longer than half the buffer, so skip a longer line.
         start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
         buffer.copy_within(whole..whole + start, 0);
     }
 }
 
-/// Calls `each` with the lines that contain a mark, as every syscall function does. The other
-/// lines, which are most of them, are skipped three bytes at a time.
+/// Calls `each` with the lines that contain a mark. The name of every syscall function contains a
+/// mark. Most lines do not, and are skipped three bytes at a time.
 fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     let mut rest = lines;
     while let Some((before, after)) = mark(rest).and_then(|mark| rest.split_at_checked(mark)) {
@@ -178,7 +181,7 @@ fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// Position of the first mark of a syscall function: `sys`, `SyS` or `ppc`.
+/// Returns the position of the first mark of a syscall function: `sys`, `SyS` or `ppc`.
 fn mark(text: &[u8]) -> Option<usize> {
     let mut last = 2;
     loop {
@@ -199,7 +202,7 @@ fn mark(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The symbol `name`, if it may be a syscall function.
+/// Returns the symbol `name`, if it may be a syscall function.
 fn of_a_call(name: &[u8]) -> Option<Symbol> {
     mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
@@ -212,7 +215,8 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// Parses a file with that text as /proc/kallsyms or as available_filter_functions of tracefs.
+    /// Parses a file with that text, either as /proc/kallsyms or as tracefs's
+    /// available_filter_functions.
     fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
         let file = format!("ksyscall-symbols-{test}-{}", std::process::id());
         let path = std::env::temp_dir().join(file);
@@ -271,7 +275,7 @@ mod tests {
         assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
     }
 
-    /// All texts of at most `len` of these letters.
+    /// Returns all texts that consist of at most `len` of these letters.
     fn texts(letters: &[u8], len: u32) -> impl Iterator<Item = Vec<u8>> {
         let digit = |n: usize, place| letters[n / letters.len().pow(place) % letters.len()];
         (0..=len).flat_map(move |len| {

@@ -3,15 +3,15 @@
 //! tracepoint; a perf event is then opened on the tracepoint.
 //!
 //! An entry outlives its process if the process is killed. Each attach through tracefs therefore
-//! first removes the entries of this library, except those of processes that it can see alive. The
-//! kernel refuses to remove an entry in use (EBUSY), so the removal never ends an attachment, even
-//! of a process in another PID namespace, or of a pin. An entry is not in use only between its
-//! creation and the opening of its event. If another process removes the entry in that time, its
-//! creator notices and creates a new one.
+//! first removes this library's entries, except the entries of processes that are known to be
+//! alive. The kernel refuses to remove an entry in use (EBUSY), so the removal never ends an
+//! attachment, even if the attachment belongs to a process in another PID namespace or to a pin. A
+//! live process's entry is unused only between its creation and the opening of its event. If
+//! another process removes the entry in that time, the creator notices and creates a new entry.
 //!
-//! Since Linux 5.4, the kernel adds a probe to an existing event of the same name, and the program
-//! would run for both probes. No two entries therefore get the same name, and the creator checks
-//! that its event has only one probe.
+//! Since Linux 5.4, if an event of the same name exists, the kernel adds the new probe to that
+//! event. A program would then run for both probes. No two entries therefore get the same name, and
+//! the creator checks that the event has only one probe.
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
 
@@ -28,15 +28,15 @@ use crate::text::{Text, cut, number, parts};
 /// A path in tracefs, or a line for `kprobe_events`.
 pub(crate) type Line = Text<320>;
 
-/// Number of attempts to create an entry if other processes remove it each time.
+/// Maximum number of attempts to create an entry, if other processes remove it each time.
 const TRIES: usize = 100;
 
-/// An entry of `kprobe_events`, removed on drop.
+/// An entry in `kprobe_events`, removed on drop.
 #[derive(Debug)]
 pub(crate) struct Entry(EntryName);
 
-/// `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`: the process that created an entry, and the entry's
-/// number.
+/// The name of an entry, `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`. It contains the process that
+/// created the entry, and the entry's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
@@ -48,11 +48,11 @@ pub(crate) struct EntryName {
     pub(crate) number: u64,
 }
 
-/// The lower halves of the numbers of entries that this process gave up while they were in use. 0
-/// is a free place. If no place is free, the entry stays until the process ends.
+/// Entries that this process gave up while they were in use, by the lower halves of their numbers.
+/// 0 marks a free place. If no place is free, the entry stays until the process ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 
-/// A random number that this copy of the library draws once; never 0.
+/// Returns a random number, never 0, that this copy of the library draws once.
 fn image() -> u64 {
     static IMAGE: AtomicU32 = AtomicU32::new(0);
     let known = IMAGE.load(Ordering::Relaxed);
@@ -66,28 +66,29 @@ fn image() -> u64 {
 }
 
 impl EntryName {
-    /// A new name for this process. Fields that /proc does not show are 0.
+    /// Creates a new name for this process. Fields that /proc does not show are 0.
     fn own() -> Self {
         let pid = sys::process_id();
         let started = sys::start_time(pid).unwrap_or_default();
         Self { namespace: sys::pid_namespace(), pid, started, number: 0 }.next()
     }
 
-    /// The next name of the same process.
+    /// Returns the next name for the same process.
     fn next(self) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let count = NEXT.fetch_add(1, Ordering::Relaxed);
         Self { number: image() << 32 | u64::from(count), ..self }
     }
 
-    /// Whether the entry must be left alone: this process, named by `own`, can see that the
-    /// entry's creator is alive, and the creator has not given the entry up.
+    /// Returns whether the entry must be left alone, because the creator of the entry is known to
+    /// be alive and has not given up the entry. `own` names this process.
     fn is_live(&self, own: &Self) -> bool {
         let of_this_process =
             (self.namespace, self.pid, self.started) == (own.namespace, own.pid, own.started);
         if of_this_process {
-            // Another image is the process before an execve, or another copy of the library. The
-            // copy's entries are in use, or the copy creates them again.
+            // A different image means that this process created the entry before an execve, or that
+            // another copy of the library created it. The entries of another copy are in use, or
+            // that copy creates them again.
             return self.number >> 32 == own.number >> 32 && self.place_of_given_up().is_none();
         }
         let is_known = self.namespace != 0 && self.started != 0;
@@ -147,14 +148,14 @@ impl Entry {
     /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
     ///
     /// # Errors
-    /// [`Error::PerfEvent`] if the kernel refuses the probe itself.
+    /// Returns [`Error::PerfEvent`] if the kernel refuses the probe itself.
     pub(crate) fn open(symbol: &Symbol, offset: u64, kind: Kind) -> Result<(Fd, Self), Error> {
         let mut name = EntryName::own();
         remove_stale(&name).map_err(failed("open kprobe_events"))?;
         for _ in 0..TRIES {
             let entry = Self::add(&mut name, symbol, offset, kind)?;
             let event = entry.open_event();
-            // If the entry is gone, its id may have been reused for another event.
+            // If the entry no longer exists, its id may have been reused for another event.
             if entry.count_probes().map_err(failed("read kprobe_events"))? == 1 {
                 return Ok((event?, entry));
             }
@@ -205,7 +206,7 @@ impl Entry {
         sys::perf_event_open_tracepoint(id).map_err(failed("perf_event_open of the event"))
     }
 
-    /// Number of probes of the entry's event.
+    /// Returns the number of probes that the entry's event has.
     fn count_probes(&self) -> Result<usize, Errno> {
         let list = sys::open(find(b"/kprobe_events")?.as_c_str(), Mode::Read)?;
         let mut count = 0;
@@ -216,8 +217,8 @@ impl Entry {
         Ok(count)
     }
 
-    /// Number of the function's entries or returns that the kernel missed: the last column of the
-    /// entry's line in `kprobe_profile`.
+    /// Returns the number of entries or returns of the function that the kernel missed: the last
+    /// column of the entry's line in `kprobe_profile`.
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -235,7 +236,7 @@ impl Entry {
         missed
     }
 
-    /// Leaves the entry to a later attach through tracefs.
+    /// Keeps the entry, and lets a later attach through tracefs remove it.
     pub(crate) fn leave(self) {
         core::mem::ManuallyDrop::new(self).0.give_up();
     }
@@ -275,10 +276,10 @@ fn command(events: &Fd, mut line: Line) -> Result<(), Errno> {
     if line.is_cut() { Err(Errno(libc::ENAMETOOLONG)) } else { sys::write(events, line.as_bytes()) }
 }
 
-/// Removes the entries whose creators are not known to be alive, except those in use.
+/// Removes the entries whose creators are not known to be alive, except entries in use.
 ///
 /// # Errors
-/// The error of opening `kprobe_events` for writing.
+/// Returns the error from opening `kprobe_events` for writing.
 fn remove_stale(own: &EntryName) -> Result<(), Errno> {
     let events = open_kprobe_events()?;
     // The kernel seeks by line number, so each removal can hide a later line from this pass.
@@ -304,7 +305,7 @@ fn remove_stale(own: &EntryName) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The path of a file in tracefs, wherever tracefs is mounted.
+/// Returns the path of a file in tracefs, wherever tracefs is mounted.
 pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     for root in [&b"/sys/kernel/tracing"[..], b"/sys/kernel/debug/tracing"] {
         if let Some(path) = existing(root, b"", file) {
@@ -314,13 +315,13 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
     match find_mounted(&mounts, file)? {
         Some(path) => Ok(path),
-        // The file may exist, but this user has no access.
+        // The file may exist even if this user has no access.
         None => Err(sys::access(c"/sys/kernel/tracing/.").err().unwrap_or(Errno(libc::ENOENT))),
     }
 }
 
-/// Whether `kprobe_events` or `uprobe_events` may have an entry of any process. False only if both
-/// files are empty or do not exist.
+/// Returns whether `kprobe_events` or `uprobe_events` may contain an entry of any process. Returns
+/// false only if each file is empty or does not exist.
 #[cfg(feature = "capi")]
 pub(crate) fn may_have_entries() -> bool {
     let is_empty = |file: &[u8]| {
@@ -333,7 +334,8 @@ pub(crate) fn may_have_entries() -> bool {
     !is_empty(b"/kprobe_events") || !is_empty(b"/uprobe_events")
 }
 
-/// Whether the kernel has a `sys_enter` tracepoint for the call `name` (`CONFIG_FTRACE_SYSCALLS`).
+/// Returns whether the kernel has a `sys_enter` tracepoint for the call `name`
+/// (`CONFIG_FTRACE_SYSCALLS`).
 pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     let mut file = Line::new();
     file.add(b"/events/syscalls/sys_enter_");
@@ -341,7 +343,7 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     find(file.as_bytes()).is_ok()
 }
 
-/// The path of `file` in the first tracefs of the list `mounts` that has the file.
+/// Returns the path of `file` in the first tracefs in the list `mounts` that contains the file.
 pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;
     sys::for_each_line(mounts, &mut |line| {
@@ -359,8 +361,8 @@ pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Err
     Ok(found)
 }
 
-/// The path of a file, if the file exists. `mount` is the mount point as /proc/self/mounts shows
-/// it, with `\040` for a space, for example (proc_pid_mounts(5)).
+/// Returns the path of a file, if the file exists. `mount` is the mount point as it appears in
+/// /proc/self/mounts, where, for example, `\040` stands for a space (proc_pid_mounts(5)).
 fn existing(mount: &[u8], inside: &[u8], file: &[u8]) -> Option<Line> {
     let mut path = Line::new();
     let (plain, mut escaped) = cut(mount, b'\\');
@@ -399,7 +401,7 @@ mod tests {
             EntryName::parse(format!("r8:{name_text} __x64_sys_openat+0").as_bytes()),
             Some(name)
         );
-        // The kernel's limit, MAX_EVENT_NAME_LEN of kernel/trace/trace.h.
+        // The kernel's limit, MAX_EVENT_NAME_LEN in kernel/trace/trace.h.
         assert!(name_text.len() < 64 + "ksyscall/".len());
     }
 
@@ -441,7 +443,7 @@ mod tests {
         (opened, written.map(|line| line.trim_end().to_owned()).collect())
     }
 
-    /// The entries of other processes that an attach tries to remove.
+    /// Returns the entries of other processes that an attach tries to remove.
     fn removed(kernel: Kernel) -> Vec<String> {
         let (opened, written) = open(kernel);
         opened.unwrap();
@@ -458,14 +460,15 @@ mod tests {
         let entries = [
             &of_this_image[..],
             &of_an_earlier_image,
-            // A live process; an earlier process with the same id; a dead process; a zombie.
+            // Entries of a live process, of an earlier process with the same id, of a dead process
+            // and of a zombie.
             "p100_8_800_1",
             "p100_8_799_1",
             "p100_10_1000_1",
             "p100_9_900_1",
-            // An earlier process with this process's id, with the same entry number.
+            // An entry of an earlier process with this process's id, with the same entry number.
             &of_this_image.replace("_700_", "_699_"),
-            // Another PID namespace; two created without /proc.
+            // An entry from another PID namespace, and two entries created without /proc.
             "p101_8_800_1",
             "p0_8_800_1",
             "p100_8_0_1",
@@ -489,12 +492,12 @@ mod tests {
     fn a_second_pass_retries_only_entries_in_use() {
         let entries = ["p101_8_800_1", "p100_10_1000_1", "p100_10_1000_2"];
         let kernel = Kernel { entries_in_use: "800_1", ..kernel(&entries) };
-        // The second pass tries only the entry in use again.
+        // The second pass tries again to remove only the entry in use.
         assert_eq!(removed(kernel), [&entries[..], &entries[..1]].concat());
     }
 
-    /// A process in another PID namespace removes it between its creation and the opening of the
-    /// event.
+    /// A process in another PID namespace removes the entry between its creation and the opening of
+    /// its event.
     #[test]
     fn an_entry_that_another_process_removes_is_created_again() {
         let (opened, written) = open(Kernel { entries_lost: 3, ..kernel(&[]) });

@@ -1,14 +1,14 @@
 //! Reads the version of the running kernel, and remembers it.
 //!
-//! Vendors backport features, so a version proves less than a test of the feature. It decides only
-//! where there is nothing to test.
+//! Vendors backport features, so a version proves less than a test of the feature. The version is
+//! therefore used only if there is nothing to test.
 
 use super::LEARNT;
 use crate::calls::version::{Version, parse};
 use crate::sys::{self, Mode};
 use crate::text::{cut, number, parts};
 
-/// Major and minor number. None if /proc/sys/kernel/osrelease cannot be read.
+/// Returns the major and minor number, or None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
     // Each test has its own kernel, so do not cache.
     #[cfg(test)]
@@ -26,11 +26,12 @@ pub(crate) fn version() -> Option<Version> {
     Some(version)
 }
 
-/// The stable update of the version, such as 97 for 6.1.97. None if it is unknown.
+/// Returns the stable update of the version, such as 97 for 6.1.97, or None if the update is
+/// unknown.
 ///
-/// The release may not contain it: Debian up to 12 and Ubuntu use a release such as 6.1.0 for every
-/// update. Debian shows the update in the kernel's version string ("Debian 6.1.176-1"), Ubuntu in
-/// /proc/version_signature.
+/// The kernel's release may not contain the update: Debian up to 12 and Ubuntu use a release such
+/// as 6.1.0 for every update. Debian shows the update in the kernel's version string ("Debian
+/// 6.1.176-1"), Ubuntu in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in
@@ -46,8 +47,9 @@ pub(crate) fn update() -> Option<u64> {
     found
 }
 
-/// The update, if the word begins with a number such as 6.1.97 that matches `version`. An update of
-/// 0 counts only at the end of the word: vendors name later updates 6.1.0-50, for example.
+/// Returns the update, if the word begins with a number such as 6.1.97 that matches `version`. An
+/// update of 0 counts only at the end of the word, because vendors use names such as 6.1.0-50 for
+/// later updates.
 fn update_in(word: &[u8], version: Version) -> Option<u64> {
     let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
     let len = word.iter().take_while(is_number).count();
@@ -56,7 +58,7 @@ fn update_in(word: &[u8], version: Version) -> Option<u64> {
     (series == version && (update > 0 || after.is_empty())).then_some(update)
 }
 
-/// Whether the kernel reports that version or a later one.
+/// Returns whether the kernel reports that version or a later version.
 pub(crate) fn is_at_least(major: u64, minor: u64) -> bool {
     version() >= Some((major, minor))
 }

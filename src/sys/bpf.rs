@@ -7,16 +7,16 @@ use errno::Errno;
 use super::{Fd, call};
 
 /// # Safety
-/// The command does not write to `attr`, and the pointers in `attr` are valid for it.
+/// The command must not write to `attr`, and the pointers in `attr` must be valid for the command.
 unsafe fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     let attr: *const T = attr;
-    // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`; the rest is the caller's promise.
+    // SAFETY: the kernel reads `size_of::<T>()` bytes of `attr`; the caller guarantees the rest.
     let result =
         unsafe { call(libc::SYS_bpf, command as usize, attr as usize, size_of::<T>(), 0, 0) }?;
     Ok(result as c_int)
 }
 
-/// `struct { } link_create` of `union bpf_attr` (include/uapi/linux/bpf.h).
+/// `struct { } link_create` in `union bpf_attr` (include/uapi/linux/bpf.h).
 #[repr(C)]
 struct LinkCreate {
     prog_fd: c_int,
@@ -30,7 +30,7 @@ struct LinkCreate {
 const BPF_LINK_CREATE: c_int = 28;
 const BPF_PERF_EVENT: u32 = 41;
 
-/// `BPF_LINK_CREATE` of a perf event (Linux 5.15): the link keeps the event open.
+/// Calls `BPF_LINK_CREATE` for a perf event (Linux 5.15). The link keeps the event open.
 pub(crate) fn bpf_link_create(
     program_fd: c_int,
     event_fd: c_int,
@@ -47,8 +47,8 @@ pub(crate) fn bpf_link_create(
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
 }
 
-/// The kernel's answer to `BPF_LINK_CREATE` with a kprobe.multi attribute and no program: EINVAL if
-/// the kernel does not know the attribute (before Linux 5.18), otherwise EBADF.
+/// Calls `BPF_LINK_CREATE` with a kprobe.multi attribute and no program, and returns the kernel's
+/// error: EINVAL if the kernel does not know the attribute (before Linux 5.18), otherwise EBADF.
 pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     #[repr(C)]
     struct Attr {
@@ -66,17 +66,18 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map_or_else(|errno| errno, |_| Errno(0))
 }
 
-/// The `expected_attach_type` of a program for a kprobe.multi link (`enum bpf_attach_type` of
+/// The `expected_attach_type` of a program for a kprobe.multi link (`enum bpf_attach_type` in
 /// include/uapi/linux/bpf.h).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KprobeMulti {
-    /// The program runs at entry or at return (Linux 5.18).
+    /// The program runs at the function's entry or at its return (Linux 5.18).
     Multi = 42,
-    /// The program runs at both (Linux 6.10).
+    /// The program runs at both entry and return (Linux 6.10).
     Session = 56,
 }
 
-/// `BPF_LINK_CREATE` of a program on many functions at once, with a cookie for each.
+/// Calls `BPF_LINK_CREATE` to attach a program to many functions at once, with a cookie for each
+/// function.
 pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -94,11 +95,11 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     unsafe { kprobe_multi(program_fd, kind, retprobe, &addresses, cookies) }
 }
 
-/// Whether the program was loaded for a kprobe.multi link of that kind.
+/// Returns whether the program was loaded for a kprobe.multi link of that kind.
 ///
-/// Requests a link on a function whose name the kernel cannot read. The kernel checks the program
-/// first (`bpf_kprobe_multi_link_attach()` of kernel/trace/bpf_trace.c), so it returns EFAULT only
-/// for a program of that kind. Nothing is ever attached.
+/// This function requests a link on a function whose name the kernel cannot read. The kernel checks
+/// the program first (`bpf_kprobe_multi_link_attach()` in kernel/trace/bpf_trace.c), so it returns
+/// EFAULT only for a program of that kind. Nothing is ever attached.
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
     const NO_NAME: usize = size_of::<usize>();
     // SAFETY: no process maps that address, so the kernel reads nothing.
@@ -107,7 +108,8 @@ pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool 
 }
 
 /// # Safety
-/// `symbols` are addresses of C strings, or unmapped. `cookies` is empty or as long as `symbols`.
+/// `symbols` must be addresses of C strings, or unmapped addresses. `cookies` must be empty or as
+/// long as `symbols`.
 unsafe fn kprobe_multi(
     program_fd: c_int,
     kind: KprobeMulti,
@@ -140,11 +142,11 @@ unsafe fn kprobe_multi(
         addrs: 0,
         cookies,
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)
 }
 
-/// `BPF_OBJ_PIN` of a link.
+/// Calls `BPF_OBJ_PIN` for a link.
 #[cfg(feature = "std")]
 pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno> {
     const BPF_OBJ_PIN: c_int = 6;
@@ -159,14 +161,15 @@ pub(crate) fn bpf_obj_pin(fd: c_int, path: &core::ffi::CStr) -> Result<(), Errno
     unsafe { bpf(BPF_OBJ_PIN, &attr) }.map(drop)
 }
 
-/// `BPF_OBJ_GET_INFO_BY_FD`: fills `info`, which must be zeroed, and returns the number of bytes
-/// that the kernel wrote. None if `fd` is not a BPF object.
+/// Calls `BPF_OBJ_GET_INFO_BY_FD` to fill `info`, which must be zeroed. Returns the number of bytes
+/// that the kernel wrote, or None if `fd` is not a BPF object.
 ///
 /// # Safety
-/// `T` consists of integers, and `info` contains no address that the kernel would write to.
+/// `T` must consist of integers, and `info` must not contain an address that the kernel would write
+/// to.
 pub(super) unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     const BPF_OBJ_GET_INFO_BY_FD: usize = 15;
-    /// `struct { } info` of `union bpf_attr`.
+    /// `struct { } info` in `union bpf_attr`.
     #[repr(C)]
     struct Attr {
         bpf_fd: c_int,
@@ -178,7 +181,7 @@ pub(super) unsafe fn object_info<T>(fd: c_int, info: &mut T) -> Option<usize> {
     let mut attr = Attr { bpf_fd: fd, info_len: size_of::<T>() as u32, info: info as usize as u64 };
     let (start, size) = (&raw mut attr as usize, size_of::<Attr>());
     // SAFETY: the kernel writes `info_len` to `attr` and at most `info_len` bytes to `info`, whose
-    // bytes may have any value by the caller's promise.
+    // bytes may have any value, as the caller guarantees.
     unsafe { call(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, start, size, 0, 0) }.ok()?;
     Some(attr.info_len as usize)
 }
@@ -210,8 +213,9 @@ const _: () = assert!(size_of::<LinkInfo>() == 56);
 pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// Number of entries or returns that the kernel missed for a link. None if the kernel does not
-/// report it (before Linux 6.7), or if the descriptor is not such a link.
+/// Returns the number of entries or returns that the kernel missed for a link. Returns None if the
+/// kernel does not report the number (before Linux 6.7), or if the descriptor is not a link of a
+/// kprobe.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
@@ -229,10 +233,11 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     (len == size_of::<LinkInfo>()).then_some(missed)
 }
 
-/// `recursion_misses` of a program. None if the kernel does not have the field (before Linux 5.12),
-/// or if the descriptor is not a program's.
+/// Returns the `recursion_misses` of a program. Returns None if the kernel does not have the field
+/// (before Linux 5.12), or if the descriptor does not refer to a program.
 pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
-    /// `struct bpf_prog_info` up to `recursion_misses`: longer than the info of other objects.
+    /// `struct bpf_prog_info` up to `recursion_misses`. This part is longer than the info of any
+    /// other object.
     #[repr(C)]
     struct Info {
         before: [u64; 26],

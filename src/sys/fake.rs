@@ -1,4 +1,4 @@
-//! A fake kernel, which answers the system calls of a test's thread.
+//! Simulates a kernel that answers the system calls of a test's thread.
 
 use core::cell::RefCell;
 use core::ffi::{CStr, c_char, c_long};
@@ -8,25 +8,27 @@ use errno::Errno;
 /// The result of a system call.
 pub(crate) type Answer = Result<usize, Errno>;
 
-/// Files, and answers to the system calls of an attach. Each call is recorded.
+/// The files of a fake kernel, and its answers to the system calls of an attach. Each call is
+/// recorded.
 pub(crate) struct Kernel {
     /// Name and content. `*` at the start of a name matches any start.
     pub(crate) files: &'static [(&'static str, &'static str)],
-    /// perf_event_open of a kprobe: symbol, whether a return probe is requested, CPU. A line
-    /// written to kprobe_events gets the same answer.
+    /// The answer to perf_event_open for a kprobe. The arguments are the symbol, whether a return
+    /// probe is requested, and the CPU. A line written to kprobe_events gets the same answer.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
-    /// `BPF_LINK_CREATE` for the program with that fd.
+    /// The answer to `BPF_LINK_CREATE` for the program with that fd.
     pub(crate) link_create: fn(i32) -> Answer,
-    /// `BPF_LINK_CREATE` for a kprobe.multi program on functions of these names; no names if they
-    /// cannot be read.
+    /// The answer to `BPF_LINK_CREATE` for a kprobe.multi program on functions with these names.
+    /// The list is empty if the names cannot be read.
     pub(crate) multi: fn(&[&str]) -> Answer,
-    /// `PERF_EVENT_IOC_SET_BPF`.
+    /// The answer to `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
-    /// `BPF_OBJ_GET_INFO_BY_FD` of a link or program: the 64-bit words that the kernel has.
+    /// The result of `BPF_OBJ_GET_INFO_BY_FD` for a link or program: the 64-bit words that the
+    /// kernel returns.
     pub(crate) info: &'static [u64],
     /// Number of times that the process may copy a descriptor.
     pub(crate) free_fds: usize,
-    /// The lines of `kprobe_events`, in addition to those of the file.
+    /// Lines of `kprobe_events`, in addition to the lines in `files`.
     pub(crate) entries: Vec<String>,
     /// Number of entries that another process removes before their event is opened.
     pub(crate) entries_lost: usize,
@@ -34,9 +36,9 @@ pub(crate) struct Kernel {
     pub(crate) entries_shared: usize,
     /// Entries whose names contain this text are in use.
     pub(crate) entries_in_use: &'static str,
-    /// The process's id, and the target of its /proc/self/ns/pid.
+    /// The process's id, and the target of the link /proc/self/ns/pid.
     pub(crate) process: Option<(usize, &'static str)>,
-    /// An error of faccessat2(2), or Ok to look up the file.
+    /// An error to return from faccessat2(2), or Ok to look up the file.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
     /// The perf_event_open(2) calls, for tests in which they may have any arguments.
@@ -110,7 +112,7 @@ impl Kernel {
         (result, KERNEL.take().unwrap())
     }
 
-    /// Number of steps so far. Call it in a test that runs on a fake kernel.
+    /// Returns the number of steps so far. Must be called in a test that runs on a fake kernel.
     pub(crate) fn steps_until_now() -> usize {
         KERNEL.with_borrow(|kernel| kernel.as_ref().unwrap().steps.len())
     }
@@ -163,7 +165,7 @@ impl Kernel {
                 _ if word(0) as u32 != 8 || word(56) == 0 => Ok(10),
                 _ if (word(56) as usize) < PAGE => refused(libc::EFAULT),
                 _ => {
-                    // SAFETY: it is a C string.
+                    // SAFETY: the pointer is to a C string.
                     let name = unsafe { CStr::from_ptr(word(56) as usize as *const c_char) };
                     let name = name.to_str().unwrap();
                     event.name = Some(name.to_owned());
@@ -204,14 +206,14 @@ impl Kernel {
                 "tracepoint".to_owned()
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: as above.
+                // SAFETY: the same as above.
                 let (config, symbol) =
                     unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
-                // SAFETY: it is a C string.
+                // SAFETY: the pointer is to a C string.
                 let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
                 format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
             }
-            // SAFETY: as above.
+            // SAFETY: the same as above.
             libc::SYS_bpf if unsafe { *(b as *const i32) } < 0 => "link of nothing".to_owned(),
             libc::SYS_bpf => "link".to_owned(),
             libc::SYS_ioctl => "ioctl".to_owned(),
@@ -226,7 +228,7 @@ impl Kernel {
         let object = object.map_or(&step[..], |(_, file)| file).to_owned();
         let fault = self.fault.filter(|fault| fault.0 == self.steps.len());
         self.steps.push(step);
-        // Linux closes a descriptor whatever close(2) returns.
+        // Linux closes the descriptor no matter what close(2) returns.
         if number == libc::SYS_close {
             let place = self.open.iter().rposition(|(fd, _)| *fd == arguments[0]);
             place.map(|place| self.open.remove(place));
@@ -378,12 +380,12 @@ thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
 }
 
-/// Whether this thread's test has a fake kernel.
+/// Returns whether this thread's test has a fake kernel.
 pub(crate) fn is_there() -> bool {
     KERNEL.with_borrow(Option::is_some)
 }
 
-/// The answer of the fake kernel of this thread's test. None if the test uses the real kernel.
+/// Returns the answer from this thread's fake kernel, or None if the test uses the real kernel.
 pub(super) fn answer(number: c_long, arguments: [usize; 5]) -> Option<Answer> {
     KERNEL.with_borrow_mut(|kernel| Some(kernel.as_mut()?.answer(number, arguments)))
 }

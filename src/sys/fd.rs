@@ -21,7 +21,7 @@ impl Fd {
     /// Takes ownership of a descriptor.
     ///
     /// # Safety
-    /// `fd` is open and nobody else closes it.
+    /// `fd` must be open, and nobody else may close it.
     #[cfg(any(test, feature = "capi"))]
     pub(crate) unsafe fn from_raw(fd: c_int) -> Self {
         Self(fd)
@@ -45,21 +45,21 @@ impl Fd {
     }
 }
 
-/// close(2). The C library's function is a cancellation point: a cancelled thread would end there
-/// without having closed the descriptor.
+/// Calls close(2) directly. The C library's function is a cancellation point: a cancelled thread
+/// would end there without having closed the descriptor.
 ///
 /// # Safety
-/// The caller owns the descriptor and does not use it again.
+/// The caller must own the descriptor, and must not use it again.
 unsafe fn close(fd: c_int) -> Result<(), Errno> {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
 /// Checks that the process can open one more descriptor for each element of `places`, which holds
-/// them temporarily. If not, returns how many it can open.
+/// them temporarily. If not, returns the number of descriptors that it can open.
 ///
-/// Opens the descriptors as copies of `like` and closes them again. This applies the kernel's own
-/// limit and works without /proc.
+/// Opens the descriptors as copies of `like` and closes them again. This method applies the
+/// kernel's own limit and works without /proc.
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());
     for (index, place) in places.iter_mut().enumerate() {
@@ -71,7 +71,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
                 result = Err(index);
                 break;
             }
-            // `like` is not a descriptor. The code that uses it reports that.
+            // `like` is not a valid descriptor. The code that uses `like` reports this.
             Err(_) => break,
         }
     }
@@ -79,7 +79,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
     result
 }
 
-/// The limit of descriptors of this process: `RLIMIT_NOFILE` of getrlimit(2).
+/// Returns this process's limit for descriptors: `RLIMIT_NOFILE` of getrlimit(2).
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0_u64; 2];
     let (this, kind) = (0, libc::RLIMIT_NOFILE as usize);

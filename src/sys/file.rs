@@ -27,10 +27,11 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Checks that a file exists, as the effective user, who would also open it. Without `AT_EACCESS`
-/// (faccessat2(2), Linux 5.8), the kernel checks as the real user.
+/// Checks that a file exists, with the permissions of the effective user, because opening the file
+/// uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel uses the
+/// permissions of the real user.
 ///
-/// A container's seccomp filter that predates faccessat2(2) may answer with EPERM.
+/// A container's seccomp filter that predates faccessat2(2) may return EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
     let (folder, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     let (mode, flags) = (libc::F_OK as usize, libc::AT_EACCESS as usize);
@@ -53,14 +54,14 @@ pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
-/// Writes all of `bytes` at once: tracefs expects one command per write.
+/// Writes all of `bytes` at once, because tracefs expects one command per write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr() as usize;
     // SAFETY: the kernel reads `len` bytes of `bytes`.
     unsafe { call(libc::SYS_write, fd.0 as usize, start, bytes.len(), 0, 0) }.map(drop)
 }
 
-/// Reads the number at the start of the file at `path`, after `label`.
+/// Reads the number that follows `label` at the start of the file at `path`.
 pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     let mut buffer = [0; 32];
     let read = read(&open(path, Mode::Read)?, &mut buffer)?;
@@ -68,7 +69,7 @@ pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
 }
 
-/// Calls `is_last` with each line of a file until it returns true. A very long line is cut.
+/// Calls `is_last` with each line of a file until `is_last` returns true. Very long lines are cut.
 pub(crate) fn for_each_line(
     file: &Fd,
     is_last: &mut dyn FnMut(&[u8]) -> bool,

@@ -8,15 +8,15 @@ use errno::Errno;
 use super::bpf::{BPF_LINK_TYPE_KPROBE_MULTI, BPF_LINK_TYPE_PERF_EVENT, LinkInfo, object_info};
 use super::{call, call_once};
 
-/// The two kinds of BPF links of kprobes.
+/// The two kinds of BPF links for kprobes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ProbeLink {
     PerfEvent,
     KprobeMulti,
 }
 
-/// Returns the kind of a link, or None if it is neither of the two. The result is meaningless for
-/// the descriptor of a program or map, whose information begins with a different type.
+/// Returns the kind of a link, or None if the link is of any other kind. The result is meaningless
+/// for the descriptor of a program or map, because their information begins with a different type.
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     let mut info = LinkInfo::default();
     // SAFETY: all fields are integers, and the lengths of names are 0.
@@ -28,7 +28,8 @@ pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     }
 }
 
-/// The arguments of a perf_event_open(2) call of the program. The kernel checks them.
+/// The arguments of a perf_event_open(2) call that the program makes. The kernel checks the
+/// arguments.
 #[derive(Clone, Copy)]
 pub(crate) struct PerfEventCall {
     pub(crate) attr: usize,
@@ -42,16 +43,17 @@ impl PerfEventCall {
     /// Makes the call once. If a signal interrupts it, the caller gets EINTR.
     pub(crate) fn make(self) -> Result<usize, Errno> {
         let Self { attr, pid, cpu, group_fd, flags } = self;
-        // SAFETY: the kernel only reads `attr`, except that it writes the size to one that it
-        // refuses. `attr` is the program's own or a copy that outlives the call. A bad address
-        // results in EFAULT.
+        // SAFETY: the kernel only reads `attr`, except that it writes the expected size to an
+        // `attr` that it refuses. `attr` is the program's own or a copy that outlives the call. A
+        // bad address results in EFAULT.
         unsafe { call_once(libc::SYS_perf_event_open, attr, pid, cpu, group_fd, flags) }
     }
 }
 
-/// Whether the process can read the aligned 8-byte word that contains an address.
+/// Returns whether the process can read the aligned 8-byte word that contains an address.
 ///
-/// The kernel reads a signal set from the word before it rejects the invalid operation.
+/// This function makes an invalid system call: the kernel reads a signal set from the word before
+/// it rejects the operation.
 pub(crate) fn is_readable(address: usize) -> bool {
     const NOTHING: usize = 0x7fff_ffff;
     const SET: usize = 8;
@@ -62,7 +64,8 @@ pub(crate) fn is_readable(address: usize) -> bool {
     answer == Err(Errno(libc::EINVAL))
 }
 
-/// Writes a message to standard error. There is nowhere to report a failure.
+/// Writes a message to standard error. A failure is ignored, because it could not be reported
+/// anywhere.
 pub(crate) fn print_error(text: &[u8]) {
     let stderr = libc::STDERR_FILENO as usize;
     // SAFETY: the kernel only reads the text.
@@ -104,10 +107,11 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
 }
 
 /// # Safety
-/// `memory` is NULL, or [`memory_empty_after_fork`] returned it for `len` and nobody uses it.
+/// `memory` must be NULL, or [`memory_empty_after_fork`] must have returned it for `len` and nobody
+/// may use it.
 pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
     if !memory.is_null() {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let _ = unsafe { call(libc::SYS_munmap, memory as usize, len, 0, 0, 0) };
     }
 }

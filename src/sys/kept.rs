@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use errno::Errno;
 
-/// A value, or none yet. Once stored, the value is never changed or dropped.
+/// A place for a value. Once stored, the value is never changed or dropped.
 pub(crate) struct Kept<T>(AtomicPtr<T>);
 
 impl<T: Send + Sync + 'static> Kept<T> {

@@ -1,4 +1,4 @@
-//! Checks, for any input, the functions that read files; and creates files for such checks.
+//! Checks the functions that read files, on any input, and creates files for such checks.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Fd, Mode};
 
-/// A file whose name is already removed, so that it disappears with the process.
+/// A file whose name is already removed, so that the file disappears when the process ends.
 pub(crate) struct Unnamed {
     file: File,
 }
@@ -22,7 +22,7 @@ impl Unnamed {
         Self { file }
     }
 
-    /// A path that opens the file.
+    /// Returns a path that opens the file.
     pub(crate) fn path(&self) -> CString {
         CString::new(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap()
     }
@@ -38,13 +38,13 @@ pub(crate) fn unused_path() -> PathBuf {
     std::env::temp_dir().join(format!("ksyscall-fuzzing-{}-{number}", std::process::id()))
 }
 
-/// The number that a text represents, if it consists only of digits of the base.
+/// Returns the number that a text represents, if the text consists only of digits in the base.
 pub(crate) fn expected_number(text: &str, base: u32) -> Option<u64> {
     let digits = text.chars().all(|c| c.is_digit(base));
     digits.then(|| u64::from_str_radix(text, base).ok()).flatten()
 }
 
-/// Checks how a number is read from a file of sysfs or tracefs, with and without a label.
+/// Checks how a number is read from a file in sysfs or tracefs, with and without a label.
 pub fn number_file(content: &[u8]) {
     let file = Unnamed::new(content);
     let start = String::from_utf8_lossy(&content[..content.len().min(32)]);

@@ -6,8 +6,8 @@ use errno::Errno;
 
 use super::{Fd, call};
 
-/// `struct perf_event_attr` up to `config2`, the version of Linux 3.3
-/// (`PERF_ATTR_SIZE_VER1` of include/uapi/linux/perf_event.h).
+/// `struct perf_event_attr` up to `config2`, as in Linux 3.3 (`PERF_ATTR_SIZE_VER1` in
+/// include/uapi/linux/perf_event.h).
 #[repr(C)]
 #[derive(Default)]
 struct PerfEventAttr {
@@ -30,7 +30,7 @@ const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 /// event is opened on; but that CPU must be online.
 ///
 /// # Safety
-/// If `kind` is the kprobe PMU's, `config1` is the address of a C string.
+/// If `kind` is the type of the kprobe PMU, `config1` must be the address of a C string.
 unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     const PERF_FLAG_FD_CLOEXEC: usize = 1 << 3;
     const ALL_PROCESSES: usize = usize::MAX; // -1
@@ -39,8 +39,8 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     let attr: *const PerfEventAttr = &attr;
     let mut cpu: u32 = 0;
     loop {
-        // SAFETY: the kernel reads `size` bytes of `attr`, which is its size, and the C string that
-        // the caller promises. Both live until the call returns.
+        // SAFETY: the kernel reads `size` bytes of `attr`, which is the size of `attr`, and the C
+        // string that the caller guarantees. Both live until the call returns.
         let opened = unsafe {
             call(
                 libc::SYS_perf_event_open,
@@ -86,11 +86,11 @@ pub(crate) fn perf_event_open_kprobe(
 pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
     const PERF_TYPE_TRACEPOINT: u32 = 2;
     let attr = PerfEventAttr { kind: PERF_TYPE_TRACEPOINT, config: id, ..PerfEventAttr::default() };
-    // SAFETY: the event is not one of the kprobe PMU.
+    // SAFETY: the event does not belong to the kprobe PMU.
     unsafe { perf_event_open(attr) }
 }
 
-/// `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
+/// Calls `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
 pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(), Errno> {
     // _IOW('$', 8, __u32). On mips, POWER and sparc, "write" is a different bit.
     const WRITE: usize = if cfg!(any(

@@ -3,16 +3,16 @@
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
 
-/// The id of this process in its own PID namespace.
+/// Returns the id of this process in its own PID namespace.
 pub(crate) fn process_id() -> u64 {
     // SAFETY: getpid has no arguments.
     let pid = unsafe { call(libc::SYS_getpid, 0, 0, 0, 0, 0) };
     pid.unwrap_or_default() as u64
 }
 
-/// The start time of the process `pid` of this PID namespace, in clock ticks after boot: field 22
-/// of /proc/PID/stat (proc_pid_stat(5)). None if no such process runs, or if /proc does not show
-/// it.
+/// Returns the start time of the process `pid` in this PID namespace, in clock ticks after boot:
+/// field 22 of /proc/PID/stat (proc_pid_stat(5)). Returns None if no such process runs, or if /proc
+/// does not show the process.
 pub(crate) fn start_time(pid: u64) -> Option<u64> {
     let mut path = Text::<40>::new();
     path.add(b"/proc/");
@@ -31,7 +31,8 @@ fn started(stat: &[u8]) -> Option<u64> {
     fields.nth(18).filter(|_| !is_dead).and_then(|field| number(field, 10))
 }
 
-/// A random number. If the kernel returns none, the number is derived from the clock.
+/// Returns a random number. If the kernel provides no random number, the number is derived from the
+/// clock.
 pub(crate) fn random() -> u32 {
     let mut drawn = 0_u32;
     let (place, len) = (&raw mut drawn as usize, size_of_val(&drawn));
@@ -47,8 +48,8 @@ pub(crate) fn random() -> u32 {
     drawn
 }
 
-/// The number of this process's PID namespace, or 0 if it is unknown. /proc/self/ns/pid links to
-/// `pid:[4026531836]`, for example (namespaces(7)).
+/// Returns the number of this process's PID namespace, or 0 if the number is unknown. For example,
+/// /proc/self/ns/pid links to `pid:[4026531836]` (namespaces(7)).
 pub(crate) fn pid_namespace() -> u64 {
     let mut buffer = [0_u8; 32];
     let (folder, path) = (libc::AT_FDCWD as usize, c"/proc/self/ns/pid".as_ptr() as usize);

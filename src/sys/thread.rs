@@ -43,7 +43,8 @@ extern "C" fn run(work: *mut c_void) -> *mut c_void {
 /// Calls `work` with every number below `count`, in up to `threads` threads including the calling
 /// one. If no other threads can be created, the calling thread does all the work.
 ///
-/// The other threads block all signals, so that the program's handlers run only in its own threads.
+/// The other threads block all signals, so that the program's signal handlers run only in the
+/// program's own threads.
 pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let work = Work { next: AtomicUsize::new(0), count, work };
     let others = threads.min(count).clamp(1, MAX_THREADS) - 1;
@@ -84,13 +85,13 @@ pub(crate) fn consume_in_parallel<T: Send>(
     work: &(dyn Fn(usize, T) + Sync),
 ) {
     struct Items<T>(*const T);
-    // SAFETY: the threads only move items out, which are `Send`, and move each item once.
+    // SAFETY: the items are `Send`. The threads only move items out, and move each item once.
     unsafe impl<T: Send> Sync for Items<T> {}
     impl<T> Items<T> {
         /// # Safety
-        /// The item exists, and this is called only once for it.
+        /// The item must exist, and this function must be called only once for the item.
         unsafe fn take(&self, index: usize) -> T {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { self.0.add(index).read() }
         }
     }
