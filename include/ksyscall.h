@@ -27,7 +27,7 @@ struct bpf_link;
 struct ksyscall_links;
 
 /**
- * Whose calls a program runs for, on a 64-bit kernel.
+ * The callers whose calls a program runs for, on a 64-bit kernel.
  */
 enum ksyscall_callers {
     /**
@@ -35,15 +35,16 @@ enum ksyscall_callers {
      */
     KSYSCALL_CALLERS_NATIVE,
     /**
-     * 32-bit processes and, on x86-64, calls by `int $0x80`. Names are those of the 32-bit
-     * architecture. If one function serves both kinds of callers, the program runs for both.
-     * Includes the calls for which x32 processes have separate functions.
+     * 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
+     * 32-bit architecture. If one function serves both kinds of callers, the program runs for
+     * both. Includes the calls for which x32 processes have separate functions.
      */
     KSYSCALL_CALLERS_COMPAT,
     /**
-     * Both. If some callers can make the call only through socketcall(2) or ipc(2) (on i386, for
-     * example, accept and semop), the program is also attached to socketcall or ipc, and runs for
-     * every call through it: see KSYSCALL_SUBCALL_PROG in ksyscall.bpf.h.
+     * Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
+     * (on i386, for example, accept and semop), the program is also attached to that multiplexer,
+     * and runs for every call made through the multiplexer: see KSYSCALL_SUBCALL_PROG in
+     * ksyscall.bpf.h.
      */
     KSYSCALL_CALLERS_ALL,
 };
@@ -73,7 +74,7 @@ struct bpf_ksyscall_opts {
      */
     size_t sz;
     /**
-     * What `bpf_get_attach_cookie()` returns in the program; requires Linux 5.15.
+     * The value that `bpf_get_attach_cookie()` returns in the program. Requires Linux 5.15.
      */
     __u64 bpf_cookie;
     /**
@@ -94,13 +95,14 @@ struct ksyscall_links_opts {
      */
     size_t sz;
     /**
-     * What `bpf_get_attach_cookie()` returns in the program, one for each name; or NULL.
+     * The values that `bpf_get_attach_cookie()` returns in the program, one for each name; or
+     * NULL.
      */
     const __u64 *cookies;
     /**
-     * Called after each name, with the number of names done so far. If it returns a value other
-     * than 0, the attach stops and everything is detached. The function must return, and must not
-     * close the program. Cancellation is disabled in it.
+     * Called after each name, with the number of names done so far. If the function returns a
+     * value other than 0, the attach stops and everything is detached. The function must return,
+     * and must not close the program. Thread cancellation is disabled while the function runs.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -108,18 +110,19 @@ struct ksyscall_links_opts {
      */
     void *ctx;
     /**
-     * How many threads detach concurrently, in ksyscall_links__destroy() and when the attach
-     * fails: 1 to 64, or 0 for 8.
+     * Number of threads that detach concurrently, in ksyscall_links__destroy() and if the attach
+     * fails: 1 to 64, or 0 for the default of 8.
      */
     unsigned int threads;
     /**
-     * How many calls in progress each return probe tracks: 1 to 4096, or 0 for the kernel's own
-     * limit, which is 10, or two for each CPU if that is more (before Linux 6.2, without
-     * preemption, one for each CPU). Requires `retprobe` and tracefs; not for kprobe.multi.
+     * Number of calls in progress that each return probe tracks: 1 to 4096, or 0 for the kernel's
+     * own limit. The kernel's limit is 10, or two for each CPU if that is more (before Linux 6.2,
+     * without preemption, one for each CPU). Requires `retprobe` and tracefs. Not supported for
+     * kprobe.multi.
      */
     unsigned int max_active;
     /**
-     * Whose calls the program runs for: a value of `enum ksyscall_callers`.
+     * The callers whose calls the program runs for: a value of `enum ksyscall_callers`.
      */
     unsigned int callers;
     /**
@@ -153,13 +156,14 @@ extern "C" {
  * a value other than 0:
  *  - EINVAL: an argument is not valid, or the program is not loaded;
  *  - ENOENT: the kernel does not have the call;
- *  - EOPNOTSUPP: a cookie before Linux 5.15, or a return probe that the kernel does not allow;
+ *  - EOPNOTSUPP: a cookie is set before Linux 5.15, or the kernel does not allow the return
+ *    probe;
  *  - EPERM, EACCES: no permission;
  *  - ELIBACC: the library cannot find the libbpf that created the program;
  *  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
  *    /proc/kallsyms.
  *
- * Check for NULL. `libbpf_get_error()` of libbpf before 1.0 treats NULL as success.
+ * Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
  *
  * As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` NULL or a
  * C string, and `opts` NULL or readable for `opts->sz` bytes.
@@ -172,8 +176,8 @@ extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *p
  * Attaches one BPF program to many system calls.
  *
  * A program loaded for kprobe.multi (Linux 5.18) or kprobe.session (Linux 6.10) is attached by
- * one BPF link, any other program by one perf event for each function. A function that serves
- * several of the calls is attached to once.
+ * one BPF link. Any other program is attached by one perf event for each function. If a
+ * function serves several of the calls, the program is attached to it once.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
  * @param names the calls' names
@@ -195,12 +199,12 @@ extern struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *p
 /**
  * Detaches the program from all calls, and frees the links.
  *
- * Before it removes a kprobe, the kernel waits until no CPU runs its program. If each function
- * has a perf event, several threads wait in parallel; see `threads`.
+ * Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. If each
+ * function has a perf event, several threads wait in parallel; see `threads`.
  *
  * @param links the links, or NULL
- * @return 0; or the first negative errno, with errno set. All links are destroyed even on an
- * error
+ * @return 0; or the first negative errno, with errno set. All links are destroyed even if an
+ * error occurs
  */
 extern int ksyscall_links__destroy(struct ksyscall_links *links);
 
@@ -214,7 +218,7 @@ extern int ksyscall_links__destroy(struct ksyscall_links *links);
 extern size_t ksyscall_links__count(const struct ksyscall_links *links);
 
 /**
- * Tells whether the program is attached to a name. Does not change errno.
+ * Reports whether the program is attached to a name. Does not change errno.
  *
  * @param links the links
  * @param index the name's index in the list of names, from 0
@@ -225,7 +229,7 @@ extern int ksyscall_links__result(const struct ksyscall_links *links, size_t ind
 
 /**
  * Returns a kernel function that the program is attached to for a name. With
- * `KSYSCALL_CALLERS_NATIVE` a name has one function.
+ * `KSYSCALL_CALLERS_NATIVE`, each name has one function.
  *
  * @param links the links
  * @param index the name's index in the list of names, from 0
@@ -237,8 +241,8 @@ extern const char *ksyscall_links__function(const struct ksyscall_links *links,
                                             size_t nth);
 
 /**
- * Counts the entries or returns that the kernel missed, at all functions together, since the
- * program was attached. The kernel misses a return if too many calls are in progress; see
+ * Gets the total number of entries or returns that the kernel missed, at all functions, since
+ * the program was attached. The kernel misses a return if too many calls are in progress; see
  * `max_active`.
  *
  * @param links the links
@@ -253,20 +257,22 @@ extern int ksyscall_links__missed(const struct ksyscall_links *links, __u64 *mis
 /**
  * Like ksyscall_links__missed(), for one link.
  *
- * @param link a kprobe, kretprobe or kprobe.multi link of this library or of libbpf
+ * @param link a kprobe, kretprobe or kprobe.multi link, created by this library or by libbpf
  * @param missed receives the number
  * @return as for ksyscall_links__missed()
  */
 extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 
 /**
- * Destroys links of this library or of libbpf as bpf_link__destroy() does, but concurrently.
+ * Destroys links like bpf_link__destroy(), but concurrently. The links may have been created
+ * by this library or by libbpf.
  *
- * Before it removes a kprobe, the kernel waits until no CPU runs its program. For this library's
- * links, eight threads wait in parallel. They do the same for libbpf's links that are BPF links
- * (Linux 5.15) for a perf event or kprobe.multi, unless some process has a probe that
- * was made through tracefs. libbpf's code runs only in the calling thread, for one link after
- * the other, in order. A link of any other kind has ended before the next link is destroyed.
+ * Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. For
+ * this library's links, eight threads wait in parallel. The threads also wait for libbpf's
+ * links that are BPF links (Linux 5.15) for a perf event or kprobe.multi, unless some process
+ * has a probe that was created through tracefs. libbpf's code runs only in the calling thread,
+ * for one link after the other, in order. A link of any other kind is fully detached before
+ * the next link is destroyed.
  *
  * @param links the links; elements may be NULL, and all are NULL afterwards
  * @param n the number of elements
@@ -276,10 +282,10 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 
 /**
- * Counts how often the kernel has skipped a program since it was loaded, at all functions that
- * the program is attached to. The kernel skips a kprobe program on a CPU that is executing
- * another BPF program or a bpf(2) map operation, even if the task in that operation was
- * preempted. ksyscall_link__missed() does not count those calls.
+ * Gets the number of times that the kernel has skipped a program since the program was loaded,
+ * at all functions that the program is attached to. The kernel skips a kprobe program on a CPU
+ * that is executing another BPF program or a bpf(2) map operation, even if the task in that
+ * operation was preempted. ksyscall_link__missed() does not count those calls.
  *
  * @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
  * @param misses receives the number
@@ -323,10 +329,11 @@ extern const char *ksyscall__function(const char *syscall_name,
                                       size_t nth);
 
 /**
- * Returns a system call that a C library function makes on this architecture: glibc's "open"
- * makes "openat". Does not attach anything, and does not depend on the running kernel.
+ * Returns a system call that a C library function makes on this architecture. For example,
+ * glibc's "open" makes "openat". Does not attach anything, and does not depend on the running
+ * kernel.
  *
- * @param function the function's name in its man page, of section 2 or 3
+ * @param function the function's name in its man page (section 2 or 3)
  * @param c_library the C library that has the function
  * @param nth the call's index, from 0, most likely first; most functions make one call
  * @return the call's name in a string that is never freed; or NULL with errno set:
