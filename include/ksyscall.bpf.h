@@ -681,9 +681,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 
 /*
  * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V
- * IPC calls through ipc(2). The C library of i386 makes most of these calls in this way, and some of them
- * (accept, send, recv, semop) are not available otherwise. socketcall and ipc carry out such a call
- * themselves: the function of connect is not entered. To see such a call, attach the program to socketcall,
+ * IPC calls through ipc(2). On i386, the C library makes most of these calls this way, and some of them
+ * (accept, send, recv, semop) cannot be made in any other way. socketcall and ipc carry out the call
+ * themselves: a connect made through socketcall never enters connect's own function. To see such a call, attach the program to socketcall,
  * where it runs for every call that is made through socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
@@ -935,8 +935,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *					the NUL, or a negative errno: -ENOENT (-2) if no pointer was stored
  *
  * A call with two strings (rename) requires two maps. The programs of several calls may share a map if each
- * call has both programs. Attach the program at the return first, so that no call in between leaves its entry
- * behind.
+ * call has both programs. Attach the return program first. Otherwise a call that is made between the two
+ * attachments leaves a stale pointer in the map.
  *
  * The cost is the probe at the return, and three hash map operations for each call. The map uses some 100
  * bytes for each entry, used or not (see bpftool map).

@@ -27,7 +27,7 @@ struct bpf_link;
 struct ksyscall_links;
 
 /**
- * The callers whose calls a program runs for, on a 64-bit kernel.
+ * Selects the callers whose calls trigger the program, on a 64-bit kernel.
  */
 enum ksyscall_callers {
     /**
@@ -122,7 +122,7 @@ struct ksyscall_links_opts {
      */
     unsigned int max_active;
     /**
-     * The callers whose calls the program runs for: a value of `enum ksyscall_callers`.
+     * The callers whose calls trigger the program: a value of `enum ksyscall_callers`.
      */
     unsigned int callers;
     /**

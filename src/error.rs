@@ -67,7 +67,7 @@ pub enum Error {
     /// The kernel can probe the function's entry, but not its return: it refuses a probe on the
     /// function's first instruction. Seen on riscv64 with Linux 6.12, where that instruction is an
     /// ftrace site and kprobes on ftrace are not supported.
-    #[error("{symbol}: this kernel allows no return probe on functions that ftrace can trace")]
+    #[error("{symbol}: this kernel does not allow return probes on functions that ftrace can trace")]
     #[non_exhaustive]
     NoReturnProbe {
         /// The kernel function.

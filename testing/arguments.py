@@ -304,7 +304,7 @@ Limitations of reading at the return:
   thread makes the next such call. The map is an LRU hash: when it is full, it drops entries that were not used
   for a long time, possibly of a call that still waits. So the map needs more entries than there are threads in such
   calls at a time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
-- Linux 6.12 on riscv64 allows no return probe ([errors.md](errors.md)).
+- Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
 A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
 kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can, if the kernel was built with

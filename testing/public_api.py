@@ -20,7 +20,8 @@ ATTRIBUTES = ["must_use", "non_exhaustive"]
 
 
 def described():
-    """Returns rustdoc's list as JSON, which requires an unstable option even on stable Rust."""
+    """Returns rustdoc's JSON description of the API. The option is unstable; RUSTC_BOOTSTRAP makes stable Rust accept
+    it."""
     out = BUILD / "public-api"
     run("cargo", "rustdoc", "--locked", "--quiet", "--lib", "--target-dir", out, "--", "-Zunstable-options",
         "--output-format=json", env={"RUSTC_BOOTSTRAP": "1", "RUSTDOCFLAGS": ""})

@@ -566,8 +566,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 #[doc = "```"]
 ///
 /// A call with two strings (rename) requires two maps. Programs for several calls may share a map
-/// if each call has both programs. Attach the program at the return first, so that no call in
-/// between leaves its entry behind.
+/// if each call has both programs. Attach the return program first. Otherwise a call that is made
+/// between the two attachments leaves a stale pointer in the map.
 ///
 /// # Cost
 /// Each call requires a probe at its return and three operations on a hash map. The map allocates

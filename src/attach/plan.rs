@@ -359,7 +359,7 @@ mod tests {
         assert!(
             parts(&[call("send", Callers::All, 7)], &[]).contains(&"Compat socketcall 7".into())
         );
-        // An existing program, which does not check the sub-call, uses this option.
+        // `multiplexer: false` is for existing programs, which do not check the sub-call.
         let unchanged = BatchCall { multiplexer: false, ..call("semop", Callers::All, 7) };
         assert_eq!(parts(&[unchanged], &[]), ["Native semop 7"]);
     }

@@ -163,8 +163,8 @@ pub(crate) struct Row<'a> {
     /// Whether a table contains the call. If not, `name` is the name of a kernel function without
     /// `sys_`.
     pub(crate) is_known: bool,
-    /// Whether a kernel can be built without the call and still have its symbols. True for a name
-    /// that no table contains.
+    /// Whether a kernel that was built without the call can still contain the call's symbols. True
+    /// for a name that no table contains.
     pub(crate) is_optional: bool,
     /// The version of Linux that added the call. Empty if that is unknown or before 4.2.
     pub(crate) since: &'a str,
@@ -604,8 +604,8 @@ umount2 sys_umount
 
     #[test]
     fn names_stand_for_the_documented_calls_on_every_architecture() {
-        // Lines without calls are skipped: there, the name is the name of a function and does not
-        // stand for a call with a different name.
+        // Skips the lines with an empty `call` column: their names are names of kernel functions,
+        // not aliases of calls.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {

@@ -14,7 +14,7 @@ use crate::calls::Callers;
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// The callers whose calls a program runs for, on a 64-bit kernel.
+/// Selects the callers whose calls trigger the program, on a 64-bit kernel.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_callers {
@@ -65,7 +65,7 @@ pub struct ksyscall_links_opts {
     /// without preemption, one for each CPU). Requires `retprobe` and tracefs. Not supported for
     /// kprobe.multi.
     pub max_active: c_uint,
-    /// The callers whose calls the program runs for: a value of `enum ksyscall_callers`.
+    /// The callers whose calls trigger the program: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
     /// Run at the calls' returns instead of their entries.
     pub retprobe: bool,

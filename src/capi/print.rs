@@ -26,10 +26,10 @@ unsafe extern "C" {
 /// lock, glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts the
 /// lock's holder can also take it.
 fn alone<T>(action: impl Fn() -> T) -> T {
-    /// How often to yield to other threads, and then for how many milliseconds to sleep. A thread
-    /// that holds the lock for longer is blocked while writing to stderr, or does not exist: in a
-    /// child of clone(2) or of musl's fork(2), nobody releases a lock that another thread of the
-    /// parent held.
+    /// How many times to yield to other threads, and then how many times to sleep for 1 ms. A
+    /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist:
+    /// in a child of clone(2) or of musl's fork(2), nobody releases a lock that another thread of
+    /// the parent held.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
     // SAFETY: the function only reads a pointer of the C library.

@@ -18,7 +18,7 @@ enum { LIBBPF_WARN };
 /* Matches `Answer` in mod.rs. */
 struct answer {
 	struct bpf_link *link;
-	print_fn *hold; /* the temporary replacement of libbpf's callback */
+	print_fn *hold; /* temporarily replaces libbpf's callback */
 	print_fn *print;
 	struct {
 		size_t length;

@@ -26,7 +26,7 @@ def messages():
 
 def test_messages_are_found():
     found = set(messages())
-    assert "FUNCTION: this kernel allows no return probe on functions that ftrace can trace" in found
+    assert "FUNCTION: this kernel does not allow return probes on functions that ftrace can trace" in found
     assert "the program's fd is not open" in found
     assert len(found) > 40
 

@@ -29,8 +29,8 @@ BEHIND = [
      "arch/arm64/kernel/entry32.S, before 4.19"),
     ("arm64", r"compat_sys_mmap2_wrapper", r"sys_mmap_pgoff",
      "arch/arm64/kernel/entry32.S, before 4.19"),
-    # The other wrappers call functions whose names serve no call, or a different call,
-    # on a 32-bit kernel.
+    # Excludes truncate64, ftruncate64 and fadvise64_64: on a 32-bit kernel, the function that each of these wrappers
+    # calls serves a different call, or none.
     ("arm64", r"(?:compat_)?sys_(?!f?truncate64|fadvise64_64)(\w+)_wrapper", r"sys_\1",
      "arch/arm64/kernel/entry.S, entry32.S, before 4.19"),
     ("mips", r"__(sys_\w+)", r"\1", "arch/mips/include/asm/sim.h"),
