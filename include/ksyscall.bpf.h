@@ -700,7 +700,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *	KSYSCALL_SUBCALL_ARG(ctx, connect, n)	the nth argument of a call with connect's number
  *
  * The arguments are those of the man page, except where the C library changes them: the command of semctl,
- * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is the union as a word (on s390 the
+ * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is a union semun, as one word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
  * KSYSCALL_SLOT(ctx, 4), and the function returns 0. socketcall's arguments, semctl's fourth and some of
  * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written
@@ -945,9 +945,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
  *	  thread makes the next such call.
  *	- The map is an LRU map: when it is full, it drops the least recently used entries, possibly one of a
- *	  call that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. So the map must have more
- *	  entries than threads that can be in such calls at the same time.
- *	- A successful execve(2) has replaced the memory: use the tracepoint sched:sched_process_exec.
+ *	  call that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
+ *	  there can be threads in such calls at the same time.
+ *	- By the time a successful execve(2) returns, the old memory is gone: use the tracepoint
+ *	  sched:sched_process_exec.
  *	- If a call fails before it reads its argument, the page may still not be resident.
  *	  KSYSCALL_TAKE_STR() then returns -EFAULT.
  *	- Another thread may have changed the memory after the kernel read it.

@@ -67,7 +67,9 @@ pub enum Error {
     /// The kernel can probe the function's entry, but not its return: it refuses a probe on the
     /// function's first instruction. Seen on riscv64 with Linux 6.12, where that instruction is an
     /// ftrace site and kprobes on ftrace are not supported.
-    #[error("{symbol}: this kernel does not allow return probes on functions that ftrace can trace")]
+    #[error(
+        "{symbol}: this kernel does not allow return probes on functions that ftrace can trace"
+    )]
     #[non_exhaustive]
     NoReturnProbe {
         /// The kernel function.
@@ -313,7 +315,7 @@ fn not_found(name: &SyscallName, tried: &[Symbol], f: &mut fmt::Formatter<'_>) -
         return write!(f, "; it is made through {0}: attach to {0}", sub_call.multiplexer);
     }
     if row.is_known && !row.since.is_empty() {
-        write!(f, "; it exists since Linux {}", row.since)?;
+        write!(f, "; the call was added in Linux {}", row.since)?;
     }
     let hint = Hint(name.as_str());
     write!(f, "{hint}")?;

@@ -85,7 +85,7 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
-            // The texts of these errors already name the call.
+            // This error's message already names the call.
             error @ Error::NotFound { .. } => fmt::Display::fmt(error, f),
             error => write!(f, "{}: {error}", self.name),
         }

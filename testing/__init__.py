@@ -1,1 +1,1 @@
-"""Tests and test tools around the C programs and the crate; CONTRIBUTING.md describes them."""
+"""Tests that run the C programs and test the crate, and the tools for these tests; see CONTRIBUTING.md."""

@@ -295,15 +295,15 @@ Cost: the probe at the return, and three operations on a hash map for each call.
 
 Limitations of reading at the return:
 
-- A successful execve(2) has replaced the memory by then. Attach to the tracepoint `sched:sched_process_exec`,
-  which has the path in the kernel's memory. A failed execve can be read as above.
+- By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
+  `sched:sched_process_exec`, which has the path in the kernel's memory. A failed execve can be read as above.
 - The program reads the memory at the return, and another thread may have changed it meanwhile. This is good
   enough to trace, but not to enforce a policy ([SECURITY.md](../SECURITY.md)).
 - If a call fails before it reads the argument, the page is not fetched, and both reads fail.
 - If the return is lost ([returns.md](returns.md)), so is the string. Its pointer stays in the map until the
-  thread makes the next such call. The map is an LRU hash: when it is full, it drops entries that were not used
-  for a long time, possibly of a call that still waits. So the map needs more entries than there are threads in such
-  calls at a time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+  thread makes the next such call. The map is an LRU hash: when it is full, it drops the least recently used entries,
+  possibly one of a call that is still in progress. Give the map more entries than there can be threads in such calls
+  at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
 A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
@@ -347,7 +347,7 @@ are in the caller's memory, unless the upper half of ipc's first argument is a v
 sixth argument, so it passes the timeout of `semtimedop` as the fourth.
 
 Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
-(0x100), as the C library passes it. The fourth argument of `semctl` is the union as a word. The address that `shmat`
+(0x100), as the C library passes it. The fourth argument of `semctl` is a `union semun`, as one word. The address that `shmat`
 attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by the
 call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
 the multiplexer.
@@ -379,7 +379,7 @@ The trait `Kept` keeps a pointer from entry to return, like the macros above. Th
 
 The crate's constants are generated from the header. A test checks that the crate and the header read the same values
 from the same words, for each architecture, kind of caller and call (`python3 -m pytest testing/unit -k test_ebpf`). On
-real kernels the crate's programs are tested next to those in C (see the next section).
+real kernels, the Rust programs are tested alongside the C programs (see the next section).
 
 ## Measurements
 

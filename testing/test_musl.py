@@ -37,7 +37,7 @@ TARGETS = dict.fromkeys([rust_target(), ""])
 def test_it_requires_only_musl(target):
     needed = [line for line in run("readelf", "-dW", library(target)).splitlines() if "(NEEDED)" in line]
     assert [line.split()[-1] for line in needed] == ["[libc.so]"]
-    # A symbol that only glibc has would have one of glibc's versions.
+    # A symbol that only glibc provides would have a version GLIBC_*.
     assert "GLIBC" not in run("readelf", "-sW", "--dyn-syms", library(target))
 
 

@@ -26,7 +26,8 @@ void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, s
 
 
 def flags():
-    # Rust's core has no checks; newer compilers require an option to link it.
+    # The prebuilt core crate is not instrumented. Newer compilers refuse to link it with instrumented code unless
+    # this option is set.
     mismatch = " -Cunsafe-allow-abi-mismatch=sanitizer"
     return "-Zsanitizer=thread" + mismatch * ("unsafe-allow-abi-mismatch" in run("rustc", "-C", "help"))
 

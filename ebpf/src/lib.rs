@@ -381,7 +381,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     /// the caller's memory and cannot be read.
     ///
     /// The commands of semctl, msgctl and shmctl include `IPC_64` (0x100). The fourth argument of
-    /// semctl is the union as a word.
+    /// semctl is a `union semun`, as one word.
     #[inline(always)]
     pub fn sub_call_argument(&self, which: SubCall, n: usize) -> u64 {
         if !matches!(n, 1..=6) {

@@ -215,7 +215,7 @@ fn is_stale_removal(steps: &[String], place: usize) -> bool {
 }
 
 /// Returns whether a step belongs to the removal of the process's own entry. If the step fails, the
-/// entry stays. A failed attach still reports its original error, and a search continues.
+/// entry stays, but the result of the attach does not change.
 fn is_removal(steps: &[String], place: usize) -> bool {
     let own = format!("write - {OWN_PID}");
     let next_write = || steps[place..].iter().find(|step| step.starts_with("write "));

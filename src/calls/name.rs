@@ -78,8 +78,8 @@ impl fmt::Debug for SyscallName {
     }
 }
 
-/// An error that contains a text that is not a valid syscall name. For the message, it stores the
-/// start of the text, up to the length of the longest valid name.
+/// The error for a string that is not a valid syscall name. For the message, it stores the start of
+/// the string, up to the length of the longest valid name.
 #[derive(Clone, Copy, thiserror::Error)]
 #[error(
     "'{}{}': {}",

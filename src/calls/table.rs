@@ -14,7 +14,7 @@
 //! uselib -                        a function of the name may exist, but no call reaches it
 //! pread =pread64                  another spelling
 //! mbind?                          the kernel may be built without it
-//! cachestat?@6.5                  it exists since that version
+//! cachestat?@6.5                  it was added in that version
 //! semget? sys_semget@5.1          sys_semget serves it since that version
 //! X | sys_X@<5.4 compat_sys_X     sys_X served it before that version
 //! X | compat_sys_X@6.1.97,6.10    compat_sys_X serves it since these stable updates

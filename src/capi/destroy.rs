@@ -142,7 +142,7 @@ unsafe fn libbpfs(
     }
 }
 
-/// Calls `bpf_link__destroy()` of the link's libbpf.
+/// Calls `bpf_link__destroy()` in the libbpf that created the link.
 ///
 /// # Safety
 /// `link` must be NULL or a link that nobody else uses.

@@ -190,7 +190,7 @@ impl Libbpf {
         name.map_or(ptr::null(), |name| unsafe { name(prog) })
     }
 
-    /// Returns a handle of the file that contains this libbpf.
+    /// Returns a handle to the file that contains this libbpf.
     pub(super) fn handle(&self) -> Option<Handle> {
         let [function, ..] = self.functions;
         let global = Handle(libc::RTLD_DEFAULT);
@@ -288,7 +288,7 @@ impl Found {
     }
 }
 
-/// A handle of a loaded libbpf, to look up functions. It keeps the libbpf loaded.
+/// A handle to a loaded libbpf, to look up functions. It keeps the libbpf loaded.
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
@@ -353,7 +353,7 @@ impl Handle {
         [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
     }
 
-    /// Returns a handle of a library that is already loaded. `name` must be a C string.
+    /// Returns a handle to a library that is already loaded. `name` must be a C string.
     fn loaded(name: *const c_char) -> Option<Self> {
         // SAFETY: RTLD_NOLOAD runs no code of the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };

@@ -152,7 +152,7 @@ def powerpc(bits, column=0):
 
 
 # Maps each name to the directory and the sources of the native table, then those of the table for
-# 32-bit callers. The first source that a version has applies.
+# 32-bit callers. For each version, the first of these sources that exists is used.
 X86 = "arch/x86/entry/syscalls/syscall_"
 ARCHES = {
     # The second table is for x32, whose processes use separate functions for some calls.
