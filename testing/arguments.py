@@ -347,9 +347,9 @@ are in the caller's memory, unless the upper half of ipc's first argument is a v
 sixth argument, so it passes the timeout of `semtimedop` as the fourth.
 
 Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
-(0x100), as the C library passes it. The fourth argument of `semctl` is a `union semun`, as one word. The address that `shmat`
-attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by the
-call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
+(0x100), as the C library passes it. The fourth argument of `semctl` is a `union semun`, as one word. The address that
+`shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by
+the call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
 the multiplexer.
 
 ## From Rust (aya)

@@ -103,7 +103,8 @@ and no other program may run, except where the kernel has one function for two c
 5.10 is not among them: the tracer tells calls apart by cookies, which require Linux 5.15.
 
 The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. It has results only for
-`Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the kernel for these calls.
+`Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the
+kernel for these calls.
 
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|
