@@ -61,7 +61,8 @@ GIVEN = {
     "Rust, with libbpf-rs": {"count.bpf.c": EXAMPLES["count.bpf.c"]},
 }
 
-# The libraries that each section's program must be linked to, as a check that it uses the intended library.
+# The libraries that each section's program must be linked to. The test checks them to detect a program that uses the
+# wrong library.
 LINKED_TO = {
     "C, with a skeleton": {"libksyscall.so.1", "libbpf.so.1"},
     "Preload an existing tool": {"libbpf.so.1"},
@@ -73,7 +74,7 @@ LINKED_TO = {
 
 
 def old_libbpf():
-    """Returns the folder of Debian 11's libbpf, and an environment in which compilers find no newer one."""
+    """Returns the folder of Debian 11's libbpf, and an environment in which compilers find no newer libbpf."""
     usr = build.libbpf("bullseye")[0] / "usr"
     library = next(usr.glob("lib/*/libbpf.so")).parent
     # LIBRARY_PATH comes after the system's folders, so wrap `cc` to search this folder first.

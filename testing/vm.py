@@ -30,8 +30,8 @@ from testing.initramfs import Image, Missing
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
 
-# Retry a boot that ends before any command runs: under emulation about one in 100 panics. No command
-# has run by then, so this does not hide test failures.
+# Retry a boot that ends before any command runs: under emulation about one boot in 100 panics. No command has run by
+# then, so this does not hide test failures.
 BOOTS = 3
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
 # QEMU 7.2's emulation may translate code while another processor modifies it. The kernel patches its

@@ -87,8 +87,8 @@ class Side:
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """Returns the function as an entry for the call's line. If versions in which the function does not
-        serve the call also have the function, the entry is limited to the versions in which it does."""
+        """Returns the function as an entry for the call's line. If the function also exists in versions in which it
+        does not serve the call, the entry is limited to the versions in which it does."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -130,7 +130,7 @@ class Side:
                     after[f].add(self.limited(call, right))
         ordered = []
         while rest := [f for f in functions if f not in ordered]:
-            # If no entry can come next, no order is right, and wrong() reports that.
+            # If no entry can come next, no order is correct, and wrong() reports the failing versions.
             ordered.append(next((f for f in rest if after[f] <= set(ordered)), rest[0]))
         return ordered
 
