@@ -2,7 +2,7 @@
 
 The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL().
 The running kernel reports the number and types of a call's arguments in
-/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives both from the definition of the call's function.
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives them from the function's definition.
 """
 
 import re

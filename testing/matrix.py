@@ -305,8 +305,8 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or distinguish: a pattern for ARCH:KERNEL:CALL:HOW, where HOW is how the call
-# was missed, and the reason in the kernel.
+# Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW, where HOW is
+# how the call was missed, and the reason in the kernel.
 UNREACHABLE = [
     # In this version kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).

@@ -6,8 +6,8 @@ archive do not change a test's outcome.
 
     python3 -m testing.packages SUITE ARCH PACKAGE...
 
-prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall) and KSYSCALL_MIRROR a
-Debian mirror (default: the mirror of this system's apt).
+prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall), and KSYSCALL_MIRROR is a Debian mirror
+(default: the mirror of this system's apt).
 """
 
 import argparse

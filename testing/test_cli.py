@@ -1,5 +1,5 @@
 """Tests the command `ksyscall`: its own tests, and on real kernels its counts, its clean-up, the
-problems that `doctor` reports, and a libbpf tool run under it."""
+problems that `doctor` reports, and a libbpf tool that runs under the command."""
 
 import json
 import re

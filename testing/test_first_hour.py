@@ -1,5 +1,5 @@
-"""Tests docs/first-hour.md: builds each section's files with its commands and compares the programs'
-output on a real kernel with the page."""
+"""Tests docs/first-hour.md: builds each section's files with the section's commands, and compares the programs' output
+on a real kernel with the output on the page."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def sections():
 
 SECTIONS = sections()
 OLD = "C, with an old libbpf"
-# Files that the page takes from elsewhere.
+# Files that a section uses but does not contain: from another section or from examples/.
 SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.c", "seen.c")}
 EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
 GIVEN = {

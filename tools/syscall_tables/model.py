@@ -168,8 +168,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, leaving out what annotated() adds. A line that only states a spelling
-    is left out; if it ends in '-', the name keeps its '-'."""
+    """Returns {name: line} for a table, without what annotated() adds. Omits a line that only states a spelling, but
+    if the line ends in '-', keeps the name with the '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")
@@ -182,9 +182,9 @@ def bare(text):
 
 
 def annotated(tables):
-    """Adds spellings and versions to the tables. A spelling is the name of a function that serves
-    a call of a different name, or the call's name elsewhere. A spelling that is also the name of
-    a function ends in '-'."""
+    """Adds spellings and versions to the tables. A spelling is the name of a function that serves a call of a
+    different name, or the call's name on other architectures or in a man page. A spelling that is also the name of a
+    function ends in '-'."""
     rows = {table: bare(text) for table, text in tables.items()}
     known = set().union(*rows.values())
     since = {call: version for version, calls in SINCE_VERSION.items() for call in calls.split()}
