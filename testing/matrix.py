@@ -127,7 +127,7 @@ def kernel_program(cell, name, out):
 
 @functools.cache
 def attach_program(cell):
-    """Builds the library and the tests for what differs between architectures; returns their folder."""
+    """Builds the library and the tests for differences between architectures; returns their folder."""
     out, compile, _ = toolchain(cell)
     kernel_program(cell, "attach", out)
     compile("attach", "libksyscall.so.1", "libbpf.so.1")
@@ -235,7 +235,7 @@ class Calls(CellJob):
 
 
 class Attach(CellJob):
-    """Runs only the tests for what differs between architectures."""
+    """Runs only the tests for differences between architectures."""
 
     is_short = True
 

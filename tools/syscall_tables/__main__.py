@@ -16,7 +16,7 @@ which contain the number of each call. The kernel's tables keep the numbers of c
 that were removed.
 --annotate takes no TREE. It updates the spellings and versions in the existing
 tables; making the tables does the same.
-`make tables TREES="TREE..."` makes the tables with --fetch.
+`make tables TREES="TREE..."` runs this module with --fetch.
 
 A line of a table is one of
 

@@ -83,9 +83,9 @@ LIMITS = [
      "5.0 has a weak stub of that name"),
 ]
 
-# Calls that older versions lack, although these versions have a function that the call's line
-# names. A probe on that function would not see the call there. Each row contains tables, calls and
-# the reason. The function is used only from the version after the last one that lacks the call.
+# Calls that older versions lack, although those versions contain a function that the call's line names. In those
+# versions, a probe on the function would not see the call. Each row contains tables, calls and the reason. The
+# function is used only from the version after the last one that lacks the call.
 LATER = [
     ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
      "sys_* serves the call without 64 until 5.1, which gives that call a separate function"),
