@@ -43,7 +43,7 @@ LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getau
 	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
 
 # The library depends only on the C library and runs nothing at load time. It is never unloaded,
-# because links hold the address of their detach function. It exports no symbol of core.a.
+# because links hold the address of their detach function. It exports no symbol from core.a.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \

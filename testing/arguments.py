@@ -1,8 +1,8 @@
-"""Checks the arguments of each system call that BPF programs read on a real kernel, and generates docs/arguments.md.
+"""Checks the system call arguments that BPF programs read on a real kernel, and generates docs/arguments.md.
 
-The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's
-BPF_KSYSCALL(). The running kernel reports the number and types of a call's arguments
-(/sys/kernel/tracing/events/syscalls/sys_enter_*/format), which come from the definition of the call's function.
+The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL().
+The running kernel reports the number and types of a call's arguments in
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives them from the function's definition.
 """
 
 import re
@@ -63,8 +63,7 @@ def calls(text):
 
 
 def prototypes(text):
-    """Maps functions, without `sys_`, to the types of their parameters. Functions without parameters are
-    missing."""
+    """Maps function names, without `sys_`, to parameter types. Omits functions without parameters."""
     found = {}
     for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
         found.setdefault(event, []).append(kind.strip())
@@ -97,8 +96,8 @@ class Shown:
         texts = {name: (folder / f"{cell.suite}.{name}").read_text() for name in (*SIDES, "events")}
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
-        # A 64-bit kernel lists no prototypes for functions that serve only 32-bit callers. A kernel of the
-        # 32-bit architecture does.
+        # A 64-bit kernel lists no prototypes for functions that serve only 32-bit callers. A kernel for the 32-bit
+        # architecture lists them.
         for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)
@@ -181,7 +180,7 @@ class Shown:
         return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
 
     def kinds(self, call):
-        """Returns the types of the call's arguments. If the program itself reports how many there are, the types
+        """Returns the types of the call's arguments. If the program itself reports the number of arguments, the types
         are empty strings."""
         if call.count:
             return [""] * call.count

@@ -33,7 +33,7 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
 # `raw` makes only the necessary system calls, so it is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# For each contestant, probe and round: the number of attaches after the first one. A destroy follows each attach.
+# The number of attaches after the first one, for each contestant, probe and round. A destroy follows each attach.
 MORE = 5
 ROUNDS = 12
 STARTS = 40

@@ -21,8 +21,8 @@ from testing.vm import Failure, Machine, end_by_signals
 PAGE = ROOT / "docs/performance-count.md"
 KERNELS = ["bookworm", "trixie"]
 ROUNDS = 2
-# Each tool's command line, and the word that it prints when it is ready. The word is None if the tool starts
-# the program itself, and for the runs without a tool.
+# Each tool's command line, and the word that the tool prints when it is ready. The word is None if the tool starts the
+# program itself, or if no tool runs.
 TOOLS = {
     "nothing": ("", None),
     "ksyscall": ("ksyscall count --all", "counting"),

@@ -71,7 +71,7 @@ def number(value):
 
 
 def alike(values):
-    """Returns a single number if all kernels have the same one, otherwise a number for each kernel."""
+    """Returns a single number if all kernels have the same number, otherwise a number for each kernel."""
     found = [number(value) for value in values]
     return found[0] if len(set(found)) == 1 else " / ".join(found)
 

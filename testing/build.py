@@ -52,8 +52,8 @@ def copy_sources(folder):
 
 @functools.cache
 def library():
-    """Returns the folder that contains the library. The environment variable LIBRARY selects the folder of
-    another build to test."""
+    """Returns the folder that contains the library. To test another build, set the environment variable LIBRARY to its
+    folder."""
     if other := os.environ.get("LIBRARY"):
         return Path(other).resolve()
     say("building the library")
@@ -63,8 +63,8 @@ def library():
 
 @functools.cache
 def library_by_clang():
-    """Builds the library with its C files compiled by clang; returns its folder. clang leaves different values
-    in the registers and the memory that the source does not set."""
+    """Builds the library with its C files compiled by clang; returns its folder. With clang, registers and memory that
+    the source does not initialise contain different values than with gcc."""
     run("make", "-s", "CC=clang", "BUILD=build/clang", "build/clang/libksyscall.so")
     return BUILD / "clang"
 
@@ -136,7 +136,7 @@ def rust_example(name, *options):
 
 @functools.cache
 def libbpf(name):
-    """Returns a folder with a libbpf and its headers, and that libbpf's SONAME."""
+    """Returns a folder that contains a libbpf and its headers, and the library's SONAME."""
     if name in BOUND_LIBBPFS:
         return bound_libbpf(name), "libbpf.so.1"
     suite = SUITES[name]
@@ -182,8 +182,8 @@ def static_flags():
 
 @functools.cache
 def static_libelf_links():
-    """Returns whether programs can be linked with this system's libelf.a. On Debian 13 (elfutils 0.192) they
-    cannot, because libeu.a is missing."""
+    """Returns whether programs can be linked with this system's libelf.a. This is impossible on Debian 13 (elfutils
+    0.192), because libeu.a is missing."""
     try:
         run("cc", "-static", "-xc", "-", "-xnone", "-o", "/dev/null", *run("pkg-config", "--static", "--libs",
             "libelf").split(), stdin=None, input="int elf_end(void *); int main(void) { return elf_end(0); }")

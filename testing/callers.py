@@ -60,7 +60,7 @@ def addresses(functions):
 
 def without_shared(*texts):
     """Returns each client's rows. If one kernel function serves two calls (`fcntl` and `fcntl64` on i386), the
-    program for one call may also run for the other. The rows do not report this."""
+    program for one call may also run for the other. The rows leave out these extra runs."""
     clients = [Run.rows(text) for text in texts]
     serves = {row[0]: addresses(row[3]) for rows in clients for row in rows}
 
@@ -81,8 +81,8 @@ class Shown:
         clients = *(each for one in compat for each in without_shared(one)), *without_shared(all_32, all_64)
         for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit")[-len(clients):], clients,
                               strict=True):
-            # With all callers, the tracer also attaches to calls that only one architecture has. They fire only
-            # for that architecture.
+            # A tracer for all callers also attaches to calls that only one architecture has. Those calls fire only for
+            # processes of that architecture.
             run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
             counts.append(f"{run.fired} of {run.all}")
             self.results.add("passed" if run.fired else "failed", f"each call, {what}", counts[-1])

@@ -1,5 +1,5 @@
-"""Checks what no compiler checks: links in the docs resolve, and every dependency supports the oldest
-Rust version that Cargo.toml allows.
+"""Checks that links in the docs resolve, and that every dependency supports the oldest Rust version
+that Cargo.toml allows.
 
     python3 -m testing.checks
 """
@@ -26,7 +26,7 @@ def anchor(heading):
 
 
 def anchors(page):
-    """Returns a page's anchors: one for each heading, numbered if the name repeats, and the explicit ones."""
+    """Returns a page's anchors: one for each heading, numbered if the name repeats, and the explicit anchors."""
     text, counts, found = page.read_text(), {}, set()
     for heading in HEADING.findall(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)):
         name = anchor(heading)

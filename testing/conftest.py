@@ -34,7 +34,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # Report a wrong name before any work starts.
     chosen_cells(config)
-    # Signals end pytest like Ctrl-C.
+    # Handle fatal signals like Ctrl-C.
     vm.end_by_signals(signal.default_int_handler)
 
 

@@ -2,9 +2,8 @@
 
     python3 -m testing.deb [SUITE...]
 
-leaves the packages in build/deb/SUITE. Each root stays in the cache. Commands run without a network on a
-layer above the root, which is discarded afterwards. Cargo fetches the crates in Cargo.lock outside of the
-root.
+leaves the packages in build/deb/SUITE. Each root stays in the cache. Commands run without a network, on a temporary
+layer above the root. Cargo fetches the crates in Cargo.lock outside of the root.
 """
 
 import argparse
@@ -39,7 +38,7 @@ mount -t proc proc "$layer/root/proc"
 exec chroot "$layer/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 sh -ec "$script"
 """
 
-# Builds in two folders, the second time with a different folder name, time zone and umask.
+# Builds the packages twice. The second build uses a different folder name, time zone and umask.
 BUILD_TWICE = """
 for folder in /build/ksyscall /srv/elsewhere/another-name; do
     mkdir -p "$(dirname "$folder")"

@@ -23,7 +23,7 @@ LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk e
         " chdir fsync")
 # Calls for which libbpf probes the wrong kernel function.
 MISSED = "stat", "uname", "sendfile"
-# This script runs in the programs' folder: first the runs for the table's four columns, then the other demos.
+# This script runs in the programs' folder. It runs the programs for the table's four columns, then the other demos.
 RUN = f"""#!/bin/sh
 uname -r
 cd "$(dirname "$0")" || exit 1

@@ -1,7 +1,7 @@
 """Compares libbpf's answers with libksyscall's answers.
 
 Each difference must be listed in differences.toml, and each row and answer in that file must occur.
-libbpf 0.3 lacks the function, so there expected.toml lists libksyscall's answers.
+libbpf 0.3 lacks the function, so for this version expected.toml lists libksyscall's answers.
 
     python3 -m testing.differential
 
@@ -22,7 +22,7 @@ HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n
 
 
 class Difference:
-    """A row of the table, and the answers in it that were seen."""
+    """A row of the table, and which of its answers occurred."""
 
     def __init__(self, row):
         self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
@@ -38,8 +38,8 @@ class Difference:
         return any(re.search(pattern, case) for pattern in self.cases)
 
     def explains(self, theirs, ours):
-        """Returns whether the row lists this difference. If only one library attached, the first two parts of
-        its answer count: that it returned a link, and how often the program ran."""
+        """Returns whether the row lists this difference. If only one library attached, only the first two parts of
+        each answer are compared: whether the library returned a link, and how often the program ran."""
         their, our = theirs.split(", "), ours.split(", ")
         is_same_kind = their[0] == our[0]
         if not is_same_kind:

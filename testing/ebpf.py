@@ -16,7 +16,7 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
-# For each of the crate's types: the macros that select it in the header, and whether the kernel is big-endian.
+# Maps each of the crate's types to the macros that select it in the header, and to whether the kernel is big-endian.
 KERNELS = {
     "X86_64": (["-D__TARGET_ARCH_x86"], False),
     "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
@@ -200,7 +200,7 @@ def sub_call_rows():
 
 
 def build_c(source, defines, is_big_endian, out, *options):
-    """Builds a program that runs on this machine but uses the header as on another architecture."""
+    """Builds a program that runs on this machine but uses the header's definitions for another architecture."""
     order = "BIG" if is_big_endian else "LITTLE"
     with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
         file.write(source)
@@ -257,8 +257,9 @@ BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 
 def rustc(target, *arguments, **options):
-    """Runs Debian 13's rustc, with its own C library so that it works on any system. Only the final
-    crate is compiled to code. Everything that it uses is inlined from the MIR in the other crates' metadata."""
+    """Runs Debian 13's rustc with Debian 13's C library, so that it works on any system. Only the final crate is
+    compiled to machine code. The functions that it uses from other crates are inlined from the MIR in those crates'
+    metadata."""
     tree = packages.unpack("trixie", "amd64", *RUST)
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     # core uses unstable features, which a stable compiler rejects without this variable.

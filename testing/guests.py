@@ -103,8 +103,8 @@ class Guests:
                     self.outcomes[jobs[0]].set_result(next(results))
                     del jobs[0]
             except Exception as error:
-                # If a job crashes its guest, the remaining jobs run in a new guest. If the guest
-                # did not boot, all of them fail.
+                # If a job crashes its guest, the remaining jobs run in a new guest. If the guest did not boot, all
+                # remaining jobs fail.
                 count = 1 if getattr(error, "is_booted", False) else len(jobs)
                 for job in jobs[:count]:
                     self.outcomes[job].set_exception(error)

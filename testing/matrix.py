@@ -101,7 +101,7 @@ def toolchain(cell):
              f"OBJCOPY={arch.gnu}-objcopy")
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
-    # Use only these headers: the compiler's own may be older and lack new calls.
+    # Use only these headers: the compiler's own headers may be older and lack new calls.
     macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
     (top / here / "calls.h").write_text(list_calls(macros))
     (top / here / "sub_calls.h").write_text("".join(
@@ -127,7 +127,7 @@ def kernel_program(cell, name, out):
 
 @functools.cache
 def attach_program(cell):
-    """Builds the library and the tests for what differs between architectures; returns their folder."""
+    """Builds the library and the tests for differences between architectures; returns their folder."""
     out, compile, _ = toolchain(cell)
     kernel_program(cell, "attach", out)
     compile("attach", "libksyscall.so.1", "libbpf.so.1")
@@ -154,12 +154,13 @@ def names_of_calls(macros):
 
 
 def list_calls(macros):
-    """Returns the names and the numbers of these calls as C initialisers."""
+    """Returns these calls' names and numbers as C initialisers."""
     return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
 def sub_calls_of(calls):
-    """Maps sub-calls to their multiplexer and their number there, for an architecture that has `calls`."""
+    """Maps each sub-call to its multiplexer and its number in the multiplexer, for an architecture that has
+    `calls`."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
     return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls
@@ -234,7 +235,7 @@ class Calls(CellJob):
 
 
 class Attach(CellJob):
-    """Runs only the tests for what differs between architectures."""
+    """Runs only the tests for differences between architectures."""
 
     is_short = True
 
@@ -254,16 +255,16 @@ def save(job, texts):
 # --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """The result with one library. `missed` maps the calls that went wrong to what happened. `absent` lists
-    the calls that do not exist. `idle` lists the calls that are not implemented, but to which both libraries
-    attach. `fired` counts the calls that ran their program, and `all` the calls that the kernel implements.
-    `other` is the output with the other library, which also shows which calls the kernel implements."""
+    """The result with one library. `missed` maps the calls that went wrong to what happened. `absent` lists the calls
+    that do not exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired`
+    counts the calls that ran their program, and `all` counts the calls that the kernel implements. `other` is the
+    output with the other library, which also shows which calls the kernel implements."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
         rows, their_rows = self.rows(text), self.rows(other)
-        # Calls that the kernel was built without may share one function. libbpf attaches to that function, so
-        # each of these calls runs the programs of all the others, which the last column lists.
+        # Calls that the kernel was built without may share one function. libbpf attaches to that function, so each of
+        # these calls also runs the programs for all the others. The last column lists those other calls.
         live = {row[0] for row in rows + their_rows
                 if row[5] != "ENOSYS" or (int(row[4]) > 0 and row[6] == "-")}
         number = {row[0]: row[1] for row in rows}
@@ -304,8 +305,8 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or distinguish: a pattern for ARCH:KERNEL:CALL:HOW, where HOW is how the call
-# was missed, and the reason in the kernel.
+# Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW, where HOW is
+# how the call was missed, and the reason in the kernel.
 UNREACHABLE = [
     # In this version kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).

@@ -1,13 +1,13 @@
 """Unpacks Debian packages and kernels of any suite and architecture into a cache.
 
-The module uses a private apt root. It takes the mirror and the network settings from the system's apt, and
-never changes the system's apt. Packages stay in the cache until their folder is removed, so that changes in
-the archive do not change a test's outcome.
+The module uses a private apt root. It reads the mirror and the network settings from the system's apt configuration,
+but never changes the system's apt. Packages stay in the cache until their folder is removed, so that changes in the
+archive do not change a test's outcome.
 
     python3 -m testing.packages SUITE ARCH PACKAGE...
 
-prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall) and KSYSCALL_MIRROR a
-Debian mirror (default: the mirror of this system's apt).
+prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall), and KSYSCALL_MIRROR is a Debian mirror
+(default: the mirror of this system's apt).
 """
 
 import argparse
@@ -57,7 +57,7 @@ def unpack(suite, arch, *packages, only=""):
     # A rename creates the complete folder, so no lock is required to check for it.
     if not folder.is_dir():
         with Root.locked(suite, arch) as root:
-            # Another run may have created it while this one waited for the lock.
+            # Another run may have created the folder while this run waited for the lock.
             if not folder.is_dir():
                 root.fetch(sorted(set(packages)), only, folder)
     return folder
@@ -187,7 +187,7 @@ class Root:
             def download():
                 return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
             if not download():
-                # In sid a mirror may have removed a file only hours after the list was made.
+                # In sid a mirror may have removed a file only hours after the list was created.
                 if not self.just_updated:
                     self.update()
                 if self.just_updated or not download():
@@ -213,8 +213,8 @@ class Root:
 
 
 def mirrors():
-    """Returns the addresses of Debian's archives. A suite at the end of its life moves to a second archive,
-    which many mirrors carry next to the first."""
+    """Returns the addresses of Debian's archives. At the end of its life a suite moves to a second archive. Many
+    mirrors carry both archives."""
     mirror = os.environ.get("KSYSCALL_MIRROR") or system_mirror()
     if not mirror:
         raise Unavailable("this system's apt has no Debian mirror; name one in KSYSCALL_MIRROR")
@@ -224,7 +224,7 @@ def mirrors():
 
 def system_mirror():
     """Returns the address of the first apt source that is Debian's own archive. If the system has never fetched
-    its package lists, apt knows no origins; then the path and the component identify the archive."""
+    its package lists, apt does not know the origins. In that case the path and the component identify the archive."""
     def ask(form, *options):
         return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
                               capture_output=True, text=True).stdout

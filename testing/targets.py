@@ -1,4 +1,4 @@
-"""Lists the architectures, kernels and libbpf versions that the tests use, and all facts about them.
+"""Lists the architectures, kernels and libbpf versions that the tests use, with their properties.
 
 Architectures are named as in Debian. `i386@amd64` is an i386 process on an amd64 kernel.
 """
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class Registers:
     """The offsets in struct pt_regs (arch/*/include/asm/ptrace.h) of a function's first argument and of
     its return value, and the offset of a system call's second argument. If `first` is None, the
-    kernel has no syscall wrappers and functions get the arguments directly. (bpf_tracing.h does not
-    support i386 and does not know which riscv and POWER kernels have wrappers.)"""
+    kernel has no syscall wrappers and functions get the arguments directly. (bpf_tracing.h does not support i386 and
+    cannot tell which riscv and POWER kernels have wrappers.)"""
 
     first: int | None
     result: int
@@ -173,7 +173,7 @@ SUITES = {s.name: s for s in [
 # The newest libbpf, built so that its own calls do not go through the PLT and preloading cannot
 # intercept them. The values are flags for the compiler and the linker.
 BOUND_LIBBPFS = {
-    # Ubuntu's packages are built like this.
+    # Ubuntu builds its packages with these flags.
     "bound": ("-g -O2", "-Wl,-Bsymbolic-functions"),
     "lto": ("-g -O2 -flto", "-flto=auto -Wl,-Bsymbolic"),
 }
@@ -194,7 +194,7 @@ KERNELS = list(LIBBPFS)
 ONCE = {("bullseye", "trixie"), ("trixie", "trixie")}
 RUST_KERNELS = ["bookworm", "trixie", "sid"]
 CLIENT_KERNELS = ["bookworm", "trixie"]
-# For each kernel: what the tools link statically, which is the libbpf.a of a suite or a crate.
+# Maps each kernel to what the tools link statically: the libbpf.a from a suite, or a crate.
 INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", "trixie", "libbpf-rs"],
           "trixie": ["bullseye", "bookworm", "trixie", "bound", "libbpf-rs", "aya"],
           "sid": ["trixie", "bound", "libbpf-rs", "aya"]}

@@ -1,8 +1,8 @@
 """Tests how BPF programs read the arguments of every system call with ksyscall.bpf.h, on the real kernels that --matrix
 selects (default: the x86-64 kernels).
 
-A run of all kernels updates docs/arguments.md. With --keep, a run of some kernels also updates the page, and takes
-the results for the other kernels from earlier runs (build/matrix).
+A run on all kernels updates docs/arguments.md. With --keep, a run on some kernels also updates the page, and takes the
+results for the other kernels from earlier runs (build/matrix).
 """
 
 import pytest

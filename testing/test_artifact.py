@@ -16,7 +16,7 @@ from testing.targets import SUITES
 # The man pages of functions, and all man pages.
 FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
 PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
-# Exported functions that libbpf also has, and the library's own.
+# The exported functions that libbpf also exports, and those that only this library exports.
 LIBBPFS = ["bpf_object__attach_skeleton", "bpf_program__attach", "bpf_program__attach_ksyscall", "libbpf_set_print"]
 OWN = ["ksyscall__c_library_call", "ksyscall__function", "ksyscall__name", "ksyscall_link__destroy_all",
        "ksyscall_link__missed", "ksyscall_links__attach", "ksyscall_links__count", "ksyscall_links__destroy",
@@ -64,13 +64,13 @@ def test_exports_libbpfs_functions_and_its_own_and_nothing_else(library):
     # libbpf's functions must have libbpf's symbol versions; otherwise programs would not bind to them.
     theirs = {name for name in functions(libbpf) if name.partition("@")[0] in LIBBPFS}
     assert len(theirs) == len(LIBBPFS)
-    # syscall() has no version, so that a reference to any version binds to it: the C library's version
-    # differs between architectures.
+    # This library's syscall() has no version, so that a reference to any version binds to it. The version of the C
+    # library's syscall() differs between architectures.
     assert set(functions(library)) == theirs | {f"{name}@@KSYSCALL_1.0" for name in OWN} | {"syscall"}
 
 
 def test_its_own_calls_are_bound_to_itself(library):
-    """Otherwise LD_DEBUG=bindings would show these calls, and every program would seem to bind."""
+    """Otherwise LD_DEBUG=bindings would show these calls, and every program would seem to bind to the library."""
     relocations = run("readelf", "-rW", library)
     assert re.search("GLOB_DAT|JUMP_SLOT", relocations)
     assert not [name for name in LIBBPFS + OWN if f" {name}@" in relocations]
@@ -78,10 +78,10 @@ def test_its_own_calls_are_bound_to_itself(library):
 
 
 def test_it_is_hardened(library):
-    """Runs hardening-check(1): stack protector, read-only relocations, immediate binding. It skips
-    fortified functions, because the compiler knows the size of every buffer that the C files copy to
-    and Rust checks its own. It skips the control flow protection mark, because the linker omits the
-    mark if any object lacks it, and stable Rust's objects do."""
+    """Runs hardening-check(1): stack protector, read-only relocations, immediate binding. The test skips fortified
+    functions, because the compiler knows the size of every buffer that the C files copy to, and Rust checks its own
+    buffers. The test also skips the mark for control flow protection: the linker omits the mark if any object lacks
+    it, and objects from stable Rust lack it."""
     said = run("hardening-check", "--nofortify", "--nocfprotection", library)
     for feature in ["Stack protected", "Read-only relocations", "Immediate binding"]:
         assert re.search(f"^ {feature}: yes", said, re.M), said

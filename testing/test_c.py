@@ -16,7 +16,7 @@ LIBRARY = "/t/libksyscall.so.1"
 # Programs that also run with a library whose C files are compiled by clang.
 BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
-# The item for a whole program: which library answers, and how the program ends.
+# The item for a whole program. It tests which library answers, and how the program ends.
 WHOLE = "this_library_answers"
 # The durations of slow programs, in seconds.
 SECONDS = {"arguments": 60, "each": 25, "destroy": 30, "load": 25}

@@ -1,5 +1,5 @@
 """Tests the command `ksyscall`: its own tests, and on real kernels its counts, its clean-up, the
-problems that `doctor` reports, and a libbpf tool run under it."""
+problems that `doctor` reports, and a libbpf tool that runs under the command."""
 
 import json
 import re
@@ -52,7 +52,8 @@ def program(name):
 
 
 def with_static_libbpf(client):
-    """Builds a client like most tools: libbpf is static, and only syscall() comes from the C library."""
+    """Builds a client in the way most tools are built: libbpf is static, and only syscall() comes from the C
+    library."""
     folder, _ = build.libbpf("bookworm")
     skeletons, out = clients("bookworm", loader=""), build.BUILD / "tests" / f"{client}-static"
     build.run("cc", "-std=gnu11", "-O1", "-isystem", folder / "usr/include", "-I", skeletons,
@@ -141,7 +142,7 @@ def are_counted(result, did, engine):
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
 
 
-# In total, the program creates more threads than the kernel allows at a time and than the command has room for.
+# In total, the program creates more threads than the kernel allows at a time and than the command can track at a time.
 @jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
 run() {
     part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
@@ -541,7 +542,7 @@ part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
 def test_a_terminal_has_a_table_that_fits(job, guest):
     said = dict(parts(guest(job).output))
     for columns, lines in ((40, 10), (200, 50), (30, 3)):
-        # Each table overwrites the one before. The last one is the complete result.
+        # Each table overwrites the previous table. The last table is the complete result.
         *lives, result = re.split(r"(?:\x1b\[(\d+)F\x1b\[J)", said[f"{columns}x{lines}"])
         tables, ups = lives[::2], lives[1::2]
         assert tables, said
@@ -673,8 +674,8 @@ def test_doctor_says_what_is_missing(job, guest):
     }
 
 
-# `doctor --try` leaves nothing behind, whichever user runs it and whatever the kernel's release is. Each
-# attempt opens an event. If the attempt uses tracefs, kprobe_events contains a line for the event meanwhile.
+# `doctor --try` leaves nothing behind, for any user and on any kernel. Each attempt opens an event. If the attempt
+# uses tracefs, kprobe_events contains a line for the event while it exists.
 TRY = JUDGE + f"""left
 paranoid=$(cat /proc/sys/kernel/perf_event_paranoid)
 tried root

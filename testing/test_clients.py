@@ -1,5 +1,5 @@
 """Runs typical tools with libbpf alone and with the library preloaded. A tool's BPF programs must see
-every call that the tool reports, and both runs must print the same."""
+every call that the tool reports, and both runs must print the same output."""
 
 import functools
 import re
@@ -148,7 +148,7 @@ class Inside(Job):
             machine.put(file, f"{folder}/lib/{name}")
 
 
-# How to run a tool: its name, its environment, whether the library changes the probes, and whether it warns.
+# How to run a tool: its name, its environment, whether the library changes the probes, and whether the library warns.
 WAYS = {
     "alone": ("inside", "", False, False),
     "preloaded": ("inside", "LD_PRELOAD={library}", True, True),

@@ -1,5 +1,5 @@
-"""Tests docs/first-hour.md: builds each section's files with its commands and compares the programs'
-output on a real kernel with the page."""
+"""Tests docs/first-hour.md: builds each section's files with the section's commands, and compares the programs' output
+on a real kernel with the output on the page."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def sections():
 
 SECTIONS = sections()
 OLD = "C, with an old libbpf"
-# Files that the page takes from elsewhere.
+# Files that a section uses but does not contain: from another section or from examples/.
 SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.c", "seen.c")}
 EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
 GIVEN = {
@@ -61,7 +61,8 @@ GIVEN = {
     "Rust, with libbpf-rs": {"count.bpf.c": EXAMPLES["count.bpf.c"]},
 }
 
-# The libraries that each section's program must be linked to, as a check that it uses the intended library.
+# The libraries that each section's program must be linked to. The test checks them to detect a program that uses the
+# wrong library.
 LINKED_TO = {
     "C, with a skeleton": {"libksyscall.so.1", "libbpf.so.1"},
     "Preload an existing tool": {"libbpf.so.1"},
@@ -73,7 +74,7 @@ LINKED_TO = {
 
 
 def old_libbpf():
-    """Returns the folder of Debian 11's libbpf, and an environment in which compilers find no newer one."""
+    """Returns the folder of Debian 11's libbpf, and an environment in which compilers find no newer libbpf."""
     usr = build.libbpf("bullseye")[0] / "usr"
     library = next(usr.glob("lib/*/libbpf.so")).parent
     # LIBRARY_PATH comes after the system's folders, so wrap `cc` to search this folder first.

@@ -17,8 +17,8 @@ LOADER = "/lib/ld-musl-x86_64.so.1"
 
 def rust_target():
     """Returns Rust's musl target if it is installed, otherwise "" for the default target, because Debian does
-    not package the musl target. Rust's core is the same for both. The only things that the code uses from the C
-    library are functions, kernel definitions and Dl_info, which are the same in glibc and musl on x86-64."""
+    not package the musl target. Rust's core is the same for both. From the C library the code uses only functions,
+    kernel definitions and Dl_info. They are the same in glibc and musl on x86-64."""
     done = subprocess.run(["rustc", "--print", "target-libdir", "--target", TARGET], capture_output=True, text=True)
     return TARGET if done.returncode == 0 and Path(done.stdout.strip()).is_dir() else ""
 

@@ -1,4 +1,4 @@
-"""Tests the library's syscall(), which replaces the C library's: programs see no difference, and the library
+"""Tests the library's syscall(), which replaces the C library's syscall(): programs see no difference, and the library
 inspects probes only if it is preloaded. test_clients.py and src/capi/syscall.rs test what happens to probes."""
 
 import os

@@ -1,5 +1,5 @@
 """Checks the syscall tables of all architectures against kernel sources, the C library's calls against
-the sources of glibc and musl, and the classes of calls against strace's."""
+the sources of glibc and musl, and the classes of calls against strace's classes."""
 
 import pytest
 

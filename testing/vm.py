@@ -30,14 +30,14 @@ from testing.initramfs import Image, Missing
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
 
-# Retry a boot that ends before any command runs: under emulation about one in 100 panics. No command
-# has run by then, so this does not hide test failures.
+# Retry a boot that ends before any command runs: under emulation about one boot in 100 panics. No command has run by
+# then, so this does not hide test failures.
 BOOTS = 3
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
-# QEMU 7.2's emulation may translate code while another processor modifies it. The kernel patches its
-# own code behind an int3 (static keys, kprobes) and then hits a stale int3. This cannot happen with
-# one thread for all processors, so the command runs again in that mode. Toggling
-# /proc/sys/kernel/sched_schedstats in a loop reproduces the bug in seconds.
+# QEMU 7.2's emulation may translate code while another processor modifies it. The kernel patches its own code behind
+# an int3 (static keys, kprobes) and then hits a stale int3. If QEMU emulates all processors in one thread, this cannot
+# happen, so the command runs again in that mode. Toggling /proc/sys/kernel/sched_schedstats in a loop reproduces the
+# bug in seconds.
 EMULATORS_BUG = re.compile(r"\bint3: [0-9a-f]+ \[#")
 
 INIT = r"""#!/bin/busybox sh

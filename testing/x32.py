@@ -1,7 +1,7 @@
 """Builds a kernel with x32, which no Debian kernel supports, and runs a client that makes x32 calls.
 
-The client is a 64-bit process. It makes x32 calls by their numbers, which contain __X32_SYSCALL_BIT. The tracer
-is the one in callers.py.
+The client is a 64-bit process. It makes x32 calls by their numbers, which contain __X32_SYSCALL_BIT. callers.py builds
+the tracer.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def client(of):
 
 
 def run_cell():
-    """Runs the tracer and the client; saves their output as for other callers. Returns the
+    """Runs the tracer and the client; saves their output in the same way as callers.py. Returns the
     output of c-tests/x32.c, which tests the C library on this kernel."""
     file_of(X32).unlink(missing_ok=True)
     folder, release = matrix.programs(Cell("amd64", X32.suite)), SUITES["trixie"]

@@ -1,1 +1,1 @@
-"""What makes files of this repository."""
+"""Tools that generate files in this repository."""

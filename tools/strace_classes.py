@@ -2,8 +2,8 @@
 
     python3 -m tools.strace_classes [TREE]
 
-TREE is an unpacked source package of strace (default: Debian's). A call is in a class if strace puts it
-there on any architecture.
+TREE is an unpacked source package of strace (default: Debian's). A call is in a class if strace lists the call in that
+class on any architecture.
 """
 
 import argparse

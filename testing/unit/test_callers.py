@@ -46,7 +46,7 @@ def test_each_call_fires_once_by_its_own_program():
     (("", ""), ("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t2"), "ran 2 times"),
     (("", ""), ("__ia32_sys_getuid16@b1\t1", "__ia32_sys_getuid16@b1\t0"), "never ran"),
     (("", ""), ("@b1\t1\treturned\tgetuid32", "@b1\t1\treturned\tfcntl"), "the program of fcntl ran"),
-    # With all callers the program is attached to the other ABI's function; with one ABI it is not.
+    # A tracer for all callers also attaches the program to the other ABI's function. A tracer for one ABI does not.
     (("mseal\t462\tENOENT\t-", "mseal\t462\tok\t__ia32_sys_mseal@d0"), ("", ""), "which never ran"),
 ])
 def test_a_missed_call_fails(compat, rest, how):

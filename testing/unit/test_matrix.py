@@ -35,7 +35,7 @@ def test_a_call_fires_that_runs_the_program_once():
     ("gone\t9\tEPERM\t-\t0\tENOSYS\t-", {"gone": "not implemented, but the error is EPERM"}),
     ("gone\t9\tok\tf\t3\tENOSYS\tother", {"gone": "not implemented, yet attached to f, which other calls run"}),
     ("gone\t9\tok\tf\t0\tENOSYS\t-", {"gone": "not implemented, yet attached to f, which never ran"}),
-    # Names with the same number are one call, so the program of one may run for another.
+    # Names with the same number are one call, so the program for one name may run for another name.
     ("gone\t257\tok\tf\t0\tENOSYS\t-\nstat\t257\tok\tf\t1\tEFAULT\tgone", {}),
 ])
 def test_missed_calls_are_described(line, how):

@@ -9,7 +9,7 @@ writes nothing; with another suite, such as sid, it reports what newer versions 
 A line of the table is
 
     NAME...: CALLS          the calls that glibc and musl make
-    NAME...: CALLS | CALLS  the calls that glibc makes, then those that musl makes; '-' means unknown
+    NAME...: CALLS | CALLS  the calls that glibc makes, then the calls that musl makes; '-' means unknown
 
 functions.py describes the syntax of CALLS.
 """

@@ -59,9 +59,9 @@ ABSENT = [
      "for 32-bit processes of a 64-bit kernel, or for 64-bit processes"),
 ]
 
-# Functions that also exist in versions where another function serves the call:
-# tables, side, function, the versions in which it serves, why. A list contains the stable
-# updates that corrected a table, and the first version that never had the mistake.
+# Functions that also exist in versions where another function serves the call: tables, side, function, the versions in
+# which it serves, why. A list of several versions contains the stable updates that corrected a table, and the first
+# version without the mistake.
 LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
@@ -83,9 +83,9 @@ LIMITS = [
      "5.0 has a weak stub of that name"),
 ]
 
-# Calls that older versions lack, although these versions have a function that the call's line
-# names. A probe on that function would not see the call there. Each row contains tables, calls and
-# the reason. The function is used only from the version after the last one that lacks the call.
+# Calls that older versions lack, although those versions contain a function that the call's line names. In those
+# versions, a probe on the function would not see the call. Each row contains tables, calls and the reason. The
+# function is used only from the version after the last one that lacks the call.
 LATER = [
     ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
      "sys_* serves the call without 64 until 5.1, which gives that call a separate function"),
@@ -106,8 +106,8 @@ STUBS = [
     ("s390x|loongarch64", "memfd_secret"),
 ]
 
-# Two names in the tables are the same call if they are equal without these decorations: a
-# kernel that widens a call's arguments changes its name in this way.
+# Two names in the tables are the same call if they are equal without these decorations: a kernel that widens a call's
+# arguments changes the call's name in this way.
 DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
 
 # The names in each set are also the same call, although that rule does not match them: lseek(2),
@@ -121,8 +121,8 @@ SAME = [
     {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
 ]
 
-# Names from man pages and the C library that no table contains, and the calls that they stand for.
-# The first call that the architecture has applies; it is the call that the C library makes.
+# Names from man pages and the C library that no table contains, and the calls that they stand for. If there are
+# several calls, the first call that exists on the architecture applies. The C library makes that call.
 SPELLINGS = {
     "_exit": "exit_group",                      # _exit(2)
     "pread": "pread64",                         # pread(2)

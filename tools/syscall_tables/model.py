@@ -87,8 +87,8 @@ class Side:
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """Returns the function as an entry for the call's line. If versions in which the function does not
-        serve the call also have the function, the entry is limited to the versions in which it does."""
+        """Returns the function as an entry for the call's line. If the function also exists in versions in which it
+        does not serve the call, the entry is limited to the versions in which it does."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -130,7 +130,7 @@ class Side:
                     after[f].add(self.limited(call, right))
         ordered = []
         while rest := [f for f in functions if f not in ordered]:
-            # If no entry can come next, no order is right, and wrong() reports that.
+            # If no entry can come next, no order is correct, and wrong() reports the failing versions.
             ordered.append(next((f for f in rest if after[f] <= set(ordered)), rest[0]))
         return ordered
 
@@ -168,8 +168,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, leaving out what annotated() adds. A line that only states a spelling
-    is left out; if it ends in '-', the name keeps its '-'."""
+    """Returns {name: line} for a table, without what annotated() adds. Omits a line that only states a spelling, but
+    if the line ends in '-', keeps the name with the '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")
@@ -182,9 +182,9 @@ def bare(text):
 
 
 def annotated(tables):
-    """Adds spellings and versions to the tables. A spelling is the name of a function that serves
-    a call of a different name, or the call's name elsewhere. A spelling that is also the name of
-    a function ends in '-'."""
+    """Adds spellings and versions to the tables. A spelling is the name of a function that serves a call of a
+    different name, or the call's name on other architectures or in a man page. A spelling that is also the name of a
+    function ends in '-'."""
     rows = {table: bare(text) for table, text in tables.items()}
     known = set().union(*rows.values())
     since = {call: version for version, calls in SINCE_VERSION.items() for call in calls.split()}

@@ -120,7 +120,8 @@ GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 
 
 def generic(directory):
-    """Returns the sources of the list that newer architectures share, which became a .tbl file in 6.11."""
+    """Returns the sources for the list of calls that newer architectures share. The list became a .tbl file in
+    6.11."""
     return [(tbl, "scripts/syscall.tbl", (directory, "common", "64")),
             (macros, UNISTD.format(directory), GENERIC)]
 
@@ -151,8 +152,8 @@ def powerpc(bits, column=0):
              {} if bits == 32 else {"__powerpc64__": 1}, choose)]
 
 
-# Maps each name to the directory and the sources of the native table, then those of the table for
-# 32-bit callers. For each version, the first of these sources that exists is used.
+# Maps each name to the directory and the sources of the native table, then the directory and the sources of the table
+# for 32-bit callers. For each version, the first of these sources that exists is used.
 X86 = "arch/x86/entry/syscalls/syscall_"
 ARCHES = {
     # The second table is for x32, whose processes use separate functions for some calls.
