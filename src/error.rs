@@ -278,7 +278,7 @@ impl Error {
         }
     }
 
-    /// Returns the same error, extended by the symbols that were tried in vain for other callers.
+    /// Returns the same error, and adds the symbols that were tried in vain for other callers.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)

@@ -30,8 +30,9 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Names the call as its man page does (`openat`, `stat`, `umount2`). `__NR_openat`,
-    /// `SYS_openat` and `sys_openat` also mean `openat`.
+    /// Creates a `Ksyscall` for the call with this name in its man page (`openat`, `stat`,
+    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean
+    /// `openat`.
     ///
     /// # Errors
     /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.
@@ -58,8 +59,8 @@ impl Ksyscall {
     /// attached (docs/returns.md). Such a probe requires Linux 4.17, tracefs and, on most systems,
     /// root. The probe has an entry in `kprobe_events`, which dropping or detaching the link
     /// removes. If the link was pinned, forgotten or turned into a descriptor, the entry stays. A
-    /// later attach with `max_active` removes it once this process has ended and nothing uses the
-    /// entry any more.
+    /// later attach with `max_active` removes the entry once this process has ended and nothing
+    /// uses the entry any more.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

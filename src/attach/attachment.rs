@@ -23,7 +23,7 @@ impl Attachment {
         Self { fd, kept_event: None, entry }
     }
 
-    /// Replaces the event by the link that now holds it.
+    /// Replaces the event with the link that now holds it.
     pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }

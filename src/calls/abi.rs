@@ -56,7 +56,7 @@ pub(crate) enum Abi {
 }
 
 impl Abi {
-    /// All ABIs. Each call has at least one.
+    /// All ABIs. Each call can be made through at least one of them.
     pub(crate) const ALL: [Abi; 3] = [Abi::Native, Abi::Compat, Abi::X32];
 }
 

@@ -56,7 +56,7 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 }
 
 /// Checks that the process can open one more descriptor for each element of `places`, which holds
-/// them temporarily. If not, returns the number of descriptors that it can open.
+/// them temporarily. If not, returns the number of descriptors that the process can open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method applies the
 /// kernel's own limit and works without /proc.

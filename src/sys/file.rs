@@ -27,9 +27,9 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Checks that a file exists, with the permissions of the effective user, because opening the file
-/// uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel uses the
-/// permissions of the real user.
+/// Checks that a file exists. The check uses the permissions of the effective user, because opening
+/// the file uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel
+/// uses the permissions of the real user.
 ///
 /// A container's seccomp filter that predates faccessat2(2) may return EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
