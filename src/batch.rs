@@ -33,9 +33,9 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// # How it attaches
 /// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
 /// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
-/// one file descriptor, in a fraction of a second. Any other program is attached by perf events,
-/// one for each function, one after the other. Each event uses a descriptor and takes some 10 to
-/// 100 ms.
+/// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
+/// for each function, one function after the other. Each event uses a descriptor and takes some 10
+/// to 100 ms.
 ///
 /// The first attempt to create a kprobe.multi link assumes that the kernel has all of the calls. If
 /// the kernel lacks some of them, the crate looks up the functions in /proc/kallsyms. The lookup

@@ -83,7 +83,7 @@ impl Link {
     }
 
     /// Pins the attachment to a path in a BPF filesystem. The attachment then outlives this link
-    /// and process, until the path is unlinked.
+    /// and this process, until the path is unlinked.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

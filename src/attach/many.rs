@@ -36,7 +36,7 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// Starts to attach. A program that was loaded for kprobe.multi is attached at once;
+    /// Starts to attach. A program that was loaded for kprobe.multi is attached immediately;
     /// [`Many::next`] attaches any other program.
     ///
     /// # Errors
@@ -136,7 +136,7 @@ impl Many {
     /// Attaches to the next call. Returns the call's index, and the function that serves the call
     /// (the first one, if there are several) or the error. Returns None after the last call.
     ///
-    /// If one function of a call fails, the program stays attached to the others.
+    /// If one function of a call fails, the program stays attached to the call's other functions.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
         let index = self.done;
         if index == self.plan.calls() {

@@ -141,7 +141,7 @@ pub(super) fn find_native(
             possible = possible.without(index);
         }
     }
-    // A 32-bit process cannot tell in advance that its kernel is 64-bit.
+    // A 32-bit process cannot detect in advance that its kernel is 64-bit.
     if row.is_undecided() {
         return Err(Error::UpdateUnknown { name: *name });
     }

@@ -18,7 +18,7 @@ use crate::{CLibrary, SubCall, SyscallName};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Architecture {
-    /// Rust's name first, then the others.
+    /// The architecture's names: Rust's name first, then the other names.
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,

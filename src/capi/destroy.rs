@@ -126,10 +126,10 @@ impl Holder {
 }
 
 /// Finds a function of the libbpf that created the link, or of the usual libbpf if this library
-/// created the link. The function must take a link and return a number.
+/// created the link.
 ///
 /// # Safety
-/// `link` must be a link, and `name` must name such a function.
+/// `link` must be a link, and the function `name` must take a link and return a number.
 unsafe fn libbpfs(
     name: &CStr,
     link: *const bpf_link,

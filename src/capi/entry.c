@@ -53,7 +53,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	/* sz excludes the padding, whose bytes may not be zero. */
+	/* sz excludes the padding, because its bytes are not necessarily zero. */
 	struct bpf_ksyscall_opts opts = {
 		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
 		.retprobe = retprobe,

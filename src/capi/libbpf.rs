@@ -169,7 +169,7 @@ impl Libbpf {
     }
 
     /// Returns the address of a function, or NULL if libbpf does not have the function. Few
-    /// programs need such a function, so the address is not remembered.
+    /// programs need this function, so the address is not remembered.
     fn rarely_used(&self, name: &CStr) -> *mut c_void {
         self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
     }
@@ -292,9 +292,10 @@ impl Found {
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// Finds the libbpf that one of the words points into, and the addresses of its file. If a word
-    /// points into a loaded file but the file's functions cannot be found, the handle is None. If
-    /// `may_iterate` is false, [`loader::range_at`] is not called and the range is empty.
+    /// Finds the libbpf that one of the words points into, and the address range of the libbpf's
+    /// file. If a word points into a loaded file but the file's functions cannot be found, the
+    /// handle is None. If `may_iterate` is false, [`loader::range_at`] is not called and the range
+    /// is empty.
     fn by_definition(
         words: &[usize; WORDS],
         may_iterate: bool,

@@ -159,8 +159,8 @@ impl Answer {
 ///
 /// # Safety
 /// The C code must have prepared `answer`: `hold` is for [`Libbpf::print_callback`], the other
-/// fields are zero, and the text's bytes are not initialised. The other arguments must be the
-/// arguments of `bpf_program__attach_ksyscall`.
+/// fields are zero, and the text's bytes are not initialised. The other arguments must be valid for
+/// `bpf_program__attach_ksyscall`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,
@@ -206,7 +206,7 @@ struct Request {
 
 impl Request {
     /// # Safety
-    /// The arguments must be the arguments of `bpf_program__attach_ksyscall`.
+    /// The arguments must be valid for `bpf_program__attach_ksyscall`.
     unsafe fn check(
         prog: *const bpf_program,
         syscall_name: *const c_char,

@@ -148,7 +148,7 @@ impl Probe {
             let attr = Attr { config1, ..self.attr };
             match (PerfEventCall { attr: &raw const attr as usize, ..self.call }).make() {
                 Ok(fd) => {
-                    // SAFETY: the kernel has just opened it for this function.
+                    // SAFETY: the kernel has just opened the descriptor for this function.
                     event = Some(unsafe { Fd::from_raw(fd as i32) });
                     Ok(true)
                 }

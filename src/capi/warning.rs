@@ -12,7 +12,7 @@ use crate::calls::table::Row;
 use crate::calls::{Callers, InvalidName, Symbol, SyscallName};
 use crate::kernel::disarmed::{Disarmed, disarmed};
 
-/// A message that does not prevent the attach.
+/// A message about a problem that does not prevent the attach.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Warning {
     #[error("{0}")]

@@ -1,13 +1,14 @@
 //! Creates probes through tracefs, on kernels without a kprobe PMU (before Linux 4.17) and for
 //! return probes with `max_active`. A line written to `kprobe_events` creates an entry with a
-//! tracepoint; a perf event is then opened on the tracepoint.
+//! tracepoint. A perf event is then opened on the tracepoint.
 //!
 //! An entry outlives its process if the process is killed. Each attach through tracefs therefore
 //! first removes this library's entries, except the entries of processes that are known to be
 //! alive. The kernel refuses to remove an entry in use (EBUSY), so the removal never ends an
 //! attachment, even if the attachment belongs to a process in another PID namespace or is held by a
-//! pin. A live process's entry is unused only between its creation and the opening of its event. If
-//! another process removes the entry in that time, the creator notices and creates a new entry.
+//! pin. The entry of a live process is unused only between the creation of the entry and the
+//! opening of its event. If another process removes the entry in that time, the creator notices and
+//! creates a new entry.
 //!
 //! Since Linux 5.4, if an event with the same name exists, the kernel adds the new probe to that
 //! event. A program would then run for both probes. Each entry therefore gets a unique name, and

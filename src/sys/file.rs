@@ -54,7 +54,7 @@ pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
-/// Writes all of `bytes` at once, because tracefs expects one command per write.
+/// Writes all of `bytes` in one call, because tracefs expects one command per write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr() as usize;
     // SAFETY: the kernel reads `len` bytes of `bytes`.
