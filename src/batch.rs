@@ -33,14 +33,14 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// # How it attaches
 /// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
 /// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
-/// one file descriptor, in a fraction of a second. Any other program is attached by perf events,
-/// one for each function, one after the other. Each event uses a descriptor and takes some 10 to
-/// 100 ms.
+/// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
+/// for each function, one function after the other. Each event uses a descriptor and takes some 10
+/// to 100 ms.
 ///
-/// A kprobe.multi link is first tried as if the kernel had all of the calls. If this kernel does
-/// not have all of them, the functions are looked up in /proc/kallsyms, which takes longer than
-/// creating the link. If a function serves several calls in the list, the program is attached to
-/// the function once.
+/// The first attempt to create a kprobe.multi link assumes that the kernel has all of the calls. If
+/// the kernel lacks some of them, the crate looks up the functions in /proc/kallsyms. The lookup
+/// takes longer than creating the link. If a function serves several calls in the list, the program
+/// is attached to the function once.
 #[doc(alias("bpf_program__attach_kprobe_multi_opts", "ksyscall_links_opts"))]
 #[derive(Clone, Debug)]
 #[must_use = "nothing is attached before `attach`"]
@@ -51,7 +51,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Names the calls, as [`Ksyscall::new`](crate::Ksyscall::new) does.
+    /// Creates a batch of the calls with these names. [`Ksyscall::new`](crate::Ksyscall::new)
+    /// describes which names are accepted.
     ///
     /// # Errors
     /// [`Error::InvalidName`] for the first name that is not valid.
@@ -63,14 +64,15 @@ impl Batch {
         names.into_iter().map(call).collect::<Result<_, _>>().map(Self::of)
     }
 
-    /// Names every system call that this architecture has in any version of the kernel, in
-    /// alphabetical order. No kernel has them all, so use it with [`Batch::attach_each`].
+    /// Creates a batch of every system call that this architecture has in any kernel version, in
+    /// alphabetical order. No kernel has all of these calls, so use the batch with
+    /// [`Batch::attach_each`].
     #[doc(alias = "ksyscall__name")]
     pub fn all() -> Self {
         Self::all_of(Callers::Native)
     }
 
-    /// Names every system call that these callers have in any version of the kernel, in
+    /// Creates a batch of every system call that these callers have in any kernel version, in
     /// alphabetical order. Each call is requested for the callers that have a call with that name.
     ///
     /// ```no_run
@@ -148,8 +150,8 @@ impl Batch {
         self
     }
 
-    /// Sets each call's cookie to what the function returns for its index and name. With perf
-    /// events, any cookie other than 0 requires Linux 5.15.
+    /// Sets each call's cookie to the value that the function returns for the call's index and
+    /// name. With perf events, any cookie other than 0 requires Linux 5.15.
     pub fn cookies(mut self, mut cookie: impl FnMut(usize, &SyscallName) -> u64) -> Self {
         for (index, call) in self.calls.iter_mut().enumerate() {
             call.cookie = cookie(index, &call.name);
@@ -180,8 +182,8 @@ impl Batch {
     }
 
     /// Attaches the program to as many of the calls as possible. [`Links::failures`] lists the
-    /// calls that failed. The list includes a call whose program is attached for some [`Callers`],
-    /// if another function of the call failed.
+    /// calls that failed. With several kinds of [`Callers`], a call is listed as failed even if the
+    /// program was attached to some, but not all, of the call's functions.
     ///
     /// # Errors
     /// The same as for [`Batch::attaching`]. It is not an error if every call fails.

@@ -1,5 +1,5 @@
-//! Turns a call's name into the kernel symbols that may serve the call. No code here asks the
-//! running kernel.
+//! Turns a call's name into the kernel symbols that may serve the call. This module does not query
+//! the running kernel.
 
 pub(crate) mod abi;
 #[cfg(feature = "all-tables")]

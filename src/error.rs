@@ -64,9 +64,10 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel can probe the function's entry, but not its return: it refuses a probe on the
-    /// function's first instruction. Seen on riscv64 with Linux 6.12, where that instruction is an
-    /// ftrace site and kprobes on ftrace are not supported.
+    /// The kernel can probe the function's entry, but not the function's return, because the kernel
+    /// refuses a probe on the function's first instruction. This happens on riscv64 with Linux
+    /// 6.12: the first instruction is an ftrace site, and the kernel does not support kprobes on
+    /// ftrace sites.
     #[error(
         "{symbol}: this kernel does not allow return probes on functions that ftrace can trace"
     )]
@@ -278,7 +279,7 @@ impl Error {
         }
     }
 
-    /// Returns the same error, extended by the symbols that were tried in vain for other callers.
+    /// Returns the same error, and adds the symbols that were tried in vain for other callers.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)

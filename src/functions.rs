@@ -41,7 +41,7 @@ impl KernelFunctions {
 
     /// Returns the functions that serve the call to these callers, each once, for programs that
     /// attach by other means, such as fentry. [`Batch::attach`](crate::Batch::attach) would attach
-    /// to the same functions, including those of socketcall(2) and ipc(2).
+    /// to the same functions, including the functions of socketcall(2) and ipc(2).
     ///
     /// ```no_run
     /// use ksyscall::{Callers, KernelFunctions, SyscallName};

@@ -1,7 +1,7 @@
 //! Lists the checks that the fuzz targets in fuzz/ run on every input, and that the tests here run
 //! on the saved corpus. Each check compares a parser's result with the result of a simple
 //! implementation of the same rule, which uses the standard library. The checks are in the
-//! `oracle.rs` files next to the parsers.  This module is not part of the API: it is compiled only
+//! `oracle.rs` files alongside the parsers. This module is not part of the API: it is compiled only
 //! for tests and under `cfg(fuzzing)`.
 
 pub use crate::calls::oracle::{name, nearest};

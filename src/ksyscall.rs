@@ -30,8 +30,9 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Names the call as its man page does (`openat`, `stat`, `umount2`). `__NR_openat`,
-    /// `SYS_openat` and `sys_openat` also mean `openat`.
+    /// Creates a `Ksyscall` for the call with this name in its man page (`openat`, `stat`,
+    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean
+    /// `openat`.
     ///
     /// # Errors
     /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.
@@ -41,11 +42,11 @@ impl Ksyscall {
 
     /// Sets whether the program runs at the call's return instead of its entry.
     ///
-    /// The kernel tracks a limited number of calls in progress: 10, or two for each CPU if that is
-    /// more. Before Linux 6.2, kernels without preemption track one for each CPU
-    /// (`register_kretprobe()` in kernel/kprobes.c). The kernel misses the returns of the other
-    /// calls. [`Ksyscall::max_active`] raises the limit, and [`Link::missed`] counts missed
-    /// returns.
+    /// The kernel tracks a limited number of calls in progress: 10 or twice the number of CPUs,
+    /// whichever is greater. Before Linux 6.2, kernels without preemption track only as many calls
+    /// as there are CPUs (`register_kretprobe()` in kernel/kprobes.c). The kernel misses the
+    /// returns of the other calls. [`Ksyscall::max_active`] raises the limit, and [`Link::missed`]
+    /// counts missed returns.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
@@ -58,8 +59,8 @@ impl Ksyscall {
     /// attached (docs/returns.md). Such a probe requires Linux 4.17, tracefs and, on most systems,
     /// root. The probe has an entry in `kprobe_events`, which dropping or detaching the link
     /// removes. If the link was pinned, forgotten or turned into a descriptor, the entry stays. A
-    /// later attach with `max_active` removes it once this process has ended and nothing uses the
-    /// entry any more.
+    /// later attach with `max_active` removes the entry once this process has ended and nothing
+    /// uses the entry any more.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -96,7 +97,7 @@ impl Ksyscall {
     /// Sets whether to attach, as libbpf does, to a function with the call's name even if no call
     /// reaches the function. In that case, the program never runs. For example, x86_64 kernels have
     /// the function `sys_uselib`, but no entry for it in their syscall table. By default, `attach`
-    /// returns [`Error::NotFound`] for such a call.
+    /// returns [`Error::NotFound`] if no call reaches the function.
     pub const fn allow_unreached(mut self, allow: bool) -> Self {
         self.options.allow_unreached = allow;
         self

@@ -62,7 +62,8 @@ impl Link {
     /// called while the CPU runs another probe's handler. The kernel counts without a lock, so the
     /// number can be slightly too low. The number does not include calls for which the kernel
     /// skipped the program ([`recursion_misses`](crate::recursion_misses)). On some old kernels,
-    /// `kprobe_profile` does not count missed returns. On Debian's 5.10 and 6.1 kernels, it does.
+    /// `kprobe_profile` does not count missed returns. On Debian's 5.10 and 6.1 kernels, it counts
+    /// them.
     ///
     /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and
     /// `kprobe_profile` in tracefs (Documentation/trace/kprobetrace.rst, "Event Profiling").
@@ -82,7 +83,7 @@ impl Link {
     }
 
     /// Pins the attachment to a path in a BPF filesystem. The attachment then outlives this link
-    /// and process, until the path is unlinked.
+    /// and this process, until the path is unlinked.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -23,7 +23,7 @@ impl Attachment {
         Self { fd, kept_event: None, entry }
     }
 
-    /// Replaces the event by the link that now holds it.
+    /// Replaces the event with the link that now holds it.
     pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }
@@ -49,8 +49,8 @@ impl Attachment {
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Like drop, but reports errors. The descriptors are closed even after an error. It is not an
-    /// error if a pin or a copy of the descriptor keeps the program attached.
+    /// Detaches like drop, but reports errors. The descriptors are closed even after an error. If a
+    /// pin or a copy of the descriptor keeps the program attached, that is not an error.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),

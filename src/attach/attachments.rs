@@ -9,7 +9,7 @@ use crate::Error;
 use crate::attach::attachment::Attachment;
 use crate::sys;
 
-/// Default number of threads that close attachments.
+/// The default number of threads that close attachments.
 pub(crate) const THREADS: usize = 8;
 
 /// A list of attachments. Drop closes them concurrently.

@@ -1,9 +1,9 @@
 //! Makes each system call of an attach and a detach fail in turn, with each errno that its man page
-//! lists (Linux man-pages 6.03) and with the errno of a seccomp filter.
+//! lists (Linux man-pages 6.03) and with the errno that a seccomp filter returns.
 //!
 //! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
-//! failed attach leaves no open descriptor and no entry in kprobe_events, and caches nothing wrong,
-//! so the next attach works.
+//! failed attach leaves no open descriptor and no entry in kprobe_events, and caches no wrong
+//! result, so the next attach works.
 
 use super::*;
 use crate::kernel::LEARNT;
@@ -17,7 +17,7 @@ struct Scenario {
     retprobe: bool,
     /// An earlier attach of the process has filled the caches.
     is_warm: bool,
-    /// Attach to a call that the kernel does not have instead of `openat`.
+    /// Instead of `openat`, attach to a call that the kernel does not have.
     is_missing: bool,
 }
 

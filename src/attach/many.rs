@@ -2,8 +2,8 @@
 //! kprobe.multi, otherwise through a perf event for each function.
 //!
 //! A kprobe.multi link requires the names of all functions in advance. The first attempt guesses
-//! them, as if the kernel had every call. If that fails, the names are looked up in the kernel's
-//! list of symbols, which takes longer than all other steps together.
+//! the names, assuming that the kernel has every call. If that attempt fails, the names are looked
+//! up in the kernel's list of symbols. The lookup takes longer than all other steps together.
 
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -22,8 +22,8 @@ use crate::sys::{self, KprobeMulti};
 
 /// An attachment to many calls, in progress. Dropping it detaches everything attached so far.
 ///
-/// The caller passes the program's descriptor to each method. A stored descriptor number could by
-/// then refer to another file.
+/// The caller passes the program's descriptor to each method, because a stored descriptor number
+/// could refer to another file by the time it is used.
 #[derive(Debug)]
 pub(crate) struct Many {
     options: Options,
@@ -36,12 +36,13 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// Starts to attach. A program that was loaded for kprobe.multi is attached at once;
+    /// Starts to attach. A program that was loaded for kprobe.multi is attached immediately;
     /// [`Many::next`] attaches any other program.
     ///
     /// # Errors
-    /// Fails if the attach fails as a whole, for example for lack of descriptors. Without
-    /// `best_effort`, also fails if a kprobe.multi program cannot be attached to one of the calls.
+    /// Fails if the entire attach fails, for example because the process cannot open enough
+    /// descriptors. Without `best_effort`, also fails if a kprobe.multi program cannot be attached
+    /// to one of the calls.
     pub(crate) fn start(
         program_fd: c_int,
         options: Options,
@@ -85,7 +86,7 @@ impl Many {
         }
         match self.link_functions(program_fd, kind) {
             // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` in
-            // kernel/trace/ftrace.c). The kernel does not report which one.
+            // kernel/trace/ftrace.c). The kernel does not report which function.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -135,7 +136,7 @@ impl Many {
     /// Attaches to the next call. Returns the call's index, and the function that serves the call
     /// (the first one, if there are several) or the error. Returns None after the last call.
     ///
-    /// If one function of a call fails, the program stays attached to the others.
+    /// If one function of a call fails, the program stays attached to the call's other functions.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
         let index = self.done;
         if index == self.plan.calls() {
@@ -244,7 +245,7 @@ c03 T sys_close
         let kernel = || Kernel { files: FILES, multi, ..Kernel::new() };
         let (results, links) = attach(&["openat", "close"], true, kernel());
         assert_eq!(results, Ok(vec![None, Some(libc::EOPNOTSUPP)]));
-        // The first link is the guess.
+        // The first request contains the guessed functions.
         assert_eq!(links[1..], ["multi sys_openat sys_close", "multi sys_openat"]);
         let (results, links) = attach(&["openat", "close"], false, kernel());
         assert!(results.unwrap_err().starts_with("ftrace cannot trace sys_close"));
@@ -363,8 +364,8 @@ c0a T compat_sys_rt_sigsuspend
         if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
-    /// Descriptors may be closed in other threads, which use the real kernel. The link's descriptor
-    /// number is therefore one that is never open.
+    /// Descriptors may be closed in other threads, which use the real kernel. The test therefore
+    /// uses a descriptor number for the link that is never open.
     fn kernel() -> Kernel {
         let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
         Kernel { files, kprobe, link_create: |_| Ok(1 << 20), ..Kernel::new() }

@@ -162,7 +162,8 @@ impl Plan {
     /// Guesses the functions, as if the kernel had every call. Returns false if a function cannot
     /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
-        // A guess proves nothing, so guess with a copy of what is known about the kernel.
+        // A guess proves nothing, so guess with a copy of the facts that are known about the
+        // kernel.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);

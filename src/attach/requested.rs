@@ -9,7 +9,7 @@ use crate::calls::conventions::{Conventions, Form};
 use crate::calls::{Symbol, SyscallName, table};
 use crate::kernel::{Kind, LEARNT};
 
-/// Which system call, according to the tables, reaches a kernel function that a loader requests.
+/// Whether a system call reaches a kernel function that a loader requests, according to the tables.
 pub(crate) enum Serving {
     /// A system call reaches the function, provided that the kernel has the function.
     Itself,

@@ -21,8 +21,8 @@ use crate::calls::{SubCall, Symbol, SyscallName};
 use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
-/// Reports whether the kernel has the symbol and, if there is a doubt, whether the symbol serves
-/// the call. An error ends the search, which then remembers nothing.
+/// Reports whether the kernel has the symbol and, if there is doubt, whether the symbol serves the
+/// call. An error ends the search, which then remembers nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
 /// Returns the row that `name` stands for on this kernel for native callers.
@@ -141,7 +141,7 @@ pub(super) fn find_native(
             possible = possible.without(index);
         }
     }
-    // A 32-bit process cannot tell in advance that its kernel is 64-bit.
+    // A 32-bit process cannot detect in advance that its kernel is 64-bit.
     if row.is_undecided() {
         return Err(Error::UpdateUnknown { name: *name });
     }
@@ -456,8 +456,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel that has this
-    /// version, wrappers and `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel of this version with
+    /// wrappers and `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);

@@ -56,7 +56,7 @@ pub(crate) enum Abi {
 }
 
 impl Abi {
-    /// All ABIs. Each call has at least one.
+    /// All ABIs. Each call can be made through at least one of them.
     pub(crate) const ALL: [Abi; 3] = [Abi::Native, Abi::Compat, Abi::X32];
 }
 
@@ -76,8 +76,9 @@ impl Callers {
 }
 
 /// Returns the row of the call `name`, if a function serves the call for x32 processes only. A name
-/// stands for the same call as in 64-bit processes, with one exception: a name that is an alias in
-/// the 64-bit table and a call on i386 stands for the i386 call, which x32 does not have.
+/// stands for the same call as in 64-bit processes, with one exception. If the name is an alias in
+/// the 64-bit table but the name of a call on i386, the name stands for the i386 call, which x32
+/// does not have.
 pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     if X32_CONVENTIONS.is_empty() {
         return None;
@@ -88,9 +89,9 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// Returns the row of the call `name` for native callers, for use if other callers are requested as
-/// well. Returns None for a name that only the 32-bit table contains. A name that no table contains
-/// may be a new call.
+/// Returns the row of the call `name` for native callers. Used when a batch includes other callers.
+/// Returns None for a name that only the 32-bit table contains. A name that no table contains may
+/// be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;

@@ -18,11 +18,11 @@ use crate::{CLibrary, SubCall, SyscallName};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Architecture {
-    /// Rust's name first, then the others.
+    /// The architecture's names: Rust's name first, then the other names.
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,
-    /// Lines that contain a name and a number each.
+    /// Lines, each with the name and the number of a call.
     numbers: &'static str,
 }
 
@@ -54,8 +54,8 @@ pub struct Call {
     pub is_optional: bool,
     /// The Linux version that added the call, if it is later than 4.1.
     pub since: Option<String>,
-    /// The functions that may serve the call, without the kernel's prefix. The first one that a
-    /// kernel has serves the call.
+    /// The functions that may serve the call, without the kernel's prefix. In each kernel, the call
+    /// is served by the first of these functions that the kernel has.
     pub functions: Vec<String>,
     /// The functions that serve the call in a 64-bit kernel for 32-bit processes of this
     /// architecture. Empty for a 64-bit architecture.
@@ -250,8 +250,8 @@ mod tests {
         Architecture::named(arch).unwrap().call(&SyscallName::new(name).unwrap())
     }
 
-    /// Returns the calls in this system's kernel headers. Their version may differ from the tables'
-    /// version.
+    /// Returns the calls in this system's kernel headers. The headers and the tables may be from
+    /// different kernel versions.
     fn headers_calls(header: &str, macros: &[&str]) -> Option<Vec<(String, u32)>> {
         let text = std::fs::read_to_string(header).ok()?;
         let mut calls = Vec::new();
@@ -293,7 +293,7 @@ mod tests {
         };
         assert!(calls.len() > 250);
         // Leave out macros that are not calls, calls that the header's conditions exclude on arm64,
-        // and names for which 64-bit architectures use a different one.
+        // and names for which 64-bit architectures use a different name.
         let is_left_out = |name: &str| {
             matches!(name, "syscalls" | "arch_specific_syscall" | "sync_file_range2")
                 || name.contains("time64")

@@ -89,7 +89,7 @@ fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     if library == CLibrary::Musl && !musl.is_empty() { musl } else { glibc }
 }
 
-/// The part of a message that names the call which the C library makes instead. Empty if the
+/// The part of a message that names the call that the C library makes instead. Empty if the
 /// function makes the call of the same name or is not listed.
 pub(crate) struct Hint<'a>(pub(crate) &'a str);
 

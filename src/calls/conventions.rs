@@ -105,9 +105,9 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     WRAPPED_ARM,
 ];
 
-/// The prefixes of plain names, for a call that no table contains. Only syscall functions have one
-/// of the first two prefixes (the first since Linux 4.17, the second before). Other functions can
-/// have the last prefix: `sys_fillrect` draws a rectangle.
+/// The prefixes of plain names, for a call that no table contains. Only the names of syscall
+/// functions begin with one of the first two prefixes (the first since Linux 4.17, the second
+/// before). Other names can begin with the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -198,9 +198,9 @@ impl Conventions {
 }
 
 impl Convention {
-    /// Returns a symbol that every kernel with this convention has, and that no kernel with a
-    /// convention further down the list has. If the anchor exists, a symbol that was not found does
-    /// not exist.
+    /// Returns the convention's anchor: a symbol that exists in every kernel with this convention,
+    /// and in no kernel with a convention further down the list. If the anchor exists but none of a
+    /// call's symbols does, the kernel does not have the call.
     pub(crate) fn anchor(&self) -> Symbol {
         let is_native = self.column == Column::Native;
         let function: &[u8] = if is_native { b"sys_getpid" } else { b"compat_sys_ioctl" };

@@ -26,7 +26,8 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-/// A multiplexer, a number, and the calls that have this number and the following numbers.
+/// A multiplexer, the number of its first call in a list, and the list of calls, numbered
+/// consecutively.
 const ALL: [(&str, u32, &str); 4] = [
     (
         SOCKETCALL,

@@ -17,7 +17,8 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
 /// Returns the number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein
 /// distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    // The costs of turning the letters of `a` read so far into each nonempty start of `b`.
+    // The costs of turning the letters of `a` that were read so far into each nonempty prefix of
+    // `b`.
     let mut costs = [0_u8; MAX_NAME_LEN];
     for (cost, letters) in costs.iter_mut().zip(1..) {
         *cost = letters;

@@ -20,9 +20,9 @@
 //! X | compat_sys_X@6.1.97,6.10    compat_sys_X serves it since these stable updates
 //! ```
 //!
-//! A function has a version only if an older or newer kernel also has the function but does not use
-//! it for the call. In all other cases, the symbols of the running kernel decide, because vendors
-//! backport.
+//! A line contains a version for a function only if an older or newer kernel also has the function
+//! but does not use it for the call. In all other cases, the library relies on the running kernel's
+//! symbols instead of its version, because vendors backport changes.
 //!
 //! The symbols of all calls that a kernel was built without may name one function
 //! (kernel/sys_ni.c): see `kernel/stubs.rs`.
@@ -39,7 +39,7 @@ pub(crate) struct Table {
     slots: &'static [u16; SLOTS],
 }
 
-/// Number of slots: more than the lines of any table.
+/// Number of slots, which is greater than the number of lines in any table.
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
@@ -131,7 +131,7 @@ pub(crate) const TABLE: Table = if cfg!(target_arch = "aarch64") {
     table!(text "")
 };
 
-/// The table of the 32-bit processes that a kernel of this architecture runs, or an empty one.
+/// The table for the 32-bit processes that a kernel of this architecture runs, or an empty table.
 pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
     ARM
 } else if cfg!(target_arch = "powerpc64") {
@@ -415,8 +415,8 @@ umount =umount2
 umount2 sys_umount
 ");
 
-    /// Searches for every name of a table, for every start of each name and for longer names. The
-    /// result must be the same as from reading every line.
+    /// Searches for every name in a table, for every prefix of each name and for longer names. Each
+    /// search must give the same result as reading every line.
     #[test]
     fn calls_are_found_only_by_their_exact_name() {
         let others = [

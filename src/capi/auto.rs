@@ -1,9 +1,9 @@
 //! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
-//! A libbpf whose own calls are bound to itself (`-Bsymbolic-functions`, LTO, static) does not call
-//! this library from its `bpf_program__attach()` and `bpf_object__attach_skeleton()`. `entry.c`
-//! therefore also exports these two functions. They attach the programs that this file recognises
-//! as ksyscall programs, and leave all others to libbpf.
+//! If libbpf's calls to its own functions are bound inside libbpf (`-Bsymbolic-functions`, LTO,
+//! static), libbpf's `bpf_program__attach()` and `bpf_object__attach_skeleton()` do not call this
+//! library. `entry.c` therefore also exports these two functions. They attach the programs that
+//! this file recognises as ksyscall programs, and leave all others to libbpf.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;
@@ -13,9 +13,9 @@ use super::libbpf::Libbpf;
 
 const BPF_PROG_TYPE_KPROBE: i32 = 2;
 
-/// Returns the call that libbpf would attach the program to because of its section, as a pointer
-/// into the section's name. Returns NULL if libbpf's own handler for ksyscall sections would not
-/// attach the program. Sets `retprobe`.
+/// Returns the call that libbpf would attach the program to because of the program's section, as a
+/// pointer into the section's name. Returns NULL if libbpf's own handler for ksyscall sections
+/// would not attach the program. Sets `retprobe`.
 ///
 /// # Safety
 /// `prog` must be NULL or a program of a loaded libbpf, and `retprobe` must be writable.

@@ -11,7 +11,7 @@ use crate::attach::attachments::THREADS;
 use crate::kernel::tracefs;
 use crate::sys::{self, Fd, ProbeLink};
 
-/// The failure of the first link, in list order, that failed.
+/// The error from the first link, in list order, that could not be destroyed.
 pub(super) struct FirstFailure(AtomicI64);
 
 impl FirstFailure {
@@ -38,7 +38,7 @@ impl FirstFailure {
     }
 }
 
-/// The slow part of destroying a link, which runs no code of libbpf.
+/// The slow part of destroying a link. This part runs no libbpf code.
 enum Ending {
     /// This library's link, which is still attached.
     Ours(*mut bpf_link),
@@ -49,11 +49,11 @@ enum Ending {
 // SAFETY: the caller has given up the link, and only one thread uses it.
 unsafe impl Send for Ending {}
 
-/// Destroys links, and returns 0 or the first negative errno in their order.
+/// Destroys links, and returns 0 or the first negative errno, in the order of the links.
 ///
 /// libbpf's code runs only in this thread, for one link after the other, because libbpf's USDT
-/// links share their object's state without a lock, and because the print callback is the program's
-/// code. Only the slow part, waiting in the kernel, is spread over several threads.
+/// links share their object's state without a lock, and because libbpf may call the program's print
+/// callback. Only the slow part, waiting in the kernel, is spread over several threads.
 ///
 /// # Safety
 /// `links` must have `n` elements, each NULL or a link that nobody else uses.
@@ -94,7 +94,7 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
     first.result()
 }
 
-/// Keeps links of libbpf open, so that libbpf destroys them without waiting.
+/// Keeps libbpf's links open, so that libbpf destroys them without waiting.
 struct Holder {
     /// The result of [`tracefs::may_have_entries`], after the first call.
     may_have_entries: Option<bool>,
@@ -126,10 +126,10 @@ impl Holder {
 }
 
 /// Finds a function of the libbpf that created the link, or of the usual libbpf if this library
-/// created the link. The function must take a link and return a number.
+/// created the link.
 ///
 /// # Safety
-/// `link` must be a link, and `name` must name such a function.
+/// `link` must be a link, and the function `name` must take a link and return a number.
 unsafe fn libbpfs(
     name: &CStr,
     link: *const bpf_link,

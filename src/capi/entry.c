@@ -53,7 +53,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	/* sz excludes the padding, whose bytes may not be zero. */
+	/* sz excludes the padding, because its bytes are not necessarily zero. */
 	struct bpf_ksyscall_opts opts = {
 		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
 		.retprobe = retprobe,
@@ -121,8 +121,8 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
 
 /*
  * Attaches the programs in libbpf's order: if one fails, the programs before it stay attached, and the
- * programs after it are not attached. This function attaches the ksyscall programs. It passes the programs
- * between them, and finally the maps, to libbpf. libbpf skips programs that already have a link or are not
+ * programs after it are not attached. This function attaches the ksyscall programs itself. It passes the
+ * other programs, and finally the maps, to libbpf. libbpf skips programs that already have a link or are not
  * attached automatically.
  *
  * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if

@@ -118,7 +118,8 @@ unsafe extern "C" {
     /// @param links the links
     /// @param index the name's index in the list of names, from 0
     /// @param nth the function's index, from 0
-    /// @return the function's name, valid until the links are destroyed; NULL after the last one
+    /// @return the function's name, valid until the links are destroyed; NULL after the last
+    /// function
     pub fn ksyscall_links__function(
         links: *const ksyscall_links,
         index: usize,
@@ -179,25 +180,25 @@ unsafe extern "C" {
     /// Returns the name of a system call of this architecture. The names are in alphabetical order.
     ///
     /// @param index the name's index, from 0
-    /// @return a string that is never freed; NULL after the last one
+    /// @return a string that is never freed; NULL after the last name
     pub fn ksyscall__name(index: usize) -> *const c_char;
 
     /// Returns a kernel function that serves a system call on the running kernel, for programs that
     /// attach by other means, such as fentry. Does not attach anything.
     ///
-    /// The first call in a process reads /proc/kallsyms, some 100,000 lines, and keeps the
+    /// The first call in a process reads /proc/kallsyms (some 100,000 lines) and keeps the
     /// functions that serve system calls until the process ends. With `KSYSCALL_CALLERS_ALL` a call
     /// may read the file again, to compare the addresses of two functions.
     ///
     /// @param syscall_name the call's name, for example "openat"
-    /// @param callers whose calls
+    /// @param callers the callers that the function serves
     /// @param nth the function's index, from 0; for native callers there is one function
     /// @return the function's name, for example "__x64_sys_openat", in a string that is never
     /// freed; or NULL with errno set:
     ///  - ENOENT: the kernel does not have the call, or `nth` is after the last function;
     ///  - EINVAL: an argument is not valid;
     ///  - EPERM: two addresses must be compared, which requires `CAP_SYSLOG`;
-    ///  - EOPNOTSUPP: the kernel does not serve such callers, or the library does not know which
+    ///  - EOPNOTSUPP: the kernel does not serve these callers, or the library does not know which
     ///    functions serve them on this architecture;
     ///  - ENOMEM, and any other error of reading /proc/kallsyms.
     pub fn ksyscall__function(
@@ -211,11 +212,11 @@ unsafe extern "C" {
     /// kernel.
     ///
     /// @param function the function's name in its man page (section 2 or 3)
-    /// @param c_library the C library that has the function
+    /// @param c_library the C library that contains the function
     /// @param nth the call's index, from 0, most likely first; most functions make one call
     /// @return the call's name in a string that is never freed; or NULL with errno set:
     ///  - ENOENT: the function is not listed, or `nth` is after the last call. Most functions that
-    ///    are not listed make the call of the same name, or none;
+    ///    are not listed make the call of the same name, or no call;
     ///  - EINVAL: an argument is not valid.
     pub fn ksyscall__c_library_call(
         function: *const c_char,

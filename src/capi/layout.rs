@@ -1,4 +1,4 @@
-//! Checks, through libbpf's own accessors, whether its `struct bpf_link` begins like ours.
+//! Checks, through libbpf's own accessors, whether libbpf's `struct bpf_link` begins like ours.
 
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::transmute;

@@ -20,9 +20,9 @@ use super::{Failure, bpf_link, bpf_program};
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// Declares the functions of libbpf that are used often: the first for every attach, the others for
-/// programs that attach by their sections. Each function exists in libbpf 0.5 and later, or in
-/// every version that supports these sections (1.0 and later).
+/// Declares the libbpf functions that are used often. Every attach uses the first functions in the
+/// list; programs that attach by their sections also require the others. Each function exists in
+/// libbpf 0.5 and later, or in every version that supports these sections (1.0 and later).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
@@ -71,8 +71,8 @@ type AttachPerfEvent =
 
 /// The functions that a loaded libbpf has.
 ///
-/// The addresses are valid while that libbpf is loaded. It stays loaded as long as the caller holds
-/// a program that it created.
+/// The addresses are valid while that libbpf is loaded. That libbpf stays loaded as long as the
+/// caller holds a program that libbpf created.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
     /// The first `known` functions were looked up; the rest are 0.
@@ -169,7 +169,7 @@ impl Libbpf {
     }
 
     /// Returns the address of a function, or NULL if libbpf does not have the function. Few
-    /// programs need such a function, so the address is not remembered.
+    /// programs need this function, so the address is not remembered.
     fn rarely_used(&self, name: &CStr) -> *mut c_void {
         self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
     }
@@ -292,9 +292,10 @@ impl Found {
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// Finds the libbpf that one of the words points into, and the addresses of its file. If a word
-    /// points into a loaded file but the file's functions cannot be found, the handle is None. If
-    /// `may_iterate` is false, [`loader::range_at`] is not called and the range is empty.
+    /// Finds the libbpf that one of the words points into, and the address range of the libbpf's
+    /// file. If a word points into a loaded file but the file's functions cannot be found, the
+    /// handle is None. If `may_iterate` is false, [`loader::range_at`] is not called and the range
+    /// is empty.
     fn by_definition(
         words: &[usize; WORDS],
         may_iterate: bool,
@@ -333,8 +334,8 @@ impl Handle {
         file.filter(Self::is_libbpf).or_else(Self::usual)
     }
 
-    /// Finds the libbpf that global symbols are bound to, otherwise a libbpf that was loaded with
-    /// RTLD_LOCAL.
+    /// Finds the libbpf that global symbols are bound to or, if there is none, a libbpf that was
+    /// loaded with RTLD_LOCAL.
     fn usual() -> Option<Self> {
         Self::usual_with_program_fd().map(|(usual, _)| usual)
     }
@@ -405,7 +406,8 @@ impl Handle {
         let is_libbpfs = |function: &*mut c_void| {
             file_at(*function).is_some_and(|file| Some(file.dli_fbase) != ours)
         };
-        // Another library may also replace libbpf's functions, behind this one.
+        // Another library that the loader searches after this one may also replace libbpf's
+        // functions.
         let next = Self(libc::RTLD_NEXT);
         let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
         // Otherwise, libbpf was loaded before this library or later by dlopen(), or belongs to a

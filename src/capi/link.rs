@@ -21,7 +21,8 @@ use crate::calls::table::Row;
 #[repr(C)]
 struct Object {
     /// `fd` is the attachment's descriptor. With several attachments `fd` is -1, because no
-    /// descriptor stands for all of them: operations on it, such as pinning, fail with `EBADF`.
+    /// descriptor stands for all of them: operations on the link's descriptor, such as pinning,
+    /// fail with `EBADF`.
     base: Base,
     /// One attachment, or with `KSYSCALL_CALLERS`, one for each ABI of the callers.
     attachments: [Option<Attachment>; Abi::ALL.len()],
@@ -52,7 +53,7 @@ impl Object {
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: guaranteed by the caller.
     if unsafe { is_ours(link) } {
-        // SAFETY: `is_ours` means that it is an `Object`.
+        // SAFETY: `is_ours` means that the link is an `Object`.
         let object = unsafe { &*link.cast::<Object>() };
         return object.attachments.iter().flatten().map(Attachment::missed).sum();
     }
@@ -108,7 +109,8 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }
-    // The tool cannot be changed, and would mistake every call through ipc for semop.
+    // Do not attach to multiplexers: a program that attaches to semop, for example, would mistake
+    // every call through ipc for semop, and the tool cannot be changed to check.
     let multiplexer = false;
     let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;

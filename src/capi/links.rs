@@ -100,7 +100,7 @@ unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut 
 /// Attaches to all calls. If the attach fails, writes the reason and returns NULL.
 ///
 /// # Safety
-/// For `answer`, the same as for [`super::ksyscall_attach`]. The other arguments must be those of
+/// For `answer`, the same as for [`super::ksyscall_attach`]. The other arguments must be valid for
 /// `ksyscall_links__attach`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach_links(
@@ -117,7 +117,7 @@ unsafe extern "C" fn ksyscall_attach_links(
         // SAFETY: guaranteed by the caller.
         let answer = unsafe { Answer::with_text(answer) };
         answer.errno = failure.errno();
-        // A caller that stopped the attach knows why.
+        // A caller that stopped the attach needs no message.
         if !matches!(failure, Failure::Stopped) {
             // SAFETY: guaranteed by the caller.
             unsafe { warning::write_failure(answer, prog, wanted.shown, &failure) };
@@ -136,7 +136,7 @@ struct Wanted {
 
 impl Wanted {
     /// # Safety
-    /// The arguments must be those of `ksyscall_links__attach`.
+    /// The arguments must be valid for `ksyscall_links__attach`.
     unsafe fn attach(&mut self, opts: *const ksyscall_links_opts) -> Result<Links, Failure> {
         if self.n > 0 && self.names.is_null() {
             return Err(Failure::NoNames);
@@ -201,7 +201,8 @@ impl Wanted {
     }
 }
 
-/// Detaches the program from all calls, and returns 0 or the first negative errno in their order.
+/// Detaches the program from all calls, and returns 0 or the first negative errno, in the order of
+/// the attachments.
 ///
 /// # Safety
 /// `links` must be NULL or come from [`ksyscall_attach_links`], and nobody may use it any more.

@@ -61,15 +61,15 @@ pub struct ksyscall_links_opts {
     /// fails: 1 to 64, or 0 for the default of 8.
     pub threads: c_uint,
     /// Number of calls in progress that each return probe tracks: 1 to 4096, or 0 for the kernel's
-    /// own limit. The kernel's limit is 10, or two for each CPU if that is more (before Linux 6.2,
-    /// without preemption, one for each CPU). Requires `retprobe` and tracefs. Not supported for
-    /// kprobe.multi.
+    /// own limit. The kernel's limit is 10 or twice the number of CPUs, whichever is greater
+    /// (before Linux 6.2, without preemption: the number of CPUs). Requires `retprobe` and tracefs.
+    /// Not supported for kprobe.multi.
     pub max_active: c_uint,
     /// The callers whose calls trigger the program: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
     /// Run at the calls' returns instead of their entries.
     pub retprobe: bool,
-    /// If attaching to one name fails, still attach to the others.
+    /// If attaching to one name fails, still attach to the other names.
     pub best_effort: bool,
 }
 

@@ -126,7 +126,7 @@ impl Failure {
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
-    /// The temporary replacement of libbpf's print callback: see print.rs.
+    /// Temporarily replaces libbpf's print callback: see print.rs.
     hold: Option<Print>,
     /// The callback that prints `text`, or None for stderr.
     print: Option<Print>,
@@ -154,12 +154,12 @@ impl Answer {
 ///
 /// If `may_warn` is true and a warning is due, this function only writes the warning and returns
 /// false. Warnings do not prevent the attach, but they are printed before it. The reason is that
-/// the callback may not return (a C++ exception, a cancelled thread), and in that case nothing may
-/// stay attached.
+/// the callback might never return (a C++ exception, a cancelled thread), and in that case nothing
+/// must stay attached.
 ///
 /// # Safety
 /// The C code must have prepared `answer`: `hold` is for [`Libbpf::print_callback`], the other
-/// fields are zero, and the text's bytes are not initialised. The other arguments must be those of
+/// fields are zero, and the text's bytes are not initialised. The other arguments must be valid for
 /// `bpf_program__attach_ksyscall`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
@@ -206,7 +206,7 @@ struct Request {
 
 impl Request {
     /// # Safety
-    /// The arguments must be those of `bpf_program__attach_ksyscall`.
+    /// The arguments must be valid for `bpf_program__attach_ksyscall`.
     unsafe fn check(
         prog: *const bpf_program,
         syscall_name: *const c_char,

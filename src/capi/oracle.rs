@@ -52,9 +52,9 @@ impl Drop for Guarded {
 }
 
 /// Checks that options are read according to libbpf's rule. `image` is a struct whose first eight
-/// bytes are its size. Sizes up to 4096 are used unchanged. So are sizes that leave more than
-/// `isize::MAX` bytes after the known fields, because those bytes are not read. Sizes in between
-/// are reduced. The memory is readable only for the given size.
+/// bytes are its size. Sizes up to 4096 are used unchanged. Sizes that leave more than `isize::MAX`
+/// bytes after the known fields are also used unchanged, because the bytes after the fields are not
+/// read. All other sizes are reduced. The memory is readable only for the given size.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];
     let given = image.len().min(8);

@@ -57,7 +57,7 @@ static const char *strings(const struct link_map *file)
 	return (const char *)(table < file->l_addr ? table + file->l_addr : table);
 }
 
-/* Whether an entry of DT_NEEDED refers to this file. */
+/* Whether a DT_NEEDED entry refers to this file. */
 static bool is_called(const struct link_map *file, const char *needed)
 {
 	const char *name = strrchr(file->l_name, '/');
@@ -117,7 +117,7 @@ static bool was_preloaded(void)
 	return false;
 }
 
-/* Whether probes are inspected. The first event that is opened decides for the rest of the process. */
+/* Whether probes are inspected: determined when the first event is opened, and never changed afterwards. */
 static bool is_active(void)
 {
 	enum { UNKNOWN, ACTIVE, INACTIVE };

@@ -25,7 +25,7 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// Returns whether this is the first call of this function.
+    /// Returns whether this is the first call to this function.
     pub(super) fn is_first_attach(&self) -> bool {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
@@ -36,7 +36,7 @@ impl Remembered {
         self.warned_of.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 
-    /// Returns whether this is the first call of this function with the name.
+    /// Returns whether this is the first call to this function with the name.
     pub(super) fn is_first_warning_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         for place in &self.warned_of {
@@ -57,8 +57,9 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
-/// One word for each of the loader's two counters, two for the range of libbpf's file, one each for
-/// the number of known functions and for whether the layout is ours, and one for each function.
+/// Two words for the loader's counters, two for the address range of libbpf's file, one for the
+/// number of known functions, one for whether libbpf's layout is like ours, and one for each
+/// function.
 pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 
 /// State that a child of fork(2) must not use. The kernel clears this memory in the child.

@@ -56,7 +56,7 @@ static void warn(print_fn *print, const char *format, ...)
 	va_end(arguments);
 }
 
-/* Prints the text of the answer, if there is any, and empties it. */
+/* Prints the text of the answer, if there is any, and then clears the text. */
 static void say(struct answer *answer)
 {
 	if (answer->text.length == 0)

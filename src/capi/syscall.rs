@@ -53,7 +53,7 @@ struct Attr {
 const SMALLEST: usize = 64;
 const _: () = assert!(core::mem::offset_of!(Attr, config2) == SMALLEST);
 
-/// Handles a call of perf_event_open(2). Returns a descriptor or a negative errno.
+/// Handles a call to perf_event_open(2). Returns a descriptor or a negative errno.
 ///
 /// # Safety
 /// The arguments must be those that a program passed to `syscall()`.
@@ -148,7 +148,7 @@ impl Probe {
             let attr = Attr { config1, ..self.attr };
             match (PerfEventCall { attr: &raw const attr as usize, ..self.call }).make() {
                 Ok(fd) => {
-                    // SAFETY: the kernel has just opened it for this function.
+                    // SAFETY: the kernel has just opened the descriptor for this function.
                     event = Some(unsafe { Fd::from_raw(fd as i32) });
                     Ok(true)
                 }
@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Answer, Event, Kernel, refused};
 
-    /// The table, parsed independently: the functions of each call, or the name that it is an alias
-    /// of.
+    /// Parses the table independently. Maps each call to its functions, and each alias to the name
+    /// that it stands for.
     static TABLE: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
         let lines = include_str!("../calls/tables/x86_64.tbl").lines();
         let lines = lines.filter(|line| !line.starts_with('#'));
@@ -453,7 +453,7 @@ mod tests {
         assert_eq!((answer, names(&kernel).last()), (Ok(20), Some(&"sys_newstat")));
     }
 
-    /// Linux 5.10 returns EINVAL for a return probe on a symbol that it does not have.
+    /// Linux 5.10 returns EINVAL for a return probe on a symbol that does not exist.
     #[test]
     fn a_return_probe_that_is_refused_with_einval_may_be_on_a_missing_function() {
         let old = |name: &str, retprobe: bool, _: usize| match wrapped(name, retprobe, 0) {

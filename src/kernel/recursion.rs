@@ -1,19 +1,19 @@
-//! Reads how often the kernel skipped a program because the CPU was busy with BPF.
+//! Reads how many times the kernel skipped a program because the CPU was busy with BPF.
 
 use core::ffi::c_int;
 
 use super::version::is_at_least;
 use crate::sys;
 
-/// Returns how often the kernel has skipped a kprobe program since the program was loaded, because
-/// the CPU was executing another BPF program or a bpf(2) map operation. Returns `None` if the
-/// kernel does not count this for kprobe programs (before Linux 6.7), or if `program` is not a BPF
-/// program.
+/// Returns how many times the kernel has skipped a kprobe program since the program was loaded,
+/// because the CPU was executing another BPF program or a bpf(2) map operation. Returns `None` if
+/// the kernel does not count this for kprobe programs (before Linux 6.7), or if `program` is not a
+/// BPF program.
 ///
-/// A task that is preempted inside a map operation leaves its CPU in that state, so the program
-/// does not run for other tasks' calls on that CPU until the task continues. No loader can prevent
-/// this. The number covers all functions that the program is attached to. [`Link::missed`] does not
-/// include these calls.
+/// A task that is preempted inside a map operation leaves its CPU marked as busy with BPF, so the
+/// program does not run for other tasks' calls on that CPU until the task continues. No loader can
+/// prevent this. The number covers all functions that the program is attached to. [`Link::missed`]
+/// does not include these calls.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -29,7 +29,7 @@ use crate::sys::Kept;
 use crate::text::hash;
 
 /// The [`hash`]es of the names of the running kernel's stubs. With a thousand stubs, the
-/// probability that a function's hash collides with one of theirs is about 1 in 10^16, or 1 in 10^6
+/// probability that a function's hash collides with a stub's hash is about 1 in 10^16, or 1 in 10^6
 /// on 32-bit machines.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 

@@ -170,7 +170,7 @@ fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), 
 }
 
 /// Calls `each` with the lines that contain a mark. The name of every syscall function contains a
-/// mark. Most lines do not, and are skipped three bytes at a time.
+/// mark. Most lines contain no mark, and are skipped three bytes at a time.
 fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     let mut rest = lines;
     while let Some((before, after)) = mark(rest).and_then(|mark| rest.split_at_checked(mark)) {

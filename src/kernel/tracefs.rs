@@ -1,16 +1,17 @@
 //! Creates probes through tracefs, on kernels without a kprobe PMU (before Linux 4.17) and for
 //! return probes with `max_active`. A line written to `kprobe_events` creates an entry with a
-//! tracepoint; a perf event is then opened on the tracepoint.
+//! tracepoint. A perf event is then opened on the tracepoint.
 //!
 //! An entry outlives its process if the process is killed. Each attach through tracefs therefore
 //! first removes this library's entries, except the entries of processes that are known to be
 //! alive. The kernel refuses to remove an entry in use (EBUSY), so the removal never ends an
-//! attachment, even if the attachment belongs to a process in another PID namespace or to a pin. A
-//! live process's entry is unused only between its creation and the opening of its event. If
-//! another process removes the entry in that time, the creator notices and creates a new entry.
+//! attachment, even if the attachment belongs to a process in another PID namespace or is held by a
+//! pin. The entry of a live process is unused only between the creation of the entry and the
+//! opening of its event. If another process removes the entry in that time, the creator notices and
+//! creates a new entry.
 //!
-//! Since Linux 5.4, if an event of the same name exists, the kernel adds the new probe to that
-//! event. A program would then run for both probes. No two entries therefore get the same name, and
+//! Since Linux 5.4, if an event with the same name exists, the kernel adds the new probe to that
+//! event. A program would then run for both probes. Each entry therefore gets a unique name, and
 //! the creator checks that the event has only one probe.
 //!
 //! Source: Documentation/trace/kprobetrace.rst.
@@ -35,8 +36,8 @@ const TRIES: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Entry(EntryName);
 
-/// The name of an entry, `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`. It contains the process that
-/// created the entry, and the entry's number.
+/// The name of an entry, `ksyscall/pNAMESPACE_PID_STARTED_NUMBER`. The name identifies the process
+/// that created the entry, and contains the entry's number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
@@ -48,11 +49,12 @@ pub(crate) struct EntryName {
     pub(crate) number: u64,
 }
 
-/// Entries that this process gave up while they were in use, by the lower halves of their numbers.
-/// 0 marks a free place. If no place is free, the entry stays until the process ends.
+/// Entries that this process gave up while they were in use, identified by the lower half of each
+/// entry's number. 0 marks a free place. If no place is free, the entry stays until the process
+/// ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 
-/// Returns a random number, never 0, that this copy of the library draws once.
+/// Returns a nonzero random number, which this copy of the library draws once.
 fn image() -> u64 {
     static IMAGE: AtomicU32 = AtomicU32::new(0);
     let known = IMAGE.load(Ordering::Relaxed);
@@ -419,7 +421,7 @@ mod tests {
         }
     }
 
-    /// This process is 7, process 8 runs, and process 9 is a zombie.
+    /// This process has the id 7, process 8 is running, and process 9 is a zombie.
     const FILES: &[(&str, &str)] = &[
         ("/sys/kernel/tracing/kprobe_events", ""),
         ("*/id", "31\n"),

@@ -214,8 +214,8 @@ pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
 /// Returns the number of entries or returns that the kernel missed for a link. Returns None if the
-/// kernel does not report the number (before Linux 6.7), or if the descriptor is not a link of a
-/// kprobe.
+/// kernel does not report the number (before Linux 6.7), or if the descriptor does not refer to a
+/// kprobe's link.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;

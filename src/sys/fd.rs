@@ -56,7 +56,7 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 }
 
 /// Checks that the process can open one more descriptor for each element of `places`, which holds
-/// them temporarily. If not, returns the number of descriptors that it can open.
+/// them temporarily. If not, returns the number of descriptors that the process can open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method applies the
 /// kernel's own limit and works without /proc.
@@ -79,7 +79,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
     result
 }
 
-/// Returns this process's limit for descriptors: `RLIMIT_NOFILE` of getrlimit(2).
+/// Returns this process's limit on open descriptors: `RLIMIT_NOFILE` of getrlimit(2).
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0_u64; 2];
     let (this, kind) = (0, libc::RLIMIT_NOFILE as usize);

@@ -27,9 +27,9 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Checks that a file exists, with the permissions of the effective user, because opening the file
-/// uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel uses the
-/// permissions of the real user.
+/// Checks that a file exists. The check uses the permissions of the effective user, because opening
+/// the file uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel
+/// uses the permissions of the real user.
 ///
 /// A container's seccomp filter that predates faccessat2(2) may return EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
@@ -54,7 +54,7 @@ pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
-/// Writes all of `bytes` at once, because tracefs expects one command per write.
+/// Writes all of `bytes` in one call, because tracefs expects one command per write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr() as usize;
     // SAFETY: the kernel reads `len` bytes of `bytes`.

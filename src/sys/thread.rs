@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Maximum number of threads, including the calling one.
+/// Maximum number of threads, including the calling thread.
 const MAX_THREADS: usize = 64;
 
 unsafe extern "C" {
@@ -40,8 +40,8 @@ extern "C" fn run(work: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
-/// Calls `work` with every number below `count`, in up to `threads` threads including the calling
-/// one. If no other threads can be created, the calling thread does all the work.
+/// Calls `work` with every number below `count`, in up to `threads` threads, including the calling
+/// thread. If no other threads can be created, the calling thread does all the work.
 ///
 /// The other threads block all signals, so that the program's signal handlers run only in the
 /// program's own threads.
