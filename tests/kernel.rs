@@ -239,7 +239,7 @@ fn is_preemptible() -> bool {
 
 fn stay_on_cpu_0() {
     let set = [1_usize, 0, 0, 0];
-    // SAFETY: the size is that of the set.
+    // SAFETY: the size argument is the size of the set.
     let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), (&raw const set).cast()) };
     assert_eq!(done, 0);
 }

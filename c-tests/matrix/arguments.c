@@ -36,7 +36,7 @@
 static const struct {
 	const char *name;
 	long number;
-	/* The multiplexer, if the call is made through one, and its operation number. */
+	/* The multiplexer through which the call is made, if any, and the operation number. */
 	const char *multiplexer;
 	unsigned int sub_call;
 } calls[] = {
@@ -214,7 +214,7 @@ static void lookup_dcookie(void)
 
 #ifdef __i386__
 /* Calls that the C library does not make: sys_ia32_fadvise64() in arch/x86/kernel/sys_ia32.c and
- * sys_old_select() in fs/select.c. */
+   sys_old_select() in fs/select.c. */
 static void fadvise64(void)
 {
 	MADE(FD, OFFSET, SIZE, FIFTH);
@@ -244,8 +244,8 @@ static void arm_fadvise(void)
 }
 
 /*
- * Stands for calls that are not made: they have no arguments to check, and would return twice or to an
- * invalid address.
+ * A placeholder for calls that the test does not make: these calls have no arguments to check, and would
+ * return twice or to an invalid address.
  */
 static void not_made(void)
 {
@@ -382,7 +382,7 @@ static void make_call(int i)
 }
 
 /*
- * How often the call's program ran; for a multiplexed call, also adds the runs for all other multiplexed
+ * How many times the call's program ran. For a multiplexed call, also adds the runs for all other multiplexed
  * calls.
  */
 static unsigned int hits(int i)

@@ -9,7 +9,7 @@
 #define MAX_CALLS 1024
 
 struct seen {
-	/* How often the call's program ran for the thread that makes the call. */
+	/* How many times the call's program ran for the thread that makes the call. */
 	__u32 hits;
 	/* What the program saw the first time. */
 	__s32 number;
@@ -25,7 +25,7 @@ struct arguments {
 	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
 	/* The path of openat: the results of reading it at entry and at return (a length or a negative
-	 * errno), and the text read at return. */
+	   errno), and the text read at return. */
 	__s64 at_entry;
 	__s64 at_return;
 	char path[32];

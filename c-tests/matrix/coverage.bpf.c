@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts by cookie how often the program runs for the thread that makes a call. */
+/* Counts, separately for each cookie, how many times the program runs for the thread that makes a call. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "coverage.h"
@@ -13,7 +13,7 @@ struct {
 } state SEC(".maps");
 
 /* Without cookies every call gets a separate program with `own` set. Both variables are constants for
- * the verifier, so it prunes the call to the missing helper as dead code. */
+   the verifier, so it prunes the call to the missing helper as dead code. */
 const volatile _Bool is_own = 0;
 const volatile __u32 own = 0;
 

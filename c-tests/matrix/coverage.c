@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches one program to every system call in <asm/unistd.h> by name, all at the same time and
- * each with a different cookie. Then makes each call by its number, in a child and with harmless
- * arguments, and prints one line for it:
+ * Attaches one program to every system call in <asm/unistd.h> by name, all at the same time and each with a
+ * different cookie. Then makes each call by its number, in a child and with harmless arguments, and prints
+ * one line for each call:
  *
  *	name  number  attached  function  hits  result  others
  *
- * attached is `ok` or the errno. function is the probed function according to the kernel (`-` if
- * unknown). hits is how often the program ran with the call's own cookie. result is how the call
- * ended. others are the calls whose cookies were seen while this call was made.
+ * attached is `ok` or the errno. function is the probed function according to the kernel (`-` if unknown).
+ * hits is how many times the program ran with the call's cookie. result is how the call ended. others are the
+ * calls whose cookies were seen while this call was made.
  *
  * This is a plain libbpf program that does not use libksyscall directly.
  *
@@ -41,7 +41,7 @@ static const struct {
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
 /* With -1 in every argument these calls return ENOSYS for an unknown operation, just like a call
- * that does not exist. */
+   that does not exist. */
 static const struct {
 	const char *name;
 	long arguments[6];

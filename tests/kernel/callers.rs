@@ -68,7 +68,7 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts the calls of `process` instead of those of this process.
+    /// Counts the calls of `process` instead of the calls of this process.
     fn watch(&mut self, process: u32) {
         let mut watched: Array<_, u32> =
             self.object.map_mut("process").unwrap().try_into().unwrap();

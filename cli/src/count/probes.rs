@@ -75,7 +75,7 @@ fn attach_each(
         bar.set_message(call.name.to_string());
         match attach_call(counter, index, call, arguments.max_active, attached) {
             Ok(()) => {}
-            // The other kind of caller may have the call.
+            // The call may exist for the other kind of caller.
             Err(error) if is_absent(&error) && arguments.callers == Callers::All => {
                 attached.absent.push((*call, error));
             }
@@ -133,7 +133,7 @@ fn attach_call(
     Ok(())
 }
 
-/// The first function that was attached to for a call.
+/// The first function that a program was attached to for a call.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
@@ -163,7 +163,7 @@ fn named(what: &str, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Adds advice to the error for a name that no call has.
+/// Adds advice to the error for a name that matches no call.
 fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     let Some(Error::NotFound { .. }) = error.downcast_ref() else { return error };
     if !call.is_compat && is_compat_alone(&call.name) {
@@ -178,7 +178,7 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Attaches to a call's return. Returns None if the kernel allows no probe there.
+/// Attaches to a call's return. Returns None if the kernel does not allow a probe there.
 fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);

@@ -1,4 +1,4 @@
-//! Tries what attaching depends on instead of trusting version numbers.
+//! Tries the operations that attaching depends on, instead of trusting version numbers.
 //!
 //! A trial removes everything that it creates before it returns.
 
@@ -69,7 +69,8 @@ impl From<Error> for Refusal {
 }
 
 impl From<anyhow::Error> for Refusal {
-    /// Shortens the program loader's error, which has many lines and contains the log, to one line.
+    /// Shortens the program loader's error to one line. The original error has many lines and
+    /// contains the log.
     fn from(error: anyhow::Error) -> Self {
         let mut refusal = Self { errno: None, text: format!("{error:#}"), log: String::new() };
         for cause in error.chain() {

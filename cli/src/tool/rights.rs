@@ -48,7 +48,7 @@ impl OwnSets {
 }
 
 /// Whether the kernel sets AT_SECURE for a file with this `security.capability`, as in
-/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words are those of
+/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words have the layout of
 /// `struct vfs_cap_data` in linux/capability.h.
 fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
     const EFFECTIVE: u32 = 1;
