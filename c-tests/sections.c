@@ -246,7 +246,7 @@ TEST(handlers_of_the_program_are_kept)
 	unload(&p);
 }
 
-/* Since libbpf 1.2, setting a program's type explicitly drops its section handler. */
+/* Since libbpf 1.2, a program loses its section handler if its type is set explicitly. */
 TEST(an_explicit_type_disables_attaching_by_section)
 {
 	bool stays = libbpf_minor_version() < 2;

@@ -331,8 +331,8 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
     assert_eq!(probe.hits(14), 1, "the pin holds it");
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later and does not report when. This process is alive, so
-    // nothing cleans up its entry.
+    // The kernel frees an unlinked pin later and does not report when. Because this process is
+    // still alive, nothing cleans up its entry.
     let mut calls = 1;
     while probe.hits(14) == calls {
         umount2(1);

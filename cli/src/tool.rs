@@ -51,7 +51,7 @@ impl Reach {
         }
     }
 
-    /// The beginning of a sentence that ends with the tool.
+    /// The beginning of a sentence that ends with the tool's name.
     pub(crate) fn lead(self) -> &'static str {
         match self {
             Reach::Yes => "Preloading reaches",
@@ -503,7 +503,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// A program can load libbpf, for example, with dlopen() and a built-in name.
+    /// For example, a program can load libbpf with dlopen() and a built-in name.
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();

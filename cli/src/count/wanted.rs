@@ -95,7 +95,7 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether the call's return value is a restored register, which may look like an error.
+    /// Whether the call's return value is a restored register. Its value may look like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }

@@ -191,7 +191,7 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     }
 }
 
-/// Holds back signals that would end the process, so that a trial first removes what it created.
+/// Defers signals that would end the process until a trial has removed what it created.
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {
