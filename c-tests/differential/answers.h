@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Declares what all questions share: functions that print lines, load the programs and perform a single
-   attach. */
+ * attach. */
 #ifndef ANSWERS_H
 #define ANSWERS_H
 

@@ -101,7 +101,7 @@ static void pin_outlives(void)
 		say_runs();
 		say_destroy(link);
 		/* After the last fd of an opened link is closed, the kernel may still be detaching the
-		   program. */
+		 * program. */
 		wait_until_silent(&loaded.probes, 0);
 	} else {
 		part("open %s", errno_name(errno));

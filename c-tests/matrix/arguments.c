@@ -66,7 +66,8 @@ static volatile struct arguments *seen;
 static volatile struct {
 	int count;
 	__u64 arguments[6];
-	/* How far the second argument may exceed the given one: clone() pushes data on the stack. */
+	/* The maximum difference between the given second argument and the one seen: clone() pushes data on
+	 * the stack. */
 	__u64 slack;
 } *made;
 
@@ -214,7 +215,7 @@ static void lookup_dcookie(void)
 
 #ifdef __i386__
 /* Calls that the C library does not make: sys_ia32_fadvise64() in arch/x86/kernel/sys_ia32.c and
-   sys_old_select() in fs/select.c. */
+ * sys_old_select() in fs/select.c. */
 static void fadvise64(void)
 {
 	MADE(FD, OFFSET, SIZE, FIFTH);

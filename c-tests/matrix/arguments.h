@@ -25,7 +25,7 @@ struct arguments {
 	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
 	/* The path of openat: the results of reading it at entry and at return (a length or a negative
-	   errno), and the text read at return. */
+	 * errno), and the text read at return. */
 	__s64 at_entry;
 	__s64 at_return;
 	char path[32];

@@ -13,7 +13,7 @@ struct {
 } state SEC(".maps");
 
 /* Without cookies every call gets a separate program with `own` set. Both variables are constants for
-   the verifier, so it prunes the call to the missing helper as dead code. */
+ * the verifier, so it prunes the call to the missing helper as dead code. */
 const volatile _Bool is_own = 0;
 const volatile __u32 own = 0;
 

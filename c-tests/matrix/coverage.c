@@ -41,7 +41,7 @@ static const struct {
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
 /* With -1 in every argument these calls return ENOSYS for an unknown operation, just like a call
-   that does not exist. */
+ * that does not exist. */
 static const struct {
 	const char *name;
 	long arguments[6];

@@ -83,7 +83,8 @@ mod tests {
         assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
         assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // Capabilities outside of the inheritable set and of the bounding set.
+        // A capability outside of the inheritable set, and a capability outside of the bounding
+        // set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
         // VFS_CAP_REVISION_1 has only lower halves; VFS_CAP_REVISION_3 ends with a user ID.
