@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Measures the time of a system call while a tool counts it, and how long the tool takes to start:
+ * Measures how long a system call takes while a tool counts the call, and how long the tool takes to start:
  *
  *   calls NAME                         runs alone, or is started by the tool
- *   calls NAME WORD COMMAND...         runs next to COMMAND, once COMMAND has printed WORD on its terminal
+ *   calls NAME WORD COMMAND...         runs alongside COMMAND, once COMMAND has printed WORD on its terminal
  */
 #include <errno.h>
 #include <pty.h>

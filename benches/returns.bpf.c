@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts all returns, the returns with the expected cookie, and those with the expected result. */
+/* Counts all returns, the returns with the expected cookie, and the returns with the expected result. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
@@ -43,7 +43,7 @@ int at_return(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Runs at entry and, if it returns 0 there, at the return of the same call. */
+/* The program runs at the call's entry and, if it returns 0, again at the call's return. */
 SEC("kprobe")
 int in_session(struct pt_regs *ctx)
 {

@@ -108,7 +108,7 @@ static long number_in(const char *path)
 
 /*
  * The memory that the kernel has allocated for itself, in kB, including the CPUs' pending counts.
- * (MemAvailable is unsuitable: it does not count pages in a CPU's own lists as free.)
+ * (MemAvailable is unsuitable: it does not count the pages in per-CPU lists as free.)
  */
 static long allocated(void)
 {

@@ -227,7 +227,7 @@ TEST(a_program_on_ipc_sees_the_sub_call)
 
 #endif
 
-/* For kprobe_multi programs the kernel saves the registers with different code. */
+/* The kernel uses different code to save the registers for kprobe_multi programs. */
 TEST(a_kprobe_multi_program_sees_the_same)
 {
 	enum { KPROBE_MULTI = 42 };

@@ -162,7 +162,7 @@ TEST(a_call_fires_whatever_the_name_of_its_function)
 	unload(&p);
 }
 
-/* Kernels report these refusals with different errors; differential/ covers the other errors. */
+/* The errno of these refusals differs between kernels. The tests in differential/ cover the other errors. */
 TEST(refusals_have_an_errno_and_are_not_cached)
 {
 	struct programs p = LOAD(count);
@@ -197,7 +197,7 @@ static void *attach_and_fail(void *prog)
 	return NULL;
 }
 
-/* Covers the first attach, and warnings, for which the library reads libbpf's callback. */
+/* Covers the first attach, and attaches that warn: for a warning, the library reads libbpf's callback. */
 TEST(threads_do_not_disturb_each_other)
 {
 	struct programs p = LOAD(count);

@@ -11,7 +11,8 @@
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-/* Attaches to all names, or to some with `best_effort`; fails the test on an error. */
+/* Attaches to all names; with `best_effort`, attaching to some of them suffices. Fails the test on an
+ * error. */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
 {
@@ -138,7 +139,7 @@ TEST(wrong_arguments_are_refused)
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	longer.opts.sz = 1;
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
-	/* The size covers no field, so the library ignores all fields. */
+	/* The size covers no fields, so the library ignores all of them. */
 	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
 	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts);
 	CHECK(fires(&p, ON_ENTRY));
@@ -246,7 +247,8 @@ TEST(a_failed_destroy_is_returned_and_the_others_are_destroyed)
 		CHECK(!links[i]);
 	CHECK(!fires(&p, ON_ENTRY));
 
-	/* Predict the first link's fd: the perf event's fd comes first, then a BPF link's. */
+	/* Predict the first link's fd: an attach opens the perf event first, and then the BPF link if the
+	 * kernel supports it. */
 	int lowest = dup(0), first = lowest + has_perf_links();
 	CHECK(lowest >= 0 && close(lowest) == 0);
 	struct ksyscall_links *many = attach(program(&p, "on_entry"), five, FIVE, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One program for each kind of link that libbpf creates; the tests load one at a time. */
+/* Defines one program for each kind of link that libbpf creates. The tests load one program at a time. */
 #include "record.bpf.h"
 
 #include <stdbool.h>

@@ -18,7 +18,7 @@ EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 #define UPROBE_EVENTS "/sys/kernel/tracing/uprobe_events"
 enum { MOST = 64 };
 
-/* A function with a USDT probe; the note has the format that <sys/sdt.h> emits. */
+/* A function with a USDT probe; the ELF note is in the format that <sys/sdt.h> emits. */
 __attribute__((noinline)) void probed(void);
 void probed(void)
 {
@@ -44,7 +44,7 @@ void probed(void)
 static pid_t thread;
 static bool is_destroying;
 static int closed[4 * MOST], closed_count;
-/* BPF links in the kernel after libbpf's last close(). */
+/* The number of BPF links in the kernel after libbpf's last close(). */
 static int links_left;
 
 /* Intercepts libbpf's close(); the library under test makes the system call directly. */
@@ -111,7 +111,7 @@ static struct programs load_one(const char *name)
 
 /*
  * TOGETHER: the links stay in the kernel until libbpf has closed all of them.
- * EACH: libbpf's close() detaches one link and waits for it.
+ * EACH: each close() in libbpf detaches one link and waits until the kernel has detached it.
  */
 enum waits { TOGETHER, EACH };
 
@@ -273,7 +273,7 @@ TEST(tracefs_probes)
 		struct bpf_link *links[8];
 		struct programs p = load_one(names[kind]);
 		struct programs ours = LOAD(count);
-		/* One libbpf link: libbpf 1.1 cannot create two tracefs uprobes at one offset. */
+		/* Use one libbpf link, because libbpf 1.1 cannot create two tracefs uprobes at one offset. */
 		links[0] = by_section(&p);
 		for (int i = 1; i < 8; i++)
 			links[i] = i % 2 ? NULL : ATTACH(program(&ours, "on_entry"), CALL, NULL);

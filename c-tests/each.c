@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Simulates a tracer with a program for every call in <asm/unistd.h>. It attaches every program
- * whose call has a function under the name that libbpf would probe, within the default limit of
+ * Simulates a tracer with a program for every call in <asm/unistd.h>. It attaches a program only if the
+ * function that libbpf would probe for the call exists. All attaches must fit within the default limit on
  * open fds.
  */
 #include "programs.h"

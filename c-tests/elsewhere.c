@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests a program that links libbpf statically, while libksyscall.so cannot find the functions of
- * this static libbpf. The attach must report this, and must never read the BPF program with the
- * functions of another loaded libbpf.
+ * Tests a program with a statically linked libbpf whose functions libksyscall.so cannot find. The attach must
+ * report this, and must never read the BPF program with the functions of another loaded libbpf.
  */
 #include "programs.h"
 

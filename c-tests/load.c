@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests many threads that attach and destroy at random while calls are made. A thread's programs
- * count only that thread's calls, so every count is known exactly. No thread accesses a map
- * meanwhile: while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
+ * Tests many threads that attach and destroy at random while calls are made. A thread's programs count only
+ * that thread's calls, so the expected counts are known exactly. No thread accesses a map during the test:
+ * while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
  */
 #include "messages.h"
 #include "programs.h"
@@ -51,7 +51,7 @@ static void call(long number, int count)
 	CHECK(sem_post(&calling) == 0);
 }
 
-/* If the kernel has cookies, the cookie selects the attachment's slot. */
+/* If the kernel supports cookies, the cookie selects the attachment's slot. */
 static struct bpf_link *attach(struct worker *worker, int name, bool retprobe, int *slot)
 {
 	struct bpf_program *prog = retprobe ? worker->on_return : worker->on_entry;

@@ -140,7 +140,7 @@ static void use_all(const glob_t *found, int global)
 	}
 	for (int i = 0; i < count; i++) {
 		libbpf = libbpfs[i];
-		/* The warnings about a libbpf's programs must arrive at the callback of that libbpf. */
+		/* Warnings about a program must reach the callback of the libbpf that loaded the program. */
 		warnings = 0;
 		libbpf_set_print(count_warning);
 		CHECK_FAILS(
@@ -169,8 +169,8 @@ TEST(several_libbpfs_in_one_process)
 }
 
 /*
- * Each libbpf may be loaded at the address of the previous one: addresses cached for the
- * unloaded libbpf must not be used.
+ * Each libbpf may be loaded at the address where the previous libbpf was loaded. The library must not use
+ * addresses that it cached for the unloaded libbpf.
  */
 TEST(one_libbpf_after_the_other)
 {
@@ -194,7 +194,7 @@ TEST(one_libbpf_after_the_other)
 }
 
 #ifndef LINKED
-/* bpf_program__attach() of each libbpf calls into this library with that libbpf's program. */
+/* Each libbpf's bpf_program__attach() calls into this library with a program from the same libbpf. */
 TEST(programs_of_several_libbpfs_attach_by_section)
 {
 	glob_t found = find_libbpfs();

@@ -108,7 +108,7 @@ static struct bpf_program load(void)
 	return (struct bpf_program){ .fd = fd };
 }
 
-/* How often the program ran while this process made three calls. */
+/* How many times the program ran while this process made three calls. */
 static long long runs(const struct bpf_program *prog)
 {
 	struct bpf_prog_info before = { 0 }, after = { 0 };

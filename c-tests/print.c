@@ -99,7 +99,7 @@ TEST(a_callback_set_by_another_thread_stays_set)
 	let_them_fail(program(&p, "on_entry"));
 	do {
 		libbpf_print_fn_t other = set == count_warning ? count_too : count_warning;
-		/* The previous callback is ours, not the library's temporary one. */
+		/* The previous callback is ours, not the library's temporary callback. */
 		CHECK(libbpf_set_print(other) == set);
 		set = other;
 	} while (are_failing());
@@ -254,7 +254,7 @@ TEST(a_callback_set_by_libbpfs_own_function_stays_set)
 	unload(&p);
 }
 
-/* Prints through the callback that libbpf has at this moment, as libbpf does. */
+/* Prints through the callback that is currently set in libbpf, as libbpf does. */
 static void say_as_libbpf(const char *format, ...)
 {
 	va_list arguments;

@@ -9,7 +9,7 @@ EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
 enum { KPROBE = 2, TRACEPOINT, STAT };
 
-/* A skeleton with chosen programs in a chosen order, like those of `bpftool gen skeleton`. */
+/* A skeleton with chosen programs in a chosen order, in the format that `bpftool gen skeleton` generates. */
 enum { MOST = 8 };
 struct chosen {
 	struct bpf_object_skeleton skeleton;
@@ -120,7 +120,7 @@ TEST(a_skeleton_skips_programs)
 	CHECK_EQ(bpf_object__load(p.object), 0);
 	p.calls = watch(p.object);
 	CHOOSE(&chosen, &p, "on_no_call", "on_entry", "on_no_function", "on_return", "on_kprobe");
-	/* A link to a different call: the section's call must not be attached as well. */
+	/* A program with a link to a different call must not also be attached to its section's call. */
 	struct bpf_link *own = ATTACH(program(&p, "on_entry"), "newuname", NULL);
 	chosen.links[1] = own;
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
@@ -137,7 +137,7 @@ TEST(a_skeleton_skips_programs)
 	unload(&p);
 }
 
-/* If a program fails, those before it stay attached and those after it are not attached. */
+/* If a program fails to attach, earlier programs stay attached and later programs are not attached. */
 TEST(a_skeleton_attaches_everything_before_a_failure)
 {
 	libbpf_set_print(NULL);
@@ -246,7 +246,7 @@ TEST(handlers_of_the_program_are_kept)
 	unload(&p);
 }
 
-/* Since libbpf 1.2, setting a program's type explicitly drops its section handler. */
+/* Since libbpf 1.2, a program loses its section handler if its type is set explicitly. */
 TEST(an_explicit_type_disables_attaching_by_section)
 {
 	bool stays = libbpf_minor_version() < 2;

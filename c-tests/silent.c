@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests kernel states in which an attach succeeds but the program never runs. The first attach of a
- * process must warn about such a state.
+ * Tests kernel states in which an attach succeeds but the program never runs. The first attach of a process
+ * must warn about the state.
  */
 #include "programs.h"
 

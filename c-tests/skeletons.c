@@ -10,7 +10,8 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-/* Unchanged since libbpf 0.0.6. A row of the maps has had 32 bytes since libbpf 1.5, and 24 before. */
+/* Unchanged since libbpf 0.0.6. A row in the table of maps has been 32 bytes long since libbpf 1.5; before,
+ * it was 24 bytes long. */
 _Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
 
 enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };
@@ -70,8 +71,8 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 	CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
 	CHECK(memcmp(skeleton, before, size) == 0);
 	/*
-	 * The library attaches two programs and passes those before, between and after them to libbpf one
-	 * by one.
+	 * The library attaches two programs, and passes the programs before, between and after these two to
+	 * libbpf one by one.
 	 */
 	CHECK_EQ(handed_count, 3);
 	for (int i = 0; i < handed_count; i++) {

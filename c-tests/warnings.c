@@ -23,8 +23,8 @@ TEST(a_failure_is_reported_once_with_both_names)
 }
 
 /*
- * Kernel functions of these names exist, but no x86-64 system call reaches them. A tool with one
- * program per name attaches to them with libbpf, so the attach must succeed here too.
+ * Kernel functions with these names exist, but no x86-64 system call reaches them. A tool with one program
+ * per name attaches to them with libbpf, so the attach must succeed here too.
  */
 TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
 {

@@ -146,7 +146,7 @@ struct pt_regs;
 #define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], also for 32-bit callers */
 #define KSYSCALL_SAVED_(n) (8 * (n))
 #define KSYSCALL_SAVED_NR_ 280 /* syscallno */
-/* As in compat_user_mode(): pstate & PSR_MODE32_BIT, which only the processor sets. */
+/* The test in compat_user_mode(): pstate & PSR_MODE32_BIT. Only the processor sets this bit. */
 #define KSYSCALL_SAVED_MODE_ 264
 #define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
 
@@ -224,8 +224,8 @@ struct pt_regs;
 /* --- Layouts: 64-bit values in 32-bit words, and calls with a different order --- */
 
 /*
- * A layout specifies the kind of each argument that the function receives, and maps each of the man page's
- * arguments to one of the function's.
+ * A layout specifies the kind of each argument that the function receives, and maps each argument in the man
+ * page to an argument of the function.
  *
  *	W	a word: an int, a pointer, an unsigned long
  *	S	a signed word, a long: sign-extended to 64 bits
@@ -263,9 +263,9 @@ struct pt_regs;
 #endif
 
 /*
- * KSYSCALL_LAYOUT_<call> expands to `~`, the layout for 64-bit callers and the layout for 32-bit callers.
- * If a call has no layout, each argument is one word. The names are those in the system call table of the
- * caller's architecture, and other spellings of them (docs/names.md).
+ * KSYSCALL_LAYOUT_<call> expands to `~`, the layout for 64-bit callers and the layout for 32-bit callers. If
+ * a call has no layout, each argument is one word. <call> is a name in the system call table of the caller's
+ * architecture, or another spelling of such a name (docs/names.md).
  *
  * Sources in Linux 6.12: include/linux/syscalls.h and compat.h, and in arch/: x86/kernel/sys_ia32.c,
  * arm64/kernel/sys32.c, powerpc/kernel/sys_ppc32.c, s390/kernel/compat_linux.c, mips/kernel/linux32.c.
@@ -683,8 +683,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V
  * IPC calls through ipc(2). On i386, the C library makes most of these calls this way, and some of them
  * (accept, send, recv, semop) cannot be made in any other way. socketcall and ipc carry out the call
- * themselves: a connect made through socketcall never enters connect's own function. To see such a call, attach the program to socketcall,
- * where it runs for every call that is made through socketcall:
+ * themselves: a connect made through socketcall never enters connect's own function. To see the connect,
+ * attach the program to socketcall, where it runs for every call that is made through socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
@@ -699,12 +699,13 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *	KSYSCALL_SUBCALL_NR(connect)		connect's number, a constant
  *	KSYSCALL_SUBCALL_ARG(ctx, connect, n)	the nth argument of a call with connect's number
  *
- * The arguments are those of the man page, except where the C library changes them: the command of semctl,
- * msgctl and shmctl contains IPC_64 (0x100), and semctl's fourth argument is a union semun, as one word (on s390 the
+ * The arguments match the man page, except where the C library changes them: the command of semctl, msgctl
+ * and shmctl contains IPC_64 (0x100), and semctl's fourth argument is a union semun, as one word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
- * KSYSCALL_SLOT(ctx, 4), and the function returns 0. socketcall's arguments, semctl's fourth and some of
- * msgrcv's are in the caller's memory. They are normally resident, because the C library has just written
- * them to its stack. If they are not, they are read as 0.
+ * KSYSCALL_SLOT(ctx, 4), and the function returns 0. The arguments of a call made through socketcall,
+ * semctl's fourth argument and some of msgrcv's arguments are in the caller's memory. They are normally
+ * resident, because the C library has just written them to its stack. An argument that is not resident is
+ * read as 0.
  *
  * Sources in Linux 5.4 to 7.2: `socketcall` in net/socket.c, `ksys_ipc` and `compat_ksys_ipc` in
  * ipc/syscall.c, `s390_ipc` in arch/s390/kernel/syscall.c, and the numbers in include/uapi/linux/net.h and
@@ -943,9 +944,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
- *	  thread makes the next such call.
- *	- The map is an LRU map: when it is full, it drops the least recently used entries, possibly one of a
- *	  call that is still waiting. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
+ *	  thread makes its next call of this kind.
+ *	- The map is an LRU map: when it is full, it drops the least recently used entries, which may belong
+ *	  to calls in progress. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
  *	  there can be threads in such calls at the same time.
  *	- By the time a successful execve(2) returns, the old memory is gone: use the tracepoint
  *	  sched:sched_process_exec.
@@ -973,7 +974,7 @@ KSYSCALL_INLINE_ long ksyscall_keep_(void *map, __u64 pointer)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	/* 0 is BPF_ANY, whose header some programs do not include. */
+	/* 0 is BPF_ANY. Some programs do not include the header that defines BPF_ANY. */
 	return bpf_map_update_elem(map, &thread, &pointer, 0);
 }
 

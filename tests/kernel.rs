@@ -239,7 +239,7 @@ fn is_preemptible() -> bool {
 
 fn stay_on_cpu_0() {
     let set = [1_usize, 0, 0, 0];
-    // SAFETY: the size is that of the set.
+    // SAFETY: the size argument is the size of the set.
     let done = unsafe { libc::sched_setaffinity(0, size_of_val(&set), (&raw const set).cast()) };
     assert_eq!(done, 0);
 }
@@ -331,8 +331,8 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
     assert_eq!(probe.hits(14), 1, "the pin holds it");
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later and does not report when. This process is alive, so
-    // nothing cleans up its entry.
+    // The kernel frees an unlinked pin later and does not report when. Because this process is
+    // still alive, nothing cleans up its entry.
     let mut calls = 1;
     while probe.hits(14) == calls {
         umount2(1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The part of vmlinux.h that these programs require: struct pt_regs with the kernel's field names,
+ * Contains the part of vmlinux.h that these programs require: struct pt_regs with the kernel's field names,
  * from which libbpf's macros read the arguments.
  */
 #ifndef KERNEL_BPF_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Calls bpf_program__attach_ksyscall() in many ways and prints one line for each case: its name, a
- * tab, and the parts of the result. The first line names the library under test. This program does
- * not judge the results: testing/differential.py compares the lines of two libraries.
+ * Calls bpf_program__attach_ksyscall() in many ways and prints one line for each case: the case's name, a
+ * tab, and the parts of the result. The first line names the library under test. This program does not judge
+ * the results: testing/differential.py compares the lines of two libraries.
  *
  * A case is named SITUATION/PROGRAM/NAME/OPTIONS, options/CLASS/SIZE or GROUP/QUESTION. Each
  * situation runs in a separate process that has not attached before, unless the situation's name

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Shared by all questions: prints lines, loads the programs and performs a single attach. */
+/* Declares what all questions share: functions that print lines, load the programs and perform a single
+ * attach. */
 #ifndef ANSWERS_H
 #define ANSWERS_H
 
@@ -33,7 +34,7 @@ enum program_kind { ON_PROBE, UNLOADED, TRACEPOINT, SOCKET, CLOSED, NO_PROGRAM, 
 struct bpf_program *program_of(enum program_kind kind, bool retprobe);
 struct bpf_program *probe(bool retprobe);
 
-/* Makes one call; returns how often the program that counts in this slot ran. */
+/* Makes one call; returns how many times the program that counts in this slot ran. */
 int runs(__u32 slot, long number);
 
 /* Limits attaches to `count` more open fds, until give_fds_back(). */

@@ -100,7 +100,8 @@ static void pin_outlives(void)
 		SAY("unpin", bpf_link__unpin(link));
 		say_runs();
 		say_destroy(link);
-		/* The kernel may finish detaching after the last fd of an opened link is closed. */
+		/* After the last fd of an opened link is closed, the kernel may still be detaching the
+		 * program. */
 		wait_until_silent(&loaded.probes, 0);
 	} else {
 		part("open %s", errno_name(errno));

@@ -29,7 +29,7 @@ pub struct Arguments {
     path: [u8; 32],
 }
 
-/// A map definition in the BTF format of libbpf, in which array lengths encode numbers.
+/// A map definition in libbpf's BTF format, in which array lengths encode numbers.
 #[repr(C)]
 pub struct Map {
     r#type: *const [i32; 2],

@@ -36,7 +36,7 @@
 static const struct {
 	const char *name;
 	long number;
-	/* The multiplexer, if the call is made through one, and its operation number. */
+	/* The multiplexer through which the call is made, if any, and the operation number. */
 	const char *multiplexer;
 	unsigned int sub_call;
 } calls[] = {
@@ -66,7 +66,8 @@ static volatile struct arguments *seen;
 static volatile struct {
 	int count;
 	__u64 arguments[6];
-	/* How far the second argument may exceed the given one: clone() pushes data on the stack. */
+	/* The maximum difference between the given second argument and the one seen: clone() pushes data on
+	 * the stack. */
 	__u64 slack;
 } *made;
 
@@ -244,8 +245,8 @@ static void arm_fadvise(void)
 }
 
 /*
- * Stands for calls that are not made: they have no arguments to check, and would return twice or to an
- * invalid address.
+ * A placeholder for calls that the test does not make: these calls have no arguments to check, and would
+ * return twice or to an invalid address.
  */
 static void not_made(void)
 {
@@ -382,7 +383,7 @@ static void make_call(int i)
 }
 
 /*
- * How often the call's program ran; for a multiplexed call, also adds the runs for all other multiplexed
+ * How many times the call's program ran. For a multiplexed call, also adds the runs for all other multiplexed
  * calls.
  */
 static unsigned int hits(int i)

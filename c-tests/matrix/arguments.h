@@ -9,7 +9,7 @@
 #define MAX_CALLS 1024
 
 struct seen {
-	/* How often the call's program ran for the thread that makes the call. */
+	/* How many times the call's program ran for the thread that makes the call. */
 	__u32 hits;
 	/* What the program saw the first time. */
 	__s32 number;

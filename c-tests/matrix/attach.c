@@ -224,8 +224,8 @@ TEST(other_spellings_lead_to_the_call)
 }
 
 /*
- * A process's first attach shows the library how the kernel names its functions. Each of these calls has a
- * function in both 32-bit and 64-bit kernels.
+ * In a process's first attach, the library detects how the kernel names its functions. Each of these calls
+ * has a function in both 32-bit and 64-bit kernels.
  */
 TEST(any_call_can_be_the_first)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts by cookie how often the program runs for the thread that makes a call. */
+/* Counts, separately for each cookie, how many times the program runs for the thread that makes a call. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "coverage.h"

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches one program to every system call in <asm/unistd.h> by name, all at the same time and
- * each with a different cookie. Then makes each call by its number, in a child and with harmless
- * arguments, and prints one line for it:
+ * Attaches one program to every system call in <asm/unistd.h> by name, all at the same time and each with a
+ * different cookie. Then makes each call by its number, in a child and with harmless arguments, and prints
+ * one line for each call:
  *
  *	name  number  attached  function  hits  result  others
  *
- * attached is `ok` or the errno. function is the probed function according to the kernel (`-` if
- * unknown). hits is how often the program ran with the call's own cookie. result is how the call
- * ended. others are the calls whose cookies were seen while this call was made.
+ * attached is `ok` or the errno. function is the probed function according to the kernel (`-` if unknown).
+ * hits is how many times the program ran with the call's cookie. result is how the call ended. others are the
+ * calls whose cookies were seen while this call was made.
  *
  * This is a plain libbpf program that does not use libksyscall directly.
  *
- * --names prints the names. With --traced FD another process has attached and this process makes the
- * calls. FD is the map, and standard input contains one line for each cookie,
+ * --names prints the names. With --traced FD another process has attached, and this process only makes the
+ * calls. FD is the map. Standard input contains one line for each cookie:
  *
  *	name  errno  function
  *

@@ -11,7 +11,7 @@
 struct coverage {
 	/* The thread that is making a call; otherwise 0. */
 	__u32 armed;
-	/* How often the program ran for that thread during the call, by cookie. */
+	/* How many times the program ran for the thread during the call, indexed by cookie. */
 	__u32 hits[MAX_CALLS];
 };
 

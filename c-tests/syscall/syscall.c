@@ -72,7 +72,7 @@ static void events(void)
 					 .size = 72,
 					 .config1 = (unsigned long)"__x64_sys_stat" };
 	SHOW(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-	/* Place more and more of the structure at the end of readable memory. */
+	/* In each round one more byte of the structure is in readable memory. */
 	for (size_t left = 1; left <= 80; left++) {
 		memset(bytes, 0xff, sizeof(bytes));
 		memcpy(bytes, &attr, sizeof(attr));

@@ -14,8 +14,8 @@
 #define MAX_ERRNO 4095
 /* `places` has three pages of call numbers: for native callers, 32-bit callers, and x32. */
 #define PAGE 1024
-/* After the pages, `places` contains the sub-calls of socketcall(2) and ipc(2): first those of native
-   callers, then those of 32-bit callers. */
+/* After the pages, `places` contains the sub-calls of socketcall(2) and ipc(2): first for native
+   callers, then for 32-bit callers. */
 #define SUB_CALLS (3 * PAGE)
 #define MAX_SUB_CALLS 32
 
@@ -83,7 +83,7 @@ struct {
 	__type(value, struct name);
 } process_names SEC(".maps");
 
-/* How often each errno was returned. The key contains the tally's key and the errno. */
+/* How many times each errno was returned. The key contains the tally's key and the errno. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);

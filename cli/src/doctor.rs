@@ -19,7 +19,7 @@ use trials::{Held, Refusal, Trials};
 struct Report<'a> {
     checks: Vec<Check>,
     can_attach: bool,
-    /// The verifier's log, if the user asked for it and there is one.
+    /// The verifier's log, if the user requested it and the kernel returned a log.
     log: Option<String>,
     tool: Option<(&'a Path, Verdict)>,
 }

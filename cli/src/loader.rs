@@ -6,9 +6,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Returns a loader for programs that do not have to be relocated with the kernel's types.
 ///
-/// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of these types, which takes longer than
-/// everything else that the command does before it is ready. If `new()` cannot open the file with
-/// the types, it continues without them. For this reason no file can be opened during that call.
+/// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of the kernel's types. Parsing takes longer
+/// than everything else that the command does before it is ready. If `new()` cannot open the file
+/// with the types, it continues without them. For this reason no file can be opened during that
+/// call.
 pub(crate) fn loader() -> Result<EbpfLoader<'static>> {
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..files })?;

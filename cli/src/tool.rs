@@ -51,7 +51,7 @@ impl Reach {
         }
     }
 
-    /// The beginning of a sentence that ends with the tool.
+    /// The beginning of a sentence that ends with the tool's name.
     pub(crate) fn lead(self) -> &'static str {
         match self {
             Reach::Yes => "Preloading reaches",
@@ -112,8 +112,9 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// Finds the library to preload: the named one, else the one in the folder lib next to this
-/// program's folder, else the system's. Returns None if the library is not installed.
+/// Finds the library to preload: the library that the user named, otherwise the library in the
+/// folder `lib` next to this program's folder, otherwise the system's library. Returns None if the
+/// library is not installed.
 pub(crate) fn find_library(named: Option<&Path>) -> Result<Option<PathBuf>> {
     let found = match named {
         Some(path) => {
@@ -446,7 +447,7 @@ mod tests {
             Reach::No,
             "a static program, into which nothing can be preloaded, without libbpf",
         );
-        // A program that makes its system calls itself.
+        // A program that makes system calls with its own syscall() function.
         let own = CALLS.to_owned() + "long syscall(long number, ...) { return -number; }\n";
         let own = built.cc("own", &own, &STATIC);
         expect(&own, Reach::No, "does not import syscall()");
@@ -502,7 +503,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// A program can load libbpf, for example, with dlopen() and a built-in name.
+    /// For example, a program can load libbpf with dlopen() and a built-in name.
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes calls that are hard to count: calls by threads that end, an execve(2) by a thread, and calls next to
-   updates of BPF maps. Prints what it did, in the format of known.c. */
+/* Makes calls that are hard to count: calls by threads that end, an execve(2) by a thread, and calls on
+   a processor where another process updates BPF maps. Prints what it did, in the format of known.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/bpf.h>

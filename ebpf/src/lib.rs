@@ -1,6 +1,7 @@
 //! Reads the arguments of a system call in BPF programs written in Rust: in the order of the man
-//! page, on every kernel and for every caller. The rules are those of `ksyscall.bpf.h`, the C
-//! header, which explains them and cites the kernel's sources. The tables are generated from it.
+//! page, on every kernel and for every caller. The rules are the same as in the C header
+//! `ksyscall.bpf.h`, which explains them and cites the kernel's sources. The tables are generated
+//! from the header.
 //!
 //! With aya-ebpf:
 #![doc = "```"]
@@ -15,12 +16,12 @@
 //! The page that a pointer points to may not be in memory yet at entry. Then
 //! `bpf_probe_read_user_str_bytes()` fails with -14 (EFAULT), even for a valid path. [`Kept`] keeps
 //! the pointer at entry and reads the string in a kretprobe at the call's return: by then the
-//! kernel has read the string itself.
+//! kernel has read the string.
 //!
 //! # Calls through socketcall and ipc
 //! On i386, s390x, POWER and 32-bit MIPS a process can make some calls through socketcall(2) and
-//! ipc(2). The multiplexer's function then carries out the call: the function of connect(2), for
-//! example, is not entered. A program attached to both connect and socketcall uses
+//! ipc(2). The multiplexer's function then carries out the call: connect(2)'s own function, for
+//! example, is not called. A program attached to both connect and socketcall uses
 //! [`Call::sub_call`].
 #![no_std]
 
@@ -161,8 +162,8 @@ impl SubCall {
     /// program contains no names.
     ///
     /// # Panics
-    /// If neither socketcall nor ipc carries out such a call. In a constant, this is a compile-time
-    /// error.
+    /// Panics if neither socketcall nor ipc carries out a call with this name. In a constant, this
+    /// is a compile-time error.
     pub const fn of<K: Kernel>(call: &str) -> Self {
         let mut index = 0;
         while index < SUB_CALLS.len() {
@@ -312,7 +313,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 
     /// Whether the caller is a 32-bit caller on a 64-bit kernel. The call's number and arguments
-    /// are then those of the 32-bit syscall table.
+    /// then follow the 32-bit syscall table.
     #[inline(always)]
     pub fn is_compat(&self) -> bool {
         self.is_compat
@@ -338,9 +339,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     /// or ipc(2). Returns None if the multiplexer carries out a different call. Use this in a
     /// program that is attached to both the call and its multiplexer.
     ///
-    /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, callers
-    /// that have the multiplexer are assumed to use it. On such a kernel, attach the program only
-    /// to the multiplexer.
+    /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, this
+    /// function assumes that callers use the multiplexer if they have one. On kernels where the
+    /// number is None, attach the program only to the multiplexer.
     ///
     /// ```
     /// use ksyscall_ebpf::{Call, Kernel, Memory, SubCall};
@@ -575,7 +576,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 ///
 /// # Limits
 /// - If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until
-///   the thread makes the next such call. A full LRU map drops its least recently used entries,
+///   the thread's next call of this kind. A full LRU map drops its least recently used entries,
 ///   which may belong to calls in progress. Give the map more entries than there can be threads in
 ///   such calls at once.
 /// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.

@@ -68,7 +68,7 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts the calls of `process` instead of those of this process.
+    /// Counts the calls of `process` instead of the calls of this process.
     fn watch(&mut self, process: u32) {
         let mut watched: Array<_, u32> =
             self.object.map_mut("process").unwrap().try_into().unwrap();
@@ -167,7 +167,7 @@ fn kernel_calls_of_32_bit_processes_have_their_own_names() {
         }
         assert_eq!(probe.hits(6), hits + 2, "{name}");
     }
-    // 64-bit processes have no such call.
+    // This call does not exist for 64-bit processes.
     let error = probe.attach_to("socketcall", Callers::Native, 0).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
@@ -178,7 +178,7 @@ fn kernel_calls_that_callers_lack_are_reported() {
     let probe = Probe::load();
     drop(probe.attach_to("umount2", Callers::All, 0).unwrap());
     let fds = open_fds();
-    // 32-bit processes have no accept; they call socketcall or accept4.
+    // There is no accept call for 32-bit processes; they call socketcall or accept4.
     let error = probe.attach_to("accept", Callers::Compat, 0).unwrap_err();
     assert!(matches!(&error, Error::NoCompatCall { name, .. } if name.as_str() == "accept"));
     assert_eq!(error.errno(), libc::ENOENT);

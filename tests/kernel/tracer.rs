@@ -1,6 +1,6 @@
 //! Attaches one program by name to every system call that the clients can make, each with a
-//! different cookie, for 32-bit callers or for all callers. Then the clients, which are coverage.c
-//! built for either architecture, make their calls and count.
+//! different cookie, for 32-bit callers or for all callers. The clients, which are coverage.c built
+//! for each architecture, then make their calls and count the program's runs.
 //!
 //! Usage: `tracer OBJECT compat|all CLIENT...`. Each client receives the map as a descriptor. The
 //! client's standard input contains one line for each name, in the order of the cookies: the name,

@@ -536,7 +536,7 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
     Ok(())
 }
 
-/// Adds to an error from loading a program what failed and what to do about it.
+/// Adds context to a program-loading error: what failed and what to do about it.
 fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
     let errno = errno_of(&error);
     // aya repeats the error's text; the errno is enough.

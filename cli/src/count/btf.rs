@@ -13,8 +13,8 @@ const TYPE: usize = 12;
 /// The size of a struct's member.
 const MEMBER: usize = 12;
 
-/// The offset of a member in a struct, in bytes. None if the file has no such member, or is not in
-/// the expected format.
+/// The offset of a member in a struct, in bytes. None if the file does not define the member, or is
+/// not in the expected format.
 pub(super) fn offset_of(file: &[u8], structure: &str, member: &str) -> Option<u32> {
     if u16::from_ne_bytes(file.get(..2)?.try_into().ok()?) != MAGIC {
         return None;

@@ -21,7 +21,7 @@ const END: u8 = b'-';
 pub(super) struct Held {
     pid: u32,
     gate: Option<OwnedFd>,
-    /// The thread that spawns the command, which ends after the command's execve(2).
+    /// The thread that spawns the command. The thread ends after the command's execve(2).
     start: Option<JoinHandle<io::Result<Child>>>,
     program: PathBuf,
 }

@@ -32,9 +32,10 @@ use table::{Counted, Plan};
 use tally::{Lost, Row};
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
-/// How often the table on a terminal is redrawn.
+/// The interval at which the table on a terminal is redrawn.
 const REFRESH: Duration = Duration::from_secs(1);
-/// How often to check whether the processes of `-p` have ended, if the kernel has no pidfds.
+/// The interval at which to check whether the processes given with `-p` have ended, if the kernel
+/// does not support pidfds.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Why the count ended.
@@ -194,7 +195,7 @@ impl Count {
     }
 }
 
-/// Returns the exit status, which is the command's if the command ended by itself.
+/// Returns the exit status. If the command ended by itself, this is the command's exit status.
 fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     let code = match &end {
         End::Command(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
@@ -211,7 +212,7 @@ fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
 enum Event {
     /// It is time to show what was counted.
     Shown,
-    /// A process of `-p` has ended.
+    /// A process given with `-p` has ended.
     Ended(Process),
 }
 
@@ -388,7 +389,8 @@ fn size() -> (usize, usize) {
     }
 }
 
-/// The number of rows that lines occupy on a terminal of this width, which wraps longer lines.
+/// The number of screen rows that the lines occupy on a terminal of this width. The terminal wraps
+/// longer lines.
 fn height_of(lines: &[usize], width: usize) -> u16 {
     let heights = lines.iter().map(|columns| columns.div_ceil(width).max(1));
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)

@@ -11,8 +11,8 @@ use super::wanted::{Wanted, is_compat_alone};
 use crate::args::{self, Callers};
 use crate::say;
 
-/// How many calls in progress a return probe tracks by default. Each return probe then requires
-/// 64 kB of kernel memory (docs/returns.md).
+/// The number of in-flight calls that a return probe tracks by default. Each return probe then
+/// requires 64 kB of kernel memory (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
 /// What the programs are attached to.
@@ -24,14 +24,14 @@ pub(super) struct Attached {
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Links>,
-    /// For each call in `calls`, the index in `links` of the link at the call's return.
+    /// For each call in `calls`, the index in `links` of the link that probes the call's return.
     returns: Vec<Option<usize>>,
     batches: Vec<Links>,
 }
 
 /// Attaches to the returns first, so that the return of every counted call is seen.
 ///
-/// Returns None, with nothing left attached, if a signal interrupts this.
+/// Returns None, with nothing left attached, if a signal interrupts the attach.
 pub(super) fn attach(
     counter: &Counter,
     calls: &[Wanted],
@@ -62,7 +62,7 @@ fn progress_bar(length: u64) -> ProgressBar {
 }
 
 /// Attaches to named calls. Each of them must exist for at least one kind of caller. Returns false
-/// if a signal interrupts this.
+/// if a signal interrupts the attach.
 fn attach_each(
     counter: &Counter,
     calls: &[Wanted],
@@ -75,7 +75,7 @@ fn attach_each(
         bar.set_message(call.name.to_string());
         match attach_call(counter, index, call, arguments.max_active, attached) {
             Ok(()) => {}
-            // The other kind of caller may have the call.
+            // The call may exist for the other kind of caller.
             Err(error) if is_absent(&error) && arguments.callers == Callers::All => {
                 attached.absent.push((*call, error));
             }
@@ -133,7 +133,7 @@ fn attach_call(
     Ok(())
 }
 
-/// The first function that was attached to for a call.
+/// The first function that a program was attached to for a call.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
@@ -163,7 +163,7 @@ fn named(what: &str, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Adds advice to the error for a name that no call has.
+/// Adds advice to the error for a name that matches no call.
 fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     let Some(Error::NotFound { .. }) = error.downcast_ref() else { return error };
     if !call.is_compat && is_compat_alone(&call.name) {
@@ -178,7 +178,7 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Attaches to a call's return. Returns None if the kernel allows no probe there.
+/// Attaches to a call's return. Returns None if the kernel does not allow a probe there.
 fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);
@@ -196,7 +196,7 @@ fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Res
     }
 }
 
-/// Attaches to every call that can be probed. Returns false if a signal interrupts this.
+/// Attaches to every call that can be probed. Returns false if a signal interrupts the attach.
 fn attach_all(
     counter: &Counter,
     calls: &[Wanted],
@@ -223,7 +223,8 @@ fn attach_all(
             let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
-            // If one function serves two calls of 32-bit callers, their numbers tell them apart.
+            // If one function serves two calls of 32-bit callers, the calls' numbers distinguish
+            // them.
             let number = call.number.filter(|_| call.is_compat);
             if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, number) {
                 let again = Batch::new([name.as_str()])?.callers(call.callers());

@@ -1,4 +1,4 @@
-//! Opens the processes of `-p`, finds their PID namespaces, and detects when they end.
+//! Opens the processes given with `-p`, finds their PID namespaces, and detects when they end.
 
 use std::fs;
 use std::io;
@@ -37,7 +37,7 @@ impl Namespace {
     }
 }
 
-/// A process of `-p`.
+/// A process given with `-p`.
 pub(super) struct Process {
     pub(super) number: u32,
     /// The pidfd; None before Linux 5.3.

@@ -382,7 +382,7 @@ mod tests {
         let last = |width| {
             let text = counted.text(width);
             let [head, row, ..] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
-            // The call itself is always shown.
+            // The call's name is always shown.
             let fits = |line: &str| width.is_none_or(|most| line.chars().count() <= most.max(16));
             assert!(fits(head) && fits(row), "{text}");
             head.split("  ").last().unwrap().trim().to_owned()

@@ -155,7 +155,7 @@ impl Tally {
 }
 
 impl Row {
-    /// What was counted since `before`, a row of the same subject.
+    /// What was counted since `before`, which is an earlier row for the same call or process.
     pub(super) fn since(&self, before: &Self) -> Self {
         let counted = |errno: i32| {
             let found = before.errnos.iter().find(|(number, _)| *number == errno);
@@ -171,9 +171,9 @@ impl Row {
         }
     }
 
-    /// The number of returns that the kernel missed. A thread's next call reveals a missed return.
-    /// A missed return of a thread's last call appears only in the kernel's own count, which covers
-    /// all processes.
+    /// The number of returns that the kernel missed. The thread's next call reveals a missed
+    /// return. If a thread makes no further call, only the kernel's count includes the missed
+    /// return, and this count covers all processes.
     pub(super) fn missed(&self) -> u64 {
         let tally = &self.tally;
         let at_most = tally.missed + tally.ended + tally.unfinished();

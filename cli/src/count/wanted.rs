@@ -61,7 +61,7 @@ pub(super) const X32: [&str; 36] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: SyscallName,
-    /// Whether it is a call of 32-bit callers on a 64-bit kernel.
+    /// Whether the call is made by 32-bit callers on a 64-bit kernel.
     pub(super) is_compat: bool,
     /// The call's number for these callers, if known.
     pub(super) number: Option<u32>,
@@ -95,7 +95,7 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether the call's return value is a restored register, which may look like an error.
+    /// Whether the call's return value is a restored register. Its value may look like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -192,7 +192,7 @@ pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     tables.is_compat_alone(name)
 }
 
-/// The error for a name that no call has.
+/// The error for a name that matches no call.
 pub(super) fn unknown(call: &Wanted) -> anyhow::Error {
     if !call.is_compat && is_compat_alone(&call.name) {
         return anyhow!(
@@ -244,8 +244,8 @@ impl Tables {
         Ok(self.all(callers).filter(|call| names.contains(call.name.as_str())).collect())
     }
 
-    /// The calls with this name. `Callers::All` includes only the callers that have the call, or
-    /// both if no table contains the name.
+    /// The calls with this name. `Callers::All` includes only the kinds of callers that have the
+    /// call, or both kinds if no table contains the name.
     fn calls(&self, name: SyscallName, callers: Callers) -> Vec<Wanted> {
         let native = self.call(name, false);
         let compat = self.call(name, true);

@@ -66,7 +66,7 @@ pub(super) struct System {
     pub(super) root: PathBuf,
 }
 
-/// Where tracefs's list of probes is, or why it cannot be used.
+/// The location of tracefs's list of probes, or the reason why the list cannot be used.
 enum ProbeList {
     Writable(String),
     /// The list exists, but this process may not write or see it.

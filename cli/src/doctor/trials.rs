@@ -1,4 +1,4 @@
-//! Tries what attaching depends on instead of trusting version numbers.
+//! Tries the operations that attaching depends on, instead of trusting version numbers.
 //!
 //! A trial removes everything that it creates before it returns.
 
@@ -69,7 +69,8 @@ impl From<Error> for Refusal {
 }
 
 impl From<anyhow::Error> for Refusal {
-    /// Shortens the program loader's error, which has many lines and contains the log, to one line.
+    /// Shortens the program loader's error to one line. The original error has many lines and
+    /// contains the log.
     fn from(error: anyhow::Error) -> Self {
         let mut refusal = Self { errno: None, text: format!("{error:#}"), log: String::new() };
         for cause in error.chain() {
@@ -190,7 +191,7 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     }
 }
 
-/// Holds back signals that would end the process, so that a trial first removes what it created.
+/// Defers signals that would end the process until a trial has removed what it created.
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {

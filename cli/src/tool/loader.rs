@@ -1,4 +1,4 @@
-//! Finds the libraries of a program, as ld.so(8) does.
+//! Finds the libraries that a program is linked with, in the same way as ld.so(8).
 
 use std::env;
 use std::fs;

@@ -48,7 +48,7 @@ impl OwnSets {
 }
 
 /// Whether the kernel sets AT_SECURE for a file with this `security.capability`, as in
-/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words are those of
+/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words have the layout of
 /// `struct vfs_cap_data` in linux/capability.h.
 fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
     const EFFECTIVE: u32 = 1;
@@ -83,7 +83,8 @@ mod tests {
         assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
         assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // Capabilities outside of the inheritable set and of the bounding set.
+        // A capability outside of the inheritable set, and a capability outside of the bounding
+        // set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
         // VFS_CAP_REVISION_1 has only lower halves; VFS_CAP_REVISION_3 ends with a user ID.

@@ -1,5 +1,4 @@
-//! Attaches with aya, which receives the kernel's symbol because it cannot attach to system calls
-//! by name.
+//! Attaches with aya by kernel symbol, because aya cannot attach to system calls by name.
 
 use aya::Ebpf;
 use aya::programs::kprobe::KProbeLinkId;
