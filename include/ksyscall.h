@@ -116,9 +116,9 @@ struct ksyscall_links_opts {
     unsigned int threads;
     /**
      * Number of calls in progress that each return probe tracks: 1 to 4096, or 0 for the kernel's
-     * own limit. The kernel's limit is 10, or two for each CPU if that is more (before Linux 6.2,
-     * without preemption, one for each CPU). Requires `retprobe` and tracefs. Not supported for
-     * kprobe.multi.
+     * own limit. The kernel's limit is 10 or twice the number of CPUs, whichever is greater
+     * (before Linux 6.2, without preemption: the number of CPUs). Requires `retprobe` and tracefs.
+     * Not supported for kprobe.multi.
      */
     unsigned int max_active;
     /**
@@ -130,7 +130,7 @@ struct ksyscall_links_opts {
      */
     bool retprobe;
     /**
-     * If attaching to one name fails, still attach to the others.
+     * If attaching to one name fails, still attach to the other names.
      */
     bool best_effort;
     size_t :0;
@@ -234,7 +234,8 @@ extern int ksyscall_links__result(const struct ksyscall_links *links, size_t ind
  * @param links the links
  * @param index the name's index in the list of names, from 0
  * @param nth the function's index, from 0
- * @return the function's name, valid until the links are destroyed; NULL after the last one
+ * @return the function's name, valid until the links are destroyed; NULL after the last
+ * function
  */
 extern const char *ksyscall_links__function(const struct ksyscall_links *links,
                                             size_t index,
@@ -300,7 +301,7 @@ extern int ksyscall_program__recursion_misses(const struct bpf_program *prog, __
  * Returns the name of a system call of this architecture. The names are in alphabetical order.
  *
  * @param index the name's index, from 0
- * @return a string that is never freed; NULL after the last one
+ * @return a string that is never freed; NULL after the last name
  */
 extern const char *ksyscall__name(size_t index);
 
@@ -308,19 +309,19 @@ extern const char *ksyscall__name(size_t index);
  * Returns a kernel function that serves a system call on the running kernel, for programs that
  * attach by other means, such as fentry. Does not attach anything.
  *
- * The first call in a process reads /proc/kallsyms, some 100,000 lines, and keeps the
+ * The first call in a process reads /proc/kallsyms (some 100,000 lines) and keeps the
  * functions that serve system calls until the process ends. With `KSYSCALL_CALLERS_ALL` a call
  * may read the file again, to compare the addresses of two functions.
  *
  * @param syscall_name the call's name, for example "openat"
- * @param callers whose calls
+ * @param callers the callers that the function serves
  * @param nth the function's index, from 0; for native callers there is one function
  * @return the function's name, for example "__x64_sys_openat", in a string that is never
  * freed; or NULL with errno set:
  *  - ENOENT: the kernel does not have the call, or `nth` is after the last function;
  *  - EINVAL: an argument is not valid;
  *  - EPERM: two addresses must be compared, which requires `CAP_SYSLOG`;
- *  - EOPNOTSUPP: the kernel does not serve such callers, or the library does not know which
+ *  - EOPNOTSUPP: the kernel does not serve these callers, or the library does not know which
  *    functions serve them on this architecture;
  *  - ENOMEM, and any other error of reading /proc/kallsyms.
  */
@@ -334,11 +335,11 @@ extern const char *ksyscall__function(const char *syscall_name,
  * kernel.
  *
  * @param function the function's name in its man page (section 2 or 3)
- * @param c_library the C library that has the function
+ * @param c_library the C library that contains the function
  * @param nth the call's index, from 0, most likely first; most functions make one call
  * @return the call's name in a string that is never freed; or NULL with errno set:
  *  - ENOENT: the function is not listed, or `nth` is after the last call. Most functions that
- *    are not listed make the call of the same name, or none;
+ *    are not listed make the call of the same name, or no call;
  *  - EINVAL: an argument is not valid.
  */
 extern const char *ksyscall__c_library_call(const char *function,
