@@ -65,7 +65,7 @@ pub enum Error {
     },
 
     /// The kernel can probe the function's entry, but not the function's return, because the kernel
-    /// refuses a probe on the function's first instruction. This happens on riscv64 with Linux
+    /// refuses a probe on the function's first instruction. This was seen on riscv64 with Linux
     /// 6.12: the first instruction is an ftrace site, and the kernel does not support kprobes on
     /// ftrace sites.
     #[error(

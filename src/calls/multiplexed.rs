@@ -26,8 +26,8 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-/// A multiplexer, the number of its first call in a list, and the list of calls, numbered
-/// consecutively.
+/// A multiplexer, the number of the first call in the list, and the list of consecutively numbered
+/// calls.
 const ALL: [(&str, u32, &str); 4] = [
     (
         SOCKETCALL,
