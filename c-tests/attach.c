@@ -197,7 +197,8 @@ static void *attach_and_fail(void *prog)
 	return NULL;
 }
 
-/* Covers the first attach, and attaches that warn: for a warning, the library reads libbpf's callback. */
+/* Covers first attaches and failing attaches in several threads: to print why an attach failed, the library
+reads libbpf's callback. */
 TEST(threads_do_not_disturb_each_other)
 {
 	struct programs p = LOAD(count);

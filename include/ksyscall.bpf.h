@@ -578,7 +578,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
  * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory,
  * for bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C
  * library's function instead of the call (pselect6's sixth argument), the macro returns the call's
- * argument. The exception is preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
+ * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
  * page. The upper half of an int that a 64-bit caller passes is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \

@@ -72,8 +72,7 @@ impl Link {
         self.attachment.missed()
     }
 
-    /// Detaches the program, as dropping the link does, but reports a failure.
-    ///
+    /// Detaches the program, as dropping the link does, but also reports any error.
     /// # Errors
     /// Returns [`Error::Close`] or [`Error::Tracefs`]. The descriptor is closed even if an error
     /// occurs.

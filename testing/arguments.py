@@ -243,9 +243,9 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 The parameters have the order and the types of the man page. The same object file works for kernels whose functions
 receive a pointer to the caller's registers, for kernels whose functions receive the arguments, and for 32-bit
-callers. The header joins 64-bit values that are passed in two words, and extends signs. It follows the man page even
-if the kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other units (`mmap` and
-`mmap2`) or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
+callers. The header joins 64-bit values that are passed in two words, and sign-extends `long` arguments. It follows
+the man page even if the kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other
+units (`mmap` and `mmap2`) or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
 
 | Macro | Value |
 |---|---|
@@ -364,11 +364,11 @@ dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this e
 which aya-build passes. `Layout::of` must be a constant: then the program does not contain the name, and
 `argument` compiles to two or three reads without a loop.
 
-`Callers` says whose calls the program sees. Use `Callers::Native` if it is attached for native callers only, and
-`Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program that sees both
-uses `Callers::Asked`. On arm64 and riscv64 the registers show who calls. On x86-64 the task has a flag, and Rust has no
-CO-RE: the loader must pass the offset of the flag to the program, which reads it in `Memory::thread_status`. The
-offset is 16 bytes since Linux 5.11, and 8 before.
+`Callers` states which callers' calls the program sees. Use `Callers::Native` if it is attached for native callers
+only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program that
+sees both uses `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit process. On
+x86-64 the task has a flag for this, and Rust has no CO-RE: the loader must pass the offset of the flag to the
+program, which reads it in `Memory::thread_status`. The offset is 16 bytes since Linux 5.11, and 8 before.
 
 The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
 [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:

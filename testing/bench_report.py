@@ -136,7 +136,7 @@ Medians as multiples of the floor on the same kernel. In the plot, the lines sho
 ![Time to attach and to destroy, as multiples of the floor's](performance.svg)
 
 {ratios}
-The floor in milliseconds of that clock:
+The floor, in milliseconds of the emulated clock:
 
 {floors}
 ## Cost of a probe for each call

@@ -220,7 +220,8 @@ class Machine:
                     f" with:\n{error}")
 
     def _boot(self, kernel, accel, limits):
-        """Boots, again if necessary, until the first command runs; yields an Outcome for each command."""
+        """Boots the guest, and reboots it if it goes down before the first command (at most BOOTS boots). Yields an
+        Outcome for each command."""
         arch = self.arch
         cpu = "host" if accel == "kvm" else arch.cpu
         # rcu_expedited makes detaching fast. nosoftlockup disables the watchdog, because a busy host stalls the

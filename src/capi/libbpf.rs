@@ -397,8 +397,8 @@ impl Handle {
     /// Returns libbpf's function with a name that this library also exports, or NULL. Never returns
     /// this library's function, which would then call itself.
     pub(super) fn own(&self, name: &CStr) -> *mut c_void {
-        // With libksyscall.a, there are no loaded files, and the linker has given libbpf's function
-        // a separate name: see static.c.
+        // In libksyscall.a, dlopen() is a stub that always fails, and the linker has given libbpf's
+        // function a separate name: see static.c.
         if Self::loaded(ptr::null()).is_none() {
             return self.address(name);
         }

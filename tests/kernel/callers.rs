@@ -203,8 +203,8 @@ fn kernel_calls_through_multiplexers_are_seen() {
     let links = probe.attach_to("semop", Callers::All, 1).unwrap();
     assert_eq!(names(&links), ["__x64_sys_semop", "__ia32_compat_sys_ipc"]);
     let before = probe.hits(1);
-    // The C library's semop() may make semtimedop.
-    // SAFETY: the number of operations is 0.
+    // Bypass the C library's semop(), which may call semtimedop instead. SAFETY: the number of
+    // operations is 0.
     unsafe { libc::syscall(libc::SYS_semop, -1, 0, 0) };
     assert_eq!(probe.hits(1), before + 1);
     int80(IPC, [SEMOP, u32::MAX, 0]);

@@ -84,8 +84,8 @@ LIMITS = [
 ]
 
 # Calls that older versions lack, although those versions contain a function that the call's line names. In those
-# versions, a probe on the function would not see the call. Each row contains tables, calls and the reason. The
-# function is used only from the version after the last one that lacks the call.
+# versions, a probe on the function would not see the call. Each row contains tables, calls and the reason. The table
+# uses the function only for kernels newer than the newest version in VERSIONS that lacks the call.
 LATER = [
     ("x86|arm|powerpc", r"\w+_time64|(clock|timer|timerfd)_\w+64",
      "sys_* serves the call without 64 until 5.1, which gives that call a separate function"),

@@ -602,7 +602,8 @@ mod tests {
             fs::remove_file(self.system.path(path)).unwrap();
         }
 
-        /// Makes both calls fail with a permission error, whatever the reason.
+        /// Makes the kprobe trial and the program trial fail with EPERM. Each test sets the cause
+        /// itself.
         fn forbid(&mut self) {
             self.trials.kprobe = refused(libc::EPERM);
             self.forbid_programs();
