@@ -197,8 +197,10 @@ static void *attach_and_fail(void *prog)
 	return NULL;
 }
 
-/* Covers first attaches and failing attaches in several threads: to print why an attach failed, the library
-reads libbpf's callback. */
+/*
+ * Covers first attaches and failing attaches in several threads: to print why an attach failed, the
+ * library reads libbpf's callback.
+ */
 TEST(threads_do_not_disturb_each_other)
 {
 	struct programs p = LOAD(count);
