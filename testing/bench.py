@@ -139,10 +139,10 @@ def commands(suite):
         yield "counting those of a start", (
             "cd /bench && ./count start plain ./true &&"
             f" exec ./count start preloaded ./true LD_PRELOAD={LIBRARY}"), True
-    # The kernel's one-time work happens here, not in the first contestant's samples.
+    # Let the kernel do its one-time work here, so that the first contestant's samples do not include this work.
     yield "warming up", in_turn(f"./$contestant $probe time {MORE}"), False
     for number in range(ROUNDS):
-        # Rotate the order, so that each contestant is first equally often.
+        # Rotate the order, so that each contestant runs first in the same number of rounds.
         turn = number % len(CONTESTANTS)
         yield f"round {number + 1}", in_turn(f"./$contestant $probe time {MORE}",
                                              CONTESTANTS[turn:] + CONTESTANTS[:turn]), True

@@ -1,6 +1,6 @@
 """Tests a 64-bit tracer that attaches to every system call, for 32-bit callers and for all callers.
 
-Processes of both architectures make each call. The results are a section of docs/coverage.md.
+Processes of both architectures make each call. The results appear in a section of docs/coverage.md.
 """
 
 import functools
@@ -81,8 +81,8 @@ class Shown:
         clients = *(each for one in compat for each in without_shared(one)), *without_shared(all_32, all_64)
         for what, rows in zip(("32-bit callers alone", "all, 32-bit", "all, 64-bit")[-len(clients):], clients,
                               strict=True):
-            # A tracer for all callers also attaches to calls that only one architecture has. Those calls fire only for
-            # processes of that architecture.
+            # A tracer for all callers also attaches to calls that exist on only one of the two architectures. Only
+            # processes of that architecture can make these calls.
             run = Run(f"{self.kernel}\n{rows}", rows if what.startswith("all") else "")
             counts.append(f"{run.fired} of {run.all}")
             self.results.add("passed" if run.fired else "failed", f"each call, {what}", counts[-1])

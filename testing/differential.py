@@ -50,7 +50,7 @@ class Difference:
                 used |= {(side, part) for side, part in zip(self.sides, pair, strict=True) if part}
         if not all(answer in self.sides[side]["answers"] for side, answer in used):
             return False
-        # `link, runs 0` against `link, runs 1`: both are links.
+        # `link, runs 0` and `link, runs 1` differ, but both report a link.
         if is_same_kind:
             used |= {(side, their[0]) for side in self.sides if their[0] in self.sides[side]["answers"]}
         self.seen |= used

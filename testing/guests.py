@@ -18,8 +18,8 @@ AT_A_TIME = 2
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A command that runs in a guest with a suite's kernel. `limit` is a timeout in seconds. It is far longer
-    than the command takes on a busy machine, so it only ends a command that hangs."""
+    """A command that runs in a guest with a suite's kernel. `limit` is a timeout in seconds. The limit is far
+    longer than the command takes on a busy machine, so only a command that hangs reaches the limit."""
 
     name: str
     kernel: str
@@ -56,8 +56,8 @@ class Job:
 
 
 class Guests:
-    """Runs jobs. Builds everything before the first guest boots, so that a test that builds the same
-    files cannot change them meanwhile."""
+    """Runs jobs. Builds everything before the first guest boots, so that no test rebuilds files
+    while a guest uses them."""
 
     def __init__(self, tests):
         # Each job's command runs only the tests that pytest selected.

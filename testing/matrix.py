@@ -159,8 +159,8 @@ def list_calls(macros):
 
 
 def sub_calls_of(calls):
-    """Maps each sub-call to its multiplexer and its number in the multiplexer, for an architecture that has
-    `calls`."""
+    """Maps each sub-call to its multiplexer and its number in the multiplexer, for an architecture that
+    supports `calls`."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
     return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls
@@ -255,7 +255,7 @@ def save(job, texts):
 # --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """The result with one library. `missed` maps the calls that went wrong to what happened. `absent` lists the calls
+    """The result with one library. `missed` maps each failed call to what happened. `absent` lists the calls
     that do not exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired`
     counts the calls that ran their program, and `all` counts the calls that the kernel implements. `other` is the
     output with the other library, which also shows which calls the kernel implements."""
@@ -305,8 +305,8 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW, where HOW is
-# how the call was missed, and the reason in the kernel.
+# Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW and the reason
+# in the kernel. HOW states how the call was missed.
 UNREACHABLE = [
     # In this version kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).

@@ -86,7 +86,7 @@ def kernel(suite, arch):
         if not file:
             raise Unavailable(f"no kernel image in {binary or image} of {suite} {arch}")
         folder.mkdir(parents=True, exist_ok=True)
-        # Rename the file, so that other runs see either the complete image or none.
+        # Rename the file, so that other runs see either the complete image or no image.
         os.rename(file, folder / f"vmlinuz-{image.removeprefix('linux-image-')}")
         shutil.rmtree(tree)
         return next(folder.glob("vmlinuz-*"))

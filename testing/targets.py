@@ -43,12 +43,13 @@ class Architecture:
     # The suffix of __TARGET_ARCH_ for BPF programs.
     bpf_target: str
     cpu: str = ""
-    # The Debian release whose cross compiler and libraries are used: the oldest with this architecture
-    # and a recent enough Rust, because old package lists change least.
+    # The Debian release whose cross compiler and libraries are used: the oldest release that
+    # supports this architecture and has a recent enough Rust, because old package lists change least.
     release: str = "bookworm"
     # Debian's folder for libraries, if it differs from GNU's name.
     multiarch: str = ""
-    # The suite that busybox comes from: the oldest with this architecture, because its package list changes least.
+    # The suite that busybox comes from: the oldest suite that supports this architecture, because
+    # its package list changes least.
     oldest: str = "bookworm"
     # The `uname -m` name of a host that can run the guests with KVM, if it differs from `machine`.
     host: str = ""

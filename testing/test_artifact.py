@@ -70,7 +70,8 @@ def test_exports_libbpfs_functions_and_its_own_and_nothing_else(library):
 
 
 def test_its_own_calls_are_bound_to_itself(library):
-    """Otherwise LD_DEBUG=bindings would show these calls, and every program would seem to bind to the library."""
+    """Calls between the library's own functions must not appear in the output of LD_DEBUG=bindings. Otherwise every
+    program would seem to bind to the library."""
     relocations = run("readelf", "-rW", library)
     assert re.search("GLOB_DAT|JUMP_SLOT", relocations)
     assert not [name for name in LIBBPFS + OWN if f" {name}@" in relocations]
@@ -444,7 +445,7 @@ def compile_bpf(source, folder, suite, target, *options):
 @pytest.mark.parametrize("target", BPF_TARGETS)
 @pytest.mark.parametrize("suite", [next(iter(SUITES)), list(SUITES)[-1]])
 def test_bpf_header(suite, target, tmp_path):
-    """Uses the oldest and the newest libbpf. bpf_tracing.h requires the kernel's registers, which VMLINUX lacks."""
+    """Uses the oldest and the newest libbpf. bpf_tracing.h requires struct pt_regs, which VMLINUX lacks."""
     header = "#include <ksyscall.bpf.h>\n" + BPF
     behind = "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n"
     compile_bpf(header, tmp_path, suite, target)

@@ -60,8 +60,8 @@ def programs(is_alone):
                 if is_alone and (not is_preloaded or program == "environment"):
                     continue
                 how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
-                # trixie's libbpf is not tested statically: it requires a newer C library than the oldest
-                # system that builds the tests has.
+                # trixie's libbpf is not tested statically: it requires a newer C library than the C
+                # library of the oldest system that builds the tests.
                 is_own = suite == kernel or (suite == "bookworm" and mode in ("wrapped", "static"))
                 seconds = SECONDS.get(program, 3)
                 yield Program(f"{suite}-{mode}-{program}", kernel, f"{how}exec /t/{suite}/{path}", suite=suite,

@@ -240,7 +240,7 @@ def test_processes_are_found_in_a_pid_namespace(job, guest):
     said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
     assert {call["name"]: call["calls"] for call in said["command"]} == {"umount2": 14, "getpgid": 23}
     assert [(call["calls"], call["errnos"]) for call in said["process"]] == [(7, {"ENOENT": 7})]
-    # The command itself waits with one of these calls.
+    # The command itself uses one of these calls to wait; that call must not be counted.
     assert {call["calls"] for call in said["everyone"]} == {0}
 
 
@@ -276,7 +276,7 @@ def test_options_of_count(job, guest):
     assert counted["pattern"].items() >= {"umount2": 14, "getpgid": 23, "getppid": 0}.items()
     assert counted["class"]["umount2"] == 14 and "getpgid" not in counted["class"]
     assert next(iter(counted["top"])) == "umount2" and len(counted["top"]) == 2
-    # known, its child and its grandchild.
+    # The processes are `known`, its child and its grandchild.
     processes = results["processes"]["processes"]
     assert [(it["command"], it["calls"]) for it in processes] == [("known", 7), ("known", 4), ("known", 3)]
     assert sum(call["calls"] for part in intervals for call in part["calls"]) == 28
@@ -313,7 +313,7 @@ def test_callers_are_distinguished(job, guest):
         assert {caller for caller, _ in counted[callers]} == \
             ({"native", "compat"} if callers == "all" else {callers})
         for (caller, name), call in counted[callers].items():
-            # 64-bit callers have no fcntl64, and the shell calls fcntl too.
+            # fcntl64 does not exist for 64-bit callers, and the shell calls fcntl too.
             if (caller, name) == ("native", "fcntl"):
                 continue
             mark = "did" if caller == "native" else "did32"
@@ -523,7 +523,7 @@ def test_a_kernel_without_32_bit_calls_is_reported(job, guest):
     assert "2 system calls of native callers and 0 of 32-bit callers" in said["all"], said
 
 
-# Enough calls to exceed the height of the smaller screen but not of the larger one.
+# The table of these calls is too high for the smaller screen but fits on the larger screen.
 MANY = "umount2 getpgid read write close openat mmap munmap brk ioctl dup2 fcntl wait4 exit_group"
 
 
@@ -713,7 +713,7 @@ def test_doctor_tries_and_leaves_nothing(job, guest):
     nothing_is_left(found)
 
 
-# Ways to change the file, and whether executing it then raises privileges. /cli/rights sets the permitted
+# Each entry changes a file and states whether executing the file then raises privileges. /cli/rights sets the permitted
 # and the inheritable capabilities and the effective bit; 1 << 13 is CAP_NET_RAW. The user has no
 # inheritable capabilities.
 RIGHTS = {

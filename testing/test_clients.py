@@ -16,7 +16,7 @@ from testing.targets import CLIENT_KERNELS, INSIDE, SUITES
 CLIENTS = "trace", "objects", "rust"
 LIBRARY = "/clients/libksyscall.so.1"
 LOADER = "/clients/lib/ld-linux-x86-64.so.2"
-# libbpf's functions that a client may call and that the library also defines.
+# The libbpf functions that a client may call and that this library also defines.
 BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ksyscall|object__attach_skeleton)'")
 
 
@@ -148,7 +148,8 @@ class Inside(Job):
             machine.put(file, f"{folder}/lib/{name}")
 
 
-# How to run a tool: its name, its environment, whether the library changes the probes, and whether the library warns.
+# Maps each way to run a tool to the tool's name, the environment, whether the library changes the probes, and whether
+# the library prints a warning.
 WAYS = {
     "alone": ("inside", "", False, False),
     "preloaded": ("inside", "LD_PRELOAD={library}", True, True),

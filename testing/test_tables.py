@@ -12,7 +12,7 @@ from tools.syscall_tables.readers import ARCHES
 from tools.syscall_tables.sources import Tree
 
 VERSION = "6.12"
-# The sources are large, so downloading and reading them takes long.
+# The sources are large, so downloading and reading them takes a long time.
 pytestmark = pytest.mark.long
 
 

@@ -1,4 +1,4 @@
-"""Runs commands in a stock Debian kernel under QEMU, as root, without root.
+"""Runs commands as root on a stock Debian kernel under QEMU, without requiring root on the host.
 
 The guest is an initramfs with busybox and the files that a test requires, without disks, modules or
 a network. Each command returns its output, its exit status and the kernel's complaints. A run always
@@ -191,9 +191,9 @@ class Machine:
             self.child.wait()
 
     def run(self, commands, limit=300):
-        """Yields an Outcome for each command when it ends. `limit` is in seconds and applies to the
-        boot together with the first command and then to each further command; a list sets it for
-        each command. Time in which the guest waits for a processor of this machine does not count."""
+        """Yields an Outcome for each command when it ends. `limit` is a number of seconds. The boot
+        and the first command share one limit, and each further command has its own. If `limit` is a list, it
+        contains one limit per command. Time in which the guest waits for a host processor does not count."""
         commands = list(commands)
         limits = list(limit) if isinstance(limit, list) else [limit] * len(commands)
         arch = self.arch
@@ -234,7 +234,7 @@ class Machine:
                 f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
             console = Console(self.nonce)
-            # Pass a copy, because completed entries are removed meanwhile.
+            # Pass a copy, because completed entries are removed from the list during the boot.
             ended = yield from self._follow(qemu, console, tuple(limits))
             if ended:
                 return
@@ -245,7 +245,7 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's current files to its image. run() does this if it was not done before."""
+        """Writes the guest's current files to its image. run() calls this if the image was not written for its commands."""
         # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image

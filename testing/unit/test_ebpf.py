@@ -1,5 +1,5 @@
-"""Tests that the crate for BPF programs in Rust agrees with ksyscall.bpf.h: it contains the header's
-numbers, and both decode the same random words, from a fixed seed, to the same values."""
+"""Tests that the crate for BPF programs in Rust agrees with ksyscall.bpf.h: the crate contains the
+header's numbers, and both decode the same random words, from a fixed seed, to the same values."""
 
 import functools
 import re
@@ -131,7 +131,8 @@ def cases():
     for kernel in ebpf.KERNELS:
         is_32_bit = kernel in ("X86", "Arm", "Powerpc")
         for callers in CALLERS:
-            # On x86-64, asking requires the kernel's types (BTF). A 32-bit kernel has only native callers.
+            # On x86-64, a program needs the kernel's types (BTF) to detect the caller. A 32-bit kernel
+            # has only native callers.
             if (callers == "asked" and kernel == "X86_64") or (callers == "compat" and is_32_bit):
                 continue
             yield kernel, callers
@@ -182,5 +183,5 @@ def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
             ways |= {(words, line.split()[0]) for line in ours.splitlines() if re.match(r"\w+ 1 \d+ ", line)}
     is_multiplexed = {"socketcall": "connect", "ipc": "msgrcv"}.items() <= dict(ways).items()
     has = re.search(r"has_multiplexers: \[(\w+), (\w+)\]", lines).groups()
-    # With "asked" the caller depends on the random mode, so either result is correct.
+    # With "asked", the random words determine whether the caller is native or 32-bit, so either result is correct.
     assert is_multiplexed == (has_registers and has[callers == "compat"] == "true") or callers == "asked"

@@ -6,12 +6,12 @@ import pytest
 
 from testing.build import ROOT
 
-# The page must contain each part of a message between two values that has at least this length.
+# Messages are split at their values. The page must contain each part that has at least this many characters.
 WORDS = 12
 
 
 def messages():
-    """Yields the texts of errors and warnings in the sources, without their tests."""
+    """Yields the texts of errors and warnings in the sources, except in the sources' tests."""
     for name in ("error.rs", "calls/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
                  "kernel/disarmed.rs"):
         source = re.sub(r"^\s*//.*", "", (ROOT / "src" / name).read_text().partition("#[cfg(test)]")[0], flags=re.M)

@@ -127,7 +127,8 @@ class Glibc:
         return set(re.findall(macros, text)) - {"name"}
 
     def has_in_list(self, call):
-        """Returns whether a list contains the call, or Linux or one of our architectures has a file for the call."""
+        """Returns whether a syscalls.list contains the call, or whether a source file for the call exists, either for
+        Linux in general or for one of our architectures."""
         files = (self.folder / LINUX).rglob(f"{call}.S")
         return (re.search(rf"^\S+\s+\S+\s+{call}\s", self.list, re.M) or any(map(self.is_ours, files))
                 or (self.folder / LINUX / f"{call}.c").exists())
@@ -176,7 +177,7 @@ class Musl:
             bits.mkdir(parents=True)
             numbers = (folder / f"arch/{musl}/bits/syscall.h.in").read_text()
             names = set(re.findall(r"^#define\s+__NR_(\w+)", numbers, re.M))
-            # Each name expands to itself, so that the preprocessor leaves it in its output.
+            # Each name expands to itself, so that the preprocessor's output still contains the name.
             (bits / "syscall.h").write_text("".join(
                 f"#define __NR_{name} __NR_{name}\n#define SYS_{name} SYS_{name}\n" for name in sorted(names)))
             types = subprocess.run(["sed", "-f", "tools/mkalltypes.sed", f"arch/{musl}/bits/alltypes.h.in",

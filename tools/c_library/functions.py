@@ -7,13 +7,13 @@ and for musl, the calls that the functions make, and the files that show this. F
     mkdir   | mkdir mkdirat         | mkdir.c
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...
 
-Calls: groups separated by spaces. On each architecture, the first group that contains a call of the architecture
-applies. A function makes each call of a group ('+' joins them), depending on its arguments or the kernel. '@64' or
-'@x86_64,s390x' after a group limits it to these architectures. '-' means unknown.
+Calls: groups separated by spaces. On each architecture, the first group that contains a call that the architecture
+supports applies. A function makes each call of a group ('+' joins them), depending on its arguments or the kernel.
+'@64' or '@x86_64,s390x' after a group limits it to these architectures. '-' means unknown.
 
-Files: FILE makes the calls; FILE>FUNCTION calls FUNCTION. '-call' after the files names a call that occurs in the
-files, but that these functions do not make, or make only as a last resort. A file without a folder is in
-sysdeps/unix/sysv/linux in glibc; files in musl are in src.
+Files: FILE names a file that makes the calls; FILE>FUNCTION names a file that calls FUNCTION. '-call' after the
+files names a call that occurs in the files, but that these functions do not make, or make only as a last resort. A file
+without a folder is in sysdeps/unix/sysv/linux in glibc; files in musl are in src.
 """
 
 TIME = "nanosleep.c>__clock_nanosleep_time64 clock_nanosleep.c"

@@ -142,8 +142,8 @@ SPELLINGS = {
     "sigqueue": "rt_sigqueueinfo",              # rt_sigqueueinfo(2)
 }
 
-# The version that added each call that Linux 4.1 lacks, from syscalls(2), and for the newest
-# calls from the kernel's history. Some architectures got a call later.
+# Maps versions to the calls that they added since Linux 4.1. The source is syscalls(2) or, for the newest calls, the
+# kernel's history. Some architectures added a call later.
 SINCE_VERSION = {
     "4.3": "userfaultfd membarrier",
     "4.4": "mlock2",

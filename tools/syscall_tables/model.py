@@ -77,7 +77,7 @@ class Side:
         return {f for f in made if f.startswith("sys_")} - {"sys_ni_syscall"}
 
     def having(self, call):
-        """Yields (version, serving function) for each version that has the call."""
+        """Yields (version, serving function) for each version that supports the call."""
         return ((version, rows[call]) for version, rows in self.rows.items() if call in rows)
 
     def found(self, version, entries):
@@ -87,8 +87,8 @@ class Side:
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """Returns the function as an entry for the call's line. If the function also exists in versions in which it
-        does not serve the call, the entry is limited to the versions in which it does."""
+        """Returns the function as an entry for the call's line. If the function also exists in versions in which the
+        function does not serve the call, the entry names only the versions in which the function serves the call."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -111,7 +111,7 @@ class Side:
                        f"{right} serves, {first} is found")
 
     def stray(self, call, functions):
-        """Reports the versions that lack the call but have one of its functions."""
+        """Reports the versions that lack the call but define one of the call's functions."""
         for version, rows in self.rows.items():
             first = self.found(version, functions)
             is_stub = first in self.trees[version].conditional and is_listed(STUBS, self.table, call)
@@ -168,8 +168,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, without what annotated() adds. Omits a line that only states a spelling, but
-    if the line ends in '-', keeps the name with the '-'."""
+    """Returns {name: line} for a table, without what annotated() adds. Omits lines that only state a
+    spelling. If the omitted line ends in '-', the name with the '-' is kept."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")
@@ -244,7 +244,8 @@ def check(name, text, tree):
         if compat:
             problems += compat.wrong(call, others)
             problems += compat.stray(call, others)
-            # Until the library knows its kernel, it tries the compat entries first, except the entries for x32.
+            # Until the library has identified the kernel, it tries the compat entries first, except on x86-64, where
+            # these entries are for x32.
             problems += native.wrong(call, others + functions) if name != "x86_64" else []
         if not is_marked and not tree.conditional.isdisjoint(names(functions + others)):
             problems.append(f"{name} {tree.version}: {call}: can be left out, and has no '?'")

@@ -64,7 +64,8 @@ class Tree:
 
 
 def matches(patterns, text):
-    """Returns the functions that a text defines. `patterns` lists (pattern, prefix of the functions' names)."""
+    """Returns the functions that `text` defines. Each entry of `patterns` is a pattern and the prefix to add to the
+    names that the pattern finds."""
     return {prefix + name for pattern, prefix in patterns for name in pattern.findall(text)}
 
 
