@@ -10,7 +10,7 @@ from testing.targets import SANITIZED_ON
 OUT = BUILD / "sanitize"
 # rustc inserts the checks with an unstable option. The runtime for the checks comes with the C compiler; older
 # versions of the runtime do not define __tsan_memcpy(), __tsan_memmove() and __tsan_memset(). The program does not
-# include syscall.S and late.c, so one function from each of them is defined here.
+# include syscall.S and late.c, so two of the functions in these files are defined here.
 NAMES = """#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
