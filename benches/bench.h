@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Runs and measures a contestant: the code that all contestants share. A contestant loads a kprobe
- * program, attaches it to system calls and destroys the links; it defines load(), attach() and
- * destroy(). rust/src/lib.rs is the counterpart for Rust.
+ * Defines the code that all contestants share: it runs and measures a contestant. A contestant loads a kprobe
+ * program, attaches it to system calls and destroys the links; it defines load(), attach() and destroy().
+ * rust/src/lib.rs is the counterpart for Rust.
  *
  *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy and MORE others
  *   CONTESTANT kprobe|kretprobe count         does each once, for `count` to trace

@@ -4,7 +4,7 @@
  * bpf_program__attach_kprobe_multi_opts().
  *
  *   multi COUNT     attaches to the functions of the first COUNT calls of a list on standard input
- *                   and detaches; prints nothing if the kernel has no kprobe.multi links
+ *                   and detaches; prints nothing if the kernel does not support kprobe.multi links
  */
 #include <errno.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
  *
  *   returns OBJECT TASKS ROUNDS COPIES
  *
- * Attaching is timed in ROUNDS rounds. COPIES probes are attached at once to measure the memory of
- * each.
+ * Attaching is timed in ROUNDS rounds. COPIES probes are attached at once to measure the memory that each
+ * probe uses.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -71,7 +71,8 @@ enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
 /* The resources of an attachment; `link` is -1 if there is no link. */
 struct attachment {
 	int link;
-	/* The perf events: one on each CPU for fprobe events, which cannot run a program and only count. */
+	/* The perf events. An fprobe event, which only counts and cannot run a program, requires a
+	   perf event on each CPU. */
 	int events[MOST_CPUS];
 	int count;
 	/* The tracefs event, as GROUP/NAME. */

@@ -46,7 +46,7 @@ static int removal(void)
 }
 
 /*
- * The library relies on this: it tries to remove an entry even if it cannot tell whether the
+ * The library relies on the kernel's refusal: it tries to remove an entry even if it cannot tell whether the
  * entry's process still runs.
  */
 TEST(the_kernel_removes_no_entry_in_use)
@@ -97,7 +97,7 @@ static void contain(struct programs *p, int ready)
 		pause();
 }
 
-/* Each container reuses the previous one's PID and usually its PID namespace's inode number. */
+/* Each container reuses the previous container's PID, and usually the inode number of its PID namespace. */
 TEST(entries_of_a_restarted_container_do_not_accumulate)
 {
 	hide_the_pmu();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* See handed.h. */
+/* Records the arguments of bpf_object__attach_skeleton(): see handed.h. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif

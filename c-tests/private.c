@@ -38,12 +38,12 @@ struct bpf_program *new_program(void);
 void *bpf_program__attach(const struct bpf_program *prog);
 const char *use(void);
 
-#if defined(LIBBPF) /* the symbols that the library looks up and those that the plugin calls */
+#if defined(LIBBPF) /* the symbols that the library looks up or the plugin calls */
 static print_fn *current;
 
 static int definition = 1;
 
-/* Moves the functions that follow: a second libbpf must have different addresses. */
+/* Moves the functions that follow, because a second libbpf must have different addresses. */
 #if defined(OTHER)
 int first(int number);
 int first(int number)
@@ -115,7 +115,7 @@ const char *use(void)
 		return "libbpf_set_print() did not arrive";
 	if (bpf_object__attach_skeleton(&maps_alone) != ITS_ANSWER)
 		return "bpf_object__attach_skeleton() did not arrive";
-	/* The second call uses the addresses that the first one cached. */
+	/* The second call uses the addresses that the first call cached. */
 	for (int i = 0; i < 2; i++) {
 		struct bpf_program *prog = new_program();
 		if (!bpf_program__attach(prog))

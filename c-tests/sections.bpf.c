@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs in sections that this library attaches, that libbpf attaches, or that neither does. */
+/* Programs in sections that this library attaches, that libbpf attaches, or that neither library attaches. */
 #include "record.bpf.h"
 
 enum { KPROBE = 2, TRACEPOINT, STAT };

@@ -10,8 +10,8 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-/* Unchanged since libbpf 0.0.6. A row in the table of maps has been 32 bytes long since libbpf 1.5; before,
- * it was 24 bytes long. */
+/* This size has not changed since libbpf 0.0.6. A row in the table of maps is 32 bytes long in
+ * libbpf 1.5 and later, and 24 bytes long in older versions. */
 _Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
 
 enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };

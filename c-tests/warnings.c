@@ -23,8 +23,8 @@ TEST(a_failure_is_reported_once_with_both_names)
 }
 
 /*
- * Kernel functions with these names exist, but no x86-64 system call reaches them. A tool with one program
- * per name attaches to them with libbpf, so the attach must succeed here too.
+ * Kernel functions with these names exist, but no x86-64 system call reaches them. With libbpf, a tool with
+ * one program per name attaches to these functions, so the attach must succeed here too.
  */
 TEST(a_function_that_no_call_reaches_is_attached_to_with_one_warning)
 {
@@ -102,8 +102,8 @@ static void *fail_until_it_is_over(void *prog)
 }
 
 /*
- * If a thread has taken the callback out of libbpf when another thread forks, no thread in the child puts
- * it back.
+ * If one thread forks while another has taken the callback out of libbpf, no thread in the child puts the
+ * callback back.
  */
 TEST(a_child_that_is_forked_during_an_attach_also_warns)
 {

@@ -37,25 +37,25 @@
  * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
  * entry" below.
  *
- * How a program detects what the function receives: if the kernel is built with
- * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. This is the
- * case since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in 6.1
- * but not in 5.10. Otherwise, and always on arm, mips and loongarch, the function receives the arguments
- * themselves. The program recognises the pointer: the kernel has just saved the registers on its stack, a
- * few frames above the function's frame. So if the first argument points to less than a page above the
- * stack pointer, it is the pointer to the registers. If the kernel passes this pointer, the caller cannot
- * influence it. If the kernel passes the arguments, a caller would have to know the address of its kernel
- * stack to forge such a pointer.
+ * The program must detect what the function receives. If the kernel is built with
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. This has been
+ * the case since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in
+ * 6.1 but not in 5.10. Otherwise, and always on arm, mips and loongarch, the function receives the arguments
+ * themselves. The program recognises the pointer: the kernel has just saved the registers on its stack, a few
+ * frames above the function's frame. So if the first argument points to less than a page above the stack
+ * pointer, it is the pointer to the registers. If the kernel passes this pointer, the caller cannot influence
+ * it. If the kernel passes the arguments, a caller would have to know the address of its kernel stack to
+ * forge such a pointer.
  *
- * Alternatives that do not work everywhere: libbpf since 1.0 and cilium/ebpf since 0.11 check, when they
- * load a program, whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does
- * not. POWER's functions have no such prefix, and libbpf built for 32-bit arm looks for a prefix that a
- * 64-bit kernel does not use. A constant set by the loader would be right only if every loader set it, and
- * the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * Alternatives that do not work everywhere: when they load a program, libbpf since 1.0 and cilium/ebpf since
+ * 0.11 check whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not
+ * perform this check. POWER's functions have no such prefix, and libbpf built for 32-bit arm looks for a
+ * prefix that a 64-bit kernel does not use. A constant set by the loader would be right only if every loader
+ * set it, and the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
- * The register offsets are taken from arch/<arch>/include/asm/ptrace.h; the offsets used here are the same
- * from Linux 5.10 to 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers
- * contain the arguments. Reading the arguments therefore requires neither kernel types nor CO-RE.
+ * The register offsets are taken from arch/<arch>/include/asm/ptrace.h; the offsets used here are identical
+ * in Linux 5.10 to 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain
+ * the arguments. Reading the arguments therefore requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -72,7 +72,7 @@ struct pt_regs;
  * through different functions. Its calls use different registers, words of 32 bits, and pairs of words for
  * 64-bit values.
  *
- *	KSYSCALL_NATIVE	callers of the kernel's own word size
+ *	KSYSCALL_NATIVE	callers with the kernel's own word size
  *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
  *	KSYSCALL_ALL	both; the program evaluates KSYSCALL_IS_COMPAT() each time
  *
@@ -146,7 +146,7 @@ struct pt_regs;
 #define KSYSCALL_DIRECT_(n) (8 * (n)) /* regs[0] to regs[5], also for 32-bit callers */
 #define KSYSCALL_SAVED_(n) (8 * (n))
 #define KSYSCALL_SAVED_NR_ 280 /* syscallno */
-/* The test in compat_user_mode(): pstate & PSR_MODE32_BIT. Only the processor sets this bit. */
+/* The same test as in compat_user_mode(): pstate & PSR_MODE32_BIT. Only the processor sets this bit. */
 #define KSYSCALL_SAVED_MODE_ 264
 #define KSYSCALL_MODE_IS_COMPAT_(mode) (((mode) & 0x10) != 0)
 
@@ -304,8 +304,8 @@ struct pt_regs;
 
 /*
  * The man page's order is fd, offset, nbytes, flags. arm and POWER have only the function for
- * sync_file_range2, whose order is fd, flags, offset, nbytes. Both names read the arguments of the function
- * that exists.
+ * sync_file_range2, whose order is fd, flags, offset, nbytes. For both names, the macros read the arguments
+ * of the function that exists.
  */
 #define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
 #define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
@@ -393,9 +393,9 @@ struct pt_regs;
 
 /*
  * A call as a program sees it. `from` is the address of the caller's registers (has_regs) or of the
- * program's context, and the words are at offsets from `from`. A helper reads even the context: a direct
- * load from the context requires a constant offset, but the compiler turns an offset that differs between
- * two branches into a variable.
+ * program's context, and the words are at offsets from `from`. Even the context is read with a helper. A
+ * direct load from the context requires a constant offset, but the compiler turns an offset that differs
+ * between two branches into a variable.
  */
 struct ksyscall_ {
 	__u64 from, stack;
@@ -438,8 +438,9 @@ struct task_struct___ksyscall {
 #endif
 
 /*
- * Returns whether the call is a 32-bit call. On x86-64 TS_COMPAT (arch/x86/include/asm/thread_info.h) shows
- * this. The code segment does not, because 64-bit code can also make 32-bit calls, with `int $0x80`.
+ * Returns whether the call is a 32-bit call. On x86-64 the flag TS_COMPAT
+ * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not, because 64-bit
+ * code can also make 32-bit calls, with `int $0x80`.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
@@ -472,7 +473,7 @@ KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
 	return call;
 }
 
-/* Returns the nth word, counted from 0. If `narrow`, a word has 32 bits. */
+/* Returns the nth word, counted from 0. If `narrow` is set, a word has 32 bits. */
 KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
 {
 	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
@@ -598,11 +599,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the call's number and arguments follow the
- * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel, whose call number and arguments follow the 32-bit
+ * table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a
  * different word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32
- * callers cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on
- * arm64 and riscv if the function receives no pointer. There, use a separate program for 32-bit callers,
+ * callers cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64
+ * and riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers,
  * with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
@@ -731,8 +732,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call> contains the sources of the call's arguments, four bits for each; the call's
- * number from bit 24; and bit 32, which is set if the multiplexer is ipc. The source of an argument is one
+ * KSYSCALL_SUBCALL_<call> encodes the source of each of the call's arguments in four bits, from bit 0. The
+ * call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is one
  * of:
  *
  *	1 to 6		the multiplexer's argument with this number
@@ -793,7 +794,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_MULTIPLEXER_ipc 0xffff
 
 /*
- * Returns the sub-call's number: the multiplexer's first argument, whose upper half `mask` removes for ipc.
+ * Returns the sub-call's number, which is the multiplexer's first argument. For ipc, `mask` removes the
+ * argument's upper half.
  */
 KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mask)
 {
@@ -939,8 +941,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  * call has both programs. Attach the return program first. Otherwise a call that is made between the two
  * attachments leaves a stale pointer in the map.
  *
- * The cost is the probe at the return, and three hash map operations for each call. The map uses some 100
- * bytes for each entry, used or not (see bpftool map).
+ * The cost is the probe at the return, and three hash map operations for each call. The map uses about 100
+ * bytes for each entry, whether the entry is used or not (see bpftool map).
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the

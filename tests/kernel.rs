@@ -65,7 +65,7 @@ fn umount2(times: usize) {
     }
 }
 
-/// Threads that sleep in ppoll(2), a call that nothing else here makes.
+/// Threads that sleep in ppoll(2), a call that no other code in these tests makes.
 struct Sleepers {
     threads: Vec<thread::JoinHandle<libc::c_long>>,
     waker: UnixStream,
@@ -331,8 +331,8 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
     assert_eq!(probe.hits(14), 1, "the pin holds it");
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later and does not report when. Because this process is
-    // still alive, nothing cleans up its entry.
+    // The kernel frees a pinned link some time after its pin is removed and does not report when.
+    // Because this process is still alive, nothing cleans up its entry.
     let mut calls = 1;
     while probe.hits(14) == calls {
         umount2(1);
@@ -370,7 +370,7 @@ fn kernel_keeps_a_pinned_attachment_until_it_is_unlinked() {
     umount2(1);
     assert_eq!(probe.hits(6), 1);
     fs::remove_file(path).unwrap();
-    // The kernel frees an unlinked pin later and does not report when.
+    // The kernel frees a pinned link some time after its pin is removed and does not report when.
     let mut calls = 1;
     while probe.hits(6) == calls {
         umount2(1);
@@ -479,8 +479,8 @@ fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Whether the kernel accepts the program for a link. This passes an invalid event: the kernel
-/// checks the program first, so EBADF means that only the event is wrong.
+/// Whether the kernel accepts the program for a link. This function passes an invalid event. The
+/// kernel checks the program first, so EBADF means that only the event is wrong.
 fn kernel_takes(program: &OwnedFd) -> bool {
     const BPF_LINK_CREATE: libc::c_int = 28;
     const BPF_PERF_EVENT: libc::c_int = 41;

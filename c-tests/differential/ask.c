@@ -24,7 +24,7 @@ static int entries(void)
 	return count_entries(path, "");
 }
 
-/* Limits on open fds: the usual one, and the one during an attach. */
+/* The usual limit on open fds, and the limit during an attach. */
 static struct rlimit usual_limit, attach_limit;
 
 static void set_limit(const struct rlimit *limit)

@@ -15,7 +15,7 @@
 #include <linux/perf_event.h>
 #include <linux/seccomp.h>
 
-/* The simulated kernel. It is fast, because it opens no probes and attaches no programs. */
+/* The simulated kernel. The simulation is fast, because it opens no probes and attaches no programs. */
 static struct {
 	bool plays;
 	__u64 config;
@@ -101,8 +101,8 @@ static void ask_pretending(const struct question *q)
 }
 
 /*
- * Asks with these `sz` bytes as options; they end at unreadable memory. The case is named after the meaning
- * that the bytes have according to libbpf.h.
+ * Asks with these `sz` bytes as options, which end at unreadable memory. The case is named after the meaning
+ * that libbpf.h gives the bytes.
  */
 static void ask_image(const unsigned char *bytes, size_t sz)
 {

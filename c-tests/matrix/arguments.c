@@ -66,8 +66,8 @@ static volatile struct arguments *seen;
 static volatile struct {
 	int count;
 	__u64 arguments[6];
-	/* The maximum difference between the given second argument and the one seen: clone() pushes data on
-	 * the stack. */
+	/* The maximum difference between the second argument that was passed and the second argument that the
+	 * program saw: clone() pushes data on the stack. */
 	__u64 slack;
 } *made;
 

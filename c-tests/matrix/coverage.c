@@ -12,8 +12,8 @@
  *
  * This is a plain libbpf program that does not use libksyscall directly.
  *
- * --names prints the names. With --traced FD another process has attached, and this process only makes the
- * calls. FD is the map. Standard input contains one line for each cookie:
+ * --names prints the names. With --traced FD, another process has attached the program, and this process only
+ * makes the calls. FD is the map. Standard input contains one line for each cookie:
  *
  *	name  errno  function
  *

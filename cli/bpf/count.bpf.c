@@ -91,7 +91,7 @@ struct {
 	__type(value, __u64);
 } errnos SEC(".maps");
 
-/* A call's place, by its number or its sub-call's number. */
+/* Maps the number of a call or sub-call to its place. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SUB_CALLS + 4 * MAX_SUB_CALLS);
@@ -149,8 +149,8 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes that search() finds by their ID in a PID namespace. It adds those with the role PROCESS to
-   `processes`. */
+/* Processes that search() finds by their ID in a PID namespace. It adds the processes with the role PROCESS
+   to the map `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 

@@ -8,8 +8,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///
 /// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of the kernel's types. Parsing takes longer
 /// than everything else that the command does before it is ready. If `new()` cannot open the file
-/// with the types, it continues without them. For this reason no file can be opened during that
-/// call.
+/// with the types, it continues without the types. This function therefore prevents `new()` from
+/// opening any file.
 pub(crate) fn loader() -> Result<EbpfLoader<'static>> {
     let files = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..files })?;

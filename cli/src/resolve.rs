@@ -24,8 +24,8 @@ struct Answer {
     /// The name as the user gave it.
     name: SyscallName,
     call: Call,
-    /// The function in the running kernel or, without one, according to the table; or the reason
-    /// why there is none.
+    /// The function in the running kernel or, without a running kernel, the function according to
+    /// the table. An error contains the reason why there is no function.
     function: Result<String, String>,
     convention: String,
     libbpf: Libbpf,
@@ -52,8 +52,9 @@ enum Outcome {
     Missing,
     /// A different function. The table does not show whether the kernel contains that function.
     Another,
-    /// The function that serves the call, if the call takes arguments; else attaching fails with
-    /// ENOENT. Kernels without wrappers have no `__se_sys_` functions for calls without arguments.
+    /// The function that serves the call, if the call takes arguments; otherwise attaching fails
+    /// with ENOENT. Kernels without wrappers have no `__se_sys_` functions for calls without
+    /// arguments.
     SameWithArguments,
 }
 
@@ -419,7 +420,7 @@ mod tests {
         assert!(openat.c_library.iter().all(Vec::is_empty));
     }
 
-    /// Expectations were read by hand from the kernel's arch/*/entry/syscalls and
+    /// The expectations were derived by hand from the kernel's arch/*/entry/syscalls and
     /// <asm/syscall_wrapper.h>.
     #[test]
     fn functions_of_other_architectures() {

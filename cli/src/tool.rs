@@ -177,7 +177,7 @@ pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
 }
 
 /// Returns the program that runs a script, and the beginning of a sentence about the script. If
-/// `tool` is not a script, returns `tool` and an empty text.
+/// `tool` is not a script, returns `tool` and an empty string.
 fn interpreter_of(tool: &Path) -> Result<(PathBuf, String)> {
     let (mut program, mut lead) = (tool.to_owned(), String::new());
     // The kernel has the same limit: see exec_binprm() in fs/exec.c.

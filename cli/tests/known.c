@@ -55,7 +55,7 @@ static void child(void)
 	_exit(0);
 }
 
-/* On x86-64 a 64-bit process can also make 32-bit calls, here the sched_yield in syscall_32.tbl. */
+/* On x86-64 a 64-bit process can also make 32-bit calls. This one is sched_yield in syscall_32.tbl. */
 static void yield_by_int80(void)
 {
 #ifdef __x86_64__

@@ -10,10 +10,10 @@
 //!
 //! If the layout is a constant, everything is inlined, without branches that the verifier could not
 //! follow. Read the arguments at the entry of the function that serves the call; at its return they
-//! are gone. `bpf_probe_read_kernel()` requires that the program has a GPL-compatible licence.
+//! are gone. `bpf_probe_read_kernel()` requires the program to have a GPL-compatible licence.
 //!
 //! # Strings that are not in memory at entry
-//! The page that a pointer points to may not be in memory yet at entry. Then
+//! The page that a pointer points to may not be in memory yet at entry. In that case
 //! `bpf_probe_read_user_str_bytes()` fails with -14 (EFAULT), even for a valid path. [`Kept`] keeps
 //! the pointer at entry and reads the string in a kretprobe at the call's return: by then the
 //! kernel has read the string.
@@ -38,9 +38,9 @@ pub use kernels::{
     Aarch64, Arm, Loongarch64, Mips64, Powerpc, Powerpc64, Riscv64, S390x, X86, X86_64,
 };
 
-/// An architecture's kernels.
+/// The kernels for one architecture.
 pub trait Kernel: sealed::Sealed {
-    /// Its register and argument layout.
+    /// The architecture's register and argument layout.
     #[doc(hidden)]
     const PLACES: Places;
 }
@@ -72,7 +72,7 @@ native! {
     "loongarch64" Loongarch64
 }
 
-/// How the program reads memory. A function returns 0 if it cannot read the address.
+/// How the program reads memory. Each function returns 0 if it cannot read the address.
 pub trait Memory {
     /// Reads eight bytes of kernel memory.
     fn kernel_u64(address: u64) -> u64;
@@ -82,9 +82,9 @@ pub trait Memory {
     fn user_u64(address: u64) -> u64;
     /// Reads four bytes of the caller's memory.
     fn user_u32(address: u64) -> u32;
-    /// On x86-64, returns the current task's `thread_info.status`, which shows [`Callers::Asked`]
-    /// who makes the call. The status is four bytes of kernel memory at an offset from the address
-    /// that `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
+    /// On x86-64, returns the current task's `thread_info.status`, from which [`Callers::Asked`]
+    /// determines the kind of caller. The status is four bytes of kernel memory at an offset from
+    /// the address that `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
     /// (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first member). The loader
     /// passes the offset to the program in a global or a map. The default implementation returns 0,
     /// which means a native caller.
@@ -101,12 +101,13 @@ pub enum Callers {
     /// 32-bit callers, which enter through different functions. The program is attached only to
     /// those functions (`ksyscall::Callers::Compat`).
     Compat,
-    /// Both. The program determines the caller at run time: on x86-64 by [`Memory::thread_status`],
-    /// on arm64 and riscv64 by the registers. Elsewhere every caller counts as native.
+    /// Both kinds of callers. The program determines the kind at run time: from
+    /// [`Memory::thread_status`] on x86-64, and from the registers on arm64 and riscv64. On other
+    /// architectures every caller counts as native.
     Asked,
 }
 
-/// How a call's arguments lie in its words.
+/// How a call's arguments are laid out in its words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     wide: u64,
@@ -198,7 +199,7 @@ pub enum Multiplexer {
 }
 
 impl Multiplexer {
-    /// MIPS uses different numbers, but the number of a call cannot be read there.
+    /// MIPS uses different numbers, but on MIPS a program cannot read a call's number.
     const fn call_number(self) -> i32 {
         match self {
             Multiplexer::Socketcall => 102,
@@ -275,7 +276,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     /// `context` must be the context that the kernel passes to a program of type kprobe.
     #[inline(always)]
     pub unsafe fn new(context: *const c_void, callers: Callers) -> Self {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees this.
         let registers = unsafe { Self::registers(context) };
         let stack = match K::PLACES.stack_pointer {
             // SAFETY: the context contains the stack pointer.
@@ -460,7 +461,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     #[inline(always)]
     unsafe fn in_context(context: *const c_void, place: u64) -> u64 {
         let address = context.cast::<u8>().wrapping_add(place as usize);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller guarantees this.
         unsafe {
             match Self::IS_32_BIT {
                 true => u64::from(address.cast::<u32>().read()),
@@ -558,9 +559,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 }
 
-/// Keeps one pointer for each thread from a call's entry to its return, when the string that the
-/// pointer points to is in memory. A program implements the methods with an LRU hash map and two
-/// helpers:
+/// Keeps one pointer for each thread from a call's entry to its return. By then, the string that
+/// the pointer refers to is in memory. A program implements the methods with an LRU hash map and
+/// two helpers:
 ///
 #[doc = "```"]
 #[doc = include_str!("../doc/path.rs")]
@@ -580,8 +581,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 ///   which may belong to calls in progress. Give the map more entries than there can be threads in
 ///   such calls at once.
 /// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.
-/// - A call that fails before it reads its argument does not load the page, so that reading the
-///   string fails with -14 (EFAULT).
+/// - A call that fails before it reads its argument does not load the page, so reading the string
+///   fails with -14 (EFAULT).
 /// - Another thread may change the memory after the kernel reads it.
 pub trait Kept {
     /// The current thread, as `bpf_get_current_pid_tgid()` returns it.

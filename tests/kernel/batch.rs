@@ -75,7 +75,7 @@ fn kernel_attaches_a_batch_with_a_perf_event_for_each_function() {
     let names: Vec<_> = links.attached().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, NAMES);
     umount2(3);
-    // SAFETY: getpgid has no pointers.
+    // SAFETY: getpgid takes no pointers.
     unsafe { libc::getpgid(0) };
     assert_eq!((probe.hits(1), probe.hits(2), probe.hits(3)), (3, 0, 1));
     links.detach().unwrap();
@@ -200,7 +200,7 @@ fn kernel_batches_with_too_many_descriptors_are_refused_first() {
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &low) };
     let refused = Batch::new(NAMES).unwrap().attach_each(&probe.program);
     let fits = Batch::new(&NAMES[..3]).unwrap().attach(&probe.program).map(|all| all.fds().len());
-    // All names of one function together require one descriptor.
+    // Several names for one function require only one descriptor.
     let names = ["umount2", "umount", "sys_umount2", "acct"].repeat(9);
     let same = Batch::new(names).unwrap().attach(&probe.program).map(|all| all.fds().len());
     // SAFETY: as above.
@@ -240,7 +240,7 @@ fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
         let links = batch.clone().retprobe(retprobe).attach(&multi).unwrap();
         assert_eq!((links.fds().len(), links.attached().len()), (1, NAMES.len()));
         umount2(3);
-        // SAFETY: getpgid has no pointers.
+        // SAFETY: getpgid takes no pointers.
         unsafe { libc::getpgid(0) };
         assert_eq!((probe.hits(1), probe.hits(3)), (hits.0 + 3, hits.1 + 1));
         assert_eq!(probe.returned(1) == -i64::from(libc::ENOENT), retprobe);

@@ -20,7 +20,7 @@ const GETPID: u32 = 20;
 fn int80(number: u32, arguments: [u32; 3]) -> i32 {
     let [first, second, third] = arguments.map(u64::from);
     let result: u64;
-    // SAFETY: the calls made here have no pointer arguments or refuse these values.
+    // SAFETY: the calls made here take no pointers, or the kernel refuses these values.
     unsafe {
         asm!(
             "xchg rbx, {first}",
@@ -260,15 +260,16 @@ fn kernel_attachments_to_several_functions_end_together() {
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
 }
 
-/// Hides the kernel's list of symbols from this thread. The library reads the list after the first
-/// attachment, to check whether two names belong to one function; attaching must then fail.
+/// Hides the kernel's list of symbols from this thread. To check whether two names belong to one
+/// function, the library reads the list after the first attachment. If the list cannot be read,
+/// attaching must fail.
 fn hide_kallsyms() {
     let mount = |source: &CStr, target: &CStr, flags| {
         let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
         // SAFETY: the paths are C strings, and the other pointers are null.
         unsafe { libc::mount(source.as_ptr(), target.as_ptr(), nothing, flags, no_data) }
     };
-    // SAFETY: unshare has no pointers, and only this thread gets a new namespace.
+    // SAFETY: unshare takes no pointers, and only this thread gets a new namespace.
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
     assert_eq!(mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE), 0);
     assert_eq!(mount(c"/dev/null", c"/proc/kallsyms", libc::MS_BIND), 0);
@@ -303,7 +304,7 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Debian's 6.1 lacks fprobe: the attach fails and reports why.
+        // Debian's Linux 6.1 lacks fprobe, so the attach fails and reports why.
         let error = call("umount2", 10).attach(&program).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -315,7 +316,7 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     int80(UMOUNT2, [0; 3]);
     assert_eq!(probe.hits(10), 3);
     link.detach().unwrap();
-    // The native and the 32-bit name belong to one function.
+    // The native name and the 32-bit name refer to the same function.
     let link = call("getpid", 11).attach(&program).unwrap();
     let hits = probe.hits(11);
     int80(GETPID, [0; 3]);

@@ -1,6 +1,6 @@
-//! Attaches one program by name to every system call that the clients can make, each with a
-//! different cookie, for 32-bit callers or for all callers. The clients, which are coverage.c built
-//! for each architecture, then make their calls and count the program's runs.
+//! Attaches one program by name to every system call that the clients can make, for 32-bit callers
+//! or for all callers. Each call has a different cookie. The clients, which are builds of
+//! coverage.c for each architecture, then make their calls and count the program's runs.
 //!
 //! Usage: `tracer OBJECT compat|all CLIENT...`. Each client receives the map as a descriptor. The
 //! client's standard input contains one line for each name, in the order of the cookies: the name,
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Raises the limit on open files: each attachment requires several.
+/// Raises the limit on open files: each attachment keeps several files open.
 fn allow_descriptors() {
     let files = libc::rlimit { rlim_cur: 16384, rlim_max: 16384 };
     // SAFETY: the kernel only reads `files`.

@@ -1,5 +1,5 @@
-//! Runs and measures a contestant: the code that all Rust contestants share. ../../bench.h is the C
-//! counterpart, and documents the command line and the output.
+//! Defines the code that all Rust contestants share: it runs and measures a contestant.
+//! ../../bench.h is the C counterpart, and documents the command line and the output.
 
 use std::error::Error;
 use std::hint::black_box;

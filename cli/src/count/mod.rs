@@ -58,8 +58,8 @@ struct Count {
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let calls = wanted::wanted(arguments)?;
     let command = match arguments.command.split_first() {
-        // Find the program here, so that the child makes only one execve(2), and a wrong name fails
-        // early.
+        // Find the program here, so that the child makes only one execve(2) and a wrong name is
+        // reported early.
         Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
         None => None,
     };
@@ -121,7 +121,8 @@ fn whom(arguments: &args::Count) -> Result<Whom> {
 }
 
 impl Count {
-    /// Attaches the programs. Returns None, with nothing left attached, if a signal interrupts it.
+    /// Attaches the programs. Returns None, with nothing left attached, if a signal interrupts the
+    /// attach.
     fn attach(
         calls: &[wanted::Wanted],
         whom: &Whom,
@@ -261,7 +262,8 @@ fn wait(
     }
 }
 
-/// Raises the limit on open files: each call requires two, and --all requires several hundred.
+/// Raises the limit on open files: each call requires two open files, and --all requires several
+/// hundred.
 fn raise_open_file_limit(files: Rlimit) {
     // If this fails, attaching reports the limit.
     let _ =

@@ -61,8 +61,8 @@ fn progress_bar(length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Attaches to named calls. Each of them must exist for at least one kind of caller. Returns false
-/// if a signal interrupts the attach.
+/// Attaches to named calls. Each call must exist for at least one kind of caller. Returns false if
+/// a signal interrupts the attach.
 fn attach_each(
     counter: &Counter,
     calls: &[Wanted],
@@ -245,7 +245,7 @@ fn attach_all(
                     has_returns: has_return[index],
                     missed_by_kernel: None,
                 }),
-                // A second name of a function is not another call.
+                // A second name for the same function is not another call.
                 Err(Error::SameFunction { .. }) => {}
                 Err(_) if is_return => {}
                 Err(error) => {

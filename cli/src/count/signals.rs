@@ -41,7 +41,7 @@ fn was_ignored(number: i32) -> bool {
 }
 
 /// Ignores the signals that were ignored at the start. A child may call this before its execve(2),
-/// because it only makes system calls.
+/// because this function only makes system calls.
 pub(super) fn ignore_as_before() {
     for number in (1..64).filter(|number| was_ignored(*number)) {
         // SAFETY: ignoring a signal calls nothing.

@@ -65,14 +65,14 @@ impl Plan {
 }
 
 impl Counted<'_> {
-    /// The rows to print. If there are many calls, only those that were made.
+    /// The rows to print. If there are many rows, calls that were not made are omitted.
     pub(super) fn shown(&self) -> Vec<&Row> {
         let are_all = self.rows.len() <= FEW && !self.plan.is_by_process;
         let shown = self.rows.iter().filter(|row| row.tally.calls > 0 || are_all);
         shown.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// All rows, except those for call numbers without a known name that were not used.
+    /// All rows, except the rows for unused call numbers without a known name.
     pub(super) fn named(&self) -> Vec<&Row> {
         let is_named = |row: &&Row| row.tally.calls > 0 || !label(row).starts_with("nr_");
         let named = self.rows.iter().filter(is_named);
@@ -106,7 +106,7 @@ impl Counted<'_> {
     fn table(&self, rows: &[&Row], width: usize) -> String {
         let labels: Vec<_> = rows.iter().map(|row| label(row)).collect();
         let longest = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(16);
-        // Show the callers only if there can be callers other than native ones.
+        // Show the callers only if non-native callers are possible.
         let has_callers = self.plan.callers != Callers::Native && !self.plan.is_by_process;
         let first = |label: &str, row: Option<&Row>| match row.map(|row| &row.subject) {
             _ if !has_callers => format!("{label:longest$}"),
@@ -447,7 +447,7 @@ mod tests {
     #[test]
     fn bars_align_with_the_scale() {
         let place = |unit: char| SCALE.chars().position(|c| c == unit);
-        // 1 to 2 µs is bucket 11; ms is 21, s is 31.
+        // Bucket 11 is 1 to 2 µs, bucket 21 is 1 to 2 ms, and bucket 31 is 1 to 2 s.
         for (bucket, unit) in [(11, 'µ'), (21, 'm')] {
             let bars = bars(&tally(1, 0, &[(bucket, 1)]));
             assert_eq!(bars.chars().position(|c| c != ' '), place(unit), "{bars:?}");

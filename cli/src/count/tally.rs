@@ -28,7 +28,7 @@ pub(super) struct Tally {
     pub(super) took: [u64; BUCKETS],
 }
 
-/// What a row is about.
+/// The subject of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Subject {
     Call(Wanted),
@@ -54,7 +54,7 @@ pub(super) struct Row {
     pub(super) tally: Tally,
     /// (errno, count), the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
-    /// The number of returns that the kernel missed at the function, for all processes.
+    /// The number of the function's returns that the kernel missed, for all processes.
     pub(super) missed_by_kernel: Option<u64>,
     /// Whether errors and times are known.
     pub(super) has_returns: bool,
@@ -64,7 +64,7 @@ pub(super) struct Row {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Lost {
     /// How many times the kernel skipped the entry program and the return program. None if the
-    /// kernel does not count this.
+    /// kernel does not count skipped runs.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
     /// What was lost because a map was full: calls of threads, calls and returns of processes, and

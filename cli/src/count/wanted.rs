@@ -11,8 +11,8 @@ use crate::args::{self, Callers};
 /// The classes of strace(1), one per line. `python3 -m tools.strace_classes` generates the file.
 const CLASSES: &str = include_str!("classes.txt");
 
-/// `--all` also counts about this many numbers above the table's highest, for calls that newer
-/// kernels add.
+/// `--all` also counts about this many numbers above the table's highest number, for calls that
+/// newer kernels add.
 const NEWER: u32 = 40;
 
 /// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).
@@ -95,7 +95,7 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether the call's return value is a restored register. Its value may look like an error.
+    /// Whether the call's return value is a restored register. Such a value may look like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -303,7 +303,8 @@ mod tests {
         assert_eq!(calls("openat"), ["openat native"]);
         assert_eq!(calls("openat --callers compat"), ["openat compat"]);
         assert_eq!(calls("openat --callers all"), ["openat native", "openat compat"]);
-        // Only syscall_32.tbl contains socketcall, not syscall_64.tbl (arch/x86/entry/syscalls).
+        // syscall_32.tbl contains socketcall, but syscall_64.tbl does not
+        // (arch/x86/entry/syscalls).
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
         // 32-bit callers make semop through ipc, and a probe cannot tell which call ipc carries
         // out.

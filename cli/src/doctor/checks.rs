@@ -81,7 +81,7 @@ impl System {
         Self { root: "/".into() }
     }
 
-    /// All checks, in the order in which to read them. `trials` is None if nothing may be tried.
+    /// All checks, in the order of the report. `trials` is None if nothing may be tried.
     pub(super) fn checks(&self, trials: Option<&Trials>) -> Vec<Check> {
         let mut checks = vec![self.kernel()];
         checks.extend(self.proc());
@@ -128,7 +128,8 @@ impl System {
         self.status_bits("CapEff") >> number & 1 != 0
     }
 
-    /// The kernel's release. `setarch --uname-2.6` changes the answer of uname(2), not this file.
+    /// The kernel's release. `setarch --uname-2.6` changes the result of uname(2), but not this
+    /// file.
     fn release(&self) -> String {
         self.read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of unknown version".to_owned())
     }

@@ -25,7 +25,7 @@ fn on_event(data: &[u8]) -> i32 {
     0
 }
 
-/// Returns the kernel's result of a call that was made through the C library.
+/// Returns the kernel's result for a call that was made through the C library.
 fn result(returned: i64) -> i64 {
     if returned < 0 { -i64::from(errno()) } else { returned }
 }
