@@ -242,7 +242,7 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The attachment was closed, but the kernel reported a failure.
+    /// The attachment was closed, but the kernel reported an error.
     #[error("close of the attachment: {}", Errno(*errno))]
     #[non_exhaustive]
     Close {
@@ -252,7 +252,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the errno of the failure, which is always positive; see errno(3).
+    /// Returns the error's errno, which is always a positive number; see errno(3).
     pub fn errno(&self) -> i32 {
         match *self {
             Error::PerfEvent { errno, .. }
@@ -279,7 +279,7 @@ impl Error {
         }
     }
 
-    /// Returns the same error, and adds the symbols that were tried in vain for other callers.
+    /// Adds the symbols that were tried in vain for other callers to this error.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)

@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn interrupted_calls_are_repeated() {
         let mut ends = [0; 2];
-        // SAFETY: the handler only counts, and calls are not restarted; both descriptors are new.
+        // SAFETY: the handler only counts signals, and the kernel does not restart interrupted
+        // calls. Both descriptors are new.
         let (reader, mut writer) = unsafe {
             let mut action: libc::sigaction = core::mem::zeroed();
             action.sa_sigaction = count as *const () as usize;

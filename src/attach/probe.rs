@@ -243,7 +243,8 @@ mod tests {
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 
-    /// The kernel would log a warning for each such symbol, even though the attach succeeds.
+    /// The kernel would log a warning for each symbol that begins with `__`, even though the attach
+    /// succeeds.
     #[test]
     fn kernels_before_4_17_are_not_asked_for_wrappers() {
         let written = |release| {

@@ -24,7 +24,8 @@ struct Object {
     /// descriptor stands for all of them: operations on the link's descriptor, such as pinning,
     /// fail with `EBADF`.
     base: Base,
-    /// One attachment, or with `KSYSCALL_CALLERS`, one for each ABI of the callers.
+    /// One attachment or, with `KSYSCALL_CALLERS`, one attachment for each ABI that the callers
+    /// use.
     attachments: [Option<Attachment>; Abi::ALL.len()],
 }
 

@@ -494,7 +494,7 @@ mod tests {
     fn a_second_pass_retries_only_entries_in_use() {
         let entries = ["p101_8_800_1", "p100_10_1000_1", "p100_10_1000_2"];
         let kernel = Kernel { entries_in_use: "800_1", ..kernel(&entries) };
-        // The second pass tries again to remove only the entry in use.
+        // The second pass retries only the entry that is in use.
         assert_eq!(removed(kernel), [&entries[..], &entries[..1]].concat());
     }
 
@@ -519,7 +519,8 @@ mod tests {
         assert_eq!(written.iter().filter(|line| line.starts_with("-:")).count(), 2);
     }
 
-    /// The entry was in use when it should have been removed, for example by a pin.
+    /// The entry was still in use when it should have been removed, for example because a pin held
+    /// it.
     #[test]
     fn a_later_attach_removes_an_entry_that_was_given_up() {
         let symbol = Symbol::new(b"sys_openat", b"", b"");

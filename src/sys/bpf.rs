@@ -53,10 +53,10 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     #[repr(C)]
     struct Attr {
         start: LinkCreate,
-        /// `kprobe_multi.syms`, which overlaps no field known to older kernels...
+        /// `kprobe_multi.syms`. It does not overlap any field that older kernels know.
         syms: u64,
         addrs: u64,
-        /// ... and the last field of `kprobe_multi`.
+        /// The last field of `kprobe_multi`.
         cookies: u64,
     }
     let start =

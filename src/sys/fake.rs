@@ -41,7 +41,8 @@ pub(crate) struct Kernel {
     /// An error to return from faccessat2(2), or Ok to look up the file.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// The perf_event_open(2) calls, for tests in which they may have any arguments.
+    /// The perf_event_open(2) calls. Only tests that make these calls with arbitrary arguments
+    /// record them.
     pub(crate) events: Option<Vec<Event>>,
     /// The calls with their objects: `open type`, `read type`, `close type`, `write p PID`,
     /// `kprobe SYMBOL`, `link`.
@@ -200,8 +201,9 @@ impl Kernel {
             libc::SYS_faccessat2 | libc::SYS_faccessat => "access".to_owned(),
             libc::SYS_readlinkat => "readlink".to_owned(),
             libc::SYS_perf_event_open if self.events.is_some() => "event".to_owned(),
-            // SAFETY: the pointers of these calls lead to the fields that are read: the type, the
-            // PMU's configuration and the symbol's address; or the program's descriptor.
+            // SAFETY: the arguments of these calls point to the structs that contain the fields
+            // read here: the type, the PMU's configuration and the symbol's address, or the
+            // program's descriptor.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 "tracepoint".to_owned()
             }

@@ -1,4 +1,5 @@
-//! Checks the functions that read files, on any input, and creates files for such checks.
+//! Checks the functions that read files, with arbitrary input, and creates the files for these
+//! checks.
 
 use std::ffi::CString;
 use std::fs::{self, File};
