@@ -1,5 +1,4 @@
-//! Defines the errors of the Rust API, which the C API reports too, each with its text and its
-//! errno.
+//! Defines the Rust API's errors, which the C API also reports. Each error has a text and an errno.
 //!
 //! An error owns the data that its text contains. To add an error, add a variant with its text and
 //! errno here, and a row to docs/errors.md.

@@ -17,7 +17,7 @@ use crate::{Callers, Error, Symbol, SyscallName};
 pub struct KernelFunctions(Symbols);
 
 impl KernelFunctions {
-    /// Reads /proc/kallsyms, which has about 100,000 lines.
+    /// Reads /proc/kallsyms, which contains about 100,000 lines.
     ///
     /// # Errors
     /// Returns the error from reading /proc/kallsyms, or ENODATA if the file contains no functions

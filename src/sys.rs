@@ -1,4 +1,4 @@
-//! Makes the raw system calls, with one file for each subject. Each function returns an errno on
+//! Makes the raw system calls. Each file covers one subject. Each function returns an errno on
 //! failure.
 //!
 //! No other part of the core calls into libc. All system calls go through [`call_once`], where

@@ -168,7 +168,8 @@ impl Many {
         Ok(())
     }
 
-    /// Returns the functions that the program is attached to for the call at `index`, each once.
+    /// Returns the functions that the program is attached to for the call at `index`, without
+    /// duplicates.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         self.plan.functions(index)
     }

@@ -156,7 +156,7 @@ fn keep(learnt: &Known, set: Conventions) {
     }
 }
 
-/// The symbols that were tried in vain.
+/// The symbols that were tried without success.
 #[derive(Default)]
 struct Tried(Vec<Symbol>);
 

@@ -74,7 +74,7 @@ impl SubCall {
         Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
-    /// Returns the sub-call with that name, whether or not this architecture has the sub-call's
+    /// Returns the sub-call with that name, even if this architecture does not have the sub-call's
     /// multiplexer.
     ///
     /// ```

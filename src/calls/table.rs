@@ -588,7 +588,7 @@ umount2 sys_umount
             {
                 let row = row_in(table, name.as_str());
                 let functions: Vec<_> = row.function_names(Column::Native).collect();
-                // The name is unknown and no such function exists: the generator gives every
+                // The name is unknown, and no function has that name: the generator gives every
                 // existing function its own line or lists it in another line.
                 let is_listed = table
                     .text

@@ -237,7 +237,8 @@ impl Libbpf {
     }
 }
 
-/// One of the first `WORDS` words of a program is the address of its section's definition.
+/// One of a program's first `WORDS` words is the address of the definition of the program's
+/// section.
 const WORDS: usize = 5;
 
 /// A libbpf that was found. A program belongs to this libbpf if one of the program's words points

@@ -40,7 +40,7 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
 
 /// Returns whether `symbol` is a stub. The kernel must have the symbol.
 ///
-/// The first call reads /proc/kallsyms, which has about 100,000 lines.
+/// The first call reads /proc/kallsyms, which contains about 100,000 lines.
 ///
 /// # Errors
 /// Fails if the list cannot be read completely. In that case, nothing is remembered.

@@ -33,8 +33,8 @@ impl Symbols {
     /// Reads the symbols of the running kernel.
     ///
     /// # Errors
-    /// Returns the error from reading /proc/kallsyms, ENODATA if the file contains no such symbols,
-    /// or ENOMEM.
+    /// Returns the error from reading /proc/kallsyms, ENODATA if the file contains no symbols of
+    /// syscall functions, or ENOMEM.
     pub(crate) fn read() -> Result<Self, Errno> {
         Self::of_kallsyms(c"/proc/kallsyms")
     }

@@ -95,7 +95,7 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     unsafe { kprobe_multi(program_fd, kind, retprobe, &addresses, cookies) }
 }
 
-/// Returns whether the program was loaded for a kprobe.multi link of that kind.
+/// Returns whether the program was loaded for a kprobe.multi link of this kind.
 ///
 /// This function requests a link on a function whose name the kernel cannot read. The kernel checks
 /// the program first (`bpf_kprobe_multi_link_attach()` in kernel/trace/bpf_trace.c), so it returns

@@ -39,7 +39,7 @@ pub(crate) fn unused_path() -> PathBuf {
     std::env::temp_dir().join(format!("ksyscall-fuzzing-{}-{number}", std::process::id()))
 }
 
-/// Returns the number that a text represents, if the text consists only of digits in the base.
+/// Returns the number that `text` represents, if `text` consists only of digits in `base`.
 pub(crate) fn expected_number(text: &str, base: u32) -> Option<u64> {
     let digits = text.chars().all(|c| c.is_digit(base));
     digits.then(|| u64::from_str_radix(text, base).ok()).flatten()
