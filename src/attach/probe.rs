@@ -59,7 +59,7 @@ pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachm
 
 /// Determines what EINVAL means. For return probes up to Linux 5.10, and in tracefs since 6.11,
 /// EINVAL can mean that the symbol is missing. Otherwise, EINVAL means that the kernel does not
-/// allow a probe there.
+/// allow a probe on the symbol.
 fn explain(
     backend: Backend,
     symbol: &Symbol,

@@ -44,8 +44,8 @@ const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    /// Returns Rust's name for the architecture, from the start of the text. Empty for an empty
-    /// table.
+    /// Returns Rust's name for the architecture, from the start of the text. The name is empty for
+    /// an empty table.
     pub(crate) fn architecture(self) -> &'static [u8] {
         self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
     }

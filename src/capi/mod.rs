@@ -15,8 +15,8 @@
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys links, and `serving.rs` finds a
 //!   call's functions;
 //! - `syscall.rs` redirects probes that tools open themselves, without the functions above;
-//! - `warning.rs` contains the warnings, and `remembered.rs` contains the state that outlives a
-//!   call;
+//! - `warning.rs` contains the warnings, and `remembered.rs` contains the state that is kept
+//!   between calls;
 //! - `no_std.rs` contains the allocator.
 #![allow(unsafe_code)]
 

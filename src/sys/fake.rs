@@ -11,7 +11,7 @@ pub(crate) type Answer = Result<usize, Errno>;
 /// The files of a fake kernel, and its answers to the system calls of an attach. Each call is
 /// recorded.
 pub(crate) struct Kernel {
-    /// Name and content. `*` at the start of a name matches any start.
+    /// The files' names and contents. A `*` at the start of a name matches any prefix.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// The answer to perf_event_open for a kprobe. The arguments are the symbol, whether a return
     /// probe is requested, and the CPU. A line written to kprobe_events gets the same answer.
@@ -60,7 +60,7 @@ pub(crate) struct Kernel {
 pub(crate) struct Event {
     /// The attributes that the kernel has read; empty for a bad address.
     pub(crate) attr: Vec<u8>,
-    /// The function of a kprobe.
+    /// The function that a kprobe probes.
     pub(crate) name: Option<String>,
     pub(crate) others: [usize; 4],
 }
