@@ -1,5 +1,4 @@
-//! Defines the errors of the Rust API, which the C API reports too, each with its text and its
-//! errno.
+//! Defines the Rust API's errors, which the C API also reports. Each error has a text and an errno.
 //!
 //! An error owns the data that its text contains. To add an error, add a variant with its text and
 //! errno here, and a row to docs/errors.md.
@@ -242,7 +241,7 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The attachment was closed, but the kernel reported a failure.
+    /// The attachment was closed, but the kernel reported an error.
     #[error("close of the attachment: {}", Errno(*errno))]
     #[non_exhaustive]
     Close {
@@ -252,7 +251,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the errno of the failure, which is always positive; see errno(3).
+    /// Returns the error's errno, which is always a positive number; see errno(3).
     pub fn errno(&self) -> i32 {
         match *self {
             Error::PerfEvent { errno, .. }
@@ -279,7 +278,7 @@ impl Error {
         }
     }
 
-    /// Returns the same error, and adds the symbols that were tried in vain for other callers.
+    /// Adds the symbols that were tried in vain for other callers to this error.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)

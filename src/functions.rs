@@ -17,11 +17,11 @@ use crate::{Callers, Error, Symbol, SyscallName};
 pub struct KernelFunctions(Symbols);
 
 impl KernelFunctions {
-    /// Reads /proc/kallsyms, which has about 100,000 lines.
+    /// Reads /proc/kallsyms, which contains about 100,000 lines.
     ///
     /// # Errors
-    /// Returns the error from reading /proc/kallsyms, or ENODATA if the file contains no such
-    /// function.
+    /// Returns the error from reading /proc/kallsyms, or ENODATA if the file contains no functions
+    /// that serve system calls.
     pub fn read() -> Result<Self, std::io::Error> {
         Symbols::read().map(Self).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
     }
@@ -39,9 +39,9 @@ impl KernelFunctions {
         Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
-    /// Returns the functions that serve the call to these callers, each once, for programs that
-    /// attach by other means, such as fentry. [`Batch::attach`](crate::Batch::attach) would attach
-    /// to the same functions, including the functions of socketcall(2) and ipc(2).
+    /// Returns the functions that serve the call to these callers, without duplicates. Use this for
+    /// programs that attach by other means, such as fentry. [`Batch::attach`](crate::Batch::attach)
+    /// would attach to the same functions, including the functions of socketcall(2) and ipc(2).
     ///
     /// ```no_run
     /// use ksyscall::{Callers, KernelFunctions, SyscallName};

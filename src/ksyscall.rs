@@ -56,11 +56,11 @@ impl Ksyscall {
     /// in kernel/trace/trace_kprobe.c), or 0, the default, for the kernel's own limit.
     ///
     /// Each tracked call uses 64 bytes of kernel memory on x86_64 for as long as the program is
-    /// attached (docs/returns.md). Such a probe requires Linux 4.17, tracefs and, on most systems,
-    /// root. The probe has an entry in `kprobe_events`, which dropping or detaching the link
-    /// removes. If the link was pinned, forgotten or turned into a descriptor, the entry stays. A
-    /// later attach with `max_active` removes the entry once this process has ended and nothing
-    /// uses the entry any more.
+    /// attached (docs/returns.md). A nonzero limit requires Linux 4.17, tracefs and, on most
+    /// systems, root. The probe has an entry in `kprobe_events`, which dropping or detaching the
+    /// link removes. If the link was pinned, forgotten or turned into a descriptor, the entry
+    /// stays. A later attach with `max_active` removes the entry once this process has ended and
+    /// nothing uses the entry any more.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -40,13 +40,13 @@
 //!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. If the kernel has syscall
-//! wrappers, the function's first argument points to the caller's registers: on x86_64 since Linux
-//! 4.17, arm64 since 4.19, i386 since 5.7, riscv64 since 6.6, and on s390x and POWER in 6.1. (Linux
-//! 5.10 on s390x uses the same names, but does not pass this pointer.) On other kernels, the
-//! function's arguments are the call's arguments. Source: `syscall_wrapper.h` in each
-//! architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`. `KSYSCALL_PROG` in this
-//! project's `ksyscall.bpf.h` reads the arguments on both kinds of kernel. docs/arguments.md lists
-//! the cases in which libbpf's `BPF_KSYSCALL` does not work.
+//! wrappers, the function's first argument points to the caller's registers. Kernels have wrappers
+//! on x86_64 since Linux 4.17, on arm64 since 4.19, on i386 since 5.7, on riscv64 since 6.6, and on
+//! s390x and POWER in 6.1. (Linux 5.10 on s390x uses the same names, but does not pass this
+//! pointer.) On other kernels, the function's arguments are the call's arguments. Source:
+//! `syscall_wrapper.h` in each architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
+//! `KSYSCALL_PROG` in this project's `ksyscall.bpf.h` reads the arguments on both kinds of kernel.
+//! docs/arguments.md lists the cases in which libbpf's `BPF_KSYSCALL` does not work.
 //!
 //! # Errors
 //! Functions that attach or detach return [`Error`]. Its text reports what failed, at which kernel

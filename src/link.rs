@@ -16,8 +16,8 @@ use crate::{Error, Symbol, SyscallName, sys};
 ///
 /// A link owns one file descriptor. A child of fork(2) inherits a copy of the descriptor, and the
 /// program stays attached until every copy is closed. A link that was pinned ([`Link::pin`])
-/// outlives its descriptors. Detaching waits until no CPU runs the program any more, which takes
-/// some 10 to 100 ms.
+/// outlives its descriptors. Detaching takes some 10 to 100 ms, because it waits until no CPU runs
+/// the program any more.
 #[doc(alias("bpf_link", "bpf_link__fd"))]
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]

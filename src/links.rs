@@ -35,7 +35,7 @@ impl Links {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
 
-    /// Returns the calls that failed, in the order of their names in the batch.
+    /// Returns the calls for which the attach failed, in the order of their names in the batch.
     #[doc(alias = "ksyscall_links__result")]
     pub fn failures(&self) -> impl ExactSizeIterator<Item = &Failure> {
         self.failures.iter()
@@ -55,7 +55,7 @@ impl Links {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
     }
 
-    /// Detaches the program, as dropping the links does, but reports a failure.
+    /// Detaches the program, as dropping the links does, but also reports any error.
     ///
     /// # Errors
     /// Returns the first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even if an

@@ -1,4 +1,4 @@
-//! Makes the raw system calls, with one file for each subject. Each function returns an errno on
+//! Makes the raw system calls. Each file covers one subject. Each function returns an errno on
 //! failure.
 //!
 //! No other part of the core calls into libc. All system calls go through [`call_once`], where
@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn interrupted_calls_are_repeated() {
         let mut ends = [0; 2];
-        // SAFETY: the handler only counts, and calls are not restarted; both descriptors are new.
+        // SAFETY: the handler only counts signals, and the kernel does not restart interrupted
+        // calls. Both descriptors are new.
         let (reader, mut writer) = unsafe {
             let mut action: libc::sigaction = core::mem::zeroed();
             action.sa_sigaction = count as *const () as usize;

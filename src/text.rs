@@ -33,7 +33,7 @@ pub(crate) const fn hash(name: &[u8]) -> usize {
     hash as usize
 }
 
-/// Text of at most `N` - 1 bytes, stored as a C string. `struct answer` in C contains one.
+/// Text of at most `N` - 1 bytes, stored as a C string. `struct answer` in C contains a `Text`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Text<const N: usize> {

@@ -3,7 +3,7 @@
 //!
 //! A kprobe.multi link requires the names of all functions in advance. The first attempt guesses
 //! the names, assuming that the kernel has every call. If that attempt fails, the names are looked
-//! up in the kernel's list of symbols. The lookup takes longer than all other steps together.
+//! up in the kernel's list of symbols. The lookup takes longer than all other steps combined.
 
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -119,8 +119,8 @@ impl Many {
         Ok(())
     }
 
-    /// Checks that the process can open enough descriptors: one link for each function (and its
-    /// event, if kept), and one event temporarily.
+    /// Checks that the process can open enough descriptors: one for each function's link, one for
+    /// each event that is kept open, and one for a temporary event.
     fn has_descriptors(&self, program_fd: c_int) -> Result<(), Error> {
         let of_each = if self.options.keep_event { 2 } else { 1 };
         let needed = of_each * self.plan.parts() + 1;
@@ -168,7 +168,8 @@ impl Many {
         Ok(())
     }
 
-    /// Returns the functions that the program is attached to for the call at `index`, each once.
+    /// Returns the functions that the program is attached to for the call at `index`, without
+    /// duplicates.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         self.plan.functions(index)
     }

@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// This is a single test because the result that the kernel may lack perf links is cached.
+    /// This is a single test because the library remembers that the kernel may lack perf links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
         // A kernel with kprobe.multi has perf links too, so the refusal is final.

@@ -271,7 +271,7 @@ impl Plan {
         })
     }
 
-    /// Returns the functions that serve the call at `index`, each once.
+    /// Returns the functions that serve the call at `index`, without duplicates.
     pub(crate) fn functions(&self, index: usize) -> impl Iterator<Item = Symbol> {
         let parts = self.parts_of(index);
         parts.clone().filter_map(move |number| match self.parts[number].state {

@@ -59,7 +59,7 @@ pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachm
 
 /// Determines what EINVAL means. For return probes up to Linux 5.10, and in tracefs since 6.11,
 /// EINVAL can mean that the symbol is missing. Otherwise, EINVAL means that the kernel does not
-/// allow a probe there.
+/// allow a probe on the symbol.
 fn explain(
     backend: Backend,
     symbol: &Symbol,
@@ -243,7 +243,8 @@ mod tests {
         assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 
-    /// The kernel would log a warning for each such symbol, even though the attach succeeds.
+    /// The kernel would log a warning for each symbol that begins with `__`, even though the attach
+    /// succeeds.
     #[test]
     fn kernels_before_4_17_are_not_asked_for_wrappers() {
         let written = |release| {

@@ -56,7 +56,7 @@ pub(crate) fn has_function(symbol: &Symbol) -> bool {
 /// Returns whether a system call from a native process may reach the function `form`.
 fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    // Checked first, because most functions serve the call of their name.
+    // Check this first, because most functions serve the call with the same name.
     form.serves(&native_row(&form.call), possible)
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }

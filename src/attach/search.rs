@@ -156,7 +156,7 @@ fn keep(learnt: &Known, set: Conventions) {
     }
 }
 
-/// The symbols that were tried in vain.
+/// The symbols that were tried without success.
 #[derive(Default)]
 struct Tried(Vec<Symbol>);
 
@@ -456,8 +456,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel of this version with
-    /// wrappers and `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel with this version,
+    /// wrappers and these `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);

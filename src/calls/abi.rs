@@ -30,8 +30,8 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// calls, add `socketcall` and `ipc` to the names.
 ///
 /// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
-/// `lchown`, calls `sys_lchown`. For such a call, the program runs twice with [`Callers::All`] and
-/// once with [`Callers::Native`] (docs/callers.md).
+/// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
+/// twice with [`Callers::All`] and once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Callers {
     /// Callers of this process's architecture.

@@ -25,9 +25,9 @@ pub(crate) struct Convention {
 }
 
 /// Returns the convention of kernels whose syscall functions take the caller's registers
-/// (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`, include/linux/syscalls.h). In such a kernel, all of these
-/// functions have the prefix, so no other symbol may be used: a program built for one convention
-/// reads garbage from a function of the other convention.
+/// (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`, include/linux/syscalls.h). In a kernel with wrappers, all
+/// syscall functions have the prefix, so no other symbol may be used: a program that was built for
+/// one convention reads garbage from a function that uses another.
 #[allow(dead_code, reason = "architectures without wrappers")]
 const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
     Convention { prefix, column: Column::Native, separate_stubs }

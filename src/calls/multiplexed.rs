@@ -1,9 +1,9 @@
 //! Lists the calls that socketcall(2) and ipc(2), the multiplexers of old architectures, carry out.
 //!
 //! A process passes the number of a sub-call as the first argument. The multiplexer then calls the
-//! same inner function as the sub-call's own syscall function, but not the syscall function itself.
-//! The tables show which architectures have a multiplexer: i386, s390x, and 32-bit and 64-bit
-//! POWER. The sub-calls are the same everywhere.
+//! inner function that the sub-call's own syscall function also calls. The multiplexer does not
+//! call the syscall function itself. The tables show which architectures have a multiplexer: i386,
+//! s390x, and 32-bit and 64-bit POWER. The sub-calls are the same everywhere.
 //!
 //! Sources: `SYSCALL_DEFINE2(socketcall` in net/socket.c with include/uapi/linux/net.h, and
 //! `ksys_ipc()` in ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.
@@ -74,7 +74,7 @@ impl SubCall {
         Self::named(bare).filter(|call| row_in(table, call.multiplexer).is_in(column))
     }
 
-    /// Returns the sub-call with that name, whether or not this architecture has the sub-call's
+    /// Returns the sub-call with that name, even if this architecture does not have the sub-call's
     /// multiplexer.
     ///
     /// ```

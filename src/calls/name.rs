@@ -1,4 +1,4 @@
-//! Checks the name of a system call before any use.
+//! Checks the name of a system call before the name is used.
 //!
 //! A name becomes part of a kernel symbol and, on kernels without a kprobe PMU, of a line of text
 //! written to tracefs. The check therefore also ensures that a name cannot contain a second tracefs

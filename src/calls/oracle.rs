@@ -1,4 +1,4 @@
-//! Checks the rules for names and for suggestions, on any input.
+//! Checks the rules for names and for suggestions, with arbitrary input.
 
 use super::SyscallName;
 use super::suggestions::nearest as suggest;

@@ -44,8 +44,8 @@ const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    /// Returns Rust's name for the architecture, from the start of the text. Empty for an empty
-    /// table.
+    /// Returns Rust's name for the architecture, from the start of the text. The name is empty for
+    /// an empty table.
     pub(crate) fn architecture(self) -> &'static [u8] {
         self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
     }
@@ -147,11 +147,11 @@ pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
 pub(crate) enum Column {
     /// Processes of the table's architecture, on a kernel of the same architecture.
     Native,
-    /// Processes of a 32-bit table, on a 64-bit kernel.
+    /// Processes of a 32-bit table's architecture, on a 64-bit kernel.
     // Constructed on 32-bit architectures only.
     #[cfg_attr(target_pointer_width = "64", allow(dead_code))]
     Compat,
-    /// x32 processes, in the table of x86_64: functions that serve no other processes.
+    /// x32 processes: only the functions in x86_64's table that do not serve 64-bit processes.
     #[allow(dead_code, reason = "other architectures")]
     X32,
 }
@@ -225,7 +225,7 @@ impl<'a> Row<'a> {
     }
 
     /// Returns the same row, with only the functions that serve the call in a kernel of that
-    /// version. Calls `version` only if the row depends on it.
+    /// version. Calls `version` only if the row depends on the version.
     pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
         let lists = [self.functions, self.compat_functions];
         let has_limits = lists.iter().any(|list| list.bytes().any(|byte| byte == b'@'));
@@ -588,7 +588,7 @@ umount2 sys_umount
             {
                 let row = row_in(table, name.as_str());
                 let functions: Vec<_> = row.function_names(Column::Native).collect();
-                // The name is unknown and no such function exists: the generator gives every
+                // The name is unknown, and no function has that name: the generator gives every
                 // existing function its own line or lists it in another line.
                 let is_listed = table
                     .text

@@ -3,7 +3,7 @@
 
 use crate::text::{cut, number};
 
-/// Major and minor number.
+/// The major and minor numbers.
 pub(crate) type Version = (u64, u64);
 
 /// Later than any version in a table.

@@ -29,7 +29,7 @@ unsafe extern "C" fn ksyscall_of_section(
 }
 
 /// # Safety
-/// The same as for [`ksyscall_of_section`]. The result is valid only as long as the program.
+/// The same as for [`ksyscall_of_section`]. The result is valid only as long as the program exists.
 unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Option<&'a CStr> {
     // SAFETY: guaranteed by the caller.
     let libbpf = unsafe { Libbpf::that_handles(prog) }?;

@@ -125,7 +125,7 @@ impl Holder {
     }
 }
 
-/// Finds a function of the libbpf that created the link, or of the usual libbpf if this library
+/// Finds a function in the libbpf that created the link, or in the usual libbpf if this library
 /// created the link.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 /*
  * Exports this library's replacements for libbpf functions. They are in C because they call the program's
  * print callback: a C++ exception or a thread cancellation in the callback can unwind through these frames,
- * as it can through libbpf's. By then the Rust code has returned and holds no resources.
+ * just as through libbpf's frames. By then the Rust code has returned and holds no resources.
  *
  * In libksyscall.a the functions have the names that the linker's --wrap redirects calls to; see static.c.
  */

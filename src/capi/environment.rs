@@ -38,8 +38,8 @@ pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
 /// Returns whether any of the variables may be set. In most processes none is set, and comparing
 /// the start of each variable takes fewer instructions than calling getenv(3) for each name.
 fn is_any_set() -> bool {
-    // SAFETY: the C library's variable is NULL or an array of C strings that ends in NULL. No byte
-    // of a string is read after the first one that differs, which may be its NUL.
+    // SAFETY: the C library's variable is NULL or an array of C strings that ends in NULL. A string
+    // is read only up to the first byte that differs, which may be its NUL.
     unsafe {
         let mut place = __environ;
         while !place.is_null() && !(*place).is_null() {

@@ -8,7 +8,7 @@
  * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
-/* Rust calls mmap() and clock_gettime() with the types that apply without these macros: undo CFLAGS. */
+/* CFLAGS may define these macros, but Rust calls mmap() and clock_gettime() with the types without them. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #include <dlfcn.h>
@@ -22,7 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Without this, each function would use an entry of the global offset table, relocated at load time. */
+/*
+ * Without this, each function would need an entry in the global offset table, which the dynamic linker
+ * would relocate at load time.
+ */
 #pragma GCC visibility push(hidden)
 
 /* dlsym() cannot fail: every C library that this library links to defines these functions. */

@@ -1,8 +1,8 @@
 //! Finds the libbpf that is loaded in this process, and its functions.
 //!
-//! This library does not link to libbpf: if this library is preloaded into a program without
-//! libbpf, it must not load libbpf, and the process may contain any version of libbpf. This file
-//! remembers the functions that it found until the dynamic loader loads or unloads any file,
+//! This library does not link to libbpf, for two reasons: preloading this library into a program
+//! without libbpf must not load libbpf, and the process may contain any version of libbpf. The
+//! functions that were found are forgotten when the dynamic loader loads or unloads any file,
 //! because the program may unload libbpf.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -124,8 +124,8 @@ impl Libbpf {
         // SAFETY: in every release of libbpf a program is longer than this.
         let words = unsafe { ptr::read(prog.cast::<[usize; WORDS]>()) };
         let memory = this_process();
-        // Read the generation before the lookups: if the loader changes anything meanwhile, their
-        // results are obsolete.
+        // Read the generation before the lookups: if the loader changes anything during the
+        // lookups, the results are obsolete.
         let generation = memory.and_then(|_| loader::generation());
         let memory = memory.zip(generation);
         if let Some(found) = memory.and_then(|(memory, generation)| {
@@ -237,7 +237,8 @@ impl Libbpf {
     }
 }
 
-/// One of the first `WORDS` words of a program is the address of its section's definition.
+/// One of a program's first `WORDS` words is the address of the definition of the program's
+/// section.
 const WORDS: usize = 5;
 
 /// A libbpf that was found. A program belongs to this libbpf if one of the program's words points

@@ -2,7 +2,7 @@
 //!
 //! libbpf's links begin with a private `struct bpf_link`, which is the same in every release from
 //! 0.0.8 to 1.7. Our links begin with the same struct. `layout.rs` checks whether the loaded libbpf
-//! has that layout. If libbpf's layout differs, libbpf creates the link.
+//! uses that layout. If libbpf's layout differs, libbpf creates the link.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
@@ -24,7 +24,8 @@ struct Object {
     /// descriptor stands for all of them: operations on the link's descriptor, such as pinning,
     /// fail with `EBADF`.
     base: Base,
-    /// One attachment, or with `KSYSCALL_CALLERS`, one for each ABI of the callers.
+    /// One attachment or, with `KSYSCALL_CALLERS`, one attachment for each ABI that the callers
+    /// use.
     attachments: [Option<Attachment>; Abi::ALL.len()],
 }
 

@@ -30,7 +30,7 @@ void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
 int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth, const char **call);
 
-/* Sets errno if `error`, which is 0 or a negative errno, is an error. Returns `error`. */
+/* Sets errno if `error` is a negative errno instead of 0. Returns `error`. */
 static int with_errno(int error)
 {
 	if (error)
@@ -142,7 +142,7 @@ const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_libra
 		with_errno(len);
 		return NULL;
 	}
-	/* Return the name from the list of all calls, where it ends with a NUL. */
+	/* Return the name from the list of all calls, where each name ends with a NUL. */
 	for (size_t i = 0; (name = ksyscall__name(i)); i++) {
 		int same = 0;
 		while (same < len && name[same] == call[same])

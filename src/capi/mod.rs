@@ -15,8 +15,8 @@
 //! - `links.rs` attaches to many calls, `destroy.rs` destroys links, and `serving.rs` finds a
 //!   call's functions;
 //! - `syscall.rs` redirects probes that tools open themselves, without the functions above;
-//! - `warning.rs` contains the warnings, and `remembered.rs` contains the state that outlives a
-//!   call;
+//! - `warning.rs` contains the warnings, and `remembered.rs` contains the state that is kept
+//!   between calls;
 //! - `no_std.rs` contains the allocator.
 #![allow(unsafe_code)]
 
@@ -58,7 +58,7 @@ use libbpf::{Libbpf, Print};
 pub use links_opts::{ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 pub use opts::bpf_ksyscall_opts;
 
-/// Why a function failed: an error that only a C caller can make, or an error from the core.
+/// Why a function failed: an error that only a C caller can cause, or an error from the core.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("bpf_ksyscall_opts: sz is too small")]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The C part of syscall.S: sets errno, and passes perf_event_open() to syscall.rs if the library was
- * preloaded.
+ * Implements the C part of syscall.S: sets errno, and passes perf_event_open() to syscall.rs if the library
+ * was preloaded.
  */
 #include <errno.h>
 #include <link.h>
@@ -57,7 +57,7 @@ static const char *strings(const struct link_map *file)
 	return (const char *)(table < file->l_addr ? table + file->l_addr : table);
 }
 
-/* Whether a DT_NEEDED entry refers to this file. */
+/* Returns whether a DT_NEEDED entry refers to this file. */
 static bool is_called(const struct link_map *file, const char *needed)
 {
 	const char *name = strrchr(file->l_name, '/');
@@ -76,7 +76,7 @@ static bool needs(const struct link_map *program, const struct link_map *file)
 	return false;
 }
 
-/* Returns the program's entry in the loader's list of files: the first one. */
+/* Returns the program's entry in the loader's list of files, which is the first entry. */
 static const struct link_map *program(void)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
@@ -97,12 +97,12 @@ static const struct link_map *program(void)
 }
 
 /*
- * Whether this library was preloaded. LD_PRELOAD is not reliable: the program may have changed it, and
- * /etc/ld.so.preload has the same effect. The loader's list of files is reliable. It contains, in this
- * order: the program, the preloaded files, the files that the program needs, the files that those files
- * need, and the files loaded by dlopen(). So the library was preloaded if it comes before every file that
- * the program needs and is not one of those files itself. A program that is linked to the library therefore
- * keeps its probes unchanged, even if the library is also preloaded.
+ * Returns whether this library was preloaded. LD_PRELOAD is not reliable: the program may have changed it,
+ * and /etc/ld.so.preload has the same effect. The loader's list of files is reliable. It contains, in this
+ * order: the program, the preloaded files, the files that the program needs, the files that those files need,
+ * and the files loaded by dlopen(). So the library was preloaded if it comes before every file that the
+ * program needs and is not one of those files itself. A program that is linked to the library therefore keeps
+ * its probes unchanged, even if the library is also preloaded.
  *
  * The function reads the list without a lock, but only up to the first file that the program needs. The
  * loader never unloads any file up to that point.
@@ -117,7 +117,7 @@ static bool was_preloaded(void)
 	return false;
 }
 
-/* Whether probes are inspected: determined when the first event is opened, and never changed afterwards. */
+/* Whether to inspect probes. This is determined when the first event is opened, and never changes. */
 static bool is_active(void)
 {
 	enum { UNKNOWN, ACTIVE, INACTIVE };

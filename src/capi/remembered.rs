@@ -16,7 +16,7 @@ pub(super) struct Remembered {
     has_attached: AtomicBool,
     /// Hashes of the names for which a warning was printed: calls whose functions no system call
     /// reaches, and functions whose probes were moved. There is room for more names than any
-    /// architecture has.
+    /// architecture defines.
     warned_of: [AtomicUsize; 512],
     /// The program's print callback, as last found.
     pub(super) print: AtomicPtr<c_void>,
@@ -58,7 +58,7 @@ pub(super) static REMEMBERED: Remembered = Remembered {
 };
 
 /// Two words for the loader's counters, two for the address range of libbpf's file, one for the
-/// number of known functions, one for whether libbpf's layout is like ours, and one for each
+/// number of known functions, one for whether libbpf's layout matches ours, and one for each
 /// function.
 pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 

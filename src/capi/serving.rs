@@ -11,8 +11,8 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::Kept;
 
-/// Returns the kernel's functions. They are read once and never freed, because callers hold
-/// pointers to their names. A failure is not remembered.
+/// Returns the kernel's syscall functions. The list is read once and never freed, because callers
+/// hold pointers to the names in it. A failure is not remembered.
 fn symbols() -> Result<&'static Symbols, Error> {
     static SYMBOLS: Kept<Symbols> = Kept::nothing();
     if let Some(known) = SYMBOLS.get() {

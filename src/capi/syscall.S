@@ -5,14 +5,14 @@
  * call except perf_event_open() goes directly to the kernel.
  *
  * The function makes the system call itself instead of calling the next definition of syscall().
- * dlsym(RTLD_NEXT) takes the loader's lock and may allocate, so signal handlers, children of vfork() and
- * code that runs before the library's relocations could not use it. (As a consequence, another library
+ * dlsym(RTLD_NEXT) takes the loader's lock and may allocate, so signal handlers, children of vfork() and code
+ * that runs before the library's relocations could not use that function. (As a consequence, another library
  * that also defines syscall() and is preloaded after this one is never called.) The function must be
- * indistinguishable from the C library's function, which is equally short. It moves the six arguments by
- * one place, turns a kernel result of -4095 to -1 into -1 and errno, and is not a cancellation point. It
- * has no stack frame and ends with a jump, so that a child of syscall(SYS_vfork) returns to the caller
- * with the caller's stack. Only on i386, arm and s390x does it save registers on the stack, as the C
- * library does: there a system call requires more registers than a function may change.
+ * indistinguishable from the C library's function, which is equally short. The function moves the six
+ * arguments by one place, turns a kernel result of -4095 to -1 into -1 and errno, and is not a cancellation
+ * point. It has no stack frame and ends with a jump, so that a child of syscall(SYS_vfork) returns to the
+ * caller with the caller's stack. It saves registers on the stack only on i386, arm and s390x, as the C
+ * library does. On these architectures, a system call requires more registers than a function may change.
  * Differences between architectures:
  *
  * - x86-64: x32 has different numbers, and uses the C library's syscall(): see perf_event_open.c.

@@ -49,14 +49,15 @@ struct Attr {
     rest: [u64; 55],
 }
 
-/// `PERF_ATTR_SIZE_VER0`: a size of 0 means this size, and the kernel refuses a smaller one.
+/// `PERF_ATTR_SIZE_VER0`: the kernel treats a size of 0 as this size, and refuses any other smaller
+/// size.
 const SMALLEST: usize = 64;
 const _: () = assert!(core::mem::offset_of!(Attr, config2) == SMALLEST);
 
 /// Handles a call to perf_event_open(2). Returns a descriptor or a negative errno.
 ///
 /// # Safety
-/// The arguments must be those that a program passed to `syscall()`.
+/// A program must have passed the arguments to `syscall()`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_open_probe(
     attr: usize,
@@ -142,7 +143,7 @@ impl Probe {
     fn open_serving(&self) -> Option<(Fd, Symbol)> {
         let mut event = None;
         let found = requested::find_function(&self.form.call, &mut |symbol| {
-            // Closes the event of an earlier candidate.
+            // Close the event that was opened for an earlier candidate.
             event = None;
             let config1 = symbol.as_c_str().as_ptr() as usize as u64;
             let attr = Attr { config1, ..self.attr };
@@ -183,7 +184,7 @@ fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
 /// Reads a function's name. Returns None if the name cannot be read, or is too long for a syscall
 /// function.
 fn read_name(address: usize) -> Option<Symbol> {
-    /// No page is smaller.
+    /// The smallest page size of any architecture.
     const PAGE: usize = 4096;
     let mut name = Text::<{ Symbol::MAX_LEN + 2 }>::new();
     for address in address..address.checked_add(Symbol::MAX_LEN + 1)? {

@@ -20,7 +20,7 @@ pub enum Disarmed {
 /// Checks whether the kernel is in a state in which attached programs do not run.
 ///
 /// An attach succeeds even in these states, so call this function if an attached program does not
-/// run. Returns `None` if none of these states is detected. The check of `kprobes/enabled` requires
+/// run. Returns `None` if none of these states is detected. Checking `kprobes/enabled` requires
 /// root, and debugfs mounted at /sys/kernel/debug.
 pub fn disarmed() -> Option<Disarmed> {
     let is_off = |path| sys::read_number(path, b"") == Ok(0);

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The kernel's conclusive answer to one question, as a number, if it is known yet.
+/// The kernel's conclusive answer to one question, as a number, if the answer is known yet.
 ///
 /// Only cache answers that are certain and that cannot change while the kernel runs. Permission
 /// errors, unreadable files and the kernel's treatment of a caller's program prove nothing and are

@@ -1,4 +1,4 @@
-//! Checks the parsers for `kprobe_events` and for the list of mounts, on any input.
+//! Checks the parsers for `kprobe_events` and for the list of mounts, with arbitrary input.
 
 use std::ffi::OsString;
 use std::fs;

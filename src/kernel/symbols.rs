@@ -1,4 +1,4 @@
-//! Reads the kernel's syscall functions from /proc/kallsyms. No other file reads that list.
+//! Reads the kernel's syscall functions from /proc/kallsyms. No other module reads that list.
 //!
 //! The list has about 100,000 lines. Reading it is slower than probing for one call, but faster
 //! than probing for hundreds.
@@ -33,13 +33,14 @@ impl Symbols {
     /// Reads the symbols of the running kernel.
     ///
     /// # Errors
-    /// Returns the error from reading /proc/kallsyms, ENODATA if the file contains no such symbols,
-    /// or ENOMEM.
+    /// Returns the error from reading /proc/kallsyms, ENODATA if the file contains no symbols of
+    /// syscall functions, or ENOMEM.
     pub(crate) fn read() -> Result<Self, Errno> {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Reads the symbols that ftrace can trace, as kprobe.multi requires. They have no addresses.
+    /// Reads the symbols of the functions that ftrace can trace. kprobe.multi can attach only to
+    /// these functions. The list contains no addresses.
     pub(crate) fn read_traceable() -> Result<Self, Errno> {
         Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
     }
@@ -215,7 +216,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// Parses a file with that text, either as /proc/kallsyms or as tracefs's
+    /// Parses a file that contains `text`, either as /proc/kallsyms or as tracefs's
     /// available_filter_functions.
     fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
         let file = format!("ksyscall-symbols-{test}-{}", std::process::id());
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
     }
 
-    /// Returns all texts that consist of at most `len` of these letters.
+    /// Returns all strings that consist of at most `len` of these letters.
     fn texts(letters: &[u8], len: u32) -> impl Iterator<Item = Vec<u8>> {
         let digit = |n: usize, place| letters[n / letters.len().pow(place) % letters.len()];
         (0..=len).flat_map(move |len| {

@@ -2,13 +2,13 @@
 //! return probes with `max_active`. A line written to `kprobe_events` creates an entry with a
 //! tracepoint. A perf event is then opened on the tracepoint.
 //!
-//! An entry outlives its process if the process is killed. Each attach through tracefs therefore
+//! If a process is killed, its entries stay in the kernel. Each attach through tracefs therefore
 //! first removes this library's entries, except the entries of processes that are known to be
 //! alive. The kernel refuses to remove an entry in use (EBUSY), so the removal never ends an
 //! attachment, even if the attachment belongs to a process in another PID namespace or is held by a
 //! pin. The entry of a live process is unused only between the creation of the entry and the
-//! opening of its event. If another process removes the entry in that time, the creator notices and
-//! creates a new entry.
+//! opening of its event. If another process removes the entry during that time, the creator detects
+//! this and creates a new entry.
 //!
 //! Since Linux 5.4, if an event with the same name exists, the kernel adds the new probe to that
 //! event. A program would then run for both probes. Each entry therefore gets a unique name, and
@@ -89,8 +89,8 @@ impl EntryName {
             (self.namespace, self.pid, self.started) == (own.namespace, own.pid, own.started);
         if of_this_process {
             // A different image means that this process created the entry before an execve, or that
-            // another copy of the library created it. The entries of another copy are in use, or
-            // that copy creates them again.
+            // another copy of the library created it. If that copy's entries are in use, the kernel
+            // refuses to remove them; otherwise, that copy creates them again.
             return self.number >> 32 == own.number >> 32 && self.place_of_given_up().is_none();
         }
         let is_known = self.namespace != 0 && self.started != 0;
@@ -494,7 +494,7 @@ mod tests {
     fn a_second_pass_retries_only_entries_in_use() {
         let entries = ["p101_8_800_1", "p100_10_1000_1", "p100_10_1000_2"];
         let kernel = Kernel { entries_in_use: "800_1", ..kernel(&entries) };
-        // The second pass tries again to remove only the entry in use.
+        // The second pass retries only the entry that is in use.
         assert_eq!(removed(kernel), [&entries[..], &entries[..1]].concat());
     }
 
@@ -519,7 +519,8 @@ mod tests {
         assert_eq!(written.iter().filter(|line| line.starts_with("-:")).count(), 2);
     }
 
-    /// The entry was in use when it should have been removed, for example by a pin.
+    /// The entry was still in use when it should have been removed, for example because a pin held
+    /// it.
     #[test]
     fn a_later_attach_removes_an_entry_that_was_given_up() {
         let symbol = Symbol::new(b"sys_openat", b"", b"");

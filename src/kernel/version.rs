@@ -8,7 +8,7 @@ use crate::calls::version::{Version, parse};
 use crate::sys::{self, Mode};
 use crate::text::{cut, number, parts};
 
-/// Returns the major and minor number, or None if /proc/sys/kernel/osrelease cannot be read.
+/// Returns the major and minor numbers, or None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
     // Each test has its own kernel, so do not cache.
     #[cfg(test)]
@@ -29,9 +29,9 @@ pub(crate) fn version() -> Option<Version> {
 /// Returns the stable update of the version, such as 97 for 6.1.97, or None if the update is
 /// unknown.
 ///
-/// The kernel's release may not contain the update: Debian up to 12 and Ubuntu use a release such
-/// as 6.1.0 for every update. Debian shows the update in the kernel's version string ("Debian
-/// 6.1.176-1"), Ubuntu in /proc/version_signature.
+/// The kernel's release does not always contain the update: Debian up to 12 and Ubuntu use a
+/// release such as 6.1.0 for every update. Debian shows the update in the kernel's version string
+/// ("Debian 6.1.176-1"), Ubuntu in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in
@@ -58,7 +58,7 @@ fn update_in(word: &[u8], version: Version) -> Option<u64> {
     (series == version && (update > 0 || after.is_empty())).then_some(update)
 }
 
-/// Returns whether the kernel reports that version or a later version.
+/// Returns whether the kernel is known to have at least this version.
 pub(crate) fn is_at_least(major: u64, minor: u64) -> bool {
     version() >= Some((major, minor))
 }

@@ -53,10 +53,10 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     #[repr(C)]
     struct Attr {
         start: LinkCreate,
-        /// `kprobe_multi.syms`, which overlaps no field known to older kernels...
+        /// `kprobe_multi.syms`. It does not overlap any field that older kernels know.
         syms: u64,
         addrs: u64,
-        /// ... and the last field of `kprobe_multi`.
+        /// The last field of `kprobe_multi`.
         cookies: u64,
     }
     let start =
@@ -95,7 +95,7 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
     unsafe { kprobe_multi(program_fd, kind, retprobe, &addresses, cookies) }
 }
 
-/// Returns whether the program was loaded for a kprobe.multi link of that kind.
+/// Returns whether the program was loaded for a kprobe.multi link of this kind.
 ///
 /// This function requests a link on a function whose name the kernel cannot read. The kernel checks
 /// the program first (`bpf_kprobe_multi_link_attach()` in kernel/trace/bpf_trace.c), so it returns

@@ -11,7 +11,7 @@ pub(crate) type Answer = Result<usize, Errno>;
 /// The files of a fake kernel, and its answers to the system calls of an attach. Each call is
 /// recorded.
 pub(crate) struct Kernel {
-    /// Name and content. `*` at the start of a name matches any start.
+    /// The files' names and contents. A `*` at the start of a name matches any prefix.
     pub(crate) files: &'static [(&'static str, &'static str)],
     /// The answer to perf_event_open for a kprobe. The arguments are the symbol, whether a return
     /// probe is requested, and the CPU. A line written to kprobe_events gets the same answer.
@@ -41,7 +41,8 @@ pub(crate) struct Kernel {
     /// An error to return from faccessat2(2), or Ok to look up the file.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// The perf_event_open(2) calls, for tests in which they may have any arguments.
+    /// The perf_event_open(2) calls. Only tests that make these calls with arbitrary arguments
+    /// record them.
     pub(crate) events: Option<Vec<Event>>,
     /// The calls with their objects: `open type`, `read type`, `close type`, `write p PID`,
     /// `kprobe SYMBOL`, `link`.
@@ -59,7 +60,7 @@ pub(crate) struct Kernel {
 pub(crate) struct Event {
     /// The attributes that the kernel has read; empty for a bad address.
     pub(crate) attr: Vec<u8>,
-    /// The function of a kprobe.
+    /// The function that a kprobe probes.
     pub(crate) name: Option<String>,
     pub(crate) others: [usize; 4],
 }
@@ -200,8 +201,9 @@ impl Kernel {
             libc::SYS_faccessat2 | libc::SYS_faccessat => "access".to_owned(),
             libc::SYS_readlinkat => "readlink".to_owned(),
             libc::SYS_perf_event_open if self.events.is_some() => "event".to_owned(),
-            // SAFETY: the pointers of these calls lead to the fields that are read: the type, the
-            // PMU's configuration and the symbol's address; or the program's descriptor.
+            // SAFETY: the arguments of these calls point to the structs that contain the fields
+            // read here: the type, the PMU's configuration and the symbol's address, or the
+            // program's descriptor.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 "tracepoint".to_owned()
             }

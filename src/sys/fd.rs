@@ -46,7 +46,7 @@ impl Fd {
 }
 
 /// Calls close(2) directly. The C library's function is a cancellation point: a cancelled thread
-/// would end there without having closed the descriptor.
+/// would end in that function before it closes the descriptor.
 ///
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.

@@ -16,7 +16,8 @@ pub(crate) enum ProbeLink {
 }
 
 /// Returns the kind of a link, or None if the link is of any other kind. The result is meaningless
-/// for the descriptor of a program or map, because their information begins with a different type.
+/// for the descriptor of a program or map, because the first field of its info is the type of the
+/// program or map instead of the type of a link.
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     let mut info = LinkInfo::default();
     // SAFETY: all fields are integers, and the lengths of names are 0.

@@ -1,4 +1,5 @@
-//! Checks the functions that read files, on any input, and creates files for such checks.
+//! Checks the functions that read files, with arbitrary input, and creates the files for these
+//! checks.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -38,7 +39,7 @@ pub(crate) fn unused_path() -> PathBuf {
     std::env::temp_dir().join(format!("ksyscall-fuzzing-{}-{number}", std::process::id()))
 }
 
-/// Returns the number that a text represents, if the text consists only of digits in the base.
+/// Returns the number that `text` represents, if `text` consists only of digits in `base`.
 pub(crate) fn expected_number(text: &str, base: u32) -> Option<u64> {
     let digits = text.chars().all(|c| c.is_digit(base));
     digits.then(|| u64::from_str_radix(text, base).ok()).flatten()

@@ -11,8 +11,8 @@ pub(crate) fn process_id() -> u64 {
 }
 
 /// Returns the start time of the process `pid` in this PID namespace, in clock ticks after boot:
-/// field 22 of /proc/PID/stat (proc_pid_stat(5)). Returns None if no such process runs, or if /proc
-/// does not show the process.
+/// field 22 of /proc/PID/stat (proc_pid_stat(5)). Returns None if no process has this id, or if
+/// /proc does not show the process.
 pub(crate) fn start_time(pid: u64) -> Option<u64> {
     let mut path = Text::<40>::new();
     path.add(b"/proc/");
