@@ -108,8 +108,8 @@ static long number_in(const char *path)
 }
 
 /*
- * The memory that the kernel has allocated for itself, in kB, including the CPUs' pending counts.
- * (MemAvailable is unsuitable: it does not count the pages in per-CPU lists as free.)
+ * Returns the memory that the kernel has allocated for itself, in kB. First flushes the per-CPU counters into
+ * the totals. (MemAvailable is unsuitable: it does not count the pages in per-CPU lists as free.)
  */
 static long allocated(void)
 {

@@ -72,7 +72,7 @@ impl Batch {
         Self::all_of(Callers::Native)
     }
 
-    /// Creates a batch of every system call that these callers have in any kernel version, in
+    /// Creates a batch of every system call that these callers can make on any kernel version, in
     /// alphabetical order. Each call is requested for the callers that have a call with that name.
     ///
     /// ```no_run

@@ -301,8 +301,8 @@ Limitations of reading at the return:
 - If a call fails before it reads the argument, the page is not fetched, and both reads fail.
 - If the return is lost ([returns.md](returns.md)), so is the string. Its pointer stays in the map until the
   thread makes the next such call. The map is an LRU hash: when it is full, it drops the least recently used entries,
-  possibly one of a call that is still in progress. Give the map more entries than there can be threads in such calls
-  at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+  possibly one of a call that is still in progress. The map must have more entries than threads that can be in such
+  calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
 A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
@@ -346,10 +346,10 @@ are in the caller's memory, unless the upper half of ipc's first argument is a v
 sixth argument, so it passes the timeout of `semtimedop` as the fourth.
 
 Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
-(0x100), as the C library passes it. The fourth argument of `semctl` is a `union semun`, as one word. The address that
-`shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program recognises by
-the call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a program only to
-the multiplexer.
+(0x100), as the C library passes it. The fourth argument of `semctl`, a `union semun`, is passed as one word. The
+address that `shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program
+recognises by the call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a
+program only to the multiplexer.
 
 ## From Rust (aya)
 

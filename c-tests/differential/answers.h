@@ -37,7 +37,7 @@ struct bpf_program *probe(bool retprobe);
 /* Makes one call; returns how many times the program that counts in this slot ran. */
 int runs(__u32 slot, long number);
 
-/* Limits attaches to `count` more open fds, until give_fds_back(). */
+/* Until give_fds_back() is called, an attach can open at most `count` more fds. */
 void leave_fds(int count);
 void give_fds_back(void);
 

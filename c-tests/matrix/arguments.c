@@ -8,10 +8,13 @@
  *
  * attached is `ok` or the errno. hits, the second number and is_compat are what the program saw.
  * count is the number of arguments according to the man page, or 0 if this program does not know it.
- * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.  If
- * the architecture has socketcall and ipc, it also prints a line for each call made through them, with the
+ * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.
+ *
+ * If the architecture has socketcall and ipc, it also prints a line for each call made through them, with the
  * multiplexer's name as a prefix (`ipc:semop`). hits then counts the programs of all multiplexed calls.
+ *
  * Finally it calls openat with a path that is not in memory yet:
+ *
  *	# path  attached  AT_ENTRY  AT_RETURN  PATH
  *
  * This is a plain libbpf program that does not use libksyscall directly.

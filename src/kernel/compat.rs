@@ -5,8 +5,9 @@ use crate::sys::{self, Mode};
 use crate::text::parts;
 
 /// Returns whether an x86-64 kernel was booted with `ia32_emulation=0` on its command line, which
-/// disables 32-bit system calls since Linux 6.7 (Documentation/admin-guide/kernel-parameters.txt).
-/// Returns false if the command line cannot be read.
+/// disables 32-bit system calls on Linux 6.7 and later
+/// (Documentation/admin-guide/kernel-parameters.txt). Returns false if the command line cannot be
+/// read.
 ///
 /// Does not detect a kernel built with `CONFIG_IA32_EMULATION_DEFAULT_DISABLED`.
 pub(crate) fn is_off() -> bool {

@@ -6,10 +6,12 @@ use crate::sys;
 /// Returns whether the kernel is known to support links for perf events. In that case, EINVAL from
 /// `BPF_LINK_CREATE` means that the program is not suitable, and the ioctl must not be tried. The
 /// ioctl does not check what a program was loaded for, and a kprobe.multi program can crash the
-/// kernel when it runs. This function tests whether the kernel supports kprobe.multi (Linux 5.18),
-/// which is newer than links for perf events (5.15). Kernels between these versions check the
-/// program with the same function for the link and for the ioctl (`perf_event_set_bpf_prog()` in
-/// kernel/events/core.c), so the ioctl also refuses a program that the link refused.
+/// kernel when it runs.
+///
+/// This function tests whether the kernel supports kprobe.multi (Linux 5.18), which is newer than
+/// links for perf events (5.15). Kernels between these versions check the program with the same
+/// function for the link and for the ioctl (`perf_event_set_bpf_prog()` in kernel/events/core.c),
+/// so the ioctl also refuses a program that the link refused.
 pub(crate) fn always_has_links() -> bool {
     if LEARNT.may_lack_perf_links.get().is_none() {
         let answer = sys::bpf_link_create_multi_without_program().0;

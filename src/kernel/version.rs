@@ -26,7 +26,7 @@ pub(crate) fn version() -> Option<Version> {
     Some(version)
 }
 
-/// Returns the stable update of the version, such as 97 for 6.1.97, or None if the update is
+/// Returns the number of the stable update, such as 97 for 6.1.97, or None if the number is
 /// unknown.
 ///
 /// The kernel's release does not always contain the update: Debian up to 12 and Ubuntu use a

@@ -39,7 +39,7 @@ const PROCESS: u32 = 2;
 
 /// The maximum size of the map of threads. Each entry requires about 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
-/// The maximum size, in bytes, of the process tallies of all processors together.
+/// The maximum total size, in bytes, of the per-process tallies across all CPUs.
 const MOST_BYTES: usize = 64 << 20;
 
 /// Whose calls are counted.

@@ -10,7 +10,8 @@ pub(super) fn is_secure(program: &Path) -> Option<String> {
     let ignored = "so the loader ignores LD_PRELOAD";
     let mounted = rustix::fs::statvfs(program).ok()?;
     if mounted.f_flag.contains(rustix::fs::StatVfsMountFlags::NOSUID) {
-        // Files on this mount give no rights (mnt_may_suid() in the kernel's fs/namespace.c).
+        // On a nosuid mount, the kernel ignores set-ID bits and file capabilities (mnt_may_suid()
+        // in the kernel's fs/namespace.c).
         return None;
     }
     let status = fs::metadata(program).ok()?;
