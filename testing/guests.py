@@ -1,7 +1,8 @@
 """Runs jobs in guests.
 
-All jobs in a guest share one boot, and each job's outcome is available when that job ends. Two guests run
-at a time, while the tests that require no kernel run on this machine.
+The jobs in a guest share one boot, and each job's outcome is available when that job ends. Two guests run
+at a time, while the tests that require no kernel run on this machine. If the jobs for one kernel take long, they are
+divided between several guests.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,8 @@ from testing.targets import NEWEST_STABLE
 from testing.vm import Machine
 
 AT_A_TIME = 2
+# The longest that a guest should run, in seconds on an idle machine.
+LONGEST = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +51,20 @@ class Job:
 
     @property
     def is_short(self):
-        """Whether `make test` runs the job. `make test` boots only one guest."""
+        """Whether `make test` runs the job. `make test` boots one kernel."""
         return self.guest == (NEWEST_STABLE, "amd64", "", "") and not self.is_long
 
     def __str__(self):
         return f"{self.kernel}-{self.name}"
+
+
+def divided(jobs):
+    """Divides jobs between guests that take about equally long, each at most about LONGEST seconds."""
+    count = -(-sum(job.seconds for job in jobs) // LONGEST)
+    shares = [[] for _ in range(count)]
+    for job in sorted(jobs, key=lambda job: -job.seconds):
+        min(shares, key=lambda share: sum(job.seconds for job in share)).append(job)
+    return shares
 
 
 class Guests:
@@ -69,9 +81,10 @@ class Guests:
         guests, running = {}, []
         for job in self.outcomes:
             guests.setdefault(job.guest, []).append(job)
-        for (kernel, arch, append, _), jobs in sorted(
-                guests.items(), key=lambda guest: -sum(job.seconds for job in guest[1])):
-            machine = self.stack.enter_context(Machine(kernel, arch, append=append))
+        shares = [share for jobs in guests.values() for share in divided(jobs)]
+        for jobs in sorted(shares, key=lambda share: -sum(job.seconds for job in share)):
+            first = jobs[0]
+            machine = self.stack.enter_context(Machine(first.kernel, first.arch, append=first.append))
             self.machines.append(machine)
             if ready := [job for job in jobs if self.is_prepared(job, machine, jobs)]:
                 running.append((machine, ready))

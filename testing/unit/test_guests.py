@@ -91,7 +91,12 @@ def test_only_selected_tests_run():
     assert list(outcomes(Program("1", "sid", "program"), tests=["one", "two"])) == ["program one two"]
 
 
-def test_make_test_boots_one_guest():
+def test_long_jobs_are_divided_between_guests():
+    jobs = [Job(str(seconds), "sid", "", seconds=seconds) for seconds in (10, 250, 20, 200, 100)]
+    assert [[job.seconds for job in share] for share in guests.divided(jobs)] == [[250, 20, 10], [200, 100]]
+
+
+def test_make_test_boots_one_kernel():
     assert Job("1", NEWEST_STABLE, "a").is_short
     assert not any(job.is_short for job in (
         Job("1", "bullseye", "a"), Job("1", NEWEST_STABLE, "a", is_long=True),
