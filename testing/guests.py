@@ -5,6 +5,7 @@ at a time, while the tests that require no kernel run on this machine. If the jo
 divided between several guests.
 """
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ class Job:
     append: str = field(default="", kw_only=True)
     # Jobs with different values run in different guests.
     apart: str = field(default="", kw_only=True)
-    # Estimated duration on an idle machine; the guests with the most work start first.
+    # Estimated duration on an idle machine.
     seconds: int = field(default=4, kw_only=True)
     # Whether only `make test-all` runs the job.
     is_long: bool = field(default=False, kw_only=True)
@@ -59,17 +60,21 @@ class Job:
 
 
 def divided(jobs):
-    """Divides jobs between guests that take about equally long, each at most about LONGEST seconds."""
-    count = -(-sum(job.seconds for job in jobs) // LONGEST)
-    shares = [[] for _ in range(count)]
-    for job in sorted(jobs, key=lambda job: -job.seconds):
-        min(shares, key=lambda share: sum(job.seconds for job in share)).append(job)
+    """Divides jobs between guests that take about equally long, each about LONGEST seconds at most. The order of the
+    jobs remains, so that jobs which use the same files are in the same guest."""
+    total, taken, shares = sum(job.seconds for job in jobs), 0, [[]]
+    count = math.ceil(total / LONGEST)
+    for job in jobs:
+        if shares[-1] and taken + job.seconds / 2 >= total * len(shares) / count:
+            shares.append([])
+        shares[-1].append(job)
+        taken += job.seconds
     return shares
 
 
 class Guests:
-    """Runs jobs. Builds everything before the first guest boots, so that no test rebuilds files
-    while a guest uses them."""
+    """Runs jobs. A guest boots when its files are ready, and what other guests require is built meanwhile. All builds
+    end before the tests that need no kernel start, so no test rebuilds files that a build reads."""
 
     def __init__(self, tests):
         # Each job's command runs only the tests that pytest selected.
@@ -81,23 +86,22 @@ class Guests:
         guests, running = {}, []
         for job in self.outcomes:
             guests.setdefault(job.guest, []).append(job)
-        shares = [share for jobs in guests.values() for share in divided(jobs)]
-        for jobs in sorted(shares, key=lambda share: -sum(job.seconds for job in share)):
+        for jobs in [share for jobs in guests.values() for share in divided(jobs)]:
             first = jobs[0]
             machine = self.stack.enter_context(Machine(first.kernel, first.arch, append=first.append))
             self.machines.append(machine)
-            if ready := [job for job in jobs if self.is_prepared(job, machine, jobs)]:
-                running.append((machine, ready))
-        if running:
-            say(f"guests: {len(running)}, jobs: {sum(len(jobs) for _, jobs in running)}; the tests that need no"
-                " kernel run meanwhile")
-        for machine, jobs in running:
+            ready = [job for job in jobs if self.is_prepared(job, machine, jobs)]
+            if not ready:
+                continue
             try:
-                machine.write_image([self.commands[job] for job in jobs])
-                self.pool.submit(self.run, machine, jobs)
+                machine.write_image([self.commands[job] for job in ready])
+                running.append(ready)
+                self.pool.submit(self.run, machine, ready)
             except (Missing, Unavailable) as error:
-                for job in jobs:
+                for job in ready:
                     self.outcomes[job].set_exception(error)
+        if running:
+            say(f"guests: {len(running)}, jobs: {sum(map(len, running))}; the tests that need no kernel run meanwhile")
 
     def is_prepared(self, job, machine, jobs):
         try:

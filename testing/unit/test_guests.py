@@ -93,7 +93,7 @@ def test_only_selected_tests_run():
 
 def test_long_jobs_are_divided_between_guests():
     jobs = [Job(str(seconds), "sid", "", seconds=seconds) for seconds in (10, 250, 20, 200, 100)]
-    assert [[job.seconds for job in share] for share in guests.divided(jobs)] == [[250, 20, 10], [200, 100]]
+    assert [[job.seconds for job in share] for share in guests.divided(jobs)] == [[10, 250, 20], [200, 100]]
 
 
 def test_make_test_boots_one_kernel():
