@@ -9,7 +9,7 @@
 
 EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
 
-/* The first word is a plausible pointer. */
+/* The first word is aligned to 8 bytes, as a pointer to the registers would be. */
 static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d6e7f8091,
 			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
 #define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]
@@ -161,7 +161,7 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	unsigned int *words = words_of_32_bits();
 	unsigned int block = (unsigned int)(unsigned long)words;
 
-	/* Other operations must not be counted. The kernel rejects the second call. */
+	/* Other operations must not be counted. The kernel rejects the second operation number. */
 	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
@@ -184,7 +184,7 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	unload(&p);
 }
 
-/* compat_ksys_ipc() in ipc/syscall.c reads two of the arguments from memory if the version is 0. */
+/* If the version is 0, compat_ksys_ipc() in ipc/syscall.c reads two of msgrcv's arguments from memory. */
 TEST(msgrcv_through_ipc_has_arguments_that_depend_on_the_version)
 {
 	for (unsigned int version = 0; version < 2; version++) {

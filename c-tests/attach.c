@@ -136,7 +136,7 @@ TEST(two_attachments_are_distinguished_by_cookie)
 	unload(&p);
 }
 
-/* Calls whose kernel functions are named differently, in all spellings. */
+/* Attaches by every spelling of calls whose kernel functions have other names than the calls. */
 TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {
@@ -198,8 +198,8 @@ static void *attach_and_fail(void *prog)
 }
 
 /*
- * Covers first attaches and failing attaches in several threads: to print why an attach failed, the
- * library reads libbpf's callback.
+ * Several threads attach for the first time, and some of their attaches fail. To print why an attach
+ * failed, the library reads libbpf's callback.
  */
 TEST(threads_do_not_disturb_each_other)
 {

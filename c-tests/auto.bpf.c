@@ -37,7 +37,7 @@ int on_uname(void)
 	return 0;
 }
 
-/* Loaded and attached only if a test enables it. */
+/* libbpf loads and attaches this program only if a test enables it. */
 SEC("?ksyscall/no_such_call")
 int on_unknown(void)
 {

@@ -11,8 +11,7 @@
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-/* Attaches to all names; with `best_effort`, attaching to some of them suffices. Fails the test on an
- * error. */
+/* Attaches to all calls in `names`, or with `best_effort` to some of them. Fails the test on an error. */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
 {
@@ -139,7 +138,7 @@ TEST(wrong_arguments_are_refused)
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
 	longer.opts.sz = 1;
 	CHECK_EQ(refusal(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts), EINVAL);
-	/* The size covers no fields, so the library ignores all of them. */
+	/* `sz` covers only the `sz` field itself, so the library ignores the other fields. */
 	longer.opts = (struct ksyscall_links_opts){ .sz = sizeof(size_t), .max_active = 9999 };
 	struct ksyscall_links *links = attach(program(&p, "on_entry"), NAMES(CALL), 1, &longer.opts);
 	CHECK(fires(&p, ON_ENTRY));

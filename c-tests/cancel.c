@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-/* The work of a thread that is cancelled, and its progress. */
+/* What a cancelled thread does, and how far it got. */
 struct work {
 	struct bpf_program *prog;
 	const char *name;

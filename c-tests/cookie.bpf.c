@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts by cookie; requires Linux 5.15. */
+/* Counts calls separately for each cookie. Requires Linux 5.15. */
 #include "record.bpf.h"
 
 SEC("kprobe/entry")

@@ -57,7 +57,7 @@ static void work(const char *name, const struct bpf_ksyscall_opts *opts)
 	unload(&p);
 }
 
-/* Records the calls after each mark, during three attaches that are each followed by a destroy. */
+/* Attaches and destroys three times in a child, and records the calls that follow each mark. */
 static void trace_work(struct trace *trace, const char *name, const struct bpf_ksyscall_opts *opts)
 {
 	struct user_regs_struct registers;

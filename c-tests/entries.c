@@ -122,7 +122,7 @@ TEST(entries_of_a_restarted_container_do_not_accumulate)
 	unload(&p);
 }
 
-/* No process can tell whether the others run, so each tries to remove the others' new entries. */
+/* No process can tell whether the others are running, so each tries to remove the others' new entries. */
 TEST(processes_in_different_namespaces_attach_concurrently)
 {
 	enum { COUNT = 3, TIMES = 6 };
@@ -149,8 +149,8 @@ TEST(processes_in_different_namespaces_attach_concurrently)
 }
 
 /*
- * Kills a child at its system call number `call` during an attach and a destroy. Returns false
- * if the child exits before that.
+ * Kills a child at its `call`-th system call during an attach and a destroy. Returns false if the
+ * child exits before that call.
  */
 static bool kill_at(const struct programs *p, int call)
 {

@@ -57,7 +57,7 @@ TEST(a_tool_sees_32_bit_callers_with_one_link)
 	make_calls(1);
 	make_compat_call();
 	CHECK_EQ(counted(&p, ON_ENTRY), 2);
-	/* A link on two functions has no single fd, so it cannot be pinned. */
+	/* A link to two functions has no single fd, so it cannot be pinned. */
 	CHECK_EQ(bpf_link__fd(link), -1);
 	CHECK(bpf_link__pin(link, "/sys/fs/bpf/both") < 0);
 	CHECK(access("/sys/fs/bpf/both", F_OK) < 0);

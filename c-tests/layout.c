@@ -21,7 +21,7 @@ static int fds_of_libbpfs_link(void)
 	return has_perf_links() ? 2 : 1;
 }
 
-/* libbpf 0.5 added the function. */
+/* libbpf 0.5 added bpf_program__attach_perf_event_opts(). */
 static bool libbpf_makes_links(void)
 {
 	return dlsym(RTLD_DEFAULT, "bpf_program__attach_perf_event_opts") != NULL;

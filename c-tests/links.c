@@ -22,7 +22,7 @@ TEST(a_link_has_one_fd_that_programs_do_not_inherit)
 	unload(&p);
 }
 
-/* Queries a perf event as bpftool does; returns whether the kernel reports its function. */
+/* Queries a perf event as bpftool does; returns whether the kernel reports the probed function. */
 static bool tells_its_function(int fd)
 {
 	char function[128] = "";

@@ -201,7 +201,7 @@ TEST(programs_of_several_libbpfs_attach_by_section)
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		libbpf = dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_LOCAL);
 		CHECK(libbpf);
-		/* libbpf 0.3 lacks the function. */
+		/* Skip libbpf 0.3, which lacks bpf_program__attach_ksyscall(). */
 		if (!dlsym(libbpf, "bpf_program__attach_ksyscall"))
 			continue;
 		struct programs p = LOAD(auto);

@@ -95,7 +95,7 @@ TEST(nothing_is_left_if_memory_runs_out)
 
 TEST(the_kernels_functions_are_cached_completely_or_not_at_all)
 {
-	enum { KEPT = 2 }; /* the list of functions and its holder */
+	enum { KEPT = 2 }; /* the list of functions and the structure that holds it */
 	struct programs p = LOAD(count);
 	CHECK(fail_at_each_allocation(find_functions, &p, KEPT) > 8);
 	unload(&p);

@@ -7,7 +7,7 @@
 
 #include <bpf/libbpf.h>
 
-/* The text and the number of warnings; the number of messages of any level. */
+/* The text of all warnings, the number of warnings, and the number of messages at all levels. */
 static char warned[4096];
 static int warnings, messages;
 

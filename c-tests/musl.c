@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests the library with musl as the C library, for testing/test_musl.py. Debian has no libbpf for
- * musl, so this source is also built as a fake libbpf that provides what the library looks up.
+ * Tests the library with musl as the C library; testing/test_musl.py runs this test. Debian has no
+ * libbpf for musl, so this source is also built as a fake libbpf that provides what the library looks up.
  */
 #include "test.h"
 
@@ -14,7 +14,7 @@ struct bpf_link {
 };
 
 struct bpf_program {
-	/* The library reads the section definition here; there is none. */
+	/* The library looks for the section definition in these words, which are all NULL. */
 	void *words[5];
 	int fd;
 };

@@ -124,7 +124,7 @@ static inline void make_compat_call(void)
 	CHECK(result > 0);
 }
 
-/* Calls whose kernel functions are named differently. */
+/* Make calls whose kernel functions have other names than the calls. */
 
 static inline void call_stat(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests bpf_program__attach() and bpf_object__attach_skeleton(), which the library overrides.
- * Except for ksyscall programs they must behave exactly like libbpf's functions.
+ * For all programs except ksyscall programs, the overrides must behave exactly like libbpf's functions.
  */
 #include "programs.h"
 
@@ -129,7 +129,7 @@ TEST(a_skeleton_skips_programs)
 	make_calls(3);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
 	CHECK_EQ(counted(&p, KPROBE), 3);
-	/* A second attach has nothing to do. */
+	/* A second attach of the same skeleton must do nothing. */
 	int fds = count_fds();
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 	CHECK_EQ(count_fds(), fds);
@@ -165,7 +165,7 @@ TEST(a_skeleton_without_programs_attaches)
 #if LIBBPF_MINOR_VERSION >= 5
 EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 
-/* Since 1.5, libbpf attaches the maps after the programs, but no map if a program fails. */
+/* Since 1.5, libbpf attaches the maps after the programs. If any program fails, it attaches no map. */
 TEST(the_maps_of_a_skeleton_attach_after_its_programs)
 {
 	libbpf_set_print(NULL);

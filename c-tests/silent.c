@@ -61,8 +61,8 @@ TEST(disabled_kprobes_are_reported)
 }
 
 /*
- * Only pretends that ftrace is disabled: if ftrace is really disabled, Linux 6.1 and 6.12 shut
- * ftrace down until the next boot when a probe is detached.
+ * Only pretends that ftrace is disabled. If a probe were detached while ftrace is really disabled,
+ * Linux 6.1 and 6.12 would shut ftrace down until the next boot.
  */
 TEST(disabled_ftrace_is_reported)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests skeletons from older and unknown newer libbpf versions: the library must pass all bytes of a
- * skeleton to libbpf and read no byte beyond its end.
+ * Tests skeletons from older and from future libbpf versions: the library must pass all bytes of a
+ * skeleton to libbpf and read no byte beyond the skeleton's end.
  */
 #include "handed.h"
 #include "programs.h"

@@ -52,7 +52,7 @@ enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 /* The pipe to which a test's process writes why it failed; stderr outside of a test. */
 static int reason_fd = STDERR_FILENO;
 
-/* Ends the calling process. If the process is a child of the test, IN_CHILD() then fails the test. */
+/* Writes the reason and ends the process. In a child of the test, IN_CHILD() then fails the test. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
 {
 	char reason[1024];
@@ -194,13 +194,13 @@ static inline bool kernel_is_at_least(int major, int minor)
 	return have_major > major || (have_major == major && have_minor >= minor);
 }
 
-/* Linux 5.15 added BPF links for perf events, and cookies with them. */
+/* Linux 5.15 added both BPF links for perf events and cookies. */
 static inline bool has_perf_links(void)
 {
 	return kernel_is_at_least(5, 15);
 }
 
-/* The file that contains the function. */
+/* The name of the executable or library that contains `function`. */
 static inline const char *file_of(void *function)
 {
 	Dl_info info;
@@ -208,7 +208,7 @@ static inline const char *file_of(void *function)
 }
 
 #ifdef STATIC
-/* The linker's --wrap gives libbpf's own function this name; old versions lack the function. */
+/* With --wrap, the linker resolves this name to libbpf's own function, which old versions lack. */
 extern char __real_bpf_program__attach_ksyscall[] __attribute__((weak));
 
 static inline bool is_ours(void *function)

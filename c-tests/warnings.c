@@ -112,7 +112,7 @@ TEST(a_child_that_is_forked_during_an_attach_also_warns)
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
 	/* Otherwise each child would probe getpid() to detect the kernel's calling convention.
-	   The threads call getpid() all the time, which QEMU's emulation cannot handle. */
+	   This would fail under QEMU's emulation, because the threads call getpid() constantly. */
 	DESTROY(ATTACH(prog, CALL, NULL));
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);

@@ -226,7 +226,7 @@ fn kernel_counts_skipped_programs() {
     let link = probe.attach("umount2", 15).unwrap();
     umount2(3);
     assert_eq!((probe.hits(15), misses(&probe), link.missed()), (3, known(5), known(0)));
-    // These descriptors are not programs.
+    // These descriptors do not refer to programs.
     assert_eq!(ksyscall::recursion_misses(fs::File::open("/dev/null").unwrap()), None);
     assert_eq!(ksyscall::recursion_misses(&link), None);
 }
@@ -250,7 +250,7 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     let attr = [map as u64, &raw const FIRST as u64, &raw const value as u64, 0];
     static FIRST: u32 = 0;
     while other.strong_count() > 0 {
-        // SAFETY: the map's keys and values have this type.
+        // SAFETY: the map's keys and values are u32.
         let done =
             unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, size_of_val(&attr)) };
         assert_eq!(done, 0);
@@ -430,8 +430,9 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
 }
 
-/// Loads a kprobe program `return 0` for an attach type, which aya cannot set. With `reads_cookie`
-/// the program reads its cookie first. Returns None if the kernel refuses to load the program.
+/// Loads a kprobe program that returns 0. Sets its attach type, which aya cannot do. With
+/// `reads_cookie` the program first reads its cookie. Returns None if the kernel refuses to load
+/// the program.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
     const RETURN_0: [u64; 2] = [0xb7, 0x95];
@@ -519,7 +520,7 @@ fn ask_with_other_attach_types() {
                 let error = answer.unwrap_err();
                 assert!(matches!(error, Error::LinkCreate { .. }), "{attach_type}: {error}");
                 assert_eq!(error.errno(), libc::EINVAL);
-                // A program that was attached nevertheless would run here.
+                // If the kernel had attached the program nevertheless, the program would run here.
                 self::umount2(3);
             }
         }

@@ -5,7 +5,7 @@
 unsigned long entries, returns, others;
 long last_argument, last_result;
 
-/* Counted calls have an argument that no other process uses. */
+/* The programs count only calls with this argument, which no other process uses. */
 enum { NOBODY = 0x7ffffff1 };
 
 SEC("ksyscall/getpgid")

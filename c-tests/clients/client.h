@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Contains the code that the clients share. Each client prints a line "did ..." for every call that it makes
- * and a line "saw ..." for every call that its BPF programs see. testing/test_clients.py compares the two
- * kinds of lines, and compares the whole output with the output under libbpf alone.
+ * Contains the code that the clients share. Each client prints a "did ..." line for every call that it makes
+ * and a "saw ..." line for every call that its BPF programs see. testing/test_clients.py compares the "did"
+ * lines with the "saw" lines, and the whole output with the output under libbpf alone.
  */
 #ifndef CLIENT_H
 #define CLIENT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls whose kernel functions are named differently, for a tool with a static libbpf. */
+/* For a tool with a static libbpf, counts calls whose kernel functions have other names than the calls. */
 #include "kernel.bpf.h"
 
 unsigned long counts[4];

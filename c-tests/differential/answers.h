@@ -12,7 +12,7 @@ __attribute__((format(printf, 1, 2))) void part(const char *format, ...);
 void finish(void);
 
 const char *errno_name(int error);
-/* Formats a libbpf function's result: 0, a negative errno, or (old versions) -1 with errno set. */
+/* Formats a libbpf function's result: 0, a negative errno, or (in old versions) -1 with errno set. */
 const char *outcome(int result);
 /* Destroys the link and adds the result to the line. */
 void say_destroy(struct bpf_link *link);
@@ -53,10 +53,10 @@ struct question {
 
 /* Attaches, reports the result and the program's runs, and detaches. Call begin() first. */
 void ask(const struct question *q);
-/* Reports a crash as an answer. libbpf holds no resources at the points where it crashes. */
+/* Calls `ask_it`; reports a crash as an answer. At the points where libbpf crashes, it holds no resources. */
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
-/* Asks in a separate process that has not attached before. */
+/* Runs the questions in a separate process that has not attached before. */
 #define IN_A_PROCESS(questions)              \
 	IN_CHILD({                           \
 		alarm(600);                  \

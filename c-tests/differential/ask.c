@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <sys/resource.h>
 
-/* The number of the next fd; a leaked fd raises it. */
+/* Returns the number that the next fd will get. A leaked fd raises this number. */
 static int next_fd(void)
 {
 	int fd = dup(0);
@@ -54,7 +54,7 @@ void load_programs(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &usual_limit) == 0);
 	attach_limit = usual_limit;
 	loaded.cookies = has_perf_links();
-	/* Give the closed programs fds so high that no later fd reuses their numbers. */
+	/* Load `closed` with fds so high that no later fd reuses their numbers once they are closed. */
 	while (dup(0) < HIGH_FD)
 		;
 	loaded.closed = LOAD(count);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches with many byte images of the options, on a simulated kernel that accepts everything:
+ * Attaches with options that consist of arbitrary bytes, on a simulated kernel that accepts everything:
  * options/CLASS/SIZE-NUMBER or options/beyond-BYTE/SIZE.
  */
 #include "answers.h"
@@ -101,8 +101,8 @@ static void ask_pretending(const struct question *q)
 }
 
 /*
- * Asks with these `sz` bytes as options, which end at unreadable memory. The case is named after the meaning
- * that libbpf.h gives the bytes.
+ * Attaches with `sz` bytes as options; the memory after them is unreadable. The case's name states how
+ * libbpf.h interprets the bytes.
  */
 static void ask_image(const unsigned char *bytes, size_t sz)
 {

@@ -5,7 +5,7 @@
  * socketcall and ipc. Two more programs read a path with KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
  */
 #ifdef LIBBPF
-/* The registers as in vmlinux.h, with the names that CO-RE looks for. */
+/* struct pt_regs as in vmlinux.h, with the field names that CO-RE looks for. */
 #include <linux/bpf.h>
 #define __VMLINUX_H__
 #ifdef __TARGET_ARCH_x86

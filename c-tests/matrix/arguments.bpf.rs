@@ -106,7 +106,7 @@ unsafe fn arguments() -> *mut Arguments {
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
-/// Returns a call's arguments. This is a trait, because the compiler would not inline a closure.
+/// Returns a call's arguments. This is a trait because the compiler would not inline a closure.
 trait HasArguments {
     fn argument(&self, n: usize) -> u64;
 }
@@ -131,7 +131,7 @@ impl HasArguments for Made<'_, Native, Helpers> {
 /// `call` must have been created from a kprobe's context.
 #[inline(always)]
 unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
-    // SAFETY: the map's value is valid or null, `index` is below its number of calls, and the
+    // SAFETY: the map's value is valid or null, `index` is within its array of calls, and the
     // caller passes a valid `call`.
     unsafe {
         let arguments = arguments();
@@ -198,7 +198,7 @@ macro_rules! sub_call {
     };
 }
 
-/// The map definition for the pointers that threads keep.
+/// The definition of a map that stores one pointer for each thread.
 #[repr(C)]
 pub struct PointerMap {
     r#type: *const [i32; 9],

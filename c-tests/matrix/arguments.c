@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches the program on_CALL of an object to each system call in <asm/unistd.h>. Then makes each
- * call in a child: by its number with six unique words, or through the C library if an argument's
+ * Attaches a BPF object's programs, which are named on_CALL, to the system calls in <asm/unistd.h>. Then
+ * makes each call in a child: by its number with six unique words, or through the C library if an argument's
  * encoding depends on the architecture. Prints one line for each call:
  *
  *	name  number  attached  hits  number  is_compat  count  SEEN*6  MADE*6
  *
  * attached is `ok` or the errno. hits, the second number and is_compat are what the program saw.
- * count is the number of arguments according to the man page, or 0 if this program does not know it.
+ * count is the number of arguments according to the man page, or 0 if this program has no record of it.
  * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.
  *
  * If the architecture has socketcall and ipc, it also prints a line for each call made through them, with the
@@ -58,7 +58,7 @@ static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7
 				0xb3e6c8d4c8e7d607, 0xc4f7b9e5dc9f8e09, 0xd508aaf6e7a3fe0b };
 #define WORD(n) ((unsigned long)words[n])
 
-/* Arguments for the C library: values that are equal as int and as word, and 64-bit values. */
+/* Arguments for the C library: values that are the same as an int and as a word, and 64-bit values. */
 enum { FD = 0x5a01, SECOND = 0x5a02, THIRD = 0x5a03, FOURTH = 0x5a04, FIFTH = 0x5a05 };
 static const __u64 OFFSET = 0x71a2b3c4d5e6f708, LENGTH = 0x6192a3b4c5d6e7f9;
 /* A multiple of every page size, so that mmap2 can pass it as a page number. */
@@ -354,7 +354,7 @@ static void make_by_ipc(int i)
 	default:
 		MADE(first, second, third);
 	}
-	/* This program does not know the number and types of the arguments; they come from the kernel. */
+	/* The number and types of the arguments come from the kernel, not from this program. */
 	made->count = 0;
 	syscall(__NR_ipc, calls[i].sub_call, first, second, third, pointer, fifth);
 }
@@ -506,7 +506,7 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < CALLS; i++) {
 		memset((void *)made, 0, sizeof(*made));
-		/* Other names of the call may have run the program. */
+		/* The program may already have run for a call with a different name but the same function. */
 		memset((void *)seen->calls, 0, sizeof(seen->calls));
 		if (links[i])
 			run_child(make_call, i, &seen->armed, &is_blocked);

@@ -11,7 +11,7 @@
 struct seen {
 	/* How many times the call's program ran for the thread that makes the call. */
 	__u32 hits;
-	/* What the program saw the first time. */
+	/* What the program saw when it first ran. */
 	__s32 number;
 	__u32 is_compat;
 	__u32 padding;
@@ -24,8 +24,8 @@ struct arguments {
 	/* The offset of thread_info.status in an x86-64 task, for programs without CO-RE. */
 	__u32 thread_status;
 	struct seen calls[MAX_CALLS];
-	/* The path of openat: the results of reading it at entry and at return (a length or a negative
-	 * errno), and the text read at return. */
+	/* The path passed to openat: the results of reading it at entry and at return (a length or a
+	 * negative errno), and the text read at return. */
 	__s64 at_entry;
 	__s64 at_return;
 	char path[32];

@@ -13,7 +13,7 @@
 #include <ksyscall.h>
 #include "attach.h"
 
-/* The C library never calls getpriority() by itself; WHICH is invalid. */
+/* The C library never calls getpriority() by itself. The kernel rejects WHICH as invalid. */
 #define CALL "getpriority"
 enum { WHICH = 99, WHO = 0x12345678 };
 static const __u64 COOKIE = 0x8123456789abcdefULL;
@@ -95,7 +95,7 @@ static struct bpf_link *attach_with(const void *bytes, size_t size)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	/* As close to the end of the page as the alignment allows. */
+	/* Place the options as close to the end of the page as their alignment allows. */
 	size_t place = page - (size + 7) / 8 * 8;
 
 	CHECK(pages != MAP_FAILED);
@@ -127,7 +127,7 @@ TEST(options_are_read_up_to_their_size)
 	CHECK(count_of(1) == 1);
 	CHECK(seen->argument == WHO);
 	CHECK(bpf_link__destroy(link) == 0);
-	/* The whole structure, then with zeros after it. */
+	/* The whole structure, first alone and then followed by zeros. */
 	given.opts.retprobe = false;
 	given.opts.sz = whole;
 	CHECK(link = attach_with(&given, whole));
@@ -163,7 +163,7 @@ static void fires_for(const char *name, long number)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Old names of calls, or names on other architectures, with the call's number on this architecture. */
+/* Alternative names of calls (old, prefixed or from other architectures), with the calls' numbers here. */
 static const struct {
 	const char *name;
 	long number;
@@ -171,7 +171,7 @@ static const struct {
 	{ "__NR_" CALL, SYS_getpriority },
 	{ "SYS_" CALL, SYS_getpriority },
 	{ "sys_" CALL, SYS_getpriority },
-#if defined(__NR_umount) && !defined(__powerpc64__) /* where no call has this number */
+#if defined(__NR_umount) && !defined(__powerpc64__) /* on powerpc64 the number belongs to no call */
 	{ "umount", __NR_umount },
 #else
 	{ "umount", __NR_umount2 },
@@ -297,8 +297,8 @@ static bool write_file(const char *path, const char *text)
 }
 
 /*
- * On some architectures all calls that the kernel was built without use the same stub function. The library
- * finds these calls in the kernel's list of symbols. If the list is incomplete, the library must not guess.
+ * On some architectures, the calls that the kernel was built without share one stub function. The library
+ * recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must not guess.
  */
 TEST(a_truncated_list_of_symbols_is_not_used)
 {
@@ -311,7 +311,7 @@ TEST(a_truncated_list_of_symbols_is_not_used)
 #else
 	const bool depends = false;
 #endif
-	/* A call that all tested kernels support, but that a kernel can be built without. */
+	/* A call that is optional in the kernel's configuration, but that all tested kernels support. */
 	const char *name = "epoll_create1";
 	struct bpf_link *link;
 
@@ -336,7 +336,7 @@ TEST(a_function_of_no_call_is_not_used)
 	CHECK(!attach(entry, "sys_fillrect", NULL) && errno == ENOENT);
 }
 
-#if !defined(__x86_64__) && !defined(__i386__) /* x86 keeps CPU 0 online since Linux 6.5 */
+#if !defined(__x86_64__) && !defined(__i386__) /* since Linux 6.5, CPU 0 cannot go offline on x86 */
 TEST(works_while_cpu_0_is_offline)
 {
 	const char *online = "/sys/devices/system/cpu/cpu0/online";

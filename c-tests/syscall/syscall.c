@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Prints what a program observes when it calls syscall(2). testing/test_syscall.py compares the
- * output under the C library's syscall() with the output under this library's, both preloaded and
- * linked.
+ * output under the C library's syscall() with the outputs under this library's syscall(), once
+ * preloaded and once linked.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -72,7 +72,7 @@ static void events(void)
 					 .size = 72,
 					 .config1 = (unsigned long)"__x64_sys_stat" };
 	SHOW(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-	/* In each round one more byte of the structure is in readable memory. */
+	/* Each round makes one more byte of the structure readable. */
 	for (size_t left = 1; left <= 80; left++) {
 		memset(bytes, 0xff, sizeof(bytes));
 		memcpy(bytes, &attr, sizeof(attr));
@@ -136,7 +136,7 @@ static void *deferred(void *unused)
 	return (void *)1;
 }
 
-/* Is cancelled in the middle of a call; the C library then unwinds the thread's stack through the call. */
+/* A thread that is cancelled during a call. The C library then unwinds the stack through syscall(). */
 static void *asynchronous(void *unused)
 {
 	(void)unused;
@@ -195,7 +195,7 @@ __attribute__((noinline)) static void vforks(void)
 
 static int looked_at;
 
-/* Traps the library's readability check: rt_sigprocmask() with an invalid `how`. */
+/* Handles the trapped readability check: the library calls rt_sigprocmask() with an invalid `how`. */
 static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *state = context;
@@ -204,7 +204,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	state->uc_mcontext.gregs[REG_RAX] = -EINVAL;
 }
 
-/* Whether the library inspects perf_event_open(). If so, the library's readability check is trapped. */
+/* Whether the library inspects perf_event_open(): if it does, its readability check triggers the trap. */
 static int is_active(const char *library)
 {
 	struct sock_filter filter[] = {

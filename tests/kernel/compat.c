@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Makes requested system calls in a 32-bit process: reads a number and five arguments, makes the call
- * and writes its result, until the input ends. Uses no C library, because many systems have no 32-bit
- * C library.
+ * Makes requested system calls in a 32-bit process. Until the input ends, it reads a number and five
+ * arguments, makes the call and writes its result. It does not use the C library, because many systems
+ * have no 32-bit C library.
  */
 struct request {
 	unsigned int number, arguments[5];
@@ -20,7 +20,7 @@ static int make_call(const struct request *r)
 	return result;
 }
 
-/* Makes exit, read or write; the numbers are from arch/x86/entry/syscalls/syscall_32.tbl. */
+/* Makes an exit, read or write call; the numbers are from arch/x86/entry/syscalls/syscall_32.tbl. */
 static int plain_call(unsigned int number, int first, void *second, unsigned int third)
 {
 	struct request r = { number, { first, (unsigned int)second, third } };
