@@ -132,7 +132,7 @@ static void compat_call(long number, unsigned int a, unsigned int b, unsigned in
 			 : "r8", "r9", "r10", "r11", "memory", "cc");
 }
 
-/* Memory that a 32-bit pointer can address. */
+/* Returns memory that a 32-bit pointer can address. */
 static unsigned int *words_of_32_bits(void)
 {
 	unsigned int *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

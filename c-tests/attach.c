@@ -136,7 +136,7 @@ TEST(two_attachments_are_distinguished_by_cookie)
 	unload(&p);
 }
 
-/* Attaches by every spelling of calls whose kernel functions have other names than the calls. */
+/* Attaches to calls whose kernel function has a different name, by several spellings. */
 TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {

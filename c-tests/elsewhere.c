@@ -5,7 +5,7 @@
  */
 #include "programs.h"
 
-/* bpf_program__attach_ksyscall(), which old versions of libbpf.h do not declare. */
+/* Points to bpf_program__attach_ksyscall(), which old versions of libbpf.h do not declare. */
 static struct bpf_link *(*attach)(const struct bpf_program *, const char *, const void *opts);
 
 /* Checks that the attach fails with the expected message. */

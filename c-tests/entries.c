@@ -76,7 +76,7 @@ TEST(the_kernel_removes_no_entry_in_use)
 	unload(&p);
 }
 
-/* SIGALRM does not kill the init process of a PID namespace; the parent's death does. */
+/* SIGALRM does not kill the init process of a PID namespace, so let the parent's death kill it. */
 static void end_with_the_test(void)
 {
 	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);

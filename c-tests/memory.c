@@ -29,7 +29,7 @@ typedef bool make(const struct programs *p);
 
 /*
  * Calls `make` until it succeeds, and lets one more allocation succeed each time. When `make` succeeds,
- * `kept` blocks may stay allocated. Returns the number of allocations that `make` requires.
+ * exactly `kept` blocks stay allocated. Returns the number of allocations that `make` requires.
  */
 static int fail_at_each_allocation(make *make, const struct programs *p, int kept)
 {

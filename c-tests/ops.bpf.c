@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A struct_ops map, which a skeleton attaches after its programs: a TCP congestion control. */
+/* Defines a struct_ops map, a TCP congestion control algorithm. Skeletons attach maps after programs. */
 #include "record.bpf.h"
 
-/* Only the required fields; libbpf matches them to the kernel's structure by name. */
+/* Contains only the required fields. libbpf matches them by name to the fields of the kernel's structure. */
 struct sock;
 struct tcp_congestion_ops {
 	__u32 (*ssthresh)(struct sock *);

@@ -104,7 +104,7 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 
 /*
  * The call under test. The C library never makes this call by itself, the call has an argument, and its
- * result is predictable: -ESRCH for NOBODY, the PID of a process that cannot exist.
+ * result is predictable: -ESRCH for NOBODY, a PID that no process can have.
  */
 #define CALL "getpgid"
 #define CALL_SYMBOL "__x64_sys_getpgid"
@@ -124,7 +124,7 @@ static inline void make_compat_call(void)
 	CHECK(result > 0);
 }
 
-/* Make calls whose kernel functions have other names than the calls. */
+/* Make calls whose kernel function has a different name. */
 
 static inline void call_stat(void)
 {

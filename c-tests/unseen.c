@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Tests which calls a probe on a system call's function misses; see docs/limits.md. */
+/* Tests which calls are missed by a probe on a system call's function; see docs/limits.md. */
 #include "programs.h"
 
 #include <fcntl.h>
@@ -70,7 +70,7 @@ static struct bpf_link *tracepoint(const struct programs *p, const char *name)
 	return link;
 }
 
-/* If a seccomp filter answers a call, sys_enter does not see the call either, but sys_exit does. */
+/* If a seccomp filter answers a call, neither the probes nor sys_enter see the call, but sys_exit does. */
 TEST(seccomp_answers_before_the_function)
 {
 	struct sock_filter filter[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -126,7 +126,7 @@ TEST(a_tracer_answers_before_the_function)
 	unload(&p);
 }
 
-/* A return probe misses the child, which never returns from the function; sys_exit sees it. */
+/* The child never returns from clone3's function, so a return probe misses it. sys_exit sees the child. */
 TEST(clone_returns_in_the_parent)
 {
 	pid_t id = 30000;

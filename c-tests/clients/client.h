@@ -41,7 +41,7 @@
 			DIE(#condition); \
 	} while (0)
 
-/* The PID of a process that cannot exist. */
+/* A PID that no process can have. */
 enum { NOBODY = 0x7ffffff1 };
 
 /* The result of a call as the kernel and the BPF programs see it: a negative errno on failure. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Contains the part of vmlinux.h that these programs require: struct pt_regs with the kernel's field names.
- * libbpf's macros read the arguments from it.
+ * libbpf's macros read the arguments from this structure.
  */
 #ifndef KERNEL_BPF_H
 #define KERNEL_BPF_H

@@ -6,7 +6,7 @@
 
 #include "../programs.h"
 
-/* Builds a line: begin() sets the case, part() adds a part of the answer, finish() prints it. */
+/* Build a line: begin() sets the case, part() adds a part of the answer, and finish() prints the line. */
 __attribute__((format(printf, 1, 2))) void begin(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void part(const char *format, ...);
 void finish(void);

@@ -54,7 +54,7 @@ void load_programs(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &usual_limit) == 0);
 	attach_limit = usual_limit;
 	loaded.cookies = has_perf_links();
-	/* Load `closed` with fds so high that no later fd reuses their numbers once they are closed. */
+	/* Load these programs with high fds: when the fds are closed, no later fd may reuse their numbers. */
 	while (dup(0) < HIGH_FD)
 		;
 	loaded.closed = LOAD(count);

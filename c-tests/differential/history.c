@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches several times in one process: history/QUESTION. */
+/* Attaches several times in one process. Cases are named history/QUESTION. */
 #include "answers.h"
 
 static void ask_again(const char *question)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Calls libbpf's functions on the link: link/QUESTION. */
+/* Calls libbpf's functions on the link. Cases are named link/QUESTION. */
 #include "answers.h"
 
 #include <fcntl.h>
@@ -115,7 +115,7 @@ static void update(void)
 	SAY("other", bpf_link__update_program(link, probe(true)));
 	SAY("unloaded", bpf_link__update_program(link, program_of(UNLOADED, false)));
 	SAY("socket", bpf_link__update_program(link, program_of(SOCKET, false)));
-	/* Old versions of libbpf lack the function. */
+	/* Old versions of libbpf lack bpf_link__update_map(). */
 	int (*update_map)(struct bpf_link *, const struct bpf_map *) = dlsym(RTLD_DEFAULT,
 									     "bpf_link__update_map");
 	if (update_map)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches with options that consist of arbitrary bytes, on a simulated kernel that accepts everything:
- * options/CLASS/SIZE-NUMBER or options/beyond-BYTE/SIZE.
+ * Attaches with options that consist of arbitrary bytes, on a simulated kernel that accepts everything. Cases
+ * are named options/CLASS/SIZE-NUMBER or options/beyond-BYTE/SIZE.
  */
 #include "answers.h"
 
@@ -101,8 +101,8 @@ static void ask_pretending(const struct question *q)
 }
 
 /*
- * Attaches with `sz` bytes as options; the memory after them is unreadable. The case's name states how
- * libbpf.h interprets the bytes.
+ * Attaches with `sz` bytes as options; the memory after them is unreadable. The case's name states
+ * which options the bytes set.
  */
 static void ask_image(const unsigned char *bytes, size_t sz)
 {

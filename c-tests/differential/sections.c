@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches programs by their sections: section/PROGRAM. */
+/* Attaches programs by their sections. Cases are named section/PROGRAM. */
 #include "answers.h"
 
 EMBED(auto, BPF_FOLDER "/auto.bpf.o");

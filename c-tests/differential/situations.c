@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches with every combination of program, name and options in each situation:
+ * Attaches with every combination of program, name and options in each situation. Cases are named
  * SITUATION/PROGRAM/NAME/OPTIONS.
  */
 #include "answers.h"

@@ -19,7 +19,7 @@ struct seen {
 };
 
 struct arguments {
-	/* The thread that is making a call; otherwise 0. */
+	/* The thread that is making a call, or 0 if no call is in progress. */
 	__u32 armed;
 	/* The offset of thread_info.status in an x86-64 task, for programs without CO-RE. */
 	__u32 thread_status;

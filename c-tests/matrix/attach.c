@@ -298,7 +298,8 @@ static bool write_file(const char *path, const char *text)
 
 /*
  * On some architectures, the calls that the kernel was built without share one stub function. The library
- * recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must not guess.
+ * recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must not
+ * guess.
  */
 TEST(a_truncated_list_of_symbols_is_not_used)
 {

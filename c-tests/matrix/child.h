@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes a call in a child, because the call may end the process. Kills the child if the call never returns. */
+/* Makes a call in a child, because the call may end the process. Kills the child if the call blocks. */
 #ifndef CHILD_H
 #define CHILD_H
 

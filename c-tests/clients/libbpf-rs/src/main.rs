@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 
 use libbpf_rs::{Link, MapCore, ObjectBuilder, RingBufferBuilder};
 
-/// The PID of a process that cannot exist.
+/// A PID that no process can have.
 const NOBODY: libc::c_int = 0x7fff_fff1;
 
 /// Prints an event, which is a `struct event` from trace.h.
