@@ -50,8 +50,9 @@ impl Many {
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
-        // None if the program was loaded for perf events, or if the kernel does not support
-        // kprobe.multi links, which require Linux 5.18, `CONFIG_FPROBE` and a 64-bit kernel.
+        // `kind` is None if the program was loaded for perf events, or if the kernel does not
+        // support kprobe.multi links, which require Linux 5.18, `CONFIG_FPROBE` and a 64-bit
+        // kernel.
         let kind = [KprobeMulti::Multi, KprobeMulti::Session]
             .into_iter()
             .find(|kind| sys::is_for_kprobe_multi(program_fd, *kind));
@@ -86,7 +87,7 @@ impl Many {
         }
         match self.link_functions(program_fd, kind) {
             // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` in
-            // kernel/trace/ftrace.c). The kernel does not report which function.
+            // kernel/trace/ftrace.c). The kernel does not identify the function.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -133,8 +134,8 @@ impl Many {
         })
     }
 
-    /// Attaches to the next call. Returns the call's index, and the function that serves the call
-    /// (the first one, if there are several) or the error. Returns None after the last call.
+    /// Attaches to the next call. Returns the call's index, and either the function that serves the
+    /// call (the first one, if there are several) or an error. Returns None after the last call.
     ///
     /// If one function of a call fails, the program stays attached to the call's other functions.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
@@ -219,7 +220,7 @@ c03 T sys_close
     }
 
     /// Returns the errno of each call, or the error if the whole attach failed. Also returns the
-    /// requests for links.
+    /// requests to create a link.
     fn attach(
         names: &[&str],
         best_effort: bool,
@@ -295,7 +296,7 @@ c03 T sys_close
 
     #[test]
     fn functions_that_can_be_guessed_are_not_looked_up() {
-        // A kernel with or without wrappers.
+        // Simulates a kernel with or without wrappers.
         let has = |names: &[&str]| {
             let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
             let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
@@ -305,7 +306,7 @@ c03 T sys_close
                 _ => refused(libc::ESRCH),
             }
         };
-        // This kernel has no symbol list, so reading it would fail.
+        // This kernel has no symbol list, so an attempt to read the list would fail.
         let kernel = || Kernel { multi: has, ..Kernel::new() };
         let (results, links) = attach(&["openat", "stat", "sys_openat"], false, kernel());
         assert_eq!(results, Ok(vec![None; 3]));
@@ -365,8 +366,8 @@ c0a T compat_sys_rt_sigsuspend
         if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
-    /// Descriptors may be closed in other threads, which use the real kernel. The test therefore
-    /// uses a descriptor number for the link that is never open.
+    /// Descriptors may be closed in other threads, which use the real kernel. For the link, the
+    /// test therefore uses a descriptor number that is never open.
     fn kernel() -> Kernel {
         let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
         Kernel { files, kprobe, link_create: |_| Ok(1 << 20), ..Kernel::new() }

@@ -19,8 +19,8 @@ pub(crate) struct Convention {
     /// The prefix that the kernel adds to the function's name in the table.
     prefix: &'static str,
     column: Column,
-    /// The first version that has a separate stub for each call that the kernel was built without.
-    /// In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
+    /// The first kernel version with a separate stub for each call that the kernel was built
+    /// without. In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
 }
 
@@ -75,7 +75,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     Convention { prefix: "__x32_", column: Column::X32, separate_stubs: NEVER },
 ];
 
-/// The conventions of this architecture, in the order to try them.
+/// The conventions of this architecture, in the order in which they are tried.
 ///
 /// Sources: include/asm/syscall_wrapper.h in arch/x86 (64-bit since 4.17, 32-bit since 5.7),
 /// arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in 5.0), arch/riscv (6.6) and
@@ -191,7 +191,7 @@ impl Conventions {
         set
     }
 
-    /// Returns the conventions in the set according to which `symbol` may serve the call in `row`.
+    /// Returns the conventions in the set under which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }
