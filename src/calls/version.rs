@@ -1,5 +1,4 @@
-//! Selects functions according to the Linux version, if the version decides which function serves a
-//! call.
+//! Selects the functions that serve a call in a given version of Linux.
 
 use crate::text::{cut, number};
 
