@@ -9,8 +9,8 @@ use crate::sys::{self, Fd};
 /// A perf event on a kernel function or, once a program is attached, the link that holds the
 /// event. Also owns the event's tracefs entry, if there is one.
 ///
-/// The fields are dropped in the order of their declaration. The entry must come last, because the
-/// kernel refuses to remove an entry while its event is open.
+/// The fields are dropped in declaration order. The entry must come last, because the kernel
+/// refuses to remove an entry while its event is open.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) fd: Fd,
@@ -23,7 +23,7 @@ impl Attachment {
         Self { fd, kept_event: None, entry }
     }
 
-    /// Replaces the event with the link that now holds it.
+    /// Replaces the event with the link that now holds the event.
     pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }
@@ -95,7 +95,7 @@ mod tests {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // Linux 6.6 lacks the last field; 5.15 reports only the kind of link.
+        // Linux 6.6 does not have the last field, and Linux 5.15 reports only the kind of link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.

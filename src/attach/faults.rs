@@ -79,8 +79,8 @@ impl Scenario {
         }
     }
 
-    /// Attaches and detaches. Returns the errno of the attach, the errno of the detach (0 for
-    /// success), and the number of steps in the attach.
+    /// Attaches and detaches. Returns the errnos of the attach and of the detach (0 for success),
+    /// and the number of steps in the attach.
     fn attach_and_detach(self) -> (i32, i32, usize) {
         let name = if self.is_missing { "cachestat" } else { "openat" };
         let name = SyscallName::new(name).unwrap();

@@ -20,7 +20,8 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::{self, KprobeMulti};
 
-/// An attachment to many calls, in progress. Dropping it detaches everything attached so far.
+/// An attachment to many calls that is still in progress. Dropping this value detaches everything
+/// attached so far.
 ///
 /// The caller passes the program's descriptor to each method, because a stored descriptor number
 /// could refer to another file by the time it is used.
@@ -342,7 +343,7 @@ c0a T compat_sys_rt_sigsuspend
 ";
 
     /// Returns the functions and the number of attachments, or the error. Also returns the system
-    /// calls made.
+    /// calls that were made.
     fn attach(
         name: &str,
         callers: Callers,
@@ -381,7 +382,8 @@ c0a T compat_sys_rt_sigsuspend
             ("openat", Callers::All, "sys_openat compat_sys_openat 2"),
             // One function serves both kinds of callers.
             ("close", Callers::All, "sys_close 1"),
-            // A 32-bit call. For 64-bit callers, the name is another spelling of lseek.
+            // `_llseek` is a 32-bit call. For 64-bit callers, `_llseek` is another spelling of
+            // `lseek`.
             ("_llseek", Callers::Compat, "sys_llseek 1"),
         ] {
             assert_eq!(attach(name, callers, kernel()).0.unwrap(), expected, "{name} {callers:?}");
@@ -402,7 +404,7 @@ c0a T compat_sys_rt_sigsuspend
             assert!(error.contains("of 32-bit callers"), "{error}");
             attach(name, Callers::Compat, "5.1.0\n").unwrap();
         }
-        // For 64-bit callers, the name is another spelling of clock_gettime.
+        // For 64-bit callers, `clock_gettime64` is another spelling of `clock_gettime`.
         let attached = attach("clock_gettime64", Callers::All, "4.4.155\n");
         assert_eq!(attached.unwrap(), "sys_clock_gettime 1");
         assert_eq!(

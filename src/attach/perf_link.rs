@@ -75,7 +75,7 @@ mod tests {
     /// This is a single test because the library remembers that the kernel may lack perf links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
-        // A kernel with kprobe.multi has perf links too, so the refusal is final.
+        // A kernel that supports kprobe.multi also supports perf links, so the error is final.
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
         let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);

@@ -81,7 +81,7 @@ enum State {
     Unknown,
     /// This function serves the part. No earlier part has the same function.
     Function(Symbol),
-    /// The part has the same function as the part with this number.
+    /// The part has the same function as the earlier part with this number.
     SameAs(usize),
     /// Attaching to the part failed. The error has not been reported yet.
     Failed(Error),
@@ -89,8 +89,8 @@ enum State {
 }
 
 /// Returns the cookie for a multiplexer. The program is attached to the multiplexer only once for
-/// all calls. If the list contains the multiplexer itself, the cookie is the multiplexer's own;
-/// otherwise, it is the cookie of the first call made through the multiplexer.
+/// all calls. If the list contains the multiplexer itself, the multiplexer's cookie is returned.
+/// Otherwise, the cookie of the first call made through the multiplexer is returned.
 fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
     let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
     let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);

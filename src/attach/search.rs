@@ -1,10 +1,10 @@
 //! Finds the kernel function that serves a call: tries each candidate symbol in turn.
 //!
 //! A symbol that exists narrows down the naming conventions that the kernel may use. The search
-//! remembers these conventions, so later searches try fewer symbols. If every candidate of a
-//! convention is missing, the search tries the convention's anchor, a symbol that every kernel with
-//! this convention has. If the anchor exists, the kernel does not have the call, and the search
-//! must not try names of other conventions. A missing symbol by itself proves nothing.
+//! remembers the remaining conventions, so later searches try fewer symbols. If every candidate of
+//! a convention is missing, the search tries the convention's anchor, a symbol that every kernel
+//! with this convention has. If the anchor exists, the kernel does not have the call, and the
+//! search must not try names from other conventions. A missing symbol by itself proves nothing.
 
 use alloc::vec::Vec;
 
@@ -25,12 +25,12 @@ use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 /// call. An error ends the search, which then remembers nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
-/// Returns the row that `name` stands for on this kernel for native callers.
+/// Returns the row that `name` selects on this kernel for native callers.
 pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// Returns the row that `name` stands for on this kernel for callers of `abi`.
+/// Returns the row that `name` selects on this kernel for callers of `abi`.
 ///
 /// `is_alone` is true if the call is requested for this ABI only.
 pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
@@ -427,7 +427,7 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// Searches for `openat` on a kernel with `symbols`. Also returns the symbols probed.
+    /// Searches for `openat` on a kernel with `symbols`. Also returns the symbols that were probed.
     fn search_for_openat(learnt: &Known, symbols: &[&str]) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let openat = name("openat");
@@ -596,7 +596,7 @@ mod tests {
     }
 
     /// Finds the function that serves a call for x32 processes only, in a kernel that has
-    /// `symbols`. Also returns the symbols probed.
+    /// `symbols`. Also returns the symbols that were probed.
     fn search_for_x32(
         call: &str,
         learnt: &Known,

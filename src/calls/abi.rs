@@ -1,5 +1,5 @@
-//! Selects the callers for which a program is attached to a system call. A 64-bit kernel serves
-//! 32-bit processes with different functions, which the table of the 32-bit architecture lists.
+//! Selects the callers for which a program is attached to a system call. For 32-bit processes, a
+//! 64-bit kernel uses different functions, which are listed in the 32-bit architecture's table.
 
 use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
@@ -51,7 +51,7 @@ pub enum Callers {
 pub(crate) enum Abi {
     Native,
     Compat,
-    /// x32, for calls that have a separate function for x32.
+    /// The x32 ABI, for calls that have a separate function for x32.
     X32,
 }
 
@@ -137,7 +137,7 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// Returns the functions that serve 32-bit callers.
+    /// Returns the functions that serve a call for 32-bit callers.
     fn compat(call: &str) -> Option<Vec<String>> {
         let call = name(call);
         let row = compat_row(&call)?;
@@ -206,7 +206,7 @@ mod tests {
         };
         assert_eq!(abis("ioctl"), [1, 2, 3]);
         assert_eq!(abis("openat"), [1, 1, 2]);
-        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, it means a
+        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, the name means a
         // different call.
         assert_eq!(abis("sigaction"), [1, 1, 2]);
         assert_eq!(abis("rt_sigaction"), [1, 2, 3]);

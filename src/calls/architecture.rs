@@ -60,7 +60,7 @@ pub struct Call {
     /// The functions that serve the call in a 64-bit kernel for 32-bit processes of this
     /// architecture. Empty for a 64-bit architecture.
     pub functions_in_64_bit_kernels: Vec<String>,
-    /// Other names of the call in man pages, the C library, the kernel's sources and other
+    /// Other names for the call in man pages, the C library, the kernel's sources and other
     /// architectures, in alphabetical order.
     pub spellings: Vec<SyscallName>,
 }

@@ -105,9 +105,9 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     WRAPPED_ARM,
 ];
 
-/// The prefixes of plain names, for a call that no table contains. Only the names of syscall
-/// functions begin with one of the first two prefixes (the first since Linux 4.17, the second
-/// before). Other names can begin with the last prefix: `sys_fillrect` draws a rectangle.
+/// The prefixes of plain names, for a call that no table contains. The first two prefixes (the
+/// first since Linux 4.17, the second before) occur only in the names of syscall functions. Other
+/// names can begin with the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.

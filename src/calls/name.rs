@@ -11,7 +11,7 @@ pub const MAX_NAME_LEN: usize = 64;
 
 /// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
 ///
-/// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted and stand for
+/// The spellings `__NR_openat` and `SYS_openat` from the C headers are accepted and stand for
 /// `openat`. The prefix does not count towards the length. `sys_openat` also stands for `openat`,
 /// unless a call is named exactly `sys_openat`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -250,8 +250,8 @@ impl<'a> Row<'a> {
         self.compat_functions.contains(',')
     }
 
-    /// Returns whether the stable update decides which function serves 32-bit callers, but the
-    /// update is unknown or selects none of the functions.
+    /// Returns whether the row is undecided: the stable update decides which function serves 32-bit
+    /// callers, but the update is unknown or selects none of the functions.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
         let mut is_served = false;

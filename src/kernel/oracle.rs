@@ -110,8 +110,8 @@ impl Drop for Folder {
     }
 }
 
-/// Checks how a list of mounts such as /proc/self/mounts is parsed: its lines, and where a tracefs
-/// is mounted. `@` stands for a folder that contains the file: see [`Folder::with`].
+/// Checks how a list of mounts such as /proc/self/mounts is split into lines, and where a tracefs
+/// is found in the list. `@` stands for a folder that contains the file: see [`Folder::with`].
 pub fn mounts(content: &[u8]) {
     let mut content = content.to_vec();
     let folder = content.contains(&b'@').then(|| Folder::with("kprobe_events"));

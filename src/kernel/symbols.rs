@@ -1,7 +1,7 @@
 //! Reads the kernel's syscall functions from /proc/kallsyms. No other module reads that list.
 //!
-//! The list has about 100,000 lines. Reading it is slower than probing for one call, but faster
-//! than probing for hundreds.
+//! The list has about 100,000 lines. Reading the list is slower than probing for one call, but
+//! faster than probing for hundreds of calls.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -39,8 +39,8 @@ impl Symbols {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Reads the symbols of the functions that ftrace can trace. kprobe.multi can attach only to
-    /// these functions. The list contains no addresses.
+    /// Reads the symbols of the functions that ftrace can trace. A kprobe.multi link can attach
+    /// only to these functions. The list contains no addresses.
     pub(crate) fn read_traceable() -> Result<Self, Errno> {
         Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
     }

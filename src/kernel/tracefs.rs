@@ -147,7 +147,8 @@ impl EntryName {
 }
 
 impl Entry {
-    /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
+    /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on the
+    /// entry's tracepoint.
     ///
     /// # Errors
     /// Returns [`Error::PerfEvent`] if the kernel refuses the probe itself.

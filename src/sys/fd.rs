@@ -45,8 +45,8 @@ impl Fd {
     }
 }
 
-/// Calls close(2) directly. The C library's function is a cancellation point: a cancelled thread
-/// would end in that function before it closes the descriptor.
+/// Calls close(2) directly. The C library's function is a cancellation point: a thread that is
+/// cancelled there would end before it closes the descriptor.
 ///
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.
