@@ -24,11 +24,11 @@ pub(crate) use search::native_row;
 /// Options of an attachment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Options {
-    /// The value that `bpf_get_attach_cookie()` returns in the program.
+    /// The value that `bpf_get_attach_cookie()` returns to the program.
     pub(crate) cookie: u64,
     /// Run the program at the call's return instead of its entry.
     pub(crate) retprobe: bool,
-    /// Keep the perf event's descriptor open in addition to the link's.
+    /// Keep the perf event's descriptor open in addition to the link's descriptor.
     pub(crate) keep_event: bool,
     /// Attach to the function with the call's name even if no system call reaches the function.
     pub(crate) allow_unreached: bool,
@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Kernel, PMU, refused};
 
-    /// This is a single test because the list of stubs is cached until the process ends.
+    /// Both attaches belong in one test, because the list of stubs stays cached until the process
+    /// ends.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn stubs_are_recognised_in_kallsyms_and_then_from_the_cache() {

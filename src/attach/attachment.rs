@@ -9,8 +9,8 @@ use crate::sys::{self, Fd};
 /// A perf event on a kernel function or, once a program is attached, the link that holds the
 /// event. Also owns the event's tracefs entry, if there is one.
 ///
-/// The fields are dropped in the order of their declaration. The entry must come last, because the
-/// kernel refuses to remove an entry while its event is open.
+/// The fields are dropped in declaration order. The entry must come last, because the kernel
+/// refuses to remove an entry while its event is open.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     pub(crate) fd: Fd,
@@ -23,7 +23,7 @@ impl Attachment {
         Self { fd, kept_event: None, entry }
     }
 
-    /// Replaces the event with the link that now holds it.
+    /// Replaces the event with the link that now holds the event.
     pub(crate) fn into_link(self, link: Fd, keep_event: bool) -> Self {
         Self { fd: link, kept_event: keep_event.then_some(self.fd), entry: self.entry }
     }
@@ -42,15 +42,14 @@ impl Attachment {
         self.fd
     }
 
-    /// Returns how many entries or returns of the function the kernel missed, if the kernel reports
-    /// the number.
+    /// Returns how many function entries or returns the kernel missed, if it reports the number.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Detaches like drop, but reports errors. The descriptors are closed even after an error. If a
-    /// pin or a copy of the descriptor keeps the program attached, that is not an error.
+    /// Detaches like drop, but reports errors. The descriptors are closed even after an error. It
+    /// is not an error if a pin or a copy of the descriptor keeps the program attached.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
@@ -81,7 +80,7 @@ mod tests {
 
     fn missed(entry: Option<EntryName>, kernel: Kernel) -> Option<u64> {
         let (missed, _) = kernel.run(|| {
-            // SAFETY: not a real descriptor; only the fake kernel sees it.
+            // SAFETY: this is not a real descriptor, and only the fake kernel sees it.
             let fd = unsafe { Fd::from_raw(20) };
             let attachment = Attachment::new(fd, entry.map(Entry::of));
             let missed = attachment.missed();
@@ -96,13 +95,13 @@ mod tests {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // Linux 6.6 lacks the last field; 5.15 reports only the kind of link.
+        // Linux 6.6 does not have the last field, and Linux 5.15 reports only the kind of link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.
         assert_eq!(ask(&[]), None);
-        // A kprobe.multi link reports the number in another field. Other links, including uprobe
-        // links, do not report it.
+        // A kprobe.multi link reports the number in a different field. Links of other kinds,
+        // including uprobe links, do not report the number.
         assert_eq!(ask(&[8, 9, 0, 300, 990, 0, 1]), Some(990));
         assert_eq!(ask(&[12, 9, 0, 0, 990, 0, 990]), None);
         assert_eq!(ask(&[LINK, 9, 1, 0, 0, 0, 990]), None);

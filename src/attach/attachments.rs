@@ -1,7 +1,7 @@
 //! Closes many attachments concurrently.
 //!
-//! To remove a probe, the kernel waits until no CPU can still run it (RCU grace periods). Several
-//! threads therefore wait in parallel.
+//! When the kernel removes a probe, it waits for RCU grace periods, until no CPU can still be
+//! running the probe. Several threads therefore wait in parallel.
 
 use alloc::vec::Vec;
 
@@ -27,7 +27,7 @@ impl Attachments {
         Ok(Self { list, threads: THREADS })
     }
 
-    /// Adds an attachment. The list must have room for it.
+    /// Adds an attachment. The list must have room for another attachment.
     pub(crate) fn push(&mut self, attachment: Attachment) {
         debug_assert!(self.list.len() < self.list.capacity());
         self.list.push(attachment);
@@ -42,8 +42,8 @@ impl Attachments {
         core::mem::take(&mut self.list).into_iter()
     }
 
-    /// Detaches everything, and calls `failed` with the index and the error of each failure. The
-    /// descriptors are closed even after an error.
+    /// Detaches everything, and calls `failed` with the index and the error of each attachment that
+    /// cannot be detached. The descriptors are closed even after an error.
     pub(crate) fn close(&mut self, failed: &(dyn Fn(usize, Error) + Sync)) {
         let list = core::mem::take(&mut self.list);
         sys::consume_in_parallel(list, self.threads, &|index, attachment| {

@@ -1,5 +1,5 @@
-//! Makes each system call of an attach and a detach fail in turn, with each errno that its man page
-//! lists (Linux man-pages 6.03) and with the errno that a seccomp filter returns.
+//! Makes each system call in an attach and a detach fail in turn, with each errno that the call's
+//! man page lists (Linux man-pages 6.03) and with an errno that a seccomp filter may return.
 //!
 //! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
 //! failed attach leaves no open descriptor and no entry in kprobe_events, and caches no wrong
@@ -15,7 +15,7 @@ struct Scenario {
     has_pmu: bool,
     has_links: bool,
     retprobe: bool,
-    /// An earlier attach of the process has filled the caches.
+    /// An earlier attach in this process has filled the caches.
     is_warm: bool,
     /// Instead of `openat`, attach to a call that the kernel does not have.
     is_missing: bool,
@@ -40,7 +40,7 @@ const SCENARIOS: &[Scenario] = &[
 ];
 
 const PROGRAM_FD: i32 = 3;
-/// An entry of a dead process. The first attach through tracefs removes it.
+/// An entry left behind by a dead process. The first attach through tracefs removes the entry.
 const DEAD: &str = "p:ksyscall/p100_10_1000_1 sys_openat";
 const DEAD_PID: u32 = 10;
 const OWN_PID: u32 = 7;
@@ -79,8 +79,8 @@ impl Scenario {
         }
     }
 
-    /// Attaches and detaches. Returns the errno of the attach, the errno of the detach (0 for
-    /// success), and the number of steps in the attach.
+    /// Attaches and detaches. Returns the errnos of the attach and of the detach (0 for success),
+    /// and the number of steps in the attach.
     fn attach_and_detach(self) -> (i32, i32, usize) {
         let name = if self.is_missing { "cachestat" } else { "openat" };
         let name = SyscallName::new(name).unwrap();
@@ -165,32 +165,35 @@ fn errnos_of(step: &str) -> &'static [i32] {
         ],
         "link" => &[E2BIG, EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EPERM, ENOSYS],
         "ioctl" => &[EBADF, EFAULT, EINTR, EINVAL, ENOTTY, EPERM, ENOSYS],
-        // getpid and getcpu do not fail. If getrandom fails, the clock provides the number.
+        // getpid and getcpu do not fail. If getrandom fails, the random number is derived from the
+        // clock.
         _ => &[],
     }
 }
 
-/// Returns the errno that the attach or detach must return after a fault; 0 if it must succeed
-/// anyway.
+/// Returns the errno that the attach or detach must return after a fault, or 0 if the operation
+/// must succeed anyway.
 fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 {
     let kernels = if scenario.is_missing { libc::ENOENT } else { 0 };
     let words: Vec<_> = step.split(' ').collect();
     match (&words[..], errno) {
-        // Interrupted calls are retried, except close(2), which has closed the descriptor anyway.
+        // Interrupted calls are retried, except close(2), which closes the descriptor even if it is
+        // interrupted.
         (["kprobe" | "kretprobe" | "tracepoint" | "link" | "ioctl", ..], libc::EINTR) => kernels,
-        // A detach reports the failed close of its link or event.
+        // A detach returns the error from closing its link or event.
         (["close", "link" | "kprobe" | "kretprobe" | "tracepoint", ..], _) if is_detach => errno,
         (["close", ..], _) => kernels,
         // The attach falls back from the PMU to tracefs, and from tracefs to debugfs.
         (["open" | "read", "type" | "retprobe"] | ["access"], _) => kernels,
-        // Without this information, the entry's name identifies its process less precisely.
+        // Without the PID namespace or the start time, the entry's name identifies its creator less
+        // precisely.
         (["readlink"] | ["open" | "read", "stat"], _) => kernels,
         // If the version is unknown, the symbol is tried anyway.
         (["open" | "read", "osrelease"], _) => kernels,
-        // The event is then opened on the CPU that the process runs on.
+        // After ENODEV, the event is opened on the CPU that the process is running on.
         (["kprobe" | "kretprobe", ..] | ["tracepoint"], libc::ENODEV) => kernels,
-        // EINVAL means that the symbol is missing, in tracefs since Linux 6.11, and from
-        // perf_event_open for a return probe up to Linux 5.10.
+        // In tracefs since Linux 6.11, and from perf_event_open for a return probe up to Linux
+        // 5.10, EINVAL means that the symbol is missing.
         (["write", "p", _], libc::EINVAL) => libc::ENOENT,
         (["write", "r", _], libc::EINVAL) if scenario.is_missing => libc::ENOENT,
         (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,
@@ -202,7 +205,7 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
     }
 }
 
-/// Returns whether a step belongs to the removal of dead processes' entries. If the step fails, the
+/// Returns whether a step is part of removing the entries of dead processes. If the step fails, the
 /// failure is ignored, because a later attach can remove the entries.
 fn is_stale_removal(steps: &[String], place: usize) -> bool {
     let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
@@ -214,8 +217,8 @@ fn is_stale_removal(steps: &[String], place: usize) -> bool {
     }
 }
 
-/// Returns whether a step belongs to the removal of the process's own entry. If the step fails, the
-/// entry stays, but the result of the attach does not change.
+/// Returns whether a step is part of removing the process's own entry. If the step fails, the entry
+/// stays, but the result of the attach does not change.
 fn is_removal(steps: &[String], place: usize) -> bool {
     let own = format!("write - {OWN_PID}");
     let next_write = || steps[place..].iter().find(|step| step.starts_with("write "));

@@ -20,7 +20,8 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::{self, KprobeMulti};
 
-/// An attachment to many calls, in progress. Dropping it detaches everything attached so far.
+/// An attachment to many calls that is still in progress. Dropping this value detaches everything
+/// attached so far.
 ///
 /// The caller passes the program's descriptor to each method, because a stored descriptor number
 /// could refer to another file by the time it is used.
@@ -50,8 +51,9 @@ impl Many {
         best_effort: bool,
     ) -> Result<Self, Error> {
         options.check()?;
-        // None if the program was loaded for perf events, or if the kernel does not support
-        // kprobe.multi links, which require Linux 5.18, `CONFIG_FPROBE` and a 64-bit kernel.
+        // `kind` is None if the program was loaded for perf events, or if the kernel does not
+        // support kprobe.multi links, which require Linux 5.18, `CONFIG_FPROBE` and a 64-bit
+        // kernel.
         let kind = [KprobeMulti::Multi, KprobeMulti::Session]
             .into_iter()
             .find(|kind| sys::is_for_kprobe_multi(program_fd, *kind));
@@ -86,7 +88,7 @@ impl Many {
         }
         match self.link_functions(program_fd, kind) {
             // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` in
-            // kernel/trace/ftrace.c). The kernel does not report which function.
+            // kernel/trace/ftrace.c). The kernel does not identify the function.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -133,8 +135,8 @@ impl Many {
         })
     }
 
-    /// Attaches to the next call. Returns the call's index, and the function that serves the call
-    /// (the first one, if there are several) or the error. Returns None after the last call.
+    /// Attaches to the next call. Returns the call's index, and either the function that serves the
+    /// call (the first one, if there are several) or an error. Returns None after the last call.
     ///
     /// If one function of a call fails, the program stays attached to the call's other functions.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
@@ -219,7 +221,7 @@ c03 T sys_close
     }
 
     /// Returns the errno of each call, or the error if the whole attach failed. Also returns the
-    /// requests for links.
+    /// requests to create a link.
     fn attach(
         names: &[&str],
         best_effort: bool,
@@ -295,7 +297,7 @@ c03 T sys_close
 
     #[test]
     fn functions_that_can_be_guessed_are_not_looked_up() {
-        // A kernel with or without wrappers.
+        // Simulates a kernel with or without wrappers.
         let has = |names: &[&str]| {
             let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
             let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
@@ -305,7 +307,7 @@ c03 T sys_close
                 _ => refused(libc::ESRCH),
             }
         };
-        // This kernel has no symbol list, so reading it would fail.
+        // This kernel has no symbol list, so an attempt to read the list would fail.
         let kernel = || Kernel { multi: has, ..Kernel::new() };
         let (results, links) = attach(&["openat", "stat", "sys_openat"], false, kernel());
         assert_eq!(results, Ok(vec![None; 3]));
@@ -341,7 +343,7 @@ c0a T compat_sys_rt_sigsuspend
 ";
 
     /// Returns the functions and the number of attachments, or the error. Also returns the system
-    /// calls made.
+    /// calls that were made.
     fn attach(
         name: &str,
         callers: Callers,
@@ -365,8 +367,8 @@ c0a T compat_sys_rt_sigsuspend
         if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
-    /// Descriptors may be closed in other threads, which use the real kernel. The test therefore
-    /// uses a descriptor number for the link that is never open.
+    /// Descriptors may be closed in other threads, which use the real kernel. For the link, the
+    /// test therefore uses a descriptor number that is never open.
     fn kernel() -> Kernel {
         let files = [PMU, &[("/proc/kallsyms", SYMBOLS)]].concat().leak();
         Kernel { files, kprobe, link_create: |_| Ok(1 << 20), ..Kernel::new() }
@@ -380,7 +382,8 @@ c0a T compat_sys_rt_sigsuspend
             ("openat", Callers::All, "sys_openat compat_sys_openat 2"),
             // One function serves both kinds of callers.
             ("close", Callers::All, "sys_close 1"),
-            // A 32-bit call. For 64-bit callers, the name is another spelling of lseek.
+            // `_llseek` is a 32-bit call. For 64-bit callers, `_llseek` is another spelling of
+            // `lseek`.
             ("_llseek", Callers::Compat, "sys_llseek 1"),
         ] {
             assert_eq!(attach(name, callers, kernel()).0.unwrap(), expected, "{name} {callers:?}");
@@ -401,7 +404,7 @@ c0a T compat_sys_rt_sigsuspend
             assert!(error.contains("of 32-bit callers"), "{error}");
             attach(name, Callers::Compat, "5.1.0\n").unwrap();
         }
-        // For 64-bit callers, the name is another spelling of clock_gettime.
+        // For 64-bit callers, `clock_gettime64` is another spelling of `clock_gettime`.
         let attached = attach("clock_gettime64", Callers::All, "4.4.155\n");
         assert_eq!(attached.unwrap(), "sys_clock_gettime 1");
         assert_eq!(

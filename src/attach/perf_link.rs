@@ -48,7 +48,7 @@ mod tests {
     /// Attaches the program to an event with descriptor 10.
     fn join(kernel: Kernel, cookie: u64) -> (Result<c_int, Error>, Vec<String>) {
         kernel.run(|| {
-            // SAFETY: not a real descriptor; only the fake kernel closes it.
+            // SAFETY: this is not a real descriptor, and only the fake kernel closes it.
             let event = Attachment::new(unsafe { Fd::from_raw(10) }, None);
             let options = Options { cookie, ..Options::default() };
             super::join(PROGRAM_FD, event, &Symbol::EMPTY, options)
@@ -75,7 +75,7 @@ mod tests {
     /// This is a single test because the library remembers that the kernel may lack perf links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
-        // A kernel with kprobe.multi has perf links too, so the refusal is final.
+        // A kernel that supports kprobe.multi also supports perf links, so the error is final.
         let kernel = || Kernel { set_bpf: || Ok(0), ..Kernel::new() };
         let with_links = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EBADF });
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
@@ -86,7 +86,7 @@ mod tests {
         let (attached, calls) = join(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
-        // An old kernel: the ioctl attaches the program, but without a cookie.
+        // On an old kernel, the ioctl attaches the program, but without a cookie.
         let without = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::E2BIG });
         let (attached, calls) = join(Kernel { link_create: without, ..kernel() }, 0);
         assert_eq!(attached.unwrap(), 10);

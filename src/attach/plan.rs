@@ -20,10 +20,10 @@ pub(crate) struct BatchCall {
     pub(crate) name: SyscallName,
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
-    /// Whether to attach the program also to the multiplexer (`socketcall` or `ipc`), if some
-    /// callers can make the call only through it. Has an effect only with [`Callers::All`]. The
-    /// program then runs for every call made through the multiplexer and must check which call was
-    /// made.
+    /// Whether to also attach the program to the multiplexer (`socketcall` or `ipc`) if some
+    /// callers can make the call only through the multiplexer. Has an effect only with
+    /// [`Callers::All`]. The program then runs for every call made through the multiplexer and must
+    /// check which call was made.
     pub(crate) multiplexer: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     calls: usize,
 }
 
-/// A call, as callers of one ABI make it.
+/// One call, as made through one ABI.
 #[derive(Debug)]
 struct Part {
     call: BatchCall,
@@ -81,7 +81,7 @@ enum State {
     Unknown,
     /// This function serves the part. No earlier part has the same function.
     Function(Symbol),
-    /// The part has the same function as the part with this number.
+    /// The part has the same function as the earlier part with this number.
     SameAs(usize),
     /// Attaching to the part failed. The error has not been reported yet.
     Failed(Error),
@@ -89,8 +89,8 @@ enum State {
 }
 
 /// Returns the cookie for a multiplexer. The program is attached to the multiplexer only once for
-/// all calls. If the list contains the multiplexer itself, the cookie is the multiplexer's own;
-/// otherwise, it is the cookie of the first call made through the multiplexer.
+/// all calls. If the list contains the multiplexer itself, the multiplexer's cookie is returned.
+/// Otherwise, the cookie of the first call made through the multiplexer is returned.
 fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
     let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
     let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);
@@ -162,8 +162,7 @@ impl Plan {
     /// Guesses the functions, as if the kernel had every call. Returns false if a function cannot
     /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
-        // A guess proves nothing, so guess with a copy of the facts that are known about the
-        // kernel.
+        // Guess with a copy of what is known about the kernel, because a guess proves nothing.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);
@@ -208,9 +207,10 @@ impl Plan {
         Ok((*abi, &call.name, row_on(*abi, *is_alone, &call.name)?))
     }
 
-    /// Sets the function of a part, and returns whether the program must be attached to it. If an
-    /// earlier part has the same function, the two share one attachment, so their cookies must be
-    /// equal. `are_same_function` reports whether two symbols name the same function.
+    /// Sets the function of a part, and returns whether the program must be attached to the
+    /// function. If an earlier part has the same function, the two parts share one attachment, so
+    /// their cookies must be equal. `are_same_function` reports whether two symbols name the same
+    /// function.
     pub(crate) fn set_function(
         &mut self,
         number: usize,
@@ -243,7 +243,8 @@ impl Plan {
         self.parts[number].state = State::Failed(error);
     }
 
-    /// Fails the parts whose function is not in `traceable`, the functions that ftrace can trace.
+    /// Marks as failed each part whose function is not in `traceable`, the list of functions that
+    /// ftrace can trace.
     pub(crate) fn fail_untraceable(&mut self, traceable: &Symbols) {
         for part in &mut self.parts {
             match part.state {

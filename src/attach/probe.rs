@@ -193,7 +193,7 @@ mod tests {
             |_: &str, is_return, _| refused(if is_return { libc::EINVAL } else { libc::ENOENT });
         let (opened, calls) = probe(missing, true);
         assert_eq!((opened.unwrap(), calls.len()), (None, 2));
-        // The entry can be probed. The event on the entry is closed again.
+        // The kernel allows a probe on the function's entry. The event on the entry is then closed.
         let (opened, calls) =
             probe(|_, is_return, _| if is_return { refused(libc::EINVAL) } else { Ok(11) }, true);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::EINVAL, .. })));
@@ -213,7 +213,7 @@ mod tests {
             probe(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
-        // If the other CPU fails too, the error is returned.
+        // If opening the event on the other CPU fails too, the error is returned.
         let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::ENODEV, .. })));
         assert_eq!(calls.len(), 3);

@@ -9,7 +9,8 @@ use crate::calls::conventions::{Conventions, Form};
 use crate::calls::{Symbol, SyscallName, table};
 use crate::kernel::{Kind, LEARNT};
 
-/// Whether a system call reaches a kernel function that a loader requests, according to the tables.
+/// Whether, according to the tables, a system call reaches the kernel function that a loader
+/// requests.
 pub(crate) enum Serving {
     /// A system call reaches the function, provided that the kernel has the function.
     Itself,

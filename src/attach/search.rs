@@ -1,10 +1,10 @@
 //! Finds the kernel function that serves a call: tries each candidate symbol in turn.
 //!
-//! An existing symbol shows which naming conventions the kernel may use. The search remembers these
-//! conventions, so later searches try fewer symbols. If every candidate of a convention is missing,
-//! the search tries the convention's anchor, a symbol that every kernel with this convention has.
-//! If the anchor exists, the kernel does not have the call, and the search must not try names of
-//! other conventions. A missing symbol by itself proves nothing.
+//! A symbol that exists narrows down the naming conventions that the kernel may use. The search
+//! remembers the remaining conventions, so later searches try fewer symbols. If every candidate of
+//! a convention is missing, the search tries the convention's anchor, a symbol that every kernel
+//! with this convention has. If the anchor exists, the kernel does not have the call, and the
+//! search must not try names from other conventions. A missing symbol by itself proves nothing.
 
 use alloc::vec::Vec;
 
@@ -25,12 +25,12 @@ use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 /// call. An error ends the search, which then remembers nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
-/// Returns the row that `name` stands for on this kernel for native callers.
+/// Returns the row that `name` selects on this kernel for native callers.
 pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// Returns the row that `name` stands for on this kernel for callers of `abi`.
+/// Returns the row that `name` selects on this kernel for callers of `abi`.
 ///
 /// `is_alone` is true if the call is requested for this ABI only.
 pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
@@ -49,7 +49,7 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
     }
 }
 
-/// Returns the sub-call that callers of `abi` use to make the call, if they can make it only
+/// Returns the sub-call that callers of `abi` use to make the call, if they can make the call only
 /// through a multiplexer.
 pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     let (table, column) = match abi {
@@ -193,7 +193,8 @@ fn find_compat(
     }
 }
 
-/// Returns the error for a kernel that was booted (`is_off`) or built without 32-bit callers.
+/// Returns the error for a kernel that was booted (`is_off`) or built without support for 32-bit
+/// callers.
 fn no_compat_callers(is_off: bool) -> Error {
     let symbol = COMPAT_CONVENTIONS.last().map_or(Symbol::EMPTY, Convention::anchor);
     Error::NoCompatCallers { symbol, is_off }
@@ -260,11 +261,12 @@ mod tests {
     use super::*;
     use crate::calls::version::Version;
 
-    /// A fake kernel with a fixed list of symbols. It records which symbols the search probes.
+    /// A fake kernel with a fixed list of symbols. The fake kernel records which symbols the search
+    /// probes.
     struct Kernel {
         symbols: &'static [&'static str],
-        /// Symbols that exist but do not serve the call. The search detects this only if it doubts
-        /// the symbol.
+        /// Symbols that exist but do not serve the call. The search checks this only for symbols
+        /// that it doubts.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Known,
@@ -356,7 +358,8 @@ mod tests {
         for (version, is_separate) in [((4, 18), false), ((5, 3), false), ((5, 4), true)] {
             kernel.version = version;
             assert_eq!(kernel.search("mbind").is_ok(), is_separate, "{version:?}");
-            // The C function accepts `sys_uselib` although no system call reaches it.
+            // The C function accepts `sys_uselib`, although no system call reaches that kernel
+            // function.
             let mut row = table::row(&uselib).in_version(|| version);
             row.use_own_name();
             assert_eq!(kernel.search_for(&uselib, &row).is_ok(), is_separate, "{version:?}");
@@ -424,7 +427,7 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// Searches for `openat` on a kernel with `symbols`. Also returns the symbols probed.
+    /// Searches for `openat` on a kernel with `symbols`. Also returns the symbols that were probed.
     fn search_for_openat(learnt: &Known, symbols: &[&str]) -> (Result<String, Error>, Vec<String>) {
         let mut asked = Vec::new();
         let openat = name("openat");
@@ -456,8 +459,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel with this version,
-    /// wrappers and these `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel of this version that
+    /// has wrappers and these `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
@@ -593,7 +596,7 @@ mod tests {
     }
 
     /// Finds the function that serves a call for x32 processes only, in a kernel that has
-    /// `symbols`. Also returns the symbols probed.
+    /// `symbols`. Also returns the symbols that were probed.
     fn search_for_x32(
         call: &str,
         learnt: &Known,

@@ -1,5 +1,5 @@
-//! Selects which callers of a system call to attach for. A 64-bit kernel serves 32-bit processes
-//! with different functions, which the table of the 32-bit architecture lists.
+//! Selects the callers for which a program is attached to a system call. For 32-bit processes, a
+//! 64-bit kernel uses different functions, which are listed in the 32-bit architecture's table.
 
 use super::conventions::X32_CONVENTIONS;
 use super::name::SyscallName;
@@ -9,9 +9,9 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 ///
 /// On a 64-bit kernel, 32-bit processes enter through different kernel functions than 64-bit
 /// processes. A 64-bit process on x86_64 also enters through the 32-bit functions if it uses `int
-/// $0x80`. 32-bit callers use the syscall table of the 32-bit architecture: only this table has
-/// `mmap2` and `socketcall`, and its `stat` is a different call from the 64-bit `stat`. For 32-bit
-/// callers, a name stands for the call in their own table.
+/// $0x80`. All 32-bit callers use the syscall table of the 32-bit architecture: only this table
+/// contains `mmap2` and `socketcall`, and its `stat` is a different call from the 64-bit `stat`.
+/// For 32-bit callers, a name stands for the call in the 32-bit table.
 ///
 /// Supported 32-bit callers are i386 on x86_64, 32-bit Arm on arm64, and 32-bit POWER (untested).
 ///
@@ -19,22 +19,22 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
 /// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
 /// from number 512 on have separate functions, which count as functions for 32-bit callers
-/// (arch/x86/entry/syscalls/syscall_64.tbl; before Linux 4.17, i386 uses the same functions).
+/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, i386 uses the same functions.
 ///
-/// 32-bit processes on i386 and POWER make some calls through socketcall(2) and ipc(2), whose
-/// functions carry out the call ([`SubCall`](crate::SubCall)). If callers can make a call only in
-/// this way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also attaches the
-/// program to the multiplexer. The program then runs for every call through the multiplexer and
-/// must check which call was made, as `KSYSCALL_SUBCALL_PROG` in ksyscall.bpf.h does. On i386, the
-/// C library also makes other calls, such as `connect`, through the multiplexers. To see these
-/// calls, add `socketcall` and `ipc` to the names.
+/// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
+/// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
+/// call only in this way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also
+/// attaches the program to the multiplexer. The program then runs for every call through the
+/// multiplexer and must check which call was made, as `KSYSCALL_SUBCALL_PROG` in ksyscall.bpf.h
+/// does. On i386, the C library also makes other calls, such as `connect`, through the
+/// multiplexers. To see these calls, add `socketcall` and `ipc` to the names.
 ///
 /// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
 /// twice with [`Callers::All`] and once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Callers {
-    /// Callers of this process's architecture.
+    /// Callers that have the same architecture as this process.
     #[default]
     Native,
     /// 32-bit callers. If one function serves both kinds of callers, the program also runs for
@@ -51,17 +51,17 @@ pub enum Callers {
 pub(crate) enum Abi {
     Native,
     Compat,
-    /// x32, for calls that have a separate function for x32.
+    /// The x32 ABI, for calls that have a separate function for x32.
     X32,
 }
 
 impl Abi {
-    /// All ABIs. Each call can be made through at least one of them.
+    /// All ABIs. Each call can be made through at least one of these ABIs.
     pub(crate) const ALL: [Abi; 3] = [Abi::Native, Abi::Compat, Abi::X32];
 }
 
 impl Callers {
-    /// Returns the ABIs through which these callers can make the call. Each ABI has a separate
+    /// Returns the ABIs through which these callers can make the call. Each ABI may use a separate
     /// function.
     pub(crate) fn abis(self, name: &SyscallName) -> &'static [Abi] {
         let has_x32 = || x32_row(name).is_some();
@@ -89,9 +89,9 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// Returns the row of the call `name` for native callers. Used when a batch includes other callers.
-/// Returns None for a name that only the 32-bit table contains. A name that no table contains may
-/// be a new call.
+/// Returns the row of the call `name` for native callers. Used for a call that is also requested
+/// for other callers. Returns None for a name that only the 32-bit table contains. A name that no
+/// table contains may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
@@ -105,8 +105,8 @@ pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Returns every call that these callers have in any kernel version, in alphabetical order, each
-/// with the callers that have the call.
+/// Returns, in alphabetical order, every call that these callers have in any kernel version,
+/// together with the callers that have the call.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();
@@ -137,7 +137,7 @@ mod tests {
         SyscallName::new(name).unwrap()
     }
 
-    /// Returns the functions that serve 32-bit callers.
+    /// Returns the functions that serve a call for 32-bit callers.
     fn compat(call: &str) -> Option<Vec<String>> {
         let call = name(call);
         let row = compat_row(&call)?;
@@ -171,7 +171,7 @@ mod tests {
     fn calls_of_one_table_are_missing_for_the_other_callers() {
         // A 64-bit kernel does not have vm86.
         assert!(compat("vm86").is_none());
-        // A new call, in neither table.
+        // A new call that is in neither table.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
         assert!(native_row(&name("brand_new")).is_some());
         // Only 32-bit callers have these calls.
@@ -206,7 +206,7 @@ mod tests {
         };
         assert_eq!(abis("ioctl"), [1, 2, 3]);
         assert_eq!(abis("openat"), [1, 1, 2]);
-        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, it means a
+        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, the name means a
         // different call.
         assert_eq!(abis("sigaction"), [1, 1, 2]);
         assert_eq!(abis("rt_sigaction"), [1, 2, 3]);

@@ -22,7 +22,7 @@ pub struct Architecture {
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,
-    /// Lines, each with the name and the number of a call.
+    /// One line for each call, containing its name and number.
     numbers: &'static str,
 }
 
@@ -42,7 +42,7 @@ pub struct Wrappers {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Call {
-    /// The call's name in `<asm/unistd.h>`. An unknown name is unchanged.
+    /// The call's name in `<asm/unistd.h>`. If the name is unknown, it is kept unchanged.
     pub name: SyscallName,
     /// The call's number on the architecture, if the number is known.
     pub number: Option<u32>,
@@ -60,7 +60,7 @@ pub struct Call {
     /// The functions that serve the call in a 64-bit kernel for 32-bit processes of this
     /// architecture. Empty for a 64-bit architecture.
     pub functions_in_64_bit_kernels: Vec<String>,
-    /// Other names of the call in man pages, the C library, the kernel's sources and other
+    /// Other names for the call in man pages, the C library, the kernel's sources and other
     /// architectures, in alphabetical order.
     pub spellings: Vec<SyscallName>,
 }
@@ -171,7 +171,8 @@ impl Architecture {
         self.names_of_rows(Row::is_served)
     }
 
-    /// Returns every call that has a number, with the number. On mips64, the first number is 5000.
+    /// Returns every call whose number is known, with that number. On mips64, the first number is
+    /// 5000.
     pub fn numbers(&self) -> impl Iterator<Item = (SyscallName, u32)> {
         let lines = self.numbers.lines().filter_map(|line| line.split_once(' '));
         lines
@@ -211,7 +212,7 @@ impl Architecture {
         SubCall::all().filter(move |call| row_in(table, call.multiplexer).is_served())
     }
 
-    /// Returns up to three calls with the names most similar to `name`, most similar first.
+    /// Returns up to three calls with similar names, starting with the name most similar to `name`.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
         names.filter_map(|near| SyscallName::new(near).ok()).collect()
@@ -293,7 +294,7 @@ mod tests {
         };
         assert!(calls.len() > 250);
         // Leave out macros that are not calls, calls that the header's conditions exclude on arm64,
-        // and names for which 64-bit architectures use a different name.
+        // and calls that have a different name on 64-bit architectures.
         let is_left_out = |name: &str| {
             matches!(name, "syscalls" | "arch_specific_syscall" | "sync_file_range2")
                 || name.contains("time64")

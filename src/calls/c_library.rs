@@ -1,8 +1,8 @@
 //! Lists the system calls that a function of the C library makes.
 //!
-//! A function often makes a call with a different name: `open()` of glibc makes `openat`.
-//! `tools/c_library` generates `c_library.tbl` from the sources of glibc and musl, and describes
-//! the format.
+//! A function often makes a call that has a different name: glibc's `open()` makes `openat`.
+//! `tools/c_library` generates `c_library.tbl` from the sources of glibc and musl, and documents
+//! the table's format.
 
 use core::fmt;
 
@@ -89,8 +89,8 @@ fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     if library == CLibrary::Musl && !musl.is_empty() { musl } else { glibc }
 }
 
-/// The part of a message that names the call that the C library makes instead. Empty if the
-/// function makes the call of the same name or is not listed.
+/// The part of an error message that lists the differently named calls that the C library's
+/// function makes. Empty if the function makes the call of the same name or is not listed.
 pub(crate) struct Hint<'a>(pub(crate) &'a str);
 
 impl Hint<'_> {

@@ -19,8 +19,8 @@ pub(crate) struct Convention {
     /// The prefix that the kernel adds to the function's name in the table.
     prefix: &'static str,
     column: Column,
-    /// The first version that has a separate stub for each call that the kernel was built without.
-    /// In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
+    /// The first kernel version with a separate stub for each call that the kernel was built
+    /// without. In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
 }
 
@@ -75,7 +75,7 @@ pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     Convention { prefix: "__x32_", column: Column::X32, separate_stubs: NEVER },
 ];
 
-/// The conventions of this architecture, in the order to try them.
+/// The conventions of this architecture, in the order in which they are tried.
 ///
 /// Sources: include/asm/syscall_wrapper.h in arch/x86 (64-bit since 4.17, 32-bit since 5.7),
 /// arch/arm64 (4.19), arch/s390 (the prefix `__s390x_` in 5.4, not in 5.0), arch/riscv (6.6) and
@@ -105,9 +105,9 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     WRAPPED_ARM,
 ];
 
-/// The prefixes of plain names, for a call that no table contains. Only the names of syscall
-/// functions begin with one of the first two prefixes (the first since Linux 4.17, the second
-/// before). Other names can begin with the last prefix: `sys_fillrect` draws a rectangle.
+/// The prefixes of plain names, for a call that no table contains. The first two prefixes (the
+/// first since Linux 4.17, the second before) occur only in the names of syscall functions. Other
+/// names can begin with the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -191,7 +191,7 @@ impl Conventions {
         set
     }
 
-    /// Returns the conventions in the set according to which `symbol` may serve the call in `row`.
+    /// Returns the conventions in the set under which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }

@@ -1,9 +1,10 @@
 //! Lists the calls that socketcall(2) and ipc(2), the multiplexers of old architectures, carry out.
 //!
-//! A process passes the number of a sub-call as the first argument. The multiplexer then calls the
-//! inner function that the sub-call's own syscall function also calls. The multiplexer does not
-//! call the syscall function itself. The tables show which architectures have a multiplexer: i386,
-//! s390x, and 32-bit and 64-bit POWER. The sub-calls are the same everywhere.
+//! A process passes the number of a sub-call as the multiplexer's first argument. The multiplexer
+//! then calls the inner function that the sub-call's own syscall function also calls. The
+//! multiplexer does not call that syscall function. The tables show which architectures have a
+//! multiplexer: i386, s390x, and 32-bit and 64-bit POWER. The sub-calls are the same on all
+//! architectures.
 //!
 //! Sources: `SYSCALL_DEFINE2(socketcall` in net/socket.c with include/uapi/linux/net.h, and
 //! `ksys_ipc()` in ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.
@@ -26,7 +27,7 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-/// A multiplexer, the number of the first call in the list, and the list of consecutively numbered
+/// A multiplexer, the number of its first call here, and the names of the consecutively numbered
 /// calls.
 const ALL: [(&str, u32, &str); 4] = [
     (
@@ -52,7 +53,7 @@ impl SubCall {
     /// Returns the call that `socketcall(first, ...)` or `ipc(first, ...)` carries out, or `None`
     /// if the kernel rejects the number.
     ///
-    /// The upper half of the first argument of ipc is a version, which does not affect the call.
+    /// The upper half of ipc's first argument is a version number, which this function ignores.
     ///
     /// ```
     /// use ksyscall::SubCall;
@@ -66,8 +67,7 @@ impl SubCall {
         Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
     }
 
-    /// Returns the sub-call with that name, if the callers in a table's column have the sub-call's
-    /// multiplexer.
+    /// Returns the sub-call with that name, if its multiplexer exists in that column of the table.
     pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
         let name = name.as_str();
         let bare = name.strip_prefix("sys_").unwrap_or(name);
@@ -92,8 +92,8 @@ impl SubCall {
 mod tests {
     use super::*;
 
-    /// The kernel's headers are <linux/net.h> for SYS_SOCKET and so on, and <linux/ipc.h> for SEMOP
-    /// and so on.
+    /// In the kernel's headers, <linux/net.h> defines the numbers for socketcall, such as
+    /// SYS_SOCKET, and <linux/ipc.h> defines the numbers for ipc, such as SEMOP.
     #[test]
     fn numbers_are_those_of_the_headers() {
         for (multiplexer, header, start) in [

@@ -11,9 +11,9 @@ pub const MAX_NAME_LEN: usize = 64;
 
 /// The name of a system call: 1 to 64 bytes of `a`-`z`, `0`-`9` and `_`.
 ///
-/// The spellings `__NR_openat` and `SYS_openat` of the C headers are accepted and stand for
+/// The spellings `__NR_openat` and `SYS_openat` from the C headers are accepted and stand for
 /// `openat`. The prefix does not count towards the length. `sys_openat` also stands for `openat`,
-/// unless a call has exactly that name.
+/// unless a call is named exactly `sys_openat`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SyscallName {
     bytes: [u8; MAX_NAME_LEN],
@@ -24,8 +24,8 @@ impl SyscallName {
     /// Checks `name`.
     ///
     /// # Errors
-    /// [`InvalidName`] if the name is empty, is longer than [`MAX_NAME_LEN`] or contains any other
-    /// character.
+    /// Returns [`InvalidName`] if the name is empty, is longer than [`MAX_NAME_LEN`] or contains a
+    /// character that is not allowed.
     pub const fn new(name: &str) -> Result<Self, InvalidName> {
         Self::from_bytes(name.as_bytes())
     }
@@ -33,7 +33,7 @@ impl SyscallName {
     /// Like [`SyscallName::new`], for bytes that need not be UTF-8.
     ///
     /// # Errors
-    /// The same as for [`SyscallName::new`].
+    /// Returns the same error as [`SyscallName::new`].
     pub const fn from_bytes(given: &[u8]) -> Result<Self, InvalidName> {
         let name = match given {
             [b'_', b'_', b'N', b'R', b'_', rest @ ..] => rest,
@@ -78,8 +78,8 @@ impl fmt::Debug for SyscallName {
     }
 }
 
-/// The error for a string that is not a valid syscall name. For the message, it stores the start of
-/// the string, up to the length of the longest valid name.
+/// The error for a string that is not a valid syscall name. For its message, the error stores the
+/// start of the string, up to the length of the longest valid name.
 #[derive(Clone, Copy, thiserror::Error)]
 #[error(
     "'{}{}': {}",
@@ -91,7 +91,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    /// Maximum number of bytes of the text to store.
+    /// Maximum number of bytes to store from the string.
     pub(crate) const SHOWN: usize = MAX_NAME_LEN + "__NR_".len();
     pub(crate) const RULE: &str = "a syscall name is 1 to 64 of a-z, 0-9 and _";
 

@@ -12,7 +12,7 @@ fn expected_name(bytes: &[u8]) -> Option<&str> {
     ((1..=64).contains(&bare.len()) && bare.chars().all(fits)).then_some(bare)
 }
 
-/// Checks which names are accepted, and that symbols contain no other characters.
+/// Checks which names are accepted, and that symbols contain only letters, digits and underscores.
 pub fn name(bytes: &[u8]) {
     let expected = expected_name(bytes);
     let name = SyscallName::from_bytes(bytes).ok();

@@ -1,10 +1,10 @@
-//! Suggests known names for an unknown one.
+//! Suggests known names that are similar to an unknown name.
 
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row, Table};
 
-/// Returns up to three syscalls from a table with the names most similar to `name`, most similar
-/// first.
+/// Returns the names of up to three calls in a table, starting with the name most similar to
+/// `name`.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
     // Allow for a typo or two. Names that differ more have nothing in common.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
@@ -17,8 +17,7 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
 /// Returns the number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein
 /// distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    // The costs of turning the letters of `a` that were read so far into each nonempty prefix of
-    // `b`.
+    // The cost of turning the letters of `a` read so far into each nonempty prefix of `b`.
     let mut costs = [0_u8; MAX_NAME_LEN];
     for (cost, letters) in costs.iter_mut().zip(1..) {
         *cost = letters;

@@ -3,8 +3,8 @@
 //!
 //! The tables are text files, `tables/ARCH.tbl`, which `tools/syscall_tables` generates from the
 //! kernel's own syscall tables. The library contains these files unchanged. Each line describes one
-//! call: its name, then the functions that may serve the call. The first function that the kernel
-//! has serves the call. The lines are sorted by name:
+//! call: its name, then the functions that may serve the call. The call is served by the first of
+//! these functions that the kernel has. The lines are sorted by name:
 //!
 //! ```text
 //! accept                          sys_accept serves it
@@ -24,15 +24,15 @@
 //! but does not use it for the call. In all other cases, the library relies on the running kernel's
 //! symbols instead of its version, because vendors backport changes.
 //!
-//! The symbols of all calls that a kernel was built without may name one function
+//! If a kernel was built without some calls, the symbols of these calls may all name one function
 //! (kernel/sys_ni.c): see `kernel/stubs.rs`.
 
 use super::name::SyscallName;
 use super::version::{self, LATEST, Version, serving};
 use crate::text::{cut, hash};
 
-/// The text of a table, and a hash table with the position of each name's line. The hash table uses
-/// linear probing and is built at compile time.
+/// The text of a table, and a hash table that maps each name to the position of its line. The hash
+/// table uses linear probing and is built at compile time.
 #[derive(Clone, Copy)]
 pub(crate) struct Table {
     text: &'static str,
@@ -66,7 +66,7 @@ macro_rules! table {
     }};
 }
 
-/// Builds the slots for a text in which every line ends with a newline.
+/// Builds the slots for a table in which every line ends with a newline.
 const fn slots(text: &[u8]) -> [u16; SLOTS] {
     assert!(text.len() < EMPTY as usize);
     let mut slots = [EMPTY; SLOTS];
@@ -105,8 +105,8 @@ pub(crate) const S390X: Table = table!("tables/s390x.tbl");
 pub(crate) const X86: Table = table!("tables/x86.tbl");
 pub(crate) const X86_64: Table = table!("tables/x86_64.tbl");
 
-/// The table of the target architecture. The table is empty for an architecture without a table;
-/// every name then stands for the function with that name.
+/// The table of the target architecture. If the architecture has no table file, this table is
+/// empty, and every name stands for the function with that name.
 pub(crate) const TABLE: Table = if cfg!(target_arch = "aarch64") {
     AARCH64
 } else if cfg!(target_arch = "arm") {
@@ -160,13 +160,14 @@ pub(crate) enum Column {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
-    /// Whether a table contains the call. If not, `name` is the name of a kernel function without
-    /// `sys_`.
+    /// Whether a table contains the call. If not, `name` is the name of a kernel function, without
+    /// the prefix `sys_`.
     pub(crate) is_known: bool,
     /// Whether a kernel that was built without the call can still contain the call's symbols. True
     /// for a name that no table contains.
     pub(crate) is_optional: bool,
-    /// The version of Linux that added the call. Empty if that is unknown or before 4.2.
+    /// The version of Linux that added the call. Empty if the version is unknown or earlier than
+    /// 4.2.
     pub(crate) since: &'a str,
     /// The functions listed in the line, separated by spaces. Empty if the function has the
     /// call's name.
@@ -217,15 +218,15 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Turns the row of a call that does not exist into the row of the function with its name.
+    /// Turns the row of a nonexistent call into the row of the function with the call's name.
     pub(crate) fn use_own_name(&mut self) {
         if !self.is_served() {
             *self = Self { version: self.version, ..Self::unknown(self.name) };
         }
     }
 
-    /// Returns the same row, with only the functions that serve the call in a kernel of that
-    /// version. Calls `version` only if the row depends on the version.
+    /// Restricts the row to the functions that serve the call in a kernel of that version. Calls
+    /// `version` only if the row depends on the version.
     pub(crate) fn in_version(mut self, version: impl FnOnce() -> Version) -> Self {
         let lists = [self.functions, self.compat_functions];
         let has_limits = lists.iter().any(|list| list.bytes().any(|byte| byte == b'@'));
@@ -235,8 +236,9 @@ impl<'a> Row<'a> {
         self
     }
 
-    /// Returns the same row, for that stable update of the row's version. `update` must return None
-    /// if the update is unknown, and is called only if the row depends on the update.
+    /// Restricts the row to the functions that serve the call in that stable update of the row's
+    /// version. `update` must return None if the update is unknown, and is called only if the row
+    /// depends on the update.
     pub(crate) fn in_update(mut self, update: impl FnOnce() -> Option<u64>) -> Self {
         if self.depends_on_update() {
             self.update = update();
@@ -248,8 +250,8 @@ impl<'a> Row<'a> {
         self.compat_functions.contains(',')
     }
 
-    /// Returns whether the stable update decides which function serves 32-bit callers, but the
-    /// update is unknown or selects none of the functions.
+    /// Returns whether the row is undecided: the stable update decides which function serves 32-bit
+    /// callers, but the update is unknown or selects none of the functions.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
         let mut is_served = false;
@@ -281,7 +283,7 @@ impl<'a> Row<'a> {
         self.alias_of().is_none() && self.function(column, 0).is_some()
     }
 
-    /// Returns the call that this name is another spelling of.
+    /// Returns the call that this name is an alias for, if any.
     pub(crate) fn alias_of(&self) -> Option<&'a str> {
         self.functions.strip_prefix('=')?.split(' ').next()
     }
@@ -525,7 +527,7 @@ umount2 sys_umount
     #[test]
     fn the_tables_are_well_formed() {
         for (arch, table) in TABLES {
-            // The search relies on the order.
+            // Callers of `rows` rely on this order.
             let mut last = "";
             for row in rows(table) {
                 assert!(last < row.name, "{arch}: {last} stands before {}", row.name);
@@ -588,8 +590,8 @@ umount2 sys_umount
             {
                 let row = row_in(table, name.as_str());
                 let functions: Vec<_> = row.function_names(Column::Native).collect();
-                // The name is unknown, and no function has that name: the generator gives every
-                // existing function its own line or lists it in another line.
+                // If a name is unknown and not listed, no function has that name: the generator
+                // gives every existing function its own line or lists it in another line.
                 let is_listed = table
                     .text
                     .lines()
@@ -604,8 +606,8 @@ umount2 sys_umount
 
     #[test]
     fn names_stand_for_the_documented_calls_on_every_architecture() {
-        // Skips the lines with an empty `call` column: their names are names of kernel functions,
-        // not aliases of calls.
+        // Skip the lines with an empty `call` column: they describe kernel functions, not aliases
+        // of calls.
         for [name, calls, ..] in documented().into_iter().filter(|line| !line[1].is_empty()) {
             let name = SyscallName::new(name[0]).unwrap();
             for (arch, table) in TABLES {

@@ -1,5 +1,4 @@
-//! Selects functions according to the Linux version, if the version decides which function serves a
-//! call.
+//! Selects the functions that serve a call in a given version of Linux.
 
 use crate::text::{cut, number};
 
@@ -14,9 +13,9 @@ pub(crate) const NEVER: Version = (u64::MAX, u64::MAX);
 #[allow(dead_code, reason = "architectures without wrappers")]
 pub(crate) const ALWAYS: Version = (0, 0);
 
-/// Returns the function in a table's entry, and whether the function serves the call in that
-/// version (in any version if `version` is None). The second result is None if the answer depends
-/// on the stable update and the update is unknown.
+/// Returns the function named in `entry`, and whether the function serves the call in that version
+/// (in any version if `version` is None). The second result is None if the answer depends on the
+/// stable update and the update is unknown.
 ///
 /// The entry is the name of a function, optionally with a limit: `@5.1` for a function that serves
 /// the call since that version, `@<5.4` for a function that served the call before that version, or

@@ -1,4 +1,4 @@
-//! Checks whether the kernel was booted without its 32-bit system calls.
+//! Checks whether the kernel was booted with 32-bit system calls disabled.
 
 use super::version::is_at_least;
 use crate::sys::{self, Mode};
@@ -19,7 +19,7 @@ fn is_asked_for() -> bool {
     let mut is_off = false;
     _ = sys::for_each_line(&file, &mut |line| {
         for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
-            // Other values change nothing, as in `kstrtobool()` in lib/kstrtox.c.
+            // Other values have no effect, as in `kstrtobool()` in lib/kstrtox.c.
             is_off = match value {
                 [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
                 [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,

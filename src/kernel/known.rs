@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The kernel's conclusive answer to one question, as a number, if the answer is known yet.
+/// The kernel's conclusive answer to one question, stored as a number once the answer is known.
 ///
 /// Only cache answers that are certain and that cannot change while the kernel runs. Permission
 /// errors, unreadable files and the kernel's treatment of a caller's program prove nothing and are
@@ -18,7 +18,8 @@ impl Known {
         self.0.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Stores the answer. Threads that store at the same time store the same answer.
+    /// Stores the answer. If several threads store an answer at the same time, any of their answers
+    /// is correct.
     pub(crate) fn set(&self, answer: usize) {
         self.0.store(answer.saturating_add(1), Ordering::Relaxed);
     }

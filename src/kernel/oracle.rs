@@ -37,15 +37,15 @@ pub fn entry(bytes: &[u8]) {
     }
 }
 
-/// Returns the lines of a file, each cut after 511 bytes.
+/// Returns the lines of a file, each truncated to 511 bytes.
 fn expected_lines(content: &[u8]) -> Vec<Vec<u8>> {
     let lines = content.split_inclusive(|byte| *byte == b'\n');
     let whole = lines.filter_map(|line| line.strip_suffix(b"\n"));
     whole.map(|line| line[..line.len().min(511)].to_vec()).collect()
 }
 
-/// Decodes a mount point, in which `\040` stands for a space, for example. Returns None for an
-/// invalid escape. A backslash at the very end, which the kernel never writes, is ignored.
+/// Decodes a mount point: for example, `\040` stands for a space. Returns None for an invalid
+/// escape. A backslash at the very end, which the kernel never writes, is ignored.
 fn expected_place(written: &[u8]) -> Option<Vec<u8>> {
     let mut place = Vec::new();
     let mut bytes = written.strip_suffix(b"\\").unwrap_or(written).iter().copied();
@@ -60,9 +60,9 @@ fn expected_place(written: &[u8]) -> Option<Vec<u8>> {
     Some(place)
 }
 
-/// Returns the path of `file` in the first tracefs in the list that contains it, or `Some(None)` if
-/// no tracefs contains it. Returns None if a path contains a NUL, which never happens in a real
-/// list.
+/// Returns the path of `file` in the first listed tracefs that contains the file, or `Some(None)`
+/// if no tracefs contains the file. Returns None if a path contains a NUL, which never happens in a
+/// real list.
 fn expected_path(lines: &[Vec<u8>], file: &str) -> Option<Option<PathBuf>> {
     let mut found = None;
     for line in lines {
@@ -110,8 +110,8 @@ impl Drop for Folder {
     }
 }
 
-/// Checks how a list of mounts such as /proc/self/mounts is parsed: its lines, and where a tracefs
-/// is mounted. `@` stands for a folder that contains the file: see [`Folder::with`].
+/// Checks how a list of mounts such as /proc/self/mounts is split into lines, and where a tracefs
+/// is found in the list. `@` stands for a folder that contains the file: see [`Folder::with`].
 pub fn mounts(content: &[u8]) {
     let mut content = content.to_vec();
     let folder = content.contains(&b'@').then(|| Folder::with("kprobe_events"));

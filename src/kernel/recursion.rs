@@ -12,8 +12,8 @@ use crate::sys;
 ///
 /// A task that is preempted inside a map operation leaves its CPU marked as busy with BPF, so the
 /// program does not run for other tasks' calls on that CPU until the task continues. No loader can
-/// prevent this. The number covers all functions that the program is attached to. [`Link::missed`]
-/// does not include these calls.
+/// prevent this. The number covers all functions that the program is attached to. These skipped
+/// calls are not included in [`Link::missed`].
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -38,8 +38,8 @@ pub fn recursion_misses(program: impl std::os::fd::AsFd) -> Option<u64> {
 
 pub(crate) fn recursion_misses_of(program_fd: c_int) -> Option<u64> {
     let misses = sys::bpf_program_recursion_misses(program_fd)?;
-    // A kernel that does not count skipped runs returns 0. An older kernel from a vendor may count
-    // them.
+    // A kernel that does not count skipped runs returns 0. A higher number is a real count: a
+    // vendor may have backported the counting to an older kernel.
     (misses > 0 || is_at_least(6, 7)).then_some(misses)
 }
 

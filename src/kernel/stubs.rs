@@ -12,11 +12,11 @@
 //! next function (`kprobe_lookup_name()` in arch/powerpc/kernel/kprobes.c looks for an ftrace site
 //! in 16 bytes).
 //!
-//! Before Linux 6.7, a kernel without POSIX timers has aliases of `sys_ni_posix_timers` for the
-//! timer calls. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). They are
-//! recognised by their address, which the kernel shows to processes with `CAP_SYSLOG`. On kernels
-//! with separate stubs, this code does not look for the aliases, because a kernel without POSIX
-//! timers is rare: it requires `CONFIG_EXPERT`.
+//! Before Linux 6.7, a kernel without POSIX timers defines the timer calls as aliases of
+//! `sys_ni_posix_timers`. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). This
+//! code recognises the aliases by their address, which the kernel shows to processes with
+//! `CAP_SYSLOG`. On kernels with separate stubs, this code does not look for the aliases, because a
+//! kernel without POSIX timers is rare: it requires `CONFIG_EXPERT`.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;

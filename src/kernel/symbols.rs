@@ -1,7 +1,7 @@
 //! Reads the kernel's syscall functions from /proc/kallsyms. No other module reads that list.
 //!
-//! The list has about 100,000 lines. Reading it is slower than probing for one call, but faster
-//! than probing for hundreds.
+//! The list has about 100,000 lines. Reading the list is slower than probing for one call, but
+//! faster than probing for hundreds of calls.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -39,8 +39,8 @@ impl Symbols {
         Self::of_kallsyms(c"/proc/kallsyms")
     }
 
-    /// Reads the symbols of the functions that ftrace can trace. kprobe.multi can attach only to
-    /// these functions. The list contains no addresses.
+    /// Reads the symbols of the functions that ftrace can trace. A kprobe.multi link can attach
+    /// only to these functions. The list contains no addresses.
     pub(crate) fn read_traceable() -> Result<Self, Errno> {
         Self::of_ftrace(tracefs::find(b"/available_filter_functions")?.as_c_str())
     }
@@ -83,7 +83,7 @@ impl Symbols {
     }
 
     fn function(&self, name: &[u8]) -> Option<&Function> {
-        // A linear search is fast enough: reading the few thousand symbols took longer.
+        // A linear search is fast enough: it takes less time than reading the few thousand symbols.
         self.0.iter().find(|function| function.symbol.as_bytes() == name)
     }
 
@@ -133,7 +133,7 @@ impl Symbols {
     }
 }
 
-/// Returns whether the symbols may name the same function, because they differ only in the prefix.
+/// Returns whether the symbols may name the same function: whether they differ only in the prefix.
 pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
     fn bare(symbol: &[u8]) -> &[u8] {
         symbol.strip_prefix(b"__").map_or(symbol, |rest| cut(rest, b'_').1)
@@ -164,7 +164,7 @@ fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), 
         if read == 0 {
             return Ok(());
         }
-        // No valid line is longer than half the buffer, so skip a longer line.
+        // No valid line is longer than half the buffer, so skip any longer line.
         start = if rest.len() < BUFFER / 2 { rest.len() } else { 0 };
         buffer.copy_within(whole..whole + start, 0);
     }

@@ -29,7 +29,7 @@ use crate::text::{Text, cut, number, parts};
 /// A path in tracefs, or a line for `kprobe_events`.
 pub(crate) type Line = Text<320>;
 
-/// Maximum number of attempts to create an entry, if other processes remove it each time.
+/// Maximum number of attempts to create an entry, if other processes keep removing it.
 const TRIES: usize = 100;
 
 /// An entry in `kprobe_events`, removed on drop.
@@ -50,11 +50,11 @@ pub(crate) struct EntryName {
 }
 
 /// Entries that this process gave up while they were in use, identified by the lower half of each
-/// entry's number. 0 marks a free place. If no place is free, the entry stays until the process
-/// ends.
+/// entry's number. The number 0 marks a free place. If no place is free, the entry stays until the
+/// process ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 
-/// Returns a nonzero random number, which this copy of the library draws once.
+/// Returns a nonzero random number that this copy of the library generates only once.
 fn image() -> u64 {
     static IMAGE: AtomicU32 = AtomicU32::new(0);
     let known = IMAGE.load(Ordering::Relaxed);
@@ -68,7 +68,7 @@ fn image() -> u64 {
 }
 
 impl EntryName {
-    /// Creates a new name for this process. Fields that /proc does not show are 0.
+    /// Creates a new name for this process. A field is 0 if /proc does not provide its value.
     fn own() -> Self {
         let pid = sys::process_id();
         let started = sys::start_time(pid).unwrap_or_default();
@@ -103,7 +103,7 @@ impl EntryName {
         GIVEN_UP.iter().find(|place| place.load(Ordering::Relaxed) == self.number as u32)
     }
 
-    /// Lets a later attach of this process remove the entry.
+    /// Lets a later attach in this process remove the entry.
     fn give_up(&self) {
         for place in &GIVEN_UP {
             let number = self.number as u32;
@@ -147,7 +147,8 @@ impl EntryName {
 }
 
 impl Entry {
-    /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on it.
+    /// Creates an entry for a probe on `symbol` + `offset` bytes, and opens a perf event on the
+    /// entry's tracepoint.
     ///
     /// # Errors
     /// Returns [`Error::PerfEvent`] if the kernel refuses the probe itself.
@@ -219,8 +220,8 @@ impl Entry {
         Ok(count)
     }
 
-    /// Returns the number of entries or returns of the function that the kernel missed: the last
-    /// column of the entry's line in `kprobe_profile`.
+    /// Returns how many function entries or returns the kernel missed: the last column of the
+    /// entry's line in `kprobe_profile`.
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -243,8 +244,8 @@ impl Entry {
         core::mem::ManuallyDrop::new(self).0.give_up();
     }
 
-    /// Removes the entry. Its perf event must already be closed. If the removal fails, a later
-    /// attach tries again.
+    /// Removes the entry. The entry's perf event must already be closed. If the removal fails, a
+    /// later attach tries again.
     pub(crate) fn remove(self) -> Result<(), Errno> {
         let name = core::mem::ManuallyDrop::new(self).0;
         let removed = open_kprobe_events().and_then(|events| match name.remove(&events) {
@@ -317,13 +318,13 @@ pub(super) fn find(file: &[u8]) -> Result<Line, Errno> {
     let mounts = sys::open(c"/proc/self/mounts", Mode::Read)?;
     match find_mounted(&mounts, file)? {
         Some(path) => Ok(path),
-        // The file may exist even if this user has no access.
+        // The file may exist even though this user cannot access it.
         None => Err(sys::access(c"/sys/kernel/tracing/.").err().unwrap_or(Errno(libc::ENOENT))),
     }
 }
 
-/// Returns whether `kprobe_events` or `uprobe_events` may contain an entry of any process. Returns
-/// false only if each file is empty or does not exist.
+/// Returns whether `kprobe_events` or `uprobe_events` may contain an entry, no matter which process
+/// created it. Returns false only if each file is empty or does not exist.
 #[cfg(feature = "capi")]
 pub(crate) fn may_have_entries() -> bool {
     let is_empty = |file: &[u8]| {
@@ -345,11 +346,11 @@ pub(crate) fn has_tracepoint_of_call(name: &[u8]) -> bool {
     find(file.as_bytes()).is_ok()
 }
 
-/// Returns the path of `file` in the first tracefs in the list `mounts` that contains the file.
+/// Returns the path of `file` in the first tracefs listed in `mounts` that contains the file.
 pub(crate) fn find_mounted(mounts: &Fd, file: &[u8]) -> Result<Option<Line>, Errno> {
     let mut found = None;
     sys::for_each_line(mounts, &mut |line| {
-        // If the source is empty, the line begins with a space.
+        // If the mount's source is empty, the line begins with a space.
         let (_, place) = cut(line, b' ');
         let (place, kind) = cut(place, b' ');
         let inside = match cut(kind, b' ').0 {
@@ -392,7 +393,7 @@ mod tests {
         let name = EntryName {
             namespace: 4_294_967_295,
             pid: 4_194_304,
-            // A hundred years at most, in hundredths of a second.
+            // An upper limit: 100 years, in hundredths of a second.
             started: 315_360_000_000,
             number: u64::MAX,
         };
@@ -468,7 +469,8 @@ mod tests {
             "p100_8_799_1",
             "p100_10_1000_1",
             "p100_9_900_1",
-            // An entry of an earlier process with this process's id, with the same entry number.
+            // An entry of an earlier process that had this process's id and used the same entry
+            // number.
             &of_this_image.replace("_700_", "_699_"),
             // An entry from another PID namespace, and two entries created without /proc.
             "p101_8_800_1",

@@ -10,7 +10,7 @@ use crate::text::{cut, number, parts};
 
 /// Returns the major and minor numbers, or None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
-    // Each test has its own kernel, so do not cache.
+    // Each test has its own kernel, so do not cache the version.
     #[cfg(test)]
     if crate::sys::fake::is_there() {
         return read();
@@ -31,7 +31,7 @@ pub(crate) fn version() -> Option<Version> {
 ///
 /// The kernel's release does not always contain the update: Debian up to 12 and Ubuntu use a
 /// release such as 6.1.0 for every update. Debian shows the update in the kernel's version string
-/// ("Debian 6.1.176-1"), Ubuntu in /proc/version_signature.
+/// ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in

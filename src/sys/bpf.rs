@@ -53,7 +53,7 @@ pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
     #[repr(C)]
     struct Attr {
         start: LinkCreate,
-        /// `kprobe_multi.syms`. It does not overlap any field that older kernels know.
+        /// `kprobe_multi.syms`. This field does not overlap any field that older kernels know.
         syms: u64,
         addrs: u64,
         /// The last field of `kprobe_multi`.
@@ -197,7 +197,7 @@ pub(super) struct LinkInfo {
     of_kind: OfKind,
 }
 
-/// The fields of `perf_event`, and `missed` of `kprobe_multi`, which overlaps them.
+/// The fields of `perf_event`, and the overlapping field `missed` of `kprobe_multi`.
 #[repr(C)]
 #[derive(Default)]
 struct OfKind {
@@ -213,9 +213,9 @@ const _: () = assert!(size_of::<LinkInfo>() == 56);
 pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// Returns the number of entries or returns that the kernel missed for a link. Returns None if the
+/// Returns how many function entries or returns the kernel missed for a link. Returns None if the
 /// kernel does not report the number (before Linux 6.7), or if the descriptor does not refer to a
-/// kprobe's link.
+/// link for kprobes.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
@@ -237,7 +237,7 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
 /// (before Linux 5.12), or if the descriptor does not refer to a program.
 pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
     /// `struct bpf_prog_info` up to `recursion_misses`. This part is longer than the info of any
-    /// other object.
+    /// other kind of object.
     #[repr(C)]
     struct Info {
         before: [u64; 26],

@@ -44,12 +44,12 @@ pub(crate) struct Kernel {
     /// The perf_event_open(2) calls. Only tests that make these calls with arbitrary arguments
     /// record them.
     pub(crate) events: Option<Vec<Event>>,
-    /// The calls with their objects: `open type`, `read type`, `close type`, `write p PID`,
-    /// `kprobe SYMBOL`, `link`.
+    /// The calls, each with the object that it acts on: `open type`, `read type`, `close type`,
+    /// `write p PID`, `kprobe SYMBOL`, `link`.
     pub(crate) steps: Vec<String>,
     /// The index of the step that fails, and its errno.
     pub(crate) fault: Option<(usize, i32)>,
-    /// The open descriptors and their objects.
+    /// The open descriptors, each with the object that it refers to.
     pub(crate) open: Vec<(usize, String)>,
     /// The read position in each file.
     pub(crate) offsets: [usize; 8],
@@ -58,7 +58,7 @@ pub(crate) struct Kernel {
 /// The arguments of perf_event_open(2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
-    /// The attributes that the kernel has read; empty for a bad address.
+    /// The attributes that the kernel has read, or nothing if their address is invalid.
     pub(crate) attr: Vec<u8>,
     /// The function that a kprobe probes.
     pub(crate) name: Option<String>,
@@ -166,7 +166,7 @@ impl Kernel {
                 _ if word(0) as u32 != 8 || word(56) == 0 => Ok(10),
                 _ if (word(56) as usize) < PAGE => refused(libc::EFAULT),
                 _ => {
-                    // SAFETY: the pointer is to a C string.
+                    // SAFETY: this is a pointer to a C string.
                     let name = unsafe { CStr::from_ptr(word(56) as usize as *const c_char) };
                     let name = name.to_str().unwrap();
                     event.name = Some(name.to_owned());
@@ -211,7 +211,7 @@ impl Kernel {
                 // SAFETY: the same as above.
                 let (config, symbol) =
                     unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
-                // SAFETY: the pointer is to a C string.
+                // SAFETY: this is a pointer to a C string.
                 let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
                 format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
             }
@@ -318,7 +318,7 @@ impl Kernel {
             libc::SYS_perf_event_open if self.events.is_some() => {
                 ("event".to_owned(), self.open_event(arguments))
             }
-            // 2 is the type of tracepoints.
+            // Event type 2 is `PERF_TYPE_TRACEPOINT`.
             // SAFETY: a `perf_event_attr` begins with the type.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 // SAFETY: `config` is the third field of the attributes.
@@ -330,8 +330,8 @@ impl Kernel {
                 (format!("tracepoint {id}"), Ok(10))
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: the second and the eighth 64-bit word of a `perf_event_attr` are `config`
-                // and `config1`.
+                // SAFETY: `config` and `config1` are the second and the eighth 64-bit word of a
+                // `perf_event_attr`.
                 let (config, symbol) = unsafe {
                     let attr = a as *const u64;
                     (*attr.add(1), *attr.add(7))
@@ -352,11 +352,11 @@ impl Kernel {
                 }
                 ("info".to_owned(), if known.is_empty() { refused(libc::EINVAL) } else { Ok(0) })
             }
-            // BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION
-            // SAFETY: the third number of `link_create` is the attach type.
+            // The attach types are BPF_TRACE_KPROBE_MULTI and BPF_TRACE_KPROBE_SESSION.
+            // SAFETY: the third field of `link_create` is the attach type.
             libc::SYS_bpf if matches!(unsafe { *(b as *const u32).add(2) }, 42 | 56) => {
-                // SAFETY: the sixth number is the number of names; the address of the names
-                // follows.
+                // SAFETY: the sixth field of `link_create` is the number of names, and the seventh
+                // is their address.
                 let names = unsafe {
                     let (count, names) = (*(b as *const u32).add(5), *(b as *const u64).add(3));
                     core::slice::from_raw_parts(names as usize as *const usize, count as usize)

@@ -45,8 +45,8 @@ impl Fd {
     }
 }
 
-/// Calls close(2) directly. The C library's function is a cancellation point: a cancelled thread
-/// would end in that function before it closes the descriptor.
+/// Calls close(2) directly. The C library's function is a cancellation point: a thread that is
+/// cancelled there would end before it closes the descriptor.
 ///
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.
@@ -55,8 +55,8 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
-/// Checks that the process can open one more descriptor for each element of `places`, which holds
-/// them temporarily. If not, returns the number of descriptors that the process can open.
+/// Checks that the process can open `places.len()` more descriptors, which `places` holds
+/// temporarily. If not, returns the number of descriptors that the process can open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method applies the
 /// kernel's own limit and works without /proc.
@@ -71,7 +71,7 @@ pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usi
                 result = Err(index);
                 break;
             }
-            // `like` is not a valid descriptor. The code that uses `like` reports this.
+            // `like` is not a valid descriptor. The code that uses `like` reports the error.
             Err(_) => break,
         }
     }

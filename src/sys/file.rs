@@ -50,14 +50,14 @@ pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
 /// Reads up to `buffer.len()` bytes. Returns 0 at the end of the file.
 pub(crate) fn read(fd: &Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
     let start = buffer.as_mut_ptr() as usize;
-    // SAFETY: the kernel writes at most `len` bytes of `buffer`.
+    // SAFETY: the kernel writes at most `buffer.len()` bytes to `buffer`.
     unsafe { call(libc::SYS_read, fd.0 as usize, start, buffer.len(), 0, 0) }
 }
 
 /// Writes all of `bytes` in one call, because tracefs expects one command per write.
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr() as usize;
-    // SAFETY: the kernel reads `len` bytes of `bytes`.
+    // SAFETY: the kernel reads only the bytes in `bytes`.
     unsafe { call(libc::SYS_write, fd.0 as usize, start, bytes.len(), 0, 0) }.map(drop)
 }
 

@@ -41,12 +41,12 @@ pub(crate) struct PerfEventCall {
 }
 
 impl PerfEventCall {
-    /// Makes the call once. If a signal interrupts it, the caller gets EINTR.
+    /// Makes the call once. If a signal interrupts the call, the caller receives EINTR.
     pub(crate) fn make(self) -> Result<usize, Errno> {
         let Self { attr, pid, cpu, group_fd, flags } = self;
         // SAFETY: the kernel only reads `attr`, except that it writes the expected size to an
-        // `attr` that it refuses. `attr` is the program's own or a copy that outlives the call. A
-        // bad address results in EFAULT.
+        // `attr` that it refuses. `attr` either belongs to the program or is a copy that outlives
+        // the call. A bad address results in EFAULT.
         unsafe { call_once(libc::SYS_perf_event_open, attr, pid, cpu, group_fd, flags) }
     }
 }
@@ -79,7 +79,7 @@ pub(crate) fn yield_now() {
     let _ = unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0) };
 }
 
-/// Sleeps. Unlike nanosleep(3) of the C library, this is not a cancellation point.
+/// Sleeps. Unlike the C library's `nanosleep()`, this function is not a cancellation point.
 pub(crate) fn sleep_1ms() {
     static TIME: [core::ffi::c_long; 2] = [0, 1_000_000];
     // SAFETY: `TIME` has the layout of the kernel's `struct timespec`, which the call only reads.
@@ -93,7 +93,8 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
         (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: the calls affect only the new memory, which is unmapped if `madvise` fails.
     unsafe {
-        // Use the C library's function: on some architectures, the call has different arguments.
+        // Use the C library's `mmap()`: on some architectures, the system call takes different
+        // arguments.
         let memory = libc::mmap(ptr::null_mut(), len, access, kind, -1, 0);
         if memory == libc::MAP_FAILED {
             return ptr::null_mut();

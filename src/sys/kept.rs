@@ -22,7 +22,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
     /// Stores the value and returns it, or returns the value that another thread stored first.
     ///
     /// # Errors
-    /// ENOMEM.
+    /// Fails with ENOMEM if no memory is available.
     pub(crate) fn keep(&self, value: T) -> Result<&'static T, Errno> {
         let mut memory = Vec::new();
         memory.try_reserve_exact(1).map_err(|_| Errno(libc::ENOMEM))?;
@@ -34,7 +34,7 @@ impl<T: Send + Sync + 'static> Kept<T> {
                 // SAFETY: the memory contains the value and is leaked.
                 Ok(unsafe { &*new })
             }
-            // SAFETY: another thread has stored the pointer, as above.
+            // SAFETY: another thread has stored the pointer in the same way.
             Err(others) => Ok(unsafe { &*others }),
         }
     }

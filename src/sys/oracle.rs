@@ -23,7 +23,7 @@ impl Unnamed {
         Self { file }
     }
 
-    /// Returns a path that opens the file.
+    /// Returns a path by which the file can be opened.
     pub(crate) fn path(&self) -> CString {
         CString::new(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap()
     }

@@ -27,7 +27,7 @@ struct PerfEventAttr {
 const _: () = assert!(size_of::<PerfEventAttr>() == 72);
 
 /// Opens an event for all processes. A probe's program runs on every CPU, no matter which CPU the
-/// event is opened on; but that CPU must be online.
+/// event is opened on, but that CPU must be online.
 ///
 /// # Safety
 /// If `kind` is the type of the kprobe PMU, `config1` must be the address of a C string.
@@ -39,8 +39,8 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     let attr: *const PerfEventAttr = &attr;
     let mut cpu: u32 = 0;
     loop {
-        // SAFETY: the kernel reads `size` bytes of `attr`, which is the size of `attr`, and the C
-        // string that the caller guarantees. Both live until the call returns.
+        // SAFETY: the kernel reads only `attr` (`size` contains its size) and the C string that the
+        // caller guarantees. Both live until the call returns.
         let opened = unsafe {
             call(
                 libc::SYS_perf_event_open,

@@ -1,4 +1,4 @@
-//! Gets information about processes, and random numbers, from the kernel.
+//! Asks the kernel for information about processes and for random numbers.
 
 use super::{Mode, call, file};
 use crate::text::{Text, cut, number, parts};
@@ -24,7 +24,8 @@ pub(crate) fn start_time(pid: u64) -> Option<u64> {
 }
 
 fn started(stat: &[u8]) -> Option<u64> {
-    // The name (field 2) may contain spaces and parentheses. Only numbers and the state follow.
+    // The name (field 2) may contain spaces and parentheses, but only the state and numbers follow
+    // the name.
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields = parts(stat.get(name_end + 1..)?, b' ');
     let is_dead = matches!(fields.next()?, b"Z" | b"X");
@@ -38,7 +39,7 @@ pub(crate) fn random() -> u32 {
     let (place, len) = (&raw mut drawn as usize, size_of_val(&drawn));
     // Early at boot, getrandom could block for a long time.
     let flags = libc::GRND_NONBLOCK as usize;
-    // SAFETY: the kernel writes at most `len` bytes of `drawn`.
+    // SAFETY: the kernel writes at most `len` bytes to `drawn`.
     if unsafe { call(libc::SYS_getrandom, place, len, flags, 0, 0) } != Ok(len) {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the C library writes a `timespec`.
@@ -54,7 +55,7 @@ pub(crate) fn pid_namespace() -> u64 {
     let mut buffer = [0_u8; 32];
     let (folder, path) = (libc::AT_FDCWD as usize, c"/proc/self/ns/pid".as_ptr() as usize);
     let start = buffer.as_mut_ptr() as usize;
-    // SAFETY: `path` is a C string, and the kernel writes at most `len` bytes of `buffer`.
+    // SAFETY: `path` is a C string, and the kernel writes at most `buffer.len()` bytes to `buffer`.
     let _ = unsafe { call(libc::SYS_readlinkat, folder, path, start, buffer.len(), 0) };
     number(cut(cut(&buffer, b'[').1, b']').0, 10).unwrap_or_default()
 }

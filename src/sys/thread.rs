@@ -142,7 +142,7 @@ mod tests {
         in_parallel(2, 2, &|_| {
             barrier.wait();
             let mut set = MaybeUninit::uninit();
-            // SAFETY: the call only reads the mask, into `set`.
+            // SAFETY: the call only stores the current mask in `set`.
             let is_blocked = unsafe {
                 libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), set.as_mut_ptr());
                 libc::sigismember(set.as_ptr(), libc::SIGUSR1) == 1
