@@ -28,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) cookie: u64,
     /// Run the program at the call's return instead of its entry.
     pub(crate) retprobe: bool,
-    /// Keep the perf event's descriptor open in addition to the link's.
+    /// Keep the perf event's descriptor open in addition to the link's descriptor.
     pub(crate) keep_event: bool,
     /// Attach to the function with the call's name even if no system call reaches the function.
     pub(crate) allow_unreached: bool,

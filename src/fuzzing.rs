@@ -31,7 +31,7 @@ mod tests {
         ("warning", warning),
     ];
 
-    /// Checks every property with the inputs that are saved for its fuzz target.
+    /// Checks every property with the inputs that are saved for the property's fuzz target.
     #[test]
     fn the_corpus_passes() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

@@ -8,7 +8,7 @@
  * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
-/* CFLAGS may define these macros, but Rust calls mmap() and clock_gettime() with the types without them. */
+/* Rust calls mmap() and clock_gettime() with their default types, which macros in CFLAGS may change. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #include <dlfcn.h>

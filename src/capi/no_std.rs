@@ -26,8 +26,8 @@ unsafe impl GlobalAlloc for Malloc {
 #[global_allocator]
 static MALLOC: Malloc = Malloc;
 
-/// Nothing here is meant to panic. If a bug does, the process aborts instead of continuing with
-/// half an attachment.
+/// Nothing here is meant to panic. If a bug causes a panic, the process aborts instead of
+/// continuing with a partial attachment.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: abort() may be called at any time.
