@@ -244,7 +244,7 @@ struct pt_regs;
 	(KSYSCALL_##a##_ | KSYSCALL_##b##_ << 2 | KSYSCALL_##c##_ << 4 | KSYSCALL_##d##_ << 6 | \
 	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
 #define KSYSCALL_PLAIN_ 0ULL
-/* The function's argument numbers that correspond to the man page's arguments 1 to 6. */
+/* The numbers of the function's arguments that correspond to the man page's arguments 1 to 6. */
 #define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
@@ -257,7 +257,7 @@ struct pt_regs;
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
 
-/* Whether a pair's first word must have an even number. */
+/* Whether the number of a pair's first word must be even. */
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64) || defined(__TARGET_ARCH_mips) || \
 	defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_ALIGNS_ 1
@@ -579,11 +579,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
- * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory,
- * for bpf_probe_read_user(), which can fail at entry: see above. If the man page describes the C library's
- * function instead of the call (pselect6's sixth argument), the macro returns the call's argument. The
- * exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man page. The upper
- * half of an int that a 64-bit caller passes is undefined.
+ * the name of the call that the program is attached to, without quotes. A pointer is an address in the
+ * caller's memory, for bpf_probe_read_user(), which can fail at entry: see above. If the man page describes
+ * the C library's function instead of the call (pselect6's sixth argument), the macro returns the call's
+ * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
+ * page. The upper half of an int that a 64-bit caller passes is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \
@@ -602,12 +602,12 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel, whose call number and arguments follow the 32-bit
- * table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a
- * different word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32
- * callers cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64
- * and riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers,
- * with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the call's number and arguments follow the
+ * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
+ * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers
+ * cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and
+ * riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers, with
+ * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
@@ -735,9 +735,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call> encodes the source of each of the call's arguments in four bits, from bit 0. The
- * call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is one
- * of:
+ * KSYSCALL_SUBCALL_<call> encodes the sources of the call's arguments, in four bits each, starting at bit 0.
+ * The call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is
+ * one of:
  *
  *	1 to 6		the multiplexer's argument with this number
  *	LAST		ipc's sixth argument, or on s390 the fourth
@@ -949,12 +949,12 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
- *	  thread makes its next call of this kind.
+ *	  thread next makes the call.
  *	- The map is an LRU map: when it is full, it drops the least recently used entries, which may belong
  *	  to calls in progress. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
- *	  there can be threads in such calls at the same time.
+ *	  the number of threads that can be in these calls at the same time.
  *	- By the time a successful execve(2) returns, the old memory is gone: use the tracepoint
- *	  sched:sched_process_exec.
+ *	  sched:sched_process_exec instead.
  *	- If a call fails before it reads its argument, the page may still not be resident.
  *	  KSYSCALL_TAKE_STR() then returns -EFAULT.
  *	- Another thread may have changed the memory after the kernel read it.

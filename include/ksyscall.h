@@ -37,7 +37,7 @@ enum ksyscall_callers {
     /**
      * 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
      * 32-bit architecture. If one function serves both kinds of callers, the program runs for
-     * both. Includes the calls for which x32 processes have separate functions.
+     * both. This value includes the calls for which x32 processes have separate functions.
      */
     KSYSCALL_CALLERS_COMPAT,
     /**

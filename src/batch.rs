@@ -102,8 +102,8 @@ impl Batch {
     /// [`Callers::Native`].
     ///
     /// The program is attached once to each function that serves the call to any of the callers.
-    /// Callers that do not have the call are skipped. If none of the callers has the call, that is
-    /// an error.
+    /// Callers that do not have the call are skipped. It is an error if none of the callers has the
+    /// call.
     ///
     /// With [`Callers::All`], if some callers can make the call only through socketcall(2) or
     /// ipc(2), the program is also attached to that multiplexer, and runs for every call made
@@ -217,7 +217,7 @@ impl Batch {
     ///   set for a kprobe.multi program;
     /// - [`Error::NoMemory`].
     ///
-    /// A single call can fail with an error of [`Ksyscall::attach`](crate::Ksyscall::attach),
+    /// A single call can fail with an error from [`Ksyscall::attach`](crate::Ksyscall::attach),
     /// [`Error::SameFunction`] or [`Error::NotTraceable`]. For callers other than native callers,
     /// it can also fail with [`Error::CallersUnknown`], [`Error::NoCompatCallers`],
     /// [`Error::NoCompatCall`], [`Error::UpdateUnknown`] or [`Error::Addresses`].
@@ -308,8 +308,8 @@ mod tests {
     use crate::sys::fake::{Kernel, refused};
     use std::os::fd::OwnedFd;
 
-    /// Creates a fake kernel that accepts a program only if its number is an open descriptor of
-    /// this process.
+    /// Creates a fake kernel that accepts a program only if the program's number is an open
+    /// descriptor of this process.
     fn kernel() -> Kernel {
         Kernel {
             kprobe: |symbol, _, _| {

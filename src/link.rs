@@ -80,8 +80,8 @@ impl Link {
         self.attachment.detach()
     }
 
-    /// Pins the attachment to a path in a BPF filesystem. The attachment then outlives this link
-    /// and this process, until the path is unlinked.
+    /// Pins the attachment to a path in a BPF filesystem. The attachment then lasts until the path
+    /// is unlinked, even if this link and this process end before that.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -41,8 +41,8 @@ impl Links {
         self.failures.iter()
     }
 
-    /// Returns the descriptors that hold the attachments: one for each function, or one for all
-    /// functions if the program was loaded for kprobe.multi.
+    /// Returns the descriptors that keep the attachments alive: one for each function, or one for
+    /// all functions if the program was loaded for kprobe.multi.
     pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 /*
- * Without this, each function would need an entry in the global offset table, which the dynamic linker
+ * Without this pragma, each function would need an entry in the global offset table, which the dynamic linker
  * would relocate at load time.
  */
 #pragma GCC visibility push(hidden)
@@ -45,7 +45,7 @@ LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
 LATE(unsigned long, getauxval, (unsigned long type), (type))
-/* Called only while reading a list of symbols through a 64 KiB buffer. */
+/* memmove() is called only while a list of symbols is read through a 64 KiB buffer. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))

@@ -72,8 +72,8 @@ type AttachPerfEvent =
 
 /// The functions of a loaded libbpf.
 ///
-/// The addresses are valid while that libbpf is loaded. That libbpf stays loaded as long as the
-/// caller holds a program that libbpf created.
+/// The addresses are valid while this libbpf is loaded. This libbpf stays loaded as long as the
+/// caller holds one of its programs.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
     /// The first `known` functions were looked up; the rest are 0.

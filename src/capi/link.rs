@@ -111,7 +111,8 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         return Ok(Object::of([attachment].into_iter()));
     }
     // Do not attach to multiplexers: a program that attaches to semop, for example, would mistake
-    // every call through ipc for semop, and the tool cannot be changed to check.
+    // every call through ipc for semop, and the tool cannot be changed to check which call was
+    // made.
     let multiplexer = false;
     let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;

@@ -22,7 +22,7 @@ pub enum ksyscall_callers {
     KSYSCALL_CALLERS_NATIVE,
     /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
     /// 32-bit architecture. If one function serves both kinds of callers, the program runs for
-    /// both. Includes the calls for which x32 processes have separate functions.
+    /// both. This value includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
     /// Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
     /// (on i386, for example, accept and semop), the program is also attached to that multiplexer,

@@ -2,8 +2,8 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
-/// Allocates with malloc(3). Vectors grow only through `try_reserve`, so running out of memory is
-/// an error instead of an abort.
+/// Allocates with malloc(3). Vectors grow only through `try_reserve`, so running out of memory
+/// causes an error instead of an abort.
 struct Malloc;
 
 // SAFETY: malloc's memory is aligned for every type that is used here, and `free` accepts it.

@@ -1,8 +1,8 @@
 //! Moves probes that tools open by themselves to the functions that serve the calls.
 //!
-//! Tools with a static libbpf, aya and bcc open probes through the C library's `syscall()`, which
-//! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays
-//! unchanged if
+//! aya, bcc, and tools that contain a static libbpf open probes through the C library's
+//! `syscall()`, which this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`).
+//! A probe stays unchanged if
 //! - the probe does not name a function, or is not at the function's entry or return;
 //! - the name does not have a form that loaders build from a call's name;
 //! - a native call reaches the function and the kernel has the function.
