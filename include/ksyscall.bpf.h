@@ -15,9 +15,9 @@
  *	}
  *
  * Compile with `clang -target bpf -O2 -g -D__TARGET_ARCH_x86` (or arm, arm64, loongarch, mips, powerpc,
- * riscv, s390), as for libbpf's bpf_tracing.h, which this header does not require. For a 32-bit kernel of
- * x86 or POWER, add -DKSYSCALL_BITS=32. The header works with libbpf 0.3 and later, and with any other
- * loader of BPF objects. libbpf before 1.0 does not support SEC("ksyscall/name"): use SEC("kprobe/name").
+ * riscv, s390), as for libbpf's bpf_tracing.h, which this header does not require. For a 32-bit x86 or POWER
+ * kernel, add -DKSYSCALL_BITS=32. The header works with libbpf 0.3 and later, and with any other loader of
+ * BPF objects. libbpf before 1.0 does not support SEC("ksyscall/name"): use SEC("kprobe/name").
  *
  *	KSYSCALL_PROG(name, call, args...)	defines a program that receives the call's arguments
  *	KSYSCALL_ARG(ctx, call, n)		the call's nth argument
@@ -28,30 +28,30 @@
  *						like KSYSCALL_PROG, for a call that is also made through
  *						socketcall(2) or ipc(2): see "Calls through socketcall and ipc"
  *
- * Use these macros at the entry of the function that serves the call, in a program of type kprobe (kprobe
- * or kprobe.multi). At the function's return the arguments are no longer available. A word that cannot be
- * read is 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
+ * Use these macros at the entry of the function that serves the call, in a program of type kprobe (kprobe or
+ * kprobe.multi). When the function returns, the arguments are no longer available. A word that cannot be read
+ * is treated as 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
- * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str()
- * then returns -EFAULT for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
- * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
- * entry" below.
+ * At the call's entry, the memory that a pointer refers to may not be resident. In that case
+ * bpf_probe_read_user_str() returns -EFAULT, even for a valid path. KSYSCALL_KEEP() stores the pointer, and
+ * KSYSCALL_TAKE_STR() reads the string at the call's return, after the kernel has read it: see "Strings that
+ * are not in memory at entry" below.
  *
- * The program must detect what the function receives. If the kernel is built with
- * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. This has been
- * the case since Linux 4.17 (x86-64), 4.19 (arm64), 5.7 (i386), 6.1 (POWER) and 6.6 (riscv), and on s390 in
- * 6.1 but not in 5.10. Otherwise, and always on arm, mips and loongarch, the function receives the arguments
- * themselves. The program recognises the pointer: the kernel has just saved the registers on its stack, a few
- * frames above the function's frame. So if the first argument points to less than a page above the stack
- * pointer, it is the pointer to the registers. If the kernel passes this pointer, the caller cannot influence
- * it. If the kernel passes the arguments, a caller would have to know the address of its kernel stack to
- * forge such a pointer.
+ * The program must detect whether the function receives the call's arguments or a pointer to the caller's
+ * registers. Kernels built with CONFIG_ARCH_HAS_SYSCALL_WRAPPER pass the pointer: on x86-64 since Linux 4.17,
+ * on arm64 since 4.19, on i386 since 5.7, on POWER since 6.1 and on riscv since 6.6. On s390, Linux 6.1
+ * passes the pointer, but 5.10 does not. All other kernels, including all kernels for arm, mips and
+ * loongarch, pass the arguments themselves. The program recognises the pointer by its value: the kernel has
+ * just saved the registers on the kernel stack, a few frames above the function's frame. So if the first
+ * argument points less than a page above the stack pointer, it is the pointer to the registers. If the kernel
+ * passes the pointer, the caller cannot influence the pointer's value. If the kernel passes the arguments, a
+ * caller would have to know the address of its kernel stack to forge such a pointer.
  *
- * Alternatives that do not work everywhere: when they load a program, libbpf since 1.0 and cilium/ebpf since
- * 0.11 check whether __<arch>_sys_bpf can be probed, and set LINUX_HAS_SYSCALL_WRAPPER. aya 0.14 does not
- * perform this check. POWER's functions have no such prefix, and libbpf built for 32-bit arm looks for a
- * prefix that a 64-bit kernel does not use. A constant set by the loader would be right only if every loader
- * set it, and the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * Other methods do not work everywhere. When libbpf (since 1.0) or cilium/ebpf (since 0.11) loads a program,
+ * it checks whether __<arch>_sys_bpf can be probed, and sets LINUX_HAS_SYSCALL_WRAPPER accordingly. aya 0.14
+ * does not perform this check. On POWER, the functions' names have no such prefix, and libbpf built for
+ * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant set by the loader would be
+ * right only if every loader set it, and the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
  * The register offsets are taken from arch/<arch>/include/asm/ptrace.h; the offsets used here are identical
  * in Linux 5.10 to 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain
@@ -68,9 +68,9 @@
 struct pt_regs;
 
 /*
- * KSYSCALL_CALLERS states which callers' calls the program sees. A 32-bit caller on a 64-bit kernel enters
- * through different functions. Its calls use different registers, words of 32 bits, and pairs of words for
- * 64-bit values.
+ * KSYSCALL_CALLERS specifies which callers' calls trigger the program. A 32-bit caller on a 64-bit kernel
+ * enters the kernel through different functions. Its calls use different registers, 32-bit words, and pairs
+ * of words for 64-bit values.
  *
  *	KSYSCALL_NATIVE	callers with the kernel's own word size
  *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
@@ -154,7 +154,7 @@ struct pt_regs;
 #define KSYSCALL_SP_ 16
 #define KSYSCALL_FIRST_ 80
 #define KSYSCALL_DIRECT_(n) (80 + 8 * (n)) /* a0 to a5 */
-#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0 a1 to a5: a0 is already the result */
+#define KSYSCALL_SAVED_(n) ((n) == 0 ? 280 : 80 + 8 * (n)) /* orig_a0, a1 to a5: a0 holds the result */
 #define KSYSCALL_SAVED_NR_ 136 /* a7 */
 /* status & SR_UXL, the width of user mode. */
 #define KSYSCALL_SAVED_MODE_ 256
@@ -167,7 +167,7 @@ struct pt_regs;
 #define KSYSCALL_ON_STACK_(n) (160 + 8 * ((n) - 5))
 #define KSYSCALL_SAVED_(n) ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
 #define KSYSCALL_SAVED_NR_ 160 /* int_code */
-#define KSYSCALL_NR_MASK_ 0xffff /* the upper half is the instruction's length */
+#define KSYSCALL_NR_MASK_ 0xffff /* the upper half contains the instruction's length */
 
 #elif defined(__TARGET_ARCH_powerpc)
 #if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
@@ -186,7 +186,10 @@ struct pt_regs;
 #define KSYSCALL_SP_ 52
 #define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
 #define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
-/* r7 in the caller's registers, which are on the stack above two words: see vector_swi in entry-common.S. */
+/*
+ * The caller's r7. The saved registers start two words above the stack pointer: see vector_swi in
+ * entry-common.S.
+ */
 #define KSYSCALL_STACK_NR_ (8 + 4 * 7)
 
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
@@ -230,7 +233,7 @@ struct pt_regs;
  *	W	a word: an int, a pointer, an unsigned long
  *	S	a signed word, a long: sign-extended to 64 bits
  *	L	64 bits. A 32-bit caller passes two words, in memory order. On arm, mips and POWER the
- *		first word has an even number, counted from 0
+ *		number of the first word (from 0) is even
  *	P	always two words, the lower first; a 64-bit caller passes the whole value in the lower word
  */
 #define KSYSCALL_W_ 0ULL
@@ -241,7 +244,7 @@ struct pt_regs;
 	(KSYSCALL_##a##_ | KSYSCALL_##b##_ << 2 | KSYSCALL_##c##_ << 4 | KSYSCALL_##d##_ << 6 | \
 	 KSYSCALL_##e##_ << 8 | KSYSCALL_##f##_ << 10)
 #define KSYSCALL_PLAIN_ 0ULL
-/* The function's argument numbers that correspond to the man page's arguments 1 to 6. */
+/* The numbers of the function's arguments that correspond to the man page's arguments 1 to 6. */
 #define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
@@ -249,12 +252,12 @@ struct pt_regs;
 #define KSYSCALL_POINTED_ (1ULL << 32)
 /*
  * IN_PAGES: the function receives the sixth argument in pages of 4,096 bytes, and the man page defines it in
- * bytes. IN_BYTES: the other way around.
+ * bytes. IN_BYTES: the function receives bytes, and the man page defines pages.
  */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
 
-/* Whether a pair's first word must have an even number. */
+/* Whether the number of a pair's first word must be even. */
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64) || defined(__TARGET_ARCH_mips) || \
 	defined(__TARGET_ARCH_powerpc)
 #define KSYSCALL_ALIGNS_ 1
@@ -576,9 +579,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
- * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory,
- * for bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C
- * library's function instead of the call (pselect6's sixth argument), the macro returns the call's
+ * the name of the call that the program is attached to, without quotes. A pointer is an address in the
+ * caller's memory, for bpf_probe_read_user(), which can fail at entry: see above. If the man page describes
+ * the C library's function instead of the call (pselect6's sixth argument), the macro returns the call's
  * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
  * page. The upper half of an int that a 64-bit caller passes is undefined.
  */
@@ -599,12 +602,12 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel, whose call number and arguments follow the 32-bit
- * table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a
- * different word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32
- * callers cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64
- * and riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers,
- * with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the call's number and arguments follow the
+ * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
+ * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers
+ * cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and
+ * riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers, with
+ * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
@@ -691,8 +694,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
  *
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
- * socketcall the program returns 0. KSYSCALL_NR() shows which way the call was made. If KSYSCALL_NR() is
- * -1, because the function receives the arguments themselves, the program assumes that callers that can use
+ * socketcall the program returns 0. KSYSCALL_NR() shows how the call was made. If KSYSCALL_NR() is -1,
+ * because the function receives the arguments themselves, the program assumes that every caller that can use
  * socketcall did so. In that case attach the program only to socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
@@ -722,7 +725,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_HAS_MULTIPLEXERS_(is_compat) 0
 #endif
 
-/* On s390 ipc has five arguments: semtimedop's timeout is the fourth, and the first contains no version. */
+/* On s390, ipc has five arguments: the fourth is semtimedop's timeout, and the first contains no version. */
 #if defined(__TARGET_ARCH_s390)
 #define KSYSCALL_IPC_LAST_ 4
 #define KSYSCALL_IPC_VERSION_(first) 0
@@ -732,9 +735,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call> encodes the source of each of the call's arguments in four bits, from bit 0. The
- * call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is one
- * of:
+ * KSYSCALL_SUBCALL_<call> encodes the sources of the call's arguments, in four bits each, starting at bit 0.
+ * The call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is
+ * one of:
  *
  *	1 to 6		the multiplexer's argument with this number
  *	LAST		ipc's sixth argument, or on s390 the fourth
@@ -907,8 +910,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
 /* --- Strings that are not in memory at entry --- */
 
 /*
- * A program at a call's entry stores the pointer, and a program at the call's return reads the string: by
- * then the kernel has read the argument and thereby brought its page into memory.
+ * An entry program stores the pointer, and a return program reads the string when the call returns. By then,
+ * the kernel has read the argument and thereby brought its page into memory.
  *
  *	KSYSCALL_KEPT_MAP(paths, 10240);
  *
@@ -937,21 +940,21 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *					removes the pointer and reads the string; returns its length with
  *					the NUL, or a negative errno: -ENOENT (-2) if no pointer was stored
  *
- * A call with two strings (rename) requires two maps. The programs of several calls may share a map if each
- * call has both programs. Attach the return program first. Otherwise a call that is made between the two
- * attachments leaves a stale pointer in the map.
+ * A call with two strings (rename) requires two maps. Programs for several calls may share a map if each call
+ * has an entry program and a return program. Attach the return program first. Otherwise a call that is made
+ * between the two attachments leaves a stale pointer in the map.
  *
- * The cost is the probe at the return, and three hash map operations for each call. The map uses about 100
- * bytes for each entry, whether the entry is used or not (see bpftool map).
+ * The cost is the return probe, and three hash map operations for each call. The map uses about 100 bytes for
+ * each entry, whether the entry is used or not (see bpftool map).
  *
  * Limits:
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
- *	  thread makes its next call of this kind.
+ *	  thread next makes the call.
  *	- The map is an LRU map: when it is full, it drops the least recently used entries, which may belong
  *	  to calls in progress. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
- *	  there can be threads in such calls at the same time.
+ *	  the number of threads that can be in these calls at the same time.
  *	- By the time a successful execve(2) returns, the old memory is gone: use the tracepoint
- *	  sched:sched_process_exec.
+ *	  sched:sched_process_exec instead.
  *	- If a call fails before it reads its argument, the page may still not be resident.
  *	  KSYSCALL_TAKE_STR() then returns -EFAULT.
  *	- Another thread may have changed the memory after the kernel read it.

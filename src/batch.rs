@@ -11,7 +11,7 @@ use crate::calls::abi;
 use crate::links::{Failure, Links};
 use crate::{Callers, Error, Symbol, SyscallName};
 
-/// System calls to attach one program to, with the options of the attach.
+/// System calls to attach one program to, with the options for the attach.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -34,8 +34,8 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
 /// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
 /// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
-/// for each function, one function after the other. Each event uses a descriptor and takes some 10
-/// to 100 ms.
+/// for each function, one function after the other. Each event uses a descriptor, and closing the
+/// event takes some 10 to 100 ms.
 ///
 /// The first attempt to create a kprobe.multi link assumes that the kernel has all of the calls. If
 /// the kernel lacks some of them, the crate looks up the functions in /proc/kallsyms. The lookup
@@ -102,8 +102,8 @@ impl Batch {
     /// [`Callers::Native`].
     ///
     /// The program is attached once to each function that serves the call to any of the callers.
-    /// Callers that do not have the call are skipped. If none of the callers has the call, that is
-    /// an error.
+    /// Callers that do not have the call are skipped. It is an error if none of the callers has the
+    /// call.
     ///
     /// With [`Callers::All`], if some callers can make the call only through socketcall(2) or
     /// ipc(2), the program is also attached to that multiplexer, and runs for every call made
@@ -193,8 +193,9 @@ impl Batch {
     }
 
     /// Starts to attach the program to as many of the calls as possible. Each item of the iterator
-    /// is a call with its function (the first one, if its [`Callers`] have several) or an error. A
-    /// program can thus report progress, or stop early: dropping the iterator detaches the program.
+    /// is a call with either its function (the first function, if the call's [`Callers`] have
+    /// several) or an error. The caller can thus report progress or stop early: dropping the
+    /// iterator detaches the program.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -216,7 +217,7 @@ impl Batch {
     ///   set for a kprobe.multi program;
     /// - [`Error::NoMemory`].
     ///
-    /// A single call can fail with an error of [`Ksyscall::attach`](crate::Ksyscall::attach),
+    /// A single call can fail with an error from [`Ksyscall::attach`](crate::Ksyscall::attach),
     /// [`Error::SameFunction`] or [`Error::NotTraceable`]. For callers other than native callers,
     /// it can also fail with [`Error::CallersUnknown`], [`Error::NoCompatCallers`],
     /// [`Error::NoCompatCall`], [`Error::UpdateUnknown`] or [`Error::Addresses`].
@@ -235,7 +236,7 @@ impl Batch {
     }
 }
 
-/// An attach to many calls in progress; see [`Batch::attaching`].
+/// An attach in progress, to many calls; see [`Batch::attaching`].
 ///
 /// This iterator borrows or owns the BPF program, so the program stays open until the last call is
 /// attached:
@@ -266,7 +267,7 @@ impl<P: AsFd> Attaching<P> {
     }
 }
 
-// Not derived: `P` need not be `Debug`.
+// Not derived, because `P` need not implement `Debug`.
 impl<P: AsFd> fmt::Debug for Attaching<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attaching")
@@ -307,8 +308,8 @@ mod tests {
     use crate::sys::fake::{Kernel, refused};
     use std::os::fd::OwnedFd;
 
-    /// Creates a fake kernel that accepts a program only if its number is an open descriptor of
-    /// this process.
+    /// Creates a fake kernel that accepts a program only if the program's number is an open
+    /// descriptor of this process.
     fn kernel() -> Kernel {
         Kernel {
             kprobe: |symbol, _, _| {

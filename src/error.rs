@@ -126,7 +126,7 @@ pub enum Error {
     #[error("a BPF cookie requires Linux 5.15")]
     CookieUnsupported,
 
-    /// `BPF_LINK_CREATE` refused a kprobe.multi link to the functions for a batch.
+    /// The kernel refused to create a kprobe.multi link to a batch's functions (`BPF_LINK_CREATE`).
     #[error("bpf(BPF_LINK_CREATE) of a kprobe.multi link: {}{}", Errno(*errno), multi_hint(*errno))]
     #[non_exhaustive]
     MultiLink {
@@ -206,7 +206,7 @@ pub enum Error {
     #[error(fmt = no_compat_callers)]
     #[non_exhaustive]
     NoCompatCallers {
-        /// A function that every kernel with 32-bit callers has.
+        /// A function that exists in every kernel that serves 32-bit callers.
         symbol: Symbol,
         /// True if the kernel was booted with `ia32_emulation=0`; false if it was built without
         /// `CONFIG_IA32_EMULATION` or `CONFIG_COMPAT`.
@@ -221,8 +221,8 @@ pub enum Error {
         name: SyscallName,
     },
 
-    /// A stable update of this version of Linux corrected which function serves the call to 32-bit
-    /// callers, and it is not known whether the running kernel includes the correction.
+    /// A stable update of this version of Linux changed the function that serves the call to 32-bit
+    /// callers, and it is not known whether the running kernel includes this change.
     #[error(
         "cannot tell which function serves {name} of 32-bit callers: a stable update of this \
          version of Linux changed it, and it is not known whether this kernel includes that update"
@@ -278,7 +278,7 @@ impl Error {
         }
     }
 
-    /// Adds the symbols that were tried in vain for other callers to this error.
+    /// Adds to this error the symbols that were tried in vain for other callers.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)

@@ -39,9 +39,10 @@ impl KernelFunctions {
         Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
-    /// Returns the functions that serve the call to these callers, without duplicates. Use this for
-    /// programs that attach by other means, such as fentry. [`Batch::attach`](crate::Batch::attach)
-    /// would attach to the same functions, including the functions of socketcall(2) and ipc(2).
+    /// Returns the functions that serve the call to these callers, without duplicates. Use this
+    /// method for programs that attach by other means, such as fentry.
+    /// [`Batch::attach`](crate::Batch::attach) would attach to the same functions, including the
+    /// functions that serve socketcall(2) and ipc(2).
     ///
     /// ```no_run
     /// use ksyscall::{Callers, KernelFunctions, SyscallName};

@@ -1,8 +1,8 @@
 //! Lists the checks that the fuzz targets in fuzz/ run on every input, and that the tests here run
-//! on the saved corpus. Each check compares a parser's result with the result of a simple
-//! implementation of the same rule, which uses the standard library. The checks are in the
-//! `oracle.rs` files alongside the parsers. This module is not part of the API: it is compiled only
-//! for tests and under `cfg(fuzzing)`.
+//! on the saved corpus. Each check compares a parser with a simple implementation that follows the
+//! same rule and uses the standard library. The checks are in the `oracle.rs` files alongside the
+//! parsers. This module is not part of the API: it is compiled only for tests and under
+//! `cfg(fuzzing)`.
 
 pub use crate::calls::oracle::{name, nearest};
 #[cfg(feature = "capi")]
@@ -31,7 +31,7 @@ mod tests {
         ("warning", warning),
     ];
 
-    /// Checks every property with the inputs that are saved for its fuzz target.
+    /// Checks every property with the inputs that are saved for the property's fuzz target.
     #[test]
     fn the_corpus_passes() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

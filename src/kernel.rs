@@ -28,7 +28,7 @@ pub(crate) struct Kind {
 impl Kind {
     pub(crate) const ENTRY: Self = Self { retprobe: false, max_active: 0 };
 
-    /// Adds the start of a line for `kprobe_events`.
+    /// Adds the start of a `kprobe_events` line.
     fn add_to(self, line: &mut Line) {
         if self.max_active != 0 {
             line.add(b"r");
@@ -42,7 +42,7 @@ impl Kind {
 
 /// What the process remembers about the kernel. [`Known`] describes what may be remembered.
 pub(crate) struct Learnt {
-    /// The conventions by which the kernel may name syscall functions: a set of bits.
+    /// The conventions by which the kernel may name syscall functions, as a set of bits.
     pub(crate) conventions: Known,
     /// The index of the kernel's convention for 32-bit callers.
     pub(crate) compat: Known,

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::attach::Options;
 use crate::{Error, Link, SyscallName};
 
-/// A system call to attach programs to, with the options of the attach.
+/// A system call to attach programs to, with the options for the attach.
 ///
 /// The program runs for calls by processes of this architecture. To include 32-bit processes, use
 /// [`Batch::callers`](crate::Batch::callers).
@@ -45,8 +45,8 @@ impl Ksyscall {
     /// The kernel tracks a limited number of calls in progress: 10 or twice the number of CPUs,
     /// whichever is greater. Before Linux 6.2, kernels without preemption track only as many calls
     /// as there are CPUs (`register_kretprobe()` in kernel/kprobes.c). The kernel misses the
-    /// returns of the other calls. [`Ksyscall::max_active`] raises the limit, and [`Link::missed`]
-    /// counts missed returns.
+    /// returns of any further calls. [`Ksyscall::max_active`] raises the limit, and
+    /// [`Link::missed`] counts missed returns.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
@@ -57,8 +57,8 @@ impl Ksyscall {
     ///
     /// Each tracked call uses 64 bytes of kernel memory on x86_64 for as long as the program is
     /// attached (docs/returns.md). A nonzero limit requires Linux 4.17, tracefs and, on most
-    /// systems, root. The probe has an entry in `kprobe_events`, which dropping or detaching the
-    /// link removes. If the link was pinned, forgotten or turned into a descriptor, the entry
+    /// systems, root. The probe has an entry in `kprobe_events`. Dropping or detaching the link
+    /// removes the entry. If the link was pinned, forgotten or turned into a descriptor, the entry
     /// stays. A later attach with `max_active` removes the entry once this process has ended and
     /// nothing uses the entry any more.
     ///
@@ -75,8 +75,8 @@ impl Ksyscall {
         self
     }
 
-    /// Sets the value that `bpf_get_attach_cookie()` returns in the program. The default is 0. Any
-    /// other value requires Linux 5.15.
+    /// Sets the value that `bpf_get_attach_cookie()` returns in the program. The default is 0. A
+    /// cookie other than 0 requires Linux 5.15.
     #[doc(alias = "bpf_cookie")]
     pub const fn cookie(mut self, cookie: u64) -> Self {
         self.options.cookie = cookie;
@@ -88,7 +88,8 @@ impl Ksyscall {
     ///
     /// The link alone keeps the event alive. However, tools such as `bpftool perf show` find the
     /// probed function through the event's descriptor (`BPF_TASK_FD_QUERY` of bpf(2)). On Linux
-    /// 5.15 and later, these tools therefore find the function only if that descriptor is open.
+    /// 5.15 and later, these tools therefore find the function only if the event's descriptor is
+    /// open.
     pub const fn keep_event(mut self, keep: bool) -> Self {
         self.options.keep_event = keep;
         self

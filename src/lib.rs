@@ -18,10 +18,10 @@
 //! # Ok::<(), ksyscall::Error>(())
 //! ```
 //!
-//! The program must be of type `BPF_PROG_TYPE_KPROBE`. Its section does not matter: even a program
-//! in `SEC("ksyscall/stat")` is attached to the call that you name. Any library may load the
-//! program: pass a `Program` of libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`. If
-//! the loader attaches programs automatically, disable this (`autoattach` in libbpf-rs).
+//! The program must be of type `BPF_PROG_TYPE_KPROBE`. The program's section does not matter: even
+//! a program in `SEC("ksyscall/stat")` is attached to the call that you name. Any library may load
+//! the program: pass a `Program` of libbpf-rs, `program.fd()?` of an aya program, or an `OwnedFd`.
+//! If the loader attaches programs automatically, disable this (`autoattach` in libbpf-rs).
 //!
 //! # Which type to use
 //! | To | Use |
@@ -49,10 +49,10 @@
 //! docs/arguments.md lists the cases in which libbpf's `BPF_KSYSCALL` does not work.
 //!
 //! # Errors
-//! Functions that attach or detach return [`Error`]. Its text reports what failed, at which kernel
-//! function, what the kernel returned, and the likely cause. [`Error::errno`] returns the errno
-//! that the C library sets for the same failure. If an attach fails, nothing stays attached or
-//! open. docs/errors.md explains each message.
+//! Functions that attach or detach return [`Error`]. The error's text reports what failed, at which
+//! kernel function, what the kernel returned, and the likely cause. [`Error::errno`] returns the
+//! errno that the C library sets for the same failure. If an attach fails, nothing stays attached
+//! or open. docs/errors.md explains each message.
 //!
 //! # Requirements
 //! - Linux 4.1 or later with kprobes. Cookies require BPF links for perf events (Linux 5.15).
@@ -63,9 +63,9 @@
 //!
 //! # Features
 //! - `std` (default): the Rust API.
-//! - `capi`: the Rust part of the C library. Rust programs do not need it. `make install` in this
-//!   crate's directory builds and installs the whole library: `libksyscall.so`, `libksyscall.a`,
-//!   the headers, the pkg-config files and the man pages.
+//! - `capi`: the Rust part of the C library. Rust programs do not need this feature. `make install`
+//!   in this crate's directory builds and installs the whole library: `libksyscall.so`,
+//!   `libksyscall.a`, the headers, the pkg-config files and the man pages.
 //! - `all-tables`: the syscall tables and numbers of all architectures (`Architecture`), for
 //!   programs that describe system calls. Attaching does not require it.
 //!

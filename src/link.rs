@@ -12,12 +12,12 @@ use crate::attach::attachment::Attachment;
 use crate::attach::{self, Options, Target, perf_link};
 use crate::{Error, Symbol, SyscallName, sys};
 
-/// A program's attachment to a system call. Dropping it detaches the program.
+/// A program's attachment to a system call. Dropping the link detaches the program.
 ///
 /// A link owns one file descriptor. A child of fork(2) inherits a copy of the descriptor, and the
 /// program stays attached until every copy is closed. A link that was pinned ([`Link::pin`])
-/// outlives its descriptors. Detaching takes some 10 to 100 ms, because it waits until no CPU runs
-/// the program any more.
+/// outlives its descriptors. Detaching takes some 10 to 100 ms, because the kernel waits until no
+/// CPU runs the program any more.
 #[doc(alias("bpf_link", "bpf_link__fd"))]
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
@@ -62,8 +62,7 @@ impl Link {
     /// called while the CPU runs another probe's handler. The kernel counts without a lock, so the
     /// number can be slightly too low. The number does not include calls for which the kernel
     /// skipped the program ([`recursion_misses`](crate::recursion_misses)). On some old kernels,
-    /// `kprobe_profile` does not count missed returns. On Debian's 5.10 and 6.1 kernels, it counts
-    /// them.
+    /// `kprobe_profile` does not count missed returns; on Debian's 5.10 and 6.1 kernels, it does.
     ///
     /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and
     /// `kprobe_profile` in tracefs (Documentation/trace/kprobetrace.rst, "Event Profiling").
@@ -81,8 +80,8 @@ impl Link {
         self.attachment.detach()
     }
 
-    /// Pins the attachment to a path in a BPF filesystem. The attachment then outlives this link
-    /// and this process, until the path is unlinked.
+    /// Pins the attachment to a path in a BPF filesystem. The attachment then lasts until the path
+    /// is unlinked, even if this link and this process end before that.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -92,9 +91,10 @@ impl Link {
     /// ```
     ///
     /// # Errors
-    /// Returns [`Error::Pin`]. Its errno is `EINVAL` if the path contains a NUL byte, and before
-    /// Linux 5.15, where attachments cannot be pinned. Otherwise, it is the errno of bpf(2) for
-    /// `BPF_OBJ_PIN`, such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF filesystem.
+    /// Returns [`Error::Pin`]. The error's errno is `EINVAL` if the path contains a NUL byte, or if
+    /// the kernel cannot pin attachments (before Linux 5.15). Otherwise, the errno is that of
+    /// bpf(2) for `BPF_OBJ_PIN`, such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF
+    /// filesystem.
     #[doc(alias("bpf_link__pin", "bpf_obj_pin"))]
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         CString::new(path.as_ref().as_os_str().as_bytes())

@@ -29,7 +29,7 @@ impl Links {
 
     /// Returns the calls that the program is attached to, in the order of their names in the batch,
     /// each with the kernel function that serves the call. A call appears once for each function
-    /// that serves it to its [`Callers`](crate::Callers).
+    /// that serves the call to the requested [`Callers`](crate::Callers).
     #[doc(alias = "ksyscall_links__function")]
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
@@ -41,15 +41,15 @@ impl Links {
         self.failures.iter()
     }
 
-    /// Returns the descriptors that hold the attachments: one for each function, or one for all
-    /// functions if the program was loaded for kprobe.multi.
+    /// Returns the descriptors that keep the attachments alive: one for each function, or one for
+    /// all functions if the program was loaded for kprobe.multi.
     pub fn fds(&self) -> impl ExactSizeIterator<Item = BorrowedFd<'_>> {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// Returns the total number of entries or returns that the kernel missed, at all functions; see
-    /// [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel reports the number
-    /// for every function.
+    /// Returns the total number of entries or returns that the kernel has missed at all functions;
+    /// see [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel reports the
+    /// number for every function.
     #[doc(alias = "ksyscall_links__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
@@ -71,7 +71,7 @@ impl Links {
     }
 }
 
-/// A call that a program could not be attached to, and why.
+/// A call that a program could not be attached to, and the error that occurred.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Failure {

@@ -13,9 +13,9 @@ use super::libbpf::Libbpf;
 
 const BPF_PROG_TYPE_KPROBE: i32 = 2;
 
-/// Returns the call that libbpf would attach the program to because of the program's section, as a
-/// pointer into the section's name. Returns NULL if libbpf's own handler for ksyscall sections
-/// would not attach the program. Sets `retprobe`.
+/// Returns the name of the call that libbpf would attach the program to, as a pointer into the name
+/// of the program's section. Returns NULL if libbpf's own handler for ksyscall sections would not
+/// attach the program. Stores in `retprobe` whether the section requests a return probe.
 ///
 /// # Safety
 /// `prog` must be NULL or a program of a loaded libbpf, and `retprobe` must be writable.

@@ -51,8 +51,8 @@ unsafe impl Send for Ending {}
 
 /// Destroys links, and returns 0 or the first negative errno, in the order of the links.
 ///
-/// libbpf's code runs only in this thread, for one link after the other, because libbpf's USDT
-/// links share their object's state without a lock, and because libbpf may call the program's print
+/// libbpf's code runs only in this thread, for one link at a time, because libbpf's USDT links
+/// share their object's state without a lock, and because libbpf may call the program's print
 /// callback. Only the slow part, waiting in the kernel, is spread over several threads.
 ///
 /// # Safety
@@ -101,8 +101,8 @@ struct Holder {
 }
 
 impl Holder {
-    /// Copies the descriptor of a kprobe's link. The kernel ends each such link independently, when
-    /// the link's last descriptor is closed.
+    /// Copies the descriptor of a BPF link for a kprobe. The kernel ends each of these links
+    /// independently, when the link's last descriptor is closed.
     ///
     /// A probe that libbpf created through tracefs must end before libbpf removes the probe's
     /// entry. The kernel does not report which links use tracefs, so no descriptor is copied while
@@ -135,7 +135,7 @@ unsafe fn libbpfs(
     link: *const bpf_link,
 ) -> Option<unsafe extern "C" fn(*mut bpf_link) -> c_int> {
     // SAFETY: a link begins with the address of its detach function. libbpf.h declares the named
-    // function with this type, and NULL is None.
+    // function with this type, and NULL becomes None.
     unsafe {
         let libbpf = Handle::of_caller(link.cast::<*const c_void>().read())?;
         core::mem::transmute(libbpf.address(name))

@@ -38,7 +38,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 {
 	struct answer answer;
 	begin(&answer);
-	/* Print warnings before the attach: if the callback does not return, nothing must be attached. */
+	/* Print warnings before the attach: a callback that does not return must leave nothing attached. */
 	if (!ksyscall_attach(prog, syscall_name, opts, true, &answer)) {
 		say(&answer);
 		ksyscall_attach(prog, syscall_name, opts, false, &answer);
@@ -53,7 +53,7 @@ struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *
 static struct bpf_link *attach_by_section(const struct bpf_program *prog, const char *syscall_name,
 					  bool retprobe)
 {
-	/* sz excludes the padding, because its bytes are not necessarily zero. */
+	/* sz excludes the padding, because the padding's bytes are not necessarily zero. */
 	struct bpf_ksyscall_opts opts = {
 		.sz = offsetof(struct bpf_ksyscall_opts, retprobe) + sizeof(opts.retprobe),
 		.retprobe = retprobe,
@@ -120,10 +120,10 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
 }
 
 /*
- * Attaches the programs in libbpf's order: if one fails, the programs before it stay attached, and the
- * programs after it are not attached. This function attaches the ksyscall programs itself. It passes the
- * other programs, and finally the maps, to libbpf. libbpf skips programs that already have a link or are not
- * attached automatically.
+ * Attaches the programs in libbpf's order: if a program cannot be attached, the programs before it stay
+ * attached, and the programs after it are not attached. This function attaches the ksyscall programs itself.
+ * It passes the other programs, and finally the maps, to libbpf. libbpf skips programs that already have a
+ * link or are not attached automatically.
  *
  * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if
  * this library attaches none of the programs, or if the skeleton is too short or too long to be copied

@@ -8,7 +8,7 @@ use crate::calls::Callers;
 use crate::text::number;
 
 unsafe extern "C" {
-    /// environ(7). `environ` is an alias of this name.
+    /// environ(7). `environ` is an alias for this name.
     static __environ: *const *const c_char;
     /// Like getenv(3), but returns NULL in a process with more privileges than its caller
     /// (set-user-ID).
@@ -35,8 +35,9 @@ pub(super) fn read(options: &mut Options) -> Result<Callers, Failure> {
     }
 }
 
-/// Returns whether any of the variables may be set. In most processes none is set, and comparing
-/// the start of each variable takes fewer instructions than calling getenv(3) for each name.
+/// Returns whether any of the variables may be set. In most processes, none of them is set, and
+/// comparing the start of each variable takes fewer instructions than calling getenv(3) for each
+/// name.
 fn is_any_set() -> bool {
     // SAFETY: the C library's variable is NULL or an array of C strings that ends in NULL. A string
     // is read only up to the first byte that differs, which may be its NUL.

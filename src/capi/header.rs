@@ -5,18 +5,18 @@ use core::ffi::{c_char, c_int};
 
 use super::{bpf_ksyscall_opts, ksyscall_c_library, ksyscall_callers, ksyscall_links_opts};
 
-/// The kernel's name for the type.
+/// The kernel's name for `u64`.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// A BPF program of libbpf; see libbpf.h.
+/// libbpf's type for a BPF program; see libbpf.h.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct bpf_program {
     _opaque: [u8; 0],
 }
 
-/// A BPF link of libbpf; see libbpf.h.
+/// libbpf's type for a BPF link; see libbpf.h.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct bpf_link {
@@ -55,8 +55,8 @@ unsafe extern "C" {
     ///
     /// Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
     ///
-    /// As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` NULL or a
-    /// C string, and `opts` NULL or readable for `opts->sz` bytes.
+    /// As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` must be
+    /// NULL or a C string, and `opts` must be NULL or readable for `opts->sz` bytes.
     pub fn bpf_program__attach_ksyscall(
         prog: *const bpf_program,
         syscall_name: *const c_char,
@@ -126,9 +126,9 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Gets the total number of entries or returns that the kernel missed, at all functions, since
-    /// the program was attached. The kernel misses a return if too many calls are in progress; see
-    /// `max_active`.
+    /// Gets the total number of entries or returns that the kernel has missed at all functions
+    /// since the program was attached. The kernel misses a return if too many calls are in
+    /// progress; see `max_active`.
     ///
     /// @param links the links
     /// @param missed receives the number
@@ -150,9 +150,9 @@ unsafe extern "C" {
     ///
     /// Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. For
     /// this library's links, eight threads wait in parallel. The threads also wait for libbpf's
-    /// links that are BPF links (Linux 5.15) for a perf event or kprobe.multi, unless some process
-    /// has a probe that was created through tracefs. libbpf's code runs only in the calling thread,
-    /// for one link after the other, in order. A link of any other kind is fully detached before
+    /// kprobe.multi links, and for its perf-event links that are BPF links (Linux 5.15) unless some
+    /// process has a probe that was created through tracefs. libbpf's code runs only in the calling
+    /// thread, for one link at a time, in order. A link of any other kind is fully detached before
     /// the next link is destroyed.
     ///
     /// @param links the links; elements may be NULL, and all are NULL afterwards
@@ -161,10 +161,10 @@ unsafe extern "C" {
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Gets the number of times that the kernel has skipped a program since the program was loaded,
-    /// at all functions that the program is attached to. The kernel skips a kprobe program on a CPU
-    /// that is executing another BPF program or a bpf(2) map operation, even if the task in that
-    /// operation was preempted. ksyscall_link__missed() does not count those calls.
+    /// Gets the number of times that the kernel has skipped a program, at all functions that the
+    /// program is attached to, since the program was loaded. The kernel skips a kprobe program on a
+    /// CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
+    /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param misses receives the number
@@ -183,12 +183,12 @@ unsafe extern "C" {
     /// @return a string that is never freed; NULL after the last name
     pub fn ksyscall__name(index: usize) -> *const c_char;
 
-    /// Returns a kernel function that serves a system call on the running kernel, for programs that
-    /// attach by other means, such as fentry. Does not attach anything.
+    /// Returns the name of a kernel function that serves a system call on the running kernel, for
+    /// programs that attach by other means, such as fentry. Does not attach anything.
     ///
-    /// The first call in a process reads /proc/kallsyms (some 100,000 lines) and keeps the
-    /// functions that serve system calls until the process ends. With `KSYSCALL_CALLERS_ALL` a call
-    /// may read the file again, to compare the addresses of two functions.
+    /// The first call in a process reads /proc/kallsyms (some 100,000 lines) and caches the
+    /// functions that serve system calls for the life of the process. With `KSYSCALL_CALLERS_ALL` a
+    /// call may read the file again, to compare the addresses of two functions.
     ///
     /// @param syscall_name the call's name, for example "openat"
     /// @param callers the callers that the function serves
@@ -207,9 +207,9 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Returns a system call that a C library function makes on this architecture. For example,
-    /// glibc's "open" makes "openat". Does not attach anything, and does not depend on the running
-    /// kernel.
+    /// Returns the name of a system call that a C library function makes on this architecture. For
+    /// example, glibc's "open" makes "openat". Does not attach anything, and does not depend on the
+    /// running kernel.
     ///
     /// @param function the function's name in its man page (section 2 or 3)
     /// @param c_library the C library that contains the function

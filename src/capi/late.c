@@ -8,7 +8,7 @@
  * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
-/* CFLAGS may define these macros, but Rust calls mmap() and clock_gettime() with the types without them. */
+/* Rust calls mmap() and clock_gettime() with their default types, which macros in CFLAGS may change. */
 #undef _FILE_OFFSET_BITS
 #undef _TIME_BITS
 #include <dlfcn.h>
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 /*
- * Without this, each function would need an entry in the global offset table, which the dynamic linker
+ * Without this pragma, each function would need an entry in the global offset table, which the dynamic linker
  * would relocate at load time.
  */
 #pragma GCC visibility push(hidden)
@@ -45,7 +45,7 @@ LATE(void *, dlopen, (const char *name, int flags), (name, flags))
 LATE(int, ftrylockfile, (FILE * file), (file))
 LATE(void, funlockfile, (FILE * file), (file))
 LATE(unsigned long, getauxval, (unsigned long type), (type))
-/* Called only while reading a list of symbols through a 64 KiB buffer. */
+/* memmove() is called only while a list of symbols is read through a 64 KiB buffer. */
 LATE(void *, memmove, (void *to, const void *from, size_t size), (to, from, size))
 LATE(void *, mmap, (void *start, size_t length, int access, int flags, int fd, off_t offset),
      (start, length, access, flags, fd, offset))

@@ -15,7 +15,7 @@ pub(super) struct Base {
     pub(super) detach: Option<Detach>,
     /// Frees the object. If NULL, every release of libbpf calls free() instead.
     pub(super) dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,
-    /// libbpf frees it with free().
+    /// libbpf frees the path with free().
     pub(super) pin_path: *mut c_char,
     pub(super) fd: c_int,
     pub(super) disconnected: bool,
@@ -34,7 +34,7 @@ pub(super) unsafe fn is_ours(
     bpf_link__pin_path: *mut c_void,
     bpf_link__disconnect: *mut c_void,
 ) -> bool {
-    // SAFETY: libbpf.h declares the functions with these types, and NULL is None.
+    // SAFETY: libbpf.h declares the functions with these types, and NULL becomes None.
     let (link_fd, pin_path, disconnect) = unsafe {
         (
             transmute::<*mut c_void, Accessor<c_int>>(bpf_link__fd),
@@ -46,7 +46,7 @@ pub(super) unsafe fn is_ours(
         return false;
     };
     const FD: c_int = 0x5ca1_ab1e;
-    /// A link with room after it, for a libbpf whose struct is longer.
+    /// A link followed by spare space, for a libbpf whose struct is longer.
     #[repr(C)]
     struct Probe {
         base: Base,

@@ -20,9 +20,10 @@ use super::{Failure, bpf_link, bpf_program};
 pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
-/// Declares the libbpf functions that are used often. Every attach uses the first functions in the
-/// list; programs that attach by their sections also require the others. Each function exists in
-/// libbpf 0.5 and later, or in every version that supports these sections (1.0 and later).
+/// Declares the libbpf functions that are used often. Every attach uses the first `FOR_ATTACH`
+/// functions in the list. Programs that attach by their sections also require the others. Each
+/// function exists in libbpf 0.5 and later, or in every version that supports these sections (1.0
+/// and later).
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
@@ -39,7 +40,7 @@ macro_rules! functions {
         impl Libbpf {
             $(#[allow(non_snake_case, reason = "libbpf's own names")]
             pub(super) fn $name(&self) -> Option<unsafe extern "C" fn($($argument),*) $(-> $result)?> {
-                // SAFETY: libbpf.h declares the function with this type, and 0 is None.
+                // SAFETY: libbpf.h declares the function with this type, and 0 becomes None.
                 unsafe { core::mem::transmute(self.address(Function::$name)) }
             })*
         }
@@ -69,10 +70,10 @@ pub(super) struct PerfEventOpts {
 type AttachPerfEvent =
     unsafe extern "C" fn(*const bpf_program, c_int, *const PerfEventOpts) -> *mut bpf_link;
 
-/// The functions that a loaded libbpf has.
+/// The functions of a loaded libbpf.
 ///
-/// The addresses are valid while that libbpf is loaded. That libbpf stays loaded as long as the
-/// caller holds a program that libbpf created.
+/// The addresses are valid while this libbpf is loaded. This libbpf stays loaded as long as the
+/// caller holds one of its programs.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
     /// The first `known` functions were looked up; the rest are 0.
@@ -183,7 +184,7 @@ impl Libbpf {
         if prog.is_null() {
             return ptr::null();
         }
-        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
+        // SAFETY: libbpf.h declares the function with this type, and NULL becomes None.
         let name: Option<Name> =
             unsafe { core::mem::transmute(self.rarely_used(c"bpf_program__name")) };
         // SAFETY: guaranteed by the caller.
@@ -222,7 +223,7 @@ impl Libbpf {
         cookie: u64,
     ) -> Result<*mut bpf_link, Failure> {
         let attach = self.rarely_used(c"bpf_program__attach_perf_event_opts");
-        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
+        // SAFETY: libbpf.h declares the function with this type, and NULL becomes None.
         let attach: Option<AttachPerfEvent> = unsafe { core::mem::transmute(attach) };
         let attach = attach.ok_or(Failure::NoLink)?;
         let opts = PerfEventOpts { sz: size_of::<PerfEventOpts>(), bpf_cookie: cookie };
@@ -395,8 +396,8 @@ impl Handle {
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 
-    /// Returns libbpf's function with a name that this library also exports, or NULL. Never returns
-    /// this library's function, which would then call itself.
+    /// Returns libbpf's own definition of a function that this library also exports, or NULL. Never
+    /// returns this library's function, which would then call itself.
     pub(super) fn own(&self, name: &CStr) -> *mut c_void {
         // In libksyscall.a, dlopen() is a stub that always fails, and the linker has given libbpf's
         // function a separate name: see static.c.
@@ -407,7 +408,7 @@ impl Handle {
         let is_libbpfs = |function: &*mut c_void| {
             file_at(*function).is_some_and(|file| Some(file.dli_fbase) != ours)
         };
-        // Another library that the loader searches after this one may also replace libbpf's
+        // A library that the loader searches after this library may also replace libbpf's
         // functions.
         let next = Self(libc::RTLD_NEXT);
         let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
@@ -424,7 +425,7 @@ impl Handle {
     pub(super) fn own_libbpf_set_print(
         &self,
     ) -> Option<unsafe extern "C" fn(Option<Print>) -> Option<Print>> {
-        // SAFETY: libbpf.h declares the function with this type, and NULL is None.
+        // SAFETY: libbpf.h declares the function with this type, and NULL becomes None.
         unsafe { core::mem::transmute(self.own(c"libbpf_set_print")) }
     }
 }

@@ -21,7 +21,7 @@ use crate::calls::table::Row;
 #[repr(C)]
 struct Object {
     /// `fd` is the attachment's descriptor. With several attachments `fd` is -1, because no
-    /// descriptor stands for all of them: operations on the link's descriptor, such as pinning,
+    /// descriptor represents all of them: operations on the link's descriptor, such as pinning,
     /// fail with `EBADF`.
     base: Base,
     /// One attachment or, with `KSYSCALL_CALLERS`, one attachment for each ABI that the callers
@@ -75,7 +75,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
         }
         let Target { event, .. } = attach::probe_call(name, row, *options)?;
         if event.has_entry() {
-            // libbpf would not remove the entry.
+            // libbpf would not remove the probe's entry from tracefs.
             return Err(Failure::NoLink);
         }
         // SAFETY: guaranteed by the caller.
@@ -111,7 +111,8 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         return Ok(Object::of([attachment].into_iter()));
     }
     // Do not attach to multiplexers: a program that attaches to semop, for example, would mistake
-    // every call through ipc for semop, and the tool cannot be changed to check.
+    // every call through ipc for semop, and the tool cannot be changed to check which call was
+    // made.
     let multiplexer = false;
     let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };
     let mut many = Many::start(*program_fd, *options, &[call], false)?;
@@ -125,7 +126,7 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
 /// `link` must come from [`make`]. This function must be called only once: by `bpf_link__destroy`
 /// or [`end`].
 unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
-    // SAFETY: libbpf's pointer is to the beginning of the object.
+    // SAFETY: libbpf's pointer points to the beginning of the object.
     let object = unsafe { &mut *link.cast::<Object>() };
     object.base.fd = -1;
     let mut result = 0;

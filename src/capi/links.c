@@ -110,8 +110,8 @@ int ksyscall_program__recursion_misses(const struct bpf_program *prog, unsigned 
 }
 
 /*
- * Has room for more names than any architecture defines, and for the longest name with its NUL. Filled on
- * first use.
+ * The names of all calls, filled in on first use. There is room for more names than any architecture defines,
+ * and for the longest name with its NUL.
  */
 static char names[1024][65];
 

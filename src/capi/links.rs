@@ -335,7 +335,7 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
 
-/// Points `call` to the name of a call that the function makes. The name does not end with a NUL.
+/// Points `call` at the name of a call that the function makes. The name is not NUL-terminated.
 /// Returns the name's length, or a negative errno.
 ///
 /// # Safety

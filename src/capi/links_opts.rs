@@ -10,7 +10,7 @@ use crate::attach;
 use crate::attach::attachments::THREADS;
 use crate::calls::Callers;
 
-/// The kernel's name for the type.
+/// The kernel's name for `u64`.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
@@ -22,7 +22,7 @@ pub enum ksyscall_callers {
     KSYSCALL_CALLERS_NATIVE,
     /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
     /// 32-bit architecture. If one function serves both kinds of callers, the program runs for
-    /// both. Includes the calls for which x32 processes have separate functions.
+    /// both. This value includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
     /// Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
     /// (on i386, for example, accept and semop), the program is also attached to that multiplexer,
@@ -51,7 +51,7 @@ pub struct ksyscall_links_opts {
     /// The values that `bpf_get_attach_cookie()` returns in the program, one for each name; or
     /// NULL.
     pub cookies: *const __u64,
-    /// Called after each name, with the number of names done so far. If the function returns a
+    /// Called after each name, with the number of names processed so far. If the function returns a
     /// value other than 0, the attach stops and everything is detached. The function must return,
     /// and must not close the program. Thread cancellation is disabled while the function runs.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
@@ -61,9 +61,9 @@ pub struct ksyscall_links_opts {
     /// fails: 1 to 64, or 0 for the default of 8.
     pub threads: c_uint,
     /// Number of calls in progress that each return probe tracks: 1 to 4096, or 0 for the kernel's
-    /// own limit. The kernel's limit is 10 or twice the number of CPUs, whichever is greater
-    /// (before Linux 6.2, without preemption: the number of CPUs). Requires `retprobe` and tracefs.
-    /// Not supported for kprobe.multi.
+    /// own limit. The kernel's limit is 10 or twice the number of CPUs, whichever is greater.
+    /// Before Linux 6.2, on kernels without preemption, the limit is the number of CPUs. Requires
+    /// `retprobe` and tracefs. Not supported for kprobe.multi.
     pub max_active: c_uint,
     /// The callers whose calls trigger the program: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
@@ -89,7 +89,7 @@ const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool
 /// Reads the options.
 ///
 /// # Safety
-/// `opts` must be NULL, or have a readable `sz` and be readable for `sz` bytes.
+/// `opts` must be NULL, or point to a readable field `sz` and to `sz` readable bytes.
 pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, Failure> {
     // A copy of the caller's struct. Fields that the caller's struct lacks stay zero, which is
     // their default.
@@ -118,7 +118,7 @@ pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, F
         }
     }
     let field = |offset: usize| bytes.as_ptr().wrapping_add(offset);
-    // SAFETY: the copy has all fields; booleans are read as bytes, which may have any value.
+    // SAFETY: the copy contains all fields; booleans are read as bytes, which may have any value.
     unsafe {
         Ok(Options {
             attach: attach::Options {
@@ -188,8 +188,9 @@ const FIELDS: [(usize, usize); 8] = {
 mod tests {
     use super::*;
 
-    /// Reads options from exactly `sz` bytes (but at least the field `sz`). The first byte of each
-    /// field before `end` is set to 1, which is a valid value for every field.
+    /// Reads options from a buffer of exactly `sz` bytes (but always large enough for the field
+    /// `sz`). The first byte of each field before `end` is set to 1, which is a valid value for
+    /// every field.
     fn read_image(sz: usize, end: usize) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         let set = [

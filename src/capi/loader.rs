@@ -8,8 +8,8 @@ use core::slice;
 
 use libc::{Dl_info, dl_phdr_info};
 
-/// The loader's counters. Both counters only grow. While they do not change, the same files are
-/// loaded at the same addresses.
+/// The loader's counters. Both counters only grow. As long as the counters do not change, the same
+/// files are loaded at the same addresses.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Generation {
     pub(super) loaded: usize,
@@ -50,7 +50,7 @@ fn ask(mut query: Query) -> Query {
     query
 }
 
-/// The loader calls this function with each loaded file until it returns 1.
+/// The loader calls this function with each loaded file until the function returns 1.
 unsafe extern "C" fn visit(info: *mut dl_phdr_info, size: usize, query: *mut c_void) -> c_int {
     // SAFETY: `ask` passes a pointer to its query, which nobody else uses.
     let query = unsafe { &mut *query.cast::<Query>() };

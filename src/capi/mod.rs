@@ -130,9 +130,9 @@ struct Answer {
     hold: Option<Print>,
     /// The callback that prints `text`, or None for stderr.
     print: Option<Print>,
-    /// The text to print. If empty, nothing is printed.
+    /// The text to print. If the text is empty, nothing is printed.
     text: Text<1024>,
-    /// If `link` is NULL, the errno, which is never 0.
+    /// A nonzero errno if `link` is NULL.
     errno: c_int,
 }
 

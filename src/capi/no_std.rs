@@ -2,8 +2,8 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 
-/// Allocates with malloc(3). Vectors grow only through `try_reserve`, so running out of memory is
-/// an error instead of an abort.
+/// Allocates with malloc(3). Vectors grow only through `try_reserve`, so running out of memory
+/// causes an error instead of an abort.
 struct Malloc;
 
 // SAFETY: malloc's memory is aligned for every type that is used here, and `free` accepts it.
@@ -26,8 +26,8 @@ unsafe impl GlobalAlloc for Malloc {
 #[global_allocator]
 static MALLOC: Malloc = Malloc;
 
-/// Nothing here is meant to panic. If a bug does, the process aborts instead of continuing with
-/// half an attachment.
+/// Nothing here is meant to panic. If a bug causes a panic, the process aborts instead of
+/// continuing with a partial attachment.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: abort() may be called at any time.

@@ -7,7 +7,7 @@ use core::ptr;
 use super::Failure;
 use crate::attach::Options;
 
-/// The kernel's name for the type, which libbpf.h uses.
+/// The kernel's name for `u64`, which libbpf.h uses.
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
@@ -44,7 +44,7 @@ const _: () =
 /// covers beyond the known fields must be zero.
 ///
 /// # Safety
-/// `opts` must be NULL, or have a readable `sz` and be readable for `sz` bytes.
+/// `opts` must be NULL, or point to a readable field `sz` and to `sz` readable bytes.
 pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Failure> {
     // libbpf attaches even to functions that no call reaches. Do the same, so that a tool that
     // works with libbpf also works with this library.
@@ -60,8 +60,8 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
     if sz < size_of::<usize>() {
         return Err(Failure::OptsTooSmall);
     }
-    // libbpf stores the number of extra bytes in a ssize_t, and treats a number beyond the range of
-    // ssize_t as 0.
+    // libbpf stores the number of extra bytes in an ssize_t, and treats a number that an ssize_t
+    // cannot hold as 0.
     let end = isize::try_from(sz.wrapping_sub(END_OF_RETPROBE)).map_or(0, |_| sz);
     for offset in END_OF_RETPROBE..end {
         // SAFETY: `offset` is less than `sz`. The first nonzero byte ends the loop, as in libbpf.
@@ -87,8 +87,9 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
 mod tests {
     use super::*;
 
-    /// Reads options from exactly `sz` bytes (but at least the field `sz`). The allocation ends
-    /// after these bytes, so that Miri and sanitizers report a read beyond them.
+    /// Reads options from a buffer of exactly `sz` bytes (but always large enough for the field
+    /// `sz`). The allocation ends after these bytes, so that Miri and sanitizers report a read
+    /// beyond them.
     fn read_image(sz: usize, set: &[(usize, u8)]) -> Result<Options, Failure> {
         let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());

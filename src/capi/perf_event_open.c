@@ -22,7 +22,7 @@ long ksyscall_fail(long result)
 	return -1;
 }
 
-/* Architectures that syscall.S does not implement. */
+/* For architectures that syscall.S does not support. */
 #if !(defined(__x86_64__) && !defined(__ILP32__)) && !defined(__i386__) && !defined(__aarch64__) && \
 	!defined(__arm__) && !(defined(__riscv) && __riscv_xlen == 64) && !defined(__s390x__) &&    \
 	!(defined(__powerpc64__) && _CALL_ELF == 2)
@@ -117,7 +117,7 @@ static bool was_preloaded(void)
 	return false;
 }
 
-/* Whether to inspect probes. This is determined when the first event is opened, and never changes. */
+/* Whether to inspect probes. The answer is determined when the first event is opened, and never changes. */
 static bool is_active(void)
 {
 	enum { UNKNOWN, ACTIVE, INACTIVE };

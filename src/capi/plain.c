@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Defines the function under its own name, for programs that link libksyscall.a without the linker
- * options of libksyscall-static.pc. If they also link a static libbpf, which defines the function too,
- * the linker reports an error instead of silently choosing libbpf's.
+ * Defines the function under its own name, for programs that link libksyscall.a without the linker options in
+ * libksyscall-static.pc. If they also link a static libbpf, which defines the function too, the linker
+ * reports an error instead of silently choosing libbpf's.
  */
 struct bpf_link;
 struct bpf_program;

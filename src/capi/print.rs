@@ -1,7 +1,7 @@
 //! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
 //! This file therefore replaces the callback for a moment and then restores it. This library also
-//! exports `libbpf_set_print()`: if the program sets a callback in that moment, the function waits
+//! exports `libbpf_set_print()`: if the program sets a callback at that moment, the function waits
 //! until the original callback is restored, so neither callback is lost. The temporary callback
 //! also waits until the original callback is restored, and then passes libbpf's messages on to it.
 
@@ -27,12 +27,12 @@ unsafe extern "C" {
 /// lock's holder can also take it.
 fn alone<T>(action: impl Fn() -> T) -> T {
     /// How many times to yield to other threads, and then how many times to sleep for 1 ms. A
-    /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist:
-    /// in a child of clone(2) or of musl's fork(2), nobody releases a lock that another thread of
-    /// the parent held.
+    /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist
+    /// in this process: in a child of clone(2) or of musl's fork(2), nobody releases a lock that
+    /// another thread of the parent held.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
-    // SAFETY: the function only reads a pointer of the C library.
+    // SAFETY: the function only reads one of the C library's pointers.
     let file = unsafe { ksyscall_stderr() };
     if file.is_null() {
         return action();
@@ -62,7 +62,8 @@ impl Libbpf {
                 REMEMBERED.print.store(as_pointer(found), Ordering::Relaxed);
                 let (mut taken, mut put) = (hold, found);
                 loop {
-                    // A caller that holds libbpf's own setter may have set another callback.
+                    // A caller of libbpf's own setter may have set another callback in the
+                    // meantime.
                     let other = set_print(put);
                     if as_pointer(other) == as_pointer(taken) {
                         return found;
@@ -104,7 +105,7 @@ fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
 }
 
 fn found() -> Option<Print> {
-    // SAFETY: the pointer is NULL, which is None, or was stored from a callback.
+    // SAFETY: the pointer is NULL, which becomes None, or was stored from a callback.
     unsafe { core::mem::transmute(REMEMBERED.print.load(Ordering::Relaxed)) }
 }
 

@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::sys;
 use crate::text::hash;
 
-/// The process's state: the warnings that were printed, and libbpf's print callback. Failures are
-/// printed each time.
+/// The process's state: the warnings that were printed, and libbpf's print callback. Errors are not
+/// remembered, because they are printed every time.
 pub(super) struct Remembered {
     /// Whether the process has attached before. The first attach warns if the kernel runs no
     /// probes.
@@ -93,8 +93,8 @@ pub(super) fn this_process() -> Option<&'static ThisProcess> {
             }
         };
     }
-    // SAFETY: the pointer is to a static, or to memory that is never unmapped. Zeroes, which a
-    // child sees, are a valid value of the type, and all fields of the type are atomic.
+    // SAFETY: the pointer is to a static, or to memory that is never unmapped. All-zero memory,
+    // which a child sees, is a valid value of the type, and all fields of the type are atomic.
     let found = unsafe { &*found };
     found.is_first.load(Ordering::Relaxed).then_some(found)
 }

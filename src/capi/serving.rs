@@ -22,7 +22,7 @@ fn symbols() -> Result<&'static Symbols, Error> {
     SYMBOLS.keep(read).map_err(|_| Error::NoMemory)
 }
 
-/// Points `function` to the name of a function that serves a call. Returns 0 or a negative errno.
+/// Points `function` at the name of a function that serves a call. Returns 0 or a negative errno.
 ///
 /// # Safety
 /// `syscall_name` must be NULL or a C string, and `function` must be writable.

@@ -1,8 +1,8 @@
 //! Moves probes that tools open by themselves to the functions that serve the calls.
 //!
-//! Tools with a static libbpf, aya and bcc open probes through the C library's `syscall()`, which
-//! this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`). A probe stays
-//! unchanged if
+//! aya, bcc, and tools that contain a static libbpf open probes through the C library's
+//! `syscall()`, which this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`).
+//! A probe stays unchanged if
 //! - the probe does not name a function, or is not at the function's entry or return;
 //! - the name does not have a form that loaders build from a call's name;
 //! - a native call reaches the function and the kernel has the function.
@@ -12,7 +12,8 @@
 //! is passed to the kernel.
 //!
 //! A signal handler may open a probe. Passing a probe on unchanged therefore allocates no memory
-//! and takes no lock. Finding a different function may do both, like an attach.
+//! and takes no lock. Finding a different function may allocate memory and take a lock, as an
+//! attach may.
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
 //! bad address must result in EFAULT, just as without this library. This library never writes to
@@ -49,8 +50,8 @@ struct Attr {
     rest: [u64; 55],
 }
 
-/// `PERF_ATTR_SIZE_VER0`: the kernel treats a size of 0 as this size, and refuses any other smaller
-/// size.
+/// `PERF_ATTR_SIZE_VER0`: the kernel treats a size of 0 as this size, and refuses sizes from 1 to
+/// 63.
 const SMALLEST: usize = 64;
 const _: () = assert!(core::mem::offset_of!(Attr, config2) == SMALLEST);
 
@@ -130,7 +131,7 @@ impl Probe {
         (!is_set(c"KSYSCALL_KEEP_NAMES")).then_some(Self { call, attr, retprobe, symbol, form })
     }
 
-    /// Returns whether the kernel refused a probe because it does not have the function.
+    /// Returns whether the kernel refused a probe because the function does not exist.
     fn is_missing(&self, symbol: &Symbol, errno: Errno) -> bool {
         match errno.0 {
             libc::ENOENT => true,
@@ -168,8 +169,8 @@ impl Probe {
     }
 }
 
-/// Copies `len` bytes of a program's memory. Returns None if they cannot be read, or if there is no
-/// room for them.
+/// Copies `len` bytes of a program's memory. Returns None if the bytes cannot be read, or if `attr`
+/// has no room for them.
 fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     let last = address.checked_add(len.checked_sub(1)?)?;
     // This number of bytes spans at most two pages.
@@ -232,7 +233,7 @@ mod tests {
         let row = |line: &str| {
             let mut words = line.split('|').next().unwrap().split_whitespace();
             let call = words.next().unwrap().split(['?', '@']).next().unwrap().to_owned();
-            // Skip the functions of older kernels.
+            // Skip functions that exist only in older kernels.
             let functions = words.filter(|word| !word.contains("@<"));
             let mut functions: Vec<_> =
                 functions.map(|word| word.split('@').next().unwrap().to_owned()).collect();
@@ -313,7 +314,8 @@ mod tests {
         attr
     }
 
-    /// Opens a probe on the function `name`. The returned kernel contains the events.
+    /// Opens a probe on the function `name`. The returned fake kernel lists the events that were
+    /// opened.
     fn open_on(
         kprobe: fn(&str, bool, usize) -> Answer,
         name: &str,

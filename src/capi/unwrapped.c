@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Makes the linker fail for programs that attach by section without the linker options of
- * libksyscall-static.pc. The linker includes this file only in such programs. Without --wrap nothing
- * defines the __real_ names, so linking fails. If this file did not exist, libbpf alone would attach the
- * programs, without any message.
+ * Makes linking fail for programs that attach by section, if they are linked without the options in
+ * libksyscall-static.pc. The linker links this file only into those programs. Without --wrap nothing defines
+ * the __real_ names, so linking fails. If this file did not exist, libbpf alone would attach the programs,
+ * without any message.
  */
 struct bpf_link;
 struct bpf_object_skeleton;

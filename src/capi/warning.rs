@@ -51,8 +51,8 @@ pub(super) unsafe fn write_due(
     !answer.text.as_bytes().is_empty()
 }
 
-/// Returns a warning if the kernel runs no probes. Only the first call to this function checks
-/// this.
+/// Returns a warning if the kernel runs no probes. Only the first call to this function checks the
+/// kernel.
 pub(super) fn disarmed_once() -> Option<Warning> {
     if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
 }
@@ -64,7 +64,7 @@ fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     if row.is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
         return None;
     }
-    // Probe the function's entry: every kernel that has the function allows this.
+    // Probe the function's entry: every kernel that has the function allows an entry probe.
     let options = Options { retprobe: false, max_active: 0, ..*options };
     let Target { symbol, is_reached, .. } = attach::probe_call(name, row, options).ok()?;
     let unreached = Warning::Unreached { symbol, name: *name };
