@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes known numbers of calls that nothing else in a guest makes: in its main thread, in another
-   thread, in a child, and in a grandchild whose parent has ended. Prints `did CALL ERRNO TIMES`, with
-   `-` for success, and `did32 ...` for 32-bit calls. */
+/* Makes known numbers of calls that nothing else in a guest makes: in its main thread, in another thread, in
+   a child, and in a grandchild whose parent has ended. Prints `did CALL ERRNO TIMES`, where ERRNO is `-` for
+   success, and `did32 ...` for 32-bit calls. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static void child(void)
 	_exit(0);
 }
 
-/* On x86-64 a 64-bit process can also make 32-bit calls. This one is sched_yield in syscall_32.tbl. */
+/* On x86-64 a 64-bit process can also make 32-bit calls. Number 158 is sched_yield in syscall_32.tbl. */
 static void yield_by_int80(void)
 {
 #ifdef __x86_64__

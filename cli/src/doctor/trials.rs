@@ -47,7 +47,7 @@ pub(super) struct Refusal {
     pub(super) log: String,
 }
 
-/// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward it.
+/// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward this limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memlock {
     /// The soft limit at the start; None if unlimited.
@@ -167,7 +167,7 @@ fn program_fd(object: &Ebpf) -> Result<&ProgramFd> {
 /// Attaches a program to a call, makes the call, and checks that the program ran once. Returns the
 /// kernel function.
 pub(super) fn run_a_program() -> Result<String, Refusal> {
-    // `Trials::run` has raised the limit on locked memory as far as possible.
+    // `Trials::run` has already raised the limit on locked memory as far as possible.
     let mut object = load()?;
     Ok(run_once(&mut object)?)
 }
