@@ -32,8 +32,8 @@
  * or kprobe.multi). At the function's return the arguments are no longer available. A word that cannot be
  * read is 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
- * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str()
- * then returns -EFAULT for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
+ * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str() then
+ * returns -EFAULT even for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
  * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
  * entry" below.
  *
@@ -50,8 +50,8 @@
  * The alternatives do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
  * aya 0.14 does not perform this check. On POWER the functions have no such prefix, and libbpf built for
- * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant set by the loader would be
- * right only if every loader set it, and the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would work
+ * only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
  * The register offsets are taken from arch/<arch>/include/asm/ptrace.h, and are identical in Linux 5.10 to
  * 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain the arguments.
@@ -439,8 +439,8 @@ struct task_struct___ksyscall {
 
 /*
  * Returns whether the call is a 32-bit call. On x86-64 the flag TS_COMPAT
- * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not, because 64-bit
- * code can also make 32-bit calls, with `int $0x80`.
+ * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not identify them,
+ * because 64-bit code can also make 32-bit calls, with `int $0x80`.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
@@ -576,11 +576,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
- * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory,
- * for bpf_probe_read_user(), which can fail at entry: see above. Where the man page describes the C library's
- * function rather than the call, as for pselect6's sixth argument, the macro returns the call's argument. The
- * exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man page. If a
- * 64-bit caller passes an int, the upper half of the word is undefined.
+ * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory:
+ * read it with bpf_probe_read_user(), which can fail at entry (see above). Where the man page describes the C
+ * library's function rather than the call, as for pselect6's sixth argument, the macro returns the call's
+ * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
+ * page. If a 64-bit caller passes an int, the upper half of the word is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \

@@ -110,7 +110,7 @@ struct settings {
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
-	/* x86-64: the offset of thread_info.status in a task; 0 if unknown. */
+	/* On x86-64, the offset of thread_info.status in task_struct; 0 if unknown. */
 	__u32 status_offset;
 	/* Number of entries in searched_map. */
 	__u32 searched;

@@ -31,7 +31,7 @@ static void *thread(void *unused)
 	return unused;
 }
 
-/* Pipes: the grandchild waits for `orphaned`, and reports on `done`. */
+/* Pipes: the grandchild waits until `orphaned` is closed, and reports its result through `done`. */
 static int orphaned[2], done[2];
 
 static void grandchild(void)
@@ -80,7 +80,7 @@ int main(void)
 	if (pid == 0)
 		child();
 	CHECK(waitpid(pid, NULL, 0) == pid);
-	/* The grandchild's parent has ended. The second read ends when the grandchild has also ended. */
+	/* The grandchild's parent has ended. The second read returns when the grandchild has also ended. */
 	CHECK(close(orphaned[1]) == 0 && close(done[1]) == 0);
 	CHECK(read(done[0], &byte, 1) == 1 && read(done[0], &byte, 1) == 0);
 	for (int i = 0; i < 20; i++)

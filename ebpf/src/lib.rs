@@ -153,8 +153,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubCall {
-    /// Four bits for each argument, which encode where the argument is; then the call's number, and
-    /// a flag that is set if ipc(2) carries out the call.
+    /// Encodes where each argument is, in four bits each, followed by the call's number and a flag
+    /// that is set if ipc(2) carries out the call.
     sources: u64,
     layout: Layout,
 }
@@ -238,7 +238,7 @@ impl<K: Kernel, M: Memory> Made<'_, K, M> {
 /// A call that triggered a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<K, M> {
-    /// The caller's registers, or the program's context.
+    /// The address of the caller's registers, or of the program's context.
     from: u64,
     stack: u64,
     has_registers: bool,
@@ -315,8 +315,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         self.argument(Layout::PLAIN, n)
     }
 
-    /// Whether the caller is a 32-bit caller on a 64-bit kernel. The call's number and arguments
-    /// then follow the 32-bit syscall table.
+    /// Whether the caller is a 32-bit caller on a 64-bit kernel. If so, the call's number and
+    /// arguments follow the 32-bit syscall table.
     #[inline(always)]
     pub fn is_compat(&self) -> bool {
         self.is_compat

@@ -332,7 +332,7 @@ impl Shown {
         Ok(())
     }
 
-    /// Shows the final result: all that was counted, or the rest of the last interval.
+    /// Shows the final result: the total counts, or the counts of the last, incomplete interval.
     fn finish(&mut self, count: &mut Count, output: &mut Output, end: &End) -> Result<()> {
         self.clear()?;
         self.show_interval(count, output, Some(end))
@@ -382,7 +382,7 @@ impl Shown {
     }
 }
 
-/// The number of columns and of lines of the terminal.
+/// The terminal's width in columns, and its height in lines.
 fn size() -> (usize, usize) {
     match crossterm::terminal::size().unwrap_or_default() {
         // A serial console, for example, reports no size.

@@ -24,7 +24,7 @@ pub(super) struct Attached {
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Links>,
-    /// For each call in `calls`, the index in `links` of the link that probes the call's return.
+    /// The index in `links` of each call's return probe, in the order of `calls`.
     returns: Vec<Option<usize>>,
     batches: Vec<Links>,
 }

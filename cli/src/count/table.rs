@@ -10,12 +10,13 @@ use super::wanted::Wanted;
 use crate::args::{Callers, Sort};
 use crate::{errno, printable};
 
-/// The number of columns in the small histogram. The first contains calls shorter than 256 ns, each
-/// further column covers a factor of 4, and the last also contains all longer calls.
+/// The number of columns in the small histogram. The first column contains calls shorter than 256
+/// ns. Each further column covers a factor of 4, and the last column also contains all longer
+/// calls.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The table's columns after the call, and their widths.
+/// The table's columns to the right of the call's name, and their widths.
 const CELLS: [(&str, usize); 7] = [
     ("CALLS", 10),
     ("ERRORS", 8),

@@ -95,7 +95,8 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether the call's return value is a restored register. Such a value may look like an error.
+    /// Whether the call's return value is the content of a restored register. This value may look
+    /// like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -186,7 +187,7 @@ fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     unknown.filter_map(call).collect()
 }
 
-/// Whether only 32-bit callers have a call with this name.
+/// Whether a call with this name exists only for 32-bit callers.
 pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)

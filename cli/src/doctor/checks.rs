@@ -105,7 +105,7 @@ impl System {
         Some(fs::read_to_string(self.path(path)).ok()?.trim().to_owned())
     }
 
-    /// The place where a file system of this type is mounted.
+    /// The mount point of a file system of this type.
     fn mounted(&self, kind: &str) -> Option<String> {
         let mounts = self.read("/proc/self/mounts")?;
         let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
@@ -321,7 +321,7 @@ impl System {
         }
     }
 
-    /// The capabilities that would suffice without CAP_SYS_ADMIN and that this process lacks.
+    /// The capabilities that this process lacks and that would suffice instead of CAP_SYS_ADMIN.
     fn lacking(&self) -> Vec<&'static str> {
         let needed = [(PERFMON, "CAP_PERFMON"), (BPF, "CAP_BPF")];
         let lacking = needed.into_iter().filter(|(number, _)| !self.has_capability(*number));
@@ -617,7 +617,7 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// The checks that are not good: (level, name, text and advice).
+        /// The checks whose level is not good, as (level, name, text and advice).
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {
@@ -726,7 +726,8 @@ mod tests {
         fake.expect(Level::Bad, "probes run", "echo 1 >");
         fake.set("proc/sys/kernel/ftrace_enabled", "0\n");
         fake.expect(Level::Bad, "probes run", "ftrace_enabled=1");
-        // Nothing is tried in this state, so the checks that depend on trials are left out.
+        // No trial runs while probes are disabled, so the checks that depend on trials are left
+        // out.
         let names: Vec<_> = fake.system.checks(None).iter().map(|check| check.name).collect();
         assert_eq!(names, ["kernel", "probes run", "symbols", "bpffs", "BTF"]);
     }

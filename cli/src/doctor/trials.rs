@@ -20,7 +20,7 @@ use crate::loader::loader;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/try.bpf.o"));
 
-/// A call that every kernel has and on which nothing depends.
+/// A call that every kernel supports and that nothing depends on.
 const CALL: &str = "getppid";
 
 /// The result of each trial. None if an earlier failure made the trial impossible.
@@ -43,7 +43,7 @@ pub(super) struct Trials {
 pub(super) struct Refusal {
     pub(super) errno: Option<i32>,
     pub(super) text: String,
-    /// The verifier's log, or empty.
+    /// The verifier's log; empty if there is none.
     pub(super) log: String,
 }
 
@@ -191,7 +191,7 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     }
 }
 
-/// Defers signals that would end the process until a trial has removed what it created.
+/// Until a trial has removed what it created, defers signals that would end the process.
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {
