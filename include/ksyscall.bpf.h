@@ -40,16 +40,16 @@
  * The program must detect how the function receives the arguments. If the kernel is built with
  * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. The option has
  * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On s390
- * it is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and loongarch, the
- * function receives the arguments themselves. The program recognises the pointer: the kernel has just saved
- * the registers on its stack, a few frames above the function's frame. So if the first argument points less
- * than a page above the stack pointer, it is the pointer to the registers. The caller cannot influence a
+ * the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and loongarch,
+ * the function receives the arguments themselves. The program recognises the pointer: the kernel has just
+ * saved the registers on its stack, a few frames above the function's frame. So if the first argument points
+ * less than a page above the stack pointer, it is the pointer to the registers. The caller cannot influence a
  * pointer that the kernel passes. If the kernel passes the arguments instead, a caller could forge this
  * pointer only if it knew the address of its kernel stack.
  *
  * The alternatives do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
- * aya 0.14 does not perform this check. On POWER the functions have no such prefix, and libbpf built for
+ * aya 0.14 does not perform this check. On POWER the functions have no __<arch>_ prefix, and libbpf built for
  * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would work
  * only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
@@ -249,7 +249,7 @@ struct pt_regs;
 #define KSYSCALL_POINTED_ (1ULL << 32)
 /*
  * IN_PAGES: the function receives the sixth argument in pages of 4,096 bytes, and the man page defines it in
- * bytes. IN_BYTES: the function receives it in bytes, and the man page defines it in pages.
+ * bytes. IN_BYTES: the function receives the sixth argument in bytes, and the man page defines it in pages.
  */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
@@ -439,8 +439,8 @@ struct task_struct___ksyscall {
 
 /*
  * Returns whether the call is a 32-bit call. On x86-64 the flag TS_COMPAT
- * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not identify them,
- * because 64-bit code can also make 32-bit calls, with `int $0x80`.
+ * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not identify 32-bit
+ * calls, because 64-bit code can also make them, with `int $0x80`.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
