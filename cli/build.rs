@@ -32,7 +32,7 @@ fn compile(name: &str) {
     }
     .to_owned();
     let bytes = if of_cargo("CARGO_CFG_TARGET_ENDIAN") == "big" { "bpfeb" } else { "bpfel" };
-    // The architecture in the name of Debian's folder for <asm/...>.
+    // The architecture in the name of the Debian folder that contains <asm/...>.
     let gnu = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
         "x86" => "i386".to_owned(),
         "powerpc64" => "powerpc64le".to_owned(),
@@ -45,7 +45,8 @@ fn compile(name: &str) {
     };
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     let mut command = Command::new(&clang);
-    // The instruction set of Linux 4.14. The default of newer clang versions requires Linux 5.1.
+    // Use the BPF instruction set of Linux 4.14, because the default in newer clang versions
+    // requires Linux 5.1.
     command.args(["-mcpu=v2", "-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
     command.arg(format!("-DKSYSCALL_BITS={}", of_cargo("CARGO_CFG_TARGET_POINTER_WIDTH")));

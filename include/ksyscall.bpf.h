@@ -32,30 +32,30 @@
  * kprobe.multi). When the function returns, the arguments are no longer available. A word that cannot be read
  * is treated as 0. The program must have a GPL-compatible licence, which bpf_probe_read_kernel() requires.
  *
- * At the call's entry, the memory that a pointer refers to may not be resident. In that case
- * bpf_probe_read_user_str() returns -EFAULT, even for a valid path. KSYSCALL_KEEP() stores the pointer, and
- * KSYSCALL_TAKE_STR() reads the string at the call's return, after the kernel has read it: see "Strings that
- * are not in memory at entry" below.
+ * The memory that a pointer refers to may not be resident at the call's entry: bpf_probe_read_user_str() then
+ * returns -EFAULT even for a valid path. KSYSCALL_KEEP() stores the pointer, and KSYSCALL_TAKE_STR() reads
+ * the string at the call's return, after the kernel has read it: see "Strings that are not in memory at
+ * entry" below.
  *
- * The program must detect whether the function receives the call's arguments or a pointer to the caller's
- * registers. Kernels built with CONFIG_ARCH_HAS_SYSCALL_WRAPPER pass the pointer: on x86-64 since Linux 4.17,
- * on arm64 since 4.19, on i386 since 5.7, on POWER since 6.1 and on riscv since 6.6. On s390, Linux 6.1
- * passes the pointer, but 5.10 does not. All other kernels, including all kernels for arm, mips and
- * loongarch, pass the arguments themselves. The program recognises the pointer by its value: the kernel has
- * just saved the registers on the kernel stack, a few frames above the function's frame. So if the first
- * argument points less than a page above the stack pointer, it is the pointer to the registers. If the kernel
- * passes the pointer, the caller cannot influence the pointer's value. If the kernel passes the arguments, a
- * caller would have to know the address of its kernel stack to forge such a pointer.
+ * The program must detect how the function receives the arguments. If the kernel is built with
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. The option has
+ * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On s390
+ * the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and loongarch,
+ * the function receives the arguments themselves. The program recognises the pointer: the kernel has just
+ * saved the registers on its stack, a few frames above the function's frame. So if the first argument points
+ * less than a page above the stack pointer, it is the pointer to the registers. The caller cannot influence a
+ * pointer that the kernel passes. If the kernel passes the arguments instead, a caller could forge this
+ * pointer only if it knew the address of its kernel stack.
  *
- * Other methods do not work everywhere. When libbpf (since 1.0) or cilium/ebpf (since 0.11) loads a program,
- * it checks whether __<arch>_sys_bpf can be probed, and sets LINUX_HAS_SYSCALL_WRAPPER accordingly. aya 0.14
- * does not perform this check. On POWER, the functions' names have no such prefix, and libbpf built for
- * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant set by the loader would be
- * right only if every loader set it, and the file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * The alternatives do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
+ * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
+ * aya 0.14 does not perform this check. On POWER the functions have no __<arch>_ prefix, and libbpf built for
+ * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would work
+ * only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
- * The register offsets are taken from arch/<arch>/include/asm/ptrace.h; the offsets used here are identical
- * in Linux 5.10 to 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain
- * the arguments. Reading the arguments therefore requires neither kernel types nor CO-RE.
+ * The register offsets are taken from arch/<arch>/include/asm/ptrace.h, and are identical in Linux 5.10 to
+ * 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain the arguments.
+ * Reading the arguments therefore requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -68,9 +68,9 @@
 struct pt_regs;
 
 /*
- * KSYSCALL_CALLERS specifies which callers' calls trigger the program. A 32-bit caller on a 64-bit kernel
- * enters the kernel through different functions. Its calls use different registers, 32-bit words, and pairs
- * of words for 64-bit values.
+ * KSYSCALL_CALLERS specifies whose calls the program sees. A 32-bit caller on a 64-bit kernel enters through
+ * different functions. Its calls use different registers and 32-bit words, and pass 64-bit values as pairs of
+ * words.
  *
  *	KSYSCALL_NATIVE	callers with the kernel's own word size
  *	KSYSCALL_COMPAT	32-bit callers on a 64-bit kernel
@@ -186,10 +186,7 @@ struct pt_regs;
 #define KSYSCALL_SP_ 52
 #define KSYSCALL_DIRECT_(n) ((n) < 4 ? 4 * (n) : -1) /* r0 to r3 */
 #define KSYSCALL_ON_STACK_(n) (4 * ((n) - 4))
-/*
- * The caller's r7. The saved registers start two words above the stack pointer: see vector_swi in
- * entry-common.S.
- */
+/* The caller's r7: vector_swi in entry-common.S pushes the caller's registers, and then two more words. */
 #define KSYSCALL_STACK_NR_ (8 + 4 * 7)
 
 #elif defined(__TARGET_ARCH_mips) || defined(__TARGET_ARCH_loongarch)
@@ -252,7 +249,7 @@ struct pt_regs;
 #define KSYSCALL_POINTED_ (1ULL << 32)
 /*
  * IN_PAGES: the function receives the sixth argument in pages of 4,096 bytes, and the man page defines it in
- * bytes. IN_BYTES: the function receives bytes, and the man page defines pages.
+ * bytes. IN_BYTES: the function receives the sixth argument in bytes, and the man page defines it in pages.
  */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)
@@ -306,9 +303,9 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_pwritev2 KSYSCALL_LAYOUT_preadv
 
 /*
- * The man page's order is fd, offset, nbytes, flags. arm and POWER have only the function for
- * sync_file_range2, whose order is fd, flags, offset, nbytes. For both names, the macros read the arguments
- * of the function that exists.
+ * The man page's order is fd, offset, nbytes, flags. arm and POWER implement only sync_file_range2, whose
+ * order is fd, flags, offset, nbytes. For both names, the macros read the arguments of the function that the
+ * architecture implements.
  */
 #define KSYSCALL_FLAGS_LAST_ KSYSCALL_KINDS_(W, L, L, W, W, W)
 #define KSYSCALL_FLAGS_SECOND_ KSYSCALL_KINDS_(W, W, L, L, W, W)
@@ -395,10 +392,10 @@ struct pt_regs;
 /* --- Reading --- */
 
 /*
- * A call as a program sees it. `from` is the address of the caller's registers (has_regs) or of the
- * program's context, and the words are at offsets from `from`. Even the context is read with a helper. A
- * direct load from the context requires a constant offset, but the compiler turns an offset that differs
- * between two branches into a variable.
+ * The call that triggered a program. The words are at offsets from `from`, which is the address of the
+ * caller's registers if has_regs is set, and otherwise of the program's context. Even the context is read
+ * with a helper. A direct load from the context requires a constant offset, but if two branches use different
+ * offsets, the compiler merges them into one load with a variable offset.
  */
 struct ksyscall_ {
 	__u64 from, stack;
@@ -442,8 +439,8 @@ struct task_struct___ksyscall {
 
 /*
  * Returns whether the call is a 32-bit call. On x86-64 the flag TS_COMPAT
- * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not, because 64-bit
- * code can also make 32-bit calls, with `int $0x80`.
+ * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not identify 32-bit
+ * calls, because 64-bit code can also make them, with `int $0x80`.
  */
 KSYSCALL_INLINE_ int ksyscall_is_compat_(__u64 regs)
 {
@@ -579,11 +576,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
- * the name of the call that the program is attached to, without quotes. A pointer is an address in the
- * caller's memory, for bpf_probe_read_user(), which can fail at entry: see above. If the man page describes
- * the C library's function instead of the call (pselect6's sixth argument), the macro returns the call's
+ * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory:
+ * read it with bpf_probe_read_user(), which can fail at entry (see above). Where the man page describes the C
+ * library's function rather than the call, as for pselect6's sixth argument, the macro returns the call's
  * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
- * page. The upper half of an int that a 64-bit caller passes is undefined.
+ * page. If a 64-bit caller passes an int, the upper half of the word is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \
@@ -593,7 +590,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * The nth word that the caller passed, counted from 1, for programs that are attached to many calls. Each
- * word is the content of one register. A 32-bit caller's word has 32 bits, and the upper half is zero.
+ * word is the content of one register. For a 32-bit caller, the upper half of the result is zero.
  */
 #define KSYSCALL_SLOT(ctx, n)                                                                            \
 	({                                                                                               \
@@ -602,8 +599,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel, so that the call's number and arguments follow the
- * 32-bit table; otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
+ * 1 if the caller is a 32-bit caller on a 64-bit kernel; the call's number and arguments then follow the
+ * 32-bit table. Otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
  * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers
  * cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and
  * riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers, with
@@ -695,7 +692,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
  * socketcall the program returns 0. KSYSCALL_NR() shows how the call was made. If KSYSCALL_NR() is -1,
- * because the function receives the arguments themselves, the program assumes that every caller that can use
+ * because the function receives the arguments themselves, the program assumes that callers that can use
  * socketcall did so. In that case attach the program only to socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
@@ -735,9 +732,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #endif
 
 /*
- * KSYSCALL_SUBCALL_<call> encodes the sources of the call's arguments, in four bits each, starting at bit 0.
- * The call's number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is
- * one of:
+ * KSYSCALL_SUBCALL_<call> encodes the source of each argument in four bits, starting at bit 0. The call's
+ * number starts at bit 24. Bit 32 is set if the multiplexer is ipc. The source of an argument is one of:
  *
  *	1 to 6		the multiplexer's argument with this number
  *	LAST		ipc's sixth argument, or on s390 the fourth
@@ -790,7 +786,7 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
 #define KSYSCALL_SUBCALL_shmget KSYSCALL_IPC_(23, 2, 3, 4, 0, 0)
 #define KSYSCALL_SUBCALL_shmctl KSYSCALL_IPC_(24, 2, 3, 5, 0, 0)
 
-/* The numbers of the multiplexers. MIPS uses different numbers, but there KSYSCALL_NR() is always -1. */
+/* The numbers of the multiplexers. The numbers differ on MIPS, but KSYSCALL_NR() always returns -1 there. */
 #define KSYSCALL_NR_SOCKETCALL_ 102
 #define KSYSCALL_NR_IPC_ 117
 #define KSYSCALL_MULTIPLEXER_socketcall 0xffffffff
@@ -951,8 +947,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  *	- If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until the
  *	  thread next makes the call.
  *	- The map is an LRU map: when it is full, it drops the least recently used entries, which may belong
- *	  to calls in progress. KSYSCALL_TAKE_STR() then returns -ENOENT. Give the map more entries than
- *	  the number of threads that can be in these calls at the same time.
+ *	  to calls in progress. KSYSCALL_TAKE_STR() then returns -ENOENT. The map needs more entries than the
+ *	  number of threads that can be in these calls at the same time.
  *	- By the time a successful execve(2) returns, the old memory is gone: use the tracepoint
  *	  sched:sched_process_exec instead.
  *	- If a call fails before it reads its argument, the page may still not be resident.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls, their errors and their duration for `ksyscall count`: at the tracepoints sys_enter and
-   sys_exit, or with probes on the functions that serve the calls. */
+/* Counts calls and their errors, and measures how long the calls take, for `ksyscall count`. The programs run
+   at the tracepoints sys_enter and sys_exit, or at probes on the functions that serve the calls. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <stdbool.h>
@@ -20,13 +20,13 @@
 #define MAX_SUB_CALLS 32
 
 /*
- * A place is a tally's index plus 1, or 0 for a call that is not counted, with these flags. A probe's cookie
+ * A place combines a tally's index plus 1 (0 if the call is not counted) with these flags. A probe's cookie
  * is a place with two more flags. For 32-bit callers the cookie also contains the call's number plus 1,
  * because one function may serve several calls.
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)
-/* The return value is not a result: sigreturn restores the register. */
+/* The return value is a register that sigreturn restored, not a result. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
 /* The call is a multiplexer, which carries out sub-calls. */
@@ -43,20 +43,20 @@ struct tally {
 	__u64 calls;
 	__u64 returns;
 	__u64 errors;
-	/* Calls whose return was missed: their thread has made another call since. */
+	/* Calls whose return was missed: the thread began another call first. */
 	__u64 missed;
 	/* Calls during which the calling thread ended. */
 	__u64 ended;
 	__u64 nanoseconds;
-	/* The longest call of the current and of the previous interval, and the numbers of these intervals.
-	   The index is the lowest bit of the interval's number. */
+	/* The duration of the longest call in the current and in the previous interval, and the numbers of
+	   these intervals. Both arrays are indexed by the lowest bit of the interval's number. */
 	__u64 longest[2];
 	__u64 interval[2];
 	/* Calls that took at least 2^(n-1) ns and less than 2^n ns. */
 	__u64 took[BUCKETS];
 };
 
-/* One tally for each call; process_tallies contains one for each process. */
+/* One tally for each call. If calls are counted by process, process_tallies is used instead. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -110,7 +110,7 @@ struct settings {
 	__s32 failing;
 	__u32 is_by_process;
 	__u32 interval;
-	/* x86-64: the offset of thread_info.status in a task; 0 if unknown. */
+	/* On x86-64, the offset of thread_info.status in task_struct; 0 if unknown. */
 	__u32 status_offset;
 	/* Number of entries in searched_map. */
 	__u32 searched;
@@ -149,8 +149,8 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes that search() finds by their ID in a PID namespace. It adds the processes with the role PROCESS
-   to the map `processes`. */
+/* Processes that search() finds by their ID in a PID namespace. search() adds those whose role is PROCESS to
+   the map `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 
@@ -169,16 +169,16 @@ struct {
 } searched_map SEC(".maps");
 
 struct thread {
-	/* When the current call began, and the call's place; the place is 0 outside of a call. */
+	/* When the current call began, and its place. Outside of a call, the place is 0. */
 	__u64 begun;
 	__u32 place;
 	__u32 padding;
 };
 
 /*
- * The key is the address of task_struct: execve(2) may change a thread's ID, but not its
- * task_struct. An entry is removed when its thread ends. If the filter is FAMILY, only threads of the
- * family have entries.
+ * The key is the address of task_struct: execve(2) may change a thread's ID, but not its task_struct. An
+ * entry is removed when its thread ends. If the filter is FAMILY, only threads in the counted process tree
+ * have entries.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -187,8 +187,8 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-/* What was not counted because a map was full: calls of threads, calls and returns of processes, and errors
-   by errno. */
+/* Counts what was lost because a map was full: calls by threads without an entry, calls and returns in
+   processes without a tally, and errors whose errno has no entry. */
 enum { THREADS, CALLERS, ERRNOS, LOSSES };
 
 struct {
@@ -405,8 +405,9 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
-	/* The flag is TS_COMPAT (arch/x86/include/asm/thread_info.h). If its offset is unknown, the code
-	   segment __USER32_CS identifies 32-bit callers, except for `int $0x80` in 64-bit code. */
+	/* The flag is TS_COMPAT (arch/x86/include/asm/thread_info.h). If the offset of `status` is unknown,
+	   the code segment __USER32_CS identifies 32-bit callers, except when 64-bit code uses `int
+	   $0x80`. */
 	if (settings->status_offset)
 		return ksyscall_read_(bpf_get_current_task() + settings->status_offset) & 2;
 	return (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
@@ -420,14 +421,15 @@ INLINE bool is_compat(const struct settings *settings, __u64 regs)
 
 #define X32_BIT (1U << 30)
 
-/* The place of the call that a multiplexer carries out; NULL if it is not counted separately. */
+/* Returns the place of the call that a multiplexer carries out, or NULL if this call is not counted
+   separately. */
 INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
 {
 	struct ksyscall_ call = { .from = regs, .has_regs = 1 };
 	__u32 index, number = ksyscall_word_(&call, is_compat, 0);
 	__u32 *place;
 
-	/* The upper half is a version: see ksys_ipc() in ipc/syscall.c. */
+	/* The upper half of ipc's first argument is a version: see ksys_ipc() in ipc/syscall.c. */
 	if (multiplexer & IPC)
 		number &= 0xffff;
 	if (number >= MAX_SUB_CALLS)
@@ -489,8 +491,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 /* --- Probes --- */
 
 /*
- * x32 processes count as 64-bit callers, except for the calls that have separate functions: those with the
- * numbers 512 to 547 in arch/x86/entry/syscalls/syscall_64.tbl, plus __X32_SYSCALL_BIT.
+ * x32 processes count as 64-bit callers, except when they make a call with a separate function for x32. The
+ * numbers of these calls are 512 to 547 (arch/x86/entry/syscalls/syscall_64.tbl), plus __X32_SYSCALL_BIT.
  */
 INLINE bool is_x32_alone(int number)
 {
@@ -541,7 +543,7 @@ int leave(struct pt_regs *ctx)
 
 /* --- Threads and processes --- */
 
-/* The arguments are the parent and the child (include/trace/events/sched.h). */
+/* The tracepoint's arguments are the parent and the child (include/trace/events/sched.h). */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -582,7 +584,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Finds processes by their ID in their PID namespace when they make a call. */
+/* Finds each process in searched_map, by its ID in its PID namespace, when the process makes a call. */
 SEC("raw_tp/sys_enter")
 int search(struct bpf_raw_tracepoint_args *ctx)
 {

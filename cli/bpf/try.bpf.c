@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts how often a thread whose name is in the map makes a call, for `ksyscall doctor`. A thread's
-   name identifies it in every PID namespace; a process ID does not. Uses nothing newer than Linux
-   4.2. */
+/* Counts the calls by threads whose names are in the map, for `ksyscall doctor`. A thread's name identifies
+   it in every PID namespace; a process ID does not. Requires no BPF feature newer than Linux 4.2. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -31,7 +31,7 @@ impl Cli {
         let cli = Self::try_parse_from(&words)?;
         let is_without_command =
             matches!(&cli.command, Command::Count(count) if count.command.is_empty());
-        // For instance `-- $COMMAND` with an empty variable, which would count all processes.
+        // If $COMMAND is empty, `-- $COMMAND` would count all processes.
         if is_without_command && words.last().is_some_and(|word| word == "--") {
             let why = "a COMMAND is missing after `--`; omit `--` to count all processes";
             let mut command = Self::command();
@@ -260,7 +260,7 @@ fn errno(text: &str) -> Result<i32, String> {
     crate::errno::named(text).ok_or_else(|| "must be an error such as ENOENT".to_owned())
 }
 
-/// KRETPROBE_MAXACTIVE_MAX of the kernel's kernel/trace/trace_kprobe.c.
+/// KRETPROBE_MAXACTIVE_MAX in the kernel's kernel/trace/trace_kprobe.c.
 const MOST_ACTIVE: u32 = 4096;
 
 fn calls(text: &str) -> Result<u32, String> {
@@ -301,7 +301,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The page is written by hand, because it contains more than the help.
+    /// The man page is written by hand, because it contains more than the help text.
     #[test]
     fn the_man_page_has_every_command_and_option() {
         let page = include_str!("../../man/ksyscall.1");

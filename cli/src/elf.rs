@@ -12,8 +12,9 @@ const FUNCTION: &str = "bpf_program__attach_ksyscall";
 /// All functions that the library replaces: `FUNCTION`, and the libbpf functions that call it.
 const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
 const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
-/// The start of libbpf's messages about a program; `__pr()` in libbpf's src/libbpf_internal.h adds
-/// `libbpf: `. Every file that contains libbpf contains this text, even if the file is stripped.
+/// The beginning of libbpf's messages about a program, including the prefix that `__pr()` in
+/// libbpf's src/libbpf_internal.h adds. Every file that contains libbpf contains this text, even if
+/// the file is stripped.
 const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
 
 #[derive(Debug)]
@@ -25,23 +26,23 @@ pub(crate) struct Elf {
     /// The folders in DT_RUNPATH, or else in DT_RPATH; `$ORIGIN` is not expanded.
     pub(crate) search_path: Vec<String>,
     pub(crate) imports: Imports,
-    /// Whether the file defines syscall() for other files.
+    /// Whether the file exports its own syscall().
     pub(crate) defines_syscall: bool,
     pub(crate) is_go: bool,
     /// Whether the file contains libbpf.
     pub(crate) has_libbpf: bool,
     /// Whether the file calls `FUNCTION` through its symbol, so that preloading replaces it.
     pub(crate) calls_by_name: bool,
-    /// Whether the file contains the name of a libbpf to load.
+    /// Whether the file contains the name of a libbpf library, which it may load.
     pub(crate) names_libbpf: bool,
 }
 
-/// Which functions of other files a file imports.
+/// The functions that a file imports from other files.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Imports {
-    /// A function of libbpf that the library replaces.
+    /// A libbpf function that the library replaces.
     pub(crate) answered: bool,
-    /// A function of libbpf that attaches to a kernel function by name.
+    /// A libbpf function that attaches to a kernel function by name.
     pub(crate) kprobe: bool,
     /// The C library's syscall().
     pub(crate) syscall: bool,

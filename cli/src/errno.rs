@@ -1,5 +1,4 @@
-//! Translates between errnos and their names: those in errno(3), and those that only the kernel
-//! uses.
+//! Translates between errnos and their names, including errnos that only the kernel uses.
 
 /// The errno with this name or number.
 pub(crate) fn named(name: &str) -> Option<i32> {
@@ -11,8 +10,8 @@ macro_rules! names {
     ($number:expr; $($name:ident)*) => {
         match $number {
             $(libc::$name => stringify!($name).to_owned(),)*
-            // These are internal to the kernel (include/linux/errno.h), which restarts the call, or
-            // changes the error before the program sees it.
+            // These errnos are internal to the kernel (include/linux/errno.h). The kernel restarts
+            // the call, or replaces the errno before the program sees it.
             512 => "ERESTARTSYS".to_owned(),
             513 => "ERESTARTNOINTR".to_owned(),
             514 => "ERESTARTNOHAND".to_owned(),

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match run(cli) {
         Ok(code) => code,
-        // The process that reads from the pipe has ended, for example `head`.
+        // The process that reads from the pipe, for example `head`, has ended.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("{error:#}"));

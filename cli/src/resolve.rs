@@ -24,8 +24,8 @@ struct Answer {
     /// The name as the user gave it.
     name: SyscallName,
     call: Call,
-    /// The function in the running kernel or, without a running kernel, the function according to
-    /// the table. An error contains the reason why there is no function.
+    /// The function in the running kernel, or in the table if the `Place` contains no kernel. An
+    /// error contains the reason why there is no function.
     function: Result<String, String>,
     convention: String,
     libbpf: Libbpf,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::args;
 use crate::tool::{self, Reach, Verdict};
 
-// Exit statuses, as env(1) and other programs that run commands use them.
+// The exit statuses that env(1) and other programs that run commands also use.
 const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTED: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -82,7 +82,8 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
     Ok(command)
 }
 
-/// Appends the library to the user's list: AddressSanitizer, for example, must come first.
+/// Appends the library to the user's list, because some libraries (for example AddressSanitizer)
+/// must come first.
 fn preload(users: Option<OsString>, library: &Path) -> OsString {
     match users {
         Some(mut list) if !list.is_empty() => {

@@ -142,9 +142,9 @@ fn installed_library(own: &Path) -> Result<Option<PathBuf>> {
     Ok(paths.find(|path| Elf::read(path).is_ok_and(|elf| elf.machine == machine)))
 }
 
-/// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and other tokens,
-/// without a way to quote them (ld.so(8)). A part of a split path could name a different file, for
-/// example in the current folder.
+/// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and other tokens.
+/// These characters cannot be quoted (ld.so(8)). A part of a split path could name a different
+/// file, for example in the current folder.
 fn has_preloadable_path(path: &Path) -> Result<()> {
     let is_special = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b':' | b'$');
     if path.as_os_str().as_bytes().iter().any(is_special) {
@@ -157,8 +157,8 @@ fn has_preloadable_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Judges whether preloading the library reaches a program or script. If `library` is None, assumes
-/// a library with this program's version and architecture.
+/// Judges whether preloading the library reaches a program or script. If `library` is None, the
+/// library is assumed to have this program's version and architecture.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let (program, lead) = interpreter_of(tool)?;
     let is_script = !lead.is_empty();
@@ -453,7 +453,7 @@ mod tests {
         expect(&own, Reach::No, "does not import syscall()");
     }
 
-    /// An early libksyscall did not define syscall().
+    /// Early versions of libksyscall did not define syscall().
     #[test]
     fn only_a_library_with_syscall_corrects_probes() {
         let built = Built::new();
@@ -491,7 +491,7 @@ mod tests {
         let source = go.to_owned() + NOTHING;
         expect(&built.cc("go", &source, &[]), Reach::No, "a Go program");
         expect(&built.cc("static-go", &source, &["-static"]), Reach::No, "written in Go");
-        // With cgo and libbpf, libbpf attaches.
+        // A Go program that uses libbpf through cgo attaches through libbpf.
         let with_libbpf = go.to_owned() + CALLS;
         expect(&built.cc("cgo", &with_libbpf, &["-lbpf"]), Reach::Yes, "/libbpf.so.1");
     }
@@ -503,7 +503,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// For example, a program can load libbpf with dlopen() and a built-in name.
+    /// For example, a program can contain libbpf's name, and pass it to dlopen().
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* interrupted N COMMAND...: runs a command and sends it SIGINT at its Nth perf_event_open(2). The exit
-   status is the command's, or 128 plus the signal that ended it. */
+/* interrupted N COMMAND...: runs a command and sends it SIGINT at its Nth perf_event_open(2). The exit status
+   is that of the command, or 128 plus the number of the signal that ended it. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 		execvp(argv[2], argv + 2);
 		_exit(127);
 	}
-	/* The command stops after its execve(2). */
+	/* PTRACE_TRACEME stops the command after its execve(2). */
 	waitpid(pid, &status, 0);
 	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 	for (int signal = 0; !WIFEXITED(status) && !WIFSIGNALED(status);) {

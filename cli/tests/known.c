@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes known numbers of calls that nothing else in a guest makes: in its main thread, in another
-   thread, in a child, and in a grandchild whose parent has ended. Prints `did CALL ERRNO TIMES`, with
-   `-` for success, and `did32 ...` for 32-bit calls. */
+/* Makes known numbers of calls that nothing else in a guest makes: in its main thread, in another thread, in
+   a child, and in a grandchild whose parent has ended. Prints `did CALL ERRNO TIMES`, where ERRNO is `-` for
+   success, and `did32 ...` for 32-bit calls. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static void *thread(void *unused)
 	return unused;
 }
 
-/* Pipes: the grandchild waits for `orphaned`, and reports on `done`. */
+/* Pipes: the grandchild waits until `orphaned` is closed, and reports its result through `done`. */
 static int orphaned[2], done[2];
 
 static void grandchild(void)
@@ -55,7 +55,7 @@ static void child(void)
 	_exit(0);
 }
 
-/* On x86-64 a 64-bit process can also make 32-bit calls. This one is sched_yield in syscall_32.tbl. */
+/* On x86-64 a 64-bit process can also make 32-bit calls. Number 158 is sched_yield in syscall_32.tbl. */
 static void yield_by_int80(void)
 {
 #ifdef __x86_64__
@@ -80,7 +80,7 @@ int main(void)
 	if (pid == 0)
 		child();
 	CHECK(waitpid(pid, NULL, 0) == pid);
-	/* The grandchild's parent has ended. The second read ends when the grandchild has also ended. */
+	/* The grandchild's parent has ended. The second read returns when the grandchild has also ended. */
 	CHECK(close(orphaned[1]) == 0 && close(done[1]) == 0);
 	CHECK(read(done[0], &byte, 1) == 1 && read(done[0], &byte, 1) == 0);
 	for (int i = 0; i < 20; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes known numbers of 32-bit calls, as known.c does, but without a C library. The call numbers are from
-   arch/x86/entry/syscalls/syscall_32.tbl. */
+/* Makes known numbers of calls, like known.c, but as a 32-bit program without a C library. The call numbers
+   are from arch/x86/entry/syscalls/syscall_32.tbl. */
 enum {
 	EXIT = 1,
 	WRITE = 4,

@@ -29,7 +29,7 @@ impl Kept for Paths {
     }
     #[inline(always)]
     fn get(thread: u64) -> Option<u64> {
-        // SAFETY: the value is copied, and no other thread has this key.
+        // SAFETY: the value is copied, and no other thread uses this key.
         unsafe { PATHS.get(&thread) }.copied()
     }
     #[inline(always)]
@@ -38,17 +38,18 @@ impl Kept for Paths {
     }
     #[inline(always)]
     fn user_str(to: &mut [u8], address: u64) -> i64 {
-        // SAFETY: the helper fails where it cannot read.
+        // SAFETY: the helper returns an error if it cannot read the address.
         let read = unsafe { bpf_probe_read_user_str_bytes(address as *const u8, to) };
         read.map_or_else(|errno| errno.into(), |bytes| bytes.len() as i64 + 1)
     }
 }
 
-/// Attached to openat(2), and `on_return` to its return. `Kernel` is that of the first example.
+/// Attach this program to openat(2), and `on_return` to the return of openat(2). `Kernel` is the
+/// type from the first example.
 #[kprobe]
 fn on_entry(context: ProbeContext) -> u32 {
     const OPENAT: Layout = Layout::of::<Native>("openat");
-    // SAFETY: the context is a kprobe's.
+    // SAFETY: the kernel passes this context to a kprobe.
     let call = unsafe { Call::<Native, Kernel>::new(context.as_ptr(), Callers::Native) };
     Paths::keep(call.argument(OPENAT, 2));
     0
@@ -58,7 +59,7 @@ fn on_entry(context: ProbeContext) -> u32 {
 fn on_return(_: RetProbeContext) -> u32 {
     let mut path = [0; 64];
     if Paths::take_str(&mut path) > 0 {
-        // SAFETY: the format is of this type.
+        // SAFETY: the format matches the type of the argument.
         unsafe { bpf_printk!(b"%s", path.as_ptr()) };
     }
     0

@@ -1,5 +1,5 @@
 //! Prints the arguments that this crate reads from a call whose words are generated from a seed.
-//! testing/unit/test_ebpf.py compares them with those that ksyscall.bpf.h reads.
+//! testing/unit/test_ebpf.py compares them with the arguments that ksyscall.bpf.h reads.
 //!
 //! evaluate KERNEL native|compat|asked direct|registers|socketcall|ipc SEED GIVEN CALL... -- SUB_CALL...
 

@@ -8,9 +8,10 @@
 #![doc = include_str!("../doc/pread.rs")]
 #![doc = "```"]
 //!
-//! If the layout is a constant, everything is inlined, without branches that the verifier could not
-//! follow. Read the arguments at the entry of the function that serves the call; at its return they
-//! are gone. `bpf_probe_read_kernel()` requires the program to have a GPL-compatible licence.
+//! If the layout is a constant, the compiler inlines everything, and leaves no branches that the
+//! verifier cannot follow. Read the arguments at the entry of the function that serves the call:
+//! when the function returns, they are no longer available. `bpf_probe_read_kernel()` requires the
+//! program to have a GPL-compatible licence.
 //!
 //! # Strings that are not in memory at entry
 //! The page that a pointer points to may not be in memory yet at entry. In that case
@@ -53,7 +54,7 @@ macro_rules! native {
     ($($arch:tt $kernel:ident)*) => {$(
         /// The kernel that the program is built for. For BPF targets,
         /// `--cfg bpf_target_arch="x86_64"` selects the kernel; aya-build passes this option. For
-        /// other targets, it is the kernel of the target architecture.
+        /// other targets, `Native` is the kernel of the target architecture.
         #[cfg(any(all(target_arch = "bpf", bpf_target_arch = $arch), target_arch = $arch))]
         pub type Native = $kernel;
     )*};
@@ -83,8 +84,8 @@ pub trait Memory {
     /// Reads four bytes of the caller's memory.
     fn user_u32(address: u64) -> u32;
     /// On x86-64, returns the current task's `thread_info.status`, from which [`Callers::Asked`]
-    /// determines the kind of caller. The status is four bytes of kernel memory at an offset from
-    /// the address that `bpf_get_current_task()` returns: 16 since Linux 5.11, 8 before
+    /// determines the kind of caller. The status occupies four bytes of kernel memory. Its offset
+    /// from the address that `bpf_get_current_task()` returns is 16 since Linux 5.11, and 8 before
     /// (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first member). The loader
     /// passes the offset to the program in a global or a map. The default implementation returns 0,
     /// which means a native caller.
@@ -152,8 +153,8 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubCall {
-    /// Four bits for each argument, which encode where the argument is; then the call's number, and
-    /// a flag that is set if ipc(2) carries out the call.
+    /// Encodes where each argument is, in four bits each, followed by the call's number and a flag
+    /// that is set if ipc(2) carries out the call.
     sources: u64,
     layout: Layout,
 }
@@ -234,10 +235,10 @@ impl<K: Kernel, M: Memory> Made<'_, K, M> {
     }
 }
 
-/// A call as a program sees it.
+/// A call that triggered a program.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<K, M> {
-    /// The caller's registers, or the program's context.
+    /// The address of the caller's registers, or of the program's context.
     from: u64,
     stack: u64,
     has_registers: bool,
@@ -307,14 +308,15 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         }
     }
 
-    /// The nth word that the caller passed, counted from 1, where each register is one word.
+    /// The nth word that the caller passed, counted from 1. Each word is the content of one
+    /// register.
     #[inline(always)]
     pub fn slot(&self, n: usize) -> u64 {
         self.argument(Layout::PLAIN, n)
     }
 
-    /// Whether the caller is a 32-bit caller on a 64-bit kernel. The call's number and arguments
-    /// then follow the 32-bit syscall table.
+    /// Whether the caller is a 32-bit caller on a 64-bit kernel. If so, the call's number and
+    /// arguments follow the 32-bit syscall table.
     #[inline(always)]
     pub fn is_compat(&self) -> bool {
         self.is_compat
@@ -356,7 +358,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     pub fn sub_call(&self, which: SubCall) -> Option<Made<'_, K, M>> {
         let [of_native, of_compat] = const { K::PLACES.has_multiplexers };
         let multiplexer = which.multiplexer();
-        // Indexing would require a table, which is a map in a BPF program.
+        // Indexing would require an array in memory, which a BPF program stores in a map.
         let has_multiplexer = if self.is_compat { of_compat } else { of_native };
         let is_multiplexed = has_multiplexer
             && self.number().is_none_or(|number| number == multiplexer.call_number());
@@ -373,7 +375,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         let first = self.word(self.is_narrow(), 0) as u32;
         match multiplexer {
             Multiplexer::Socketcall => first,
-            // The upper half contains a version.
+            // The upper half of ipc's first argument contains a version.
             Multiplexer::Ipc => first & 0xffff,
         }
     }
@@ -559,9 +561,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 }
 
-/// Keeps one pointer for each thread from a call's entry to its return. By then, the string that
-/// the pointer refers to is in memory. A program implements the methods with an LRU hash map and
-/// two helpers:
+/// Keeps one pointer for each thread from a call's entry to its return. At the return, the string
+/// that the pointer refers to is in memory. A program implements the methods with an LRU hash map
+/// and two helpers:
 ///
 #[doc = "```"]
 #[doc = include_str!("../doc/path.rs")]
@@ -578,8 +580,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 /// # Limits
 /// - If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until
 ///   the thread's next call of this kind. A full LRU map drops its least recently used entries,
-///   which may belong to calls in progress. Give the map more entries than there can be threads in
-///   such calls at once.
+///   which may belong to calls in progress. The map needs more entries than the number of threads
+///   that can be in these calls at the same time.
 /// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.
 /// - A call that fails before it reads its argument does not load the page, so reading the string
 ///   fails with -14 (EFAULT).
@@ -587,11 +589,11 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 pub trait Kept {
     /// The current thread, as `bpf_get_current_pid_tgid()` returns it.
     fn thread() -> u64;
-    /// Stores the pointer of a thread in the map.
+    /// Stores a thread's pointer in the map.
     fn insert(thread: u64, pointer: u64);
-    /// Looks up the pointer of a thread.
+    /// Looks up a thread's pointer.
     fn get(thread: u64) -> Option<u64>;
-    /// Removes the pointer of a thread.
+    /// Removes a thread's pointer.
     fn remove(thread: u64);
     /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns its
     /// length including the NUL, or a negative errno.
@@ -612,8 +614,8 @@ pub trait Kept {
         Some(pointer)
     }
 
-    /// Takes the pointer and reads the string. Returns the length including the NUL, or a negative
-    /// errno: -2 (ENOENT) if no pointer was kept.
+    /// Removes the pointer and reads the string. Returns the length including the NUL, or a
+    /// negative errno: -2 (ENOENT) if no pointer was kept.
     #[inline(always)]
     fn take_str(to: &mut [u8]) -> i64 {
         match Self::take() {

@@ -53,7 +53,7 @@ pub(super) enum Whom {
     Cgroup(File),
 }
 
-/// What the programs are attached to.
+/// The kind of event that the programs are attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
     /// The tracepoints sys_enter and sys_exit, which every call passes.
@@ -75,7 +75,7 @@ pub(super) struct Counter {
     object: Ebpf,
     pub(super) engine: Engine,
     settings: Settings,
-    /// The number of processes that the programs find by their ID in a PID namespace.
+    /// The number of processes that the BPF program `search` looks for.
     searched: u32,
     is_by_process: bool,
 }
@@ -110,7 +110,7 @@ unsafe impl aya::Pod for Settings {}
 #[allow(unsafe_code)]
 unsafe impl aya::Pod for Searched {}
 
-/// A call whose functions or tracepoints the programs are attached to.
+/// A call that the attached programs count.
 pub(super) struct Call {
     /// The call's index in the tallies.
     pub(super) index: u32,
@@ -118,12 +118,12 @@ pub(super) struct Call {
     /// The first function that is probed, if probes count the call.
     pub(super) function: Option<Symbol>,
     pub(super) has_returns: bool,
-    /// How many returns of this call the kernel missed, for all processes.
+    /// The number of returns from this call that the kernel missed, in all processes.
     pub(super) missed_by_kernel: Option<u64>,
 }
 
 impl Counter {
-    /// Loads the programs for these calls.
+    /// Loads the programs that count these calls.
     pub(super) fn load(
         calls: &[Wanted],
         whom: &Whom,
@@ -173,7 +173,7 @@ impl Counter {
             )?;
             counter.map_of::<Array<_, u32>>("roles")?.set(OWN, 0, 0)?;
             counter.search(&namespace, std::process::id(), OWN)?;
-            // Any call lets the program find this process.
+            // Make any call, so that the program finds this process.
             let _ = rustix::process::getppid();
             if counter.map_of::<Array<_, u32>>("roles")?.get(&OWN, 0)? == 0 {
                 bail!("the BPF program does not find this process in its PID namespace");
@@ -338,7 +338,7 @@ impl Counter {
         self.settings.interval
     }
 
-    /// What was counted so far for each call or process. The longest call is the longest one in
+    /// Returns what has been counted so far for each call or process. `longest` covers only
     /// `interval`.
     pub(super) fn rows(&self, calls: &[Call], interval: u32) -> Result<Vec<Row>> {
         let counts: HashMap<&MapData, u64, u64> = self.read("errnos")?.try_into()?;
@@ -400,7 +400,7 @@ impl Counter {
         Ok(Lost { entries, returns, threads: sum(0)?, processes: sum(1)?, errnos: sum(2)? })
     }
 
-    /// The cookie that the programs receive at a call's functions.
+    /// Returns the cookie that the programs receive from the probes on a call's functions.
     pub(super) fn cookie(&self, index: usize, call: &Wanted, has_return: bool) -> u64 {
         let mut cookie = u64::from(place_of(index, call));
         cookie |= if has_return { 0 } else { NO_RETURN.into() };
@@ -500,7 +500,7 @@ fn most_processes() -> u32 {
 }
 
 fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
-    /// The fields of union bpf_attr in linux/bpf.h for BPF_MAP_UPDATE_ELEM.
+    /// The fields of union bpf_attr (linux/bpf.h) that BPF_MAP_UPDATE_ELEM uses.
     #[repr(C)]
     struct Update {
         map: u32,
@@ -539,7 +539,7 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
 /// Adds context to a program-loading error: what failed and what to do about it.
 fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
     let errno = errno_of(&error);
-    // aya repeats the error's text; the errno is enough.
+    // Keep only the errno, because aya repeats the error's text.
     let error = errno.map_or(error, |errno| std::io::Error::from_raw_os_error(errno).into());
     let what = match (errno, engine) {
         (Some(libc::EPERM | libc::EACCES), _) => {

@@ -1,6 +1,6 @@
 //! Reads one offset from the kernel's types (BTF, Documentation/bpf/btf.rst).
 //!
-//! aya can relocate the programs using these types, but it parses all of them, which takes longer
+//! aya could use these types to relocate the programs, but it parses all of them. This takes longer
 //! than everything else that `count` does during startup.
 
 /// The kernel's types.
@@ -8,13 +8,13 @@ pub(super) const FILE: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u32 = 4;
-/// The size of a type without the data that depends on its kind.
+/// The size of a type, in bytes, without its kind-specific data.
 const TYPE: usize = 12;
-/// The size of a struct's member.
+/// The size of the entry for a struct's member, in bytes.
 const MEMBER: usize = 12;
 
-/// The offset of a member in a struct, in bytes. None if the file does not define the member, or is
-/// not in the expected format.
+/// The offset of a member in a struct, in bytes. Returns None if the file does not define the
+/// member, or is not in the expected format.
 pub(super) fn offset_of(file: &[u8], structure: &str, member: &str) -> Option<u32> {
     if u16::from_ne_bytes(file.get(..2)?.try_into().ok()?) != MAGIC {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn offset_of(file: &[u8], structure: &str, member: &str) -> Option<u3
         let members = whole.get(TYPE..)?.chunks_exact(MEMBER);
         let mut found = members
             .filter(|each| word(each, 0).and_then(|name| is_called(name, member)) == Some(true));
-        // In a struct with bit fields, the upper byte is the size of the bit field.
+        // In a struct with bit fields, the upper byte of the offset is the bit field's size.
         return found.next().and_then(|each| Some((word(each, 8)? & 0xff_ffff) / 8));
     }
     None
@@ -51,7 +51,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// The size of the data after a type. None for an unknown kind.
+/// The size of the kind-specific data that follows a type. None for an unknown kind.
 fn size_of_data(kind: u32, count: usize) -> Option<usize> {
     Some(match kind {
         // PTR, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FLOAT, TYPE_TAG.

@@ -49,7 +49,7 @@ enum End {
 /// The programs, and what they are attached to.
 struct Count {
     counter: Counter,
-    /// The calls, if tracepoints count them.
+    /// The calls that tracepoints count; empty if probes count the calls.
     calls: Vec<Call>,
     probes: Option<probes::Attached>,
     plan: Plan,
@@ -164,7 +164,7 @@ impl Count {
             }
         }
         let all = probes.as_ref().map_or(&counted, |probes| &probes.calls);
-        // The summary's number of calls does not include call numbers without a known name.
+        // The number of calls in the summary excludes call numbers without a known name.
         let named = all.iter().filter(|call| !call.wanted.name.as_str().starts_with("nr_"));
         let (compat, native): (Vec<&Call>, _) = named.partition(|call| call.wanted.is_compat);
         let plan = Plan {
@@ -209,7 +209,7 @@ fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     Ok(ExitCode::from(code as u8))
 }
 
-/// What happens during the count.
+/// An event that occurs while calls are being counted.
 enum Event {
     /// It is time to show what was counted.
     Shown,
@@ -288,7 +288,7 @@ struct Shown {
     is_terminal: bool,
     /// The width of each line on the screen.
     lines: Vec<usize>,
-    /// When the interval began, and what was counted before.
+    /// When the interval began, and what had been counted before it.
     interval_begun: Instant,
     before: (Vec<Row>, Lost),
 }
@@ -332,7 +332,7 @@ impl Shown {
         Ok(())
     }
 
-    /// Shows the final result: all that was counted, or the rest of the last interval.
+    /// Shows the final result: the total counts, or the counts of the last, incomplete interval.
     fn finish(&mut self, count: &mut Count, output: &mut Output, end: &End) -> Result<()> {
         self.clear()?;
         self.show_interval(count, output, Some(end))
@@ -382,7 +382,7 @@ impl Shown {
     }
 }
 
-/// The number of columns and of lines of the terminal.
+/// The terminal's width in columns, and its height in lines.
 fn size() -> (usize, usize) {
     match crossterm::terminal::size().unwrap_or_default() {
         // A serial console, for example, reports no size.
@@ -398,8 +398,8 @@ fn height_of(lines: &[usize], width: usize) -> u16 {
     heights.sum::<usize>().try_into().unwrap_or(u16::MAX)
 }
 
-/// The JSON for a result. For an interval, the JSON is a single line that contains the rows that a
-/// table would show.
+/// The JSON for a result. For an interval, the JSON is a single line with the same rows as the
+/// table.
 fn json(counted: &Counted, end: Option<&End>, is_whole: bool) -> Result<String> {
     let plan = counted.plan;
     let failures = plan.failures.iter();

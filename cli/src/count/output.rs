@@ -63,7 +63,7 @@ impl Output {
         Ok(())
     }
 
-    /// Replaces the file atomically: a reader sees the old result or the complete new one.
+    /// Replaces the file atomically: a reader sees either the old file or the complete new file.
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mode = fs::metadata(path).map(|metadata| metadata.permissions());
         let mut new = tempfile::Builder::new()

@@ -15,16 +15,16 @@ use crate::say;
 /// requires 64 kB of kernel memory (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
-/// What the programs are attached to.
+/// The calls that the programs are attached to, the links, and the calls that failed.
 #[derive(Default)]
 pub(super) struct Attached {
     pub(super) calls: Vec<Call>,
-    /// Calls that the kernel has but that could not be attached to.
+    /// Calls that exist in this kernel, but to which the programs could not be attached.
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
     /// Calls that this kernel does not have.
     absent: Vec<(Wanted, anyhow::Error)>,
     links: Vec<Links>,
-    /// For each call in `calls`, the index in `links` of the link that probes the call's return.
+    /// The index in `links` of each call's return probe, in the order of `calls`.
     returns: Vec<Option<usize>>,
     batches: Vec<Links>,
 }
@@ -56,7 +56,7 @@ fn progress_bar(length: u64) -> ProgressBar {
     let is_seen = super::is_screen(&std::io::stderr());
     let target = if is_seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    // 40 columns have room for the bar, but not for the call's name.
+    // On a terminal with 40 columns, the bar fits but the call's name does not.
     let style = ProgressStyle::with_template("attaching {bar:20} {pos}/{len} {wide_msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
@@ -133,7 +133,7 @@ fn attach_call(
     Ok(())
 }
 
-/// The first function that a program was attached to for a call.
+/// Returns the first of a call's functions that a program was attached to.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
@@ -223,8 +223,8 @@ fn attach_all(
             let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
-            // If one function serves two calls of 32-bit callers, the calls' numbers distinguish
-            // them.
+            // One function may serve two calls of 32-bit callers. The program distinguishes these
+            // calls by their numbers.
             let number = call.number.filter(|_| call.is_compat);
             if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, number) {
                 let again = Batch::new([name.as_str()])?.callers(call.callers());
@@ -282,7 +282,7 @@ impl Attached {
         }
     }
 
-    /// Detaches the programs concurrently, because the kernel makes each detach wait.
+    /// Detaches the programs concurrently, because each detach waits in the kernel.
     pub(super) fn detach(self) -> Result<(), Error> {
         let Self { links, batches, .. } = self;
         std::thread::scope(|scope| {

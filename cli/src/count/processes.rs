@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// PROC_PID_INIT_INO in include/linux/proc_ns.h.
 const INITIAL: u64 = 0xefff_fffc;
 
-/// A PID namespace, in the form that `bpf_get_ns_current_pid_tgid()` compares.
+/// A PID namespace, identified by the numbers that `bpf_get_ns_current_pid_tgid()` expects.
 pub(super) struct Namespace {
     pub(super) device: u64,
     pub(super) inode: u64,
@@ -27,7 +27,8 @@ impl Namespace {
         let path = format!("/proc/{process}/ns/pid");
         let metadata = fs::metadata(&path).with_context(|| format!("{path}: is /proc mounted?"))?;
         let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
-        // As MKDEV() in include/linux/kdev_t.h; user space encodes device numbers differently.
+        // Encode the device number as MKDEV() in include/linux/kdev_t.h does. User space uses a
+        // different encoding.
         Ok(Self { device: u64::from(major << 20 | minor), inode: metadata.ino() })
     }
 
@@ -52,7 +53,7 @@ impl Process {
             Ok(fd) => Some(fd),
             Err(rustix::io::Errno::SRCH) => bail!(gone()),
             // Either the number is a thread's ID, which the check below reports, or the kernel is
-            // too old.
+            // too old for pidfds.
             Err(_) => None,
         };
         let process = Self { number: number as u32, fd };
@@ -81,14 +82,14 @@ impl Process {
         self.fd.as_ref()
     }
 
-    /// The process's PID namespace, and its ID there.
+    /// Returns the process's PID namespace, and the process's ID in that namespace.
     pub(super) fn innermost(&self) -> Result<(Namespace, u32)> {
         let ids = self.field("NSpid:").unwrap_or_default();
         let number = ids.split_whitespace().last().and_then(|number| number.parse().ok());
         Ok((Namespace::at(&self.number.to_string())?, number.unwrap_or(self.number)))
     }
 
-    /// A field of the process's status; None if the process no longer exists.
+    /// Returns a field of /proc/PID/status, or None if the process no longer exists.
     fn field(&self, name: &str) -> Option<String> {
         let status: io::Result<_> = fs::read_to_string(format!("/proc/{}/status", self.number));
         let status = status.ok()?;

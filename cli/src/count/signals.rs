@@ -10,12 +10,14 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-/// The signals that were ignored when this process started, for example by nohup(1), as bits.
+/// A bit mask of the signals that were ignored when this process started, for example because of
+/// nohup(1).
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 
 /// Runs before the standard library's start-up code, which ignores SIGPIPE.
 #[used]
-// SAFETY: the C library calls the functions in this section, which have this type, before main().
+// SAFETY: before main(), the C library calls the functions in this section. They must have this
+// type.
 #[allow(unsafe_code)]
 #[unsafe(link_section = ".init_array")]
 static RECORD_IGNORED: extern "C" fn() = record_ignored;
@@ -26,7 +28,7 @@ extern "C" fn record_ignored() {
         // SAFETY: the struct consists of integers and pointers, which may be zero.
         #[allow(unsafe_code)]
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: `action` is writable, and NULL changes nothing.
+        // SAFETY: `action` is writable, and NULL as the new action changes nothing.
         #[allow(unsafe_code)]
         let result = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
         if result == 0 && action.sa_sigaction == libc::SIG_IGN {
@@ -40,11 +42,11 @@ fn was_ignored(number: i32) -> bool {
     IGNORED.load(Ordering::Relaxed) >> number & 1 == 1
 }
 
-/// Ignores the signals that were ignored at the start. A child may call this before its execve(2),
-/// because this function only makes system calls.
+/// Ignores the signals that were ignored when this process started. A child may call this before
+/// its execve(2), because this function only makes system calls.
 pub(super) fn ignore_as_before() {
     for number in (1..64).filter(|number| was_ignored(*number)) {
-        // SAFETY: ignoring a signal calls nothing.
+        // SAFETY: an ignored signal runs no handler.
         #[allow(unsafe_code)]
         unsafe {
             libc::signal(number, libc::SIG_IGN)
@@ -86,7 +88,7 @@ impl Signals {
         Some(self.received.load(Ordering::Relaxed) as i32).filter(|number| *number != 0)
     }
 
-    /// Waits for a signal or the end of a process, at most for this time.
+    /// Waits until a signal arrives, a process ends, or this time has passed.
     pub(super) fn wait<'a>(
         &self,
         time: Duration,

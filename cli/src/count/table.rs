@@ -10,12 +10,13 @@ use super::wanted::Wanted;
 use crate::args::{Callers, Sort};
 use crate::{errno, printable};
 
-/// The number of columns in the small histogram. The first contains calls shorter than 256 ns, each
-/// further column covers a factor of 4, and the last also contains all longer calls.
+/// The number of columns in the small histogram. The first column contains calls shorter than 256
+/// ns. Each further column covers a factor of 4, and the last column also contains all longer
+/// calls.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The table's columns after the call, and their widths.
+/// The table's columns to the right of the call's name, and their widths.
 const CELLS: [(&str, usize); 7] = [
     ("CALLS", 10),
     ("ERRORS", 8),
@@ -32,7 +33,7 @@ const FEW: usize = 32;
 pub(super) struct Plan {
     pub(super) callers: Callers,
     pub(super) engine: Engine,
-    /// The number of calls that are counted, of native and of 32-bit callers.
+    /// The number of counted calls for native callers, and for 32-bit callers.
     pub(super) counts: (usize, usize),
     /// Calls that the kernel has but that cannot be probed.
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
@@ -236,8 +237,8 @@ fn label(row: &Row) -> String {
     }
 }
 
-/// The calls that glibc makes instead of a row's call. None for 32-bit callers, whose calls are not
-/// in the native table.
+/// The calls that glibc makes instead of the row's call. None for 32-bit callers, whose calls are
+/// not in the native table.
 fn glibc_calls(row: &Row) -> Option<String> {
     let Subject::Call(call) = &row.subject else { return None };
     let calls = CLibrary::Glibc.calls(&call.name);
@@ -415,7 +416,7 @@ mod tests {
         let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text(None);
         let hints: Vec<_> = text.lines().filter(|line| line.contains("glibc")).collect();
         assert_eq!(hints, ["open: glibc calls openat"]);
-        // Among many rows, those without calls are not shown.
+        // If there are many rows, rows without calls are not shown.
         let rows = (0..=FEW).map(|_| call("open", 0)).collect();
         let text = Counted { plan: &plan(), rows, lost: Lost::default(), seconds: 1.0 }.text(None);
         assert!(!text.contains("glibc"), "{text}");

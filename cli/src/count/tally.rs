@@ -1,4 +1,4 @@
-//! What was counted for a call or a process.
+//! Sums up what was counted for each call or process.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const BUCKETS: usize = 40;
 /// The number of values in `struct tally` in bpf/count.bpf.c.
 pub(super) const NUMBERS: usize = 10 + BUCKETS;
 
-/// What was counted for one call, summed over all processors.
+/// What was counted for one call or process, summed over all processors.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     pub(super) calls: u64,
@@ -54,7 +54,7 @@ pub(super) struct Row {
     pub(super) tally: Tally,
     /// (errno, count), the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
-    /// The number of the function's returns that the kernel missed, for all processes.
+    /// The number of returns from the function that the kernel missed, in all processes.
     pub(super) missed_by_kernel: Option<u64>,
     /// Whether errors and times are known.
     pub(super) has_returns: bool,
@@ -67,8 +67,8 @@ pub(super) struct Lost {
     /// kernel does not count skipped runs.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
-    /// What was lost because a map was full: calls of threads, calls and returns of processes, and
-    /// errors by errno.
+    /// What was lost because a map was full: calls by threads without an entry, calls and returns in
+    /// processes without a tally, and errors whose errno has no entry.
     pub(super) threads: u64,
     pub(super) processes: u64,
     pub(super) errnos: u64,
@@ -101,7 +101,7 @@ impl Lost {
 }
 
 impl Tally {
-    /// Sums what each processor counted. The longest call is the longest one in the interval.
+    /// Sums the counts of all processors. `longest` covers only the interval.
     pub(super) fn sum(processors: &[[u64; NUMBERS]], interval: u32) -> Self {
         let sum = |place: usize| processors.iter().map(|numbers| numbers[place]).sum();
         let slot = interval as usize & 1;
@@ -119,7 +119,7 @@ impl Tally {
         }
     }
 
-    /// What was counted since `before`. The longest call is unchanged, because it covers only one
+    /// What was counted since `before`. `longest` is unchanged, because it covers only one
     /// interval.
     fn since(&self, before: &Self) -> Self {
         Self {
@@ -143,7 +143,8 @@ impl Tally {
         self.nanoseconds.checked_div(self.returns)
     }
 
-    /// An upper bound, as a power of two, for the duration of this percentage of calls.
+    /// The smallest power of two, in nanoseconds, that exceeds the duration of this percentage of
+    /// calls.
     pub(super) fn below(&self, percent: u64) -> Option<u64> {
         let mut seen = 0;
         let bucket = self.took.iter().position(|count| {
@@ -172,8 +173,8 @@ impl Row {
     }
 
     /// The number of returns that the kernel missed. The thread's next call reveals a missed
-    /// return. If a thread makes no further call, only the kernel's count includes the missed
-    /// return, and this count covers all processes.
+    /// return. If the thread makes no further call, the missed return appears only in the kernel's
+    /// count, which covers all processes.
     pub(super) fn missed(&self) -> u64 {
         let tally = &self.tally;
         let at_most = tally.missed + tally.ended + tally.unfinished();
@@ -241,7 +242,7 @@ pub(super) mod tests {
         assert_eq!((sum.calls, sum.returns, sum.errors), (100, 101, 102));
         assert_eq!((sum.missed, sum.ended, sum.nanoseconds), (103, 104, 105));
         assert_eq!((sum.took[0], sum.took[39]), (110, 149));
-        // The second processor had no call in the interval.
+        // The second processor counted no call in the interval.
         assert_eq!(sum.longest, 7);
         two[9] = 9;
         assert_eq!(Tally::sum(&[one, two], 9).longest, 100);

@@ -16,7 +16,7 @@ const CLASSES: &str = include_str!("classes.txt");
 const NEWER: u32 = 40;
 
 /// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).
-/// They count as calls of 32-bit callers.
+/// Calls with these numbers count as calls by 32-bit callers.
 pub(super) const FIRST_X32: u32 = 512;
 pub(super) const X32: [&str; 36] = [
     "rt_sigaction",
@@ -95,7 +95,8 @@ impl Wanted {
         !matches!(self.name.as_str(), "exit" | "exit_group" | "_exit")
     }
 
-    /// Whether the call's return value is a restored register. Such a value may look like an error.
+    /// Whether the call's return value is the content of a restored register. This value may look
+    /// like an error.
     pub(super) fn is_sigreturn(&self) -> bool {
         matches!(self.name.as_str(), "sigreturn" | "rt_sigreturn")
     }
@@ -171,10 +172,10 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// The calls whose numbers are not in the table. Empty if no call of these callers is wanted.
+/// Calls for the numbers that the table lacks. Empty if no call by these callers is wanted.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
-    // 32-bit Arm also has a few numbers above 0xf0000.
+    // 32-bit Arm also uses a few numbers above 0xf0000.
     let numbers: BTreeSet<_> =
         of_callers.filter_map(|call| call.number).filter(|number| *number < 0xf_0000).collect();
     let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Vec::new() };
@@ -186,7 +187,7 @@ fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     unknown.filter_map(call).collect()
 }
 
-/// Whether only 32-bit callers have a call with this name.
+/// Whether a call with this name exists only for 32-bit callers.
 pub(crate) fn is_compat_alone(name: &SyscallName) -> bool {
     let tables = Tables { native: Architecture::native(), compat: compat_architecture() };
     tables.is_compat_alone(name)
@@ -311,7 +312,7 @@ mod tests {
         assert_eq!(calls("semop --callers all"), ["semop native", "semop compat"]);
         assert_eq!(calls("semop --callers all --probes"), ["semop native"]);
         assert!(wanted_by("semop --callers compat --probes").is_err());
-        // A call that is too new for the tables.
+        // A call that is too new to be in the tables.
         assert_eq!(calls("brand_new --callers all"), ["brand_new native", "brand_new compat"]);
     }
 
@@ -319,7 +320,7 @@ mod tests {
     fn two_names_of_a_call_count_once() {
         assert_eq!(calls("umount2 sys_umount2 umount2"), ["umount2 native"]);
         assert_eq!(calls("stat newstat"), ["stat native"]);
-        // For 32-bit callers these are two calls.
+        // For 32-bit callers, umount and umount2 are different calls.
         let two = ["umount compat", "umount2 compat"];
         assert_eq!(calls("umount umount2 --callers compat"), two);
         assert_eq!(calls("_llseek llseek --callers compat"), ["_llseek compat"]);
@@ -342,7 +343,7 @@ mod tests {
         assert!(compat.contains(&"socketcall compat".to_owned()));
         let both = calls("--all --callers all");
         assert_eq!(both.len(), native.len() + compat.len());
-        // A call of a kernel newer than the table.
+        // The last call is one that a kernel newer than the table may add.
         let last = native.last().unwrap();
         assert!(last.starts_with("nr_5"), "{last}");
         assert!(!calls("--all --probes").iter().any(|call| call.starts_with("nr_")));

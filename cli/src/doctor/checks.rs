@@ -1,4 +1,4 @@
-//! Turns the trials and the system's files into the lines of the report.
+//! Derives the lines of the report from the results of the trials and from the system's files.
 
 use std::fs;
 use std::io;
@@ -8,7 +8,7 @@ use ksyscall::Architecture;
 
 use super::trials::{Refusal, Trials};
 
-/// Something that attaching depends on.
+/// The result of checking one requirement for attaching.
 #[derive(Debug)]
 pub(super) struct Check {
     pub(super) level: Level,
@@ -20,7 +20,7 @@ pub(super) struct Check {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     Good,
-    /// Something that few tools need does not work.
+    /// A feature that few tools need does not work.
     Note,
     /// Attaching cannot work.
     Bad,
@@ -61,7 +61,7 @@ const BPF: u32 = 39;
 const DISARMED: &str = "attaching succeeds, but no program runs";
 const NO_MAX_ACTIVE: &str = "no max_active, which tracks more returns";
 
-/// The system's files, below a folder that tests can create.
+/// The system's files. Tests replace the root folder.
 pub(super) struct System {
     pub(super) root: PathBuf,
 }
@@ -71,7 +71,7 @@ enum ProbeList {
     Writable(String),
     /// The list exists, but this process may not write or see it.
     Forbidden(String),
-    /// tracefs is mounted in this folder, but without the list.
+    /// tracefs is mounted at this folder, but does not contain the list.
     Absent(String),
     NotMounted,
 }
@@ -81,7 +81,7 @@ impl System {
         Self { root: "/".into() }
     }
 
-    /// All checks, in the order of the report. `trials` is None if nothing may be tried.
+    /// All checks, in the order of the report. `trials` is None if the trials must not run.
     pub(super) fn checks(&self, trials: Option<&Trials>) -> Vec<Check> {
         let mut checks = vec![self.kernel()];
         checks.extend(self.proc());
@@ -105,7 +105,7 @@ impl System {
         Some(fs::read_to_string(self.path(path)).ok()?.trim().to_owned())
     }
 
-    /// The place where a file system of this type is mounted.
+    /// The mount point of a file system of this type.
     fn mounted(&self, kind: &str) -> Option<String> {
         let mounts = self.read("/proc/self/mounts")?;
         let mut lines = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
@@ -119,7 +119,7 @@ impl System {
         Some(value.trim().to_owned())
     }
 
-    /// A field of /proc/self/status that is a set of bits.
+    /// A field of /proc/self/status that contains a bit mask.
     pub(super) fn status_bits(&self, field: &str) -> u64 {
         self.status(field).and_then(|bits| u64::from_str_radix(&bits, 16).ok()).unwrap_or(0)
     }
@@ -176,7 +176,7 @@ impl System {
                     return ProbeList::Writable(file);
                 }
                 Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-                    // A debugfs without the folder tracing does not show where tracefs is.
+                    // A debugfs that lacks the folder `tracing` does not show where tracefs is.
                     if kind == "tracefs" {
                         found = ProbeList::Absent(folder);
                     }
@@ -204,7 +204,7 @@ impl System {
                     false => Check::good(name, found),
                 };
             }
-            // The line on permission explains this refusal.
+            // The `permission` line of the report already explains this refusal.
             Err(refusal) if refusal.is_permission() && self.has_pmu() => {
                 return Check::good(name, "the kernel has the kprobe PMU");
             }
@@ -262,7 +262,7 @@ impl System {
         }
     }
 
-    /// None if the lines on permission or memory explain the refusal.
+    /// Returns None if the `permission` or `memlock` line of the report explains the refusal.
     fn programs(&self, trials: &Trials) -> Option<Check> {
         let name = "programs";
         let refusal = match &trials.program {
@@ -321,7 +321,7 @@ impl System {
         }
     }
 
-    /// The capabilities that would suffice without CAP_SYS_ADMIN and that this process lacks.
+    /// The capabilities that this process lacks and that would suffice instead of CAP_SYS_ADMIN.
     fn lacking(&self) -> Vec<&'static str> {
         let needed = [(PERFMON, "CAP_PERFMON"), (BPF, "CAP_BPF")];
         let lacking = needed.into_iter().filter(|(number, _)| !self.has_capability(*number));
@@ -440,7 +440,7 @@ impl System {
                 Check::bad(name, "confidentiality: the kernel allows no kprobes", UNLOCK)
             }
             (Some(mode), _) => Check::good(name, mode),
-            // The kernel refuses a process without the capability even if it is not locked down.
+            // A kernel that is not locked down also refuses a process without the capability.
             (None, Err(refusal)) if refusal.is_permission() && self.has_capability(SYS_ADMIN) => {
                 Check::note(
                     name,
@@ -535,7 +535,7 @@ mod tests {
     use super::super::trials::Memlock;
     use super::*;
 
-    /// A system with these files and these results of the trials.
+    /// A simulated system: its files, and the results of the trials.
     struct Fake {
         system: System,
         trials: Trials,
@@ -561,7 +561,8 @@ mod tests {
         ("sys/kernel/btf/vmlinux", ""),
     ];
 
-    /// The status of a process with only CAP_PERFMON and CAP_BPF, and without capabilities.
+    /// The status of a process that has only CAP_PERFMON and CAP_BPF, and of a process without
+    /// capabilities.
     const TWO: &str = "CapEff:\t000000c000000000\nSeccomp:\t0\n";
     const NO_RIGHTS: &str = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
     const STATUS: &str = "proc/self/status";
@@ -616,7 +617,7 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// The checks that are not good: (level, name, text and advice).
+        /// The checks whose level is not good, as (level, name, text and advice).
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {
@@ -668,7 +669,7 @@ mod tests {
         fake.expect(Level::Bad, "permission", "security module");
         fake.set(STATUS, &GOOD[0].1.replace("Seccomp:\t0", "Seccomp:\t2"));
         fake.expect(Level::Bad, "permission", "seccomp");
-        // The line on kprobes does not repeat the cause.
+        // The report's `kprobes` line does not repeat the cause.
         assert_eq!(fake.bad().len(), 1);
     }
 
@@ -725,7 +726,8 @@ mod tests {
         fake.expect(Level::Bad, "probes run", "echo 1 >");
         fake.set("proc/sys/kernel/ftrace_enabled", "0\n");
         fake.expect(Level::Bad, "probes run", "ftrace_enabled=1");
-        // Nothing is tried in this state, so the checks that depend on trials are left out.
+        // No trial runs while probes are disabled, so the checks that depend on trials are left
+        // out.
         let names: Vec<_> = fake.system.checks(None).iter().map(|check| check.name).collect();
         assert_eq!(names, ["kernel", "probes run", "symbols", "bpffs", "BTF"]);
     }

@@ -20,7 +20,7 @@ use crate::loader::loader;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/try.bpf.o"));
 
-/// A call that every kernel has and on which nothing depends.
+/// A call that every kernel supports and that nothing depends on.
 const CALL: &str = "getppid";
 
 /// The result of each trial. None if an earlier failure made the trial impossible.
@@ -43,11 +43,11 @@ pub(super) struct Trials {
 pub(super) struct Refusal {
     pub(super) errno: Option<i32>,
     pub(super) text: String,
-    /// The verifier's log, or empty.
+    /// The verifier's log; empty if there is none.
     pub(super) log: String,
 }
 
-/// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward it.
+/// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward this limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memlock {
     /// The soft limit at the start; None if unlimited.
@@ -167,7 +167,7 @@ fn program_fd(object: &Ebpf) -> Result<&ProgramFd> {
 /// Attaches a program to a call, makes the call, and checks that the program ran once. Returns the
 /// kernel function.
 pub(super) fn run_a_program() -> Result<String, Refusal> {
-    // `Trials::run` has raised the limit on locked memory as far as possible.
+    // `Trials::run` has already raised the limit on locked memory as far as possible.
     let mut object = load()?;
     Ok(run_once(&mut object)?)
 }
@@ -191,7 +191,7 @@ fn run_once(object: &mut Ebpf) -> Result<String> {
     }
 }
 
-/// Defers signals that would end the process until a trial has removed what it created.
+/// Until a trial has removed what it created, defers signals that would end the process.
 pub(super) struct Held(Arc<AtomicUsize>);
 
 impl Held {

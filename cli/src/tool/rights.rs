@@ -30,7 +30,7 @@ pub(super) fn is_secure(program: &Path) -> Option<String> {
         .then(|| format!("a file with capabilities: {ignored}"))
 }
 
-/// The capability sets of this process that limit which capabilities a file gives.
+/// The capability sets of this process that limit which capabilities a file grants.
 struct OwnSets {
     bounding: u64,
     inheritable: u64,
@@ -48,9 +48,10 @@ impl OwnSets {
     }
 }
 
-/// Whether the kernel sets AT_SECURE for a file with this `security.capability`, as in
-/// cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The words have the layout of
-/// `struct vfs_cap_data` in linux/capability.h.
+/// Whether the kernel sets AT_SECURE for a file with this `security.capability` attribute.
+///
+/// The rules are those of cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The
+/// attribute is a `struct vfs_cap_data` (linux/capability.h).
 fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
     const EFFECTIVE: u32 = 1;
     let word = |place: usize| {
@@ -88,7 +89,8 @@ mod tests {
         // set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
-        // VFS_CAP_REVISION_1 has only lower halves; VFS_CAP_REVISION_3 ends with a user ID.
+        // A VFS_CAP_REVISION_1 attribute contains only lower halves. A VFS_CAP_REVISION_3 attribute
+        // ends with a user ID.
         assert!(gives(&[0x0100_0000, 1 << 13, 0]));
         assert!(!gives(&[0x0300_0000, 0, 0, 0, 0, 1000]));
     }
