@@ -177,7 +177,7 @@ def test_the_libraries_of_a_program_are_added():
 
 def test_a_file_beside_a_program_is_not_its_library(tmp_path):
     shutil.copy("/bin/ls", tmp_path / "ls")
-    # A library for another program, which a test's folder may contain.
+    # A test's folder may contain a library for another program.
     shutil.copy("/bin/ls", tmp_path / "libc.so.6")
     image = Image()
     image.put(tmp_path / "ls", "/ls")
