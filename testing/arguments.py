@@ -2,7 +2,7 @@
 
 The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL().
 The running kernel reports the number and types of a call's arguments in
-/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives them from the function's definition.
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives both from the function's definition.
 """
 
 import re
@@ -261,8 +261,8 @@ requirement.
 
 libbpf 1.7's `BPF_KSYSCALL` differs: it requires a kernel with BTF, and a loader that sets `LINUX_HAS_SYSCALL_WRAPPER`
 (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, where syscall functions have no prefix,
-`BPF_KSYSCALL` mistakes the pointer to the registers for the first argument. It supports only native callers, and does
-not join or sign-extend words.
+`BPF_KSYSCALL` mistakes the pointer to the registers for the first argument. The macro supports only native callers, and
+does not join or sign-extend words.
 
 ## Strings and buffers that are not in memory
 
@@ -275,7 +275,7 @@ So keep the pointer at entry, and read the string or buffer at the return. `KSYS
 map that holds one pointer per thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer.
 `KSYSCALL_TAKE_STR(map, to, size)` removes the pointer from the map and reads the string; `KSYSCALL_TAKE(map)` only
 removes and returns the pointer. [examples/path.bpf.c](../examples/path.bpf.c) does this for the path of openat(2). For
-comparison, it reads the path both at entry and at the return:
+comparison, the example reads the path both at entry and at the return:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
@@ -294,8 +294,9 @@ whether the entry is used or not.
 
 Limitations of reading at the return:
 
-- By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
-  `sched:sched_process_exec`, which has the path in kernel memory. After a failed execve, the path can be read as above.
+- By the time a successful execve(2) returns, the old memory is gone. Instead, attach to the tracepoint
+  `sched:sched_process_exec`, which receives the path in kernel memory. After a failed execve, the path can be read as
+  above.
 - The program reads the memory at the return, and another thread may have changed it meanwhile. This is good
   enough to trace, but not to enforce a policy ([SECURITY.md](../SECURITY.md)).
 - If a call fails before it reads the argument, the page is not fetched, and both reads fail.
@@ -312,7 +313,7 @@ for kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can be sleepa
 ## Calls through socketcall and ipc
 
 On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
-System V IPC calls through ipc(2). These multiplexers carry out the call without entering the call's own function, so a
+System V IPC calls through ipc(2). A multiplexer carries out the call without entering the call's own function, so a
 program that is attached to `connect` does not see it. On i386 the C library makes most of these calls through a
 multiplexer, and i386 has no other way to make `accept`, `send`, `recv` and `semop`.
 
@@ -360,16 +361,16 @@ dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this e
 ```rust
 """ + EXAMPLE.read_text() + """```
 
-`Native` is the architecture that the program is built for. A BPF build selects it with
-`--cfg bpf_target_arch="x86_64"`, which aya-build passes. `Layout::of` must be a constant: then the program does not
+`Native` is the architecture that the program is built for. A BPF build selects the architecture with
+`--cfg bpf_target_arch="x86_64"`, which aya-build passes. Evaluate `Layout::of` in a constant: then the program does not
 contain the name, and `argument` compiles to two or three reads without a loop.
 
 `Callers` states which callers' calls the program sees. Use `Callers::Native` if the program is attached for native
 callers only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program
 that sees both kinds of callers uses `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a
-32-bit process. On x86-64 a flag of the task shows this. Rust has no CO-RE, so the loader must pass the flag's offset to
-the program, which reads the flag in `Memory::thread_status`. The offset is 16 bytes since Linux 5.11, and 8 bytes in
-older kernels.
+32-bit process. On x86-64 a flag of the task identifies 32-bit callers. Rust has no CO-RE, so the loader must pass the
+flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16 bytes in Linux 5.11 and
+later, and 8 bytes in older kernels.
 
 The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
 [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:
@@ -415,8 +416,8 @@ words, and no other program may run.
 PATHS = """
 ### A path that is not in memory
 
-The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries
-to read the path and keeps the pointer; a program at its return reads the path.
+The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries to
+read the path and keeps the pointer. A program at the call's return reads the path.
 
 | callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
 |---|---|---|---|---|"""

@@ -42,7 +42,8 @@ STARTS = 40
 CLOCK = ["-icount", "shift=0,sleep=off"]
 # With this clock Linux 6.1 does not bring up its second processor (QEMU 7.2).
 PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
-# testing/vm.py expedites RCU in its guests. This parameter restores the default: a parameter's last value wins.
+# testing/vm.py expedites RCU in its guests. A kernel parameter's last value wins, so this parameter restores the
+# default.
 DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 
 

@@ -136,7 +136,7 @@ def rust_example(name, *options):
 
 @functools.cache
 def libbpf(name):
-    """Returns a folder that contains a libbpf and its headers, and the library's SONAME."""
+    """Returns (folder, SONAME) for a libbpf; the folder contains the library and its headers."""
     if name in BOUND_LIBBPFS:
         return bound_libbpf(name), "libbpf.so.1"
     suite = SUITES[name]
@@ -160,7 +160,7 @@ def bound_libbpf(name):
         run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "-j2", "-C", source / "src",
             f"OBJDIR={work}/objects", f"DESTDIR={tree}", "PREFIX=/usr", f"LIBDIR=/usr/lib/{multiarch()}",
             f"CFLAGS={cflags}", f"LDFLAGS={ldflags}", "install")
-        # The tests prove something only if libbpf exports the function and calls it without going through the PLT.
+        # The tests are meaningful only if libbpf exports the function and calls it without going through the PLT.
         library = next(tree.glob("usr/lib/*/libbpf.so.1"))
         if (" bpf_program__attach_ksyscall@" not in run("readelf", "-W", "--dyn-syms", library)
                 or re.search("JU?MP_SLO.*bpf_program__attach_ksyscall", run("readelf", "-rW", library))):

@@ -32,7 +32,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # Report an unknown name of a cell before any work starts.
+    # Report unknown cell names before any work starts.
     chosen_cells(config)
     # Handle fatal signals like Ctrl-C.
     vm.end_by_signals(signal.default_int_handler)

@@ -95,8 +95,8 @@ def answers(text):
 
 
 def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
-    """Compares two libraries' answers to the same questions. `files` names the two files whose functions must have
-    answered."""
+    """Compares two libraries' answers to the same questions. `files` names the files that must contain the answering
+    functions."""
     (their_file, their_lines), (our_file, our_lines) = answers(theirs), answers(ours)
     tally = Tally()
     for (case, their), (our_case, our) in zip_longest(their_lines, our_lines, fillvalue=("nothing", "")):

@@ -154,7 +154,7 @@ def names_of_calls(macros):
 
 
 def list_calls(macros):
-    """Returns these calls' names and numbers as C initialisers."""
+    """Returns the names and numbers of the calls in <asm/unistd.h> as C initialisers."""
     return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
@@ -255,9 +255,9 @@ def save(job, texts):
 # --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """The results with one library. `missed` maps each failed call to what happened. `absent` lists the calls that do
-    not exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired` counts the
-    calls whose program ran, and `all` counts the calls that the kernel implements. `other` is the output with the other
+    """One library's results. `missed` maps each failed call to what happened. `absent` lists the calls that do not
+    exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired` counts the calls
+    whose program ran, and `all` counts the calls that the kernel implements. `other` is the output with the other
     library, which also shows which calls the kernel implements."""
 
     def __init__(self, text, other):
@@ -397,7 +397,7 @@ the program ran:
 | 5.15.135 | 337 of 344 | 343 of 344 |
 
 The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels do not allow probes on it. On several of these
-kernels, the library handled some calls wrongly: calls that the kernel was built without, and some calls by 32-bit
+kernels, the library handled some calls incorrectly: calls that the kernel was built without, and some calls by 32-bit
 processes. The library was corrected according to the kernels' sources. Tests of the tables and of a simulated kernel
 cover the corrections, but the tests on these kernels were not repeated. [limits.md](limits.md) and
 [callers.md](callers.md#limitations) list the remaining problems.

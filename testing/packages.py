@@ -65,7 +65,7 @@ def unpack(suite, arch, *packages, only=""):
 
 def folder_name(packages, only=""):
     name = "_".join(sorted(set(packages))) + (f"@{only.strip('/').replace('/', '-')}" if only else "")
-    # File names are limited to 255 bytes, and a sysroot of many packages would exceed that.
+    # File names are limited to 255 bytes, which the names of a sysroot's packages would exceed.
     return name if len(name) <= 200 else hashlib.sha256(f"{name}\n".encode()).hexdigest()[:32]
 
 

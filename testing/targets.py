@@ -64,7 +64,7 @@ class Architecture:
 
     @property
     def tools(self):
-        """GNU's name in the package names of the cross compilers."""
+        """GNU's name as it appears in the names of the cross compilers' packages."""
         return self.gnu.replace("_", "-")
 
 
@@ -181,8 +181,8 @@ BOUND_LIBBPFS = {
 # The versions whose libbpf.a is tested: those that can be linked on the oldest system that builds the tests.
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
-# The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel
-# runs every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer one.
+# The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel runs
+# every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer libbpf.
 NEWEST_STABLE = "trixie"
 LIBBPFS = {
     "bullseye": ["bullseye", "trixie"],

@@ -53,7 +53,7 @@ def programs(is_alone):
             for path in build.c_programs(suite, (kernel, suite) in ONCE):
                 mode, _, program = path.partition("/")
                 is_preloaded = mode == "preloaded"
-                # Static linking does not depend on the kernel.
+                # Static linking gives the same results on every kernel.
                 if mode in ("wrapped", "static") and kernel != NEWEST_STABLE:
                     continue
                 # libbpf does not support this library's environment variables.

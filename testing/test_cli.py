@@ -642,7 +642,7 @@ tried locked-unseen
 
 
 def judgements(output):
-    """Parses `doctor`'s output: {name: {check: level}} without passed checks."""
+    """Parses `doctor`'s output into {name: {check: level}}, without passed checks."""
     said = {}
     for name, text, status in re.findall(r"^=(\S+)\n(\{.*?)^=status\n(\d+)\n", output, re.M | re.S):
         result = json.loads(text)

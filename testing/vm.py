@@ -245,8 +245,7 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's current files to its image. run() calls this if the image is for other
-        commands."""
+        """Writes the guest's current files to its image. run() calls this if the image contains other commands."""
         # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image

@@ -160,7 +160,7 @@ def older(tmp_path):
 def test_a_function_that_older_versions_use_differently_has_a_version(older):
     table = make("x86", older)
     assert "\nrt_sigsuspend | sys_rt_sigsuspend@<5.4 compat_sys_rt_sigsuspend\n" in table
-    # The newest version here that lacks the call is 5.0, so the limit is the next version.
+    # The newest version here that lacks the call is 5.0, so the table gives the next version, 5.1.
     assert "\nsemget sys_semget@5.1\n" in table
     # The kernel's list of symbols shows whether this call exists.
     assert "\nrseq?\n" in table
