@@ -1,1 +1,1 @@
-"""Tests that run the C programs and test the crate, and the tools for these tests; see CONTRIBUTING.md."""
+"""Contains the tests that pytest runs, and their tools. CONTRIBUTING.md describes how to run them."""

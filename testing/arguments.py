@@ -2,7 +2,7 @@
 
 The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL().
 The running kernel reports the number and types of a call's arguments in
-/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives them from the function's definition.
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives both from the function's definition.
 """
 
 import re
@@ -18,7 +18,7 @@ EVENTS = "/sys/kernel/tracing/events/syscalls"
 
 
 class Arguments(matrix.CellJob):
-    """Runs all programs, one after the other."""
+    """Runs the programs that read arguments, one after another."""
 
     def __init__(self, cell):
         super().__init__(cell, "arguments", 80, **{
@@ -34,7 +34,7 @@ class Arguments(matrix.CellJob):
 
 @dataclass
 class Call:
-    """A line of the output of c-tests/matrix/arguments.c."""
+    """A line that c-tests/matrix/arguments.c prints."""
 
     name: str
     number: int
@@ -88,7 +88,7 @@ NOT_COUNTED = re.compile(r"fork|vfork|(rt_)?sigreturn")
 
 
 class Shown:
-    """The results of a cell's runs: lines for the report, and the points that passed and failed."""
+    """The results of a cell's runs: lines for the report, and the test points that passed or failed."""
 
     def __init__(self, cell, out=matrix.OUT):
         self.process = cell.process
@@ -220,8 +220,8 @@ PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
 # Arguments in BPF programs
 
-`ksyscall.bpf.h` reads a call's arguments in a BPF program. `make install` installs the header next to
-`ksyscall.h`:
+The macros in `ksyscall.bpf.h` read a system call's arguments in a BPF program. `make install` installs the header next
+to `ksyscall.h`:
 
 ```c
 #include <linux/bpf.h>            /* or vmlinux.h */
@@ -254,28 +254,28 @@ units (`mmap` and `mmap2`) or a pointer to all arguments (`mmap` of s390 and i38
 | `KSYSCALL_NR(ctx)` | The call's number |
 | `KSYSCALL_IS_COMPAT(ctx)` | Whether a 32-bit process made the call on a 64-bit kernel |
 
-The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and
-any loader can load the object, including aya. On x86-64, `KSYSCALL_IS_COMPAT` requires a kernel with BTF and a loader
-that can read it. If the program is attached for native callers only, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` removes this
+The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and any
+loader can load the object, including aya. On x86-64, `KSYSCALL_IS_COMPAT` requires kernel BTF and a loader that can
+read it. If the program is attached for native callers only, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` removes this
 requirement.
 
-`BPF_KSYSCALL` of libbpf 1.7 differs: it requires a kernel with BTF, and a loader that sets
-`LINUX_HAS_SYSCALL_WRAPPER` (libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, whose functions
-have no prefix, it mistakes the pointer to the registers for the first argument. It supports only native callers, and
-passes words on unchanged.
+libbpf 1.7's `BPF_KSYSCALL` differs: it requires a kernel with BTF, and a loader that sets `LINUX_HAS_SYSCALL_WRAPPER`
+(libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, where syscall functions have no prefix,
+`BPF_KSYSCALL` mistakes the pointer to the registers for the first argument. The macro supports only native callers, and
+does not join or sign-extend words.
 
 ## Strings and buffers that are not in memory
 
-At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid
-pointer, because the page that it points to is not in memory. Examples are the page of a string constant that the
-process has never touched, and a page that was swapped out. A BPF program at a kprobe cannot wait until the kernel has
-fetched the page. The call itself can: it reads its argument, and then the page is in memory.
+At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid pointer,
+because the page that it points to is not in memory. Examples are the page of a string constant that the process has
+never touched, and a page that was swapped out. A BPF program that runs at a kprobe cannot wait for the kernel to fetch
+the page. The call itself waits when it reads the argument, and afterwards the page is in memory.
 
-So keep the pointer at entry, and read at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a map with one
-pointer for each thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer. `KSYSCALL_TAKE_STR(map, to, size)`
-removes the pointer from the map and reads the string; `KSYSCALL_TAKE(map)` only removes and returns the
-pointer. [examples/path.bpf.c](../examples/path.bpf.c) does this for the path of openat(2). To compare, it reads
-the path at both places:
+So keep the pointer at entry, and read the string or buffer at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a
+map that holds one pointer per thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer.
+`KSYSCALL_TAKE_STR(map, to, size)` removes the pointer from the map and reads the string; `KSYSCALL_TAKE(map)` only
+removes and returns the pointer. [examples/path.bpf.c](../examples/path.bpf.c) does this for the path of openat(2). For
+comparison, the example reads the path both at entry and at the return:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
@@ -289,32 +289,33 @@ page was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
 
 [Other architectures](#a-path-that-is-not-in-memory) give the same result.
 
-Cost: the probe at the return, and three operations on a hash map for each call. The map takes some
-100 bytes for each entry, whether used or not.
+This costs a return probe, and three hash map operations for each call. The map occupies about 100 bytes per entry,
+whether the entry is used or not.
 
 Limitations of reading at the return:
 
-- By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
-  `sched:sched_process_exec`, which has the path in the kernel's memory. A failed execve can be read as above.
+- By the time a successful execve(2) returns, the old memory is gone. Instead, attach to the tracepoint
+  `sched:sched_process_exec`, which receives the path in kernel memory. After a failed execve, the path can be read as
+  above.
 - The program reads the memory at the return, and another thread may have changed it meanwhile. This is good
   enough to trace, but not to enforce a policy ([SECURITY.md](../SECURITY.md)).
 - If a call fails before it reads the argument, the page is not fetched, and both reads fail.
-- If the return is lost ([returns.md](returns.md)), so is the string. Its pointer stays in the map until the
-  thread makes the next such call. The map is an LRU hash: when it is full, it drops the least recently used entries,
-  possibly one of a call that is still in progress. The map must have more entries than threads that can be in such
+- If the return is lost ([returns.md](returns.md)), so is the string. The pointer stays in the map until the thread's
+  next call replaces it. The map is an LRU hash: when it is full, it drops the least recently used entries, possibly the
+  entry of a call that is still in progress. The map needs more entries than there are threads that can be in these
   calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
-A sleepable program can read at entry by `bpf_copy_from_user()` (Linux 5.10), which waits for the page. Programs for
-kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can, if the kernel was built with
+A sleepable program can read at entry with `bpf_copy_from_user()` (since Linux 5.10), which waits for the page. Programs
+for kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can be sleepable if the kernel was built with
 `CONFIG_FUNCTION_ERROR_INJECTION`; `ksyscall resolve NAME` prints FUNCTION.
 
 ## Calls through socketcall and ipc
 
-On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2),
-and System V IPC calls through ipc(2). These multiplexers carry out such a call without entering the function of
-the call: a program that is attached to `connect` sees nothing. The C library of i386 makes most of these calls through
-a multiplexer, and i386 has no other way to make `accept`, `send`, `recv` and `semop`.
+On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
+System V IPC calls through ipc(2). A multiplexer carries out the call without entering the call's own function, so a
+program that is attached to `connect` does not see it. On i386 the C library makes most of these calls through a
+multiplexer, and i386 has no other way to make `accept`, `send`, `recv` and `semop`.
 
 A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
 program that can be attached to the call and its multiplexer, and whose body runs only for its own call:
@@ -330,9 +331,9 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 
 Attach it to `connect` and `socketcall`: in Rust by
 `Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
-with `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call only through the multiplexer, such as
-`semop`, both functions add the multiplexer by themselves. A program that does not check which call it is then
-runs for all calls through the multiplexer.
+with `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
+both functions also attach to the multiplexer. Then a program that does not check the call's number runs for every call
+through the multiplexer.
 
 | Macro | Value |
 |---|---|
@@ -340,16 +341,16 @@ runs for all calls through the multiplexer.
 | `KSYSCALL_SUBCALL_NR(semop)` | The number of semop |
 | `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` | The nth argument of semop, in the order of the man page |
 
-In Rust these are `SubCall` and `Call::sub_call`. The header knows for each call where its arguments are, with the word
-size of the caller. `ipc` passes the arguments in registers, except the fourth of `semctl` and two of `msgrcv`: these
-are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0. s390's `ipc` has no
-sixth argument, so it passes the timeout of `semtimedop` as the fourth.
+In Rust these are `SubCall` and `Call::sub_call`. For each call, the header knows where the arguments are, and uses the
+caller's word size. `ipc` passes the arguments in registers, except the fourth argument of `semctl` and two arguments of
+`msgrcv`: these are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0.
+s390's `ipc` has no sixth argument, so it passes the timeout of `semtimedop` as the fourth.
 
-Such a call differs from one that is made directly. The command of `semctl`, `msgctl` and `shmctl` contains `IPC_64`
-(0x100), as the C library passes it. The fourth argument of `semctl`, a `union semun`, is passed as one word. The
-address that `shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program
-recognises by the call's number how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach such a
-program only to the multiplexer.
+A call through a multiplexer differs from a direct call. The command of `semctl`, `msgctl` and `shmctl` contains
+`IPC_64` (0x100), as the C library passes it. The fourth argument of `semctl`, a `union semun`, is passed as one word.
+The address that `shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program
+uses the call's number to detect how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach the program
+only to the multiplexer.
 
 ## From Rust (aya)
 
@@ -360,15 +361,16 @@ dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this e
 ```rust
 """ + EXAMPLE.read_text() + """```
 
-`Native` is the architecture that the program is built for. In BPF this is `--cfg bpf_target_arch="x86_64"`,
-which aya-build passes. `Layout::of` must be a constant: then the program does not contain the name, and
-`argument` compiles to two or three reads without a loop.
+`Native` is the architecture that the program is built for. A BPF build selects the architecture with
+`--cfg bpf_target_arch="x86_64"`, which aya-build passes. Evaluate `Layout::of` in a constant: then the program does not
+contain the name, and `argument` compiles to two or three reads without a loop.
 
-`Callers` states which callers' calls the program sees. Use `Callers::Native` if it is attached for native callers
-only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program that
-sees both uses `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit process. On
-x86-64 the task has a flag for this, and Rust has no CO-RE: the loader must pass the offset of the flag to the
-program, which reads it in `Memory::thread_status`. The offset is 16 bytes since Linux 5.11, and 8 before.
+`Callers` states which callers' calls the program sees. Use `Callers::Native` if the program is attached for native
+callers only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program
+that sees both kinds of callers uses `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a
+32-bit process. On x86-64 a flag of the task identifies 32-bit callers. Rust has no CO-RE, so the loader must pass the
+flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16 bytes in Linux 5.11 and
+later, and 8 bytes in older kernels.
 
 The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
 [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:
@@ -382,21 +384,22 @@ real kernels, the Rust programs are tested alongside the C programs (see the nex
 
 ## Measurements
 
-`make test-matrix` (`testing/test_arguments.py`) makes these tables. The library attaches a program to every call in the
-architecture's `<asm/unistd.h>`. The test makes the call with six different words, and the program must see these
-words. If an argument has 64 bits, or is not where x86-64 has it, the test calls the C library's function, which
-knows the architecture. The kernel lists the arguments of each call (`/sys/kernel/tracing/events/syscalls`). The
-program must also see the right call number and the right kind of caller.
+`make test-matrix` (`testing/test_arguments.py`) generates these tables. The library attaches a program to every call in
+the architecture's `<asm/unistd.h>`. The test makes the call with six different words, and the program must see these
+words. If an argument has 64 bits, or is not passed in the same place as on x86-64, the test calls the C library's
+function, which knows the architecture's convention. The kernel lists the arguments of each call
+(`/sys/kernel/tracing/events/syscalls`). The program must also see the right call number and the right kind of caller.
 
-The same programs are also built with `BPF_KSYSCALL` of libbpf 1.7 and attached by this library. libbpf 1.5 loads them
-on amd64 and riscv64, and libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with 32-bit libraries, on a 64-bit
-kernel. There the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers; libbpf detects this only
-in a 64-bit process.
+The same programs are also built with libbpf 1.7's `BPF_KSYSCALL` and attached by this library. libbpf 1.5 loads them on
+amd64 and riscv64, and libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with 32-bit libraries, on a 64-bit kernel.
+For this process the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers; libbpf detects this
+only in a 64-bit process.
 
-The same libbpf loads the same programs in Rust, with ksyscall-ebpf and `Callers::Asked`
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles them from the sources in
-its package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails if a program of
-this project sees a wrong argument, number or caller.
+The same libbpf versions load the Rust versions of the programs
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)), which use ksyscall-ebpf and `Callers::Asked`. Debian 13's
+rustc 1.85 compiles them from the sources in its package rust-src, without bpf-linker (see
+[testing/ebpf.py](../testing/ebpf.py)). The test fails if a program of this project sees a wrong argument, number or
+caller.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
@@ -413,8 +416,8 @@ words, and no other program may run.
 PATHS = """
 ### A path that is not in memory
 
-The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries
-to read the path and keeps the pointer; a program at its return reads the path.
+The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries to
+read the path and keeps the pointer. A program at the call's return reads the path.
 
 | callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
 |---|---|---|---|---|"""
@@ -425,7 +428,7 @@ def report(shown, not_run):
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
-        # Leave out the mirror's own error message.
+        # Omit the mirror's error message, which follows the colon.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
     multiplexed = [each.multiplexed for each in shown if each.multiplexed]
     paths = [each.path_row for each in shown]

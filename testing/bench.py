@@ -42,7 +42,8 @@ STARTS = 40
 CLOCK = ["-icount", "shift=0,sleep=off"]
 # With this clock Linux 6.1 does not bring up its second processor (QEMU 7.2).
 PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
-# testing/vm.py expedites RCU in its guests. The last value of a parameter wins; 0 is the default.
+# testing/vm.py expedites RCU in its guests. A kernel parameter's last value wins, so this parameter restores the
+# default.
 DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 
 
@@ -60,7 +61,7 @@ def samples(text):
 
 @dataclass(frozen=True)
 class Spread:
-    """The median and the quartiles."""
+    """The median and the quartiles of a set of values."""
 
     low: float
     median: float
@@ -111,7 +112,7 @@ class Run:
 # --- Building and running ------------------------------------------------------------------
 
 def programs():
-    """Builds the contestants. Returns {path in the guest: file}."""
+    """Builds the contestants. Maps paths in the guest to files."""
     library = build.library()
     say("building the contestants")
     OUT.mkdir(parents=True, exist_ok=True)

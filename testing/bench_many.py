@@ -19,11 +19,11 @@ from testing.vm import Failure, end_by_signals
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
-# Repetitions; long measurements run once.
+# Maps numbers of names to repetitions. Long measurements run only once.
 ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
 THREADS = [1, 2, 4, 8, 16]
-# With this number of names, each number in THREADS is measured. With other numbers of names, only one thread
-# and a batch's default number of threads are measured.
+# With this number of names, every thread count in THREADS is measured. With other numbers of names, only one thread and
+# a batch's default number of threads are measured.
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"
@@ -53,7 +53,7 @@ def commands():
 # --- The page ------------------------------------------------------------------------------
 
 def milliseconds(run, kernel, way, operation, names, threads=None):
-    """Returns the median, or None if the kernel does not support this way of attaching."""
+    """Returns the median time, or None if the kernel does not support this way of attaching."""
     if operation == "both":
         parts = [milliseconds(run, kernel, way, part, names, threads) for part in ("attach", "destroy")]
         return None if None in parts else sum(parts)

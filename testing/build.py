@@ -28,7 +28,7 @@ directory = "vendor"
 
 
 class BuildError(Exception):
-    """A build command failed; the text is the command and its output."""
+    """A build command failed. The message contains the command and its output."""
 
 
 def run(*command, env=None, **options):
@@ -63,8 +63,8 @@ def library():
 
 @functools.cache
 def library_by_clang():
-    """Builds the library with its C files compiled by clang; returns its folder. With clang, registers and memory that
-    the source does not initialise contain different values than with gcc."""
+    """Builds the library with its C files compiled by clang; returns its folder. Uninitialised registers and memory
+    contain different values with clang than with gcc."""
     run("make", "-s", "CC=clang", "BUILD=build/clang", "build/clang/libksyscall.so")
     return BUILD / "clang"
 
@@ -120,7 +120,7 @@ def target_dir():
 
 
 def rust_test(name):
-    """Builds the test program of a file in tests/."""
+    """Builds the test program for a file in tests/."""
     said = run("cargo", "test", "--locked", "--quiet", "--test", name, "--no-run", "--message-format=json")
     found = [m["executable"] for m in map(json.loads, said.splitlines())
              if m.get("executable") and m["target"]["name"] == name]
@@ -136,7 +136,7 @@ def rust_example(name, *options):
 
 @functools.cache
 def libbpf(name):
-    """Returns a folder that contains a libbpf and its headers, and the library's SONAME."""
+    """Returns (folder, SONAME) for a libbpf; the folder contains the library and its headers."""
     if name in BOUND_LIBBPFS:
         return bound_libbpf(name), "libbpf.so.1"
     suite = SUITES[name]
@@ -156,12 +156,11 @@ def bound_libbpf(name):
     cflags, ldflags = BOUND_LIBBPFS[name]
     with tempfile.TemporaryDirectory(prefix=".new.", dir=folder.parent) as work:
         tree = Path(work, "tree")
-        # Drop the caller's make flags: the test is about the flags given here.
+        # Drop the caller's make flags, because the test requires exactly the flags below.
         run("env", "-u", "MAKEFLAGS", "-u", "MAKELEVEL", "make", "-s", "-j2", "-C", source / "src",
             f"OBJDIR={work}/objects", f"DESTDIR={tree}", "PREFIX=/usr", f"LIBDIR=/usr/lib/{multiarch()}",
             f"CFLAGS={cflags}", f"LDFLAGS={ldflags}", "install")
-        # Otherwise the tests would prove nothing: libbpf must export the function and call it
-        # without going through the PLT.
+        # The tests are meaningful only if libbpf exports the function and calls it without going through the PLT.
         library = next(tree.glob("usr/lib/*/libbpf.so.1"))
         if (" bpf_program__attach_ksyscall@" not in run("readelf", "-W", "--dyn-syms", library)
                 or re.search("JU?MP_SLO.*bpf_program__attach_ksyscall", run("readelf", "-rW", library))):

@@ -71,7 +71,7 @@ def without_shared(*texts):
 
 
 class Shown:
-    """The results of a cell's runs: a row, notes, and the points that passed and failed."""
+    """The results of a cell's runs: a row, notes, and the test points that passed or failed."""
 
     def __init__(self, cell, text=None):
         text = file_of(cell).read_text() if text is None else text
@@ -97,10 +97,11 @@ HEAD = """
 
 The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat` it attaches to
 every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All` it attaches to every
-name of both architectures, and one process of each makes its calls. For each call its program must run exactly once,
-and no other program may run, except where the kernel has one function for two calls (`fcntl` and `fcntl64` of i386;
-`getuid32` of i386 and `getuid` of x86-64). `make test-matrix MATRIX='i386@amd64 armhf@arm64'` makes these rows. Linux
-5.10 is not among them: the tracer tells calls apart by cookies, which require Linux 5.15.
+name of both architectures, and one process of each architecture makes that architecture's calls. For each call its
+program must run exactly once, and no other program may run, except where the kernel has one function for two calls
+(`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
+`make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
+tracer identifies calls by cookies, which require Linux 5.15.
 
 The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. It has results only for
 `Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the

@@ -54,8 +54,8 @@ def version(text):
 
 
 def newer_crates():
-    """Yields the crates that require a newer Rust than Cargo.toml promises. clippy's lint `incompatible_msrv`
-    reports newer items of the standard library."""
+    """Yields an error for each crate that requires a newer Rust than Cargo.toml declares. clippy's lint
+    `incompatible_msrv` reports uses of newer items in the standard library."""
     oldest = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["rust-version"]
     metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version=1", "--all-features",
                               "--filter-platform", "x86_64-unknown-linux-gnu"))

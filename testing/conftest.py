@@ -32,7 +32,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # Report a wrong name before any work starts.
+    # Report unknown cell names before any work starts.
     chosen_cells(config)
     # Handle fatal signals like Ctrl-C.
     vm.end_by_signals(signal.default_int_handler)
@@ -59,7 +59,7 @@ def is_short(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Orders the tests: those that need no kernel come first, and the guests run meanwhile."""
+    """Moves the tests that need no kernel to the front, so that they run at the same time as the guests."""
     # Drop the placeholder items that pytest creates for tests without jobs.
     items[:] = [item for item in items if job_of(item) or "job" not in getattr(item, "fixturenames", ())]
     if config.getoption("short"):
@@ -111,7 +111,7 @@ def guest(request):
 
 @pytest.fixture
 def judge():
-    """Passes the test if there are results and none is a failure."""
+    """Fails the test if any result is a failure, and skips the test if no result passed."""
     def judge(results):
         if failed := results.of("failed"):
             pytest.fail("\n".join(map(str, failed)), pytrace=False)

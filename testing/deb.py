@@ -24,10 +24,10 @@ from testing.targets import SUITES
 OUT = BUILD / "deb"
 # The suites whose Rust is recent enough.
 RELEASES = ["bookworm", "trixie"]
-# Besides Rust: the tools that build and check the packages, and the dependencies of examples/count.c.
+# The tools other than Rust that build and check the packages, and the dependencies of examples/count.c.
 TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
 
-# Runs in a separate mount namespace, so the mounts end with the script.
+# Runs in a separate mount namespace, so the mounts disappear when the script ends.
 LAYER = """set -e
 tree=$1 shared=$2 layer=$3 script=$4
 mount -t tmpfs tmpfs "$layer"
@@ -123,13 +123,13 @@ def root(suite, *include):
 
 
 def inside(tree, shared, script):
-    """Runs a script on a fresh layer over a root, with a folder at /mnt; returns the output."""
+    """Runs a script on a fresh layer over a root, with the folder `shared` mounted at /mnt; returns the output."""
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as layer:
         return run("unshare", "--mount", "--net", "sh", "-c", f"exec 2>&1\n{LAYER}", "-", tree, shared, layer, script)
 
 
 def sources(folder):
-    """Copies the tree and adds the crates of Cargo.lock."""
+    """Copies the tree and adds the crates that Cargo.lock lists."""
     build.copy_sources(folder)
     run("cargo", "vendor", "--locked", "--quiet", folder / "vendor")
     (folder / ".cargo").mkdir(exist_ok=True)
@@ -159,7 +159,7 @@ def digests(folder):
 
 
 def check(suite, source):
-    """Builds and tests the packages of a suite; yields a description of each passed check."""
+    """Builds and tests the packages for a suite; yields a description of each passed check."""
     tools = root(suite, *SUITES[suite].rust[:2], *TOOLS)
     clean = root(suite)
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as work:

@@ -22,7 +22,7 @@ HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n
 
 
 class Difference:
-    """A row of the table, and which of its answers occurred."""
+    """A row of the table, and the answers in the row that occurred."""
 
     def __init__(self, row):
         self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
@@ -71,7 +71,7 @@ def expectations():
 
 
 class Tally:
-    """Counts answers by group of questions. Wrong answers of the same kind become one result."""
+    """Counts answers by group of questions. Wrong answers of the same kind count as one result."""
 
     def __init__(self):
         self.asked, self.told, self.wrong = Counter(), Counter(), {}
@@ -89,13 +89,14 @@ class Tally:
 
 
 def answers(text):
-    """Returns the library that answered, and a list of (case, answer)."""
+    """Returns the library that answered, and a list of (case, answer) pairs."""
     lines = [line.partition("\t")[::2] for line in text.splitlines()]
     return lines[0][1] if lines else "nothing", lines[1:]
 
 
 def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
-    """Compares two libraries' answers to the same questions. `files` must contain the functions that answered."""
+    """Compares two libraries' answers to the same questions. `files` names the files that must contain the answering
+    functions."""
     (their_file, their_lines), (our_file, our_lines) = answers(theirs), answers(ours)
     tally = Tally()
     for (case, their), (our_case, our) in zip_longest(their_lines, our_lines, fillvalue=("nothing", "")):
@@ -117,7 +118,7 @@ def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
 
 
 def judge(ours, expected):
-    """Checks this library's answers if there is no libbpf to compare them with."""
+    """Compares this library's answers with the expected answers, for a libbpf that lacks the function."""
     file, lines = answers(ours)
     kernel = "link" if dict(lines[:1]).get("cookies") == "yes" else "event"
     rows = [(re.compile(pattern), answer) for where, pattern, answer in expected if where in ("any", kernel)]

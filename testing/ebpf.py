@@ -253,12 +253,12 @@ impl Kernel for {kernel} {{
 # The compiler with its libraries, and the source of Rust's core, which Debian does not build for BPF.
 RUST = ("rustc", "libstd-rust-1.85", "rust-src", "libllvm19", "libbsd0", "libc6", "libedit2", "libffi8", "libgcc-s1",
         "libicu76", "liblzma5", "libmd0", "libstdc++6", "libtinfo6", "libxml2", "libz3-4", "libzstd1", "zlib1g")
-# rustc adds this crate, compiler_builtins, to each crate; nothing here calls it.
+# rustc makes each crate depend on this crate, compiler_builtins; nothing here calls its functions.
 BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 
 def rustc(target, *arguments, **options):
-    """Runs Debian 13's rustc with Debian 13's C library, so that it works on any system. Only the final crate is
+    """Runs Debian 13's rustc with Debian 13's C library, so that rustc works on any system. Only the final crate is
     compiled to machine code. The functions that it uses from other crates are inlined from the MIR in those crates'
     metadata."""
     tree = packages.unpack("trixie", "amd64", *RUST)

@@ -2,11 +2,11 @@
 
     python3 -m testing.fuzz [TARGET...]
 
-runs the named targets (default: all). Each target runs the saved corpus and then new inputs; the environment
-variable RUNS sets their number (default: 20000).
+runs the named targets (default: all). Each target runs the saved corpus and then new inputs; the environment variable
+RUNS sets the number of new inputs (default: 20000).
 
-This requires neither cargo-fuzz nor a nightly toolchain. AddressSanitizer is used if the toolchain
-includes its runtime; Debian's does not.
+The module requires neither cargo-fuzz nor a nightly toolchain. AddressSanitizer is used if the toolchain includes its
+runtime; Debian's does not.
 """
 
 import os

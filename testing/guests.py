@@ -16,7 +16,7 @@ from testing.targets import NEWEST_STABLE
 from testing.vm import Machine
 
 AT_A_TIME = 2
-# The longest that a guest should run, in seconds on an idle machine.
+# The maximum time that a guest should run, in seconds on an idle machine.
 LONGEST = 300
 
 
@@ -60,8 +60,8 @@ class Job:
 
 
 def divided(jobs):
-    """Divides jobs between guests that take about equally long, each about LONGEST seconds at most. The order of the
-    jobs remains, so that jobs which use the same files are in the same guest."""
+    """Divides jobs between guests that run about equally long, at most about LONGEST seconds each. The jobs keep their
+    order, so that jobs that use the same files tend to share a guest."""
     total, taken, shares = sum(job.seconds for job in jobs), 0, [[]]
     count = math.ceil(total / LONGEST)
     for job in jobs:
@@ -73,8 +73,8 @@ def divided(jobs):
 
 
 class Guests:
-    """Runs jobs. A guest boots when its files are ready, and what other guests require is built meanwhile. All builds
-    end before the tests that need no kernel start, so no test rebuilds files that a build reads."""
+    """Runs jobs. A guest boots when its files are ready, and the files for the other guests are built meanwhile. All
+    builds end before the tests that need no kernel start, so no test rebuilds files that a build reads."""
 
     def __init__(self, tests):
         # Each job's command runs only the tests that pytest selected.

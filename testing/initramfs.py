@@ -116,7 +116,7 @@ class Image:
                 queue.append((self._place(target), found))
 
     def write(self, path):
-        """Writes a cpio archive in the newc format, as the kernel requires."""
+        """Writes a cpio archive in the newc format, which the kernel requires."""
         with open(path, "wb") as out:
             links = {place: (target.encode(), stat.S_IFLNK | 0o777) for place, target in self.links.items()}
             for number, (place, what) in enumerate(sorted({**self.entries, **links}.items()), 1):

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs/coverage.md"
 SIDES = "libbpf", "libksyscall"
 # The program is linked to libbpf.a in the first two runs, and to libbpf.so in the third.
 RUNS = "libbpf", "static", "libksyscall"
-# The libraries that libbpf.a requires. It may require a newer C library than the compiler's own.
+# The libraries that libbpf.a requires. libbpf.a may require a newer C library than the compiler's own.
 BESIDE_LIBBPF = "libelf.so.1", "libz.so.1", "libc.so.6"
 
 
@@ -45,10 +45,10 @@ def cross_tree(release):
 
 
 def copy_sources(tree, arch):
-    """Copies the sources and their dependencies into the tree, which cannot access this system."""
+    """Copies the sources and their dependencies into the tree, where programs cannot access this system's files."""
     rustlib = tree / "usr/lib/rustlib" / arch.rust
     if not (tree / "usr" / arch.gnu / "include/asm").exists():
-        # The cross compilers do not depend on a C library.
+        # The cross compilers' packages do not depend on a C library.
         libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
                                                         for name in ("libc6", "libc6-dev", "linux-libc-dev")))
         run("cp", "-a", f"{libc}/usr/.", tree / "usr")
@@ -154,7 +154,7 @@ def names_of_calls(macros):
 
 
 def list_calls(macros):
-    """Returns these calls' names and numbers as C initialisers."""
+    """Returns the names and numbers of the calls in <asm/unistd.h> as C initialisers."""
     return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
@@ -255,10 +255,10 @@ def save(job, texts):
 # --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """The result with one library. `missed` maps each failed call to what happened. `absent` lists the calls
-    that do not exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired`
-    counts the calls that ran their program, and `all` counts the calls that the kernel implements. `other` is the
-    output with the other library, which also shows which calls the kernel implements."""
+    """One library's results. `missed` maps each failed call to what happened. `absent` lists the calls that do not
+    exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired` counts the calls
+    whose program ran, and `all` counts the calls that the kernel implements. `other` is the output with the other
+    library, which also shows which calls the kernel implements."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
@@ -318,7 +318,7 @@ UNREACHABLE = [
 
 
 class Shown:
-    """The results of a cell's runs: lines for the report, and the points that passed and failed."""
+    """The results of a cell's runs: lines for the report, and the test points that passed or failed."""
 
     def __init__(self, cell, folder=None):
         texts = {suffix: ((folder or OUT / cell.process) / f"{cell.suite}.{suffix}").read_text()
@@ -357,16 +357,16 @@ class Shown:
 HEAD = """\
 # Coverage
 
-`make test-matrix` makes these tables. For every name in the architecture's `<asm/unistd.h>`, it attaches a program by
-that name and makes the call by its number. The program must run exactly once, and no other program may run. A
-call that returns ENOSYS and runs no program counts as not implemented. The attach tests (`c-tests/matrix/attach.c`)
+`make test-matrix` generates these tables. For every name in the architecture's `<asm/unistd.h>`, the test attaches a
+program by that name and makes the call by its number. The program must run exactly once, and no other program may run.
+A call that returns ENOSYS and runs no program counts as not implemented. The attach tests (`c-tests/matrix/attach.c`)
 cover what differs between architectures: options, 64-bit cookies, arguments and results as the program sees them,
-spellings of names, pins, tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.1 elsewhere. i386@amd64 is a 32-bit
-process, with the 32-bit library, on a 64-bit kernel. Calls through `socketcall` and `ipc` are in
-[arguments.md](arguments.md#through-socketcall-and-ipc).
+spellings of names, pins and tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.1 elsewhere. i386@amd64 is a 32-bit
+process, with the 32-bit library, on a 64-bit kernel. [arguments.md](arguments.md#through-socketcall-and-ipc) covers
+calls through `socketcall` and `ipc`.
 
-The first two columns of calls are those of a program that contains libbpf (`libbpf.a`), without and with the library
-preloaded. The third is that of a program that uses `libbpf.so`, with the library preloaded.
+The first two columns of calls are for a program that contains libbpf (`libbpf.a`), without and with the library
+preloaded. The third is for a program that uses `libbpf.so`, with the library preloaded.
 
 | architecture | kernel | libbpf alone | static libbpf, preloaded | shared libbpf, preloaded | attach tests |
 |---|---|---|---|---|---|
@@ -375,8 +375,8 @@ ABSENT = """
 ## Not implemented by the kernel
 
 Attaching to these calls fails with ENOENT. For a call in brackets the kernel has a function that no call reaches:
-attaching succeeds with a warning, as with libbpf, and the program never runs. The names are those of the newest
-kernel in sid.
+attaching succeeds with a warning, as with libbpf, and the program never runs. The names come from the newest kernel in
+sid.
 
 """
 # No command in this tree measures these numbers again.
@@ -396,10 +396,11 @@ the program ran:
 | 5.4.286 | 324 of 332 | 331 of 332 |
 | 5.15.135 | 337 of 344 | 343 of 344 |
 
-The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels allow no probe on it. On several of these kernels,
-calls that the kernel was built without and some calls of 32-bit processes went wrong. This was corrected according to
-the kernels' sources, and is tested by the tables and by a simulated kernel, but not on these kernels
-again. [limits.md](limits.md) and [callers.md](callers.md#limitations) list what remains.
+The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels do not allow probes on it. On several of these
+kernels, the library handled some calls incorrectly: calls that the kernel was built without, and some calls by 32-bit
+processes. The library was corrected according to the kernels' sources. Tests of the tables and of a simulated kernel
+cover the corrections, but the tests on these kernels were not repeated. [limits.md](limits.md) and
+[callers.md](callers.md#limitations) list the remaining problems.
 """
 
 

@@ -97,7 +97,8 @@ class Copy:
         if kind == "python":
             file, *options = words.split(maxsplit=2)
             options = [option.strip("'\"") for option in options]
-            # The tests of the command also build libksyscall.a, which objcopy cannot create from quick objects.
+            # The tests of the command also build libksyscall.a, which objcopy cannot create from objects that are built
+            # with QUICK.
             done = self.run(sys.executable, "-m", "pytest", "-q", "-x", f"testing/{file}", *options, without=QUICK)
             # Status 1 means that tests failed; a higher status means that they could not run.
             return done.returncode == 0, done.stdout if done.returncode > 1 else ""
@@ -205,7 +206,7 @@ def without_a_kernel(copy, wanted):
     """Runs the tests that need no kernel; yields (mutant, verdict, why)."""
     good = {}
     for mutant in wanted:
-        # Each test must pass without a mutant; check that once.
+        # Check once that each test passes without a mutant.
         if mutant.test not in good:
             passes, why = copy.passes(mutant.test)
             good[mutant.test] = passes and not why

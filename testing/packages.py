@@ -6,8 +6,8 @@ archive do not change a test's outcome.
 
     python3 -m testing.packages SUITE ARCH PACKAGE...
 
-prints the folder. KSYSCALL_CACHE is the cache (default: ~/.cache/ksyscall), and KSYSCALL_MIRROR is a Debian mirror
-(default: the mirror of this system's apt).
+prints the folder. KSYSCALL_CACHE names the cache's folder (default: ~/.cache/ksyscall), and KSYSCALL_MIRROR names a
+Debian mirror (default: the mirror that this system's apt uses).
 """
 
 import argparse
@@ -32,7 +32,7 @@ FRESH = 12 * 3600
 
 
 class Unavailable(Exception):
-    """A package or kernel cannot be fetched; the text is the reason."""
+    """A package or kernel cannot be fetched. The message states the reason."""
 
 
 def say(text):
@@ -65,7 +65,7 @@ def unpack(suite, arch, *packages, only=""):
 
 def folder_name(packages, only=""):
     name = "_".join(sorted(set(packages))) + (f"@{only.strip('/').replace('/', '-')}" if only else "")
-    # File names are limited to 255 bytes, and a sysroot of many packages would exceed that.
+    # File names are limited to 255 bytes, which the names of a sysroot's packages would exceed.
     return name if len(name) <= 200 else hashlib.sha256(f"{name}\n".encode()).hexdigest()[:32]
 
 
@@ -149,8 +149,8 @@ class Root:
                           " (KSYSCALL_MIRROR can name another mirror)")
 
     def configuration(self):
-        """Returns apt's configuration for this root. It leaves out the system's hooks and extra downloads, but
-        keeps its network settings (proxy, retries, logins)."""
+        """Returns apt's configuration for this root. It leaves out the system's hooks and extra downloads, but keeps
+        the system's network settings (proxy, retries, logins)."""
         system = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
         kept = re.findall(r"^Acquire::(?:http|https|ftp|Retries|ForceIPv).*\n", system, re.M)
         arch = self.arch
@@ -187,7 +187,7 @@ class Root:
             def download():
                 return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
             if not download():
-                # In sid a mirror may have removed a file only hours after the list was created.
+                # In sid a mirror may remove a file within hours after the list was created.
                 if not self.just_updated:
                     self.update()
                 if self.just_updated or not download():
@@ -213,8 +213,8 @@ class Root:
 
 
 def mirrors():
-    """Returns the addresses of Debian's archives. At the end of its life a suite moves to a second archive. Many
-    mirrors carry both archives."""
+    """Returns the addresses of Debian's archives. When a suite reaches the end of its life, Debian moves it to a second
+    archive. Many mirrors carry both archives."""
     mirror = os.environ.get("KSYSCALL_MIRROR") or system_mirror()
     if not mirror:
         raise Unavailable("this system's apt has no Debian mirror; name one in KSYSCALL_MIRROR")

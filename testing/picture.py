@@ -24,7 +24,7 @@ sh -c 'while :; do find /usr/bin /sys/class/net /sys/class/tty >/dev/null; cat /
 exec {COMMAND}
 """
 
-# A character's width and height in pixels. The text is stretched to this width.
+# A character's width and height in pixels. Each word is scaled so that its characters have this width.
 WIDTH, HEIGHT, MARGIN = 8.4, 19, 16
 BARS = "▁▂▃▄▅▆▇█"
 STYLE = """text { font: 14px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; fill: #d5dae1 }

@@ -2,8 +2,8 @@
 
     python3 -m testing.public_api
 
-writes that file. The items are those that rustdoc lists. The signatures come from the source, because
-the format of rustdoc's list differs between Rust versions.
+writes that file. The list of items comes from rustdoc. The signatures come from the source, because the format of
+rustdoc's list differs between Rust versions.
 """
 
 import json
@@ -20,8 +20,8 @@ ATTRIBUTES = ["must_use", "non_exhaustive"]
 
 
 def described():
-    """Returns rustdoc's JSON description of the API. The option is unstable; RUSTC_BOOTSTRAP makes stable Rust accept
-    it."""
+    """Returns rustdoc's JSON description of the API. The JSON format is unstable; RUSTC_BOOTSTRAP makes stable Rust
+    generate it."""
     out = BUILD / "public-api"
     run("cargo", "rustdoc", "--locked", "--quiet", "--lib", "--target-dir", out, "--", "-Zunstable-options",
         "--output-format=json", env={"RUSTC_BOOTSTRAP": "1", "RUSTDOCFLAGS": ""})
@@ -79,7 +79,7 @@ class Api:
         return [line for key in keys for line in self.lines(self.item(key))]
 
     def impls(self, keys):
-        """Returns a type's own functions and the traits that it implements."""
+        """Returns a type's inherent functions and the traits that it implements."""
         found = []
         for item in map(self.item, keys):
             inner = item["inner"]["impl"]

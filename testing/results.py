@@ -1,4 +1,4 @@
-"""Parses the output of the C test programs: TAP 13."""
+"""Parses the TAP 13 output of the C test programs."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Point:
-    """One result: `passed`, `failed` or `skipped`, and the reason unless it passed."""
+    """The outcome of one test: `passed`, `failed` or `skipped`, and the reason unless the test passed."""
 
     outcome: str
     name: str

@@ -37,7 +37,7 @@ def programs():
 
 
 def measure(suite):
-    """Returns the program's output on a suite's kernel."""
+    """Runs the program on a suite's kernel and returns the program's output."""
     with Machine(suite) as machine:
         for file in programs():
             machine.put(file, f"/{file.name}")

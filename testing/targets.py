@@ -64,7 +64,7 @@ class Architecture:
 
     @property
     def tools(self):
-        """GNU's name in the package names of the cross compilers."""
+        """GNU's name as it appears in the names of the cross compilers' packages."""
         return self.gnu.replace("_", "-")
 
 
@@ -149,13 +149,13 @@ class Suite:
     # trixie's C library can run this system's programs and every libbpf except the libbpf of sid.
     libc: str = "trixie"
     libelf: str = "libelf1t64"
-    # Debian 12's rustc is too old; its rustc-web is not.
+    # Debian 12's rustc is too old, but its rustc-web is recent enough.
     rust: tuple[str, ...] = ("cargo", "rustc", "libstd-rust-dev")
 
     @property
     def has_ksyscall(self):
-        """Whether libbpf supports the function and the sections. libbpf 0.3 supports neither, so programs for it
-        must be linked to this library."""
+        """Whether libbpf provides bpf_program__attach_ksyscall() and supports ksyscall sections. libbpf 0.3 does
+        neither, so programs for libbpf 0.3 must be linked to this library."""
         return self.soname != "libbpf.so.0"
 
     @property
@@ -178,11 +178,11 @@ BOUND_LIBBPFS = {
     "bound": ("-g -O2", "-Wl,-Bsymbolic-functions"),
     "lto": ("-g -O2 -flto", "-flto=auto -Wl,-Bsymbolic"),
 }
-# The versions whose libbpf.a is tested: no newer than the oldest system that builds the tests.
+# The versions whose libbpf.a is tested: those that can be linked on the oldest system that builds the tests.
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
-# The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel
-# runs every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer one.
+# The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel runs
+# every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer libbpf.
 NEWEST_STABLE = "trixie"
 LIBBPFS = {
     "bullseye": ["bullseye", "trixie"],

@@ -1,5 +1,5 @@
-"""Tests the built and installed library and its header with and without each libbpf: exports,
-dependencies, size, hardening, pkg-config, C and C++, the man pages."""
+"""Tests the built and the installed library (exports, dependencies, size, hardening, pkg-config, man pages), and its
+headers in C and C++, with and without each libbpf."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from testing import build, packages
 from testing.build import ROOT, run
 from testing.targets import SUITES
 
-# The man pages of functions, and all man pages.
+# The man pages for functions, and all man pages.
 FUNCTION_PAGES = ["man/bpf_program__attach_ksyscall.3", "man/ksyscall_links__attach.3"]
 PAGES = [*FUNCTION_PAGES, "man/ksyscall.1"]
 # The exported functions that libbpf also exports, and those that only this library exports.
@@ -79,10 +79,10 @@ def test_its_own_calls_are_bound_to_itself(library):
 
 
 def test_it_is_hardened(library):
-    """Runs hardening-check(1): stack protector, read-only relocations, immediate binding. The test skips fortified
-    functions, because the compiler knows the size of every buffer that the C files copy to, and Rust checks its own
-    buffers. The test also skips the mark for control flow protection: the linker omits the mark if any object lacks
-    it, and objects from stable Rust lack it."""
+    """Runs hardening-check(1) for the stack protector, read-only relocations and immediate binding. The test skips
+    fortified functions, because the compiler knows the size of every buffer that the C files copy to, and Rust checks
+    its own buffers. The test also skips the mark for control flow protection: the linker omits the mark if any object
+    lacks it, and objects from stable Rust lack it."""
     said = run("hardening-check", "--nofortify", "--nocfprotection", library)
     for feature in ["Stack protected", "Read-only relocations", "Immediate binding"]:
         assert re.search(f"^ {feature}: yes", said, re.M), said
@@ -95,8 +95,8 @@ def test_its_functions_in_c_are_hardened(library):
         body = re.search(rf"<{name}@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
         # -fcf-protection marks the targets of indirect calls.
         assert body.split()[1] == "endbr64", f"{name} begins with:\n{body[:200]}"
-    # -fstack-protector-strong: the function has a struct on its stack. -fstack-clash-protection leaves
-    # no trace, because it only concerns frames larger than a page.
+    # -fstack-protector-strong protects this function, which has a struct on its stack. -fstack-clash-protection leaves
+    # no trace here, because it affects only frames larger than a page.
     attach = re.search(r"<bpf_program__attach_ksyscall@@[A-Z0-9_.]+>:\n((?:.+\n)+)", code)[1]
     assert re.search(r"mov +%fs:0x28,", attach), attach
 
@@ -126,7 +126,7 @@ def test_read_only_segments_are_not_executable(library):
 
 
 def test_the_builders_flags_come_last():
-    """A distribution passes its flags in the variables that dpkg-buildflags sets. They must come last."""
+    """A distribution passes its flags in the variables that dpkg-buildflags sets. These flags must come last."""
     flags = {"CPPFLAGS": "-D_FORTIFY_SOURCE=3", "CFLAGS": "-fno-stack-clash-protection", "LDFLAGS": "-Wl,-z,lazy"}
     said = run("make", "-nB", "BUILD=build/flags", "build/flags/libksyscall.so", env=flags)
     [link] = [line for line in said.splitlines() if " -shared " in line]
@@ -197,7 +197,7 @@ def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
     run(*make)
     copy, home = tmp_path / "a-folder/with-another-name", tmp_path / "cargo"
     build.copy_sources(copy)
-    # Also change the path of the crates' sources.
+    # Also change the path to the crates' sources.
     home.mkdir()
     for path in Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo").glob("*"):
         (home / path.name).symlink_to(path)

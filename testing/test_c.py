@@ -1,5 +1,5 @@
-"""Runs the C tests on real kernels, with the library linked and preloaded. Each test of each program is
-a separate item: `-k 'attach and trixie'` selects some of them."""
+"""Runs the C tests on real kernels, with the library linked and preloaded. Each test in each program is a separate
+pytest item, so `-k 'attach and trixie'` selects some of the tests."""
 
 import os
 import re
@@ -53,15 +53,15 @@ def programs(is_alone):
             for path in build.c_programs(suite, (kernel, suite) in ONCE):
                 mode, _, program = path.partition("/")
                 is_preloaded = mode == "preloaded"
-                # Static linking does not depend on the kernel.
+                # Static linking gives the same results on every kernel.
                 if mode in ("wrapped", "static") and kernel != NEWEST_STABLE:
                     continue
-                # libbpf alone does not support the environment variables.
+                # libbpf does not support this library's environment variables.
                 if is_alone and (not is_preloaded or program == "environment"):
                     continue
                 how = "KSYSCALL_TEST_ANY_LIBRARY=1 " if is_alone else f"LD_PRELOAD={LIBRARY} " * is_preloaded
-                # trixie's libbpf is not tested statically: it requires a newer C library than the C
-                # library of the oldest system that builds the tests.
+                # trixie's libbpf is not tested statically: it requires a newer C library than the oldest system that
+                # builds the tests provides.
                 is_own = suite == kernel or (suite == "bookworm" and mode in ("wrapped", "static"))
                 seconds = SECONDS.get(program, 3)
                 yield Program(f"{suite}-{mode}-{program}", kernel, f"{how}exec /t/{suite}/{path}", suite=suite,

@@ -36,7 +36,7 @@ class Command(Job):
         machine.put(bpftool(), "/cli/bpftool")
         machine.put(build.library() / "libksyscall.so.1", "/opt/lib/libksyscall.so.1")
         if self.client:
-            # The guest has the C library of the oldest system that builds the tests, so use its libbpf.
+            # The guest has the C library of the oldest system that builds the tests, so use that system's libbpf.
             folder, soname = build.libbpf("bookworm")
             machine.put(clients("bookworm", loader="") / self.client, f"/cli/{self.client}")
             machine.put(with_static_libbpf(self.client), f"/cli/{self.client}-static")
@@ -52,8 +52,7 @@ def program(name):
 
 
 def with_static_libbpf(client):
-    """Builds a client in the way most tools are built: libbpf is static, and only syscall() comes from the C
-    library."""
+    """Builds a client the way most tools are built: libbpf is static, and only syscall() comes from the C library."""
     folder, _ = build.libbpf("bookworm")
     skeletons, out = clients("bookworm", loader=""), build.BUILD / "tests" / f"{client}-static"
     build.run("cc", "-std=gnu11", "-O1", "-isystem", folder / "usr/include", "-I", skeletons,
@@ -67,9 +66,9 @@ def bpftool():
     return found.stdout.strip()
 
 
-# await() repeats a command until it succeeds. If the background command ends first, await() prints that
-# command's output. Each part of the output follows its name. Tests call left() before and after, so that
-# existing probes of other programs do not count as left behind.
+# await() repeats a command until it succeeds. If the background command ends first, await() prints that command's
+# output. Each part of the output follows its name. Tests call left() at the start and at the end, so that other
+# programs' probes do not count as left behind.
 PRELUDE = """export PATH=/opt/bin:$PATH
 part() { echo "=$1"; }
 status() { status=$?; part status; echo $status; }
@@ -89,12 +88,12 @@ def jobs(name, command, *kernels, **options):
 
 
 def parts(output):
-    """Splits a job's output into [(name, text)]."""
+    """Splits a job's output into (name, text) pairs."""
     return re.findall(r"^=(\S+)\n(.*?)(?=^=|\Z)", output, re.M | re.S)
 
 
 def nothing_is_left(parts):
-    """Checks that the probes, entries, links and programs are the same before and after."""
+    """Checks that the probes, entries, links and programs are the same before and after the job's commands."""
     left = {name: [text for part, text in parts if part == name]
             for name in ("probes", "entries", "links", "programs")}
     for name, states in left.items():
@@ -142,7 +141,8 @@ def are_counted(result, did, engine):
         assert max(bucket["below_ns"] for bucket in call["histogram"]) // 2 <= call["longest_ns"]
 
 
-# In total, the program creates more threads than the kernel allows at a time and than the command can track at a time.
+# In total, the program creates more threads than the kernel allows at a time, and more than the command can track at a
+# time.
 @jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
 run() {
     part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
@@ -161,14 +161,15 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
                                ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
                                ("maps", "getpgid", {"ESRCH": 100000})):
         counted, lost = calls[name][call], results[name]["not_counted"]
-        # A preemptible kernel skips a program while the same program is interrupted on that CPU, and counts the skip.
+        # A preemptible kernel can interrupt a BPF program. Until the program continues, the kernel skips the program on
+        # that CPU and counts the skips.
         if job.kernel == "sid" and lost["skipped_calls"] + lost["skipped_returns"]:
             assert counted["calls"] <= sum(errnos.values()) <= counted["calls"] + lost["skipped_calls"], results[name]
             continue
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
-    # One call starts the program, and the program's thread makes the other call.
+    # One execve starts the program, and a thread of the program makes the other execve.
     execve = calls["exec"]["execve"]
     if not any(results["exec"]["not_counted"].values()):
         assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
@@ -335,7 +336,7 @@ def test_callers_are_distinguished(job, guest):
         assert "vm86" in said["probed"] and said["probed"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
-    # This includes listen and accept, which are not counted separately here.
+    # The count includes listen and accept, which are not counted separately here.
     assert re.search(r"^socketcall +compat +12 +12 ", said["table"], re.M), said["table"]
     assert "; 1 system call of native callers and 2 of 32-bit callers counted" in said["table"]
     nothing_is_left(found)
@@ -443,7 +444,7 @@ def test_errors_say_what_to_do(job, guest):
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
     # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native. The tracepoint engine
-    # looks up the number of such a call in the 64-bit table.
+    # looks up this call's number in the 64-bit table.
     for part, yields in (("segment", 6), ("segment--probes", 7)):
         for row in (r"umount2 +native +14", r"umount2 +compat +4", rf"sched_yield +native +{yields}",
                     r"sched_yield +compat +3"):
@@ -523,7 +524,7 @@ def test_a_kernel_without_32_bit_calls_is_reported(job, guest):
     assert "2 system calls of native callers and 0 of 32-bit callers" in said["all"], said
 
 
-# The table of these calls is too high for the smaller screen but fits on the larger screen.
+# The table of these calls is too tall for the smaller screens but fits on the largest screen.
 MANY = "umount2 getpgid read write close openat mmap munmap brk ioctl dup2 fcntl wait4 exit_group"
 
 
@@ -561,7 +562,7 @@ def test_a_terminal_has_a_table_that_fits(job, guest):
         assert said[name].count("CALLS") == 1, said[name]
     for name, columns in ("said", 80), ("narrow", 40):
         assert said[name].endswith("ksyscall: counting\n"), said[name]
-        # The progress bar fits in one line.
+        # The progress bar fits on one line.
         bars = re.findall("attaching [^\\r\\n]*", said[name])
         assert "█" in bars[-1] and max(map(len, bars)) <= columns, bars
 
@@ -641,7 +642,7 @@ tried locked-unseen
 
 
 def judgements(output):
-    """Parses `doctor`'s output: {name: {check: level}} without passed checks."""
+    """Parses `doctor`'s output into {name: {check: level}}, without passed checks."""
     said = {}
     for name, text, status in re.findall(r"^=(\S+)\n(\{.*?)^=status\n(\d+)\n", output, re.M | re.S):
         result = json.loads(text)
@@ -650,7 +651,7 @@ def judgements(output):
         # If the attach was tried, its outcome matches the prediction.
         assert result["can_attach"] == (int(status) == 0) == ("fail" not in levels.values()), (name, result)
         assert all(check["advice"] for check in result["checks"] if check["level"] != "ok"), (name, result)
-        # Nothing requested the verifier's log.
+        # doctor must not print the verifier's log, because nothing requested it.
         assert "verifier" not in text, text
     return said
 

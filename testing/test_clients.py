@@ -22,7 +22,7 @@ BOUND = re.compile(rf"to {LIBRARY} .* .bpf_(?:program__attach|program__attach_ks
 
 @functools.cache
 def clients(suite, loader=LOADER):
-    """Builds the clients; returns their folder. Without a loader they use this system's C library."""
+    """Builds the clients; returns their folder. If `loader` is empty, the clients use this system's C library."""
     out = BUILD / ("clients" if loader else "clients-here") / suite
     out.mkdir(parents=True, exist_ok=True)
     build.run("make", "-s", "-C", C_TESTS / "clients", f"OUT={out}", f"LIBBPF={build.libbpf(suite)[0]}",
@@ -106,13 +106,13 @@ LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.s
 
 
 def knows_sections(inside):
-    """Returns whether the tool attaches by SEC("ksyscall/..."). Other tools name the kernel functions."""
+    """Returns whether the tool attaches through SEC("ksyscall/..."). Other tools name the kernel functions."""
     return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
 
 
 @functools.cache
 def inside(name):
-    """Builds a tool; returns the tool, its BPF object and a folder with the C library to run it."""
+    """Builds a tool; returns the tool, its BPF object and a folder with the C library that the tool requires."""
     out = BUILD / "clients" / f"inside-{name}"
     out.mkdir(parents=True, exist_ok=True)
     libc = SUITES[SUITES.get(name, SUITES["bookworm"]).libc]
@@ -165,7 +165,8 @@ def ways_inside(name):
 
 
 def run_inside(name):
-    """Yields commands for the guest. Each prints a run's output and, after marks, its exit status and stderr."""
+    """Yields commands for the guest. Each command runs the tool once, and prints the tool's output, exit status and
+    stderr, separated by marks."""
     folder = f"/inside/{name}"
     for way in ways_inside(name):
         program, environment, *_ = WAYS[way]

@@ -57,7 +57,7 @@ def answers_of(outcome):
     return said
 
 
-# The differences that come only from the name of the probed function.
+# The differences that are caused only by the name of the probed function.
 CORRECTED_NAMES = {"other-function", "spelling", "after-failure"}
 
 

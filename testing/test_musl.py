@@ -16,9 +16,9 @@ LOADER = "/lib/ld-musl-x86_64.so.1"
 
 
 def rust_target():
-    """Returns Rust's musl target if it is installed, otherwise "" for the default target, because Debian does
-    not package the musl target. Rust's core is the same for both. From the C library the code uses only functions,
-    kernel definitions and Dl_info. They are the same in glibc and musl on x86-64."""
+    """Returns Rust's musl target if it is installed, otherwise "" for the default target, because Debian does not
+    package the musl target. Rust's core is the same for both targets. The code uses only the C library's functions,
+    kernel definitions and Dl_info, which are the same in glibc and musl on x86-64."""
     done = subprocess.run(["rustc", "--print", "target-libdir", "--target", TARGET], capture_output=True, text=True)
     return TARGET if done.returncode == 0 and Path(done.stdout.strip()).is_dir() else ""
 
@@ -37,7 +37,7 @@ TARGETS = dict.fromkeys([rust_target(), ""])
 def test_it_requires_only_musl(target):
     needed = [line for line in run("readelf", "-dW", library(target)).splitlines() if "(NEEDED)" in line]
     assert [line.split()[-1] for line in needed] == ["[libc.so]"]
-    # A symbol that only glibc provides would have a version GLIBC_*.
+    # A symbol that only glibc provides would have a GLIBC_* version.
     assert "GLIBC" not in run("readelf", "-sW", "--dyn-syms", library(target))
 
 
@@ -62,7 +62,7 @@ class Musl(Job):
         folder.mkdir(parents=True, exist_ok=True)
 
         def cc(*words):
-            # musl does not include the kernel's headers.
+            # musl-gcc does not search the folders that contain the kernel's headers.
             run("musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include",
                 "-idirafter", f"/usr/include/{build.multiarch()}", "c-tests/musl.c", *words)
         cc("-shared", "-fPIC", "-DLIBBPF", "-Wl,-soname,libbpf.so.1", "-o", folder / "libbpf.so.1")
@@ -70,7 +70,7 @@ class Musl(Job):
         machine.put(folder / "musl", "/musl/musl")
         machine.put(folder / "libbpf.so.1", "/musl/libbpf.so.1")
         machine.put(library(self.target), f"/musl/{self.target or 'gnu'}/libksyscall.so.1")
-        # musl's loader is also its C library, under either name.
+        # musl's loader and musl's C library are the same file, which the program requires under both names.
         for path in (LOADER, "/lib/libc.so"):
             machine.put(LOADER, path)
 

@@ -1,8 +1,8 @@
 """Runs commands as root on a stock Debian kernel under QEMU, without requiring root on the host.
 
-The guest is an initramfs with busybox and the files that a test requires, without disks, modules or
-a network. Each command returns its output, its exit status and the kernel's complaints. A run always
-ends: when the commands end, when the guest goes down, or at a time limit.
+The guest runs from an initramfs that contains busybox and the files that a test requires. The guest has no disks,
+modules or network. Each command returns its output, its exit status and the kernel's complaints. A run always ends:
+when the commands end, when the guest goes down, or at a time limit.
 
     python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
 
@@ -68,7 +68,7 @@ for command in /vm/command.*; do
     echo "@$nonce begin@"
     setsid sh "$command"
     status=$?
-    # Otherwise leftover processes would write between the marks.
+    # Kill leftover processes, which could write between the marks.
     kill -KILL -1
     echo "@$nonce end $status@"
     # The kernel's complaints since the command started, or all if the log has lost the start mark.
@@ -245,8 +245,7 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's current files to its image. run() calls this if the image is for other
-        commands."""
+        """Writes the guest's current files to its image. run() calls this if the image contains other commands."""
         # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image
@@ -351,7 +350,8 @@ def main():
 
 
 def run_one(machine, put, command, limit):
-    """Fills a machine with put(), runs a command in it and prints its output. Returns its exit status."""
+    """Copies files to a machine with put(), runs a command there and prints its output. Returns the command's exit
+    status."""
     end_by_signals()
     try:
         with machine:

@@ -32,7 +32,7 @@ def shown(tmp_path):
     def shown(ours, theirs="", process="amd64", rust=None, path=PATH):
         cell = Cell(process, "bookworm")
         (tmp_path / cell.process).mkdir()
-        # The minimum number of lines in a run.
+        # A complete run has at least this many lines.
         many = "".join(line(f"getpid{n}", n, [], []) for n in range(200))
         texts = {"ours": many + ours + path + "# end\n", "rust": many + (ours if rust is None else rust) + path,
                  "theirs": theirs}
@@ -43,7 +43,7 @@ def shown(tmp_path):
 
 
 def wrong(shown):
-    """Returns the failures in C. The failures in Rust are the same unless a test is about Rust."""
+    """Returns the C programs' failures. The Rust programs have the same failures unless a test is about Rust."""
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" not in point.name}
 
 
@@ -77,7 +77,7 @@ def test_right_arguments_are_counted(shown):
     (line("openat", 257, [1, 3], [1, 2]), "argument 2 is 0x3, not 0x2"),
     (line("openat", 257, [1, 2], [1, 2], seen_number=9), "the number is 9, not 257"),
     (line("openat", 257, [1, 2], [1, 2], is_compat=1), "is_compat is True"),
-    # The program's own count of arguments takes precedence.
+    # The number of arguments that the program reports takes precedence over the kernel's prototype.
     (line("openat", 257, [1, 2, 3, 4], [1, 2, 3, 5], count=4), "argument 4 is 0x4, not 0x5"),
 ])
 def test_wrong_arguments_are_described(bad, why, shown):

@@ -1,7 +1,7 @@
 """Tests ksyscall.bpf.h for architectures and callers without requiring their kernels.
 
-The header is built for this machine and reads a hand-made context. The expected layouts follow the kernel
-functions that are named with each case (Linux 6.12).
+The header is built for this machine and reads a hand-made context. The expected layouts follow the kernel sources that
+are named above each group of cases (Linux 6.12).
 """
 
 import struct
@@ -27,8 +27,8 @@ int main(void)
 }
 """
 
-# Offsets in struct pt_regs of the first eight argument words, and the word size. -N means
-# N - 1 bytes above the stack pointer.
+# Offsets in struct pt_regs of the first eight argument words, and the word size. An offset of -N means N - 1 bytes
+# above the stack pointer.
 MIPS = [32 + 8 * n for n in range(8)], 8
 LOONGARCH = MIPS
 POWERPC = [12 + 4 * n for n in range(8)], 4

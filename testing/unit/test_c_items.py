@@ -1,4 +1,4 @@
-"""Tests that each test of a C program becomes a pytest item."""
+"""Tests that each test in a C program becomes a pytest item."""
 
 import pytest
 

@@ -102,7 +102,7 @@ SEEDS = range(1, 13)
 
 @functools.cache
 def calls():
-    """Returns the calls with a layout on any architecture, and a call without one."""
+    """Returns the calls that have a layout on any architecture, and one call without a layout."""
     return [*ebpf.calls(), "openat"]
 
 

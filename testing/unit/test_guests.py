@@ -7,7 +7,7 @@ from testing.vm import Failure
 
 
 class FakeMachine:
-    """A machine that interprets commands itself."""
+    """A machine that interprets commands without booting a guest."""
 
     boots, running = [], 0
 

@@ -148,7 +148,7 @@ SIGNALS = "SYSCALL_DEFINE2(rt_sigsuspend, x)\nCOMPAT_SYSCALL_DEFINE2(rt_sigsuspe
 
 @pytest.fixture
 def older(tmp_path):
-    """Two kernel versions with the same functions but different system calls."""
+    """Creates the sources of two kernel versions that have the same functions but different system calls."""
     files = {"kernel/signal.c": SIGNALS, "ipc/sem.c": "SYSCALL_DEFINE3(semget, int, key)\n",
              "kernel/rseq.c": "SYSCALL_DEFINE4(rseq, x)\n", "kernel/sys_ni.c": "COND_SYSCALL(rseq);\n"}
     return {"5.0": tree(tmp_path / "5.0", "5.0", files | {TBL32: "179 i386 rt_sigsuspend sys_rt_sigsuspend\n"}),
@@ -160,7 +160,7 @@ def older(tmp_path):
 def test_a_function_that_older_versions_use_differently_has_a_version(older):
     table = make("x86", older)
     assert "\nrt_sigsuspend | sys_rt_sigsuspend@<5.4 compat_sys_rt_sigsuspend\n" in table
-    # The limit is the version after the last version that lacks the call.
+    # The newest version here that lacks the call is 5.0, so the table gives the next version, 5.1.
     assert "\nsemget sys_semget@5.1\n" in table
     # The kernel's list of symbols shows whether this call exists.
     assert "\nrseq?\n" in table

@@ -36,7 +36,7 @@ def test_a_warning_is_not_a_bug():
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine whose QEMU is a shell command; its console is the file `console`."""
+    """A machine that runs a shell command as QEMU and reads the console from the file `console`."""
     monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
     monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
     monkeypatch.setattr(Machine, "write_image", lambda self, commands: machine.images.append(len(commands)))
@@ -177,7 +177,7 @@ def test_the_libraries_of_a_program_are_added():
 
 def test_a_file_beside_a_program_is_not_its_library(tmp_path):
     shutil.copy("/bin/ls", tmp_path / "ls")
-    # A library for another program, which a test's folder may contain.
+    # A test's folder may contain a library for another program.
     shutil.copy("/bin/ls", tmp_path / "libc.so.6")
     image = Image()
     image.put(tmp_path / "ls", "/ls")
