@@ -365,8 +365,8 @@ dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this e
 """ + EXAMPLE.read_text() + """```
 
 `Native` is the architecture that the program is built for. For BPF targets, the option
-`--cfg bpf_target_arch="x86_64"`, which aya-build passes, selects the architecture. Store the result of `Layout::of` in a
-constant. The program then does not contain the call's name, and `argument` compiles to two or three reads without a
+`--cfg bpf_target_arch="x86_64"`, which aya-build passes, selects the architecture. Store the result of `Layout::of` in
+a constant. The program then does not contain the call's name, and `argument` compiles to two or three reads without a
 loop.
 
 `Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
@@ -400,9 +400,9 @@ process, with 32-bit libraries, on a 64-bit kernel. For such a process the test 
 to 1, because libbpf detects the wrappers only in a 64-bit process.
 
 The same libbpf also loads Rust versions of the programs, which use ksyscall-ebpf and `Callers::Asked`
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles these programs, and Rust's core
-library from the package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails if a
-program that uses this project's header or crate sees a wrong argument, number or caller.
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles these programs, and Rust's
+core library from the package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails
+if a program that uses this project's header or crate sees a wrong argument, number or caller.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
@@ -410,9 +410,9 @@ program that uses this project's header or crate sees a wrong argument, number o
 MULTIPLEXED = """
 ### Through socketcall and ipc
 
-For each call that `socketcall` or `ipc` carries out, the library attaches a program to that multiplexer. The test makes
-each of these calls through its multiplexer, with six different words. The call's program must run once and see these
-words, and no other program may run.
+For each call that `socketcall` or `ipc` carries out, the library attaches a program to that multiplexer. The test
+makes each of these calls through its multiplexer, with six different words. The call's program must run once and see
+these words, and no other program may run.
 
 | callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
 |---|---|---|---|---|---|"""
