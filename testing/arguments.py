@@ -243,10 +243,10 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 Declare the parameters in the order and with the types that the man page lists. The same object file works on kernels
 whose syscall functions receive a pointer to the caller's registers, and on kernels whose functions receive the
-arguments. It also works for 32-bit callers. The macros join 64-bit values that are passed in two words, and sign-extend
-`long` arguments. They follow the man page even if the kernel's function takes the arguments in another order (`clone`,
-`sync_file_range`, `posix_fadvise`), in other units (`mmap` and `mmap2`), or through a pointer to all of them (`mmap` on
-s390 and i386, `select` on i386).
+arguments themselves. It also works for 32-bit callers. The macros join 64-bit values that are passed in two words, and
+sign-extend `long` arguments. They follow the man page even if the kernel's function takes the arguments in another
+order (`clone`, `sync_file_range`, `posix_fadvise`), in other units (`mmap` and `mmap2`), or through a pointer to all of
+them (`mmap` on s390 and i386, `select` on i386).
 
 | Macro | Value |
 |---|---|
@@ -268,9 +268,9 @@ supports only native callers, and does not join or reorder words.
 ## Strings and buffers that are not in memory
 
 At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` return -EFAULT (-14) for a valid pointer if
-the page that it points to is not in memory. For example, the page was swapped out, or contains a string constant that
-the process has not accessed yet. A BPF program at a kprobe cannot wait for the kernel to load the page. The system call
-itself can wait, so the page is in memory once the call has read its argument.
+the page that it points to is not in memory. For example, the page may have been swapped out, or may contain a string
+constant that the process has not accessed yet. A BPF program at a kprobe cannot wait for the kernel to load the page.
+The system call itself can wait, so the page is in memory once the call has read its argument.
 
 Therefore, store the pointer at entry, and read the string at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a
 map with one pointer for each thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer.
@@ -281,9 +281,9 @@ openat(2). For comparison, the example also reads the path at entry:
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
 
-[examples/path.c](../examples/path.c) attaches both programs. It then calls openat with a path in a page of a mapped
-file that the process has never accessed. On Linux 5.10, 6.1, 6.12 and 7.2 it prints the following
-(`python3 -m pytest testing -k not_in_memory` runs it):
+[examples/path.c](../examples/path.c) attaches both programs and calls openat. The path lies in a mapped page that the
+process has not accessed yet. The command `python3 -m pytest testing -k not_in_memory` runs this example. On Linux 5.10,
+6.1, 6.12 and 7.2 the output is:
 
     at entry: Bad address
     at return: /proc/self/status
@@ -297,15 +297,15 @@ Limitations of reading at the return:
 
 - By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
   `sched:sched_process_exec` instead, which provides a copy of the path in kernel memory. If execve fails, the path can
-  be read as above.
+  be read as described above.
 - Another thread may change the string after the kernel has read it and before the program reads it. The result is good
   enough for tracing, but not for enforcing a policy ([SECURITY.md](../SECURITY.md)).
 - If a call fails before it reads the argument, the page may still not be in memory, and then the read at the return
   also fails.
-- If the return is lost ([returns.md](returns.md)), the string is lost too. Its pointer stays in the map until the
-  thread's next call of this kind. The map is an LRU hash: when it is full, it drops the least recently used entries,
-  which may belong to calls in progress. The number of entries must exceed the number of threads that can be in such
-  calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+- If the return is lost ([returns.md](returns.md)), the string is lost too. The pointer stays in the map until the
+  thread makes its next call of this kind. The map is an LRU hash: when it is full, it drops the least recently used
+  entries, which may belong to calls in progress. The number of entries must exceed the number of threads that can be in
+  such calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
 A sleepable program can read the string at entry with `bpf_copy_from_user()` (Linux 5.10 and later), which waits for the
@@ -331,9 +331,9 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 }
 ```
 
-Attach it to `connect` and `socketcall`: in Rust by
-`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
-with `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
+Attach this program to `connect` and `socketcall`: in Rust with
+`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C with `ksyscall_links__attach()`
+and `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
 both functions also attach the program to the multiplexer. A program that does not check which call was made then runs
 for every call through the multiplexer.
 
@@ -370,9 +370,9 @@ a constant. The program then does not contain the call's name, and `argument` co
 loop.
 
 `Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
-only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program
-sees both kinds of callers, use `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit
-process. On x86-64 a flag in the kernel's data about the task shows this. Because Rust does not support CO-RE, the
+only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
+both kinds of callers, use `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit
+process. On x86-64 a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE, the
 loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
 bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
@@ -419,8 +419,8 @@ these words, and no other program may run.
 PATHS = """
 ### A path that is not in memory
 
-The test calls openat with a path in a page of a mapped file that the process has never accessed. A program at the
-call's entry tries to read the path and stores the pointer. A program at the call's return reads the path.
+The test calls openat with a path in a mapped page that the process has not accessed yet. A program at the call's entry
+tries to read the path and stores the pointer. A program at the call's return reads the path.
 
 | callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
 |---|---|---|---|---|"""
