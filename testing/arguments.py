@@ -220,8 +220,8 @@ PATH_EXAMPLE = ROOT / "examples/path.bpf.c"
 HEAD = """\
 # Arguments in BPF programs
 
-The macros in `ksyscall.bpf.h` read a system call's arguments in a BPF program. `make install` installs the header next
-to `ksyscall.h`:
+The macros in `ksyscall.bpf.h` read a call's arguments in a BPF program. `make install` installs this header alongside
+`ksyscall.h`:
 
 ```c
 #include <linux/bpf.h>            /* or vmlinux.h */
@@ -241,11 +241,12 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
     clang -target bpf -O2 -g -D__TARGET_ARCH_x86 -idirafter /usr/include/x86_64-linux-gnu \\
         $(pkg-config --cflags libksyscall) -c pread.bpf.c
 
-The parameters have the order and the types of the man page. The same object file works for kernels whose functions
-receive a pointer to the caller's registers, for kernels whose functions receive the arguments, and for 32-bit
-callers. The header joins 64-bit values that are passed in two words, and sign-extends `long` arguments. It follows
-the man page even if the kernel's function has another order (`clone`, `sync_file_range`, `posix_fadvise`), other
-units (`mmap` and `mmap2`) or a pointer to all arguments (`mmap` of s390 and i386, `select` of i386).
+Declare the parameters in the order and with the types that the man page lists. The same object file works on kernels
+whose syscall functions receive a pointer to the caller's registers, and on kernels whose functions receive the
+arguments themselves. It also works for 32-bit callers. The macros join 64-bit values that are passed in two words, and
+sign-extend `long` arguments. They follow the man page even if the kernel's function takes the arguments in another
+order (`clone`, `sync_file_range`, `posix_fadvise`), in other units (`mmap` and `mmap2`), or through a pointer to all of
+them (`mmap` on s390 and i386, `select` on i386).
 
 | Macro | Value |
 |---|---|
@@ -254,71 +255,72 @@ units (`mmap` and `mmap2`) or a pointer to all arguments (`mmap` of s390 and i38
 | `KSYSCALL_NR(ctx)` | The call's number |
 | `KSYSCALL_IS_COMPAT(ctx)` | Whether a 32-bit process made the call on a 64-bit kernel |
 
-The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and any
-loader can load the object, including aya. On x86-64, `KSYSCALL_IS_COMPAT` requires kernel BTF and a loader that can
-read it. If the program is attached for native callers only, `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` removes this
-requirement.
+The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and
+any loader, including aya, can load the object. On x86-64, `KSYSCALL_IS_COMPAT` requires a kernel with BTF and a loader
+that can read this BTF. If the program is attached for native callers only, compile with
+`-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` to remove this requirement.
 
-libbpf 1.7's `BPF_KSYSCALL` differs: it requires a kernel with BTF, and a loader that sets `LINUX_HAS_SYSCALL_WRAPPER`
-(libbpf since 1.0, cilium/ebpf since 0.11, not aya 0.14). On POWER, where syscall functions have no prefix,
-`BPF_KSYSCALL` mistakes the pointer to the registers for the first argument. The macro supports only native callers, and
-does not join or sign-extend words.
+libbpf 1.7's `BPF_KSYSCALL` is more limited. It requires a kernel with BTF, and a loader that sets
+`LINUX_HAS_SYSCALL_WRAPPER` (libbpf 1.0 and later, cilium/ebpf 0.11 and later, but not aya 0.14). On POWER, whose
+syscall functions have no prefix, it mistakes the pointer to the registers for the first argument. `BPF_KSYSCALL`
+supports only native callers, and does not join or reorder words.
 
 ## Strings and buffers that are not in memory
 
-At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` can return -EFAULT (-14) for a valid pointer,
-because the page that it points to is not in memory. Examples are the page of a string constant that the process has
-never touched, and a page that was swapped out. A BPF program that runs at a kprobe cannot wait for the kernel to fetch
-the page. The call itself waits when it reads the argument, and afterwards the page is in memory.
+At a call's entry, `bpf_probe_read_user_str()` and `bpf_probe_read_user()` return -EFAULT (-14) for a valid pointer if
+the page that it points to is not in memory. For example, the page may have been swapped out, or may contain a string
+constant that the process has not accessed yet. A BPF program at a kprobe cannot wait for the kernel to load the page.
+The system call itself can wait, so the page is in memory once the call has read its argument.
 
-So keep the pointer at entry, and read the string or buffer at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a
-map that holds one pointer per thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer.
-`KSYSCALL_TAKE_STR(map, to, size)` removes the pointer from the map and reads the string; `KSYSCALL_TAKE(map)` only
-removes and returns the pointer. [examples/path.bpf.c](../examples/path.bpf.c) does this for the path of openat(2). For
-comparison, the example reads the path both at entry and at the return:
+Therefore, store the pointer at entry, and read the string at the return. `KSYSCALL_KEPT_MAP(map, entries)` defines a
+map with one pointer for each thread, and `KSYSCALL_KEEP(map, pointer)` stores the pointer.
+`KSYSCALL_TAKE_STR(map, to, size)` removes the pointer from the map and reads the string. `KSYSCALL_TAKE(map)` removes
+the pointer and returns it. [examples/path.bpf.c](../examples/path.bpf.c) uses these macros to read the path of
+openat(2). For comparison, the example also reads the path at entry:
 
 ```c
 """ + PATH_EXAMPLE.read_text() + """```
 
-[examples/path.c](../examples/path.c) attaches both programs, and calls openat with a path in a mapped file whose
-page was never touched. On Linux 5.10, 6.1, 6.12 and 7.2 it prints
-(`python3 -m pytest testing -k not_in_memory`):
+[examples/path.c](../examples/path.c) attaches both programs and calls openat. The path lies in a mapped page that the
+process has not accessed yet. The command `python3 -m pytest testing -k not_in_memory` runs this example. On Linux 5.10,
+6.1, 6.12 and 7.2 the output is:
 
     at entry: Bad address
     at return: /proc/self/status
 
-[Other architectures](#a-path-that-is-not-in-memory) give the same result.
+[Other architectures](#a-path-that-is-not-in-memory) give the same result, except riscv64 with Linux 6.12.
 
-This costs a return probe, and three hash map operations for each call. The map occupies about 100 bytes per entry,
-whether the entry is used or not.
+The cost is the probe at the return, and three hash map operations for each call. The map uses about 100 bytes for each
+entry, whether the entry is used or not.
 
 Limitations of reading at the return:
 
-- By the time a successful execve(2) returns, the old memory is gone. Instead, attach to the tracepoint
-  `sched:sched_process_exec`, which receives the path in kernel memory. After a failed execve, the path can be read as
-  above.
-- The program reads the memory at the return, and another thread may have changed it meanwhile. This is good
-  enough to trace, but not to enforce a policy ([SECURITY.md](../SECURITY.md)).
-- If a call fails before it reads the argument, the page is not fetched, and both reads fail.
-- If the return is lost ([returns.md](returns.md)), so is the string. The pointer stays in the map until the thread's
-  next call replaces it. The map is an LRU hash: when it is full, it drops the least recently used entries, possibly the
-  entry of a call that is still in progress. The map needs more entries than there are threads that can be in these
-  calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+- By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
+  `sched:sched_process_exec` instead, which provides a copy of the path in kernel memory. If execve fails, the path can
+  be read as described above.
+- Another thread may change the string after the kernel has read it and before the program reads it. The result is good
+  enough for tracing, but not for enforcing a policy ([SECURITY.md](../SECURITY.md)).
+- If a call fails before it reads the argument, the page may still not be in memory, and then the read at the return
+  also fails.
+- If the return is lost ([returns.md](returns.md)), the string is lost too. The pointer stays in the map until the
+  thread makes its next call of this kind. The map is an LRU hash: when it is full, it drops the least recently used
+  entries, which may belong to calls in progress. The number of entries must exceed the number of threads that can be in
+  such calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
-A sleepable program can read at entry with `bpf_copy_from_user()` (since Linux 5.10), which waits for the page. Programs
-for kprobes cannot be sleepable. A program for `fentry.s/FUNCTION` can be sleepable if the kernel was built with
-`CONFIG_FUNCTION_ERROR_INJECTION`; `ksyscall resolve NAME` prints FUNCTION.
+A sleepable program can read the string at entry with `bpf_copy_from_user()` (Linux 5.10 and later), which waits for the
+page. Kprobe programs cannot be sleepable. A program in the section `fentry.s/FUNCTION` can be sleepable if the kernel
+was built with `CONFIG_FUNCTION_ERROR_INJECTION`. `ksyscall resolve NAME` prints FUNCTION.
 
 ## Calls through socketcall and ipc
 
-On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
-System V IPC calls through ipc(2). A multiplexer carries out the call without entering the call's own function, so a
-program that is attached to `connect` does not see it. On i386 the C library makes most of these calls through a
-multiplexer, and i386 has no other way to make `accept`, `send`, `recv` and `semop`.
+On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2),
+and System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
+program that is attached to `connect` does not run for a connect through `socketcall`. On i386, the C library makes most
+of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any other way.
 
 A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
-program that can be attached to the call and its multiplexer, and whose body runs only for its own call:
+program that can be attached to both a call and its multiplexer. The program's body runs only for that call:
 
 ```c
 SEC("kprobe")
@@ -329,11 +331,11 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 }
 ```
 
-Attach it to `connect` and `socketcall`: in Rust by
-`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C by `ksyscall_links__attach()`
-with `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
-both functions also attach to the multiplexer. Then a program that does not check the call's number runs for every call
-through the multiplexer.
+Attach this program to `connect` and `socketcall`: in Rust with
+`Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C with `ksyscall_links__attach()`
+and `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
+both functions also attach the program to the multiplexer. A program that does not check which call was made then runs
+for every call through the multiplexer.
 
 | Macro | Value |
 |---|---|
@@ -341,16 +343,17 @@ through the multiplexer.
 | `KSYSCALL_SUBCALL_NR(semop)` | The number of semop |
 | `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` | The nth argument of semop, in the order of the man page |
 
-In Rust these are `SubCall` and `Call::sub_call`. For each call, the header knows where the arguments are, and uses the
-caller's word size. `ipc` passes the arguments in registers, except the fourth argument of `semctl` and two arguments of
-`msgrcv`: these are in the caller's memory, unless the upper half of ipc's first argument is a version other than 0.
-s390's `ipc` has no sixth argument, so it passes the timeout of `semtimedop` as the fourth.
+In Rust, `SubCall` and `Call::sub_call` replace these macros. For each call, the header defines where the arguments
+are, depending on the caller's word size. `ipc` receives the arguments in registers, except for the fourth argument of
+`semctl` and two arguments of `msgrcv`, which are in the caller's memory. If the upper half of ipc's first argument
+contains a version other than 0, the arguments of `msgrcv` are in registers too. On s390, `ipc` has only five
+arguments, so the timeout of `semtimedop` is its fourth argument.
 
-A call through a multiplexer differs from a direct call. The command of `semctl`, `msgctl` and `shmctl` contains
-`IPC_64` (0x100), as the C library passes it. The fourth argument of `semctl`, a `union semun`, is passed as one word.
-The address that `shmat` attaches is stored where ipc's fourth argument points, and the function returns 0. The program
-uses the call's number to detect how a call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach the program
-only to the multiplexer.
+A call through `ipc` differs from a direct call. The command of `semctl`, `msgctl` and `shmctl` includes the flag
+`IPC_64` (0x100) that the C library adds. The fourth argument of `semctl`, a `union semun`, is passed as one word. `ipc`
+stores shmat's result at the address in ipc's fourth argument, and returns 0. The program determines from the call's
+number how the call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach a program that is
+defined with `KSYSCALL_SUBCALL_PROG` only to the multiplexer.
 
 ## From Rust (aya)
 
@@ -361,19 +364,20 @@ dependencies. `cargo test --doc --manifest-path ebpf/Cargo.toml` compiles this e
 ```rust
 """ + EXAMPLE.read_text() + """```
 
-`Native` is the architecture that the program is built for. A BPF build selects the architecture with
-`--cfg bpf_target_arch="x86_64"`, which aya-build passes. Evaluate `Layout::of` in a constant: then the program does not
-contain the name, and `argument` compiles to two or three reads without a loop.
+`Native` is the architecture that the program is built for. For BPF targets, the option
+`--cfg bpf_target_arch="x86_64"`, which aya-build passes, selects the architecture. Store the result of `Layout::of` in
+a constant. The program then does not contain the call's name, and `argument` compiles to two or three reads without a
+loop.
 
-`Callers` states which callers' calls the program sees. Use `Callers::Native` if the program is attached for native
-callers only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). A program
-that sees both kinds of callers uses `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a
-32-bit process. On x86-64 a flag of the task identifies 32-bit callers. Rust has no CO-RE, so the loader must pass the
-flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16 bytes in Linux 5.11 and
-later, and 8 bytes in older kernels.
+`Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
+only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
+both kinds of callers, use `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit
+process. On x86-64 a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE, the
+loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
+bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
-The trait `Kept` keeps a pointer from entry to return, like the macros above. This is
-[ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that are the same as in the first example:
+The trait `Kept` keeps a pointer from entry to return, like the macros above. The following example is
+[ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that it shares with the first example:
 
 ```rust
 """ + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
@@ -384,22 +388,21 @@ real kernels, the Rust programs are tested alongside the C programs (see the nex
 
 ## Measurements
 
-`make test-matrix` (`testing/test_arguments.py`) generates these tables. The library attaches a program to every call in
-the architecture's `<asm/unistd.h>`. The test makes the call with six different words, and the program must see these
-words. If an argument has 64 bits, or is not passed in the same place as on x86-64, the test calls the C library's
-function, which knows the architecture's convention. The kernel lists the arguments of each call
-(`/sys/kernel/tracing/events/syscalls`). The program must also see the right call number and the right kind of caller.
+`make test-matrix` (`testing/test_arguments.py`) generates the tables below. The library attaches a program to every
+call in the architecture's `<asm/unistd.h>`. The test makes each call with six different words, and the program must see
+these words. If an argument's encoding depends on the architecture, the test calls the C library's function instead. The
+kernel reports the number and types of each call's arguments in `/sys/kernel/tracing/events/syscalls`. The program must
+also see the right call number and the right kind of caller.
 
-The same programs are also built with libbpf 1.7's `BPF_KSYSCALL` and attached by this library. libbpf 1.5 loads them on
-amd64 and riscv64, and libbpf 1.1 elsewhere. i386@amd64 is a 32-bit process, with 32-bit libraries, on a 64-bit kernel.
-For this process the test tells `BPF_KSYSCALL` that functions receive a pointer to the registers; libbpf detects this
-only in a 64-bit process.
+For comparison, this library also attaches the same programs built with libbpf 1.7's `BPF_KSYSCALL`. The programs are
+loaded by libbpf 1.5 on amd64 and riscv64, and by libbpf 1.1 elsewhere. In the tables, i386@amd64 stands for a 32-bit
+process, with 32-bit libraries, on a 64-bit kernel. For such a process the test itself sets `LINUX_HAS_SYSCALL_WRAPPER`
+to 1, because libbpf detects the wrappers only in a 64-bit process.
 
-The same libbpf versions load the Rust versions of the programs
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)), which use ksyscall-ebpf and `Callers::Asked`. Debian 13's
-rustc 1.85 compiles them from the sources in its package rust-src, without bpf-linker (see
-[testing/ebpf.py](../testing/ebpf.py)). The test fails if a program of this project sees a wrong argument, number or
-caller.
+The same libbpf also loads Rust versions of the programs, which use ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles these programs, and Rust's
+core library from the package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails
+if a program that uses this project's header or crate sees a wrong argument, number or caller.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|
@@ -407,17 +410,17 @@ caller.
 MULTIPLEXED = """
 ### Through socketcall and ipc
 
-The library attaches a program to `socketcall` or `ipc` for each call that they carry out. The test makes each of
-these calls through its multiplexer, with six different words. The call's program must run once and see these
-words, and no other program may run.
+For each call that `socketcall` or `ipc` carries out, the library attaches a program to that multiplexer. The test
+makes each of these calls through its multiplexer, with six different words. The call's program must run once and see
+these words, and no other program may run.
 
 | callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
 |---|---|---|---|---|---|"""
 PATHS = """
 ### A path that is not in memory
 
-The test calls openat with a path in a mapped file whose page was never touched. A program at the call's entry tries to
-read the path and keeps the pointer. A program at the call's return reads the path.
+The test calls openat with a path in a mapped page that the process has not accessed yet. A program at the call's entry
+tries to read the path and stores the pointer. A program at the call's return reads the path.
 
 | callers | kernel | at entry | at return, KSYSCALL_TAKE_STR | at return, ksyscall-ebpf |
 |---|---|---|---|---|"""
