@@ -35,7 +35,7 @@ def tbl_lines(tree, path, abis):
 
 
 def macros(tree, path, defined):
-    """Reads a header that lists __SYSCALL(number, entry) and contains C's conditional directives."""
+    """Reads a header that lists __SYSCALL(number, entry) and contains C preprocessor conditionals."""
     if path not in tree.files:
         return None
     by_number, names = {}, {}
@@ -114,7 +114,7 @@ def preprocess(tree, path, defined):
 # --- The architectures ---------------------------------------------------------------
 
 UNISTD = "arch/{}/include/uapi/asm/unistd.h"
-# The base of the numbers in a .tbl file, if it is not 0: __NR_Linux in <asm/unistd.h>.
+# The base of the numbers in a .tbl file, if the base is not 0: __NR_Linux in <asm/unistd.h>.
 NUMBERS_FROM = {"mips": 5000}
 GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 

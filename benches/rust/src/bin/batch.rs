@@ -4,7 +4,7 @@
 //! batch list                            lists the calls whose functions are named after the calls
 //! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on standard
 //!                                       input and detaches with THREADS threads; `multi` does
-//!                                       nothing if the kernel has no kprobe.multi links
+//!                                       nothing if the kernel does not support kprobe.multi links
 //! ```
 
 use std::io::BufRead;
