@@ -60,8 +60,8 @@ ABSENT = [
 ]
 
 # Functions that also exist in versions where another function serves the call. Each row contains the tables, the half
-# (native or compat), the function, the versions in which the function serves the call, and the reason. A list of several
-# versions contains the stable updates that corrected a table, and the first version without the mistake.
+# (native or compat), the function, the versions in which the function serves the call, and the reason. A list of
+# several versions contains the stable updates that corrected a table, and the first version without the mistake.
 LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
