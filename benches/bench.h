@@ -37,7 +37,7 @@ struct target {
 /* The C library never makes this call by itself. */
 static const struct target target = { "getpgid", "__x64_sys_getpgid" };
 
-/* Inline, so that `count` counts as few other instructions as possible. */
+/* Inline, so that `count` counts as few unrelated instructions as possible. */
 static inline void mark(enum mark mark)
 {
 	long result;

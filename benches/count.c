@@ -153,7 +153,7 @@ static int count_contestant(char **argv, bool steps)
 	while (go_on(child, PTRACE_SYSCALL, &status)) {
 		long number = call_of(child);
 		entering = !entering;
-		/* Start counting when a mark's call returns. */
+		/* Start counting when the call that sets the mark returns. */
 		if (!entering || number <= END || number >= MARKS)
 			continue;
 		struct counts counts = steps ? step(child, &status) : follow(child, &status);

@@ -396,7 +396,7 @@ static void wake(int number)
 
 /* ---- Lost returns according to the kernel --------------------------------------- */
 
-/* Returns the misses that bpf_link_info reports, or -1 if the kernel does not report them (before 6.7). */
+/* Returns the number of misses in bpf_link_info, or -1 if the kernel does not report it (before 6.7). */
 static long missed_of_link(const struct way *way, const struct attachment *attachment)
 {
 	/* struct bpf_link_info (include/uapi/linux/bpf.h) as 64-bit words. */
@@ -414,7 +414,7 @@ static long missed_of_link(const struct way *way, const struct attachment *attac
 	return (long)info[is_event ? 6 : 4];
 }
 
-/* Returns the misses that kprobe_profile reports, or -1 if the file contains no line for the event. */
+/* Returns the number of misses in kprobe_profile, or -1 if the file contains no line for the event. */
 static long missed_of_profile(const struct attachment *attachment)
 {
 	FILE *file = fopen(TRACEFS "/kprobe_profile", "re");
@@ -554,7 +554,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(NULL);
 	uname(&kernel);
 	hurry(true);
-	/* The system's first perf event allocates memory that later ones share. */
+	/* The system's first perf event allocates memory that later events share. */
 	objects[0] = load(argv[1], &ways[0], &programs[0], &tallies[0]);
 	measure_time(&ways[0], programs[0], 0, &results[0]);
 	bpf_object__close(objects[0]);

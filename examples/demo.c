@@ -72,7 +72,7 @@ static const struct {
 	{ "getpid", call_getpid }, { "frobnicate", call_nothing },
 };
 
-/* The part of struct bpf_link_info that describes kprobes, which Linux 6.6 added. */
+/* The part of struct bpf_link_info that describes kprobes (since Linux 6.6). */
 struct kprobe_link_info {
 	__u32 type, id, prog_id, padding;
 	__u32 perf_event_type, more_padding;

@@ -1,7 +1,7 @@
 """Reads the kernel's own tables. ARCHES lists the reader and the file for each architecture.
 
-A reader's parameters are a tree and the arguments in ARCHES. It returns {name: entry}, or None if
-the version has no such file. An entry may be absent or sys_ni_syscall.
+A reader's parameters are a tree and the arguments in ARCHES. The reader returns {name: entry}, or None
+if the version does not contain the file. An entry may be absent or sys_ni_syscall.
 """
 
 import re
@@ -163,7 +163,7 @@ ARCHES = {
     "x86": ("x86", [(tbl, X86 + "32.tbl", ("x86", "i386"))],
             "x86", [(tbl, X86 + "32.tbl", ("x86", "i386"), 1)]),
     "arm": ("arm", [(tbl, "arch/arm/tools/syscall.tbl", ("arm", "common", "eabi")),
-                    # OBSOLETE() is only for the old ABI.
+                    # OBSOLETE() marks calls that only the old ABI supports.
                     (assembly, "arch/arm/kernel/calls.S",
                      r"CALL\((?:ABI\()?(sys_\w+|OBSOLETE)", UNISTD.format("arm"),
                      {"__ARM_EABI__": 1})],
