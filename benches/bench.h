@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Runs and measures a contestant; all contestants in C include this file. A contestant defines load(), attach()
- * and destroy(), which load a kprobe program, attach the program to a system call and destroy the link.
- * rust/src/lib.rs is the counterpart for Rust.
+ * Runs and measures a contestant; all contestants in C include this file. A contestant defines load(),
+ * attach() and destroy(), which load a kprobe program, attach the program to a system call and destroy the
+ * link. rust/src/lib.rs is the counterpart for Rust.
  *
  *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy, then MORE of each
  *   CONTESTANT kprobe|kretprobe count         marks each operation, so that `count` can trace it
