@@ -1,7 +1,7 @@
-# libksyscall: build, install, demo, test. `make help` lists the targets.
+# Builds, installs, demonstrates and tests libksyscall. `make help` lists the targets.
 
 PREFIX ?= /usr/local
-# The multiarch folder if the system has one (Debian), else lib.
+# Debian's folder under lib for libraries of this architecture; empty on other systems.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
@@ -16,7 +16,7 @@ CLANG ?= clang
 # libbpf's headers. The default is `yes` if clang is installed and TARGET is empty. The published
 # crate does not contain the command.
 CLI ?= $(if $(TARGET),no,$(if $(and $(wildcard cli),$(shell command -v $(CLANG) 2>/dev/null)),yes,no))
-# The system's Python, for which Debian packages pytest.
+# Debian's pytest package requires the system's Python.
 PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
 # The folder to build in, and the Rust target to build for (default: this machine).
@@ -37,7 +37,7 @@ SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.loc
 MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
 FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
-# Functions of the C library that late.c looks up when they are first called.
+# C library functions that late.c looks up when they are first called.
 LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getauxval memmove mmap \
 	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
@@ -48,12 +48,12 @@ LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
 	$(LATE:%=-Wl,--wrap=%)
-# The hardening flags that the compiler supports, unless CFLAGS overrides them.
+# The hardening flags that the compiler supports. CFLAGS comes after these flags, and can override them.
 HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 		-mbranch-protection=standard; do \
 		$(CC) -Werror $$flag -x c -c /dev/null -o /dev/null 2>/dev/null && echo $$flag; \
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-# -fexceptions lets an exception from the program's print callback pass through these files' frames.
+# -fexceptions lets an exception from the program's print callback propagate through these files' frames.
 # -ffile-prefix-map keeps the name of the build folder out of the debugging information.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
 	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)
@@ -81,8 +81,8 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 $(LIBRARY): $(BUILD)/core.a $(FILES) src/capi/late.c src/capi/say.h $(MAP)
 	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a
 
-# For programs that link a static libbpf: one object, in which only the exported functions are
-# visible; see src/capi/static.c.
+# The library for programs that link a static libbpf (see src/capi/static.c). Only the exported functions
+# are visible in whole.o, which contains the library's code.
 $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.[chS]) $(MAP)
 	for file in $(FILES) src/capi/static.c src/capi/plain.c src/capi/unwrapped.c; do \
 		$(CC) $(C_FLAGS) -DKSYSCALL_STATIC -c $$file -o $(BUILD)/$$(basename $${file%.*}).o || exit 1; \
@@ -239,7 +239,7 @@ lint: checks ## check formatting and lints, and what `make checks` checks
 	$(CARGO) fmt --check --manifest-path ebpf/Cargo.toml
 	rustfmt --check --edition 2024 --config-path . ebpf/doc/pread.rs c-tests/matrix/arguments.bpf.rs
 	$(CARGO) clippy --locked --quiet --all-targets -- -D warnings
-	# `test = false` excludes this test from --all-targets.
+	# `test = false` excludes the test `kernel` from --all-targets.
 	$(CARGO) clippy --locked --quiet --test kernel -- -D warnings
 	$(CARGO) clippy --locked --quiet --all-targets --features capi -- -D warnings
 	$(CARGO) clippy --locked --quiet --no-default-features --features capi -- -D warnings

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Defines the code that all contestants share: it runs and measures a contestant. A contestant loads a kprobe
- * program, attaches it to system calls and destroys the links; it defines load(), attach() and destroy().
- * rust/src/lib.rs is the counterpart for Rust.
+ * Runs and measures a contestant; all contestants in C include this file. A contestant defines load(),
+ * attach() and destroy(), which load a kprobe program, attach the program to a system call and destroy the
+ * link. rust/src/lib.rs is the counterpart for Rust.
  *
- *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy and MORE others
- *   CONTESTANT kprobe|kretprobe count         does each once, for `count` to trace
+ *   CONTESTANT kprobe|kretprobe time MORE     times the first attach and destroy, then MORE of each
+ *   CONTESTANT kprobe|kretprobe count         marks each operation, so that `count` can trace it
  *   CONTESTANT kprobe|kretprobe many COUNT    attaches to the first COUNT calls of a list on standard
  *                                             input one by one, then destroys the links one by one
  *
@@ -37,7 +37,7 @@ struct target {
 /* The C library never makes this call by itself. */
 static const struct target target = { "getpgid", "__x64_sys_getpgid" };
 
-/* Inline, so that `count` counts as few other instructions as possible. */
+/* Inline, so that `count` counts as few unrelated instructions as possible. */
 static inline void mark(enum mark mark)
 {
 	long result;

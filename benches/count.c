@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Counts system calls and user-space instructions by single-stepping: the processor traps after each
- * instruction, and after a system call orig_rax contains its number. A string instruction with a
+ * instruction, and after a system call orig_rax contains the call's number. A string instruction with a
  * repeat prefix counts once for each repetition.
  *
  *   count calls|steps CONTESTANT kprobe|kretprobe   counts between two marks; `calls` does not count
@@ -153,7 +153,7 @@ static int count_contestant(char **argv, bool steps)
 	while (go_on(child, PTRACE_SYSCALL, &status)) {
 		long number = call_of(child);
 		entering = !entering;
-		/* Start counting when a mark's call returns. */
+		/* Start counting when the call that sets the mark returns. */
 		if (!entering || number <= END || number >= MARKS)
 			continue;
 		struct counts counts = steps ? step(child, &status) : follow(child, &status);
@@ -172,7 +172,7 @@ int main(int argc, char **argv)
 {
 	cpu_set_t first;
 
-	/* Run on the same processor as the child, which is four times faster under emulation. */
+	/* Run on the same processor as the child: under emulation, this is four times faster. */
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
 	if (sched_setaffinity(0, sizeof(first), &first))

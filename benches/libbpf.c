@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches with bpf_program__attach_ksyscall(). This is libbpf's function, or this library's function if
-   this library is linked before libbpf. */
+/* Attaches with bpf_program__attach_ksyscall(). If libksyscall is linked before libbpf, this is libksyscall's
+   function, otherwise libbpf's. */
 #include "bench.h"
 
 #include <bpf/libbpf.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Invalid system call numbers with which a contestant marks its progress for `count`. */
+/* Invalid system call numbers. A contestant makes these calls to mark its progress for `count`. */
 #ifndef MARKS_H
 #define MARKS_H
 

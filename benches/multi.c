@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Measures attaching and detaching a kprobe.multi link with libbpf's
- * bpf_program__attach_kprobe_multi_opts().
+ * Measures how long libbpf's bpf_program__attach_kprobe_multi_opts() takes to attach a program to many
+ * functions, and how long detaching the program takes.
  *
  *   multi COUNT     attaches to the functions of the first COUNT calls of a list on standard input
  *                   and detaches; prints nothing if the kernel does not support kprobe.multi links

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Defines empty programs, because the benchmark measures only how the kernel reaches them. */
+/* Defines empty programs, because the benchmark measures only the overhead of the probes. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

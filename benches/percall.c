@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Measures the cost that each kind of probe adds to a call: attaches an empty program to getpgid(2),
- * times calls, and detaches it. The kinds take turns.
+ * times calls, and detaches the program. Each round measures every kind once.
  *
  *   percall ROUNDS CALLS
  *
- * Each line is a sample in picoseconds per call. If the kernel refuses a kind, the program prints the
- * reason to standard error instead of a sample.
+ * Each line is a sample in picoseconds per call. If the kernel refuses a kind of probe, `percall` prints the
+ * reason on standard error instead of a sample.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,7 +26,7 @@
 
 enum { MAX_ACTIVE = 1000 };
 
-/* At most one of the members is not NULL. */
+/* At most one member is not NULL. */
 struct attached {
 	struct bpf_link *link;
 	struct ksyscall_links *max_active;

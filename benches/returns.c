@@ -42,7 +42,7 @@
 /* From include/uapi/linux/bpf.h of Linux 6.10; older headers lack it. */
 enum { KPROBE_SESSION = 56 };
 
-/* Memory is steady after this many equal readings. */
+/* The memory counts as steady after this many equal readings. */
 enum { STEADY = 20 };
 
 enum { MOST_TASKS = 4096, MOST_ROUNDS = 99, MOST_COPIES = 64, MOST_CPUS = 64 };
@@ -77,7 +77,7 @@ struct attachment {
 	int count;
 	/* The tracefs event, as GROUP/NAME. */
 	char entry[64];
-	/* The errno if the event refuses the program. */
+	/* The errno if the program cannot be attached to the event, or else 0. */
 	int refused;
 };
 
@@ -210,7 +210,7 @@ static int open_pmu_event(void)
 	const char *symbol = FUNCTION;
 	struct perf_event_attr attr = {
 		.type = (__u32)number_in("/sys/bus/event_source/devices/kprobe/type"),
-		.config = 1, /* bit 0, see format/retprobe next to `type` */
+		.config = 1, /* bit 0: see the file format/retprobe beside `type` */
 		.config1 = (__u64)(uintptr_t)symbol,
 	};
 	return perf_event(&attr, 0);
@@ -236,7 +236,7 @@ static void detach(const struct way *way, struct attachment *attachment)
 		fail("remove %s: %s", attachment->entry, strerror(error));
 }
 
-/* Returns 0, or an errno with nothing left behind. */
+/* Returns 0. On failure, returns an errno and leaves nothing attached. */
 static int attach_tracefs(const struct way *way, int program, struct attachment *attachment)
 {
 	static int number;
@@ -267,7 +267,7 @@ static int attach_tracefs(const struct way *way, int program, struct attachment 
 	return 0;
 }
 
-/* Returns 0, or an errno with nothing left behind. */
+/* Returns 0. On failure, returns an errno and leaves nothing attached. */
 static int attach(const struct way *way, int program, struct attachment *attachment)
 {
 	*attachment = (struct attachment){ .link = -1 };
@@ -287,7 +287,7 @@ static int attach(const struct way *way, int program, struct attachment *attachm
 	return attachment->link < 0 ? errno : 0;
 }
 
-/* Loads the program for a kind of probe; NULL if the kernel does not support the kind. */
+/* Loads the program for a kind of probe; returns NULL if the kernel does not support the kind. */
 static struct bpf_object *load(const char *path, const struct way *way, int *program, int *tally)
 {
 	const char *name = way->kind == SESSION ? "in_session" : "at_return";
@@ -396,7 +396,7 @@ static void wake(int number)
 
 /* ---- Lost returns according to the kernel --------------------------------------- */
 
-/* Misses according to bpf_link_info; -1 if the kernel does not report them (before 6.7). */
+/* Returns the number of misses in bpf_link_info, or -1 if the kernel does not report it (before 6.7). */
 static long missed_of_link(const struct way *way, const struct attachment *attachment)
 {
 	/* struct bpf_link_info (include/uapi/linux/bpf.h) as 64-bit words. */
@@ -414,7 +414,7 @@ static long missed_of_link(const struct way *way, const struct attachment *attac
 	return (long)info[is_event ? 6 : 4];
 }
 
-/* The last column in kprobe_profile; -1 if the file has no line for the event. */
+/* Returns the number of misses in kprobe_profile, or -1 if the file contains no line for the event. */
 static long missed_of_profile(const struct attachment *attachment)
 {
 	FILE *file = fopen(TRACEFS "/kprobe_profile", "re");
@@ -554,7 +554,7 @@ int main(int argc, char **argv)
 	libbpf_set_print(NULL);
 	uname(&kernel);
 	hurry(true);
-	/* The system's first perf event allocates memory that later ones share. */
+	/* The system's first perf event allocates memory that later events share. */
 	objects[0] = load(argv[1], &ways[0], &programs[0], &tallies[0]);
 	measure_time(&ways[0], programs[0], 0, &results[0]);
 	bpf_object__close(objects[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Shared by the BPF program that counts returns and its loader. */
+/* Defines what the loader and the BPF program that counts returns share. */
 #ifndef RETURNS_H
 #define RETURNS_H
 

@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: all COMMAND\n"), 2;
 	while (n < MAX && (names[n] = ksyscall__name(n)))
 		n++;
-	/* Use one BPF link if this kernel supports it, or else a perf event for each call. */
+	/* Use one BPF link for all calls if the kernel supports this, or else a perf event for each call. */
 	links = attach(&object, BPF_TRACE_KPROBE_MULTI, names, n);
 	if (!links) {
 		bpf_object__close(object);

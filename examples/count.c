@@ -1,4 +1,4 @@
-/* Counts how often a system call is made while a command runs. */
+/* Counts how many times a system call is made while a command runs. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <bpf/bpf.h>

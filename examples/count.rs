@@ -1,4 +1,4 @@
-//! Counts how often a system call is made while a command runs.
+//! Counts how many times a system call is made while a command runs.
 use aya::{Ebpf, maps::Array, programs::KProbe};
 use ksyscall::Ksyscall;
 

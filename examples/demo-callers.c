@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Makes a system call as 32-bit processes do, and counts how often a BPF program sees it. This is a
- * plain libbpf program, written without libksyscall in mind.
+ * Makes a system call as 32-bit processes do, and counts how many times a BPF program sees the call. This
+ * is a plain libbpf program, written without libksyscall in mind.
  */
 #include <stdio.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches one program to several system calls with libbpf, one after another, and prints how long it took. */
+/* Attaches one program to several system calls with libbpf, one after another, and prints the time taken. */
 #include <stdio.h>
 #include <time.h>
 #include <bpf/libbpf.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Has many threads wait in one system call, and counts how many of their returns a BPF program
+ * Makes many threads wait in one system call, and counts how many of their returns a BPF program
  * sees. This is a plain libbpf program, written without libksyscall in mind.
  */
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts how often the program runs for one process, separately for each cookie. */
+/* Counts how many times the program runs for one process, separately for each cookie. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

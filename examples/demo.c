@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Attaches one program to several system calls by name, makes each call three times,
- * and prints for each call its name, the kernel function or the error, and the hits.
+ * and prints for each call its name, the kernel function or the error, and how
+ * many times the program ran.
  *
  * This is a plain libbpf program, written without libksyscall in mind. `make demo` runs
  * it with libbpf only, with libksyscall preloaded, and linked with libksyscall.
@@ -71,7 +72,7 @@ static const struct {
 	{ "getpid", call_getpid }, { "frobnicate", call_nothing },
 };
 
-/* The part of struct bpf_link_info that describes kprobes, which Linux 6.6 added. */
+/* The part of struct bpf_link_info that describes kprobes (since Linux 6.6). */
 struct kprobe_link_info {
 	__u32 type, id, prog_id, padding;
 	__u32 perf_event_type, more_padding;

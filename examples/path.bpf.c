@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Reads the path of each openat(2) at entry and at return: at entry it may not be in memory yet. */
+/* Reads the path of each openat(2) at entry and at return: at entry, the path may not be in memory yet. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <ksyscall.bpf.h>
@@ -7,7 +7,7 @@
 /* The paths of the calls in progress, one for each thread. */
 KSYSCALL_KEPT_MAP(paths, 10240);
 
-/* length is the string's length including its NUL, or a negative errno. */
+/* `length` is the string's length including its NUL, or a negative errno. */
 struct opened {
 	__u64 address;
 	__s64 length;
@@ -35,7 +35,7 @@ static void report(const char *path, int at_return)
 SEC("ksyscall/openat")
 int KSYSCALL_PROG(on_entry, openat, int dirfd, const char *path)
 {
-	/* Reports -EFAULT if the page is not in memory; only for the demonstration. */
+	/* Only for the demonstration: this read fails with -EFAULT if the page is not in memory. */
 	report(path, 0);
 	KSYSCALL_KEEP(paths, path);
 	return 0;

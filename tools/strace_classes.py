@@ -15,7 +15,7 @@ from testing import packages
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "cli/src/count/classes.txt"
 SUITE = "bookworm"
-# This does not match %%stat and other classes with two percent signs, which are unions of classes.
+# The pattern does not match %%stat and other classes with two percent signs, which are unions of classes.
 CLASS = re.compile(r'\{ (TRACE_\w+),\s*"%(\w+)" \}')
 FLAG = re.compile(r"# define (\w+)\s+(TRACE_\w+)")
 CALL = re.compile(r'\{\s*\w+,\s*([\w|]+),\s*SEN\(\w+\),\s*"(\w+)"')

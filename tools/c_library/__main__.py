@@ -49,7 +49,7 @@ def served(name):
 
 
 def made(calls, arch, has):
-    """Returns the calls that a C function makes on an architecture. `has` contains all calls of the architecture."""
+    """Returns the calls that a C function makes on an architecture. `has` contains all calls of that architecture."""
     for group in calls.split():
         words, _, limit = group.partition("@")
         if limit and arch not in limit.split(",") and not (limit == "64" and arch in ARE_64):
@@ -127,8 +127,8 @@ class Glibc:
         return set(re.findall(macros, text)) - {"name"}
 
     def has_in_list(self, call):
-        """Returns whether a syscalls.list contains the call, or whether a source file for the call exists, either for
-        Linux in general or for one of our architectures."""
+        """Returns whether the call is in a syscalls.list or has a source file, either for Linux in general or for one
+        of our architectures."""
         files = (self.folder / LINUX).rglob(f"{call}.S")
         return (re.search(rf"^\S+\s+\S+\s+{call}\s", self.list, re.M) or any(map(self.is_ours, files))
                 or (self.folder / LINUX / f"{call}.c").exists())

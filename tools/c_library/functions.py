@@ -1,19 +1,19 @@
 # ruff: noqa: E501
 """Lists the system calls that the C libraries' functions make, and the source files that show this.
 
-This module contains only data. A line of FUNCTIONS contains the functions' names; then, for glibc
-and for musl, the calls that the functions make, and the files that show this. For example:
+This module contains only data. Each line of FUNCTIONS lists the functions' names, then the calls that
+these functions make in glibc and the files that show this, and then the same for musl. For example:
 
     mkdir   | mkdir mkdirat         | mkdir.c
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...
 
-Calls: groups separated by spaces. On each architecture, the first group that contains a call that the architecture
-supports applies. A function makes each call of a group ('+' joins them), depending on its arguments or the kernel.
-'@64' or '@x86_64,s390x' after a group limits it to these architectures. '-' means unknown.
+The calls are written as groups, separated by spaces. On each architecture, the first group with a supported call
+applies. '+' joins the calls of a group: which of these a function makes depends on its arguments or the kernel. '@64'
+or '@x86_64,s390x' after a group limits the group to these architectures. '-' means unknown.
 
-Files: FILE names a file that makes the calls; FILE>FUNCTION names a file that calls FUNCTION. '-call' after the
-files names a call that occurs in the files, but that these functions do not make, or make only as a last resort. A file
-without a folder is in sysdeps/unix/sysv/linux in glibc; files in musl are in src.
+Among the files, FILE names a file that makes the calls, and FILE>FUNCTION names a file that calls FUNCTION. '-call'
+after the files names a call to ignore: the files contain the call, but these functions do not make it, or make it only
+as a last resort. A glibc file without a folder is in sysdeps/unix/sysv/linux; musl's files are in src.
 """
 
 TIME = "nanosleep.c>__clock_nanosleep_time64 clock_nanosleep.c"

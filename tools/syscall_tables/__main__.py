@@ -4,7 +4,7 @@ r"""Generates src/calls/tables/*.tbl, which list the kernel functions that serve
 
 A TREE is an unpacked kernel source or a tar file of one: a linux-source-* package
 from Debian or Ubuntu, or a release from kernel.org. Making the tables requires one
-tree for each version in VERSIONS, in any order; the output depends on nothing else.
+tree for each version in VERSIONS, in any order. The output depends on nothing else.
 Each table is then checked against each version.
 
 --sources lists the versions and where to get them. --fetch downloads the versions
@@ -15,7 +15,7 @@ trees of any version (testing/test_tables.py).
 which contain the number of each call. The kernel's tables keep the numbers of calls
 that were removed.
 --annotate takes no TREE. It updates the spellings and versions in the existing
-tables; making the tables does the same.
+tables. Making the tables also updates these.
 `make tables TREES="TREE..."` runs this module with --fetch.
 
 A line of a table is one of
@@ -37,16 +37,16 @@ after NAME means that the kernel may be built without the call; one of its ENTRY
 may then be an alias of a function that all such calls share (kernel/sys_ni.c).
 '@6.5' after NAME or '?' means that the call exists since that version
 (SINCE_VERSION). An ENTRY with '@5.1' serves the call since that version, and an ENTRY
-with '@<5.4' served it only before that version. Other versions also have the function,
-but do not use it for the call (LIMITS, LATER). '@5.10.221,6.1.97,6.10' marks a
-mistake in the kernel's table that these stable updates, and 6.10, corrected.
+with '@<5.4' served it only before that version. Other versions also define the
+function, but do not use it for the call (LIMITS, LATER). '@5.10.221,6.1.97,6.10' marks a
+mistake in the kernel's table that these stable updates and 6.10 corrected.
 
-The kernel's own table is not sufficient, because a probe finds any function that
-exists. The sources are therefore also scanned for the functions that they define,
-and each line is checked against each version: the first ENTRY that exists in a
+The kernel's own table is not sufficient, because a probe on any existing function
+succeeds. The sources are therefore also scanned for the functions that they define.
+Each line is checked against each version: the first ENTRY that exists in a
 version must be the one that serves the call in that version. On a 32-bit kernel the
-library tries the ENTRYs after the bar first, so none of them may name a function
-that does not serve the call there.
+library tries the ENTRYs after the bar first, so each of these ENTRYs that exists
+there must serve the call.
 """
 
 import argparse
@@ -69,7 +69,7 @@ DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-2]: 
 
 
 def fetch(version):
-    """Fetches the source of a version that Debian has; returns the tar file."""
+    """Fetches the source of a version that Debian has; returns the path of the tar file."""
     package = f"linux-source-{version}"
     return packages.unpack(DEBIAN[version], "amd64", package, only="usr/src") / f"usr/src/{package}.tar.xz"
 

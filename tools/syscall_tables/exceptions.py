@@ -5,17 +5,17 @@ This module contains only data. Each line cites the kernel or a man page.
 
 import re
 
-# The versions to read: one for each change in the format of the tables since 4.1. The changes are
-# wrappers (4.17; arm's .tbl in 4.10, s390's in 4.16), powerpc's and mips' .tbl (5.0), 64-bit time on
-# 32-bit machines (5.1), x86's sys_ia32_* (5.7), and scripts/syscall.tbl (6.11).
+# The versions to read, which cover each change in the format of the tables since 4.1: arm's .tbl (4.10),
+# s390's .tbl (4.16), wrappers (4.17), powerpc's and mips' .tbl (5.0), 64-bit time on 32-bit machines
+# (5.1), x86's sys_ia32_* (5.7), and scripts/syscall.tbl (6.11).
 VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "7.3"]
 
 # The parts of a table's entry that surround the function's name: the prefix for wrapped calls
 # (4.17 to 5.6), and x86's mark for functions that need pt_regs (4.6).
 DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
-# Entries that are assembly, and the C functions that they jump to: directory, entry, function,
-# the kernel source file that shows this.
+# Entries that are assembly code, and the C functions that they jump to. Each row contains the directory,
+# the entry, the function, and the kernel source file that shows this.
 BEHIND = [
     ("x86", r"stub_x32_(execve(at)?)", r"compat_sys_\1",
      "arch/x86/entry/entry_64.S, before 4.17"),
@@ -40,18 +40,18 @@ BEHIND = [
      "arch/powerpc/kernel/entry_64.S, before 5.8"),
 ]
 
-# Files whose macros rename entries, by table.
+# Maps tables to the kernel files whose macros rename entries.
 RENAMES = {
     "aarch64": "arch/arm64/kernel/sys.c",
     "powerpc": "arch/powerpc/include/asm/systbl.h",
     "powerpc64": "arch/powerpc/include/asm/systbl.h",
 }
 
-# Calls that have a second name in <asm/unistd.h>: table, name, second name.
+# Calls that have a second name in <asm/unistd.h>. Each row contains the table, the name and the second name.
 SECOND = [("arm", "arm_sync_file_range", "sync_file_range2")]
 
-# Functions that the sources define but that no configuration of the version builds:
-# tables, versions, functions, why. This applies only to native functions.
+# Functions that the sources define but that no configuration of the version builds. Each row contains
+# tables, versions, functions and the reason. The rows apply only to native functions.
 ABSENT = [
     ("x86|arm|powerpc", "4.18|5.0", r"sys_\w+_time32",
      "arch/Kconfig: COMPAT_32BIT_TIME is off on 32-bit machines before 5.1"),
@@ -59,9 +59,9 @@ ABSENT = [
      "for 32-bit processes of a 64-bit kernel, or for 64-bit processes"),
 ]
 
-# Functions that also exist in versions where another function serves the call: tables, side, function, the versions in
-# which it serves, why. A list of several versions contains the stable updates that corrected a table, and the first
-# version without the mistake.
+# Functions that also exist in versions where another function serves the call. Each row contains the tables, the half
+# (native or compat), the function, the versions in which the function serves the call, and the reason. A list of
+# several versions contains the stable updates that corrected a table, and the first version without the mistake.
 LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",
@@ -106,11 +106,11 @@ STUBS = [
     ("s390x|loongarch64", "memfd_secret"),
 ]
 
-# Two names in the tables are the same call if they are equal without these decorations: a kernel that widens a call's
-# arguments changes the call's name in this way.
+# Two names in the tables refer to the same call if they are equal without these decorations: a kernel that widens a
+# call's arguments adds a decoration to the call's name.
 DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
 
-# The names in each set are also the same call, although that rule does not match them: lseek(2),
+# The names in each set also refer to the same call, although they do not follow that rule: lseek(2),
 # mmap(2), umount(2), getrlimit(2), posix_fadvise(2), sync_file_range(2).
 SAME = [
     {"lseek", "_llseek", "llseek"},
@@ -142,7 +142,7 @@ SPELLINGS = {
     "sigqueue": "rt_sigqueueinfo",              # rt_sigqueueinfo(2)
 }
 
-# Maps versions to the calls that they added since Linux 4.1. The source is syscalls(2) or, for the newest calls, the
+# Maps each version after Linux 4.1 to the calls that it added. The source is syscalls(2) or, for the newest calls, the
 # kernel's history. Some architectures added a call later.
 SINCE_VERSION = {
     "4.3": "userfaultfd membarrier",

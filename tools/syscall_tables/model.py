@@ -53,7 +53,8 @@ def served(tree, name, directory, sources):
 
 
 def is_listed(exceptions, *values):
-    """Returns whether the values match an exception's patterns, which precede the reason in each exception."""
+    """Returns whether the values match the patterns of one of the exceptions. Each exception starts with its patterns;
+    the fields after the patterns are ignored."""
     return any(all(map(re.fullmatch, patterns, values)) for patterns in exceptions)
 
 
@@ -87,8 +88,8 @@ class Side:
         return next((f for f in functions if self.exists(version, f)), None)
 
     def limited(self, call, function):
-        """Returns the function as an entry for the call's line. If the function also exists in versions in which the
-        function does not serve the call, the entry names only the versions in which the function serves the call."""
+        """Returns the function as an entry for the call's line. If the function serves the call in only some of the
+        versions that define the function, the entry names these versions."""
         for table, side, pattern, limit, _ in LIMITS:
             if is_listed([(table, side, pattern)], self.table, self.side, function):
                 return f"{function}@{limit}"
@@ -168,8 +169,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, without what annotated() adds. Omits lines that only state a
-    spelling. If the omitted line ends in '-', the name with the '-' is kept."""
+    """Returns {name: line} for a table, without what annotated() adds. Omits lines that only contain a
+    spelling. If such a line ends in '-', keeps the name and the '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")

@@ -1,7 +1,7 @@
 """Reads the kernel's own tables. ARCHES lists the reader and the file for each architecture.
 
-A reader's parameters are a tree and the arguments in ARCHES. It returns {name: entry}, or None if
-the version has no such file. An entry may be absent or sys_ni_syscall.
+A reader's parameters are a tree and the arguments in ARCHES. The reader returns {name: entry}, or None
+if the version does not contain the file. An entry may be absent or sys_ni_syscall.
 """
 
 import re
@@ -35,7 +35,7 @@ def tbl_lines(tree, path, abis):
 
 
 def macros(tree, path, defined):
-    """Reads a header that lists __SYSCALL(number, entry) and contains C's conditional directives."""
+    """Reads a header that lists __SYSCALL(number, entry) and contains C preprocessor conditionals."""
     if path not in tree.files:
         return None
     by_number, names = {}, {}
@@ -114,7 +114,7 @@ def preprocess(tree, path, defined):
 # --- The architectures ---------------------------------------------------------------
 
 UNISTD = "arch/{}/include/uapi/asm/unistd.h"
-# The base of the numbers in a .tbl file, if it is not 0: __NR_Linux in <asm/unistd.h>.
+# The base of the numbers in a .tbl file, if the base is not 0: __NR_Linux in <asm/unistd.h>.
 NUMBERS_FROM = {"mips": 5000}
 GENERIC = {"__BITS_PER_LONG": 64, "__LP64__": 1, "__SYSCALL": 1}
 
@@ -163,7 +163,7 @@ ARCHES = {
     "x86": ("x86", [(tbl, X86 + "32.tbl", ("x86", "i386"))],
             "x86", [(tbl, X86 + "32.tbl", ("x86", "i386"), 1)]),
     "arm": ("arm", [(tbl, "arch/arm/tools/syscall.tbl", ("arm", "common", "eabi")),
-                    # OBSOLETE() is only for the old ABI.
+                    # OBSOLETE() marks calls that only the old ABI supports.
                     (assembly, "arch/arm/kernel/calls.S",
                      r"CALL\((?:ABI\()?(sys_\w+|OBSOLETE)", UNISTD.format("arm"),
                      {"__ARM_EABI__": 1})],

@@ -1,5 +1,5 @@
-//! Defines the code that all Rust contestants share: it runs and measures a contestant.
-//! ../../bench.h is the C counterpart, and documents the command line and the output.
+//! Runs and measures a contestant; all contestants in Rust use this crate. ../../bench.h is the C
+//! counterpart, and documents the output and the command line. Only C contestants support `many`.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ pub const SYMBOL: &str = "__x64_sys_getpgid";
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The interface of a contestant.
+/// The interface that each contestant implements.
 pub trait Contestant {
     type Link;
     fn attach(&mut self) -> Result<Self::Link>;
@@ -38,7 +38,7 @@ impl Probe {
     }
 }
 
-/// The object in the current folder.
+/// The path of the BPF object, which is in the current folder.
 pub const OBJECT: &str = "probe.bpf.o";
 
 /// Loads the program with aya.

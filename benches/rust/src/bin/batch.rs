@@ -1,10 +1,10 @@
 //! Attaches one program to many calls with this library's batches.
 //!
 //! ```text
-//! batch list                            lists the calls whose functions are named after the calls
+//! batch list                            lists each call that a function __x64_sys_NAME serves
 //! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on standard
 //!                                       input and detaches with THREADS threads; `multi` does
-//!                                       nothing if the kernel has no kprobe.multi links
+//!                                       nothing if the kernel does not support kprobe.multi links
 //! ```
 
 use std::io::BufRead;
