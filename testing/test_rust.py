@@ -73,7 +73,7 @@ API = kernel_tests.COMMAND
 
 
 @pytest.mark.parametrize("job", [
-    *(KernelTests("api", kernel, API, seconds=130) for kernel in RUST_KERNELS),
+    *(KernelTests("api", kernel, API, seconds=80) for kernel in RUST_KERNELS),
     KernelTests("no-32-bit-calls", "trixie", f"{API} --exact callers::kernel_without_32_bit_calls_is_reported",
                 append="ia32_emulation=0")], ids=str)
 def test_api(job, guest):
