@@ -264,7 +264,7 @@ TEST(maps_of_struct_ops)
 	unload(&p);
 }
 
-/* libbpf cannot remove its tracefs entry while anything still uses the event. */
+/* libbpf cannot remove the event's tracefs entry while anything still uses the event. */
 TEST(tracefs_probes)
 {
 	static const char *const names[] = { "on_kprobe", "on_kretprobe", "on_uprobe", "on_uretprobe" };

@@ -216,7 +216,7 @@ TEST(programs_of_several_libbpfs_attach_by_section)
 }
 #endif
 
-/* Without libbpf in the process the attach fails with a message and does not load libbpf. */
+/* If the process contains no libbpf, attaching fails with a message and does not load libbpf. */
 TEST(without_libbpf_it_fails)
 {
 	void *function = (void *)bpf_program__attach_ksyscall;

@@ -283,8 +283,8 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 
 /**
- * Gets the number of times that the kernel has skipped a program, at all functions that the
- * program is attached to, since the program was loaded. The kernel skips a kprobe program on a
+ * Gets how many times the kernel has skipped a program since the program was loaded: the total
+ * for all functions that the program is attached to. The kernel skips a kprobe program on a
  * CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
  * that operation was preempted. ksyscall_link__missed() does not count those calls.
  *

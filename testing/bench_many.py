@@ -22,8 +22,8 @@ NAMES = [1, 10, 100, 300]
 # Maps numbers of names to repetitions. Long measurements run only once.
 ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
 THREADS = [1, 2, 4, 8, 16]
-# With this number of names, every thread count in THREADS is measured. With other numbers of names, only one thread and
-# a batch's default number of threads are measured.
+# With this number of names, every thread count in THREADS is measured. For other numbers of names, only two numbers of
+# threads are measured: one, and a batch's default.
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"

@@ -480,7 +480,7 @@ def test_mandoc_accepts_the_man_page(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_groff_accepts_the_man_page(page):
-    # groff cannot fill lines with function arguments, because it does not break a line inside an argument.
+    # groff leaves lines of function arguments short, because it does not break a line inside an argument.
     done = subprocess.run(["groff", "-mandoc", "-ww", "-W", "break", "-z", "-T", "utf8", page], cwd=ROOT,
                           capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

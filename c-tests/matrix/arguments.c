@@ -313,7 +313,7 @@ static void make_by_socketcall(int i)
 	syscall(__NR_socketcall, calls[i].sub_call, block);
 }
 
-/* ipc() declares first, second and third as int, but the operations use them as words. */
+/* ipc() declares its parameters `first`, `second` and `third` as int, but the operations use them as words. */
 static void make_by_ipc(int i)
 {
 	enum { SEMOP = 1, SEMCTL = 3, SEMTIMEDOP = 4, MSGSND = 11, MSGRCV = 12, MSGCTL = 14, SHMAT = 21 };

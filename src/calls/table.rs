@@ -148,8 +148,6 @@ pub(crate) enum Column {
     /// Processes of the table's architecture, on a kernel of the same architecture.
     Native,
     /// Processes of a 32-bit table's architecture, on a 64-bit kernel.
-    // Constructed on 32-bit architectures only.
-    #[cfg_attr(target_pointer_width = "64", allow(dead_code))]
     Compat,
     /// x32 processes: only the functions in x86_64's table that do not serve 64-bit processes.
     #[allow(dead_code, reason = "other architectures")]

@@ -161,8 +161,8 @@ unsafe extern "C" {
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Gets the number of times that the kernel has skipped a program, at all functions that the
-    /// program is attached to, since the program was loaded. The kernel skips a kprobe program on a
+    /// Gets how many times the kernel has skipped a program since the program was loaded: the total
+    /// for all functions that the program is attached to. The kernel skips a kprobe program on a
     /// CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
     /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///

@@ -246,7 +246,7 @@ const WORDS: usize = 5;
 /// into `range`.
 struct Found {
     generation: Generation,
-    /// The addresses of the file that contains the libbpf.
+    /// The address range at which the file that contains this libbpf is mapped.
     range: Range<usize>,
     libbpf: Libbpf,
 }
@@ -358,7 +358,7 @@ impl Handle {
 
     /// Returns a handle to a library that is already loaded. `name` must be a C string.
     fn loaded(name: *const c_char) -> Option<Self> {
-        // SAFETY: RTLD_NOLOAD runs no code of the library.
+        // SAFETY: with RTLD_NOLOAD, dlopen() runs no code from the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
         (!handle.is_null()).then_some(Self(handle))
     }

@@ -67,7 +67,7 @@ impl Links {
         self.functions.get(start..end).unwrap_or_default()
     }
 
-    /// Moves the links to memory from malloc. If malloc fails, everything is detached.
+    /// Moves the links into memory that malloc allocates. If malloc fails, everything is detached.
     fn into_raw(self) -> Result<*mut Self, Error> {
         const { assert!(align_of::<Self>() <= align_of::<libc::max_align_t>()) };
         // SAFETY: malloc may be called with any size.

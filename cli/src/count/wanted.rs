@@ -172,7 +172,8 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// Calls for the numbers that the table lacks. Empty if no call by these callers is wanted.
+/// Returns a call named `nr_NUMBER` for each number that the table lacks, or none if no call by
+/// these callers is wanted.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
     // 32-bit Arm also uses a few numbers above 0xf0000.
