@@ -19,7 +19,7 @@ CLANGS = "/t/clang/libksyscall.so.1"
 # The item for a whole program. It tests which library answers, and how the program ends.
 WHOLE = "this_library_answers"
 # The durations of slow programs, in seconds.
-SECONDS = {"arguments": 60, "each": 25, "destroy": 30, "load": 25}
+SECONDS = {"arguments": 25, "each": 40, "destroy": 45, "load": 25, "memory": 25}
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ problems that `doctor` reports, and a libbpf tool that runs under the command.""
 import json
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -23,6 +23,7 @@ def test_command_without_a_kernel():
 class Command(Job):
     # A client in c-tests/clients that runs under the command.
     client: str = ""
+    seconds: int = field(default=12, kw_only=True)
 
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")

@@ -44,7 +44,7 @@ echo >/sys/kernel/tracing/kprobe_events
 def questions(suite, mode, name="answers"):
     libraries = [""] if mode == "linked" else ["", "/t/libksyscall.so.1"]
     return Questions(f"{suite}-{name}", COMPARED_ON, "".join(ASK.format(library, suite, mode) for library in libraries),
-                     suite=suite, mode=mode, seconds=40, is_long=suite != COMPARED_ON)
+                     suite=suite, mode=mode, seconds=60, is_long=suite != COMPARED_ON)
 
 
 def answers_of(outcome):

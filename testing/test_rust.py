@@ -109,7 +109,7 @@ def test_examples(job, guest):
     assert guest(job).output.startswith("umount2: 3 calls")
 
 
-ALL = Example("all-calls", "trixie", "cd /count && exec ./all true", program="all")
+ALL = Example("all-calls", "trixie", "cd /count && exec ./all true", program="all", seconds=20)
 
 
 @pytest.mark.parametrize("job", [ALL], ids=str)
