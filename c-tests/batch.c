@@ -11,7 +11,10 @@
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-/* Attaches to all calls in `names`, or with `best_effort` to some of them. Fails the test on an error. */
+/*
+ * Attaches to all calls in `names`, or with `best_effort` to as many as possible. Fails the test on an
+ * error.
+ */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
 {

@@ -43,7 +43,7 @@ static print_fn *current;
 
 static int definition = 1;
 
-/* Moves the functions that follow, because a second libbpf must have different addresses. */
+/* `first` shifts the functions below it: the second libbpf's functions must have different addresses. */
 #if defined(OTHER)
 int first(int number);
 int first(int number)

@@ -49,7 +49,7 @@ static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
-/* The pipe to which a test's process writes why it failed; stderr outside of a test. */
+/* The fd to which end() writes its reason: a pipe in a test's process, otherwise stderr. */
 static int reason_fd = STDERR_FILENO;
 
 /* Writes the reason and ends the process. In a child of the test, IN_CHILD() then fails the test. */

@@ -102,7 +102,7 @@ impl Memory for Helpers {
 #[inline(always)]
 unsafe fn arguments() -> *mut Arguments {
     let zero = 0_u32;
-    // SAFETY: bpf_map_lookup_elem gets the map's address, which the loader replaces with the map.
+    // SAFETY: bpf_map_lookup_elem receives the map's address; the loader replaces it with the map.
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
