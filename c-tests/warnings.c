@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-/* src/snapshots compares the full text. */
+/* The snapshots in src/snapshots contain the full text. */
 TEST(a_failure_is_reported_once_with_both_names)
 {
 	struct programs p = LOAD(count);

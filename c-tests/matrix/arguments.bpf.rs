@@ -131,8 +131,8 @@ impl HasArguments for Made<'_, Native, Helpers> {
 /// `call` must have been created from a kprobe's context.
 #[inline(always)]
 unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
-    // SAFETY: the map's value is valid or null, `index` is within its array of calls, and the
-    // caller passes a valid `call`.
+    // SAFETY: the map's value is valid or null, `index` is within the value's array of calls, and
+    // the caller passes a valid `call`.
     unsafe {
         let arguments = arguments();
         if arguments.is_null() {

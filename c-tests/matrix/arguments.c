@@ -10,10 +10,11 @@
  * count is the number of arguments according to the man page, or 0 if this program has no record of it.
  * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.
  *
- * If the architecture has socketcall and ipc, it also prints a line for each call made through them, with the
- * multiplexer's name as a prefix (`ipc:semop`). hits then includes the runs for all other multiplexed calls.
+ * If the architecture has socketcall and ipc, the program also prints a line for each call made through them,
+ * with the multiplexer's name as a prefix (`ipc:semop`). hits then includes the runs for all other
+ * multiplexed calls.
  *
- * Finally, it calls openat with a path that is not in memory yet:
+ * Finally, the program calls openat with a path that is not in memory yet:
  *
  *	# path  attached  AT_ENTRY  AT_RETURN  PATH
  *
@@ -51,8 +52,9 @@ static const struct {
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
 /*
- * All 32-bit halves differ and are negative as ints, so none is a valid fd, PID or address. As
- * flags, they contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this combination.
+ * The 32-bit halves of these words all differ and are negative as ints, so none is a valid fd, PID or
+ * address. As flags, they contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this
+ * combination.
  */
 static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7c3b2d32e05,
 				0xb3e6c8d4c8e7d607, 0xc4f7b9e5dc9f8e09, 0xd508aaf6e7a3fe0b };

@@ -163,7 +163,10 @@ static void fires_for(const char *name, long number)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Alternative names of calls (old, prefixed or from other architectures) and this architecture's numbers. */
+/*
+ * Alternative names of calls (old, prefixed or from other architectures), with the calls' numbers on this
+ * architecture.
+ */
 static const struct {
 	const char *name;
 	long number;
