@@ -201,8 +201,8 @@ static void *attach_and_fail(void *prog)
 }
 
 /*
- * Several threads attach for the first time, and some of their attaches fail. To print why an attach
- * failed, the library reads libbpf's callback.
+ * Several threads attach at the same time in a process that has not attached before. Some attempts fail; to
+ * print the reason, the library reads libbpf's callback.
  */
 TEST(threads_do_not_disturb_each_other)
 {

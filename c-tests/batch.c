@@ -367,7 +367,7 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 	CHECK_EQ(count_fds(), fds);
 }
 
-/* A failed read is retried at the next call; a successful one is cached. */
+/* A failed read is retried on the next call; a successful read is cached. */
 TEST(the_kernels_functions_are_read_once)
 {
 	struct rlimit old, none;

@@ -72,7 +72,7 @@ static int write_it(enum libbpf_print_level level, const char *format, va_list a
 	return (int)write(log_file, warned, strlen(warned));
 }
 
-/* Cancels threads in the print callback, during attaches that fail at different steps. */
+/* Cancels threads in the print callback, which is called at different steps of an attach. */
 static void end_in(libbpf_print_fn_t callback, const struct programs *p, const char *unreached)
 {
 	const struct work works[] = {

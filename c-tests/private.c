@@ -25,7 +25,7 @@ struct skeleton {
 
 enum { ITS_ANSWER = 42 };
 
-/* The start of the structure in libbpf 1.0 to 1.7. */
+/* The start of struct bpf_program as libbpf 1.0 to 1.7 define it. */
 struct bpf_program {
 	char *name, *section_name;
 	size_t section_index;

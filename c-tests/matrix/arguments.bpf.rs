@@ -1,6 +1,7 @@
-//! The Rust version of arguments.bpf.c, with the crate ksyscall-ebpf. One program for each call in
-//! calls.bpf.rs, including calls through socketcall and ipc, stores the call's six arguments. Two
-//! more programs read a path. This version does not use aya-ebpf, which Debian does not package.
+//! A Rust version of arguments.bpf.c that uses the ksyscall-ebpf crate. For each call in
+//! calls.bpf.rs, including calls through socketcall and ipc, one program stores the call's six
+//! arguments. Two more programs read a path. This version does not use aya-ebpf, which Debian does
+//! not package.
 #![no_std]
 
 use core::ffi::c_void;

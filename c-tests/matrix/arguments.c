@@ -429,7 +429,7 @@ static struct bpf_link *attach(struct bpf_object *object, const char *name, cons
 	return program ? bpf_program__attach_ksyscall(program, call, &opts) : NULL;
 }
 
-/* A path in a mapped file whose page was never accessed. */
+/* Returns the path in a mapped page that has never been accessed. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);
