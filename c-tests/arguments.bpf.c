@@ -89,7 +89,7 @@ int KSYSCALL_SUBCALL_PROG(sub_msgrcv, msgrcv, int queue, void *message, unsigned
 	return 0;
 }
 
-/* Runs for every call made through ipc. */
+/* Runs for every call to ipc. */
 SEC("kprobe/through_ipc")
 int through_ipc(struct pt_regs *ctx)
 {

@@ -9,7 +9,7 @@
 
 EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
 
-/* The first word is aligned to 8 bytes, as a pointer to the registers would be. */
+/* The first word is a multiple of 8, so that it could be a pointer to the registers. */
 static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d6e7f8091,
 			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
 #define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]
@@ -64,7 +64,7 @@ TEST(words_are_unchanged)
 }
 
 /*
- * Without syscall wrappers (x86-64 before Linux 4.17) a function receives the arguments themselves.
+ * Without syscall wrappers (x86-64 before Linux 4.17), a function receives the arguments themselves.
  * __sys_sendto() is not a system call's entry point, but receives its arguments in the same way.
  */
 TEST(a_function_may_receive_the_arguments_directly)
@@ -83,7 +83,7 @@ TEST(a_function_may_receive_the_arguments_directly)
 	CHECK_EQ((int)seen.arguments[3], (int)WORDS[3]);
 	CHECK_EQ(seen.arguments[4], WORDS[4]);
 	CHECK_EQ((int)seen.arguments[5], (int)WORDS[5]);
-	/* Without a wrapper the caller's registers are not available. */
+	/* Without a wrapper, the caller's registers are not available. */
 	CHECK_EQ(seen.number, -1);
 	DESTROY(link);
 	unload(&p);
@@ -161,7 +161,7 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	unsigned int *words = words_of_32_bits();
 	unsigned int block = (unsigned int)(unsigned long)words;
 
-	/* Other operations must not be counted. The kernel rejects the second operation number. */
+	/* Other operations must not be counted. The second call's operation number is invalid. */
 	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);

@@ -103,7 +103,7 @@ TEST(the_cookie_is_read_back)
 TEST(two_attachments_are_distinguished_by_cookie)
 {
 	if (!has_perf_links()) {
-		/* Both attaches fail, and an attach without a cookie still works. */
+		/* Attaching with a cookie fails both times; attaching without a cookie still works. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		struct bpf_program *prog = program(&p, "on_entry");
@@ -136,7 +136,7 @@ TEST(two_attachments_are_distinguished_by_cookie)
 	unload(&p);
 }
 
-/* Attaches to calls whose kernel function has a different name, by several spellings. */
+/* Attaches to calls whose kernel function has a different name. One call, uname, has three spellings. */
 TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {
@@ -162,7 +162,10 @@ TEST(a_call_fires_whatever_the_name_of_its_function)
 	unload(&p);
 }
 
-/* The errno of these refusals differs between kernels. The tests in differential/ cover the other errors. */
+/*
+ * An unprivileged attach fails with EPERM or EACCES, depending on the kernel. The tests in differential/
+ * cover other errors.
+ */
 TEST(refusals_have_an_errno_and_are_not_cached)
 {
 	struct programs p = LOAD(count);
@@ -198,8 +201,8 @@ static void *attach_and_fail(void *prog)
 }
 
 /*
- * Several threads attach for the first time, and some of their attaches fail. To print why an attach
- * failed, the library reads libbpf's callback.
+ * Several threads attach at the same time in a process that has not attached before. Some attempts fail; to
+ * print the reason, the library reads libbpf's callback.
  */
 TEST(threads_do_not_disturb_each_other)
 {

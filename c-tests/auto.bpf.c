@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs that a skeleton attaches by their sections. */
+/* Defines programs that a skeleton attaches by section. */
 #include "record.bpf.h"
 
 enum { STAT = 2, UNAME };

@@ -11,7 +11,10 @@
 enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
-/* Attaches to all calls in `names`, or with `best_effort` to some of them. Fails the test on an error. */
+/*
+ * Attaches to all calls in `names`, or with `best_effort` to as many as possible. Fails the test on an
+ * error.
+ */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
 {
@@ -364,7 +367,7 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 	CHECK_EQ(count_fds(), fds);
 }
 
-/* A failed read is retried at the next call; a successful one is cached. */
+/* A failed read is retried on the next call; a successful read is cached. */
 TEST(the_kernels_functions_are_read_once)
 {
 	struct rlimit old, none;

@@ -3,7 +3,7 @@
 #ifndef CALLS_H
 #define CALLS_H
 
-/* Calls of the watched thread, as one BPF program or one attachment saw them. */
+/* The watched thread's calls, as seen by one BPF program or one attachment. */
 struct calls {
 	__u64 count;
 	__u64 argument;
@@ -11,7 +11,7 @@ struct calls {
 	__u64 cookie;
 };
 
-/* A call as the macros of ksyscall.bpf.h reported it. */
+/* A call, as reported by the macros in ksyscall.bpf.h. */
 struct passed {
 	__s64 arguments[6];
 	__s64 number;

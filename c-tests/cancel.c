@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests pthread_cancel() during an attach or a destroy. The thread may end in the print callback
- * or after the function has returned, and nowhere else. Its cleanup handlers run and no fd leaks.
+ * Tests pthread_cancel() during an attach or a destroy. The cancelled thread may end only in the print
+ * callback or after the function has returned. Its cleanup handlers must run, and no fd may leak.
  */
 #include "messages.h"
 #include "programs.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-/* What a cancelled thread does, and how far it got. */
+/* The input and the results of a cancelled thread. */
 struct work {
 	struct bpf_program *prog;
 	const char *name;
@@ -72,7 +72,7 @@ static int write_it(enum libbpf_print_level level, const char *format, va_list a
 	return (int)write(log_file, warned, strlen(warned));
 }
 
-/* Cancels threads in the print callback, during attaches that fail at different steps. */
+/* Cancels threads in the print callback, which is called at different steps of an attach. */
 static void end_in(libbpf_print_fn_t callback, const struct programs *p, const char *unreached)
 {
 	const struct work works[] = {
@@ -83,7 +83,7 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 		  .opts = &(struct bpf_ksyscall_opts){ .sz = 3 } },
 		{ .prog = program(p, "on_packet"), .name = CALL },
 		{ .prog = program(p, "on_entry"), .name = "no_such_call", .opts = RETPROBE },
-		/* This attach would succeed, after a warning that is printed only once. */
+		/* This attach prints a one-time warning and would then succeed. */
 		{ .prog = program(p, "on_entry"), .name = unreached },
 	};
 	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {

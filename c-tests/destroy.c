@@ -213,7 +213,7 @@ TEST(usdts)
 
 DESTROYS(tracepoints, by_section, "on_tracepoint", 1, IF_LINKS)
 
-/* On Linux 6.1 a program can have only one raw tracepoint or fentry link. */
+/* On Linux 6.1, a program can have only one raw tracepoint or fentry link. */
 DESTROYS(raw_tracepoints, by_section, "on_raw_tracepoint", 1, EACH)
 DESTROYS(fentry, by_section, "on_fentry", 1, EACH)
 DESTROYS(iterators, by_section, "on_iterator", MOST, EACH)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Simulates a tracer with a program for every call in <asm/unistd.h>. It attaches a program only if the
- * function that libbpf would probe for the call exists. All attaches must fit within the default limit on
- * open fds.
+ * Simulates a tracer with a program for every call in <asm/unistd.h>. The tracer skips a call if the kernel
+ * lacks the function that libbpf would probe. All links together must stay within the default limit on open
+ * fds.
  */
 #include "programs.h"
 
@@ -37,7 +37,7 @@ static int count_warnings(enum libbpf_print_level level, const char *format, va_
 
 /*
  * Enables loading for the programs whose __x64_sys_ function exists; returns their number.
- * Before Linux 6.1 not even libbpf can probe functions that ftrace does not list.
+ * Before Linux 6.1, not even libbpf can probe functions that ftrace does not list.
  */
 static int choose(const struct bpf_object *object)
 {

@@ -241,7 +241,7 @@ TEST(a_later_attach_removes_an_entry_that_was_in_use)
 
 /*
  * After execve() a process keeps its PID and start time and, without ASLR, the library's
- * addresses. Since Linux 5.4 the kernel appends a probe to an existing event of the same name:
+ * addresses. Since Linux 5.4, the kernel appends a probe to an existing event of the same name:
  * the program would then also run for the call that the previous image probed.
  */
 static void run_image(int number)

@@ -78,7 +78,8 @@ TEST(a_tool_sees_32_bit_callers_with_one_link)
 }
 
 /*
- * The library keeps an event open for each function, and must close each event before it removes the entry.
+ * The library keeps an event open for each function, and must close each event before it removes the event's
+ * entry.
  */
 TEST(a_link_on_two_functions_leaves_no_entry)
 {
@@ -88,7 +89,7 @@ TEST(a_link_on_two_functions_leaves_no_entry)
 	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
 	int fds = count_fds();
 	struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
-	/* Without BPF links the perf event itself is the attachment. */
+	/* Without BPF links, the perf event itself is the attachment. */
 	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 4 : 2));
 	CHECK_EQ(count_entries(KPROBE_EVENTS, "r20:ksyscall/p"), 2);
 	make_calls(1);

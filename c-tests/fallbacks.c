@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests the fallbacks: tracefs, wherever it is mounted, instead of the kprobe PMU, and the perf
- * event itself instead of a BPF link.
+ * Tests the fallbacks: tracefs (wherever it is mounted) replaces the kprobe PMU, and the perf event
+ * itself replaces the BPF link.
  */
 #include "programs.h"
 

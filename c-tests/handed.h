@@ -19,7 +19,7 @@ struct handed {
 
 extern struct handed handed[HANDED_MOST];
 extern int handed_count;
-/* Whether to call libbpf's function. */
+/* Whether to call libbpf's function after recording its arguments. */
 extern bool hand_on;
 
 #endif

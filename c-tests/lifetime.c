@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests that links outlive the thread that attached and the library's dlopen() handle, and that
+ * Tests that links outlive the thread that created them and the library's dlopen() handle, and that
  * child processes share links.
  */
 #include "programs.h"

@@ -40,7 +40,7 @@ TEST(a_kept_event_shows_its_function)
 	int fds = count_fds(), telling = 0;
 	CHECK(setenv("KSYSCALL_KEEP_EVENT", "1", 1) == 0);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	/* Before Linux 5.15 the perf event is the link. */
+	/* Before Linux 5.15, the perf event itself is the attachment. */
 	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 2 : 1));
 	for (int fd = 0; fd < 64; fd++)
 		telling += tells_its_function(fd);

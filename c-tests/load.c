@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests many threads that attach and destroy at random while calls are made. A thread's programs count only
- * that thread's calls, so the expected counts are known exactly. No thread accesses a map during the test:
- * while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
+ * Tests many threads that attach and destroy links at random while all threads make calls. A thread's
+ * programs count only that thread's calls, so the expected counts are known exactly. No thread accesses a map
+ * during the test: while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
  */
 #include "messages.h"
 #include "programs.h"
@@ -25,7 +25,7 @@ struct worker {
 	pthread_t thread;
 	unsigned int seed;
 	int rounds;
-	/* Calls made while attached, by the slot that counts them. */
+	/* For each slot, the number of calls that it should have counted. */
 	__u64 calls[SLOTS];
 };
 

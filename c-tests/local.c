@@ -98,7 +98,7 @@ TEST(a_program_with_an_explicit_type_attaches)
 }
 
 /*
- * Finds every libbpf version that the tests run with. Without this library only libbpf 1.x is
+ * Finds every libbpf version that the tests run with. Without this library, only libbpf 1.x is
  * used, because libbpf 0.3 has no bpf_program__attach_ksyscall().
  */
 static glob_t find_libbpfs(void)

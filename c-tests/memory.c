@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Tests that the functions return ENOMEM and leak nothing if any of their allocations fails. */
+/* Tests that the library's functions fail with ENOMEM and leak nothing if any allocation fails. */
 #include "programs.h"
 
 void *__libc_malloc(size_t size);
@@ -88,7 +88,7 @@ TEST(nothing_is_left_if_memory_runs_out)
 	/* The first attach caches libbpf's functions; that memory stays allocated. */
 	CHECK(attach(&p));
 	CHECK(fail_at_each_allocation(attach, &p, 0) > 0);
-	/* The allocations include names, results, a plan, functions and links. */
+	/* The allocations hold names, results, a plan, functions and links. */
 	CHECK(fail_at_each_allocation(attach_to_many, &p, 0) > 8);
 	unload(&p);
 }

@@ -163,7 +163,7 @@ TEST(two_copies_of_the_library_keep_their_own_callbacks)
 	unload(&p);
 }
 
-/* IS_OUT: a thread has taken the callback out of libbpf and waits for GO_ON to put it back. */
+/* IS_OUT: a thread has taken the callback out of libbpf, and will put it back when `turn` is GO_ON. */
 static enum { NOT_OUT, IS_OUT, GO_ON } turn;
 
 static libbpf_print_fn_t waiting_set_print(libbpf_print_fn_t set)

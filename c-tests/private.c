@@ -25,7 +25,7 @@ struct skeleton {
 
 enum { ITS_ANSWER = 42 };
 
-/* The start of the structure in libbpf 1.0 to 1.7. */
+/* The start of struct bpf_program as libbpf 1.0 to 1.7 define it. */
 struct bpf_program {
 	char *name, *section_name;
 	size_t section_index;
@@ -43,7 +43,7 @@ static print_fn *current;
 
 static int definition = 1;
 
-/* Moves the functions that follow, because a second libbpf must have different addresses. */
+/* `first` shifts the functions below it: the second libbpf's functions must have different addresses. */
 #if defined(OTHER)
 int first(int number);
 int first(int number)

@@ -160,14 +160,14 @@ static inline void own_mounts(void)
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
 }
 
-/* In that namespace, hides the kprobe PMU. */
+/* Hides the kprobe PMU in a private mount namespace. */
 static inline void hide_the_pmu(void)
 {
 	own_mounts();
 	CHECK(mount("none", "/sys/bus/event_source", "tmpfs", 0, NULL) == 0);
 }
 
-/* In that namespace, unmounts tracefs. */
+/* Unmounts tracefs in a private mount namespace. */
 static inline void hide_tracefs(void)
 {
 	own_mounts();

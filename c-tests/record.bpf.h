@@ -39,7 +39,7 @@ static __always_inline struct calls *record(__u32 slot)
 }
 
 /*
- * The call's first argument. On the tested kernels the function has a syscall wrapper (x86-64
+ * The call's first argument. On the tested kernels, the function has a syscall wrapper (x86-64
  * since 4.17): its only argument points to the caller's registers.
  */
 static __always_inline __attribute__((unused)) __u64 first_argument(struct pt_regs *ctx)

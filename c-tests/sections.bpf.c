@@ -34,7 +34,7 @@ int on_tracepoint(void)
 	return 0;
 }
 
-/* With libbpf's own attach this program would never run. */
+/* With libbpf's own attach, this program would never run. */
 SEC("ksyscall/stat")
 int on_stat(void)
 {

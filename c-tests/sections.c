@@ -109,7 +109,10 @@ TEST(programs_that_cannot_attach_by_themselves)
 	unload(&p);
 }
 
-/* Skips programs that already have a link, or that are not to be attached or loaded. */
+/*
+ * bpf_object__attach_skeleton() skips programs that already have a link, or that have autoattach or autoload
+ * disabled.
+ */
 TEST(a_skeleton_skips_programs)
 {
 	struct programs p = { .object = open_object(start_sections, end_sections) };
@@ -165,7 +168,7 @@ TEST(a_skeleton_without_programs_attaches)
 #if LIBBPF_MINOR_VERSION >= 5
 EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 
-/* Since 1.5, libbpf attaches the maps after the programs. If any program fails, it attaches no map. */
+/* Since 1.5, libbpf attaches the maps after the programs, and attaches no maps if any program fails. */
 TEST(the_maps_of_a_skeleton_attach_after_its_programs)
 {
 	libbpf_set_print(NULL);

@@ -52,7 +52,7 @@ TEST(disabled_kprobes_are_reported)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* Programs run again. The child made the map watch the child's calls, so watch this process again. */
+	/* Programs run again. The child changed the map to watch the child, so watch this process again. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * A small test harness. TEST(name) { ... } registers a test. Each test runs in a separate
- * process: a crash is a failure, libraries keep no state between tests, and changes to mounts,
- * limits or the user end with the test. A test fails if it leaves open fds, BPF links or
+ * process: a crash is a failure, libraries keep no state between tests, and no change to mounts,
+ * limits or the user ID outlives the test. A test fails if it leaves open fds, BPF links or
  * kprobe_events entries. The output is TAP 13, which testing/results.py reads.
  */
 #ifndef TEST_H
@@ -49,7 +49,7 @@ static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
-/* The pipe to which a test's process writes why it failed; stderr outside of a test. */
+/* The fd to which end() writes its reason: a pipe in a test's process, otherwise stderr. */
 static int reason_fd = STDERR_FILENO;
 
 /* Writes the reason and ends the process. In a child of the test, IN_CHILD() then fails the test. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Tests which calls are missed by a probe on a system call's function; see docs/limits.md. */
+/* Tests which calls a probe on a system call's function misses; see docs/limits.md. */
 #include "programs.h"
 
 #include <fcntl.h>

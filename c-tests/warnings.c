@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-/* src/snapshots compares the full text. */
+/* The snapshots in src/snapshots contain the full text. */
 TEST(a_failure_is_reported_once_with_both_names)
 {
 	struct programs p = LOAD(count);
@@ -111,8 +111,9 @@ TEST(a_child_that_is_forked_during_an_attach_also_warns)
 	struct bpf_program *prog = program(&p, "on_entry");
 	pthread_t threads[THREADS];
 	libbpf_set_print(count_warning);
-	/* Attach once now, or each child would probe getpid() to detect the kernel's calling convention.
-	   This would fail under QEMU's emulation, because the threads call getpid() constantly. */
+	/* Attach once now: otherwise, each child would probe getpid() to detect the kernel's calling
+	   convention. Under QEMU's emulation, the probe would fail because the threads call getpid()
+	   constantly. */
 	DESTROY(ATTACH(prog, CALL, NULL));
 	for (int i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);

@@ -111,7 +111,7 @@ impl Sleepers {
     }
 }
 
-/// Whether links report how many runs of their probes the kernel missed: Linux 6.7 and later.
+/// Whether links report how many probe runs the kernel missed (Linux 6.7 and later).
 fn links_tell_what_was_missed() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
@@ -340,7 +340,7 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
         assert!(calls < 1_000_000, "still attached");
     }
     while kprobe_events() != before {
-        // Removes unused entries; the kernel refuses this (EBUSY) while the event still exists.
+        // Removes the unused entries; the write fails with EBUSY while an event still exists.
         _ = fs::write("/sys/kernel/tracing/kprobe_events", "");
     }
 }
@@ -431,7 +431,7 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
 }
 
 /// Loads a kprobe program that returns 0. Sets its attach type, which aya cannot do. With
-/// `reads_cookie` the program first reads its cookie. Returns None if the kernel refuses to load
+/// `reads_cookie`, the program first reads its cookie. Returns None if the kernel refuses to load
 /// the program.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
@@ -498,9 +498,9 @@ fn kernel_takes(program: &OwnedFd) -> bool {
     }
 }
 
-/// Tests programs for kprobe.multi and similar attach types. The kernel refuses a link for these
-/// programs, but a perf event without a link would accept them, and reading the cookie would then
-/// crash Linux 6.12.
+/// Tests programs for kprobe.multi and similar attach types. The kernel refuses to create a
+/// link for these programs, but would attach them to a perf event without a link. On Linux 6.12,
+/// reading the cookie would then crash the kernel.
 fn ask_with_other_attach_types() {
     /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
     const OTHERS: [u32; 4] = [42, 48, 56, 57];

@@ -34,7 +34,7 @@ enum program_kind { ON_PROBE, UNLOADED, TRACEPOINT, SOCKET, CLOSED, NO_PROGRAM, 
 struct bpf_program *program_of(enum program_kind kind, bool retprobe);
 struct bpf_program *probe(bool retprobe);
 
-/* Makes one call; returns how many times the program that counts in this slot ran. */
+/* Makes one call; returns how many runs of the program this slot counted. */
 int runs(__u32 slot, long number);
 
 /* Until give_fds_back() is called, an attach can open at most `count` more fds. */
@@ -53,7 +53,7 @@ struct question {
 
 /* Attaches, reports the result and the program's runs, and detaches. Call begin() first. */
 void ask(const struct question *q);
-/* Calls `ask_it`; reports a crash as an answer. At the points where libbpf crashes, it holds no resources. */
+/* Calls `ask_it`; reports a crash as an answer. libbpf holds no resources at the points where it crashes. */
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
 /* Runs the questions in a separate process that has not attached before. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches by other spellings of system call names. Cases are named spelling/NAME. */
+/* Attaches by alternative spellings of system call names. Cases are named spelling/NAME. */
 #include "answers.h"
 
 void ask_spellings(void)

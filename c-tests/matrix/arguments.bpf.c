@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * One program for each call in calls.bpf.h stores the call's six arguments. It uses KSYSCALL_PROG(),
- * or libbpf's BPF_KSYSCALL() with -DLIBBPF, or KSYSCALL_SUBCALL_PROG() for calls made through
- * socketcall and ipc. Two more programs read a path with KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
+ * For each call in calls.bpf.h, one program stores the call's six arguments. The program uses
+ * KSYSCALL_PROG(), libbpf's BPF_KSYSCALL() (with -DLIBBPF), or KSYSCALL_SUBCALL_PROG() for calls made
+ * through socketcall and ipc. Two more programs read a path with KSYSCALL_KEEP() and KSYSCALL_TAKE_STR().
  */
 #ifdef LIBBPF
 /* struct pt_regs as in vmlinux.h, with the field names that CO-RE looks for. */

@@ -1,6 +1,7 @@
-//! The Rust version of arguments.bpf.c, with the crate ksyscall-ebpf. One program for each call in
-//! calls.bpf.rs, including calls through socketcall and ipc, stores the call's six arguments. Two
-//! more programs read a path. This version does not use aya-ebpf, which Debian does not package.
+//! A Rust version of arguments.bpf.c that uses the ksyscall-ebpf crate. For each call in
+//! calls.bpf.rs, including calls through socketcall and ipc, one program stores the call's six
+//! arguments. Two more programs read a path. This version does not use aya-ebpf, which Debian does
+//! not package.
 #![no_std]
 
 use core::ffi::c_void;
@@ -102,7 +103,7 @@ impl Memory for Helpers {
 #[inline(always)]
 unsafe fn arguments() -> *mut Arguments {
     let zero = 0_u32;
-    // SAFETY: bpf_map_lookup_elem gets the map's address, which the loader replaces with the map.
+    // SAFETY: bpf_map_lookup_elem receives the map's address; the loader replaces it with the map.
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 
@@ -131,8 +132,8 @@ impl HasArguments for Made<'_, Native, Helpers> {
 /// `call` must have been created from a kprobe's context.
 #[inline(always)]
 unsafe fn store(index: usize, call: &Call<Native, Helpers>, of: impl HasArguments) {
-    // SAFETY: the map's value is valid or null, `index` is within its array of calls, and the
-    // caller passes a valid `call`.
+    // SAFETY: the map's value is valid or null, `index` is within the value's array of calls, and
+    // the caller passes a valid `call`.
     unsafe {
         let arguments = arguments();
         if arguments.is_null() {

@@ -10,10 +10,11 @@
  * count is the number of arguments according to the man page, or 0 if this program has no record of it.
  * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.
  *
- * If the architecture has socketcall and ipc, it also prints a line for each call made through them, with the
- * multiplexer's name as a prefix (`ipc:semop`). hits then counts the programs of all multiplexed calls.
+ * If the architecture has socketcall and ipc, the program also prints a line for each call made through them,
+ * with the multiplexer's name as a prefix (`ipc:semop`). hits then includes the runs for all other
+ * multiplexed calls.
  *
- * Finally it calls openat with a path that is not in memory yet:
+ * Finally, the program calls openat with a path that is not in memory yet:
  *
  *	# path  attached  AT_ENTRY  AT_RETURN  PATH
  *
@@ -51,14 +52,15 @@ static const struct {
 _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too small");
 
 /*
- * All halves differ and are negative as ints, so none is a valid fd, PID or address. As flags they
- * contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this combination.
+ * The 32-bit halves of these words all differ and are negative as ints, so none is a valid fd, PID or
+ * address. As flags, they contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this
+ * combination.
  */
 static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7c3b2d32e05,
 				0xb3e6c8d4c8e7d607, 0xc4f7b9e5dc9f8e09, 0xd508aaf6e7a3fe0b };
 #define WORD(n) ((unsigned long)words[n])
 
-/* Arguments for the C library: values that are the same as an int and as a word, and 64-bit values. */
+/* Arguments for the C library: values that fit in an int, and 64-bit values. */
 enum { FD = 0x5a01, SECOND = 0x5a02, THIRD = 0x5a03, FOURTH = 0x5a04, FIFTH = 0x5a05 };
 static const __u64 OFFSET = 0x71a2b3c4d5e6f708, LENGTH = 0x6192a3b4c5d6e7f9;
 /* A multiple of every page size, so that mmap2 can pass it as a page number. */
@@ -74,7 +76,7 @@ static volatile struct {
 	__u64 slack;
 } *made;
 
-/* Records the arguments in the order of the man page. */
+/* Records the arguments in the man page's order. */
 #define MADE(...)                                                      \
 	do {                                                           \
 		const __u64 made_[] = { __VA_ARGS__ };                 \
@@ -217,8 +219,8 @@ static void lookup_dcookie(void)
 #endif
 
 #ifdef __i386__
-/* Calls that the C library does not make: sys_ia32_fadvise64() in arch/x86/kernel/sys_ia32.c and
- * sys_old_select() in fs/select.c. */
+/* The C library never makes these calls; the kernel's functions are sys_ia32_fadvise64() in
+ * arch/x86/kernel/sys_ia32.c and sys_old_select() in fs/select.c. */
 static void fadvise64(void)
 {
 	MADE(FD, OFFSET, SIZE, FIFTH);
@@ -386,8 +388,8 @@ static void make_call(int i)
 }
 
 /*
- * How many times the call's program ran. For a multiplexed call, also adds the runs for all other multiplexed
- * calls.
+ * Returns how many times the call's program ran. For a multiplexed call, the number includes the runs for all
+ * other multiplexed calls.
  */
 static unsigned int hits(int i)
 {
@@ -427,7 +429,7 @@ static struct bpf_link *attach(struct bpf_object *object, const char *name, cons
 	return program ? bpf_program__attach_ksyscall(program, call, &opts) : NULL;
 }
 
-/* A path in a mapped file whose page was never accessed. */
+/* Returns the path in a mapped page that has never been accessed. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);

@@ -6,8 +6,8 @@
 #include "attach.h"
 
 /*
- * FIRST, RESULT and ARGUMENT are offsets in struct pt_regs, from testing/targets.py. If FIRST is not
- * defined, the kernel has no syscall wrappers: its functions get the arguments directly.
+ * FIRST, RESULT and ARGUMENT are offsets in struct pt_regs, set by testing/targets.py. If FIRST is not
+ * defined, the kernel has no syscall wrappers: its functions receive the arguments directly.
  */
 #if WORD == 64
 typedef __u64 word;

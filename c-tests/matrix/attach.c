@@ -81,7 +81,7 @@ TEST(cookie_has_64_bits)
 	LIBBPF_OPTS(bpf_ksyscall_opts, opts, .bpf_cookie = COOKIE);
 	struct bpf_link *link = attach(entry, CALL, &opts);
 
-	/* On a kernel without cookies the attach must fail. */
+	/* On a kernel without cookies, the attach must fail. */
 	if (!has_cookies && !link && errno == EOPNOTSUPP)
 		return;
 	CHECK(has_cookies && link);
@@ -163,7 +163,10 @@ static void fires_for(const char *name, long number)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* Alternative names of calls (old, prefixed or from other architectures), with the calls' numbers here. */
+/*
+ * Alternative names of calls (old, prefixed or from other architectures), with the calls' numbers on this
+ * architecture.
+ */
 static const struct {
 	const char *name;
 	long number;
@@ -248,7 +251,7 @@ TEST(pinned_link_outlives_its_handle)
 
 	CHECK(link);
 	if (!has_cookies) {
-		/* Without BPF links for perf events there is nothing to pin. */
+		/* Without BPF links for perf events, there is nothing to pin. */
 		CHECK(bpf_link__pin(link, path) != 0);
 		CHECK(bpf_link__destroy(link) == 0);
 		return;
@@ -297,9 +300,9 @@ static bool write_file(const char *path, const char *text)
 }
 
 /*
- * On some architectures, the calls that the kernel was built without share one stub function. The library
- * recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must not
- * guess.
+ * On some architectures, one stub function serves all calls that the kernel's configuration disables. The
+ * library recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must
+ * not guess.
  */
 TEST(a_truncated_list_of_symbols_is_not_used)
 {
@@ -312,7 +315,7 @@ TEST(a_truncated_list_of_symbols_is_not_used)
 #else
 	const bool depends = false;
 #endif
-	/* A call that is optional in the kernel's configuration, but that all tested kernels support. */
+	/* This call is optional in the kernel's configuration, but all tested kernels support it. */
 	const char *name = "epoll_create1";
 	struct bpf_link *link;
 

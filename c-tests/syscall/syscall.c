@@ -170,7 +170,7 @@ static void cancellation(void)
 #ifdef __x86_64__
 /*
  * The vfork() child shares the stack with its parent, which resumes afterwards. Below the child's
- * stack pointer only the return address of syscall() may hold data that the parent still needs.
+ * stack pointer, only the return address of syscall() may hold data that the parent still needs.
  */
 __attribute__((noinline)) static void vforks(void)
 {

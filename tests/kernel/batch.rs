@@ -90,7 +90,7 @@ fn kernel_attaches_a_batch_with_a_perf_event_for_each_function() {
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
 }
 
-/// The program is passed by value: its descriptor stays open as long as the batch is attaching.
+/// The program is passed by value: its descriptor stays open while the batch attaches.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_a_batch_of_a_program_passed_by_value() {

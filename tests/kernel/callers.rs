@@ -20,7 +20,7 @@ const GETPID: u32 = 20;
 fn int80(number: u32, arguments: [u32; 3]) -> i32 {
     let [first, second, third] = arguments.map(u64::from);
     let result: u64;
-    // SAFETY: the calls made here take no pointers, or the kernel refuses these values.
+    // SAFETY: the calls made here take no pointers, or the kernel rejects their arguments.
     unsafe {
         asm!(
             "xchg rbx, {first}",
@@ -192,7 +192,7 @@ fn kernel_calls_that_callers_lack_are_reported() {
     assert_eq!(open_fds(), fds);
 }
 
-/// 32-bit processes can make semop only through ipc, so the program runs for every call of ipc.
+/// 32-bit processes can call semop only through ipc, so the program runs for every call to ipc.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_calls_through_multiplexers_are_seen() {
@@ -325,7 +325,7 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
-/// Checks which calls a batch for all callers counts, for either kind of program.
+/// Attaches a batch for all callers, with either kind of program, and checks which calls it counts.
 fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
     let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
     let batch = batch.cookies(|index, _| index as u64 + 12);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Makes requested system calls in a 32-bit process. Until the input ends, it reads a number and five
- * arguments, makes the call and writes its result. It does not use the C library, because many systems
- * have no 32-bit C library.
+ * Makes requested system calls in a 32-bit process. Until its input ends, the process reads a call's number
+ * and five arguments, makes the call and writes the result. The program does not use the C library, because
+ * many systems have no 32-bit C library.
  */
 struct request {
 	unsigned int number, arguments[5];

@@ -36,7 +36,7 @@ fn errno() -> i32 {
 
 fn kill(pid: libc::c_int, signal: libc::c_int) {
     println!("did kill({pid}, {signal})");
-    // SAFETY: the call only has integer arguments.
+    // SAFETY: the call has only integer arguments.
     let returned = unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
     println!("did kill = {}", result(returned));
 }

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("on_stat", "__x64_sys_newstat"),
         ("on_umount2", "__x64_sys_umount2"),
         ("on_old_stat", "__x64_sys_stat"),
-        // Attached last, because aya calls uname() to get the kernel's version when it attaches.
+        // Attach to uname last: when aya attaches, it calls uname() to get the kernel's version.
         ("on_uname", "__x64_sys_uname"),
     ] {
         let program: &mut KProbe = object.program_mut(program).ok_or("no program")?.try_into()?;
