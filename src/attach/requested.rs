@@ -54,7 +54,7 @@ pub(crate) fn has_function(symbol: &Symbol) -> bool {
     !matches!(probe::probe_symbol(symbol, kind), Ok(None))
 }
 
-/// Returns whether a system call from a native process may reach the function `form`.
+/// Returns whether a system call from a native process may reach the function that `form` names.
 fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
     // Check this first, because most functions serve the call with the same name.

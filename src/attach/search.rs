@@ -358,8 +358,7 @@ mod tests {
         for (version, is_separate) in [((4, 18), false), ((5, 3), false), ((5, 4), true)] {
             kernel.version = version;
             assert_eq!(kernel.search("mbind").is_ok(), is_separate, "{version:?}");
-            // The C function accepts `sys_uselib`, although no system call reaches that kernel
-            // function.
+            // The C API accepts `sys_uselib`, although no system call reaches that kernel function.
             let mut row = table::row(&uselib).in_version(|| version);
             row.use_own_name();
             assert_eq!(kernel.search_for(&uselib, &row).is_ok(), is_separate, "{version:?}");

@@ -19,7 +19,8 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
 /// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
 /// from number 512 on have separate functions, which count as functions for 32-bit callers
-/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, i386 uses the same functions.
+/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions also serve i386
+/// callers.
 ///
 /// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
 /// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
@@ -29,7 +30,7 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// does. On i386, the C library also makes other calls, such as `connect`, through the
 /// multiplexers. To see these calls, add `socketcall` and `ipc` to the names.
 ///
-/// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
+/// Before Linux 4.17, some syscall functions call others: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
 /// twice with [`Callers::All`] and once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -105,8 +106,8 @@ pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Returns, in alphabetical order, every call that these callers have in any kernel version,
-/// together with the callers that have the call.
+/// Returns every call that these callers have in any kernel version, in alphabetical order. Each
+/// call comes with the callers that have it.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();

@@ -34,8 +34,8 @@ const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
 }
 
 /// Functions with plain names. For a call with arguments, a second symbol has the same address:
-/// `__se_sys_openat` since 4.17, `SyS_openat` before. `sys_openat` exists in every version and for
-/// every call.
+/// `__se_sys_openat` since 4.17, `SyS_openat` before. The plain name, such as `sys_openat`, exists
+/// in every version and for every call.
 const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separate_stubs: NEVER };
 
 /// Functions that serve 32-bit processes on 64-bit x86 kernels (since 4.17).
@@ -220,7 +220,7 @@ impl Convention {
             return Some(Symbol::new(start, row.name.as_bytes(), b""));
         }
         let (sys, rest) = row.function(self.column, rank)?;
-        // On x86 before 5.4, these functions have no wrapper (arch/x86/ia32/ia32_signal.c).
+        // On x86 before 5.4, the `sys32_` functions have no wrapper (arch/x86/ia32/ia32_signal.c).
         let prefix = if rest.starts_with("sys32_") { "" } else { self.prefix };
         Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }

@@ -16,7 +16,7 @@
 //! `sys_ni_posix_timers`. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). This
 //! code recognises the aliases by their address, which the kernel shows to processes with
 //! `CAP_SYSLOG`. On kernels with separate stubs, this code does not look for the aliases, because a
-//! kernel without POSIX timers is rare: it requires `CONFIG_EXPERT`.
+//! kernel without POSIX timers is rare: building one requires `CONFIG_EXPERT`.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
