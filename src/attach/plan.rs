@@ -162,7 +162,7 @@ impl Plan {
     /// Guesses the functions, as if the kernel had every call. Returns false if a function cannot
     /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
-        // Guess with a copy of what is known about the kernel, because a guess proves nothing.
+        // Use a copy of what is known about the kernel, so that no guess is remembered as a fact.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);

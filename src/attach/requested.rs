@@ -62,7 +62,7 @@ fn may_be_reached(form: &Form) -> bool {
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
 
-/// Returns whether the kernel's convention is known.
+/// Returns whether the kernel's naming convention is known.
 fn is_convention_known() -> bool {
     LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }

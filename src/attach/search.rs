@@ -99,8 +99,8 @@ pub(super) fn find_function(
     }
 }
 
-/// Finds the function that serves native callers. `learnt` is the set of conventions that the
-/// kernel may have.
+/// Finds the function that serves native callers. `learnt` is the set of naming conventions that
+/// the kernel may use.
 ///
 /// # Errors
 /// Returns [`Error::NotFound`] if the kernel has none of the symbols, or the error from `probe`.
@@ -148,7 +148,7 @@ pub(super) fn find_native(
     Err(tried.not_found(name))
 }
 
-/// Remembers the conventions that the kernel may have. An empty set is ignored, because it
+/// Remembers the naming conventions that the kernel may use. An empty set is ignored, because it
 /// contradicts earlier results.
 fn keep(learnt: &Known, set: Conventions) {
     if !set.is_empty() {

@@ -17,8 +17,8 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 ///
 /// On x86_64 with `CONFIG_X86_X32_ABI`, any 64-bit process can make x32 calls by setting
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
-/// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
-/// from number 512 on have separate functions, which count as functions for 32-bit callers
+/// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] includes them. Most
+/// calls from number 512 on have separate functions, which count as functions for 32-bit callers
 /// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions also serve i386
 /// callers.
 ///
@@ -90,9 +90,9 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// Returns the row of the call `name` for native callers. Used for a call that is also requested
-/// for other callers. Returns None for a name that only the 32-bit table contains. A name that no
-/// table contains may be a new call.
+/// Returns the row of the call `name` for native callers. This row applies if the call is also
+/// requested for other callers. Returns None for a name that only the 32-bit table contains. A name
+/// that no table contains may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;

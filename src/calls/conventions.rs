@@ -106,8 +106,8 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
 ];
 
 /// The prefixes of plain names, for a call that no table contains. The first two prefixes (the
-/// first since Linux 4.17, the second before) occur only in the names of syscall functions. Other
-/// names can begin with the last prefix: `sys_fillrect` draws a rectangle.
+/// first since Linux 4.17, the second before) occur only in the names of syscall functions. The
+/// names of other functions can also begin with the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -180,7 +180,7 @@ impl Conventions {
         self.0 == 0
     }
 
-    /// Returns the conventions in the set for which `fits` returns true.
+    /// Restricts the set to the conventions for which `fits` returns true.
     pub(crate) fn only(self, mut fits: impl FnMut(&Convention) -> bool) -> Self {
         let mut set = self;
         for (index, convention) in CONVENTIONS.iter().enumerate() {
@@ -191,7 +191,7 @@ impl Conventions {
         set
     }
 
-    /// Returns the conventions in the set under which `symbol` may serve the call in `row`.
+    /// Restricts the set to the conventions under which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }

@@ -381,7 +381,7 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     }
 }
 
-/// Returns whether a byte ends the name at the start of a line.
+/// Returns whether a byte marks the end of the name at the start of a line.
 const fn ends_name(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }

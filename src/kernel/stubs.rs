@@ -28,9 +28,9 @@ use crate::calls::Symbol;
 use crate::sys::Kept;
 use crate::text::hash;
 
-/// The [`hash`]es of the names of the running kernel's stubs. With a thousand stubs, the
-/// probability that a function's hash collides with a stub's hash is about 1 in 10^16, or 1 in 10^6
-/// on 32-bit machines.
+/// The hashes ([`hash`]) of the running kernel's stub names. With a thousand stubs, the probability
+/// that a function's hash collides with a stub's hash is about 1 in 10^16, or 1 in 10^6 on 32-bit
+/// machines.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
 /// Returns whether `symbol` is known to be a stub, without asking the kernel.

@@ -16,7 +16,7 @@ use crate::text::{cut, parts};
 /// Size of one read, in bytes. The buffer must have room for several lines.
 const BUFFER: usize = 64 * 1024;
 
-/// The symbols of the kernel (without its modules) that may be syscall functions.
+/// The kernel's symbols (excluding modules) that may be syscall functions.
 #[derive(Debug)]
 pub(crate) struct Symbols(Vec<Function>);
 
