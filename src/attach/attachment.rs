@@ -34,7 +34,8 @@ impl Attachment {
         self.entry.is_some()
     }
 
-    /// Returns the descriptor and closes a kept event. The tracefs entry stays in the kernel.
+    /// Returns the descriptor, and closes the kept event, if any. The tracefs entry stays in the
+    /// kernel.
     pub(crate) fn into_fd(self) -> Fd {
         if let Some(entry) = self.entry {
             entry.leave();
@@ -42,7 +43,8 @@ impl Attachment {
         self.fd
     }
 
-    /// Returns how many function entries or returns the kernel missed, if it reports the number.
+    /// Returns the number of function entries or returns that the kernel missed, if the kernel
+    /// reports the number.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)

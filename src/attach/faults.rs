@@ -1,5 +1,5 @@
-//! Makes each system call in an attach and a detach fail in turn, with each errno that the call's
-//! man page lists (Linux man-pages 6.03) and with an errno that a seccomp filter may return.
+//! Attaches and detaches while each system call fails in turn, with each errno that the call's man
+//! page lists (Linux man-pages 6.03) and with an errno that a seccomp filter may return.
 //!
 //! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
 //! failed attach leaves no open descriptor and no entry in kprobe_events, and caches no wrong
@@ -79,8 +79,8 @@ impl Scenario {
         }
     }
 
-    /// Attaches and detaches. Returns the errnos of the attach and of the detach (0 for success),
-    /// and the number of steps in the attach.
+    /// Attaches and detaches. Returns the errno from attaching and the errno from detaching (0 for
+    /// success), and the number of steps that attaching took.
     fn attach_and_detach(self) -> (i32, i32, usize) {
         let name = if self.is_missing { "cachestat" } else { "openat" };
         let name = SyscallName::new(name).unwrap();
@@ -180,7 +180,7 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
         // Interrupted calls are retried, except close(2), which closes the descriptor even if it is
         // interrupted.
         (["kprobe" | "kretprobe" | "tracepoint" | "link" | "ioctl", ..], libc::EINTR) => kernels,
-        // A detach returns the error from closing its link or event.
+        // Detaching returns the error from closing the link or the event.
         (["close", "link" | "kprobe" | "kretprobe" | "tracepoint", ..], _) if is_detach => errno,
         (["close", ..], _) => kernels,
         // The attach falls back from the PMU to tracefs, and from tracefs to debugfs.
@@ -192,8 +192,8 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
         (["open" | "read", "osrelease"], _) => kernels,
         // After ENODEV, the event is opened on the CPU that the process is running on.
         (["kprobe" | "kretprobe", ..] | ["tracepoint"], libc::ENODEV) => kernels,
-        // In tracefs since Linux 6.11, and from perf_event_open for a return probe up to Linux
-        // 5.10, EINVAL means that the symbol is missing.
+        // EINVAL from tracefs (since Linux 6.11), or from perf_event_open for a return probe (up to
+        // Linux 5.10), means that the symbol is missing.
         (["write", "p", _], libc::EINVAL) => libc::ENOENT,
         (["write", "r", _], libc::EINVAL) if scenario.is_missing => libc::ENOENT,
         (["kretprobe", symbol], libc::EINVAL) if symbol.ends_with("cachestat") => libc::ENOENT,

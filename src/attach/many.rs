@@ -23,8 +23,8 @@ use crate::sys::{self, KprobeMulti};
 /// An attachment to many calls that is still in progress. Dropping this value detaches everything
 /// attached so far.
 ///
-/// The caller passes the program's descriptor to each method, because a stored descriptor number
-/// could refer to another file by the time it is used.
+/// The caller passes the program's descriptor to each method that attaches, because a stored
+/// descriptor number could refer to another file by the time it is used.
 #[derive(Debug)]
 pub(crate) struct Many {
     options: Options,
@@ -41,7 +41,7 @@ impl Many {
     /// [`Many::next`] attaches any other program.
     ///
     /// # Errors
-    /// Fails if the entire attach fails, for example because the process cannot open enough
+    /// Fails if nothing can be attached, for example because the process cannot open enough
     /// descriptors. Without `best_effort`, also fails if a kprobe.multi program cannot be attached
     /// to one of the calls.
     pub(crate) fn start(
@@ -88,7 +88,7 @@ impl Many {
         }
         match self.link_functions(program_fd, kind) {
             // ftrace cannot trace one of the functions (`ftrace_lookup_symbols()` in
-            // kernel/trace/ftrace.c). The kernel does not identify the function.
+            // kernel/trace/ftrace.c), and the kernel does not report which one.
             Err(Error::MultiLink { errno: libc::ESRCH }) => {}
             linked => return linked,
         }
@@ -210,7 +210,7 @@ c03 T sys_close
         ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
     ];
 
-    /// Accepts any program as a kprobe.multi program, but fails as if ftrace could not trace the
+    /// Accepts any program as a kprobe.multi program, but reports that ftrace cannot trace the
     /// function that serves close(2).
     fn multi(names: &[&str]) -> Answer {
         match names {
@@ -220,8 +220,8 @@ c03 T sys_close
         }
     }
 
-    /// Returns the errno of each call, or the error if the whole attach failed. Also returns the
-    /// requests to create a link.
+    /// Returns each call's errno (None for success), or the error if attaching failed as a whole.
+    /// Also returns the requests to create a link.
     fn attach(
         names: &[&str],
         best_effort: bool,

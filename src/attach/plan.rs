@@ -54,7 +54,7 @@ impl BatchCall {
 }
 
 /// A list of calls, split into parts. A call has one part for each ABI that it is requested for,
-/// and one for each multiplexer.
+/// and one for each multiplexer through which some callers must make it.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The parts, in the order of the calls. The parts of a call are adjacent.
@@ -162,7 +162,7 @@ impl Plan {
     /// Guesses the functions, as if the kernel had every call. Returns false if a function cannot
     /// be guessed.
     pub(crate) fn guess(&mut self) -> bool {
-        // Guess with a copy of what is known about the kernel, because a guess proves nothing.
+        // Use a copy of what is known about the kernel, so that no guess is remembered as a fact.
         let learnt = Known::nothing();
         if let Some(set) = LEARNT.conventions.get() {
             learnt.set(set);
@@ -177,7 +177,7 @@ impl Plan {
                 Doubt::None => Ok(true),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
             });
-            // For native callers, no two symbols name the same function.
+            // All parts so far are native, so `set_function` does not call the closure.
             let set = |symbol| self.set_function(number, symbol, &|_, _| Ok(false));
             first.and_then(set).is_ok()
         })
@@ -346,8 +346,8 @@ mod tests {
     }
 
     /// According to arch/x86/entry/syscalls/syscall_32.tbl, 32-bit processes can make `accept`,
-    /// `semop` and `send` only through `socketcall` and `ipc`. 64-bit processes have no `send`
-    /// either.
+    /// `semop` and `send` only through `socketcall` and `ipc`. 64-bit processes do not have `send`
+    /// at all.
     #[test]
     fn all_callers_include_those_through_multiplexers() {
         for (name, callers, expected) in [

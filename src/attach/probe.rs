@@ -124,7 +124,7 @@ impl Backend {
                     }
                 }
             }
-            // Do not ask the kernel for this symbol: it would log the warning "Could not insert
+            // Do not try to probe this symbol: the kernel would log the warning "Could not insert
             // probe".
             Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
                 let retprobe = kind.retprobe;

@@ -54,7 +54,7 @@ pub(crate) fn has_function(symbol: &Symbol) -> bool {
     !matches!(probe::probe_symbol(symbol, kind), Ok(None))
 }
 
-/// Returns whether a system call from a native process may reach the function `form`.
+/// Returns whether a system call from a native process may reach the function that `form` names.
 fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
     // Check this first, because most functions serve the call with the same name.
@@ -62,7 +62,7 @@ fn may_be_reached(form: &Form) -> bool {
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
 
-/// Returns whether the kernel's convention is known.
+/// Returns whether the kernel's naming convention is known.
 fn is_convention_known() -> bool {
     LEARNT.conventions.get().is_some_and(usize::is_power_of_two)
 }

@@ -99,8 +99,8 @@ pub(super) fn find_function(
     }
 }
 
-/// Finds the function that serves native callers. `learnt` is the set of conventions that the
-/// kernel may have.
+/// Finds the function that serves native callers. `learnt` is the set of naming conventions that
+/// the kernel may use.
 ///
 /// # Errors
 /// Returns [`Error::NotFound`] if the kernel has none of the symbols, or the error from `probe`.
@@ -148,7 +148,7 @@ pub(super) fn find_native(
     Err(tried.not_found(name))
 }
 
-/// Remembers the conventions that the kernel may have. An empty set is ignored, because it
+/// Remembers the naming conventions that the kernel may use. An empty set is ignored, because it
 /// contradicts earlier results.
 fn keep(learnt: &Known, set: Conventions) {
     if !set.is_empty() {
@@ -358,8 +358,7 @@ mod tests {
         for (version, is_separate) in [((4, 18), false), ((5, 3), false), ((5, 4), true)] {
             kernel.version = version;
             assert_eq!(kernel.search("mbind").is_ok(), is_separate, "{version:?}");
-            // The C function accepts `sys_uselib`, although no system call reaches that kernel
-            // function.
+            // The C API accepts `sys_uselib`, although no system call reaches that kernel function.
             let mut row = table::row(&uselib).in_version(|| version);
             row.use_own_name();
             assert_eq!(kernel.search_for(&uselib, &row).is_ok(), is_separate, "{version:?}");

@@ -17,9 +17,10 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 ///
 /// On x86_64 with `CONFIG_X86_X32_ABI`, any 64-bit process can make x32 calls by setting
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
-/// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] sees them. Most calls
-/// from number 512 on have separate functions, which count as functions for 32-bit callers
-/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, i386 uses the same functions.
+/// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] includes them. Most
+/// calls from number 512 on have separate functions, which count as functions for 32-bit callers
+/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions also serve i386
+/// callers.
 ///
 /// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
 /// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
@@ -29,7 +30,7 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// does. On i386, the C library also makes other calls, such as `connect`, through the
 /// multiplexers. To see these calls, add `socketcall` and `ipc` to the names.
 ///
-/// Before Linux 4.17, syscall functions call each other: `sys_lchown16`, which serves the 32-bit
+/// Before Linux 4.17, some syscall functions call others: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
 /// twice with [`Callers::All`] and once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -89,9 +90,9 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// Returns the row of the call `name` for native callers. Used for a call that is also requested
-/// for other callers. Returns None for a name that only the 32-bit table contains. A name that no
-/// table contains may be a new call.
+/// Returns the row of the call `name` for native callers. This row applies if the call is also
+/// requested for other callers. Returns None for a name that only the 32-bit table contains. A name
+/// that no table contains may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
@@ -105,8 +106,8 @@ pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Returns, in alphabetical order, every call that these callers have in any kernel version,
-/// together with the callers that have the call.
+/// Returns every call that these callers have in any kernel version, in alphabetical order. Each
+/// call comes with the callers that have it.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();

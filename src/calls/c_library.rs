@@ -53,7 +53,8 @@ impl CLibrary {
     }
 }
 
-/// Calls `each` with each call that a function of the library makes on the table's architecture.
+/// Passes to `each` every system call that a function of the library makes on the table's
+/// architecture.
 pub(crate) fn for_each_call(
     table: Table,
     library: CLibrary,
@@ -89,8 +90,8 @@ fn listed(function: &[u8], library: CLibrary) -> &'static [u8] {
     if library == CLibrary::Musl && !musl.is_empty() { musl } else { glibc }
 }
 
-/// The part of an error message that lists the differently named calls that the C library's
-/// function makes. Empty if the function makes the call of the same name or is not listed.
+/// Part of an error message: the calls that a C library function makes, except the call of the same
+/// name. Empty if the function makes no other call or is not listed.
 pub(crate) struct Hint<'a>(pub(crate) &'a str);
 
 impl Hint<'_> {

@@ -34,8 +34,8 @@ const fn wrapped(prefix: &'static str, separate_stubs: Version) -> Convention {
 }
 
 /// Functions with plain names. For a call with arguments, a second symbol has the same address:
-/// `__se_sys_openat` since 4.17, `SyS_openat` before. `sys_openat` exists in every version and for
-/// every call.
+/// `__se_sys_openat` since 4.17, `SyS_openat` before. The plain name, such as `sys_openat`, exists
+/// in every version and for every call.
 const PLAIN: Convention = Convention { prefix: "", column: Column::Native, separate_stubs: NEVER };
 
 /// Functions that serve 32-bit processes on 64-bit x86 kernels (since 4.17).
@@ -106,8 +106,8 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
 ];
 
 /// The prefixes of plain names, for a call that no table contains. The first two prefixes (the
-/// first since Linux 4.17, the second before) occur only in the names of syscall functions. Other
-/// names can begin with the last prefix: `sys_fillrect` draws a rectangle.
+/// first since Linux 4.17, the second before) occur only in the names of syscall functions. The
+/// names of other functions can also begin with the last prefix: `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -180,7 +180,7 @@ impl Conventions {
         self.0 == 0
     }
 
-    /// Returns the conventions in the set for which `fits` returns true.
+    /// Restricts the set to the conventions for which `fits` returns true.
     pub(crate) fn only(self, mut fits: impl FnMut(&Convention) -> bool) -> Self {
         let mut set = self;
         for (index, convention) in CONVENTIONS.iter().enumerate() {
@@ -191,7 +191,7 @@ impl Conventions {
         set
     }
 
-    /// Returns the conventions in the set under which `symbol` may serve the call in `row`.
+    /// Restricts the set to the conventions under which `symbol` may serve the call in `row`.
     pub(crate) fn that_have(self, symbol: &Symbol, row: &Row) -> Self {
         self.only(|convention| convention.symbols(row).any(|other| other == *symbol))
     }
@@ -220,7 +220,7 @@ impl Convention {
             return Some(Symbol::new(start, row.name.as_bytes(), b""));
         }
         let (sys, rest) = row.function(self.column, rank)?;
-        // On x86 before 5.4, these functions have no wrapper (arch/x86/ia32/ia32_signal.c).
+        // On x86 before 5.4, the `sys32_` functions have no wrapper (arch/x86/ia32/ia32_signal.c).
         let prefix = if rest.starts_with("sys32_") { "" } else { self.prefix };
         Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }

@@ -27,8 +27,8 @@ pub struct SubCall {
 const SOCKETCALL: &str = "socketcall";
 const IPC: &str = "ipc";
 
-/// A multiplexer, the number of its first call here, and the names of the consecutively numbered
-/// calls.
+/// A multiplexer, the number of the first sub-call in the list, and the names of the sub-calls,
+/// which are numbered consecutively.
 const ALL: [(&str, u32, &str); 4] = [
     (
         SOCKETCALL,

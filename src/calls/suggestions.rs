@@ -6,7 +6,7 @@ use super::table::{self, Row, Table};
 /// Returns the names of up to three calls in a table, starting with the name most similar to
 /// `name`.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
-    // Allow for a typo or two. Names that differ more have nothing in common.
+    // Allow for a typo or two. Names that differ more are unrelated.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
         let names = table::rows(table).filter(Row::is_served).map(|row| row.name);
         names.filter(move |other| distance(name.as_bytes(), other.as_bytes()) == limit)

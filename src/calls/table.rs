@@ -167,8 +167,8 @@ pub(crate) struct Row<'a> {
     /// The version of Linux that added the call. Empty if the version is unknown or earlier than
     /// 4.2.
     pub(crate) since: &'a str,
-    /// The functions listed in the line, separated by spaces. Empty if the function has the
-    /// call's name.
+    /// The functions listed in the line, separated by spaces. Empty if the only function is the one
+    /// with the call's name.
     functions: &'a str,
     /// The functions after the bar. Empty if the line has no bar.
     compat_functions: &'a str,
@@ -299,7 +299,7 @@ impl<'a> Row<'a> {
             "" if column != Column::X32 => (rank == 0).then_some(("sys_", self.name)),
             "-" => None,
             _ => {
-                // The other functions serve 64-bit processes too.
+                // Functions with other prefixes serve 64-bit processes too.
                 let is_of_x32 = |function: &str| {
                     function.starts_with("compat_sys_") || function.starts_with("sys32_")
                 };
@@ -381,7 +381,7 @@ fn find(table: Table, name: &[u8]) -> Option<Row<'static>> {
     }
 }
 
-/// Returns whether a byte ends the name at the start of a line.
+/// Returns whether a byte marks the end of the name at the start of a line.
 const fn ends_name(byte: u8) -> bool {
     matches!(byte, b' ' | b'?' | b'@' | b'\n')
 }

@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// The kernel's conclusive answer to one question, stored as a number once the answer is known.
 ///
 /// Only cache answers that are certain and that cannot change while the kernel runs. Permission
-/// errors, unreadable files and the kernel's treatment of a caller's program prove nothing and are
-/// never cached.
+/// errors, unreadable files and errors that a caller's program causes prove nothing and are never
+/// cached.
 pub(crate) struct Known(AtomicUsize);
 
 impl Known {

@@ -3,10 +3,10 @@
 use super::LEARNT;
 use crate::sys;
 
-/// Returns whether the kernel is known to support links for perf events. In that case, EINVAL from
-/// `BPF_LINK_CREATE` means that the program is not suitable, and the ioctl must not be tried. The
-/// ioctl does not check what a program was loaded for, and a kprobe.multi program can crash the
-/// kernel when it runs.
+/// Returns false if the kernel may lack links for perf events. If this function returns true,
+/// EINVAL from `BPF_LINK_CREATE` is taken to mean that the program is not suitable, and the ioctl
+/// must not be tried. The ioctl does not check what a program was loaded for, and a kprobe.multi
+/// program that was attached in this way can crash the kernel.
 ///
 /// This function tests whether the kernel supports kprobe.multi (Linux 5.18), which is newer than
 /// links for perf events (5.15). Kernels between these versions check the program with the same

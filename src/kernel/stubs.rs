@@ -16,7 +16,7 @@
 //! `sys_ni_posix_timers`. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). This
 //! code recognises the aliases by their address, which the kernel shows to processes with
 //! `CAP_SYSLOG`. On kernels with separate stubs, this code does not look for the aliases, because a
-//! kernel without POSIX timers is rare: it requires `CONFIG_EXPERT`.
+//! kernel without POSIX timers is rare: building one requires `CONFIG_EXPERT`.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -28,9 +28,9 @@ use crate::calls::Symbol;
 use crate::sys::Kept;
 use crate::text::hash;
 
-/// The [`hash`]es of the names of the running kernel's stubs. With a thousand stubs, the
-/// probability that a function's hash collides with a stub's hash is about 1 in 10^16, or 1 in 10^6
-/// on 32-bit machines.
+/// The hashes ([`hash`]) of the running kernel's stub names. With a thousand stubs, the probability
+/// that a function's hash collides with a stub's hash is about 1 in 10^16, or 1 in 10^6 on 32-bit
+/// machines.
 static STUBS: Kept<Vec<usize>> = Kept::nothing();
 
 /// Returns whether `symbol` is known to be a stub, without asking the kernel.

@@ -16,7 +16,7 @@ use crate::text::{cut, parts};
 /// Size of one read, in bytes. The buffer must have room for several lines.
 const BUFFER: usize = 64 * 1024;
 
-/// The symbols of the kernel (without its modules) that may be syscall functions.
+/// The kernel's symbols (excluding modules) that may be syscall functions.
 #[derive(Debug)]
 pub(crate) struct Symbols(Vec<Function>);
 
@@ -143,7 +143,7 @@ pub(crate) fn may_be_one(one: &Symbol, other: &Symbol) -> bool {
     one.last() == other.last() && bare(one) == bare(other)
 }
 
-/// Calls `each` with the lines of a symbol list that may contain a syscall function.
+/// Reads a symbol list, and calls `each` with every line that may contain a syscall function.
 ///
 /// # Errors
 /// Returns the error from reading the list, or ENOMEM.
@@ -170,8 +170,8 @@ fn for_each_marked_line(path: &CStr, each: &mut dyn FnMut(&[u8])) -> Result<(), 
     }
 }
 
-/// Calls `each` with the lines that contain a mark. The name of every syscall function contains a
-/// mark. Most lines contain no mark, and are skipped three bytes at a time.
+/// Calls `each` with every line that contains a mark (see [`mark`]). The name of every syscall
+/// function contains a mark. Most lines contain no mark, and are skipped three bytes at a time.
 fn each_marked(lines: &[u8], each: &mut dyn FnMut(&[u8])) {
     let mut rest = lines;
     while let Some((before, after)) = mark(rest).and_then(|mark| rest.split_at_checked(mark)) {

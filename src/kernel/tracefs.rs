@@ -42,8 +42,8 @@ pub(crate) struct Entry(EntryName);
 pub(crate) struct EntryName {
     pub(crate) namespace: u64,
     pub(crate) pid: u64,
-    /// When the process started. The PID namespace's inode and the pid can both be reused, for
-    /// example when a container restarts.
+    /// When the process started. The PID namespace's inode number and the pid can both be reused,
+    /// for example when a container restarts.
     pub(crate) started: u64,
     /// The upper half is [`image`], which execve(2) changes; the lower half is a counter.
     pub(crate) number: u64,
@@ -68,14 +68,14 @@ fn image() -> u64 {
 }
 
 impl EntryName {
-    /// Creates a new name for this process. A field is 0 if /proc does not provide its value.
+    /// Returns a new entry name for this process. A field is 0 if /proc does not provide its value.
     fn own() -> Self {
         let pid = sys::process_id();
         let started = sys::start_time(pid).unwrap_or_default();
         Self { namespace: sys::pid_namespace(), pid, started, number: 0 }.next()
     }
 
-    /// Returns the next name for the same process.
+    /// Returns the next entry name for the same process.
     fn next(self) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let count = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -220,8 +220,8 @@ impl Entry {
         Ok(count)
     }
 
-    /// Returns how many function entries or returns the kernel missed: the last column of the
-    /// entry's line in `kprobe_profile`.
+    /// Returns the number of function entries or returns that the kernel missed: the last column of
+    /// the entry's line in `kprobe_profile`.
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -446,7 +446,7 @@ mod tests {
         (opened, written.map(|line| line.trim_end().to_owned()).collect())
     }
 
-    /// Returns the entries of other processes that an attach tries to remove.
+    /// Returns the stale entries that an attach tries to remove.
     fn removed(kernel: Kernel) -> Vec<String> {
         let (opened, written) = open(kernel);
         opened.unwrap();

@@ -97,9 +97,10 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
 
 /// Returns whether the program was loaded for a kprobe.multi link of this kind.
 ///
-/// This function requests a link on a function whose name the kernel cannot read. The kernel checks
-/// the program first (`bpf_kprobe_multi_link_attach()` in kernel/trace/bpf_trace.c), so it returns
-/// EFAULT only for a program of that kind. Nothing is ever attached.
+/// This function requests a link, but passes an unreadable address for the name of the kernel
+/// function. The kernel checks the program first (`bpf_kprobe_multi_link_attach()` in
+/// kernel/trace/bpf_trace.c), so it returns EFAULT only for a program of that kind. Nothing is ever
+/// attached.
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
     const NO_NAME: usize = size_of::<usize>();
     // SAFETY: no process maps that address, so the kernel reads nothing.
@@ -213,9 +214,9 @@ const _: () = assert!(size_of::<LinkInfo>() == 56);
 pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// Returns how many function entries or returns the kernel missed for a link. Returns None if the
-/// kernel does not report the number (before Linux 6.7), or if the descriptor does not refer to a
-/// link for kprobes.
+/// Returns the number of function entries or returns that the kernel missed for a link. Returns
+/// None if the kernel does not report the number (before Linux 6.7), or if the descriptor does not
+/// refer to a link for kprobes.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;

@@ -8,8 +8,8 @@ use errno::Errno;
 /// The result of a system call.
 pub(crate) type Answer = Result<usize, Errno>;
 
-/// The files of a fake kernel, and its answers to the system calls of an attach. Each call is
-/// recorded.
+/// The files of a fake kernel, and its answers to the system calls made while attaching. Each call
+/// is recorded.
 pub(crate) struct Kernel {
     /// The files' names and contents. A `*` at the start of a name matches any prefix.
     pub(crate) files: &'static [(&'static str, &'static str)],
@@ -153,7 +153,7 @@ impl Kernel {
         let mut event = Event { attr: Vec::new(), name: None, others };
         let mut answer = refused(libc::EFAULT);
         if address >= PAGE {
-            // SAFETY: the attributes of a test are as long as their `size`.
+            // SAFETY: the attributes in every test are as long as their `size` field specifies.
             let bytes = unsafe {
                 let size = (address as *const u32).add(1).read_unaligned() as usize;
                 let len = if size == 0 { 64 } else { size };

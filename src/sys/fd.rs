@@ -58,7 +58,7 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 /// Checks that the process can open `places.len()` more descriptors, which `places` holds
 /// temporarily. If not, returns the number of descriptors that the process can open.
 ///
-/// Opens the descriptors as copies of `like` and closes them again. This method applies the
+/// Opens the descriptors as copies of `like` and closes them again. This method relies on the
 /// kernel's own limit and works without /proc.
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());

@@ -15,7 +15,7 @@ pub(crate) enum ProbeLink {
     KprobeMulti,
 }
 
-/// Returns the kind of a link, or None if the link is of any other kind. The result is meaningless
+/// Returns which of the two kinds a link is, or None if it is neither. The result is meaningless
 /// for the descriptor of a program or map, because the first field of its info is the type of the
 /// program or map instead of the type of a link.
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
@@ -109,8 +109,8 @@ pub(crate) fn memory_empty_after_fork(len: usize) -> *mut u8 {
 }
 
 /// # Safety
-/// `memory` must be NULL, or [`memory_empty_after_fork`] must have returned it for `len` and nobody
-/// may use it.
+/// `memory` must be NULL, or unused memory that [`memory_empty_after_fork`] returned for the same
+/// `len`.
 pub(crate) unsafe fn unmap(memory: *mut u8, len: usize) {
     if !memory.is_null() {
         // SAFETY: guaranteed by the caller.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Fd, Mode};
 
-/// A file whose name is already removed, so that the file disappears when the process ends.
+/// An open file that is already unlinked, so that it disappears when the process ends.
 pub(crate) struct Unnamed {
     file: File,
 }
@@ -23,7 +23,7 @@ impl Unnamed {
         Self { file }
     }
 
-    /// Returns a path by which the file can be opened.
+    /// Returns a path through which the file can be opened.
     pub(crate) fn path(&self) -> CString {
         CString::new(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap()
     }

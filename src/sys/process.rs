@@ -11,8 +11,8 @@ pub(crate) fn process_id() -> u64 {
 }
 
 /// Returns the start time of the process `pid` in this PID namespace, in clock ticks after boot:
-/// field 22 of /proc/PID/stat (proc_pid_stat(5)). Returns None if no process has this id, or if
-/// /proc does not show the process.
+/// field 22 of /proc/PID/stat (proc_pid_stat(5)). Returns None if no live process has this id, or
+/// if /proc does not show the process.
 pub(crate) fn start_time(pid: u64) -> Option<u64> {
     let mut path = Text::<40>::new();
     path.add(b"/proc/");
@@ -37,7 +37,7 @@ fn started(stat: &[u8]) -> Option<u64> {
 pub(crate) fn random() -> u32 {
     let mut drawn = 0_u32;
     let (place, len) = (&raw mut drawn as usize, size_of_val(&drawn));
-    // Early at boot, getrandom could block for a long time.
+    // Early during boot, getrandom could block for a long time.
     let flags = libc::GRND_NONBLOCK as usize;
     // SAFETY: the kernel writes at most `len` bytes to `drawn`.
     if unsafe { call(libc::SYS_getrandom, place, len, flags, 0, 0) } != Ok(len) {

@@ -53,7 +53,7 @@ pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + 
     }
     let mut ids = [const { MaybeUninit::<libc::pthread_t>::uninit() }; MAX_THREADS];
     let mut started = 0;
-    // SAFETY: the sets and the state live until the calls return. The threads get a pointer to
+    // SAFETY: the sets and the state live until the calls return. The threads receive a pointer to
     // `work`, which outlives them because they are joined here. Until then, this thread cannot be
     // cancelled, so it does not skip the join.
     unsafe {
