@@ -32,7 +32,7 @@ fn compile(name: &str) {
     }
     .to_owned();
     let bytes = if of_cargo("CARGO_CFG_TARGET_ENDIAN") == "big" { "bpfeb" } else { "bpfel" };
-    // The architecture in the name of the Debian folder that contains <asm/...>.
+    // The architecture's name in Debian's multiarch folder, which contains <asm/...>.
     let gnu = match of_cargo("CARGO_CFG_TARGET_ARCH").as_str() {
         "x86" => "i386".to_owned(),
         "powerpc64" => "powerpc64le".to_owned(),
@@ -50,7 +50,7 @@ fn compile(name: &str) {
     command.args(["-mcpu=v2", "-target", bytes, "-O2", "-g", "-Wall", "-Wextra", "-Werror"]);
     command.arg(format!("-D__TARGET_ARCH_{arch}"));
     command.arg(format!("-DKSYSCALL_BITS={}", of_cargo("CARGO_CFG_TARGET_POINTER_WIDTH")));
-    // Keeps the name of the build folder out of the object.
+    // Keep the name of the build folder out of the object file.
     command.arg(format!("-ffile-prefix-map={}=.", of_cargo("CARGO_MANIFEST_DIR")));
     command.args(env::var("BPF_CFLAGS").unwrap_or_default().split_whitespace());
     command.args(["-idirafter".to_owned(), format!("/usr/include/{gnu}-linux-{abi}")]);

@@ -8,7 +8,7 @@
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
 
-/* Inlines the code that runs at each call. */
+/* Forces the compiler to inline functions that run at every call. */
 #define INLINE static inline __attribute__((always_inline))
 
 #define MAX_ERRNO 4095
@@ -26,7 +26,7 @@
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)
-/* The return value is a register that sigreturn restored, not a result. */
+/* sigreturn restores the register that contains the return value, so the value is not a result. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
 /* The call is a multiplexer, which carries out sub-calls. */
@@ -43,9 +43,9 @@ struct tally {
 	__u64 calls;
 	__u64 returns;
 	__u64 errors;
-	/* Calls whose return was missed: the thread began another call first. */
+	/* Calls whose return was not seen before the thread's next call. */
 	__u64 missed;
-	/* Calls during which the calling thread ended. */
+	/* Calls during which the calling thread exited. */
 	__u64 ended;
 	__u64 nanoseconds;
 	/* The duration of the longest call in the current and in the previous interval, and the numbers of
@@ -169,7 +169,7 @@ struct {
 } searched_map SEC(".maps");
 
 struct thread {
-	/* When the current call began, and its place. Outside of a call, the place is 0. */
+	/* The start time and the place of the current call. Outside of a call, the place is 0. */
 	__u64 begun;
 	__u32 place;
 	__u32 padding;
@@ -177,7 +177,7 @@ struct thread {
 
 /*
  * The key is the address of task_struct: execve(2) may change a thread's ID, but not its task_struct. An
- * entry is removed when its thread ends. If the filter is FAMILY, only threads in the counted process tree
+ * entry is removed when its thread exits. If the filter is FAMILY, only threads in the counted process tree
  * have entries.
  */
 struct {
@@ -241,7 +241,7 @@ static struct thread *new_thread(__u64 task)
 	return bpf_map_lookup_elem(&threads, &task);
 }
 
-/* The current thread's entry; NULL if its calls are not counted. */
+/* Returns the current thread's entry, or NULL if the thread's calls are not counted. */
 INLINE struct thread *current_thread(const struct settings *settings)
 {
 	__u32 process = bpf_get_current_pid_tgid() >> 32, root = ROOT, none = 0;
@@ -405,9 +405,9 @@ INLINE void finish(const struct settings *settings, __u32 place, long result)
 INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
-	/* The flag is TS_COMPAT (arch/x86/include/asm/thread_info.h). If the offset of `status` is unknown,
-	   the code segment __USER32_CS identifies 32-bit callers, except when 64-bit code uses `int
-	   $0x80`. */
+	/* In `status`, TS_COMPAT (arch/x86/include/asm/thread_info.h) identifies 32-bit callers. If the
+	   offset of `status` is unknown, the code segment __USER32_CS identifies 32-bit callers, except
+	   when 64-bit code uses `int $0x80`. */
 	if (settings->status_offset)
 		return ksyscall_read_(bpf_get_current_task() + settings->status_offset) & 2;
 	return (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
@@ -491,8 +491,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 /* --- Probes --- */
 
 /*
- * x32 processes count as 64-bit callers, except when they make a call with a separate function for x32. The
- * numbers of these calls are 512 to 547 (arch/x86/entry/syscalls/syscall_64.tbl), plus __X32_SYSCALL_BIT.
+ * x32 processes count as 64-bit callers, except in calls that have separate functions for x32. The numbers of
+ * these calls are 512 to 547 (arch/x86/entry/syscalls/syscall_64.tbl), plus __X32_SYSCALL_BIT.
  */
 INLINE bool is_x32_alone(int number)
 {

@@ -33,7 +33,7 @@ pub(crate) struct Elf {
     pub(crate) has_libbpf: bool,
     /// Whether the file calls `FUNCTION` through its symbol, so that preloading replaces it.
     pub(crate) calls_by_name: bool,
-    /// Whether the file contains the name of a libbpf library, which it may load.
+    /// Whether the file contains the name of a libbpf library, and so may load that library.
     pub(crate) names_libbpf: bool,
 }
 

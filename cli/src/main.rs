@@ -19,7 +19,7 @@ use clap::CommandFactory;
 use args::{Cli, Command};
 
 const OUTPUT: &str = "standard output";
-/// The context for an error while writing to standard output.
+/// The context for errors in writing to standard output.
 const WRITING: &str = "writing to standard output";
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Prints a message to standard error. Failing to print it is not an error.
+/// Prints a message to standard error. Ignores write errors.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "ksyscall: {}", printable(text));
 }

@@ -373,7 +373,7 @@ fn no_table(arch: &str) -> anyhow::Error {
 
 /// The name of the call's man page in section 2, which may differ from the kernel's name.
 fn man_page(call: &str) -> &str {
-    // The kernel's suffixes for 64-bit times and 32-bit user IDs.
+    // The kernel adds these suffixes to the names of calls with 64-bit times or 32-bit user IDs.
     let call = call.strip_suffix("_time64").or_else(|| call.strip_suffix("32")).unwrap_or(call);
     match call {
         "pread64" => "pread",

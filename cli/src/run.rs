@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::args;
 use crate::tool::{self, Reach, Verdict};
 
-// The exit statuses that env(1) and other programs that run commands also use.
+// The conventional exit statuses of programs that run commands, such as env(1).
 const OWN_FAILURE: u8 = 125;
 const NOT_EXECUTED: u8 = 126;
 const NOT_FOUND: u8 = 127;

@@ -483,7 +483,7 @@ mod tests {
         expect(&none, Reach::Perhaps, "imports no function that attaches");
     }
 
-    /// This requires no Go compiler, because the section alone identifies a Go program.
+    /// This test requires no Go compiler, because the section alone identifies a Go program.
     #[test]
     fn a_go_program_makes_its_system_calls_itself() {
         let built = Built::new();
@@ -534,7 +534,7 @@ mod tests {
         let built = Built::new();
         let both = "void *bpf_program__attach_ksyscall(void) { return 0; }\n\
             void *bpf_program__attach(void) { return bpf_program__attach_ksyscall(); }\n";
-        // Ubuntu builds its packages with this option; Debian does not.
+        // Ubuntu builds its packages with -Bsymbolic-functions; Debian does not.
         built.libbpf("libbpf.so.1", both, &["-Wl,-Bsymbolic-functions"]);
         let bound = verdict(&built.linked_with("bound", "libbpf.so.1"));
         assert_eq!(bound.reach, Reach::Yes);
@@ -544,7 +544,7 @@ mod tests {
         assert_eq!(by_name.reach, Reach::Yes);
         assert!(!by_name.found.contains("calls its own functions directly"), "{by_name:?}");
         built.libbpf("libbpf.so.0", both, &[]);
-        // This library does not import syscall().
+        // The stand-in for libbpf.so.0 does not import syscall().
         expect(&built.linked_with("old", "libbpf.so.0"), Reach::No, "before 1.0");
         built.libbpf("libbpf.so.77", both, &[]);
         let missing = built.linked_with("missing", "libbpf.so.77");
@@ -577,7 +577,7 @@ mod tests {
         if std::os::unix::fs::chown(&program, Some(12345), None).is_err() {
             return println!("only root can give a file to another user: not tried here");
         }
-        // chown(2) clears the bit.
+        // chown(2) clears the set-user-ID bit.
         fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
         expect(&program, Reach::No, "set-user-ID of user 12345");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();

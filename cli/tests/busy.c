@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Makes calls that are hard to count: calls by threads that end, an execve(2) by a thread, and calls on
-   a processor where another process updates BPF maps. Prints what it did, in the format of known.c. */
+/* Makes calls that are hard to count: calls by short-lived threads, an execve(2) by a thread other than the
+   main thread, and calls on a processor where another process updates BPF maps. Prints what it did, in the
+   format of known.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/bpf.h>
@@ -32,7 +33,7 @@ static void *fail(void *unused)
 	return unused;
 }
 
-/* Starts threads that make one call and end. */
+/* Starts threads that make one call each and exit. */
 static int threads(void)
 {
 	pthread_t ids[THREADS];
@@ -56,7 +57,7 @@ static void *execute(void *arguments)
 	return NULL;
 }
 
-/* A thread other than the main thread executes another program. */
+/* Executes another program from a thread other than the main thread. */
 static int execute_by_thread(char **argv)
 {
 	pthread_t id;
@@ -101,7 +102,7 @@ static int calls_next_to_map_updates(void)
 	return 0;
 }
 
-/* Leaves a zombie: a child that has ended but was not waited for. */
+/* Leaves a zombie: a child that has exited but has not been waited for. */
 static int zombie(void)
 {
 	pid_t pid = fork();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Makes known numbers of calls that nothing else in a guest makes: in its main thread, in another thread, in
-   a child, and in a grandchild whose parent has ended. Prints `did CALL ERRNO TIMES`, where ERRNO is `-` for
+   a child, and in a grandchild whose parent has exited. Prints `did CALL ERRNO TIMES`, where ERRNO is `-` for
    success, and `did32 ...` for 32-bit calls. */
 #include <errno.h>
 #include <pthread.h>
@@ -80,7 +80,8 @@ int main(void)
 	if (pid == 0)
 		child();
 	CHECK(waitpid(pid, NULL, 0) == pid);
-	/* The grandchild's parent has ended. The second read returns when the grandchild has also ended. */
+	/* The grandchild's parent has exited. The second read() returns when the grandchild has also
+	   exited. */
 	CHECK(close(orphaned[1]) == 0 && close(done[1]) == 0);
 	CHECK(read(done[0], &byte, 1) == 1 && read(done[0], &byte, 1) == 0);
 	for (int i = 0; i < 20; i++)

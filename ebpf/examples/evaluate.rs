@@ -10,8 +10,9 @@ use ksyscall_ebpf::{
     Powerpc64, Riscv64, S390x, SubCall, X86, X86_64,
 };
 
-// The addresses of the kernel's and the caller's memory, which fit into 32 bits. The memory
-// contains the stack with the caller's registers, and the data that the caller's pointers point to.
+// Addresses in the simulated memory of the kernel and the caller. All of them fit into 32 bits. The
+// memory contains the stack with the caller's registers, and the data that the caller's pointers
+// point to.
 const BASE: u64 = 0x1000_0000;
 const STACK: u64 = BASE + 0x1000;
 const REGISTERS: u64 = STACK + 0x100;
@@ -64,8 +65,8 @@ fn fill(seed: &mut u64, size: usize) -> Vec<u8> {
     (0..size).map(|_| byte()).collect()
 }
 
-/// Offsets of a kernel's stack pointer, its function's first argument, and the first word of the
-/// caller's registers. The test passes them, because the crate does not publish them.
+/// Offsets of the stack pointer, the kernel function's first argument, and the first word of the
+/// caller's registers. The test passes these offsets, because the crate does not export them.
 struct Given {
     word: usize,
     stack_pointer: Option<usize>,
@@ -93,7 +94,7 @@ fn evaluate<K: Kernel>(
         put(&mut context, place, given.word, STACK);
     }
     let registers = (REGISTERS - BASE) as usize;
-    // The first words are the numbers of sub-calls: connect for socketcall, msgrcv for ipc.
+    // The first word is the number of a sub-call: connect for socketcall, msgrcv for ipc.
     let (number, first_word) = match words {
         "socketcall" => (Some(102), 3),
         "ipc" => (Some(117), u64::from(is_version_1) << 16 | 12),

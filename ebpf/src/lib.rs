@@ -85,10 +85,10 @@ pub trait Memory {
     fn user_u32(address: u64) -> u32;
     /// On x86-64, returns the current task's `thread_info.status`, from which [`Callers::Asked`]
     /// determines the kind of caller. The status occupies four bytes of kernel memory. Its offset
-    /// from the address that `bpf_get_current_task()` returns is 16 since Linux 5.11, and 8 before
-    /// (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first member). The loader
-    /// passes the offset to the program in a global or a map. The default implementation returns 0,
-    /// which means a native caller.
+    /// from the address that `bpf_get_current_task()` returns is 16 in Linux 5.11 and later, and 8
+    /// in earlier versions (`arch/x86/include/asm/thread_info.h`; `thread_info` is the task's first
+    /// member). The loader passes the offset to the program in a global or a map. The default
+    /// implementation returns 0, which means a native caller.
     fn thread_status() -> u32 {
         0
     }
@@ -108,7 +108,7 @@ pub enum Callers {
     Asked,
 }
 
-/// How a call's arguments are laid out in its words.
+/// How a call's arguments are laid out in the words that the caller passes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
     wide: u64,
@@ -119,9 +119,9 @@ impl Layout {
     /// The layout of a call in which each argument is one word.
     pub const PLAIN: Self = Self { wide: 0, narrow: 0 };
 
-    /// Returns the layout for a call's name in the syscall table of the caller's architecture: the
-    /// name that the program is attached to. Evaluate this function in a constant, so that the
-    /// program contains no names.
+    /// Returns the layout of a call. `call` is the name that the program is attached to, as in the
+    /// syscall table of the caller's architecture. Evaluate this function in a constant, so that
+    /// the program contains no names.
     pub const fn of<K: Kernel>(call: &str) -> Self {
         let layouts = K::PLACES.layouts;
         let mut index = 0;
@@ -153,7 +153,7 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
 /// A call that socketcall(2) or ipc(2) can carry out, on architectures that have them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubCall {
-    /// Encodes where each argument is, in four bits each, followed by the call's number and a flag
+    /// Encodes the source of each argument in four bits, followed by the call's number and a flag
     /// that is set if ipc(2) carries out the call.
     sources: u64,
     layout: Layout,
@@ -271,13 +271,13 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         false => K::PLACES.is_big_endian,
     };
 
-    /// The call that triggered the program.
+    /// Returns the call that triggered the program.
     ///
     /// # Safety
     /// `context` must be the context that the kernel passes to a program of type kprobe.
     #[inline(always)]
     pub unsafe fn new(context: *const c_void, callers: Callers) -> Self {
-        // SAFETY: the caller guarantees this.
+        // SAFETY: the caller guarantees that `context` is a kprobe's context.
         let registers = unsafe { Self::registers(context) };
         let stack = match K::PLACES.stack_pointer {
             // SAFETY: the context contains the stack pointer.
@@ -338,9 +338,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some((number & places.number_mask) as i32)
     }
 
-    /// Returns this call if it is `which`, made directly or through its multiplexer, socketcall(2)
-    /// or ipc(2). Returns None if the multiplexer carries out a different call. Use this in a
-    /// program that is attached to both the call and its multiplexer.
+    /// Returns this call if it is `which`, whether the caller made it directly or through
+    /// socketcall(2) or ipc(2). Returns None if the multiplexer carries out a different call. Use
+    /// this in a program that is attached to both the call and its multiplexer.
     ///
     /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, this
     /// function assumes that callers use the multiplexer if they have one. On kernels where the
@@ -368,8 +368,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some(Made { call: self, which, is_multiplexed })
     }
 
-    /// In a call to socketcall(2) or ipc(2), the number of the call that the multiplexer carries
-    /// out: see [`SubCall::number`].
+    /// The number of the call that socketcall(2) or ipc(2) carries out: see [`SubCall::number`].
     #[inline(always)]
     pub fn sub_call_number(&self, multiplexer: Multiplexer) -> u32 {
         let first = self.word(self.is_narrow(), 0) as u32;
@@ -380,12 +379,12 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         }
     }
 
-    /// In a call to socketcall(2) or ipc(2) that carries out `which`, the nth argument of `which`,
-    /// counted from 1 as in the man page. Returns 0 if `n` is not 1 to 6, or if the argument is in
-    /// the caller's memory and cannot be read.
+    /// The nth argument of `which`, counted from 1 as in the man page, if this is a call to
+    /// socketcall(2) or ipc(2) that carries out `which`. Returns 0 if `n` is not 1 to 6, or if the
+    /// argument is in the caller's memory and cannot be read.
     ///
     /// The commands of semctl, msgctl and shmctl include `IPC_64` (0x100). The fourth argument of
-    /// semctl is a `union semun`, as one word.
+    /// semctl is a `union semun`, passed as one word.
     #[inline(always)]
     pub fn sub_call_argument(&self, which: SubCall, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
@@ -436,7 +435,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         let (Some(first), Some(stack)) = (K::PLACES.first, K::PLACES.stack_pointer) else {
             return 0;
         };
-        // SAFETY: the context contains both.
+        // SAFETY: the context contains the first argument and the stack pointer.
         let (first, stack) =
             unsafe { (Self::in_context(context, first), Self::in_context(context, stack)) };
         let above = first.wrapping_sub(stack);
@@ -463,7 +462,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     #[inline(always)]
     unsafe fn in_context(context: *const c_void, place: u64) -> u64 {
         let address = context.cast::<u8>().wrapping_add(place as usize);
-        // SAFETY: the caller guarantees this.
+        // SAFETY: the caller guarantees that the context contains `place`.
         unsafe {
             match Self::IS_32_BIT {
                 true => u64::from(address.cast::<u32>().read()),
@@ -569,9 +568,10 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 #[doc = include_str!("../doc/path.rs")]
 #[doc = "```"]
 ///
-/// A call with two strings (rename) requires two maps. Programs for several calls may share a map
-/// if each call has both programs. Attach the return program first. Otherwise a call that is made
-/// between the two attachments leaves a stale pointer in the map.
+/// A call with two strings, such as rename(2), requires two maps. Programs for several calls may
+/// share a map if each call has an entry program and a return program. Attach the return program
+/// first. Otherwise a call that is made between the two attachments leaves a stale pointer in the
+/// map.
 ///
 /// # Cost
 /// Each call requires a probe at its return and three operations on a hash map. The map allocates
@@ -579,9 +579,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 ///
 /// # Limits
 /// - If a return is lost (docs/returns.md), so is the string. The pointer stays in the map until
-///   the thread's next call of this kind. A full LRU map drops its least recently used entries,
-///   which may belong to calls in progress. The map needs more entries than the number of threads
-///   that can be in these calls at the same time.
+///   the thread next makes the call. A full LRU map drops its least recently used entries, which
+///   may belong to calls in progress. The map needs more entries than the number of threads that
+///   can be in these calls at the same time.
 /// - A successful execve(2) replaces the memory: use the tracepoint `sched:sched_process_exec`.
 /// - A call that fails before it reads its argument does not load the page, so reading the string
 ///   fails with -14 (EFAULT).

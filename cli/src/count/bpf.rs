@@ -1,4 +1,4 @@
-//! Loads the BPF programs of bpf/count.bpf.c, attaches them to tracepoints, and reads what they
+//! Loads the BPF programs in bpf/count.bpf.c, attaches them to tracepoints, and reads what they
 //! count.
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ pub(super) enum Whom {
 /// The kind of event that the programs are attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
-    /// The tracepoints sys_enter and sys_exit, which every call passes.
+    /// The tracepoints sys_enter and sys_exit, which fire for every call.
     Tracepoints,
     /// The functions that serve the calls.
     Probes,
@@ -255,7 +255,7 @@ impl Counter {
         for (index, place) in places {
             map.set(index, place, 0)?;
         }
-        // Attach to the returns first, so that the return of every counted call is seen.
+        // Attach to sys_exit first, so that the return of every counted call is seen.
         for (program, event) in [("on_exit", "sys_exit"), ("on_enter", "sys_enter")] {
             match self.trace(program, event) {
                 Err(error) if errno_of(&error) == Some(libc::ENOENT) => return Ok(None),
@@ -306,8 +306,8 @@ impl Counter {
     /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // In a PID namespace the map contains the process's ID in the initial namespace, which is
-        // unknown here.
+        // Ignore errors: in a PID namespace the map contains IDs of the initial namespace, which
+        // this process cannot determine.
         let _ = processes.remove(&process.number);
         Ok(())
     }
@@ -519,8 +519,8 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
         value: std::ptr::from_ref(&value) as u64,
         flags: 0,
     };
-    // SAFETY: the kernel reads `update`, and four bytes each of the key and the value that `update`
-    // points to. All three outlive the call.
+    // SAFETY: the kernel reads `update`, and the four-byte key and value that `update` points to.
+    // All three outlive the call.
     #[allow(unsafe_code)]
     let result = unsafe {
         libc::syscall(libc::SYS_bpf, BPF_MAP_UPDATE_ELEM, &raw const update, size_of::<Update>())

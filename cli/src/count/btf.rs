@@ -1,7 +1,7 @@
-//! Reads one offset from the kernel's types (BTF, Documentation/bpf/btf.rst).
+//! Reads the offset of a struct member from the kernel's types (BTF, Documentation/bpf/btf.rst).
 //!
-//! aya could use these types to relocate the programs, but it parses all of them. This takes longer
-//! than everything else that `count` does during startup.
+//! aya could use these types to relocate the programs, but it parses all of them. Parsing takes
+//! longer than everything else that `count` does during startup.
 
 /// The kernel's types.
 pub(super) const FILE: &str = "/sys/kernel/btf/vmlinux";
@@ -72,7 +72,7 @@ fn size_of_data(kind: u32, count: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// A file with an integer, and a struct whose members are at bits 0 and 128.
+    /// A BTF file that defines an integer, and a struct whose members are at bits 0 and 128.
     fn file() -> Vec<u8> {
         let strings = b"\0int\0thread_info\0flags\0status\0";
         let at = |name: &str| {

@@ -27,15 +27,15 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts the command with this limit on file descriptors. The command ignores the signals that
-    /// were ignored when this process started.
+    /// Starts the command with `files` as its limit on file descriptors. The command ignores the
+    /// signals that were ignored when this process started.
     pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
         command.args(arguments);
         let its_gate = gate.as_raw_fd();
-        // After reading the word, the child makes no call except execve(2), because its calls are
+        // Once released, the child makes no call except execve(2), because the child's calls are
         // counted.
         let hold = move || {
             // Close the child's copy of the gate. Otherwise the read below would never return if

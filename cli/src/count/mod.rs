@@ -121,8 +121,8 @@ fn whom(arguments: &args::Count) -> Result<Whom> {
 }
 
 impl Count {
-    /// Attaches the programs. Returns None, with nothing left attached, if a signal interrupts the
-    /// attach.
+    /// Attaches the programs. If a signal arrives before all programs are attached, detaches them
+    /// and returns None.
     fn attach(
         calls: &[wanted::Wanted],
         whom: &Whom,
@@ -265,7 +265,7 @@ fn wait(
 /// Raises the limit on open files: each call requires two open files, and --all requires several
 /// hundred.
 fn raise_open_file_limit(files: Rlimit) {
-    // If this fails, attaching reports the limit.
+    // If this fails and the limit is too low, the error from attaching reports the limit.
     let _ =
         rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
 }
@@ -288,7 +288,7 @@ struct Shown {
     is_terminal: bool,
     /// The width of each line on the screen.
     lines: Vec<usize>,
-    /// When the interval began, and what had been counted before it.
+    /// The start time of the interval, and what had been counted before the interval.
     interval_begun: Instant,
     before: (Vec<Row>, Lost),
 }

@@ -11,11 +11,11 @@ use super::wanted::{Wanted, is_compat_alone};
 use crate::args::{self, Callers};
 use crate::say;
 
-/// The number of in-flight calls that a return probe tracks by default. Each return probe then
-/// requires 64 kB of kernel memory (docs/returns.md).
+/// The number of in-flight calls that a return probe tracks by default. With this number, each
+/// return probe requires 64 kB of kernel memory (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
-/// The calls that the programs are attached to, the links, and the calls that failed.
+/// The result of attaching: the probed calls, the links, and the calls that could not be probed.
 #[derive(Default)]
 pub(super) struct Attached {
     pub(super) calls: Vec<Call>,
@@ -29,9 +29,9 @@ pub(super) struct Attached {
     batches: Vec<Links>,
 }
 
-/// Attaches to the returns first, so that the return of every counted call is seen.
+/// Attaches the return probes first, so that the return of every counted call is seen.
 ///
-/// Returns None, with nothing left attached, if a signal interrupts the attach.
+/// If a signal arrives before all probes are attached, detaches them and returns None.
 pub(super) fn attach(
     counter: &Counter,
     calls: &[Wanted],
@@ -62,7 +62,7 @@ fn progress_bar(length: u64) -> ProgressBar {
 }
 
 /// Attaches to named calls. Each call must exist for at least one kind of caller. Returns false if
-/// a signal interrupts the attach.
+/// a signal arrives before all probes are attached.
 fn attach_each(
     counter: &Counter,
     calls: &[Wanted],
@@ -138,7 +138,7 @@ fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }
 
-/// Whether an error means that the kernel has no such call.
+/// Whether an error means that the kernel lacks the call.
 fn is_absent(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref();
     error.is_some_and(|error| {
@@ -178,7 +178,7 @@ fn with_hint(call: &Wanted, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Attaches to a call's return. Returns None if the kernel does not allow a probe there.
+/// Attaches to a call's return. Returns None if the kernel does not allow the return probe.
 fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Result<Option<Links>> {
     let program = counter.program_fd("leave")?;
     let call = call.retprobe(true);
@@ -196,7 +196,8 @@ fn attach_return(call: Batch, counter: &Counter, max_active: Option<u32>) -> Res
     }
 }
 
-/// Attaches to every call that can be probed. Returns false if a signal interrupts the attach.
+/// Attaches to every call that can be probed. Returns false if a signal arrives before all probes
+/// are attached.
 fn attach_all(
     counter: &Counter,
     calls: &[Wanted],
@@ -223,8 +224,8 @@ fn attach_all(
             let Some((name, mut result)) = attaching.next() else { break };
             bar.set_message(name.to_string());
             bar.inc(1);
-            // One function may serve two calls of 32-bit callers. The program distinguishes these
-            // calls by their numbers.
+            // One function may serve two 32-bit calls. The program distinguishes these calls by
+            // their numbers.
             let number = call.number.filter(|_| call.is_compat);
             if let (Err(Error::SameFunction { .. }), Some(_)) = (&result, number) {
                 let again = Batch::new([name.as_str()])?.callers(call.callers());

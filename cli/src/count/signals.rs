@@ -1,4 +1,4 @@
-//! Waits for the signals that end the count, and for the end of a child.
+//! Waits for the signals that end the count, and for a child to exit.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -28,7 +28,7 @@ extern "C" fn record_ignored() {
         // SAFETY: the struct consists of integers and pointers, which may be zero.
         #[allow(unsafe_code)]
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: `action` is writable, and NULL as the new action changes nothing.
+        // SAFETY: `action` is writable, and a new action of NULL changes nothing.
         #[allow(unsafe_code)]
         let result = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
         if result == 0 && action.sa_sigaction == libc::SIG_IGN {

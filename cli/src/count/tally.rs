@@ -20,7 +20,7 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// Calls whose return the kernel missed.
     pub(super) missed: u64,
-    /// Calls during which the calling thread ended.
+    /// Calls during which the calling thread exited.
     pub(super) ended: u64,
     pub(super) nanoseconds: u64,
     pub(super) longest: u64,
@@ -49,10 +49,10 @@ impl Subject {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) subject: Subject,
-    /// The call's function, if it is probed.
+    /// The function that is probed for the call, if any.
     pub(super) function: Option<Symbol>,
     pub(super) tally: Tally,
-    /// (errno, count), the most frequent first.
+    /// Pairs of errno and count, the most frequent first.
     pub(super) errnos: Vec<(i32, u64)>,
     /// The number of returns from the function that the kernel missed, in all processes.
     pub(super) missed_by_kernel: Option<u64>,
@@ -101,7 +101,7 @@ impl Lost {
 }
 
 impl Tally {
-    /// Sums the counts of all processors. `longest` covers only the interval.
+    /// Sums the counts of all processors. `longest` covers only `interval`.
     pub(super) fn sum(processors: &[[u64; NUMBERS]], interval: u32) -> Self {
         let sum = |place: usize| processors.iter().map(|numbers| numbers[place]).sum();
         let slot = interval as usize & 1;
@@ -219,7 +219,7 @@ impl Row {
 pub(super) mod tests {
     use super::*;
 
-    /// A tally from a single processor, with these numbers of returns in the buckets.
+    /// A tally from a single processor. `took` contains (bucket, number of returns) pairs.
     pub(in crate::count) fn tally(calls: u64, errors: u64, took: &[(usize, u64)]) -> Tally {
         let mut numbers = [0; NUMBERS];
         numbers[0] = calls;

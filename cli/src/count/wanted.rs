@@ -172,8 +172,8 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// Returns a call named `nr_NUMBER` for each number that the table lacks, or none if no call by
-/// these callers is wanted.
+/// Returns a call named `nr_NUMBER` for each number that the table lacks. If no call by these
+/// callers is wanted, the list is empty.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
     // 32-bit Arm also uses a few numbers above 0xf0000.
@@ -268,7 +268,7 @@ impl Tables {
         has(self.native, name) && !has(self.compat, name)
     }
 
-    /// A key that is equal for two names of the same call.
+    /// A key that all names of a call share.
     fn key(&self, call: &Wanted) -> (bool, Option<u32>, String) {
         let name = if call.number.is_none() { call.name.to_string() } else { String::new() };
         (call.is_compat, call.number, name)
@@ -308,7 +308,7 @@ mod tests {
         // syscall_32.tbl contains socketcall, but syscall_64.tbl does not
         // (arch/x86/entry/syscalls).
         assert_eq!(calls("socketcall --callers all"), ["socketcall compat"]);
-        // 32-bit callers make semop through ipc, and a probe cannot tell which call ipc carries
+        // 32-bit processes call semop through ipc, and a probe cannot tell which call ipc carries
         // out.
         assert_eq!(calls("semop --callers all"), ["semop native", "semop compat"]);
         assert_eq!(calls("semop --callers all --probes"), ["semop native"]);

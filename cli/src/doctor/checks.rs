@@ -69,7 +69,7 @@ pub(super) struct System {
 /// The location of tracefs's list of probes, or the reason why the list cannot be used.
 enum ProbeList {
     Writable(String),
-    /// The list exists, but this process may not write or see it.
+    /// This process does not have permission to write to the list, or to look it up.
     Forbidden(String),
     /// tracefs is mounted at this folder, but does not contain the list.
     Absent(String),
@@ -176,7 +176,8 @@ impl System {
                     return ProbeList::Writable(file);
                 }
                 Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-                    // A debugfs that lacks the folder `tracing` does not show where tracefs is.
+                    // A debugfs that lacks the folder `tracing` does not show where tracefs is
+                    // mounted.
                     if kind == "tracefs" {
                         found = ProbeList::Absent(folder);
                     }
@@ -561,8 +562,8 @@ mod tests {
         ("sys/kernel/btf/vmlinux", ""),
     ];
 
-    /// The status of a process that has only CAP_PERFMON and CAP_BPF, and of a process without
-    /// capabilities.
+    /// /proc/self/status for a process that has only CAP_PERFMON and CAP_BPF, and for a process
+    /// without capabilities.
     const TWO: &str = "CapEff:\t000000c000000000\nSeccomp:\t0\n";
     const NO_RIGHTS: &str = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
     const STATUS: &str = "proc/self/status";
@@ -604,8 +605,8 @@ mod tests {
             fs::remove_file(self.system.path(path)).unwrap();
         }
 
-        /// Makes the kprobe trial and the program trial fail with EPERM. Each test sets the cause
-        /// itself.
+        /// Makes the kprobe trial and the program trial fail with EPERM. Each test sets up the
+        /// cause of the failure.
         fn forbid(&mut self) {
             self.trials.kprobe = refused(libc::EPERM);
             self.forbid_programs();

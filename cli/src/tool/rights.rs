@@ -30,7 +30,7 @@ pub(super) fn is_secure(program: &Path) -> Option<String> {
         .then(|| format!("a file with capabilities: {ignored}"))
 }
 
-/// The capability sets of this process that limit which capabilities a file grants.
+/// This process's capability sets, which limit the capabilities that a file grants.
 struct OwnSets {
     bounding: u64,
     inheritable: u64,
@@ -50,7 +50,7 @@ impl OwnSets {
 
 /// Whether the kernel sets AT_SECURE for a file with this `security.capability` attribute.
 ///
-/// The rules are those of cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The
+/// Applies the rules in cap_bprm_creds_from_file() in the kernel's security/commoncap.c. The
 /// attribute is a `struct vfs_cap_data` (linux/capability.h).
 fn gives_capabilities(attribute: &[u8], own: &OwnSets) -> bool {
     const EFFECTIVE: u32 = 1;
@@ -77,7 +77,8 @@ mod tests {
             let bytes: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             gives_capabilities(&bytes, &own)
         };
-        // VFS_CAP_REVISION_2; permitted, inheritable, and their upper halves.
+        // A VFS_CAP_REVISION_2 attribute contains the lower halves of the permitted and the
+        // inheritable set, and then the upper halves.
         const SECOND: u32 = 0x0200_0000;
         assert!(gives(&[SECOND | 1, 1 << 13, 0, 0, 0]));
         assert!(gives(&[SECOND, 1 << 13, 0, 0, 0]));
@@ -85,8 +86,8 @@ mod tests {
         assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
         assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // A capability outside of the inheritable set, and a capability outside of the bounding
-        // set.
+        // A file grants neither inheritable capabilities outside of the process's inheritable set,
+        // nor permitted capabilities outside of the bounding set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
         // A VFS_CAP_REVISION_1 attribute contains only lower halves. A VFS_CAP_REVISION_3 attribute
