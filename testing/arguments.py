@@ -283,7 +283,7 @@ openat(2). For comparison, the example also reads the path at entry:
 
 [examples/path.c](../examples/path.c) attaches both programs and calls openat. The path lies in a mapped page that the
 process has not accessed yet. The command `python3 -m pytest testing -k not_in_memory` runs this example. On Linux 5.10,
-6.1, 6.12 and 7.2 the output is:
+6.1, 6.12 and 7.2, the output is:
 
     at entry: Bad address
     at return: /proc/self/status
@@ -303,7 +303,7 @@ Limitations of reading at the return:
 - If a call fails before it reads the argument, the page may still not be in memory, and then the read at the return
   also fails.
 - If the return is lost ([returns.md](returns.md)), the string is lost too. The pointer stays in the map until the
-  thread makes its next call of this kind. The map is an LRU hash: when it is full, it drops the least recently used
+  thread makes the same system call again. The map is an LRU hash: when it is full, it drops the least recently used
   entries, which may belong to calls in progress. The number of entries must exceed the number of threads that can
   execute the probed call at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
@@ -314,10 +314,11 @@ was built with `CONFIG_FUNCTION_ERROR_INJECTION`. `ksyscall resolve NAME` prints
 
 ## Calls through socketcall and ipc
 
-On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2),
-and System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
-program that is attached to `connect` does not run for a connect through `socketcall`. On i386, the C library makes most
-of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any other way.
+On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
+System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
+program that is attached to `connect` does not run for a `connect` that is made through `socketcall`. On i386, the C
+library makes most of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any
+other way.
 
 A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
 program that can be attached to both a call and its multiplexer. The program's body runs only for that call:
@@ -371,9 +372,9 @@ loop.
 
 `Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
 only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
-both kinds of callers, use `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit
-process. On x86-64 a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE, the
-loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
+both kinds of callers, use `Callers::Asked`. On arm64 and riscv64, the registers show whether the caller is a 32-bit
+process. On x86-64, a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE,
+the loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
 bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
 Like the macros above, the trait `Kept` stores a pointer at entry and provides it at the return. The following example
