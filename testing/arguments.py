@@ -241,12 +241,12 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
     clang -target bpf -O2 -g -D__TARGET_ARCH_x86 -idirafter /usr/include/x86_64-linux-gnu \\
         $(pkg-config --cflags libksyscall) -c pread.bpf.c
 
-Declare the parameters in the order and with the types that the man page lists. The same object file works on kernels
-whose syscall functions receive a pointer to the caller's registers, and on kernels whose functions receive the
-arguments themselves. It also works for 32-bit callers. The macros join 64-bit values that are passed in two words, and
-sign-extend `long` arguments. They follow the man page even if the kernel's function takes the arguments in another
-order (`clone`, `sync_file_range`, `posix_fadvise`), in other units (`mmap` and `mmap2`), or through a pointer to all of
-them (`mmap` on s390 and i386, `select` on i386).
+Declare the parameters in the order and with the types that the call's man page lists. The same object file works on
+kernels whose syscall functions receive a pointer to the caller's registers, and on kernels whose functions receive the
+arguments themselves. The object file also works for 32-bit callers. The macros join 64-bit values that are passed in
+two words, and sign-extend `long` arguments. The macros follow the man page even if the kernel's function receives the
+arguments in another order (`clone`, `sync_file_range`, `posix_fadvise`), in other units (`mmap` and `mmap2`), or
+through a pointer to all of them (`mmap` on s390 and i386, `select` on i386).
 
 | Macro | Value |
 |---|---|
@@ -255,14 +255,14 @@ them (`mmap` on s390 and i386, `select` on i386).
 | `KSYSCALL_NR(ctx)` | The call's number |
 | `KSYSCALL_IS_COMPAT(ctx)` | Whether a 32-bit process made the call on a 64-bit kernel |
 
-The header documents what each macro guarantees and how it works. It does not require libbpf's `bpf_tracing.h`, and
-any loader, including aya, can load the object. On x86-64, `KSYSCALL_IS_COMPAT` requires a kernel with BTF and a loader
-that can read this BTF. If the program is attached for native callers only, compile with
+The header documents what each macro guarantees and how it works. The header does not require libbpf's `bpf_tracing.h`.
+Any loader, including aya, can load the compiled object. On x86-64, `KSYSCALL_IS_COMPAT` requires a kernel with BTF and
+a loader that can read this BTF. If the program is attached for native callers only, compile with
 `-DKSYSCALL_CALLERS=KSYSCALL_NATIVE` to remove this requirement.
 
-libbpf 1.7's `BPF_KSYSCALL` is more limited. It requires a kernel with BTF, and a loader that sets
+libbpf 1.7's `BPF_KSYSCALL` is more limited. This macro requires a kernel with BTF, and a loader that sets
 `LINUX_HAS_SYSCALL_WRAPPER` (libbpf 1.0 and later, cilium/ebpf 0.11 and later, but not aya 0.14). On POWER, whose
-syscall functions have no prefix, it mistakes the pointer to the registers for the first argument. `BPF_KSYSCALL`
+syscall functions have no prefix, the macro mistakes the pointer to the registers for the first argument. `BPF_KSYSCALL`
 supports only native callers, and does not join or reorder words.
 
 ## Strings and buffers that are not in memory
@@ -283,29 +283,29 @@ openat(2). For comparison, the example also reads the path at entry:
 
 [examples/path.c](../examples/path.c) attaches both programs and calls openat. The path lies in a mapped page that the
 process has not accessed yet. The command `python3 -m pytest testing -k not_in_memory` runs this example. On Linux 5.10,
-6.1, 6.12 and 7.2 the output is:
+6.1, 6.12 and 7.2, the output is:
 
     at entry: Bad address
     at return: /proc/self/status
 
 [Other architectures](#a-path-that-is-not-in-memory) give the same result, except riscv64 with Linux 6.12.
 
-The cost is the probe at the return, and three hash map operations for each call. The map uses about 100 bytes for each
-entry, whether the entry is used or not.
+Reading at the return costs a return probe and three hash map operations for each call. The map uses about 100 bytes for
+each entry, whether the entry is used or not.
 
 Limitations of reading at the return:
 
-- By the time a successful execve(2) returns, the old memory is gone. Attach to the tracepoint
-  `sched:sched_process_exec` instead, which provides a copy of the path in kernel memory. If execve fails, the path can
-  be read as described above.
+- By the time a successful execve(2) returns, the old memory is gone. Instead, attach to the tracepoint
+  `sched:sched_process_exec`, which provides a copy of the path in kernel memory. If execve fails, the path can be read
+  as described above.
 - Another thread may change the string after the kernel has read it and before the program reads it. The result is good
   enough for tracing, but not for enforcing a policy ([SECURITY.md](../SECURITY.md)).
 - If a call fails before it reads the argument, the page may still not be in memory, and then the read at the return
   also fails.
 - If the return is lost ([returns.md](returns.md)), the string is lost too. The pointer stays in the map until the
-  thread makes its next call of this kind. The map is an LRU hash: when it is full, it drops the least recently used
-  entries, which may belong to calls in progress. The number of entries must exceed the number of threads that can be in
-  such calls at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
+  thread makes the same system call again. The map is an LRU hash: when it is full, it drops the least recently used
+  entries, which may belong to calls in progress. The number of entries must exceed the number of threads that can
+  execute the probed call at the same time. `KSYSCALL_TAKE_STR` returns -ENOENT for a dropped entry.
 - Linux 6.12 on riscv64 does not allow return probes on syscall functions ([errors.md](errors.md)).
 
 A sleepable program can read the string at entry with `bpf_copy_from_user()` (Linux 5.10 and later), which waits for the
@@ -314,10 +314,11 @@ was built with `CONFIG_FUNCTION_ERROR_INJECTION`. `ksyscall resolve NAME` prints
 
 ## Calls through socketcall and ipc
 
-On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2),
-and System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
-program that is attached to `connect` does not run for a connect through `socketcall`. On i386, the C library makes most
-of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any other way.
+On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
+System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
+program that is attached to `connect` does not run for a `connect` that is made through `socketcall`. On i386, the C
+library makes most of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any
+other way.
 
 A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
 program that can be attached to both a call and its multiplexer. The program's body runs only for that call:
@@ -334,8 +335,8 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 Attach this program to `connect` and `socketcall`: in Rust with
 `Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C with `ksyscall_links__attach()`
 and `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
-both functions also attach the program to the multiplexer. A program that does not check which call was made then runs
-for every call through the multiplexer.
+`Batch` and `ksyscall_links__attach()` also attach the program to the multiplexer. A program that does not check which
+call was made then runs for every call through the multiplexer.
 
 | Macro | Value |
 |---|---|
@@ -343,17 +344,17 @@ for every call through the multiplexer.
 | `KSYSCALL_SUBCALL_NR(semop)` | The number of semop |
 | `KSYSCALL_SUBCALL_ARG(ctx, semop, n)` | The nth argument of semop, in the order of the man page |
 
-In Rust, `SubCall` and `Call::sub_call` replace these macros. For each call, the header defines where the arguments
-are, depending on the caller's word size. `ipc` receives the arguments in registers, except for the fourth argument of
-`semctl` and two arguments of `msgrcv`, which are in the caller's memory. If the upper half of ipc's first argument
-contains a version other than 0, the arguments of `msgrcv` are in registers too. On s390, `ipc` has only five
-arguments, so the timeout of `semtimedop` is its fourth argument.
+In Rust, use `SubCall` and `Call::sub_call` instead of these macros. For each call, the header defines where the
+arguments are, depending on the caller's word size. `ipc` receives the arguments in registers, except for the fourth
+argument of `semctl` and two arguments of `msgrcv`, which are in the caller's memory. If the upper half of ipc's first
+argument contains a version other than 0, all arguments of `msgrcv` are in registers. On s390, `ipc` has only five
+arguments, so ipc's fourth argument contains the timeout of `semtimedop`.
 
-A call through `ipc` differs from a direct call. The command of `semctl`, `msgctl` and `shmctl` includes the flag
-`IPC_64` (0x100) that the C library adds. The fourth argument of `semctl`, a `union semun`, is passed as one word. `ipc`
-stores shmat's result at the address in ipc's fourth argument, and returns 0. The program determines from the call's
-number how the call was made. If the number is unknown (`KSYSCALL_NR` is -1), attach a program that is
-defined with `KSYSCALL_SUBCALL_PROG` only to the multiplexer.
+Calls through `ipc` differ from their man pages in three ways. The command argument of `semctl`, `msgctl` and `shmctl`
+includes the flag `IPC_64` (0x100), which the C library adds. The fourth argument of `semctl`, a `union semun`, is
+passed as one word. `ipc` stores shmat's result at the address in ipc's fourth argument, and returns 0. A program that
+is defined with `KSYSCALL_SUBCALL_PROG` compares the value of `KSYSCALL_NR` with the multiplexer's number to determine
+how the call was made. If `KSYSCALL_NR` is -1 (unknown), attach the program to the multiplexer only.
 
 ## From Rust (aya)
 
@@ -371,13 +372,13 @@ loop.
 
 `Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
 only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
-both kinds of callers, use `Callers::Asked`. On arm64 and riscv64 the registers show whether the caller is a 32-bit
-process. On x86-64 a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE, the
-loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
+both kinds of callers, use `Callers::Asked`. On arm64 and riscv64, the registers show whether the caller is a 32-bit
+process. On x86-64, a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE,
+the loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
 bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
-The trait `Kept` keeps a pointer from entry to return, like the macros above. The following example is
-[ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that it shares with the first example:
+Like the macros above, the trait `Kept` stores a pointer at entry and provides it at the return. The following example
+is [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that it shares with the first example:
 
 ```rust
 """ + re.sub("^# .*\n", "", KEPT_EXAMPLE.read_text(), flags=re.M) + """```
@@ -396,13 +397,13 @@ also see the right call number and the right kind of caller.
 
 For comparison, this library also attaches the same programs built with libbpf 1.7's `BPF_KSYSCALL`. The programs are
 loaded by libbpf 1.5 on amd64 and riscv64, and by libbpf 1.1 elsewhere. In the tables, i386@amd64 stands for a 32-bit
-process, with 32-bit libraries, on a 64-bit kernel. For such a process the test itself sets `LINUX_HAS_SYSCALL_WRAPPER`
-to 1, because libbpf detects the wrappers only in a 64-bit process.
+process, with 32-bit libraries, on a 64-bit kernel. For these processes, the test itself sets
+`LINUX_HAS_SYSCALL_WRAPPER` to 1, because libbpf detects the wrappers only in a 64-bit process.
 
-The same libbpf also loads Rust versions of the programs, which use ksyscall-ebpf and `Callers::Asked`
-([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). Debian 13's rustc 1.85 compiles these programs, and Rust's
-core library from the package rust-src, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The test fails
-if a program that uses this project's header or crate sees a wrong argument, number or caller.
+The same versions of libbpf also load Rust versions of the programs, which use ksyscall-ebpf and `Callers::Asked`
+([arguments.bpf.rs](../c-tests/matrix/arguments.bpf.rs)). The Rust programs, and Rust's core library from the package
+rust-src, are compiled with Debian 13's rustc 1.85, without bpf-linker (see [testing/ebpf.py](../testing/ebpf.py)). The
+test fails if a program that uses this project's header or crate sees a wrong argument, number or caller.
 
 | callers | kernel | calls | arguments | right with BPF_KSYSCALL | right with KSYSCALL_PROG | right with ksyscall-ebpf |
 |---|---|---|---|---|---|---|

@@ -29,7 +29,7 @@ impl Memory for Kernel {
     }
 }
 
-/// Attached to pread64(2).
+/// Attach this program to pread64(2).
 #[kprobe]
 fn on_pread(context: ProbeContext) -> u32 {
     const PREAD64: Layout = Layout::of::<Native>("pread64");
