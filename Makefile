@@ -1,7 +1,7 @@
 # Builds, installs, demonstrates and tests libksyscall. `make help` lists the targets.
 
 PREFIX ?= /usr/local
-# Debian's folder under lib for libraries of this architecture; empty on other systems.
+# Debian's subfolder of lib for this architecture's libraries; empty on other systems.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
@@ -16,7 +16,7 @@ CLANG ?= clang
 # libbpf's headers. The default is `yes` if clang is installed and TARGET is empty. The published
 # crate does not contain the command.
 CLI ?= $(if $(TARGET),no,$(if $(and $(wildcard cli),$(shell command -v $(CLANG) 2>/dev/null)),yes,no))
-# Debian's pytest package requires the system's Python.
+# Debian's pytest package works only with the system's Python.
 PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
 # The folder to build in, and the Rust target to build for (default: this machine).
@@ -42,7 +42,7 @@ LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getau
 	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
 	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
 
-# The library depends only on the C library and runs nothing at load time. It is never unloaded,
+# The library depends only on the C library and runs no code at load time. It is never unloaded,
 # because links hold the address of their detach function. It exports no symbol from core.a.
 LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version-script=$(MAP) \
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
@@ -53,7 +53,7 @@ HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protectio
 		-mbranch-protection=standard; do \
 		$(CC) -Werror $$flag -x c -c /dev/null -o /dev/null 2>/dev/null && echo $$flag; \
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
-# -fexceptions lets an exception from the program's print callback propagate through these files' frames.
+# -fexceptions lets an exception from the program's print callback propagate through these files' functions.
 # -ffile-prefix-map keeps the name of the build folder out of the debugging information.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
 	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)

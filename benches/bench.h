@@ -37,7 +37,7 @@ struct target {
 /* The C library never makes this call by itself. */
 static const struct target target = { "getpgid", "__x64_sys_getpgid" };
 
-/* Inline, so that `count` counts as few unrelated instructions as possible. */
+/* This function is inline, so that `count` counts as few unrelated instructions as possible. */
 static inline void mark(enum mark mark)
 {
 	long result;
@@ -76,7 +76,7 @@ static inline int open_fds(void)
 	return count;
 }
 
-/* Defined by each contestant. Each function calls die() on an error. */
+/* Each contestant defines these functions, which call die() on an error. */
 struct link;
 static void load(bool is_return);
 static struct link *attach(const struct target *target, bool is_return);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Counts system calls and user-space instructions by single-stepping: the processor traps after each
- * instruction, and after a system call orig_rax contains the call's number. A string instruction with a
+ * instruction, and after a system call, orig_rax contains the call's number. A string instruction with a
  * repeat prefix counts once for each repetition.
  *
  *   count calls|steps CONTESTANT kprobe|kretprobe   counts between two marks; `calls` does not count

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Attaches with bpf_program__attach_ksyscall(). If libksyscall is linked before libbpf, this is libksyscall's
-   function, otherwise libbpf's. */
+/* Attaches with bpf_program__attach_ksyscall(). If libksyscall is linked before libbpf, this calls
+   libksyscall's function; otherwise, it calls libbpf's function. */
 #include "bench.h"
 
 #include <bpf/libbpf.h>

@@ -5,8 +5,8 @@
  *
  *   percall ROUNDS CALLS
  *
- * Each line is a sample in picoseconds per call. If the kernel refuses a kind of probe, `percall` prints the
- * reason on standard error instead of a sample.
+ * Each output line is a sample in picoseconds per call. If the kernel refuses a kind of probe,
+ * `percall` prints the reason on standard error instead of a sample.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -128,8 +128,8 @@ static void sample(const char *way, int calls)
 	       (nanoseconds() - start) * 1000 / calls);
 }
 
-/* Loads only the program for this kind of probe, so that the other kinds are measured even if the kernel
-   refuses the program. */
+/* Loads only the program for this kind of probe: if the kernel refuses this program, the other kinds are
+   still measured. */
 static void measure(const struct way *way, int calls)
 {
 	struct bpf_object *object = bpf_object__open_file("percall.bpf.o", NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Measures how many returns each kind of return probe sees while many tasks sleep in a call, and what
- * the probe costs. testing/returns.py runs this program and writes docs/returns.md from its output:
- * one line for each kind, with fields separated by tabs.
+ * the probe costs. testing/returns.py runs this program and generates docs/returns.md from the
+ * output, which contains one line of tab-separated fields for each kind.
  *
  *   returns OBJECT TASKS ROUNDS COPIES
  *
@@ -39,7 +39,7 @@
 #define FUNCTION "__x64_sys_clock_nanosleep"
 #define TRACEFS "/sys/kernel/tracing"
 
-/* From include/uapi/linux/bpf.h of Linux 6.10; older headers lack it. */
+/* include/uapi/linux/bpf.h has defined this value since Linux 6.10. */
 enum { KPROBE_SESSION = 56 };
 
 /* The memory counts as steady after this many equal readings. */
@@ -210,7 +210,7 @@ static int open_pmu_event(void)
 	const char *symbol = FUNCTION;
 	struct perf_event_attr attr = {
 		.type = (__u32)number_in("/sys/bus/event_source/devices/kprobe/type"),
-		.config = 1, /* bit 0: see the file format/retprobe beside `type` */
+		.config = 1, /* Bit 0 requests a return probe: see the file format/retprobe beside `type`. */
 		.config1 = (__u64)(uintptr_t)symbol,
 	};
 	return perf_event(&attr, 0);
@@ -407,7 +407,7 @@ static long missed_of_link(const struct way *way, const struct attachment *attac
 			  .info = (uintptr_t)info },
 	};
 	bool is_event = way->kind == PMU || way->kind == KPROBE_EVENT;
-	/* perf_event.kprobe.missed ends at byte 56, kprobe_multi.missed at 40. */
+	/* perf_event.kprobe.missed ends at byte 56, and kprobe_multi.missed ends at byte 40. */
 	if (attachment->link < 0 || bpf_call(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr)) != 0 ||
 	    attr.info.info_len < 56)
 		return -1;

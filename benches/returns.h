@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Defines what the loader and the BPF program that counts returns share. */
+/* Defines the types and constants that the loader shares with the BPF program that counts returns. */
 #ifndef RETURNS_H
 #define RETURNS_H
 

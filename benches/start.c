@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Measures how long a program runs from start to end, alternately without and with a preloaded
+ * Measures how long a program runs from start to end, alternately with and without a preloaded
  * library.
  *
  *   start ROUNDS PROGRAM LIBRARY

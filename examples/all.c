@@ -24,7 +24,7 @@ static int show(void *ctx, size_t done, size_t n)
 	return 0;
 }
 
-/* Loads the program for an attach type, and attaches it to all calls that the kernel has. */
+/* Loads the program for an attach type, and attaches it to all calls that the kernel supports. */
 static struct ksyscall_links *attach(struct bpf_object **object, enum bpf_attach_type type,
 				     const char *const *names, size_t n)
 {

@@ -12,7 +12,7 @@ use ksyscall::Ksyscall;
 
 const CALLS: usize = 3;
 
-/// The system calls and their numbers. With the arguments below, these calls do no harm.
+/// The system calls and their numbers. With the arguments below, these calls are harmless.
 const SYSCALLS: &[(&str, Option<c_long>)] = &[
     ("openat", Some(libc::SYS_openat)),
     #[cfg(target_arch = "x86_64")]

@@ -30,8 +30,8 @@ static int print(void *path, void *data, size_t size)
 	return 0;
 }
 
-/* Maps a file that contains the path, but does not touch the mapping. In a new process, strings are often in
-   this state. */
+/* Maps a file that contains the path, but does not touch the mapping. In a new process, strings are often
+   mapped but not yet touched. */
 static char *untouched(const char *path)
 {
 	int file = memfd_create("path", 0);

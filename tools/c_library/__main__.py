@@ -38,7 +38,7 @@ GLIBC = ["aarch64", "arm", "i386", "loongarch", "mips", "powerpc", "riscv", "s39
 ARE_32 = ["arm", "i386", "powerpc32"]
 # Architectures without a table.
 OTHERS = ["s390-32"]
-# Architecture-specific files of glibc that replace the general file but make the same call.
+# glibc's architecture-specific files that replace a general file but make the same call.
 SAME = ["i386/brk.c", "mips/mips64/getdents64.c"]
 
 
@@ -149,7 +149,7 @@ class Glibc:
             yield f"calls {' '.join(sorted(found - evidence.ignored))}, not {' '.join(sorted(expected))}"
 
     def overridden(self, file, only_64):
-        """Reports each file or syscalls.list line that replaces a general file on an architecture."""
+        """Reports the files and syscalls.list lines that replace a general file on some architecture."""
         name, stem = Path(file).name, Path(file).stem
         for folder, call in self.lists.get(stem, ()):
             if folder not in OTHERS and not (only_64 and folder in ARE_32):
@@ -235,7 +235,7 @@ def version(changelog):
 
 
 def sources(suite, work):
-    """Returns {name and version: source} for glibc and musl in a suite."""
+    """Returns {name and version: source} for glibc and musl in a Debian suite."""
     package = packages.unpack(suite, "amd64", "glibc-source") / "usr/src/glibc"
     with tarfile.open(next(package.glob("glibc-*.tar.xz"))) as tar:
         tar.extractall(work)

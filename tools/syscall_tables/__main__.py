@@ -2,20 +2,20 @@ r"""Generates src/calls/tables/*.tbl, which list the kernel functions that serve
 
     python3 -m tools.syscall_tables [--check] [--fetch] TREE...
 
-A TREE is an unpacked kernel source or a tar file of one: a linux-source-* package
-from Debian or Ubuntu, or a release from kernel.org. Making the tables requires one
-tree for each version in VERSIONS, in any order. The output depends on nothing else.
-Each table is then checked against each version.
+A TREE is an unpacked kernel source tree, or a tar file that contains one: a
+linux-source-* package from Debian or Ubuntu, or a release from kernel.org.
+Generating the tables requires one tree for each version in VERSIONS, in any order.
+The output depends on nothing else. Each table is then checked against each version.
 
---sources lists the versions and where to get them. --fetch downloads the versions
-that Debian has into the cache of the tests.
+--sources lists the versions and where to get them. For each version that Debian
+packages, --fetch downloads the source to the tests' cache and uses it as a TREE.
 --check writes nothing. It checks the tables of the repository against one or more
 trees of any version (testing/test_tables.py).
 --numbers requires one TREE of version 6.11 or later, and writes src/calls/numbers/*.tbl,
 which contain the number of each call. The kernel's tables keep the numbers of calls
 that were removed.
 --annotate takes no TREE. It updates the spellings and versions in the existing
-tables. Making the tables also updates these.
+tables. Generating the tables also updates the spellings and versions.
 `make tables TREES="TREE..."` runs this module with --fetch.
 
 A line of a table is one of
@@ -42,11 +42,11 @@ function, but do not use it for the call (LIMITS, LATER). '@5.10.221,6.1.97,6.10
 mistake in the kernel's table that these stable updates and 6.10 corrected.
 
 The kernel's own table is not sufficient, because a probe on any existing function
-succeeds. The sources are therefore also scanned for the functions that they define.
-Each line is checked against each version: the first ENTRY that exists in a
-version must be the one that serves the call in that version. On a 32-bit kernel the
-library tries the ENTRYs after the bar first, so each of these ENTRYs that exists
-there must serve the call.
+succeeds, even if the function does not serve the call. The sources are therefore also
+scanned for the functions that they define. Each line is checked against each version:
+the first ENTRY that exists in a version must be the one that serves the call in that
+version. On a 32-bit kernel the library tries the ENTRYs after the bar first, so each of
+these ENTRYs that exists there must serve the call.
 """
 
 import argparse
@@ -63,13 +63,13 @@ from tools.syscall_tables.sources import Tree
 
 FOLDER = Path(__file__).parents[2] / "src/calls/tables"
 NUMBERS = FOLDER.with_name("numbers")
-# Maps versions to the Debian suites that have their source packages. The suites of the last two versions keep
+# Maps versions to the Debian suites that contain their source packages. The suites of the last two versions keep
 # the package only until a newer version replaces it.
 DEBIAN = {suite.linux: name for name, suite in SUITES.items()} | {VERSIONS[-2]: "sid", VERSIONS[-1]: "experimental"}
 
 
 def fetch(version):
-    """Fetches the source of a version that Debian has; returns the path of the tar file."""
+    """Fetches the source of a version that Debian packages; returns the path of the tar file."""
     package = f"linux-source-{version}"
     return packages.unpack(DEBIAN[version], "amd64", package, only="usr/src") / f"usr/src/{package}.tar.xz"
 

@@ -29,8 +29,8 @@ BEHIND = [
      "arch/arm64/kernel/entry32.S, before 4.19"),
     ("arm64", r"compat_sys_mmap2_wrapper", r"sys_mmap_pgoff",
      "arch/arm64/kernel/entry32.S, before 4.19"),
-    # Excludes truncate64, ftruncate64 and fadvise64_64: on a 32-bit kernel, the function that each of these wrappers
-    # calls serves a different call, or none.
+    # Excludes the wrappers for truncate64, ftruncate64 and fadvise64_64: on a 32-bit kernel, the functions that these
+    # wrappers jump to do not serve the wrappers' calls.
     ("arm64", r"(?:compat_)?sys_(?!f?truncate64|fadvise64_64)(\w+)_wrapper", r"sys_\1",
      "arch/arm64/kernel/entry.S, entry32.S, before 4.19"),
     ("mips", r"__(sys_\w+)", r"\1", "arch/mips/include/asm/sim.h"),
@@ -106,8 +106,8 @@ STUBS = [
     ("s390x|loongarch64", "memfd_secret"),
 ]
 
-# Two names in the tables refer to the same call if they are equal without these decorations: a kernel that widens a
-# call's arguments adds a decoration to the call's name.
+# Two names in the tables refer to the same call if they differ only in these decorations, which the kernel adds to a
+# call's name when it widens the call's arguments.
 DECORATIONS = re.compile(r"^_?(?:new|rt_)?(.+?)(?:_time64|64|32)?$")
 
 # The names in each set also refer to the same call, although they do not follow that rule: lseek(2),
@@ -121,8 +121,8 @@ SAME = [
     {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
 ]
 
-# Names from man pages and the C library that no table contains, and the calls that they stand for. If there are
-# several calls, the first call that exists on the architecture applies. The C library makes that call.
+# Names from man pages and the C library that no table contains, and the calls that they stand for. If a name
+# stands for several calls, the first call that exists on the architecture applies: the C library makes that call.
 SPELLINGS = {
     "_exit": "exit_group",                      # _exit(2)
     "pread": "pread64",                         # pread(2)

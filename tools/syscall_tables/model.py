@@ -24,7 +24,7 @@ UNSERVED = ("sys_ni_syscall", "-", None, "OBSOLETE")
 
 
 def served(tree, name, directory, sources):
-    """Returns {call: function} for the calls that this version serves, or None if the version has no table."""
+    """Returns {call: function} for the calls that this version supports, or None if the version has no table."""
     for reader, *arguments in sources:
         table = reader(tree, *arguments)
         if table is not None:
@@ -169,8 +169,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, without what annotated() adds. Omits lines that only contain a
-    spelling. If such a line ends in '-', keeps the name and the '-'."""
+    """Returns {name: line} for a table, without the parts that annotated() adds. Omits lines that only
+    contain a spelling. If such a line ends in '-', keeps the name and the '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")

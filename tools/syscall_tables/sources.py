@@ -21,8 +21,8 @@ DEFINITIONS = [
     (re.compile(r"^(?:PPC32_SYSCALL|COMPAT_SYSCALL|SYSCALL32)_DEFINE\d\(\s*(\w+)", re.M),
      "compat_sys_"),
 ]
-# A call that the configuration leaves out still has a function. On kernels without wrappers, all
-# these calls share one function.
+# The kernel defines a function even for a call that its configuration leaves out. On kernels
+# without wrappers, all calls that are left out share one function.
 CONDITIONAL = [
     (re.compile(r"^(?:COND_SYSCALL|SYS_NI)\((\w+)\)", re.M), "sys_"),
     (re.compile(r"^(?:COND_SYSCALL_COMPAT|COMPAT_SYS_NI)\((\w+)\)", re.M), "compat_sys_"),
