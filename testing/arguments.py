@@ -67,8 +67,8 @@ def prototypes(text):
     found = {}
     for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
         found.setdefault(event, []).append(kind.strip())
-    # The first five fields of an event do not belong to the call. Since Linux 6.19 the last fields
-    # contain what some parameters point to.
+    # The first five fields of an event are not arguments of the call. Since Linux 6.19, the last fields
+    # contain the data that some arguments point to.
     return {event: [kind for kind in kinds[5:] if "__data_loc" not in kind] for event, kinds in found.items()}
 
 

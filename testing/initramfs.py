@@ -88,8 +88,8 @@ class Image:
 
     def add_libraries(self, folders=(), roots=()):
         """Adds the loader and the libraries of every ELF file, recursively. Libraries that the file's
-        own search path finds in the guest are kept; others come from `folders` and then from `roots`
-        (by default this system). The folder that a file came from is not searched, because it may
+        own search path finds in the guest are kept; others are looked up in `folders`, then in `roots`
+        (by default, this system). The folder that a file came from is not searched, because it may
         contain libraries for other programs."""
         folders = list(map(Path, folders))
         roots = list(map(Path, roots)) or [Path("/")]

@@ -69,8 +69,8 @@ class Sanitized(Job):
 
 
 @pytest.mark.parametrize("job", [
-    # The library is linked statically into the program. ThreadSanitizer does not support more than 28 random
-    # address bits.
+    # The library is linked statically into the program. ThreadSanitizer supports at most 28 bits of address
+    # randomisation.
     Sanitized("load", SANITIZED_ON, "echo 28 > /proc/sys/vm/mmap_rnd_bits\nKSYSCALL_TEST_ANY_LIBRARY=1"
               " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", is_long=True)], ids=str)
 def test_threads(job, guest, judge):
