@@ -97,7 +97,7 @@ class Shown:
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
         # A 64-bit kernel lists no prototypes for functions that serve only 32-bit callers. A kernel for the 32-bit
-        # architecture lists them.
+        # architecture lists these prototypes.
         for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)

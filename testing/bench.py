@@ -33,7 +33,7 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
 # `raw` makes only the necessary system calls, so it is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# After its first attach, a contestant attaches the probe this many more times. It destroys the link each time.
+# A contestant attaches the probe this many more times after the first attach, and destroys the link each time.
 MORE = 5
 ROUNDS = 12
 STARTS = 40

@@ -103,7 +103,7 @@ calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on
 `make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
 tracer identifies calls by cookies, which require Linux 5.15.
 
-The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. It has results only for
+The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. This row has results only for
 `Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the
 kernel for these calls.
 

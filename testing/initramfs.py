@@ -62,8 +62,8 @@ class Image:
             self._folder(str(PurePosixPath(path).parent))
 
     def _place(self, path):
-        """Resolves links in a path, so that a link does not hide files added below it. The result
-        never leaves the guest's root."""
+        """Resolves links in a path, so that a link does not hide files added below it. The resolved
+        path never leaves the guest's root."""
         done, rest = [], [part for part in path.split("/") if part]
         for _ in range(1000):
             if not rest:

@@ -8,7 +8,7 @@ from testing.guests import Job
 from testing.targets import SANITIZED_ON
 
 OUT = BUILD / "sanitize"
-# rustc inserts the checks with an unstable option. The runtime for the checks comes with the C compiler; older
+# rustc inserts the checks if an unstable option is set. The runtime for the checks comes with the C compiler; older
 # versions of the runtime do not define __tsan_memcpy(), __tsan_memmove() and __tsan_memset(). The program does not
 # include syscall.S and late.c, so two of the functions in these files are defined here.
 NAMES = """#include <stdio.h>
@@ -26,8 +26,8 @@ void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, s
 
 
 def flags():
-    # The prebuilt core crate is not instrumented. Newer compilers refuse to link it with instrumented code unless
-    # this option is set.
+    # The prebuilt core crate is not instrumented. Newer compilers refuse to link that crate with instrumented code
+    # unless this option is set.
     mismatch = " -Cunsafe-allow-abi-mismatch=sanitizer"
     return "-Zsanitizer=thread" + mismatch * ("unsafe-allow-abi-mismatch" in run("rustc", "-C", "help"))
 

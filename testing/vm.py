@@ -56,7 +56,7 @@ ln -sf fd/0 /dev/stdin
 ln -sf fd/1 /dev/stdout
 ln -sf fd/2 /dev/stderr
 ip link set lo up
-# Before 5.11, BPF maps and programs count as locked memory.
+# Before Linux 5.11, BPF maps and programs count as locked memory.
 ulimit -l unlimited
 # The output must arrive byte for byte: no CR before a LF.
 stty -F /dev/console -opost
@@ -305,7 +305,7 @@ class Machine:
 
 
 def kvm_works(suite, arch):
-    """Returns whether KVM works. KVM may exist and yet hang, so a boot of the same kernel must succeed first.
+    """Returns whether KVM works. KVM may be present but hang, so a boot of the same kernel must succeed first.
     The result is cached until this machine reboots."""
     if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
