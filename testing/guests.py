@@ -60,8 +60,8 @@ class Job:
 
 
 def divided(jobs):
-    """Divides jobs among guests that all run for about the same time, at most about LONGEST seconds. The jobs keep their
-    order, so that jobs that use the same files tend to share a guest."""
+    """Divides jobs among guests that all run for about the same time, at most about LONGEST seconds. The jobs keep
+    their order, so that jobs that use the same files tend to share a guest."""
     total, taken, shares = sum(job.seconds for job in jobs), 0, [[]]
     count = math.ceil(total / LONGEST)
     for job in jobs:
