@@ -67,8 +67,8 @@ def prototypes(text):
     found = {}
     for event, kind in re.findall(r"^sys_enter_(\w+)/format:\tfield:(.*?)\w+;\toffset", text, re.M):
         found.setdefault(event, []).append(kind.strip())
-    # The first five fields of an event do not belong to the call. Since Linux 6.19 the last fields
-    # contain what some parameters point to.
+    # The first five fields of an event are not arguments of the call. Since Linux 6.19, the last fields
+    # contain the data that some arguments point to.
     return {event: [kind for kind in kinds[5:] if "__data_loc" not in kind] for event, kinds in found.items()}
 
 
@@ -97,7 +97,7 @@ class Shown:
         self.kernel = texts["events"].partition("\n")[0]
         self.types = prototypes(texts["events"])
         # A 64-bit kernel lists no prototypes for functions that serve only 32-bit callers. A kernel for the 32-bit
-        # architecture lists them.
+        # architecture lists these prototypes.
         for file in sorted((out / cell.architecture.name).glob("*.events")) if "@" in cell.process else ():
             self.types = prototypes(file.read_text()) | self.types
         self.functions = functions(cell.architecture.table)

@@ -1,4 +1,4 @@
-"""Measures attach and destroy with this library, libbpf and others, and writes docs/performance.md.
+"""Measures how this library, libbpf and others attach and destroy links, and writes docs/performance.md.
 
     python3 -m testing.bench [--report]
 
@@ -33,17 +33,17 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
 # `raw` makes only the necessary system calls, so it is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
-# The number of attaches after the first one, for each contestant, probe and round. A destroy follows each attach.
+# A contestant attaches the probe this many more times after the first attach, and destroys the link each time.
 MORE = 5
 ROUNDS = 12
 STARTS = 40
 # Each instruction that a processor executes advances the guest's clock by 2^0 ns. If all processors sleep,
 # the clock jumps to the next timer. QEMU supports this only with emulation (TCG).
 CLOCK = ["-icount", "shift=0,sleep=off"]
-# With this clock Linux 6.1 does not bring up its second processor (QEMU 7.2).
+# With this clock, Linux 6.1 does not bring up its second processor (QEMU 7.2).
 PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
-# testing/vm.py expedites RCU in its guests. A kernel parameter's last value wins, so this parameter restores the
-# default.
+# testing/vm.py expedites RCU in its guests. If a kernel parameter occurs twice, its last value applies, so this
+# parameter restores the default.
 DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 
 

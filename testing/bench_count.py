@@ -63,7 +63,7 @@ def measure(suite, files):
         names = list(TOOLS)
         # Rotate the order, so that each round begins with a different tool.
         turns = [names[turn * 3:] + names[:turn * 3] for turn in range(ROUNDS)]
-        # The kernel is still busy booting during the first run, so its results are discarded.
+        # The kernel is still busy booting during the first run, so the results of that run are discarded.
         lines = [command("ksyscall", "start"), *(command(name) for turn in turns for name in turn)]
         commands = ["uname -r", *(f"mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null; {line}"
                                   for line in lines)]

@@ -19,11 +19,11 @@ from testing.vm import Failure, end_by_signals
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
-# Maps numbers of names to repetitions. Long measurements run only once.
+# Maps each number of names to its number of repetitions. Long measurements run only once.
 ROUNDS = {1: 5, 10: 3, 100: 1, 300: 1}
 THREADS = [1, 2, 4, 8, 16]
-# With this number of names, every thread count in THREADS is measured. For other numbers of names, only two numbers of
-# threads are measured: one, and a batch's default.
+# For this number of names, every thread count in THREADS is measured. For other numbers of names, only two thread
+# counts are measured: one, and a batch's default.
 THREADS_WITH = 100
 DEFAULT_THREADS = 8
 LISTED = "cd /bench && ./batch list > names && uname -r"
@@ -40,7 +40,7 @@ def threads_of(names):
 
 
 def commands():
-    """Yields the measurements. The ways of attaching take turns."""
+    """Yields the measurements. Each round measures every way of attaching, in rotated order."""
     yield "listing the calls", LISTED, True
     for names in NAMES:
         ways = [f"./libbpf kprobe many {names}", f"./multi {names}", f"./batch multi 1 {names}",

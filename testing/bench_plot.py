@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from testing.bench_report import OPERATIONS, PROBES, TIMED, TITLES, short
 
-# Make the file reproducible, and store text as text instead of outlines.
+# Make the file reproducible, and store text as text rather than as outlines.
 matplotlib.rcParams.update({"svg.hashsalt": "ksyscall", "svg.fonttype": "none", "font.family": "sans-serif",
                             "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 COLOURS = {"kprobe": "#2f6db3", "kretprobe": "#e08a2e"}

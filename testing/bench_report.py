@@ -109,12 +109,12 @@ def starts(run):
 PAGE_TEXT = """\
 # Performance
 
-`make bench` made this page on {date}, on Linux {kernels}.
+`make bench` generated this page on {date}, with Linux {kernels}.
 
-The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`; 6.1 uses one of them. The
+The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`. Linux 6.1 uses only one of them. The
 clock advances by one nanosecond with each instruction that a processor executes, and jumps to the next timer when
-no processor executes any (`-icount shift=0,sleep=off`). So the load of the host does not matter, and a second run gives
-nearly the same numbers. On a real processor, instructions, cache misses and interrupts take different times:
+no processor executes any (`-icount shift=0,sleep=off`). The host's load therefore does not matter, and a second run
+gives nearly the same numbers. On a real processor, instructions, cache misses and interrupts take different times:
 **only the ratios mean anything.**
 
 Each contestant loads a program, attaches it to `getpgid` and destroys the link:
@@ -123,17 +123,18 @@ Each contestant loads a program, attaches it to `getpgid` and destroys the link:
   libksyscall, and libbpf {libbpf};
 - in Rust: the crate ksyscall, libbpf-rs {libbpf_rs}, and aya {aya}, which gets the symbol from the caller.
 
-The contestants take turns on one kernel with default parameters, one process at a time; each round begins with
-another contestant. A *first attach* is the first of a fresh process ({firsts} of each contestant and probe); the others
-follow it ({others}). Loading the program is not measured. A destroy waits for RCU, and so does libbpf's first
-attach, which removes a probe that it made to detect the kernel's naming convention. The wait depends on when in a tick
-(4 ms) it begins, so these numbers differ from run to run. The programs are in `benches/`.
+The contestants take turns on one kernel with default parameters, one process at a time. Each round begins with a
+different contestant. A *first attach* is the first one in a new process ({firsts} samples for each contestant and
+probe). The later attaches follow it in the same process ({others} samples). Loading the program is not measured. A
+destroy waits for RCU, and so does libbpf's first attach, which removes the probe that libbpf created to detect the
+kernel's naming convention. The length of the wait depends on when in a timer tick (4 ms) it begins, so these numbers
+vary from run to run. The programs are in `benches/`.
 
 ## Time
 
-Medians as multiples of the floor on the same kernel. In the plot, the lines show the quartiles.
+The numbers are medians, as multiples of the floor on the same kernel. In the plot, the lines show the quartiles.
 
-![Time to attach and to destroy, as multiples of the floor's](performance.svg)
+![Time to attach and to destroy, as multiples of the floor](performance.svg)
 
 {ratios}
 The floor, in milliseconds of the emulated clock:
@@ -141,27 +142,27 @@ The floor, in milliseconds of the emulated clock:
 {floors}
 ## Cost of a probe for each call
 
-An empty program is attached to `getpgid`, which does little itself, and {calls} calls are timed, {call_rounds} times.
-The kinds of probe take turns. The numbers are what the probe adds to one call, as multiples of what a kprobe adds
-(medians); - means that the kernel does not support the kind. A raw tracepoint runs for every system call of
-every process, so it slows down all of them; the other kinds slow down only `getpgid`. [returns.md](returns.md) says
-which kinds lose returns. On a real processor, a kprobe that is not on an ftrace site also costs an exception, which
-this clock does not count.
+An empty program is attached to `getpgid`, which itself does little, and {calls} calls are timed, {call_rounds} times.
+The kinds of probe take turns. The numbers are the times that a probe adds to one call (differences of medians), as
+multiples of the time that a kprobe adds. A dash means that the kernel does not support this kind of probe. A raw
+tracepoint runs for every system call of every process, so it slows down all system calls. The other kinds slow down
+only `getpgid`. [returns.md](returns.md) shows which kinds lose returns. On a real processor, a kprobe that is not on an
+ftrace site also costs an exception, which this clock does not count.
 
 {added}
 ## Operations of an attach and a destroy
 
-The columns are a first attach, a later attach, and a destroy. Where kernels differ, the order is {order}.
-System calls are counted by ptrace. Instructions are those in user space, counted by single steps
-(`benches/count.c`) on {stepped} only; a first attach includes those of the dynamic loader for functions that are
-bound at their first call. Page faults are medians, counted by getrusage.
-Descriptors are those that stay open while the program is attached.
+The columns are a first attach, a later attach, and a destroy. Where the kernels differ, the numbers are in the
+order {order}. System calls are counted with ptrace. Instructions in user space are counted by single-stepping
+(`benches/count.c`), on {stepped} only. For a first attach, they include the dynamic loader's instructions for functions
+that are bound at their first call. Page faults are medians, from getrusage. The descriptors are those that stay open
+while the program is attached.
 
 {counts}
 ## Library size
 
 {files}
-What preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from its start to its exit:
+The cost that preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from start to exit:
 
 {starts}"""
 

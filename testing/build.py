@@ -44,7 +44,7 @@ def run(*command, env=None, **options):
 def copy_sources(folder):
     """Copies the current tree, without the files that git ignores."""
     for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
-        # A removed file may still be in the index.
+        # A deleted file may still be in git's index.
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

@@ -97,13 +97,13 @@ HEAD = """
 
 The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat` it attaches to
 every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All` it attaches to every
-name of both architectures, and one process of each architecture makes that architecture's calls. For each call its
-program must run exactly once, and no other program may run, except where the kernel has one function for two calls
-(`fcntl` and `fcntl64` of i386; `getuid32` of i386 and `getuid` of x86-64).
+name of both architectures, and one process of each architecture makes that architecture's calls. For each call,
+the program that is attached to that call must run exactly once, and no other program may run. The only exceptions are
+calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on i386 and `getuid` on x86-64).
 `make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
 tracer identifies calls by cookies, which require Linux 5.15.
 
-The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. It has results only for
+The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. This row has results only for
 `Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the
 kernel for these calls.
 

@@ -3,7 +3,7 @@
     python3 -m testing.deb [SUITE...]
 
 leaves the packages in build/deb/SUITE. Each root stays in the cache. Commands run without a network, on a temporary
-layer above the root. Cargo fetches the crates in Cargo.lock outside of the root.
+layer above the root. Cargo fetches the crates in Cargo.lock outside the root.
 """
 
 import argparse

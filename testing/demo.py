@@ -1,5 +1,5 @@
 """Compares libbpf and libksyscall: attaches one BPF program to several system calls by name, makes
-the calls, and counts how often the program ran.
+the calls, and counts the program's runs.
 
     python3 -m testing.demo
 

@@ -22,7 +22,7 @@ HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n
 
 
 class Difference:
-    """A row of the table, and the answers in the row that occurred."""
+    """A row of the table, and which of its answers have occurred."""
 
     def __init__(self, row):
         self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
@@ -39,7 +39,8 @@ class Difference:
 
     def explains(self, theirs, ours):
         """Returns whether the row lists this difference. If only one library attached, only the first two parts of
-        each answer are compared: whether the library returned a link, and how often the program ran."""
+        each answer are compared: whether the library returned a link, and how many times the program
+        ran."""
         their, our = theirs.split(", "), ours.split(", ")
         is_same_kind = their[0] == our[0]
         if not is_same_kind:

@@ -3,7 +3,7 @@
     python3 -m testing.ebpf
 
 writes that file, which contains each architecture's kernel layout and each call's argument layout. The BPF
-programs are built with Debian 13's rustc and its sources, without bpf-linker and without downloads by cargo.
+programs are built with Debian 13's packages rustc and rust-src, without bpf-linker or cargo.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """Runs jobs in guests.
 
 The jobs in a guest share one boot, and each job's outcome is available when that job ends. Two guests run
-at a time, while the tests that require no kernel run on this machine. If the jobs for one kernel take long, they are
-divided between several guests.
+at a time, while the tests that require no kernel run on this machine. If the jobs for one kernel take a long time,
+they are divided among several guests.
 """
 
 import math
@@ -40,7 +40,7 @@ class Job:
     is_long: bool = field(default=False, kw_only=True)
 
     def prepare(self, machine, jobs):
-        """Builds the command's files and puts them into the machine, which runs `jobs`."""
+        """Builds the command's files and puts them into the machine. `jobs` lists all jobs that run in the machine."""
 
     def command_for(self, tests):
         """Returns the command that runs these tests and prints a result for each."""
@@ -60,8 +60,8 @@ class Job:
 
 
 def divided(jobs):
-    """Divides jobs between guests that run about equally long, at most about LONGEST seconds each. The jobs keep their
-    order, so that jobs that use the same files tend to share a guest."""
+    """Divides jobs among guests that all run for about the same time, at most about LONGEST seconds. The jobs keep
+    their order, so that jobs that use the same files tend to share a guest."""
     total, taken, shares = sum(job.seconds for job in jobs), 0, [[]]
     count = math.ceil(total / LONGEST)
     for job in jobs:

@@ -62,8 +62,8 @@ class Image:
             self._folder(str(PurePosixPath(path).parent))
 
     def _place(self, path):
-        """Resolves links in a path, so that a link does not hide files added below it. The result
-        never leaves the guest's root."""
+        """Resolves links in a path, so that a link does not hide files added below it. The resolved
+        path never leaves the guest's root."""
         done, rest = [], [part for part in path.split("/") if part]
         for _ in range(1000):
             if not rest:
@@ -88,8 +88,8 @@ class Image:
 
     def add_libraries(self, folders=(), roots=()):
         """Adds the loader and the libraries of every ELF file, recursively. Libraries that the file's
-        own search path finds in the guest are kept; others come from `folders` and then from `roots`
-        (by default this system). The folder that a file came from is not searched, because it may
+        own search path finds in the guest are kept; others are looked up in `folders`, then in `roots`
+        (by default, this system). The folder that a file came from is not searched, because it may
         contain libraries for other programs."""
         folders = list(map(Path, folders))
         roots = list(map(Path, roots)) or [Path("/")]

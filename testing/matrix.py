@@ -291,8 +291,8 @@ class Run:
                 others[call] = ran.split()
         for call, names in others.items():
             for name in names:
-                # The name of a removed call is another spelling of the call that replaced it
-                # (sigaction and rt_sigaction).
+                # The name of a removed call may stand for the call that replaced it (sigaction for
+                # rt_sigaction).
                 if not vain.pop(name, None) and number.get(name) != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
         # Like libbpf, this library attaches to functions that no call reaches.
@@ -308,7 +308,7 @@ class Run:
 # Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW and the reason
 # in the kernel. HOW states how the call was missed.
 UNREACHABLE = [
-    # In this version kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
+    # In this version, kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).
     (r"(i386@)?amd64:5\.10\..*:perf_event_open:attach:.*",
      "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
@@ -365,8 +365,8 @@ spellings of names, pins and tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.
 process, with the 32-bit library, on a 64-bit kernel. [arguments.md](arguments.md#through-socketcall-and-ipc) covers
 calls through `socketcall` and `ipc`.
 
-The first two columns of calls are for a program that contains libbpf (`libbpf.a`), without and with the library
-preloaded. The third is for a program that uses `libbpf.so`, with the library preloaded.
+The first two columns of results are for a program that is linked to `libbpf.a`, without and with the library preloaded.
+The third is for a program that is linked to `libbpf.so`, with the library preloaded.
 
 | architecture | kernel | libbpf alone | static libbpf, preloaded | shared libbpf, preloaded | attach tests |
 |---|---|---|---|---|---|
@@ -374,12 +374,12 @@ preloaded. The third is for a program that uses `libbpf.so`, with the library pr
 ABSENT = """
 ## Not implemented by the kernel
 
-Attaching to these calls fails with ENOENT. For a call in brackets the kernel has a function that no call reaches:
-attaching succeeds with a warning, as with libbpf, and the program never runs. The names come from the newest kernel in
-sid.
+Attaching to these calls fails with ENOENT, except for the calls in brackets. For a call in brackets, the kernel
+contains a function that no call reaches. As with libbpf, attaching succeeds, but the program never runs; this library
+also prints a warning. The names come from the newest kernel in sid.
 
 """
-# No command in this tree measures these numbers again.
+# No command in this tree can repeat these measurements.
 OLDER = """
 ## Older kernels
 
@@ -397,9 +397,9 @@ the program ran:
 | 5.15.135 | 337 of 344 | 343 of 344 |
 
 The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels do not allow probes on it. On several of these
-kernels, the library handled some calls incorrectly: calls that the kernel was built without, and some calls by 32-bit
-processes. The library was corrected according to the kernels' sources. Tests of the tables and of a simulated kernel
-cover the corrections, but the tests on these kernels were not repeated. [limits.md](limits.md) and
+kernels, the library mishandled calls that the kernel was built without, and some calls by 32-bit processes. The library
+has since been corrected, based on the kernels' sources. Tests of the tables and of a simulated kernel cover the
+corrections, but the tests on these kernels were not repeated. [limits.md](limits.md) and
 [callers.md](callers.md#limitations) list the remaining problems.
 """
 
@@ -417,8 +417,8 @@ def report(shown, not_run):
 
 def reported(config, page, section=lambda cells: ""):
     """Yields a dict, which the tests fill with each cell's results or with the reason why the cell did not run.
-    Then writes the page of the module `page`, which defines PAGE, Shown, report() and SIDES. `section` returns
-    the end of the page."""
+    Then writes the page that the module `page` defines through PAGE, Shown, report() and SIDES. `section` returns
+    the last section of the page."""
     shown = {}
     yield shown
     keep = config.getoption("keep")

@@ -48,8 +48,8 @@ def locked(path):
 
 
 def unpack(suite, arch, *packages, only=""):
-    """Returns the folder with the unpacked packages, without their dependencies. `only` limits each
-    package to a path. The architecture "source" unpacks a source package with Debian's changes."""
+    """Returns the folder with the unpacked packages, without their dependencies. `only` limits the
+    unpacked files to a path. The architecture "source" unpacks a source package with Debian's changes."""
     for word in (suite, arch, *packages):
         if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", word):
             raise ValueError(word)
@@ -65,7 +65,7 @@ def unpack(suite, arch, *packages, only=""):
 
 def folder_name(packages, only=""):
     name = "_".join(sorted(set(packages))) + (f"@{only.strip('/').replace('/', '-')}" if only else "")
-    # File names are limited to 255 bytes, which the names of a sysroot's packages would exceed.
+    # File names are limited to 255 bytes. The joined names of a sysroot's packages would be longer.
     return name if len(name) <= 200 else hashlib.sha256(f"{name}\n".encode()).hexdigest()[:32]
 
 
@@ -187,7 +187,7 @@ class Root:
             def download():
                 return self.run("apt-get", *how, *packages, cwd=debs).returncode == 0
             if not download():
-                # In sid a mirror may remove a file within hours after the list was created.
+                # In sid, a mirror may remove a file within hours of the list's creation.
                 if not self.just_updated:
                     self.update()
                 if self.just_updated or not download():
@@ -199,7 +199,7 @@ class Root:
 
     def unpack(self, file, tree, only):
         if self.is_source:
-            # The signer's key is not required: apt has checked the files against the archive's list.
+            # The signer's key is not required, because apt has already checked the files against the archive's list.
             done = self.run("dpkg-source", "--no-check", "-x", file, tree)
         elif only:
             tree.mkdir(exist_ok=True)

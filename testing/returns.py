@@ -3,7 +3,7 @@ three kernels, and writes the tables in docs/returns.md.
 
     python3 -m testing.returns [SUITE]...
 
-Only the tables of the given SUITEs are replaced.
+Only the tables for the given SUITEs are replaced.
 """
 
 import sys

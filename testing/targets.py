@@ -64,7 +64,7 @@ class Architecture:
 
     @property
     def tools(self):
-        """GNU's name as it appears in the names of the cross compilers' packages."""
+        """The GNU name as it is spelled in the names of cross compiler packages."""
         return self.gnu.replace("_", "-")
 
 
@@ -146,7 +146,7 @@ class Suite:
     linux: str
     libbpf_package: str = "libbpf1"
     soname: str = "libbpf.so.1"
-    # trixie's C library can run this system's programs and every libbpf except the libbpf of sid.
+    # This system's programs, and every libbpf except sid's, work with trixie's C library.
     libc: str = "trixie"
     libelf: str = "libelf1t64"
     # Debian 12's rustc is too old, but its rustc-web is recent enough.

@@ -79,10 +79,10 @@ def test_its_own_calls_are_bound_to_itself(library):
 
 
 def test_it_is_hardened(library):
-    """Runs hardening-check(1) for the stack protector, read-only relocations and immediate binding. The test skips
-    fortified functions, because the compiler knows the size of every buffer that the C files copy to, and Rust checks
-    its own buffers. The test also skips the mark for control flow protection: the linker omits the mark if any object
-    lacks it, and objects from stable Rust lack it."""
+    """Runs hardening-check(1) for the stack protector, read-only relocations and immediate binding. Fortified
+    functions are not checked, because the compiler knows the size of every buffer that the C files copy to, and Rust
+    checks its own buffers. The mark for control flow protection is not checked either: the linker omits the mark if any
+    object lacks it, and objects from stable Rust lack it."""
     said = run("hardening-check", "--nofortify", "--nocfprotection", library)
     for feature in ["Stack protected", "Read-only relocations", "Immediate binding"]:
         assert re.search(f"^ {feature}: yes", said, re.M), said

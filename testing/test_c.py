@@ -16,7 +16,7 @@ LIBRARY = "/t/libksyscall.so.1"
 # Programs that also run with a library whose C files are compiled by clang.
 BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
-# The item for a whole program. It tests which library answers, and how the program ends.
+# The item for a whole program. It checks which library answers, and how the program exits.
 WHOLE = "this_library_answers"
 # The durations of slow programs, in seconds.
 SECONDS = {"arguments": 25, "each": 40, "destroy": 45, "load": 25, "memory": 25}
@@ -84,7 +84,7 @@ def test_program(job, test, guest, request):
     results = tap(outcome.output, outcome.status)
     request.node.add_report_section("call", "output", outcome.output)
     known = set(job.tests())
-    # A result that matches no test in the source reports that the program did not end properly.
+    # A result that matches no test in the source reports a failure of the whole program.
     wrong = [point for point in results.points if point.name not in known]
     wrong += [point for point in results.of("failed") if point.name == WHOLE]
     if test == WHOLE:

@@ -1,4 +1,4 @@
-"""Tests the command `ksyscall`: its own tests, and on real kernels its counts, its clean-up, the
+"""Tests the command `ksyscall`: runs its own tests, and checks on real kernels its counts, its clean-up, the
 problems that `doctor` reports, and a libbpf tool that runs under the command."""
 
 import json
@@ -53,7 +53,7 @@ def program(name):
 
 
 def with_static_libbpf(client):
-    """Builds a client the way most tools are built: libbpf is static, and only syscall() comes from the C library."""
+    """Builds a client as most tools are built: with a static libbpf, so that preloading replaces only syscall()."""
     folder, _ = build.libbpf("bookworm")
     skeletons, out = clients("bookworm", loader=""), build.BUILD / "tests" / f"{client}-static"
     build.run("cc", "-std=gnu11", "-O1", "-isystem", folder / "usr/include", "-I", skeletons,
@@ -289,8 +289,8 @@ def test_options_of_count(job, guest):
 
 
 # The calls include calls with a separate function for 32-bit callers, a call whose function serves both kinds
-# of callers (sched_yield), two 32-bit calls that share one function (fcntl), and calls that only 32-bit callers
-# have.
+# of callers (sched_yield), two 32-bit calls that share one function (fcntl), and calls that exist only for 32-bit
+# callers.
 @jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall listen \\
     accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
 part {callers}; cat /tmp/{callers} /tmp/said

@@ -1,5 +1,5 @@
 """Compares libbpf's own function with the preloaded library on a real kernel: both answer the same
-questions. A program that contains libbpf also answers them, without and with the library preloaded."""
+questions. A program that contains libbpf also answers these questions, without and with the library preloaded."""
 
 import base64
 import gzip

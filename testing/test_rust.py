@@ -1,4 +1,4 @@
-"""Tests the crate: its unit tests, and tests/kernel.rs and the examples on real kernels."""
+"""Tests the crate: runs its unit tests, and runs tests/kernel.rs and the examples on real kernels."""
 
 import difflib
 import re

@@ -8,7 +8,7 @@ from testing.guests import Job
 from testing.targets import SANITIZED_ON
 
 OUT = BUILD / "sanitize"
-# rustc inserts the checks with an unstable option. The runtime for the checks comes with the C compiler; older
+# rustc inserts the checks if an unstable option is set. The runtime for the checks comes with the C compiler; older
 # versions of the runtime do not define __tsan_memcpy(), __tsan_memmove() and __tsan_memset(). The program does not
 # include syscall.S and late.c, so two of the functions in these files are defined here.
 NAMES = """#include <stdio.h>
@@ -26,8 +26,8 @@ void *__tsan_memset(void *to, int byte, size_t size) { return memset(to, byte, s
 
 
 def flags():
-    # The prebuilt core crate is not instrumented. Newer compilers refuse to link it with instrumented code unless
-    # this option is set.
+    # The prebuilt core crate is not instrumented. Newer compilers refuse to link that crate with instrumented code
+    # unless this option is set.
     mismatch = " -Cunsafe-allow-abi-mismatch=sanitizer"
     return "-Zsanitizer=thread" + mismatch * ("unsafe-allow-abi-mismatch" in run("rustc", "-C", "help"))
 
@@ -69,8 +69,8 @@ class Sanitized(Job):
 
 
 @pytest.mark.parametrize("job", [
-    # The library is linked statically into the program. ThreadSanitizer does not support more than 28 random
-    # address bits.
+    # The library is linked statically into the program. ThreadSanitizer supports at most 28 bits of address
+    # randomisation.
     Sanitized("load", SANITIZED_ON, "echo 28 > /proc/sys/vm/mmap_rnd_bits\nKSYSCALL_TEST_ANY_LIBRARY=1"
               " TSAN_OPTIONS=halt_on_error=1:color=never exec /sanitize/load", is_long=True)], ids=str)
 def test_threads(job, guest, judge):

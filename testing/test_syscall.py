@@ -69,6 +69,6 @@ def test_probes_are_corrected_only_if_it_was_preloaded(way, folder):
     paths = [ours if name == "ours" else folder / name for name in libraries]
     opened = [ours] if way == "opened" else []
     assert run(folder / program, "active", *opened, env=preload(*paths)) == f"{active}\n"
-    # Run the loader as a command.
+    # Also start the program by running the loader as a command.
     loader = "/lib64/ld-linux-x86-64.so.2"
     assert run(loader, folder / program, "active", *opened, env=preload(*paths)) == f"{active}\n"

@@ -56,7 +56,7 @@ ln -sf fd/0 /dev/stdin
 ln -sf fd/1 /dev/stdout
 ln -sf fd/2 /dev/stderr
 ip link set lo up
-# Before 5.11, BPF maps and programs count as locked memory.
+# Before Linux 5.11, BPF maps and programs count as locked memory.
 ulimit -l unlimited
 # The output must arrive byte for byte: no CR before a LF.
 stty -F /dev/console -opost
@@ -71,7 +71,7 @@ for command in /vm/command.*; do
     # Kill leftover processes, which could write between the marks.
     kill -KILL -1
     echo "@$nonce end $status@"
-    # The kernel's complaints since the command started, or all if the log has lost the start mark.
+    # Print the kernel's complaints since the command started, or all of them if the log has lost the start mark.
     dmesg >/tmp/vm-log
     grep -qF "$start" /tmp/vm-log && sed -i "1,\\@$start@d" /tmp/vm-log
     grep -E -A 30 '\[#[0-9]+\]|\bBUG\b|Oops|WARNING:|INFO: ' /tmp/vm-log | head -n 200
@@ -83,7 +83,7 @@ poweroff -f
 
 
 class Failure(Exception):
-    """The guest returned no result. `status` is 124 at the time limit, otherwise 125."""
+    """The guest returned no result. `status` is 124 if the time limit was reached, otherwise 125."""
 
     def __init__(self, text, status=125, is_booted=False, is_emulators=False):
         super().__init__(text)
@@ -139,7 +139,7 @@ class Console:
 
 
 class Clock:
-    """Counts the seconds in which a process does not wait for a processor, so that time limits do not
+    """Counts the seconds during which a process is not waiting for a processor, so that time limits do not
     depend on how busy the machine is."""
 
     def __init__(self, pid):
@@ -155,8 +155,8 @@ class Clock:
 
 
 class Machine:
-    """A guest that runs commands one after the other. This is a context manager, which ends QEMU and
-    removes all files."""
+    """A guest that runs commands one after the other. Used as a context manager, it ends QEMU and
+    removes all files on exit."""
 
     def __init__(self, suite="trixie", arch="amd64", accel=None, append="", options=(), kernel=None):
         # `append` contains kernel parameters, and `options` contains QEMU options. `kernel` replaces the suite's image.
@@ -193,7 +193,7 @@ class Machine:
     def run(self, commands, limit=300):
         """Yields an Outcome for each command when it ends. `limit` is a number of seconds. The boot
         and the first command share one limit, and each further command has its own. If `limit` is a list, it
-        contains one limit per command. Time in which the guest waits for a host processor does not count."""
+        contains one limit per command. Time that the guest spends waiting for a host processor does not count."""
         commands = list(commands)
         limits = list(limit) if isinstance(limit, list) else [limit] * len(commands)
         arch = self.arch
@@ -234,7 +234,7 @@ class Machine:
                 f" rdinit=/init {self.append}", *self.options]
         for boot in range(1, BOOTS + 1):
             console = Console(self.nonce)
-            # Pass a copy, because completed entries are removed from the list during the boot.
+            # Pass a copy, because completed entries are removed from the list while the guest runs.
             ended = yield from self._follow(qemu, console, tuple(limits))
             if ended:
                 return
@@ -305,7 +305,7 @@ class Machine:
 
 
 def kvm_works(suite, arch):
-    """Returns whether KVM works. KVM may exist and yet hang, so a boot of the same kernel must succeed first.
+    """Returns whether KVM works. KVM may be present but hang, so a boot of the same kernel must succeed first.
     The result is cached until this machine reboots."""
     if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False

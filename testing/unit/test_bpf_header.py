@@ -1,7 +1,7 @@
 """Tests ksyscall.bpf.h for architectures and callers without requiring their kernels.
 
-The header is built for this machine and reads a hand-made context. The expected layouts follow the kernel sources that
-are named above each group of cases (Linux 6.12).
+The header is compiled for this machine and reads a hand-made context. The expected layouts follow the kernel sources
+that are named above each group of cases (Linux 6.12).
 """
 
 import struct

@@ -36,7 +36,7 @@ def test_a_warning_is_not_a_bug():
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """A machine that runs a shell command as QEMU and reads the console from the file `console`."""
+    """A machine that runs a shell script instead of QEMU. The script writes the console output to a file, `console`."""
     monkeypatch.setattr(vm.packages, "kernel", lambda suite, arch: tmp_path)
     monkeypatch.setattr(vm.shutil, "which", lambda tool: tool)
     monkeypatch.setattr(Machine, "write_image", lambda self, commands: machine.images.append(len(commands)))
