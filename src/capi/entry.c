@@ -2,9 +2,10 @@
 /*
  * Exports this library's replacements for libbpf functions. They are in C because they call the program's
  * print callback: a C++ exception or a thread cancellation in the callback can unwind through these frames,
- * just as through libbpf's frames. By then the Rust code has returned and holds no resources.
+ * just as through libbpf's frames. When the callback runs, the Rust code has already returned and holds no
+ * resources.
  *
- * In libksyscall.a the functions have the names that the linker's --wrap redirects calls to; see static.c.
+ * In libksyscall.a, the functions have the names that the linker's --wrap redirects calls to; see static.c.
  */
 #include "say.h"
 

@@ -1,7 +1,7 @@
 //! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
 //! This file therefore replaces the callback for a moment and then restores it. This library also
-//! exports `libbpf_set_print()`: if the program sets a callback at that moment, the function waits
+//! exports `libbpf_set_print()`. If the program calls it while the callback is replaced, it waits
 //! until the original callback is restored, so neither callback is lost. The temporary callback
 //! also waits until the original callback is restored, and then passes libbpf's messages on to it.
 
