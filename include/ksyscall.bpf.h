@@ -41,13 +41,13 @@
  * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. The option has
  * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On
  * s390, the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and
- * loongarch, the function receives the arguments themselves. The program recognises the pointer: the kernel
- * has just saved the registers on its stack, a few frames above the function's frame. So if the first
- * argument points less than a page above the stack pointer, it is the pointer to the registers. The caller
+ * loongarch, the function receives the arguments themselves. The program can recognise the pointer, because
+ * the kernel has just saved the registers on its own stack, a few frames above the function's frame: a first
+ * argument that points less than a page above the stack pointer is the pointer to the registers. The caller
  * cannot influence a pointer that the kernel passes. If the function receives the arguments themselves, a
  * caller could forge the pointer only if it knew the address of its kernel stack.
  *
- * The alternatives do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
+ * The alternatives to this test do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
  * aya 0.14 does not perform this check. On POWER, the functions have no __<arch>_ prefix, and libbpf built
  * for 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would
@@ -505,7 +505,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 	return word;
 }
 
-/* Whether an x32 process made the call: tests __X32_SYSCALL_BIT in the call's number. */
+/* Returns whether an x32 process made the call, by testing __X32_SYSCALL_BIT in the call's number. */
 KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 {
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
@@ -599,11 +599,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel; the call's number and arguments then follow the
- * 32-bit table. Otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
- * word, which KSYSCALL_ARG() reads. Before Linux 4.17, the function receives no registers, so x32 callers
- * cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and
- * riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers, with
+ * 1 for a 32-bit caller on a 64-bit kernel, otherwise 0. A 32-bit caller's call number and arguments follow
+ * the 32-bit table. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different word,
+ * which KSYSCALL_ARG() reads. Before Linux 4.17, the function receives no registers, so x32 callers cannot be
+ * recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the
+ * function receives no pointer. In these cases, use a separate program for 32-bit callers, with
  * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
@@ -704,9 +704,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * and shmctl contains IPC_64 (0x100), and semctl's fourth argument is a union semun, as one word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
  * KSYSCALL_SLOT(ctx, 4), and the function returns 0. The arguments of a call made through socketcall,
- * semctl's fourth argument and some of msgrcv's arguments are in the caller's memory. They are normally
- * resident, because the C library has just written them to its stack. An argument that is not resident is
- * read as 0.
+ * semctl's fourth argument and some of msgrcv's arguments are in the caller's memory. These arguments are
+ * normally resident, because the C library has just written them to the stack. An argument that is not
+ * resident is read as 0.
  *
  * Sources in Linux 5.4 to 7.2: `socketcall` in net/socket.c, `ksys_ipc` and `compat_ksys_ipc` in
  * ipc/syscall.c, `s390_ipc` in arch/s390/kernel/syscall.c, and the numbers in include/uapi/linux/net.h and

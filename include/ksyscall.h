@@ -27,7 +27,7 @@ struct bpf_link;
 struct ksyscall_links;
 
 /**
- * Selects the callers whose calls trigger the program, on a 64-bit kernel.
+ * On a 64-bit kernel, selects the callers whose calls trigger the program.
  */
 enum ksyscall_callers {
     /**

@@ -65,7 +65,7 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that this architecture has in any kernel version, in
-    /// alphabetical order. No kernel has all of these calls, so use the batch with
+    /// alphabetical order. No kernel has all of these calls, so attach the batch with
     /// [`Batch::attach_each`].
     #[doc(alias = "ksyscall__name")]
     pub fn all() -> Self {
@@ -73,7 +73,7 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that these callers can make on any kernel version, in
-    /// alphabetical order. Each call is requested for the callers that have a call with that name.
+    /// alphabetical order. Each call is requested for the callers that have a call of that name.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -98,7 +98,7 @@ impl Batch {
         self.calls.iter().map(|call| &call.name)
     }
 
-    /// Sets the callers that the program runs for, for every call in the batch. The default is
+    /// Sets, for every call in the batch, which callers the program runs for. The default is
     /// [`Callers::Native`].
     ///
     /// The program is attached once to each function that serves the call for any of the callers.
@@ -238,8 +238,8 @@ impl Batch {
 
 /// An iterator that attaches a program to many calls; see [`Batch::attaching`].
 ///
-/// This iterator borrows or owns the BPF program, so the program stays open until the last call is
-/// attached:
+/// This iterator borrows or owns the BPF program, so the program stays open until it is attached to
+/// the last call:
 ///
 /// ```compile_fail,E0505
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -259,7 +259,7 @@ pub struct Attaching<P: AsFd> {
 }
 
 impl<P: AsFd> Attaching<P> {
-    /// Attaches to the remaining calls, and returns the links of all of them.
+    /// Attaches to the remaining calls, and returns the links for all calls.
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;

@@ -63,10 +63,10 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel can probe the function's entry, but not the function's return, because the kernel
-    /// refuses a probe on the function's first instruction. This was seen on riscv64 with Linux
-    /// 6.12: the first instruction is an ftrace site, and the kernel does not support kprobes on
-    /// ftrace sites.
+    /// The kernel refuses a probe on the function's first instruction, which a return probe
+    /// requires. Entry probes still work, because they can be placed two instructions later. This
+    /// was seen on riscv64 with Linux 6.12: the first instruction is an ftrace site, and the kernel
+    /// does not support kprobes on ftrace sites.
     #[error(
         "{symbol}: this kernel does not allow return probes on functions that ftrace can trace"
     )]

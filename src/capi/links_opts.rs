@@ -14,7 +14,7 @@ use crate::calls::Callers;
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// Selects the callers whose calls trigger the program, on a 64-bit kernel.
+/// On a 64-bit kernel, selects the callers whose calls trigger the program.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_callers {

@@ -99,7 +99,7 @@ extern "C" fn ksyscall_found_print() -> Option<Print> {
 }
 
 /// Returns the callback that the program set. In a process that was forked while the callback was
-/// replaced, libbpf still has our temporary callback.
+/// replaced, libbpf still uses our temporary callback.
 fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
     if as_pointer(callback) == as_pointer(hold) { found() } else { callback }
 }
