@@ -170,7 +170,7 @@ impl Batch {
     /// Attaches the program to all calls.
     ///
     /// # Errors
-    /// Returns the error of the first call that fails, or an error that affects the whole batch.
+    /// Returns the error from the first call that fails, or an error that affects the whole batch.
     /// [`Batch::attaching`] lists both kinds. On an error, nothing stays attached or open.
     #[doc(alias = "ksyscall_links__attach")]
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {

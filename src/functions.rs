@@ -55,7 +55,7 @@ impl KernelFunctions {
     /// ```
     ///
     /// # Errors
-    /// Returns the errors of [`KernelFunctions::serving`] and, for callers other than native
+    /// Returns the errors from [`KernelFunctions::serving`] and, for callers other than native
     /// callers, the errors that [`Batch::attaching`](crate::Batch::attaching) lists.
     pub fn serving_callers(
         &self,

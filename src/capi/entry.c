@@ -124,7 +124,7 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
  * Attaches the programs in libbpf's order: if a program cannot be attached, the programs before it stay
  * attached, and the programs after it are not attached. This function attaches the ksyscall programs itself.
  * It passes the other programs, and finally the maps, to libbpf. libbpf skips programs that already have a
- * link or are not attached automatically.
+ * link, and programs for which automatic attachment is disabled.
  *
  * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if
  * this library attaches none of the programs, or if the skeleton is too short or too long to be copied

@@ -23,8 +23,8 @@ unsafe extern "C" {
 /// Runs `action` while no other thread of this process changes the callback.
 ///
 /// The lock is the C library's lock for stderr. All copies of this library in a process share this
-/// lock, glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts the
-/// lock's holder can also take it.
+/// lock. glibc's fork(2) leaves the lock unlocked in the child. A signal handler that interrupts
+/// the lock's holder can also take the lock.
 fn alone<T>(action: impl Fn() -> T) -> T {
     /// How many times to yield to other threads, and then how many times to sleep for 1 ms. A
     /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist
