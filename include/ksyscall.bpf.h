@@ -39,19 +39,19 @@
  *
  * The program must detect how the function receives the arguments. If the kernel is built with
  * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. The option has
- * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On s390
- * the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and loongarch,
- * the function receives the arguments themselves. The program recognises the pointer: the kernel has just
- * saved the registers on its stack, a few frames above the function's frame. So if the first argument points
- * less than a page above the stack pointer, it is the pointer to the registers. The caller cannot influence a
- * pointer that the kernel passes. If the kernel passes the arguments instead, a caller could forge this
- * pointer only if it knew the address of its kernel stack.
+ * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On
+ * s390, the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and
+ * loongarch, the function receives the arguments themselves. The program can recognise the pointer, because
+ * the kernel has just saved the registers on its own stack, a few frames above the function's frame: a first
+ * argument that points less than a page above the stack pointer is the pointer to the registers. The caller
+ * cannot influence a pointer that the kernel passes. If the function receives the arguments themselves, a
+ * caller could forge the pointer only if it knew the address of its kernel stack.
  *
- * The alternatives do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
+ * The alternatives to this test do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
- * aya 0.14 does not perform this check. On POWER the functions have no __<arch>_ prefix, and libbpf built for
- * 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would work
- * only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * aya 0.14 does not perform this check. On POWER, the functions have no __<arch>_ prefix, and libbpf built
+ * for 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would
+ * work only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
  *
  * The register offsets are taken from arch/<arch>/include/asm/ptrace.h, and are identical in Linux 5.10 to
  * 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain the arguments.
@@ -78,7 +78,7 @@ struct pt_regs;
  *
  * KSYSCALL_CALLERS may be defined before this header, and redefined before each program. The default is
  * KSYSCALL_ALL on x86-64, arm64 and riscv, where a program can tell the callers apart, and KSYSCALL_NATIVE
- * elsewhere. On x86-64 KSYSCALL_ALL requires a kernel with BTF, and a loader that can read it (libbpf 0.3
+ * elsewhere. On x86-64, KSYSCALL_ALL requires a kernel with BTF, and a loader that can read it (libbpf 0.3
  * cannot read the BTF of Linux 6.12); otherwise define KSYSCALL_NATIVE.
  */
 #define KSYSCALL_NATIVE 0
@@ -325,7 +325,7 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_ppc_sync_file_range2 KSYSCALL_LAYOUT_sync_file_range2
 
 /*
- * The man page's order is fd, offset, len, advice. fadvise64's len is a word. On 32-bit arm, and for
+ * The man page's order is fd, offset, len, advice. For fadvise64, len is one word. On 32-bit arm, and for
  * fadvise64_64 on 32-bit POWER, the function's order is fd, advice, offset, len.
  */
 #define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
@@ -384,7 +384,7 @@ struct pt_regs;
 #define KSYSCALL_LAYOUT_select ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
 #endif
 
-/* With CONFIG_OLD_SIGSUSPEND3 the mask is the third of three arguments. */
+/* With CONFIG_OLD_SIGSUSPEND3, the mask is the third of three arguments. */
 #if !defined(__TARGET_ARCH_powerpc) && !defined(__TARGET_ARCH_mips)
 #define KSYSCALL_LAYOUT_sigsuspend ~, KSYSCALL_PLAIN_, KSYSCALL_ORDER_(3, 2, 1, 4, 5, 6)
 #endif
@@ -392,9 +392,9 @@ struct pt_regs;
 /* --- Reading --- */
 
 /*
- * The call that triggered a program. The words are at offsets from `from`, which is the address of the
- * caller's registers if has_regs is set, and otherwise of the program's context. Even the context is read
- * with a helper. A direct load from the context requires a constant offset, but if two branches use different
+ * The call that triggered a program. The words are at offsets from `from`, which points to the caller's
+ * registers if has_regs is set, and otherwise to the program's context. Even the context is read with a
+ * helper. A direct load from the context requires a constant offset, but if two branches use different
  * offsets, the compiler merges them into one load with a variable offset.
  */
 struct ksyscall_ {
@@ -438,7 +438,7 @@ struct task_struct___ksyscall {
 #endif
 
 /*
- * Returns whether the call is a 32-bit call. On x86-64 the flag TS_COMPAT
+ * Returns whether the call is a 32-bit call. On x86-64, the flag TS_COMPAT
  * (arch/x86/include/asm/thread_info.h) identifies 32-bit calls. The code segment does not identify 32-bit
  * calls, because 64-bit code can also make them, with `int $0x80`.
  */
@@ -473,7 +473,7 @@ KSYSCALL_INLINE_ struct ksyscall_ ksyscall_of_(const void *ctx, int callers)
 	return call;
 }
 
-/* Returns the nth word, counted from 0. If `narrow` is set, a word has 32 bits. */
+/* Returns the nth word, counting from 0. If `narrow` is set, a word has 32 bits. */
 KSYSCALL_INLINE_ __u64 ksyscall_word_(const struct ksyscall_ *call, int narrow, int n)
 {
 	__u64 from = call->from + KSYSCALL_DIRECT_(n), word;
@@ -505,7 +505,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_user_word_(__u64 address, int narrow)
 	return word;
 }
 
-/* Whether an x32 process made the call: tests __X32_SYSCALL_BIT in the call's number. */
+/* Returns whether an x32 process made the call, by testing __X32_SYSCALL_BIT in the call's number. */
 KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 {
 #if KSYSCALL_BITS == 64 && defined(__TARGET_ARCH_x86)
@@ -516,7 +516,7 @@ KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 #endif
 }
 
-/* Returns the man page's nth argument, counted from 0. All parameters except `call` are constants. */
+/* Returns the man page's nth argument, counting from 0. All parameters except `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
 	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0, is_behind_pair = 0;
@@ -575,7 +575,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 /* --- For programs --- */
 
 /*
- * The nth argument of the call, counted from 1, as a __u64: cast it to the type in the man page. `call` is
+ * The nth argument of the call, counting from 1, as a __u64: cast it to the type in the man page. `call` is
  * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory:
  * read it with bpf_probe_read_user(), which can fail at entry (see above). Where the man page describes the C
  * library's function rather than the call, as for pselect6's sixth argument, the macro returns the call's
@@ -589,7 +589,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * The nth word that the caller passed, counted from 1, for programs that are attached to many calls. Each
+ * The nth word that the caller passed, counting from 1, for programs that are attached to many calls. Each
  * word is the content of one register. For a 32-bit caller, the upper half of the result is zero.
  */
 #define KSYSCALL_SLOT(ctx, n)                                                                            \
@@ -599,11 +599,11 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 	})
 
 /*
- * 1 if the caller is a 32-bit caller on a 64-bit kernel; the call's number and arguments then follow the
- * 32-bit table. Otherwise 0. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different
- * word, which KSYSCALL_ARG() reads. Before Linux 4.17 the function receives no registers, so x32 callers
- * cannot be recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and
- * riscv if the function receives no pointer. In these cases, use a separate program for 32-bit callers, with
+ * 1 for a 32-bit caller on a 64-bit kernel, otherwise 0. A 32-bit caller's call number and arguments follow
+ * the 32-bit table. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different word,
+ * which KSYSCALL_ARG() reads. Before Linux 4.17, the function receives no registers, so x32 callers cannot be
+ * recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the
+ * function receives no pointer. In these cases, use a separate program for 32-bit callers, with
  * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
@@ -691,9 +691,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
  *
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
- * socketcall the program returns 0. KSYSCALL_NR() shows how the call was made. If KSYSCALL_NR() is -1,
+ * socketcall, the program returns 0. KSYSCALL_NR() shows how the call was made. If KSYSCALL_NR() is -1,
  * because the function receives the arguments themselves, the program assumes that callers that can use
- * socketcall did so. In that case attach the program only to socketcall.
+ * socketcall did so. In that case, attach the program only to socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
  *						the number of the call that is made through it
@@ -704,9 +704,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * and shmctl contains IPC_64 (0x100), and semctl's fourth argument is a union semun, as one word (on s390 the
  * value for SETVAL is the upper half). shmat stores its result at the address in ipc's fourth argument,
  * KSYSCALL_SLOT(ctx, 4), and the function returns 0. The arguments of a call made through socketcall,
- * semctl's fourth argument and some of msgrcv's arguments are in the caller's memory. They are normally
- * resident, because the C library has just written them to its stack. An argument that is not resident is
- * read as 0.
+ * semctl's fourth argument and some of msgrcv's arguments are in the caller's memory. These arguments are
+ * normally resident, because the C library has just written them to the stack. An argument that is not
+ * resident is read as 0.
  *
  * Sources in Linux 5.4 to 7.2: `socketcall` in net/socket.c, `ksys_ipc` and `compat_ksys_ipc` in
  * ipc/syscall.c, `s390_ipc` in arch/s390/kernel/syscall.c, and the numbers in include/uapi/linux/net.h and
@@ -803,7 +803,7 @@ KSYSCALL_INLINE_ __u32 ksyscall_subcall_(const struct ksyscall_ *call, __u32 mas
 	return (__u32)ksyscall_word_(call, 0, 0) & mask;
 }
 
-/* Returns the sub-call's nth argument, counted from 0. All parameters except `call` are constants. */
+/* Returns the sub-call's nth argument, counting from 0. All parameters except `call` are constants. */
 KSYSCALL_INLINE_ __u64 ksyscall_subcall_word_(const struct ksyscall_ *call, __u64 subcall, int narrow, int n)
 {
 	int source = (int)(subcall >> 4 * n & 15), size = narrow ? 4 : 8;

@@ -27,7 +27,7 @@ struct bpf_link;
 struct ksyscall_links;
 
 /**
- * Selects the callers whose calls trigger the program, on a 64-bit kernel.
+ * On a 64-bit kernel, selects the callers whose calls trigger the program.
  */
 enum ksyscall_callers {
     /**
@@ -35,8 +35,8 @@ enum ksyscall_callers {
      */
     KSYSCALL_CALLERS_NATIVE,
     /**
-     * 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
-     * 32-bit architecture. If one function serves both kinds of callers, the program runs for
+     * 32-bit processes and, on x86-64, calls made with `int $0x80`. Names refer to the calls of
+     * the 32-bit architecture. If one function serves both kinds of callers, the program runs for
      * both. This value includes the calls for which x32 processes have separate functions.
      */
     KSYSCALL_CALLERS_COMPAT,
@@ -101,8 +101,9 @@ struct ksyscall_links_opts {
     const __u64 *cookies;
     /**
      * Called after each name, with the number of names processed so far. If the function returns a
-     * value other than 0, the attach stops and everything is detached. The function must return,
-     * and must not close the program. Thread cancellation is disabled while the function runs.
+     * value other than 0, the attach stops and everything is detached. The function must return
+     * normally, and must not close the program. Thread cancellation is disabled while the function
+     * runs.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -156,11 +157,11 @@ extern "C" {
  * a value other than 0:
  *  - EINVAL: an argument is not valid, or the program is not loaded;
  *  - ENOENT: the kernel does not have the call;
- *  - EOPNOTSUPP: a cookie is set before Linux 5.15, or the kernel does not allow the return
- *    probe;
+ *  - EOPNOTSUPP: a cookie is set, which requires Linux 5.15; or the kernel does not allow
+ *    the return probe;
  *  - EPERM, EACCES: no permission;
  *  - ELIBACC: the library cannot find the libbpf that created the program;
- *  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
+ *  - ENOMEM, EMFILE, and any other error from perf_event_open(2), bpf(2) or reading
  *    /proc/kallsyms.
  *
  * Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
@@ -199,8 +200,8 @@ extern struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *p
 /**
  * Detaches the program from all calls, and frees the links.
  *
- * Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. If each
- * function has a perf event, several threads wait in parallel; see `threads`.
+ * Before the kernel removes a kprobe, it waits until no CPU is running the kprobe's program.
+ * If each function has a perf event, several threads wait in parallel; see `threads`.
  *
  * @param links the links, or NULL
  * @return 0; or the first negative errno, with errno set. All links are destroyed even if an
@@ -242,8 +243,8 @@ extern const char *ksyscall_links__function(const struct ksyscall_links *links,
                                             size_t nth);
 
 /**
- * Gets the total number of entries or returns that the kernel has missed at all functions
- * since the program was attached. The kernel misses a return if too many calls are in
+ * Gets the number of entries or returns that the kernel has missed since the program was
+ * attached, added up over all functions. The kernel misses a return if too many calls are in
  * progress; see `max_active`.
  *
  * @param links the links
@@ -268,23 +269,23 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
  * Destroys links like bpf_link__destroy(), but concurrently. The links may have been created
  * by this library or by libbpf.
  *
- * Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. For
- * this library's links, eight threads wait in parallel. The threads also wait for libbpf's
- * kprobe.multi links, and for its perf-event links that are BPF links (Linux 5.15) unless some
- * process has a probe that was created through tracefs. libbpf's code runs only in the calling
- * thread, for one link at a time, in order. A link of any other kind is fully detached before
- * the next link is destroyed.
+ * Before the kernel removes a kprobe, it waits until no CPU is running the kprobe's program.
+ * For this library's links, eight threads wait in parallel. The threads also wait for libbpf's
+ * kprobe.multi links. They wait for libbpf's perf-event links only if those are BPF links
+ * (Linux 5.15) and no process has a probe that was created through tracefs. libbpf's code runs
+ * only in the calling thread, for one link at a time, in order. A link of any other kind is
+ * fully detached before the next link is destroyed.
  *
  * @param links the links; elements may be NULL, and all are NULL afterwards
  * @param n the number of elements
- * @return 0; or the first negative errno of bpf_link__destroy() in the links' order, with
+ * @return 0; or the first negative errno from bpf_link__destroy() in the links' order, with
  * errno set. All links are destroyed even if an error occurs
  */
 extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 
 /**
- * Gets how many times the kernel has skipped a program since the program was loaded: the total
- * for all functions that the program is attached to. The kernel skips a kprobe program on a
+ * Gets how many times the kernel has skipped a program since the program was loaded, added up
+ * over all functions that the program is attached to. The kernel skips a kprobe program on a
  * CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
  * that operation was preempted. ksyscall_link__missed() does not count those calls.
  *
@@ -323,7 +324,7 @@ extern const char *ksyscall__name(size_t index);
  *  - EPERM: two addresses must be compared, which requires `CAP_SYSLOG`;
  *  - EOPNOTSUPP: the kernel does not serve these callers, or the library does not know which
  *    functions serve them on this architecture;
- *  - ENOMEM, and any other error of reading /proc/kallsyms.
+ *  - ENOMEM, and any other error from reading /proc/kallsyms.
  */
 extern const char *ksyscall__function(const char *syscall_name,
                                       enum ksyscall_callers callers,
@@ -331,8 +332,8 @@ extern const char *ksyscall__function(const char *syscall_name,
 
 /**
  * Returns the name of a system call that a C library function makes on this architecture. For
- * example, glibc's "open" makes "openat". Does not attach anything, and does not depend on the
- * running kernel.
+ * example, glibc's open() makes the call "openat". Does not attach anything, and does not
+ * depend on the running kernel.
  *
  * @param function the function's name in its man page (section 2 or 3)
  * @param c_library the C library that contains the function

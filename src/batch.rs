@@ -11,7 +11,7 @@ use crate::calls::abi;
 use crate::links::{Failure, Links};
 use crate::{Callers, Error, Symbol, SyscallName};
 
-/// System calls to attach one program to, with the options for the attach.
+/// System calls to attach one program to, and the options to attach it with.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -22,7 +22,7 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// let links = Batch::new(["openat", "close", "read"])?.attach(&program)?;
 /// links.detach()?;
 ///
-/// // Every call that this kernel has, told apart by their cookies.
+/// // All calls that this kernel has, told apart by their cookies.
 /// let links = Batch::all().cookies(|index, _name| index as u64).attach_each(&program)?;
 /// for failure in links.failures() {
 ///     eprintln!("{failure}");
@@ -65,7 +65,7 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that this architecture has in any kernel version, in
-    /// alphabetical order. No kernel has all of these calls, so use the batch with
+    /// alphabetical order. No kernel has all of these calls, so attach the batch with
     /// [`Batch::attach_each`].
     #[doc(alias = "ksyscall__name")]
     pub fn all() -> Self {
@@ -73,7 +73,7 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that these callers can make on any kernel version, in
-    /// alphabetical order. Each call is requested for the callers that have a call with that name.
+    /// alphabetical order. Each call is requested for the callers that have a call of that name.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -98,10 +98,10 @@ impl Batch {
         self.calls.iter().map(|call| &call.name)
     }
 
-    /// Sets the callers that the program runs for, for every call in the batch. The default is
+    /// Sets, for every call in the batch, which callers the program runs for. The default is
     /// [`Callers::Native`].
     ///
-    /// The program is attached once to each function that serves the call to any of the callers.
+    /// The program is attached once to each function that serves the call for any of the callers.
     /// Callers that do not have the call are skipped. It is an error if none of the callers has the
     /// call.
     ///
@@ -160,8 +160,8 @@ impl Batch {
     }
 
     /// Sets how many threads close perf events concurrently: 1 to 64, 8 by default. For each event,
-    /// the kernel waits until no CPU runs the program any more, and the threads wait in parallel.
-    /// The threads exist only while events are being closed.
+    /// the kernel waits until no CPU is running the program, and the threads wait in parallel. The
+    /// threads exist only while events are being closed.
     pub const fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
@@ -170,7 +170,7 @@ impl Batch {
     /// Attaches the program to all calls.
     ///
     /// # Errors
-    /// Returns the error of the first call that fails, or an error that affects the whole batch.
+    /// Returns the error from the first call that fails, or an error that affects the whole batch.
     /// [`Batch::attaching`] lists both kinds. On an error, nothing stays attached or open.
     #[doc(alias = "ksyscall_links__attach")]
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
@@ -193,9 +193,9 @@ impl Batch {
     }
 
     /// Starts to attach the program to as many of the calls as possible. Each item of the iterator
-    /// is a call with either its function (the first function, if the call's [`Callers`] have
-    /// several) or an error. The caller can thus report progress or stop early: dropping the
-    /// iterator detaches the program.
+    /// pairs a call with its function (the first function, if the call's [`Callers`] have several)
+    /// or with an error. The caller can thus report progress or stop early: dropping the iterator
+    /// detaches the program.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -236,10 +236,10 @@ impl Batch {
     }
 }
 
-/// An attach in progress, to many calls; see [`Batch::attaching`].
+/// An iterator that attaches a program to many calls; see [`Batch::attaching`].
 ///
-/// This iterator borrows or owns the BPF program, so the program stays open until the last call is
-/// attached:
+/// This iterator borrows or owns the BPF program, so the program stays open until it is attached to
+/// the last call:
 ///
 /// ```compile_fail,E0505
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -259,7 +259,7 @@ pub struct Attaching<P: AsFd> {
 }
 
 impl<P: AsFd> Attaching<P> {
-    /// Attaches to the remaining calls, and returns the links of all of them.
+    /// Attaches to the remaining calls, and returns the links for all calls.
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;
@@ -267,7 +267,7 @@ impl<P: AsFd> Attaching<P> {
     }
 }
 
-// Not derived, because `P` need not implement `Debug`.
+// `Debug` is not derived, because `P` need not implement it.
 impl<P: AsFd> fmt::Debug for Attaching<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attaching")

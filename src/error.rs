@@ -63,10 +63,10 @@ pub enum Error {
         errno: i32,
     },
 
-    /// The kernel can probe the function's entry, but not the function's return, because the kernel
-    /// refuses a probe on the function's first instruction. This was seen on riscv64 with Linux
-    /// 6.12: the first instruction is an ftrace site, and the kernel does not support kprobes on
-    /// ftrace sites.
+    /// The kernel refuses a probe on the function's first instruction, which a return probe
+    /// requires. Entry probes still work, because they can be placed two instructions later. This
+    /// was seen on riscv64 with Linux 6.12: the first instruction is an ftrace site, and the kernel
+    /// does not support kprobes on ftrace sites.
     #[error(
         "{symbol}: this kernel does not allow return probes on functions that ftrace can trace"
     )]
@@ -153,7 +153,7 @@ pub enum Error {
         symbol: Symbol,
     },
 
-    /// A batch requires more file descriptors than this process can open (`RLIMIT_NOFILE` of
+    /// A batch requires more file descriptors than this process can open (`RLIMIT_NOFILE` in
     /// getrlimit(2)). Nothing was attached.
     #[error(
         "requires {needed} file descriptors, but this process can open only {free} more \
@@ -182,7 +182,7 @@ pub enum Error {
     #[error("max_active requires Linux 4.17 and sysfs: there is no kprobe PMU")]
     MaxActiveUnsupported,
 
-    /// The functions that serve the call to native callers and to 32-bit callers may be one
+    /// The functions that serve the call for native callers and for 32-bit callers may be one
     /// function with two names. The addresses in /proc/kallsyms would show this, but the file could
     /// not be read or hides addresses (seeing them requires `CAP_SYSLOG`).
     #[error(
@@ -221,8 +221,8 @@ pub enum Error {
         name: SyscallName,
     },
 
-    /// A stable update of this version of Linux changed the function that serves the call to 32-bit
-    /// callers, and it is not known whether the running kernel includes this change.
+    /// A stable update of this version of Linux changed the function that serves the call for
+    /// 32-bit callers, and it is not known whether the running kernel includes this change.
     #[error(
         "cannot tell which function serves {name} of 32-bit callers: a stable update of this \
          version of Linux changed it, and it is not known whether this kernel includes that update"
@@ -278,7 +278,7 @@ impl Error {
         }
     }
 
-    /// Adds to this error the symbols that were tried in vain for other callers.
+    /// Extends this error's list of tried symbols with the list in `other`.
     pub(crate) fn with_tried_of(mut self, other: Error) -> Self {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)
@@ -291,8 +291,8 @@ impl Error {
         self
     }
 
-    /// Returns whether the error means that these callers do not have the call. This is not a
-    /// failure if other callers have the call.
+    /// Returns whether the error means that one kind of caller does not have the call. This is not
+    /// a failure if another kind has it.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,

@@ -39,7 +39,7 @@ impl KernelFunctions {
         Plan::of_call(*name, Callers::Native, &self.0)?.take_result(0)
     }
 
-    /// Returns the functions that serve the call to these callers, without duplicates. Use this
+    /// Returns the functions that serve the call for these callers, without duplicates. Use this
     /// method for programs that attach by other means, such as fentry.
     /// [`Batch::attach`](crate::Batch::attach) would attach to the same functions, including the
     /// functions that serve socketcall(2) and ipc(2).
@@ -55,7 +55,7 @@ impl KernelFunctions {
     /// ```
     ///
     /// # Errors
-    /// Returns the errors of [`KernelFunctions::serving`] and, for callers other than native
+    /// Returns the errors from [`KernelFunctions::serving`] and, for callers other than native
     /// callers, the errors that [`Batch::attaching`](crate::Batch::attaching) lists.
     pub fn serving_callers(
         &self,
@@ -67,7 +67,7 @@ impl KernelFunctions {
         Ok(plan.functions(0).collect())
     }
 
-    /// Returns whether the kernel has a function with that name, even if no call reaches the
+    /// Returns whether the kernel has a function with this name, even if no call reaches the
     /// function.
     pub fn has(&self, function: &str) -> bool {
         self.0.contains(function.as_bytes())

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::attach::Options;
 use crate::{Error, Link, SyscallName};
 
-/// A system call to attach programs to, with the options for the attach.
+/// A system call to attach programs to, and the options to attach them with.
 ///
 /// The program runs for calls by processes of this architecture. To include 32-bit processes, use
 /// [`Batch::callers`](crate::Batch::callers).
@@ -30,7 +30,7 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Creates a `Ksyscall` for the call with this name in its man page (`openat`, `stat`,
+    /// Creates a `Ksyscall` for a call, by the name in the call's man page (`openat`, `stat`,
     /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean
     /// `openat`.
     ///
@@ -87,7 +87,7 @@ impl Ksyscall {
     /// descriptor.
     ///
     /// The link alone keeps the event alive. However, tools such as `bpftool perf show` find the
-    /// probed function through the event's descriptor (`BPF_TASK_FD_QUERY` of bpf(2)). On Linux
+    /// probed function through the event's descriptor (`BPF_TASK_FD_QUERY` in bpf(2)). On Linux
     /// 5.15 and later, these tools therefore find the function only if the event's descriptor is
     /// open.
     pub const fn keep_event(mut self, keep: bool) -> Self {

@@ -29,7 +29,7 @@
 //! | attach to one call | [`Ksyscall`], which returns a [`Link`]: one function, one descriptor |
 //! | attach to many calls | [`Batch`], which returns [`Links`] |
 //! | report progress while attaching, or stop early | [`Batch::attaching`] |
-//! | include the calls of 32-bit processes | [`Batch::callers`] |
+//! | include calls by 32-bit processes | [`Batch::callers`] |
 //! | track more calls in progress, and so lose fewer returns | [`Ksyscall::max_active`] |
 //! | count missed entries or returns | [`Link::missed`], [`Links::missed`] |
 //! | count the calls for which a busy CPU skipped the program | [`recursion_misses`] |
@@ -40,13 +40,14 @@
 //!
 //! # What the program sees
 //! The context is the kernel's `struct pt_regs` at the function. If the kernel has syscall
-//! wrappers, the function's first argument points to the caller's registers. Kernels have wrappers
-//! on x86_64 since Linux 4.17, on arm64 since 4.19, on i386 since 5.7, on riscv64 since 6.6, and on
-//! s390x and POWER in 6.1. (Linux 5.10 on s390x uses the same names, but does not pass this
-//! pointer.) On other kernels, the function's arguments are the call's arguments. Source:
-//! `syscall_wrapper.h` in each architecture's `include/asm`, and `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`.
-//! `KSYSCALL_PROG` in this project's `ksyscall.bpf.h` reads the arguments on both kinds of kernel.
-//! docs/arguments.md lists the cases in which libbpf's `BPF_KSYSCALL` does not work.
+//! wrappers, the function's first argument points to the caller's registers. Kernels have had
+//! wrappers on x86_64 since Linux 4.17, on arm64 since 4.19, on i386 since 5.7, on POWER since 6.1
+//! and on riscv64 since 6.6. On s390x, Linux 6.1 has wrappers. (Linux 5.10 uses the same names on
+//! s390x, but does not pass this pointer.) On other kernels, the function's arguments are the
+//! call's arguments. Source: `syscall_wrapper.h` in each architecture's `include/asm`, and
+//! `CONFIG_ARCH_HAS_SYSCALL_WRAPPER`. `KSYSCALL_PROG` in this project's `ksyscall.bpf.h` reads the
+//! arguments on both kinds of kernel. docs/arguments.md lists the cases in which libbpf's
+//! `BPF_KSYSCALL` does not work.
 //!
 //! # Errors
 //! Functions that attach or detach return [`Error`]. The error's text reports what failed, at which
@@ -82,7 +83,7 @@
 //! | Cookie | `bpf_cookie` | no | `KprobeOptions.Cookie` | [`cookie()`](Ksyscall::cookie) |
 //! | Number of returns tracked | no | no | `RetprobeMaxActive` | [`max_active()`](Ksyscall::max_active) |
 //! | Many calls | `bpf_program__attach_kprobe_multi_opts()`, by function | no | `link.KprobeMulti()`, by function | [`Batch`], by call |
-//! | Calls of 32-bit processes | by function | by function | by function | [`Batch::callers`], by call |
+//! | Calls by 32-bit processes | by function | by function | by function | [`Batch::callers`], by call |
 //! | Detach | `bpf_link__destroy()` | `program.detach()`, or drop the result of `take_link()` | `Close()` | drop the link, or [`Link::detach`] |
 //! | Leave attached | `bpf_link__disconnect()` | forget the result of `take_link()` | keep the link | [`Link::forget`] |
 //! | Pin | `bpf_link__pin()` | `FdLink::pin()` | `Pin()` | [`Link::pin`] |

@@ -17,7 +17,7 @@ use crate::{Error, Symbol, SyscallName, sys};
 /// A link owns one file descriptor. A child of fork(2) inherits a copy of the descriptor, and the
 /// program stays attached until every copy is closed. A link that was pinned ([`Link::pin`])
 /// outlives its descriptors. Detaching takes some 10 to 100 ms, because the kernel waits until no
-/// CPU runs the program any more.
+/// CPU is running the program.
 #[doc(alias("bpf_link", "bpf_link__fd"))]
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
@@ -28,7 +28,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Attaches the loaded program to the function that serves the call to native callers.
+    /// Attaches the loaded program to the function that serves the call for native callers.
     pub(crate) fn attach(
         program_fd: c_int,
         name: &SyscallName,
@@ -59,10 +59,11 @@ impl Link {
     ///
     /// The kernel misses a return if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)). It misses an entry if the function is
-    /// called while the CPU runs another probe's handler. The kernel counts without a lock, so the
-    /// number can be slightly too low. The number does not include calls for which the kernel
-    /// skipped the program ([`recursion_misses`](crate::recursion_misses)). On some old kernels,
-    /// `kprobe_profile` does not count missed returns; on Debian's 5.10 and 6.1 kernels, it does.
+    /// called while the CPU is running another probe's handler. The kernel counts without a lock,
+    /// so the number can be slightly too low. The number does not include calls for which the
+    /// kernel skipped the program ([`recursion_misses`](crate::recursion_misses)). On some old
+    /// kernels, `kprobe_profile` does not count missed returns; on Debian's 5.10 and 6.1 kernels,
+    /// it does.
     ///
     /// Source: `bpf_link_info.perf_event.kprobe.missed` in include/uapi/linux/bpf.h, and
     /// `kprobe_profile` in tracefs (Documentation/trace/kprobetrace.rst, "Event Profiling").
@@ -92,8 +93,8 @@ impl Link {
     ///
     /// # Errors
     /// Returns [`Error::Pin`]. The error's errno is `EINVAL` if the path contains a NUL byte, or if
-    /// the kernel cannot pin attachments (before Linux 5.15). Otherwise, the errno is that of
-    /// bpf(2) for `BPF_OBJ_PIN`, such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF
+    /// the kernel cannot pin attachments (before Linux 5.15). Otherwise, it is an errno that bpf(2)
+    /// returns for `BPF_OBJ_PIN`, such as `EEXIST`, `ENOENT`, or `EPERM` for a path outside a BPF
     /// filesystem.
     #[doc(alias("bpf_link__pin", "bpf_obj_pin"))]
     pub fn pin(&self, path: impl AsRef<Path>) -> Result<(), Error> {
@@ -121,7 +122,7 @@ impl AsFd for Link {
 /// closes the descriptor that [`Ksyscall::keep_event`](crate::Ksyscall::keep_event) kept open.
 ///
 /// On a kernel without a kprobe PMU (before Linux 4.17), or with `max_active`, an unused entry
-/// stays in tracefs's `kprobe_events` after the descriptor is closed. The next attach through
+/// stays in `kprobe_events` in tracefs after the descriptor is closed. The next attach through
 /// tracefs removes the entry.
 impl From<Link> for OwnedFd {
     fn from(link: Link) -> OwnedFd {

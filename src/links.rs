@@ -27,15 +27,15 @@ impl Links {
         Self { attachments, attached, failures }
     }
 
-    /// Returns the calls that the program is attached to, in the order of their names in the batch,
-    /// each with the kernel function that serves the call. A call appears once for each function
-    /// that serves the call to the requested [`Callers`](crate::Callers).
+    /// Returns the calls that the program is attached to, in batch order, each with the kernel
+    /// function that serves the call. A call appears once for each function that serves it for the
+    /// requested [`Callers`](crate::Callers).
     #[doc(alias = "ksyscall_links__function")]
     pub fn attached(&self) -> impl ExactSizeIterator<Item = (&SyscallName, &Symbol)> {
         self.attached.iter().map(|(name, symbol)| (name, symbol))
     }
 
-    /// Returns the calls for which the attach failed, in the order of their names in the batch.
+    /// Returns the calls for which the attach failed, in batch order.
     #[doc(alias = "ksyscall_links__result")]
     pub fn failures(&self) -> impl ExactSizeIterator<Item = &Failure> {
         self.failures.iter()
@@ -47,9 +47,9 @@ impl Links {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// Returns the total number of entries or returns that the kernel has missed at all functions;
-    /// see [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel reports the
-    /// number for every function.
+    /// Returns the number of entries or returns that the kernel has missed, added up over all
+    /// functions; see [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel
+    /// reports the number for every function.
     #[doc(alias = "ksyscall_links__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()

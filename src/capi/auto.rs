@@ -48,7 +48,7 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
     CStr::from_bytes_with_nul(name).ok().filter(|name| !name.is_empty())
 }
 
-/// Returns whether attaching a skeleton attaches this program automatically.
+/// Returns whether this program is attached automatically when its skeleton is attached.
 ///
 /// # Safety
 /// `prog` must be a program of a loaded libbpf.

@@ -40,7 +40,7 @@ impl FirstFailure {
 
 /// The slow part of destroying a link. This part runs no libbpf code.
 enum Ending {
-    /// This library's link, which is still attached.
+    /// A link that this library created and that has yet to be detached.
     Ours(*mut bpf_link),
     /// A copy of the descriptor of a link that libbpf has destroyed.
     Held(Fd),
@@ -68,7 +68,7 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
     if endings.try_reserve_exact(n).is_ok() {
         let mut holder = Holder { may_have_entries: None };
         for index in 0..n {
-            // SAFETY: there are `n` elements, and each link is ended once.
+            // SAFETY: there are `n` elements, and each link is destroyed once.
             unsafe {
                 let place = links.add(index);
                 if place.read().is_null() {
@@ -96,15 +96,15 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
 
 /// Keeps libbpf's links open, so that libbpf destroys them without waiting.
 struct Holder {
-    /// The result of [`tracefs::may_have_entries`], after the first call.
+    /// The result of [`tracefs::may_have_entries`], once the function has been called.
     may_have_entries: Option<bool>,
 }
 
 impl Holder {
-    /// Copies the descriptor of a BPF link for a kprobe. The kernel ends each of these links
+    /// Copies the descriptor of a BPF link for a kprobe. The kernel detaches each of these links
     /// independently, when the link's last descriptor is closed.
     ///
-    /// A probe that libbpf created through tracefs must end before libbpf removes the probe's
+    /// A probe that libbpf created through tracefs must be closed before libbpf removes the probe's
     /// entry. The kernel does not report which links use tracefs, so no descriptor is copied while
     /// tracefs may contain entries.
     ///
@@ -115,7 +115,7 @@ impl Holder {
         let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
         // For a link that consists of other links, such as a USDT link, `bpf_link__fd()` returns 0.
         // If descriptor 0 happens to be a link, copying it is harmless: the owner still holds
-        // descriptor 0, so the copy does not delay the end of that link.
+        // descriptor 0, so the copy does not keep that link attached any longer.
         if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent
             && *self.may_have_entries.get_or_insert_with(tracefs::may_have_entries)
         {

@@ -2,9 +2,10 @@
 /*
  * Exports this library's replacements for libbpf functions. They are in C because they call the program's
  * print callback: a C++ exception or a thread cancellation in the callback can unwind through these frames,
- * just as through libbpf's frames. By then the Rust code has returned and holds no resources.
+ * just as through libbpf's frames. When the callback runs, the Rust code has already returned and holds no
+ * resources.
  *
- * In libksyscall.a the functions have the names that the linker's --wrap redirects calls to; see static.c.
+ * In libksyscall.a, the functions have the names that the linker's --wrap redirects calls to; see static.c.
  */
 #include "say.h"
 
@@ -123,7 +124,7 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
  * Attaches the programs in libbpf's order: if a program cannot be attached, the programs before it stay
  * attached, and the programs after it are not attached. This function attaches the ksyscall programs itself.
  * It passes the other programs, and finally the maps, to libbpf. libbpf skips programs that already have a
- * link or are not attached automatically.
+ * link, and programs for which automatic attachment is disabled.
  *
  * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if
  * this library attaches none of the programs, or if the skeleton is too short or too long to be copied

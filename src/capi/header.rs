@@ -46,11 +46,11 @@ unsafe extern "C" {
     /// a value other than 0:
     ///  - EINVAL: an argument is not valid, or the program is not loaded;
     ///  - ENOENT: the kernel does not have the call;
-    ///  - EOPNOTSUPP: a cookie is set before Linux 5.15, or the kernel does not allow the return
-    ///    probe;
+    ///  - EOPNOTSUPP: a cookie is set, which requires Linux 5.15; or the kernel does not allow
+    ///    the return probe;
     ///  - EPERM, EACCES: no permission;
     ///  - ELIBACC: the library cannot find the libbpf that created the program;
-    ///  - ENOMEM, EMFILE, and any other error of perf_event_open(2), bpf(2) or reading
+    ///  - ENOMEM, EMFILE, and any other error from perf_event_open(2), bpf(2) or reading
     ///    /proc/kallsyms.
     ///
     /// Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
@@ -89,8 +89,8 @@ unsafe extern "C" {
 
     /// Detaches the program from all calls, and frees the links.
     ///
-    /// Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. If each
-    /// function has a perf event, several threads wait in parallel; see `threads`.
+    /// Before the kernel removes a kprobe, it waits until no CPU is running the kprobe's program.
+    /// If each function has a perf event, several threads wait in parallel; see `threads`.
     ///
     /// @param links the links, or NULL
     /// @return 0; or the first negative errno, with errno set. All links are destroyed even if an
@@ -126,8 +126,8 @@ unsafe extern "C" {
         nth: usize,
     ) -> *const c_char;
 
-    /// Gets the total number of entries or returns that the kernel has missed at all functions
-    /// since the program was attached. The kernel misses a return if too many calls are in
+    /// Gets the number of entries or returns that the kernel has missed since the program was
+    /// attached, added up over all functions. The kernel misses a return if too many calls are in
     /// progress; see `max_active`.
     ///
     /// @param links the links
@@ -148,21 +148,21 @@ unsafe extern "C" {
     /// Destroys links like bpf_link__destroy(), but concurrently. The links may have been created
     /// by this library or by libbpf.
     ///
-    /// Before the kernel removes a kprobe, it waits until no CPU runs the kprobe's program. For
-    /// this library's links, eight threads wait in parallel. The threads also wait for libbpf's
-    /// kprobe.multi links, and for its perf-event links that are BPF links (Linux 5.15) unless some
-    /// process has a probe that was created through tracefs. libbpf's code runs only in the calling
-    /// thread, for one link at a time, in order. A link of any other kind is fully detached before
-    /// the next link is destroyed.
+    /// Before the kernel removes a kprobe, it waits until no CPU is running the kprobe's program.
+    /// For this library's links, eight threads wait in parallel. The threads also wait for libbpf's
+    /// kprobe.multi links. They wait for libbpf's perf-event links only if those are BPF links
+    /// (Linux 5.15) and no process has a probe that was created through tracefs. libbpf's code runs
+    /// only in the calling thread, for one link at a time, in order. A link of any other kind is
+    /// fully detached before the next link is destroyed.
     ///
     /// @param links the links; elements may be NULL, and all are NULL afterwards
     /// @param n the number of elements
-    /// @return 0; or the first negative errno of bpf_link__destroy() in the links' order, with
+    /// @return 0; or the first negative errno from bpf_link__destroy() in the links' order, with
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Gets how many times the kernel has skipped a program since the program was loaded: the total
-    /// for all functions that the program is attached to. The kernel skips a kprobe program on a
+    /// Gets how many times the kernel has skipped a program since the program was loaded, added up
+    /// over all functions that the program is attached to. The kernel skips a kprobe program on a
     /// CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
     /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///
@@ -200,7 +200,7 @@ unsafe extern "C" {
     ///  - EPERM: two addresses must be compared, which requires `CAP_SYSLOG`;
     ///  - EOPNOTSUPP: the kernel does not serve these callers, or the library does not know which
     ///    functions serve them on this architecture;
-    ///  - ENOMEM, and any other error of reading /proc/kallsyms.
+    ///  - ENOMEM, and any other error from reading /proc/kallsyms.
     pub fn ksyscall__function(
         syscall_name: *const c_char,
         callers: ksyscall_callers,
@@ -208,8 +208,8 @@ unsafe extern "C" {
     ) -> *const c_char;
 
     /// Returns the name of a system call that a C library function makes on this architecture. For
-    /// example, glibc's "open" makes "openat". Does not attach anything, and does not depend on the
-    /// running kernel.
+    /// example, glibc's open() makes the call "openat". Does not attach anything, and does not
+    /// depend on the running kernel.
     ///
     /// @param function the function's name in its man page (section 2 or 3)
     /// @param c_library the C library that contains the function

@@ -4,8 +4,8 @@
  * dynamic linker executes some 800 instructions for each function that a library imports, in every
  * process that this library is preloaded into.
  *
- * The linker's --wrap redirects the calls to this file. To add a function, also add it to LATE in the
- * Makefile. libksyscall.a does not contain this file: it calls the functions directly.
+ * The linker's --wrap redirects the calls to this file. If you add a function here, also add it to LATE in
+ * the Makefile. libksyscall.a does not contain this file: it calls the functions directly.
  */
 #define _GNU_SOURCE
 /* Rust calls mmap() and clock_gettime() with their default types, which macros in CFLAGS may change. */

@@ -8,10 +8,10 @@ use super::bpf_link;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
-/// `struct bpf_link` in libbpf's src/libbpf.c.
+/// Mirrors `struct bpf_link` in libbpf's src/libbpf.c.
 #[repr(C)]
 pub(super) struct Base {
-    /// Ends the attachment; `bpf_link__destroy` calls it unless `disconnected`.
+    /// Detaches the link. `bpf_link__destroy` calls this function unless `disconnected` is set.
     pub(super) detach: Option<Detach>,
     /// Frees the object. If NULL, every release of libbpf calls free() instead.
     pub(super) dealloc: Option<unsafe extern "C" fn(*mut bpf_link)>,

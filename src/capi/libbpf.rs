@@ -303,7 +303,8 @@ impl Handle {
         may_iterate: bool,
     ) -> Option<(Range<usize>, Option<Self>)> {
         let range_at = |word: usize| if may_iterate { loader::range_at(word) } else { 0..0 };
-        // Try this first, because dladdr() reads all symbols of a file.
+        // Try the usual libbpf first, because this avoids dladdr(), which reads all symbols of a
+        // file.
         if let Some((usual, program_fd)) = Self::usual_with_program_fd().filter(|_| may_iterate) {
             let range = range_at(program_fd as usize);
             if words.iter().any(|word| range.contains(word)) {

@@ -20,7 +20,7 @@ use crate::calls::table::Row;
 
 #[repr(C)]
 struct Object {
-    /// `fd` is the attachment's descriptor. With several attachments `fd` is -1, because no
+    /// `fd` is the attachment's descriptor. With several attachments, `fd` is -1, because no
     /// descriptor represents all of them: operations on the link's descriptor, such as pinning,
     /// fail with `EBADF`.
     base: Base,
@@ -54,7 +54,7 @@ impl Object {
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: guaranteed by the caller.
     if unsafe { is_ours(link) } {
-        // SAFETY: `is_ours` means that the link is an `Object`.
+        // SAFETY: `is_ours` returned true, so the link is an `Object`.
         let object = unsafe { &*link.cast::<Object>() };
         return object.attachments.iter().flatten().map(Attachment::missed).sum();
     }
@@ -75,7 +75,7 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
         }
         let Target { event, .. } = attach::probe_call(name, row, *options)?;
         if event.has_entry() {
-            // libbpf would not remove the probe's entry from tracefs.
+            // A link that libbpf creates would not remove the probe's entry from tracefs.
             return Err(Failure::NoLink);
         }
         // SAFETY: guaranteed by the caller.
@@ -91,12 +91,12 @@ pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_li
     }
     match attached(request, row) {
         Ok(attached) => {
-            // SAFETY: the memory from malloc has room for an `Object`, and is aligned for any type.
+            // SAFETY: the allocated memory has room for an `Object`, and is aligned for any type.
             unsafe { object.write(attached) };
             Ok(object.cast::<bpf_link>())
         }
         Err(error) => {
-            // SAFETY: the memory is from malloc, and nothing else points to it.
+            // SAFETY: malloc allocated the memory, and nothing else points to it.
             unsafe { libc::free(object.cast::<c_void>()) };
             Err(error.into())
         }

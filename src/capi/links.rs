@@ -57,7 +57,7 @@ impl Links {
         Ok(())
     }
 
-    /// Returns the functions for the name at that index.
+    /// Returns the functions for the name at `index`.
     fn functions(&self, index: usize) -> &[Symbol] {
         let Some(end) = self.outcomes.get(index).map(|outcome| outcome.functions_end) else {
             return &[];
@@ -75,7 +75,7 @@ impl Links {
         if memory.is_null() {
             return Err(Error::NoMemory);
         }
-        // SAFETY: the memory from malloc has room for the links, and is aligned for any type.
+        // SAFETY: the allocated memory has room for the links, and is aligned for any type.
         unsafe { memory.write(self) };
         Ok(memory)
     }
@@ -126,7 +126,7 @@ unsafe extern "C" fn ksyscall_attach_links(
     })
 }
 
-/// The arguments, and the name to show in a message.
+/// The arguments of `ksyscall_links__attach`, and the name to show in an error message.
 struct Wanted {
     prog: *const bpf_program,
     names: *const *const c_char,
@@ -213,7 +213,7 @@ unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     }
     // SAFETY: the links were written to this memory, and are moved out once.
     let mut owned = unsafe { links.read() };
-    // SAFETY: the memory is from malloc, and nobody uses it any more.
+    // SAFETY: malloc allocated the memory, and nobody uses it any more.
     unsafe { libc::free(links.cast::<c_void>()) };
     let first = FirstFailure::none();
     owned.attachments.close(&|index, error| first.record(index, -error.errno()));

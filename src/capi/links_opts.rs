@@ -14,14 +14,14 @@ use crate::calls::Callers;
 #[allow(non_camel_case_types)]
 type __u64 = u64;
 
-/// Selects the callers whose calls trigger the program, on a 64-bit kernel.
+/// On a 64-bit kernel, selects the callers whose calls trigger the program.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
 #[repr(C)]
 pub enum ksyscall_callers {
     /// Processes of this program's architecture.
     KSYSCALL_CALLERS_NATIVE,
-    /// 32-bit processes and, on x86-64, calls by `int $0x80`. Names refer to the calls of the
-    /// 32-bit architecture. If one function serves both kinds of callers, the program runs for
+    /// 32-bit processes and, on x86-64, calls made with `int $0x80`. Names refer to the calls of
+    /// the 32-bit architecture. If one function serves both kinds of callers, the program runs for
     /// both. This value includes the calls for which x32 processes have separate functions.
     KSYSCALL_CALLERS_COMPAT,
     /// Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
@@ -52,8 +52,9 @@ pub struct ksyscall_links_opts {
     /// NULL.
     pub cookies: *const __u64,
     /// Called after each name, with the number of names processed so far. If the function returns a
-    /// value other than 0, the attach stops and everything is detached. The function must return,
-    /// and must not close the program. Thread cancellation is disabled while the function runs.
+    /// value other than 0, the attach stops and everything is detached. The function must return
+    /// normally, and must not close the program. Thread cancellation is disabled while the function
+    /// runs.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,

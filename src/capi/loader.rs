@@ -32,8 +32,8 @@ pub(super) fn generation() -> Option<Generation> {
     ask(Query { address: None, generation: None, range: 0..0 }).generation
 }
 
-/// Returns the addresses of the file that contains `address`. As with [`generation`], do not call
-/// this function in a child process.
+/// Returns the address range of the file that contains `address`. As with [`generation`], do not
+/// call this function in a child process.
 pub(super) fn range_at(address: usize) -> Range<usize> {
     ask(Query { address: Some(address), generation: None, range: 0..0 }).range
 }

@@ -3,7 +3,7 @@
 //!
 //! The exported functions are written in C, in `entry.c` and `links.c`, because they call the
 //! program's print callback. A C++ exception or a cancelled thread must not unwind through a Rust
-//! frame, which would abort the process. This file checks and converts the arguments of
+//! frame, because that would abort the process. This file checks and converts the arguments of
 //! `bpf_program__attach_ksyscall`. The other files:
 //!
 //! - `header.rs` is the source of ksyscall.h; `opts.rs` and `links_opts.rs` read the options,

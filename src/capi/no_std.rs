@@ -6,7 +6,7 @@ use core::alloc::{GlobalAlloc, Layout};
 /// causes an error instead of an abort.
 struct Malloc;
 
-// SAFETY: malloc's memory is aligned for every type that is used here, and `free` accepts it.
+// SAFETY: malloc returns memory that is aligned for every type used here, and `free` accepts it.
 unsafe impl GlobalAlloc for Malloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         const MALLOC_ALIGNS_TO: usize = 2 * size_of::<usize>();
@@ -18,7 +18,7 @@ unsafe impl GlobalAlloc for Malloc {
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, _: Layout) {
-        // SAFETY: the memory is from malloc.
+        // SAFETY: malloc allocated the memory.
         unsafe { libc::free(memory.cast()) };
     }
 }

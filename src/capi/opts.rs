@@ -35,7 +35,7 @@ const _: () =
 #[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 24 && END_OF_COOKIE == 16 && END_OF_RETPROBE == 17);
-// On i386 a 64-bit integer is aligned to 4 bytes.
+// On i386, a 64-bit integer is aligned to 4 bytes.
 #[cfg(target_arch = "x86")]
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 16 && END_OF_COOKIE == 12 && END_OF_RETPROBE == 13);
@@ -75,7 +75,7 @@ pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Fai
         options.cookie = unsafe { ptr::read_unaligned(bytes.add(cookie).cast::<u64>()) };
     }
     if sz >= END_OF_RETPROBE {
-        // Read as a byte: in Rust a bool other than 0 or 1 is undefined behaviour.
+        // Read the field as a byte: in Rust, a bool other than 0 or 1 is undefined behaviour.
         // SAFETY: `sz` covers the field.
         options.retprobe =
             unsafe { ptr::read(bytes.add(offset_of!(bpf_ksyscall_opts, retprobe))) } != 0;

@@ -1,5 +1,4 @@
-//! Checks properties of the C boundary that must hold for every input; see the crate's
-//! `fuzzing.rs`.
+//! Checks properties of the C API that must hold for every input; see the crate's `fuzzing.rs`.
 
 use core::ffi::c_void;
 
@@ -14,7 +13,7 @@ impl Guarded {
     const LEN: usize = 1 << 16;
 
     fn new() -> Self {
-        // SAFETY: a new mapping, whose second half becomes inaccessible.
+        // SAFETY: this creates a new mapping, and makes only its second half inaccessible.
         let start = unsafe {
             let start = libc::mmap(
                 core::ptr::null_mut(),
@@ -54,7 +53,7 @@ impl Drop for Guarded {
 /// Checks that options are read according to libbpf's rule. `image` is a struct whose first eight
 /// bytes are its size. Sizes up to 4096 are used unchanged. Sizes that leave more than `isize::MAX`
 /// bytes after the known fields are also used unchanged, because the bytes after the fields are not
-/// read. All other sizes are reduced. The memory is readable only for the given size.
+/// read. All other sizes are reduced. The memory after the struct is inaccessible.
 pub fn options(image: &[u8]) {
     let mut size = [0; 8];
     let given = image.len().min(8);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Implements the C part of syscall.S: sets errno, and passes perf_event_open() to syscall.rs if the library
- * was preloaded.
+ * Implements the parts of syscall() that syscall.S leaves to C: sets errno, and passes perf_event_open() to
+ * syscall.rs if the library was preloaded.
  */
 #include <errno.h>
 #include <link.h>

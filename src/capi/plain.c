@@ -2,7 +2,7 @@
 /*
  * Defines the function under its own name, for programs that link libksyscall.a without the linker options in
  * libksyscall-static.pc. If they also link a static libbpf, which defines the function too, the linker
- * reports an error instead of silently choosing libbpf's.
+ * reports an error instead of silently choosing libbpf's definition.
  */
 struct bpf_link;
 struct bpf_program;

@@ -1,7 +1,7 @@
 //! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
 //! This file therefore replaces the callback for a moment and then restores it. This library also
-//! exports `libbpf_set_print()`: if the program sets a callback at that moment, the function waits
+//! exports `libbpf_set_print()`. If the program calls it while the callback is replaced, it waits
 //! until the original callback is restored, so neither callback is lost. The temporary callback
 //! also waits until the original callback is restored, and then passes libbpf's messages on to it.
 
@@ -23,8 +23,8 @@ unsafe extern "C" {
 /// Runs `action` while no other thread of this process changes the callback.
 ///
 /// The lock is the C library's lock for stderr. All copies of this library in a process share this
-/// lock, glibc's fork(2) leaves it unlocked in the child, and a signal handler that interrupts the
-/// lock's holder can also take it.
+/// lock. glibc's fork(2) leaves the lock unlocked in the child. A signal handler that interrupts
+/// the lock's holder can also take the lock.
 fn alone<T>(action: impl Fn() -> T) -> T {
     /// How many times to yield to other threads, and then how many times to sleep for 1 ms. A
     /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist
@@ -99,7 +99,7 @@ extern "C" fn ksyscall_found_print() -> Option<Print> {
 }
 
 /// Returns the callback that the program set. In a process that was forked while the callback was
-/// replaced, libbpf still has our temporary callback.
+/// replaced, libbpf still uses our temporary callback.
 fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
     if as_pointer(callback) == as_pointer(hold) { found() } else { callback }
 }

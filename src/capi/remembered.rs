@@ -11,14 +11,14 @@ use crate::text::hash;
 /// The process's state: the warnings that were printed, and libbpf's print callback. Errors are not
 /// remembered, because they are printed every time.
 pub(super) struct Remembered {
-    /// Whether the process has attached before. The first attach warns if the kernel runs no
-    /// probes.
+    /// Whether the process has attached a program before. The first attach prints a warning if the
+    /// kernel currently runs no probes.
     has_attached: AtomicBool,
     /// Hashes of the names for which a warning was printed: calls whose functions no system call
     /// reaches, and functions whose probes were moved. There is room for more names than any
     /// architecture defines.
     warned_of: [AtomicUsize; 512],
-    /// The program's print callback, as last found.
+    /// The program's print callback, as it was when last looked up.
     pub(super) print: AtomicPtr<c_void>,
     /// The memory of [`this_process`]; NULL before its first call.
     of_this_process: AtomicPtr<ThisProcess>,
@@ -30,13 +30,13 @@ impl Remembered {
         !self.has_attached.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns whether [`Remembered::is_first_warning_of`] was called with the name.
+    /// Returns whether [`Remembered::is_first_warning_of`] was called with this name.
     pub(super) fn is_warned_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         self.warned_of.iter().any(|hash| hash.load(Ordering::Relaxed) == sought)
     }
 
-    /// Returns whether this is the first call to this function with the name.
+    /// Returns whether this is the first call to this function with this name.
     pub(super) fn is_first_warning_of(&self, name: &[u8]) -> bool {
         let sought = hash(name);
         for place in &self.warned_of {
@@ -70,7 +70,7 @@ pub(super) struct ThisProcess {
 }
 
 /// Returns this process's state. Returns None if a parent process called this function before
-/// fork(2), and on kernels that cannot clear memory in a child (before Linux 4.14).
+/// fork(2), or if the kernel cannot clear memory in a child (before Linux 4.14).
 pub(super) fn this_process() -> Option<&'static ThisProcess> {
     static NONE: ThisProcess =
         ThisProcess { is_first: AtomicBool::new(false), libbpf: Snapshot::new() };
@@ -101,7 +101,7 @@ pub(super) fn this_process() -> Option<&'static ThisProcess> {
 
 /// Words that are read and written as a unit, without waiting: a seqlock.
 pub(super) struct Snapshot<const N: usize> {
-    /// Twice the number of writes; odd during a write.
+    /// Incremented at the start and at the end of each write, and therefore odd during a write.
     version: AtomicUsize,
     words: [AtomicUsize; N],
 }

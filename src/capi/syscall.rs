@@ -12,7 +12,7 @@
 //! is passed to the kernel.
 //!
 //! A signal handler may open a probe. Passing a probe on unchanged therefore allocates no memory
-//! and takes no lock. Finding a different function may allocate memory and take a lock, as an
+//! and takes no lock. Finding a different function may allocate memory and take a lock, just as an
 //! attach may.
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
@@ -101,7 +101,7 @@ struct Probe {
 
 impl Probe {
     fn of(call: PerfEventCall) -> Option<Self> {
-        /// Lower types are hardware, software, tracepoint and similar events.
+        /// Types below this number are hardware, software, tracepoint and similar events.
         const PERF_TYPE_MAX: u32 = 6;
         let mut attr = Attr {
             kind: 0,
@@ -169,8 +169,8 @@ impl Probe {
     }
 }
 
-/// Copies `len` bytes of a program's memory. Returns None if the bytes cannot be read, or if `attr`
-/// has no room for them.
+/// Copies `len` bytes from a program's memory. Returns None if the bytes cannot be read, or if
+/// `attr` has no room for them.
 fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     let last = address.checked_add(len.checked_sub(1)?)?;
     // This number of bytes spans at most two pages.
@@ -182,8 +182,8 @@ fn copy(address: usize, attr: &mut Attr, len: usize) -> Option<()> {
     })
 }
 
-/// Reads a function's name. Returns None if the name cannot be read, or is too long for a syscall
-/// function.
+/// Reads a function's name. Returns None if the name cannot be read, or is too long to be the name
+/// of a syscall function.
 fn read_name(address: usize) -> Option<Symbol> {
     /// The smallest page size of any architecture.
     const PAGE: usize = 4096;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Makes linking fail for programs that attach by section, if they are linked without the options in
- * libksyscall-static.pc. The linker links this file only into those programs. Without --wrap nothing defines
+ * libksyscall-static.pc. The linker links this file only into those programs. Without --wrap, nothing defines
  * the __real_ names, so linking fails. If this file did not exist, libbpf alone would attach the programs,
  * without any message.
  */

@@ -1,4 +1,4 @@
-//! Writes messages for the print callback: why an attach failed, and the warnings before an attach.
+//! Writes messages for the print callback: warnings before an attach, and the reasons for failures.
 
 use core::ffi::{CStr, c_char};
 use core::fmt::{self, Write as _};
@@ -27,8 +27,8 @@ pub(super) enum Warning {
     Moved { function: Symbol, call: SyscallName },
 }
 
-/// Writes the warnings for an attach, and returns whether there is anything to print. A process
-/// prints each warning once.
+/// Writes the warnings for an attach, and returns whether there is anything to print. Each warning
+/// is printed once per process.
 ///
 /// # Safety
 /// The same as for [`write()`]. The C code must have prepared the answer.
@@ -51,8 +51,8 @@ pub(super) unsafe fn write_due(
     !answer.text.as_bytes().is_empty()
 }
 
-/// Returns a warning if the kernel runs no probes. Only the first call to this function checks the
-/// kernel.
+/// Returns a warning if the kernel currently runs no probes. Only the first call to this function
+/// checks the kernel.
 pub(super) fn disarmed_once() -> Option<Warning> {
     if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
 }
