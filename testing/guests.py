@@ -5,6 +5,7 @@ at a time, while the tests that require no kernel run on this machine. If the jo
 they are divided among several guests.
 """
 
+import itertools
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -86,7 +87,7 @@ class Guests:
         guests, running = {}, []
         for job in self.outcomes:
             guests.setdefault(job.guest, []).append(job)
-        for jobs in [share for jobs in guests.values() for share in divided(jobs)]:
+        for jobs in itertools.chain.from_iterable(map(divided, guests.values())):
             first = jobs[0]
             machine = self.stack.enter_context(Machine(first.kernel, first.arch, append=first.append))
             self.machines.append(machine)
