@@ -210,7 +210,7 @@ static int open_pmu_event(void)
 	const char *symbol = FUNCTION;
 	struct perf_event_attr attr = {
 		.type = (__u32)number_in("/sys/bus/event_source/devices/kprobe/type"),
-		.config = 1, /* Bit 0 requests a return probe: see the file format/retprobe beside `type`. */
+		.config = 1, /* Bit 0 requests a return probe; see `format/retprobe`, beside `type`. */
 		.config1 = (__u64)(uintptr_t)symbol,
 	};
 	return perf_event(&attr, 0);

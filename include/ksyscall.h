@@ -250,8 +250,8 @@ extern const char *ksyscall_links__function(const struct ksyscall_links *links,
  * @param links the links
  * @param missed receives the number
  * @return 0; or a negative errno, with errno set:
- *  - EOPNOTSUPP: the kernel does not report the number (before Linux 6.7 it does so only with
- *    `max_active`);
+ *  - EOPNOTSUPP: the kernel does not report the number (kernels before Linux 6.7 report it only
+ *    if `max_active` is set);
  *  - EINVAL: an argument is NULL.
  */
 extern int ksyscall_links__missed(const struct ksyscall_links *links, __u64 *missed);
@@ -284,8 +284,8 @@ extern int ksyscall_link__missed(const struct bpf_link *link, __u64 *missed);
 extern int ksyscall_link__destroy_all(struct bpf_link **links, size_t n);
 
 /**
- * Gets how many times the kernel has skipped a program since the program was loaded, added up
- * over all functions that the program is attached to. The kernel skips a kprobe program on a
+ * Gets the number of times that the kernel has skipped a program since the program was loaded,
+ * summed over all functions that it is attached to. The kernel skips a kprobe program on a
  * CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
  * that operation was preempted. ksyscall_link__missed() does not count those calls.
  *

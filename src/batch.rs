@@ -73,7 +73,7 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that these callers can make on any kernel version, in
-    /// alphabetical order. Each call is requested for the callers that have a call of that name.
+    /// alphabetical order. Each call is requested for those callers that can make it.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

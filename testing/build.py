@@ -27,6 +27,10 @@ directory = "vendor"
 '''
 
 
+# Cargo compiles the dependencies once for all commands that select the same packages and features.
+WORKSPACE = "--locked", "--quiet", "--workspace", "--features", "ksyscall/capi"
+
+
 class BuildError(Exception):
     """A build command failed. The message contains the command and its output."""
 
@@ -121,14 +125,14 @@ def target_dir():
 
 def rust_test(name):
     """Builds the test program for a file in tests/."""
-    said = run("cargo", "test", "--locked", "--quiet", "--test", name, "--no-run", "--message-format=json")
+    said = run("cargo", "test", *WORKSPACE, "--test", name, "--no-run", "--message-format=json")
     found = [m["executable"] for m in map(json.loads, said.splitlines())
              if m.get("executable") and m["target"]["name"] == name]
     return Path(found[-1])
 
 
 def rust_example(name, *options):
-    run("cargo", "build", "--locked", "--quiet", "--example", name, *options)
+    run("cargo", "build", *WORKSPACE, "--example", name, *options)
     return target_dir() / ("release" if "--release" in options else "debug") / "examples" / name
 
 

@@ -42,7 +42,7 @@ class Api:
         lines = (ROOT / span["filename"]).read_text().splitlines()[span["begin"][0] - 1:span["end"][0]]
         kept = [line.strip() for line in lines if not re.match(r"\s*(//|#\[)", line)]
         text = re.sub(r"([(<]) |,? ([)>])", r"\1\2", " ".join(kept))
-        # `mut` on an argument and the module in a path are not part of the API.
+        # Neither `mut` before an argument nor the module in a path is part of the API.
         text = re.sub(r"\b(?:super|crate)::(?:[a-z_]+::)*", "", text)
         return re.sub(r"(?<=[(,]) ?mut (?=\w+[:,)])| mut (?=\w+:)", lambda mut: " " * (mut[0][0] == " "), text)
 

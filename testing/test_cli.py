@@ -14,11 +14,6 @@ from testing.targets import RUST_KERNELS
 from testing.test_clients import clients
 
 
-def test_command_without_a_kernel():
-    build.run("cargo", "test", "--locked", "--quiet", "-p", "ksyscall-cli", "-p", "ksyscall", "--features",
-              "ksyscall/all-tables", "--bins", "--lib")
-
-
 @dataclass(frozen=True, eq=False)
 class Command(Job):
     # A client in c-tests/clients that runs under the command.

@@ -13,8 +13,8 @@ from testing.guests import Job
 from testing.targets import RUST_KERNELS
 
 
-def test_crate_without_a_kernel():
-    build.run("cargo", "test", "--locked", "--quiet", "--features", "capi")
+def test_crate_and_command_without_a_kernel():
+    build.run("cargo", "test", *build.WORKSPACE)
 
 
 # --- The published crate ------------------------------------------------------------

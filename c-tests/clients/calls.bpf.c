@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls of objects.cpp. */
+/* Counts the system calls that objects.cpp makes. */
 #include "kernel.bpf.h"
 
 unsigned long entries, returns, others;

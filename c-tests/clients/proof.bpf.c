@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts calls of stat, whose kernel function is __x64_sys_newstat. */
+/* Counts calls to stat, whose kernel function is __x64_sys_newstat. */
 #include "kernel.bpf.h"
 
 unsigned long stats;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A tracer with a skeleton, ksyscall and kretsyscall sections and a ring buffer. */
+/* A tracer that uses a skeleton, ksyscall and kretsyscall sections, and a ring buffer. */
 #include "client.h"
 #include "trace.h"
 #include "trace.skel.h"

@@ -36,8 +36,9 @@ pub(crate) fn serving(
     (function, serves)
 }
 
-/// Returns whether the version, with its stable update, contains one of the updates in the list or
-/// is at least the last version in the list.
+/// Returns whether the kernel is new enough: at or after the listed update of its own stable series,
+/// or at or after the last version in the list. None if that depends on an update that is not
+/// known.
 fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bool> {
     let mut rest = list;
     let mut has_update = false;

@@ -133,8 +133,8 @@ unsafe extern "C" {
     /// @param links the links
     /// @param missed receives the number
     /// @return 0; or a negative errno, with errno set:
-    ///  - EOPNOTSUPP: the kernel does not report the number (before Linux 6.7 it does so only with
-    ///    `max_active`);
+    ///  - EOPNOTSUPP: the kernel does not report the number (kernels before Linux 6.7 report it only
+    ///    if `max_active` is set);
     ///  - EINVAL: an argument is NULL.
     pub fn ksyscall_links__missed(links: *const ksyscall_links, missed: *mut __u64) -> c_int;
 
@@ -161,8 +161,8 @@ unsafe extern "C" {
     /// errno set. All links are destroyed even if an error occurs
     pub fn ksyscall_link__destroy_all(links: *mut *mut bpf_link, n: usize) -> c_int;
 
-    /// Gets how many times the kernel has skipped a program since the program was loaded, added up
-    /// over all functions that the program is attached to. The kernel skips a kprobe program on a
+    /// Gets the number of times that the kernel has skipped a program since the program was loaded,
+    /// summed over all functions that it is attached to. The kernel skips a kprobe program on a
     /// CPU that is executing another BPF program or a bpf(2) map operation, even if the task in
     /// that operation was preempted. ksyscall_link__missed() does not count those calls.
     ///

@@ -178,7 +178,7 @@ impl Libbpf {
     /// Returns the name of a program, or NULL.
     ///
     /// # Safety
-    /// `prog` must be NULL or a program of this libbpf.
+    /// `prog` must be NULL or a program that this libbpf created.
     pub(super) unsafe fn program_name(&self, prog: *const bpf_program) -> *const c_char {
         type Name = unsafe extern "C" fn(*const bpf_program) -> *const c_char;
         if prog.is_null() {
@@ -202,7 +202,7 @@ impl Libbpf {
     }
 
     /// # Safety
-    /// `prog` must be a program of this libbpf.
+    /// `prog` must be a program that this libbpf created.
     pub(super) unsafe fn program_fd(&self, prog: *const bpf_program) -> Result<c_int, Failure> {
         let program_fd = self.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
         // SAFETY: guaranteed by the caller.
@@ -215,7 +215,7 @@ impl Libbpf {
     /// Lets libbpf create a link from a perf event. The link then owns the event.
     ///
     /// # Safety
-    /// `prog` must be a program of this libbpf.
+    /// `prog` must be a program that this libbpf created.
     pub(super) unsafe fn attach_perf_event(
         &self,
         prog: *const bpf_program,

@@ -81,7 +81,7 @@ impl Links {
     }
 }
 
-/// Writes the warning that must be printed before an attach, if any: see
+/// Writes the warning, if there is one, that must be printed before the attach; see
 /// [`super::ksyscall_attach`].
 ///
 /// # Safety

@@ -14,9 +14,9 @@ pub(super) struct Remembered {
     /// Whether the process has attached a program before. The first attach prints a warning if the
     /// kernel currently runs no probes.
     has_attached: AtomicBool,
-    /// Hashes of the names for which a warning was printed: calls whose functions no system call
-    /// reaches, and functions whose probes were moved. There is room for more names than any
-    /// architecture defines.
+    /// Hashes of the names that a warning has been printed for. A warning concerns either a call
+    /// whose function is never reached, or a function whose probe was moved. There is room for more
+    /// names than any architecture defines.
     warned_of: [AtomicUsize; 512],
     /// The program's print callback, as it was when last looked up.
     pub(super) print: AtomicPtr<c_void>,
@@ -111,7 +111,7 @@ impl<const N: usize> Snapshot<N> {
         Self { version: AtomicUsize::new(0), words: [const { AtomicUsize::new(0) }; N] }
     }
 
-    /// Returns the words, or None if nothing was written yet or if a write is in progress.
+    /// Returns the words, or None if nothing has been written yet or a write is in progress.
     pub(super) fn read(&self) -> Option<[usize; N]> {
         let version = self.version.load(Ordering::Acquire);
         if version == 0 || version % 2 != 0 {

@@ -57,8 +57,8 @@ pub(super) fn disarmed_once() -> Option<Warning> {
     if REMEMBERED.is_first_attach() { disarmed().map(Warning::Disarmed) } else { None }
 }
 
-/// Returns a warning if no system call reaches the function, provided that the kernel has the
-/// function and that this is the first attach to the call.
+/// Returns a warning if the kernel has the call's function but no system call reaches it. Returns
+/// None if the warning was printed before.
 fn unreached_once(request: &Request, row: Row<'_>) -> Option<Warning> {
     let Request { name, options, callers: Callers::Native, .. } = request else { return None };
     if row.is_served() || REMEMBERED.is_warned_of(name.as_bytes()) {
