@@ -19,7 +19,7 @@ static int left(void)
 }
 
 /*
- * Attaches until no stale entry is left. An entry may stay in use briefly after its process has
+ * Attaches repeatedly until no stale entry is left. An entry may stay in use briefly after its process has
  * exited. The test's time limit bounds the loop.
  */
 static void attach_until_none_is_left(struct programs *p)

@@ -39,8 +39,8 @@ static __always_inline struct calls *record(__u32 slot)
 }
 
 /*
- * The call's first argument. On the tested kernels, the function has a syscall wrapper (x86-64
- * since 4.17): its only argument points to the caller's registers.
+ * The call's first argument. On the tested kernels, the probed function is a syscall wrapper (x86-64
+ * since 4.17), whose only argument points to the caller's registers.
  */
 static __always_inline __attribute__((unused)) __u64 first_argument(struct pt_regs *ctx)
 {

@@ -374,7 +374,7 @@ loop.
 only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
 both kinds of callers, use `Callers::Asked`. On arm64 and riscv64, the registers show whether the caller is a 32-bit
 process. On x86-64, a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE,
-the loader must pass the flag's offset to the program, which reads the flag in `Memory::thread_status`. The offset is 16
+the loader must pass the flag's offset to the program, where `Memory::thread_status` reads the flag. The offset is 16
 bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
 Like the macros above, the trait `Kept` stores a pointer at entry and provides it at the return. The following example

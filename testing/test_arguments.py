@@ -1,8 +1,8 @@
 """Tests how BPF programs read the arguments of every system call with ksyscall.bpf.h, on the real kernels that --matrix
 selects (default: the x86-64 kernels).
 
-A run on all kernels updates docs/arguments.md. With --keep, a run on some kernels also updates the page, and takes the
-results for the other kernels from earlier runs (build/matrix).
+A run on all kernels updates docs/arguments.md. With --keep, a run on only some of the kernels
+updates the page as well: the results for the other kernels come from earlier runs (build/matrix).
 """
 
 import pytest

@@ -1,7 +1,7 @@
 """Tests every system call of an architecture on the real kernels that --matrix selects (default: the x86-64 kernels).
 
-A run on all kernels updates docs/coverage.md. With --keep, a run on some kernels also updates the page, and takes the
-results for the other kernels from earlier runs (build/matrix).
+A run on all kernels updates docs/coverage.md. With --keep, a run on only some of the kernels
+updates the page as well: the results for the other kernels come from earlier runs (build/matrix).
 """
 
 import pytest

@@ -108,7 +108,7 @@ class Outcome:
 
 
 class Console:
-    """The guest's console. Marks with a random word separate the commands' output from other text."""
+    """The guest's console. Lines that contain a random word separate the commands' output from other text."""
 
     def __init__(self, nonce):
         self.nonce, self.text = nonce, b""

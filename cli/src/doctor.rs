@@ -1,4 +1,5 @@
-//! `doctor`: reports what is missing for attaching here, and whether preloading reaches a tool.
+//! `doctor`: reports why attaching would fail on this system, and whether the library can be
+//! preloaded into a tool.
 
 mod checks;
 mod trials;

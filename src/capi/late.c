@@ -5,7 +5,7 @@
  * process that this library is preloaded into.
  *
  * The linker's --wrap redirects the calls to this file. If you add a function here, also add it to LATE in
- * the Makefile. libksyscall.a does not contain this file: it calls the functions directly.
+ * the Makefile. libksyscall.a calls the functions directly and does not contain this file.
  */
 #define _GNU_SOURCE
 /* Rust calls mmap() and clock_gettime() with their default types, which macros in CFLAGS may change. */
