@@ -1,7 +1,8 @@
-//! Defines the Rust API's errors, which the C API also reports. Each error has a message and an errno.
+//! Defines the Rust API's errors, which the C API also reports. Each error has a message and an
+//! errno.
 //!
-//! An error owns the data that its message contains. To add an error, add a variant with its message
-//! and errno here, and a row to docs/errors.md.
+//! An error owns the data that its message contains. To add an error, add a variant with its
+//! message and errno here, and a row to docs/errors.md.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -291,8 +292,8 @@ impl Error {
         self
     }
 
-    /// Returns whether the error means that one kind of caller does not have the call. Attaching can
-    /// still succeed if another kind of caller has the call.
+    /// Returns whether the error means that one kind of caller does not have the call. Attaching
+    /// can still succeed if another kind of caller has the call.
     pub(crate) fn is_absence(&self) -> bool {
         matches!(
             self,

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 ///
 /// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of the kernel's types. Parsing takes longer
 /// than everything else that the command does before it is ready. If `new()` cannot open the file
-/// with the types, it continues without the types. This function therefore prevents `new()` from
+/// that contains the types, it continues without them. This function therefore prevents `new()` from
 /// opening any file.
 pub(crate) fn loader() -> Result<EbpfLoader<'static>> {
     let files = getrlimit(Resource::Nofile);

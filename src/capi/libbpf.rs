@@ -413,8 +413,8 @@ impl Handle {
         // functions.
         let next = Self(libc::RTLD_NEXT);
         let next = (self.0 == libc::RTLD_DEFAULT).then(|| next.address(name)).filter(is_libbpfs);
-        // Otherwise, libbpf was loaded before this library, was loaded later by dlopen(), or belongs
-        // to a plugin that is also linked to this library.
+        // Otherwise, libbpf was loaded before this library, was loaded later by dlopen(), or
+        // belongs to a plugin that is also linked to this library.
         let in_its_file = || {
             let file = Self::loaded(self.file()?.dli_fname)?;
             Some(file.address(name)).filter(is_libbpfs)
