@@ -22,7 +22,7 @@ def draw(run, path):
     for axis, operation in zip(grid[0], TIMED, strict=True):
         axis.set_title(OPERATIONS[operation])
     grid[0][0].legend(frameon=False, loc="upper right")
-    figure.supxlabel("time, as a multiple of that of the system calls alone", fontsize=9)
+    figure.supxlabel("time, as a multiple of the time for the system calls alone", fontsize=9)
     figure.savefig(path, metadata={"Date": None, "Creator": "make bench"})
 
 

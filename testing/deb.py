@@ -190,7 +190,7 @@ def check(suite, source):
         (shared / "version").write_text(version)
         older(debs, shared / "older")
         inside(clean, shared, INSTALL)
-        yield (f"installed, upgraded from 0.9.0 to {version} under a program that has it preloaded, and purged:"
+        yield (f"installed, upgraded from 0.9.0 to {version} under a program that preloads it, and purged:"
                " no file is left")
 
         shutil.rmtree(OUT / suite, ignore_errors=True)

@@ -10,7 +10,7 @@ use ksyscall::SyscallName;
 
 /// Looks up and counts system calls, and runs libbpf tools with libksyscall
 ///
-/// A call's name is that of its man page, of <asm/unistd.h> or of the kernel's sources.
+/// A call's name comes from its man page, from <asm/unistd.h> or from the kernel's sources.
 #[derive(Debug, Parser)]
 #[command(name = "ksyscall", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Examples:\n  \

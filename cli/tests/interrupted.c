@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* interrupted N COMMAND...: runs a command and sends it SIGINT at its Nth perf_event_open(2). The exit status
-   is that of the command, or 128 plus the number of the signal that killed it. */
+/* interrupted N COMMAND...: runs a command and sends it SIGINT at its Nth perf_event_open(2). Exits with the
+   command's exit status, or with 128 plus the number of the signal that killed it. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

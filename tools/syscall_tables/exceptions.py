@@ -69,7 +69,7 @@ LIMITS = [
      " compat_sys_io_pgetevents_time64 usage), which the announcements of these stable updates"
      " list; 5.4 was never corrected (5.4.286)"),
     ("x86", "compat", "compat_sys_keyctl", "4.1.52,4.4.155,4.8",
-     "the table had sys_keyctl (4.1.15 has it) until f7d665627e10 in 2016; the tables of these"
+     "the table had sys_keyctl (4.1.15 contains it) until f7d665627e10 in 2016; the tables of these"
      " updates do not, and earlier updates of 4.1 to 4.7 may not either"),
     ("x86|x86_64|arm|powerpc", "compat", r"compat_sys_[gs]etsockopt", "<5.9",
      "net/compat.c of 5.8; a weak stub of that name remains"),
