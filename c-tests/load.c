@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests many threads that attach and destroy links at random while all threads make calls. A thread's
+ * Tests that no call is lost while many threads create and destroy links at random and make calls. A thread's
  * programs count only that thread's calls, so the expected counts are known exactly. No thread accesses a map
  * during the test: while a CPU runs a bpf(2) map operation, the kernel skips probe programs on that CPU.
  */

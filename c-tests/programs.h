@@ -86,7 +86,7 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 	return seen(programs, slot).count;
 }
 
-/* Attaches; fails the test on an error. */
+/* Attaches the program, and fails the test if that fails. */
 #define ATTACH(prog, name, opts)                                                             \
 	({                                                                                   \
 		errno = 0;                                                                   \

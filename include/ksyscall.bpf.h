@@ -516,7 +516,10 @@ KSYSCALL_INLINE_ int ksyscall_is_x32_(const struct ksyscall_ *call)
 #endif
 }
 
-/* Returns the man page's nth argument, counting from 0. All parameters except `call` are constants. */
+/*
+ * Returns the call's nth argument, counting from 0, in the man page's order. All parameters except `call` are
+ * constants.
+ */
 KSYSCALL_INLINE_ __u64 ksyscall_by_layout_(const struct ksyscall_ *call, __u64 layout, int narrow, int n)
 {
 	int place = (int)(((layout >> (12 + 3 * n) & 7) ^ (n + 1)) - 1), word = 0, is_behind_pair = 0;

@@ -176,7 +176,7 @@ pub struct Places {
     pub(crate) ipc_has_versions: bool,
     /// Whether native and 32-bit callers have socketcall(2) and ipc(2).
     pub(crate) has_multiplexers: [bool; 2],
-    /// The layouts of calls with an argument that is not one word: for 64-bit and 32-bit callers.
+    /// The layouts, for 64-bit and 32-bit callers, of calls with an argument that is not one word.
     pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
 """

@@ -413,7 +413,7 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!(io::Error::from(unknown).kind(), io::ErrorKind::NotFound);
 
     let error = Ksyscall::new("no such\ncall").unwrap_err();
-    assert_eq!(error.to_string(), "'no such\\ncall': a syscall name is 1 to 64 of a-z, 0-9 and _");
+    assert_eq!(error.to_string(), "'no such\\ncall': a syscall name consists of 1 to 64 characters from a-z, 0-9 and _");
 
     let filter: &mut SocketFilter =
         probe.object.program_mut("not_a_kprobe").unwrap().try_into().unwrap();
@@ -610,7 +610,7 @@ fn without_pmu(test: &str) {
         };
         if results == [0; 3] { Ok(()) } else { Err(io::Error::last_os_error()) }
     };
-    // SAFETY: `hide` only makes system calls between fork and exec.
+    // SAFETY: between fork and exec, `hide` does nothing but make system calls.
     unsafe { command.pre_exec(hide) };
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

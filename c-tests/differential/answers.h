@@ -56,7 +56,7 @@ void ask(const struct question *q);
 /* Calls `ask_it`; reports a crash as an answer. libbpf holds no resources at the points where it crashes. */
 void in_peril(void (*ask_it)(const struct question *), const struct question *q);
 
-/* Runs the questions in a separate process that has not attached before. */
+/* Answers the questions in a separate process that has not attached any program before. */
 #define IN_A_PROCESS(questions)              \
 	IN_CHILD({                           \
 		alarm(600);                  \

@@ -294,8 +294,8 @@ impl Found {
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
-    /// Finds the libbpf that one of the words points into, and the address range of the libbpf's
-    /// file. If a word points into a loaded file but the file's functions cannot be found, the
+    /// Finds the libbpf that one of the words points into, and the address range at which it is
+    /// mapped. If a word points into a loaded file but the file's functions cannot be found, the
     /// handle is None. If `may_iterate` is false, [`loader::range_at`] is not called and the range
     /// is empty.
     fn by_definition(

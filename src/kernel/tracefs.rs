@@ -50,7 +50,7 @@ pub(crate) struct EntryName {
 }
 
 /// Entries that this process gave up while they were in use, identified by the lower half of each
-/// entry's number. The number 0 marks a free place. If no place is free, the entry stays until the
+/// entry's number. The number 0 marks a free slot. If no slot is free, the entry stays until the
 /// process ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 

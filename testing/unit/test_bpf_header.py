@@ -1,4 +1,4 @@
-"""Tests ksyscall.bpf.h for architectures and callers without requiring their kernels.
+"""Tests ksyscall.bpf.h for each architecture and kind of caller, without requiring a kernel.
 
 The header is compiled for this machine and reads a hand-made context. The expected layouts follow the kernel sources
 that are named above each group of cases (Linux 6.12).

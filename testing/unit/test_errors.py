@@ -11,7 +11,7 @@ WORDS = 12
 
 
 def messages():
-    """Yields the texts of errors and warnings in the sources, except in the sources' tests."""
+    """Yields the text of each error and warning that the sources define, but skips the tests in them."""
     for name in ("error.rs", "calls/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
                  "kernel/disarmed.rs"):
         source = re.sub(r"^\s*//.*", "", (ROOT / "src" / name).read_text().partition("#[cfg(test)]")[0], flags=re.M)

@@ -618,7 +618,7 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// The checks whose level is not good, as (level, name, text and advice).
+        /// Returns the level, name, and text with advice of each check whose level is not `Good`.
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {
