@@ -413,7 +413,10 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!(io::Error::from(unknown).kind(), io::ErrorKind::NotFound);
 
     let error = Ksyscall::new("no such\ncall").unwrap_err();
-    assert_eq!(error.to_string(), "'no such\\ncall': a syscall name consists of 1 to 64 characters from a-z, 0-9 and _");
+    assert_eq!(
+        error.to_string(),
+        "'no such\\ncall': a syscall name consists of 1 to 64 characters from a-z, 0-9 and _"
+    );
 
     let filter: &mut SocketFilter =
         probe.object.program_mut("not_a_kprobe").unwrap().try_into().unwrap();

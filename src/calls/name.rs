@@ -93,7 +93,8 @@ pub struct InvalidName {
 impl InvalidName {
     /// Maximum number of bytes to store from the string.
     pub(crate) const SHOWN: usize = MAX_NAME_LEN + "__NR_".len();
-    pub(crate) const RULE: &str = "a syscall name consists of 1 to 64 characters from a-z, 0-9 and _";
+    pub(crate) const RULE: &str =
+        "a syscall name consists of 1 to 64 characters from a-z, 0-9 and _";
 
     const fn new(given: &[u8]) -> Self {
         let mut start = [0; Self::SHOWN];
