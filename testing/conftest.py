@@ -11,7 +11,7 @@ from testing.initramfs import Missing
 from testing.packages import Unavailable
 from testing.targets import CELLS, KERNELS, MATRIX
 
-# Exceptions whose text explains a failure without a traceback.
+# Exceptions whose message explains a failure without a traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # `make test` prints this.
 LEFT_OUT = f"""\

@@ -143,7 +143,7 @@ def judge(ours, expected):
 
 
 def with_table(page, table):
-    """Returns the page with its table replaced."""
+    """Replaces the page's table and returns the new page."""
     before, _, rest = page.partition(HEAD)
     return before + HEAD + "".join(row.markdown() for row in table) + re.sub(r"\A(\|.*\n)*", "", rest)
 

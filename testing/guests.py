@@ -33,7 +33,7 @@ class Job:
     arch: str = field(default="amd64", kw_only=True)
     # Kernel parameters.
     append: str = field(default="", kw_only=True)
-    # Jobs with different values run in different guests.
+    # Jobs with different values of `apart` run in different guests.
     apart: str = field(default="", kw_only=True)
     # Estimated duration on an idle machine.
     seconds: int = field(default=4, kw_only=True)

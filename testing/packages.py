@@ -224,7 +224,8 @@ def mirrors():
 
 def system_mirror():
     """Returns the address of the first apt source that is Debian's own archive. If the system has never fetched
-    its package lists, apt does not know the origins. In that case the path and the component identify the archive."""
+    its package lists, apt does not know the sources' origins. In that case, the path and the component identify the
+    archive."""
     def ask(form, *options):
         return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
                               capture_output=True, text=True).stdout

@@ -146,8 +146,8 @@ class Clock:
         self.threads, self.waited = Path(f"/proc/{pid}/task"), 0
 
     def now(self):
-        # The wait time of the thread that waited longest: the second field of schedstat, see
-        # Documentation/scheduler/sched-stats.rst. The process may have ended.
+        # The wait time of the thread that waited longest: the second field of schedstat (see
+        # Documentation/scheduler/sched-stats.rst). The process may have ended.
         with contextlib.suppress(OSError):
             for thread in self.threads.iterdir():
                 self.waited = max(self.waited, int((thread / "schedstat").read_text().split()[1]))
@@ -245,7 +245,8 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's current files to its image. run() calls this if the image contains other commands."""
+        """Writes the guest's current files to its image. run() calls this function if the image contains
+        other commands."""
         # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image
