@@ -1,4 +1,4 @@
-"""Measures how this library, libbpf and others attach and destroy links, and writes docs/performance.md.
+"""Measures the cost of attaching and destroying links with this library, libbpf and others; writes docs/performance.md.
 
     python3 -m testing.bench [--report]
 

@@ -259,8 +259,7 @@ BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 def rustc(target, *arguments, **options):
     """Runs Debian 13's rustc with Debian 13's C library, so that rustc works on any system. Only the final crate is
-    compiled to machine code. The functions that it uses from other crates are inlined from the MIR in those crates'
-    metadata."""
+    compiled to machine code. rustc inlines functions from other crates, whose metadata contains the functions' MIR."""
     tree = packages.unpack("trixie", "amd64", *RUST)
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     # core uses unstable features, which a stable compiler rejects without this variable.

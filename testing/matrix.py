@@ -341,7 +341,7 @@ class Shown:
                 self.results.add("failed", call, how)
         tests = results.tap(texts["attach"], 0)
         self.results.points += tests.points
-        # The first test only checks that the right library answers.
+        # The first test checks only that the right library answers.
         tests.points = [point for point in tests.points if point.name != "this_library_answers"]
         for point in tests.points:
             if point.outcome != "passed":

@@ -115,7 +115,7 @@ class Root:
             self.update()
 
     def run(self, *command, **options):
-        """Runs a command with this root's configuration; its output goes to the log."""
+        """Runs a command with this root's configuration, and logs the command's output."""
         with open(self.folder / "log", "w") as log:
             return subprocess.run(command, env={**os.environ, "APT_CONFIG": str(self.folder / "etc/apt.conf")},
                                   stdout=options.pop("stdout", log), stderr=log, text=True, **options)

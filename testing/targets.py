@@ -207,5 +207,5 @@ COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 COMPARED_INSIDE = ["bookworm", "bound"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
-# The foreign architecture that `make test` covers; it is also big-endian.
+# The foreign, big-endian architecture that `make test` covers.
 FOREIGN = Cell("s390x", "bookworm")

@@ -127,7 +127,7 @@ def are_counted(result, did, engine):
         assert call["calls"] == sum(expected.values()), call
         assert call["errnos"] == {errno: times for errno, times in expected.items() if errno != "-"}, call
         if name == "exit_group":
-            # No probe sees this call return.
+            # exit_group never returns, so no probe sees a return.
             assert call["returns"] is None
             continue
         assert call["errors"] == sum(call["errnos"].values())

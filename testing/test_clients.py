@@ -142,7 +142,7 @@ class Inside(Job):
         if self.inside not in CRATES:
             machine.folders.append(build.library())
             machine.put(program.with_name("inside-linked"), f"{folder}/inside-linked")
-        # Two copies: one to preload and one to link to.
+        # Add two copies of the library: one to preload and one to link to.
         for path in LIBRARY, f"{folder}/lib/libksyscall.so.1":
             machine.put(build.library() / "libksyscall.so.1", path)
         for name in LIBRARIES:
