@@ -1,4 +1,5 @@
-"""Measures the cost of attaching and destroying links with this library, libbpf and others; writes docs/performance.md.
+"""Measures the cost of attaching and destroying links with this library, libbpf and others, and writes
+docs/performance.md.
 
     python3 -m testing.bench [--report]
 

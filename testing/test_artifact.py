@@ -137,7 +137,7 @@ def test_the_builders_flags_come_last():
 
 
 def test_relocated_data_is_read_only(library):
-    """All relocated data lies in whole pages that the loader makes read-only after it has relocated them."""
+    """All relocated data lies in whole pages that the loader makes read-only after it has applied the relocations."""
     segments = run("readelf", "-lW", library)
     written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
     start, length = (int(n, 16) for n in re.search(r"GNU_RELRO +\S+ (\S+) \S+ \S+ (\S+)", segments).groups())
