@@ -1,5 +1,4 @@
-"""Measures the cost of attaching and destroying links with this library, libbpf and others, and writes
-docs/performance.md.
+"""Measures how this library, libbpf and others attach and destroy links, and writes docs/performance.md.
 
     python3 -m testing.bench [--report]
 
