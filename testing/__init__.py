@@ -1,1 +1,1 @@
-"""Contains the tests that pytest runs, and their tools. CONTRIBUTING.md describes how to run them."""
+"""Contains the tests that pytest runs, and their helper modules. CONTRIBUTING.md describes how to run the tests."""

@@ -45,7 +45,7 @@ class Call:
     count: int
     seen: list[int]
     made: list[int]
-    # The multiplexer through which the call is made: socketcall, ipc or nothing.
+    # The multiplexer through which the call is made: socketcall, ipc or an empty string.
     multiplexer: str = ""
 
 

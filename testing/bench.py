@@ -30,7 +30,7 @@ KERNELS = ["bookworm", "trixie", "sid"]
 STEPPED_ON = "sid"
 LIBBPF = "sid"
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
-# `raw` makes only the necessary system calls, so it is the lower bound.
+# `raw` makes no system calls beyond the necessary ones, so its time is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
 PROBES = ["kprobe", "kretprobe"]
 # A contestant attaches the probe this many more times after the first attach, and destroys the link each time.
@@ -201,7 +201,7 @@ def main():
     parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
     arguments = parser.parse_args()
     end_by_signals()
-    # Imported here, so that the tests of this module do not require the plotting package.
+    # Import bench_plot here, so that this module's tests do not require the plotting package.
     from testing import bench_plot
     try:
         if not arguments.report:

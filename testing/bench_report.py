@@ -45,7 +45,8 @@ def times(run):
 
 
 def added(run):
-    """Yields the cost that each kind of probe adds to a call, as a multiple of the cost of a kprobe."""
+    """Yields a row for each kind of probe: the time that it adds to a call, as a multiple of the time that a kprobe
+    adds."""
     def cost(kernel, way):
         plain, probed = (run.values(kernel, contestant=name, operation="call") for name in ("none", way))
         return statistics.median(probed) - statistics.median(plain) if probed else None
@@ -71,7 +72,7 @@ def number(value):
 
 
 def alike(values):
-    """Returns a single number if all kernels have the same number, otherwise a number for each kernel."""
+    """Returns one number if it is the same for all kernels, otherwise a number for each kernel."""
     found = [number(value) for value in values]
     return found[0] if len(set(found)) == 1 else " / ".join(found)
 

@@ -32,7 +32,7 @@ WORKSPACE = "--locked", "--quiet", "--workspace", "--features", "ksyscall/capi"
 
 
 class BuildError(Exception):
-    """A build command failed. The message contains the command and its output."""
+    """A build command failed. The exception's message contains the command and its output."""
 
 
 def run(*command, env=None, **options):

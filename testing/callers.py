@@ -104,8 +104,8 @@ calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on
 tracer identifies calls by cookies, which require Linux 5.15.
 
 The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. This row has results only for
-`Callers::All`, because `Callers::Compat` covers only calls with separate functions. `make test-x32` builds the
-kernel for these calls.
+`Callers::All`: most x32 calls share their functions with 64-bit calls, and for x32, `Callers::Compat` covers only calls
+with separate functions. `make test-x32` builds the kernel for these calls.
 
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|

@@ -11,7 +11,7 @@ from testing.initramfs import Missing
 from testing.packages import Unavailable
 from testing.targets import CELLS, KERNELS, MATRIX
 
-# Exceptions whose text explains a failure without a traceback.
+# Exceptions whose message explains a failure without a traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # `make test` prints this.
 LEFT_OUT = f"""\
@@ -34,7 +34,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # Report unknown cell names before any work starts.
     chosen_cells(config)
-    # Handle fatal signals like Ctrl-C.
+    # Respond to fatal signals in the same way as to Ctrl-C.
     vm.end_by_signals(signal.default_int_handler)
 
 

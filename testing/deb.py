@@ -22,9 +22,9 @@ from testing.packages import CACHE, Unavailable, say
 from testing.targets import SUITES
 
 OUT = BUILD / "deb"
-# The suites whose Rust is recent enough.
+# The suites whose Rust is recent enough to build the packages.
 RELEASES = ["bookworm", "trixie"]
-# The tools other than Rust that build and check the packages, and the dependencies of examples/count.c.
+# The tools, other than Rust, that build and check the packages, and the dependencies of examples/count.c.
 TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
 
 # Runs in a separate mount namespace, so the mounts disappear when the script ends.

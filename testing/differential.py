@@ -22,7 +22,7 @@ HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n
 
 
 class Difference:
-    """A row of the table, and which of its answers have occurred."""
+    """A row of the table, with the answers that have occurred so far."""
 
     def __init__(self, row):
         self.id, self.situation, self.why, self.cases = row["id"], row["situation"], row["why"], row["cases"]
@@ -143,7 +143,7 @@ def judge(ours, expected):
 
 
 def with_table(page, table):
-    """Returns the page with its table replaced."""
+    """Replaces the page's table and returns the new page."""
     before, _, rest = page.partition(HEAD)
     return before + HEAD + "".join(row.markdown() for row in table) + re.sub(r"\A(\|.*\n)*", "", rest)
 

@@ -224,7 +224,7 @@ def places(kernel):
 def module():
     rows = "\n".join(f"    {line}" for line in sub_call_rows().splitlines())
     parts = [HEAD, f"""
-/// The calls that socketcall(2) and ipc(2) carry out: the sources of their arguments, and their numbers.
+/// Maps each call that socketcall(2) or ipc(2) carries out to its encoded number and argument sources.
 pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
 {rows}
 ];
@@ -253,14 +253,13 @@ impl Kernel for {kernel} {{
 # The compiler with its libraries, and the source of Rust's core, which Debian does not build for BPF.
 RUST = ("rustc", "libstd-rust-1.85", "rust-src", "libllvm19", "libbsd0", "libc6", "libedit2", "libffi8", "libgcc-s1",
         "libicu76", "liblzma5", "libmd0", "libstdc++6", "libtinfo6", "libxml2", "libz3-4", "libzstd1", "zlib1g")
-# rustc makes each crate depend on this crate, compiler_builtins; nothing here calls its functions.
+# rustc makes every crate depend on compiler_builtins, but nothing here calls its functions.
 BUILTINS = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n"
 
 
 def rustc(target, *arguments, **options):
     """Runs Debian 13's rustc with Debian 13's C library, so that rustc works on any system. Only the final crate is
-    compiled to machine code. The functions that it uses from other crates are inlined from the MIR in those crates'
-    metadata."""
+    compiled to machine code. rustc inlines functions from other crates, whose metadata contains the functions' MIR."""
     tree = packages.unpack("trixie", "amd64", *RUST)
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     # core uses unstable features, which a stable compiler rejects without this variable.
@@ -291,8 +290,8 @@ def bpf(source, out, target, arch, env=None):
               "--check-cfg=cfg(bpf_target_arch,values(any()))", "-L", libraries]
     crate, text = work / "libksyscall_ebpf.rmeta", out.with_suffix(".s")
     rustc(target, *common, "--crate-name=ksyscall_ebpf", "--emit=metadata", "ebpf/src/lib.rs", "-o", crate)
-    # For this target rustc's object files would contain LLVM bitcode, so emit assembly. The
-    # program's map requires BTF, which LLVM generates from the debug information.
+    # For this target, rustc's object files would contain LLVM bitcode, so emit assembly. The program's map requires
+    # BTF, which LLVM generates from the debug information.
     rustc(target, *common, "--crate-name=program", "--emit=asm", "-Cdebuginfo=2", f"--extern=ksyscall_ebpf={crate}",
           source, "-o", text, env=env or {})
     run("clang", "-target", target, "-c", text, "-o", out)

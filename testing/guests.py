@@ -33,7 +33,7 @@ class Job:
     arch: str = field(default="amd64", kw_only=True)
     # Kernel parameters.
     append: str = field(default="", kw_only=True)
-    # Jobs with different values run in different guests.
+    # Jobs with different values of `apart` run in different guests.
     apart: str = field(default="", kw_only=True)
     # Estimated duration on an idle machine.
     seconds: int = field(default=4, kw_only=True)
@@ -61,7 +61,7 @@ class Job:
 
 
 def divided(jobs):
-    """Divides jobs among guests that all run for about the same time, at most about LONGEST seconds. The jobs keep
+    """Divides jobs among guests that run for similar times, at most about LONGEST seconds each. The jobs keep
     their order, so that jobs that use the same files tend to share a guest."""
     total, taken, shares = sum(job.seconds for job in jobs), 0, [[]]
     count = math.ceil(total / LONGEST)

@@ -100,8 +100,8 @@ class Image:
             if not arch or place == "usr/bin/busybox":
                 continue
             needs = list(needed(file))
-            # The loader also searches the program's path for the libraries that a library needs. The library was
-            # itself found through that path, so this code searches the library's folder instead.
+            # When a library requires other libraries, the loader also searches the program's RPATH for them. The
+            # requiring library was itself found through that path, so this code searches its folder instead.
             is_program = any(kind == "interpreter" for kind, *_ in needs)
             for kind, name, here in needs:
                 target = name if kind == "interpreter" else f"/usr/lib/{arch.multiarch}/{name}"

@@ -159,7 +159,7 @@ def list_calls(macros):
 
 
 def sub_calls_of(calls):
-    """Maps each sub-call to its multiplexer and its number in the multiplexer, for an architecture that
+    """Maps each sub-call to its multiplexer and to the number that selects it there, for an architecture that
     supports `calls`."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
@@ -256,7 +256,7 @@ def save(job, texts):
 
 class Run:
     """One library's results. `missed` maps each failed call to what happened. `absent` lists the calls that do not
-    exist. `idle` lists the calls that are not implemented, but to which both libraries attach. `fired` counts the calls
+    exist. `idle` lists unimplemented calls to which both libraries nevertheless attach. `fired` counts the calls
     whose program ran, and `all` counts the calls that the kernel implements. `other` is the output with the other
     library, which also shows which calls the kernel implements."""
 
@@ -291,7 +291,7 @@ class Run:
                 others[call] = ran.split()
         for call, names in others.items():
             for name in names:
-                # The name of a removed call may stand for the call that replaced it (sigaction for
+                # The library may treat the name of a removed call as the name of its replacement (sigaction as
                 # rt_sigaction).
                 if not vain.pop(name, None) and number.get(name) != number[call]:
                     self.missed[call] = self.missed.get(call, "") + f"the program of {name} ran for it; "
@@ -341,7 +341,7 @@ class Shown:
                 self.results.add("failed", call, how)
         tests = results.tap(texts["attach"], 0)
         self.results.points += tests.points
-        # The first test only checks that the right library answers.
+        # The first test checks only that the right library answers.
         tests.points = [point for point in tests.points if point.name != "this_library_answers"]
         for point in tests.points:
             if point.outcome != "passed":
@@ -366,7 +366,7 @@ process, with the 32-bit library, on a 64-bit kernel. [arguments.md](arguments.m
 calls through `socketcall` and `ipc`.
 
 The first two columns of results are for a program that is linked to `libbpf.a`, without and with the library preloaded.
-The third is for a program that is linked to `libbpf.so`, with the library preloaded.
+The third column is for a program that is linked to `libbpf.so`, with the library preloaded.
 
 | architecture | kernel | libbpf alone | static libbpf, preloaded | shared libbpf, preloaded | attach tests |
 |---|---|---|---|---|---|

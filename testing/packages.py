@@ -115,7 +115,7 @@ class Root:
             self.update()
 
     def run(self, *command, **options):
-        """Runs a command with this root's configuration; its output goes to the log."""
+        """Runs a command with this root's configuration, and logs the command's output."""
         with open(self.folder / "log", "w") as log:
             return subprocess.run(command, env={**os.environ, "APT_CONFIG": str(self.folder / "etc/apt.conf")},
                                   stdout=options.pop("stdout", log), stderr=log, text=True, **options)
@@ -224,7 +224,8 @@ def mirrors():
 
 def system_mirror():
     """Returns the address of the first apt source that is Debian's own archive. If the system has never fetched
-    its package lists, apt does not know the origins. In that case the path and the component identify the archive."""
+    its package lists, apt does not know the sources' origins. In that case, the path and the component identify the
+    archive."""
     def ask(form, *options):
         return subprocess.run(["apt-get", "indextargets", *options, "--format", form, "Created-By: Packages"],
                               capture_output=True, text=True).stdout

@@ -70,7 +70,7 @@ class Api:
             return [before + re.split("[,;]$", self.source(item))[0].strip()]
         if kind == "function":
             return [before + re.split("[{;]", self.source(item))[0].strip()]
-        # For any other kind of item, the whole source is the signature. The crate has no such items.
+        # For any other kind of item, the whole source is the signature. The crate contains no such items yet.
         return [before + self.source(item)]
 
     def members(self, kind, inner):

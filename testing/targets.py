@@ -11,7 +11,7 @@ class Registers:
     """The offsets in struct pt_regs (arch/*/include/asm/ptrace.h) of a function's first argument and of
     its return value, and the offset of a system call's second argument. If `first` is None, the
     kernel has no syscall wrappers and functions get the arguments directly. (bpf_tracing.h does not support i386 and
-    cannot tell which riscv and POWER kernels have wrappers.)"""
+    cannot detect which riscv and POWER kernels have wrappers.)"""
 
     first: int | None
     result: int
@@ -29,13 +29,13 @@ class Architecture:
     # The machine name that `uname -m` prints; the class, byte order and machine in the ELF header.
     machine: str
     elf: tuple[int, int, int]
-    # GNU's name, Rust's target, and the name of the table in src/calls/tables.
+    # The architecture's GNU name, its Rust target, and the name of its table in src/calls/tables.
     gnu: str
     rust: str
     table: str
     # The smallest flavour of Debian's kernels that supports kprobes and BTF.
     flavour: str
-    # Options with which the kernels are known to boot.
+    # QEMU options with which the architecture's kernels are known to boot.
     qemu: str
     qemu_package: str
     console: str
@@ -46,7 +46,7 @@ class Architecture:
     # The Debian release whose cross compiler and libraries are used: the oldest release that
     # supports this architecture and has a recent enough Rust, because old package lists change least.
     release: str = "bookworm"
-    # Debian's folder for libraries, if it differs from GNU's name.
+    # The name of Debian's library folder, if it differs from the GNU name.
     multiarch: str = ""
     # The suite that busybox comes from: the oldest suite that supports this architecture, because
     # its package list changes least.
@@ -207,5 +207,5 @@ COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
 COMPARED_INSIDE = ["bookworm", "bound"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]
-# The foreign architecture that `make test` covers; it is also big-endian.
+# The foreign, big-endian architecture that `make test` covers.
 FOREIGN = Cell("s390x", "bookworm")

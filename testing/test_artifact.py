@@ -137,7 +137,7 @@ def test_the_builders_flags_come_last():
 
 
 def test_relocated_data_is_read_only(library):
-    """All relocated data lies in whole pages that the loader makes read-only afterwards."""
+    """All relocated data lies in whole pages that the loader makes read-only after it has applied the relocations."""
     segments = run("readelf", "-lW", library)
     written = [int(address, 16) for address in re.findall(r"^([0-9a-f]+) ", run("readelf", "-rW", library), re.M)]
     start, length = (int(n, 16) for n in re.search(r"GNU_RELRO +\S+ (\S+) \S+ \S+ (\S+)", segments).groups())
@@ -253,7 +253,7 @@ def test_a_program_builds_with_pkg_config_and_without_libbpf_gets_null(root, pkg
     run(tmp_path / "use", env={"LD_LIBRARY_PATH": str(root / "opt/here")})
 
 
-# Programs for a static libbpf: one calls the function, one attaches a batch, and one attaches a skeleton.
+# Programs for a static libbpf: one attaches to a single call, one attaches a batch, and one attaches a skeleton.
 STATIC = {
     "explicit": """#include <bpf/libbpf.h>
 #include <ksyscall.h>

@@ -46,7 +46,7 @@ class Program(Job):
 
 
 def programs(is_alone):
-    """Yields all programs. With `is_alone`, yields only the programs for preloading and runs them without the
+    """Yields all programs. If `is_alone` is set, yields only the programs for preloading, to be run without the
     library, so that they test libbpf's own function."""
     for kernel, suites in LIBBPFS.items():
         for suite in suites:
@@ -84,7 +84,7 @@ def test_program(job, test, guest, request):
     results = tap(outcome.output, outcome.status)
     request.node.add_report_section("call", "output", outcome.output)
     known = set(job.tests())
-    # A result that matches no test in the source reports a failure of the whole program.
+    # A result that matches no test in the source counts as a failure of the whole program.
     wrong = [point for point in results.points if point.name not in known]
     wrong += [point for point in results.of("failed") if point.name == WHOLE]
     if test == WHOLE:

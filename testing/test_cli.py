@@ -1,5 +1,5 @@
-"""Tests the command `ksyscall`: runs its own tests, and checks on real kernels its counts, its clean-up, the
-problems that `doctor` reports, and a libbpf tool that runs under the command."""
+"""Tests the command `ksyscall` on real kernels: its counts, its clean-up, the problems that `doctor` reports, and a
+libbpf tool that runs under the command."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def bpftool():
 
 # await() repeats a command until it succeeds. If the background command ends first, await() prints that command's
 # output. Each part of the output follows its name. Tests call left() at the start and at the end, so that other
-# programs' probes do not count as left behind.
+# programs' probes do not count as leftovers.
 PRELUDE = """export PATH=/opt/bin:$PATH
 part() { echo "=$1"; }
 status() { status=$?; part status; echo $status; }
@@ -127,7 +127,7 @@ def are_counted(result, did, engine):
         assert call["calls"] == sum(expected.values()), call
         assert call["errnos"] == {errno: times for errno, times in expected.items() if errno != "-"}, call
         if name == "exit_group":
-            # No probe sees this call return.
+            # exit_group never returns, so no probe sees a return.
             assert call["returns"] is None
             continue
         assert call["errors"] == sum(call["errnos"].values())
@@ -157,15 +157,15 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
                                ("exec", "umount2", {"ENOENT": 7, "EINVAL": 7}),
                                ("maps", "getpgid", {"ESRCH": 100000})):
         counted, lost = calls[name][call], results[name]["not_counted"]
-        # A preemptible kernel can interrupt a BPF program. Until the program continues, the kernel skips the program on
-        # that CPU and counts the skips.
+        # A preemptible kernel can interrupt a BPF program. Until the program continues, the kernel skips further runs
+        # of the program on that CPU and counts them.
         if job.kernel == "sid" and lost["skipped_calls"] + lost["skipped_returns"]:
             assert counted["calls"] <= sum(errnos.values()) <= counted["calls"] + lost["skipped_calls"], results[name]
             continue
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
-    # One execve starts the program, and a thread of the program makes the other execve.
+    # One call to execve starts the program; a thread of the program makes the other.
     execve = calls["exec"]["execve"]
     if not any(results["exec"]["not_counted"].values()):
         assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
@@ -208,7 +208,7 @@ def test_counting_does_not_change_the_program(job, guest):
     said = dict(parts(guest(job).output))
     assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
     assert said["counted"] == said["alone"]
-    # The program makes none of these calls.
+    # The program calls neither prctl nor setrlimit.
     for name in "result", "probed":
         for call in "prctl", "setrlimit":
             assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
@@ -283,9 +283,9 @@ def test_options_of_count(job, guest):
     assert "--cgroup requires the directory of a version 2 cgroup" in none
 
 
-# The calls include calls with a separate function for 32-bit callers, a call whose function serves both kinds
-# of callers (sched_yield), two 32-bit calls that share one function (fcntl), and calls that exist only for 32-bit
-# callers.
+# The tested calls include some with a separate function for 32-bit callers, one whose function serves both kinds
+# of callers (sched_yield), two 32-bit calls that share one function (fcntl and fcntl64), and some that exist only for
+# 32-bit callers.
 @jobs("callers", "left\n" + "".join(f"""ksyscall count umount2 getpgid fcntl fcntl64 sched_yield socketcall listen \\
     accept --callers {callers} --json -o /tmp/{callers} -- sh -c '/cli/known; exec /cli/known32' >/tmp/did 2>/tmp/said
 part {callers}; cat /tmp/{callers} /tmp/said
@@ -332,7 +332,7 @@ def test_callers_are_distinguished(job, guest):
         assert "vm86" in said["probed"] and said["probed"].endswith("\n1\n")
     assert re.search(r"^umount2 +compat +4 +4 ", said["table"], re.M), said["table"]
     assert re.search(r"^umount2 +native +0 +0 ", said["table"], re.M), said["table"]
-    # The count includes listen and accept, which are not counted separately here.
+    # The count for socketcall includes listen and accept, which are not counted separately here.
     assert re.search(r"^socketcall +compat +12 +12 ", said["table"], re.M), said["table"]
     assert "; 1 system call of native callers and 2 of 32-bit callers counted" in said["table"]
     nothing_is_left(found)
@@ -439,8 +439,8 @@ def test_errors_say_what_to_do(job, guest):
         assert all(word in said[name] for word in words), said[name]
         assert said[name].endswith(f"\n{status}\n"), said[name]
     assert said["pipe"] == "[\n"
-    # Without BTF the code segment decides: `int $0x80` in a 64-bit program counts as native. The tracepoint engine
-    # looks up this call's number in the 64-bit table.
+    # Without BTF, the code segment determines the kind of caller: `int $0x80` in a 64-bit program counts as native.
+    # The tracepoint engine looks up this call's number in the 64-bit table.
     for part, yields in (("segment", 6), ("segment--probes", 7)):
         for row in (r"umount2 +native +14", r"umount2 +compat +4", rf"sched_yield +native +{yields}",
                     r"sched_yield +compat +3"):
@@ -644,7 +644,7 @@ def judgements(output):
         result = json.loads(text)
         levels = {check["name"]: check["level"] for check in result["checks"]}
         said[name] = {check: level for check, level in levels.items() if level != "ok"}
-        # If the attach was tried, its outcome matches the prediction.
+        # If doctor tried to attach, the outcome matches its prediction.
         assert result["can_attach"] == (int(status) == 0) == ("fail" not in levels.values()), (name, result)
         assert all(check["advice"] for check in result["checks"] if check["level"] != "ok"), (name, result)
         # doctor must not print the verifier's log, because nothing requested it.

@@ -43,7 +43,8 @@ class Client(Job):
         machine.put(build.c_tests(self.kernel, ()) / self.kernel / "lib", "/clients/lib")
 
 
-# Prints the results without and with the library, separated by marks. The loader logs its bindings to files.
+# Runs the client without and with the library, and prints the results, separated by marks. The loader logs its
+# bindings to files.
 RUN = """cd /clients
 for library in '' {library}; do
     rm -f /tmp/bindings.*
@@ -106,7 +107,8 @@ LIBRARIES = "libc.so.6", "libelf.so.1", "libz.so.1", "libzstd.so.1", "libgcc_s.s
 
 
 def knows_sections(inside):
-    """Returns whether the tool attaches through SEC("ksyscall/..."). Other tools name the kernel functions."""
+    """Returns whether the tool attaches through SEC("ksyscall/..."). Other tools specify kernel functions
+    by name."""
     return inside != "aya" and SUITES.get(inside, SUITES["trixie"]).has_ksyscall
 
 
@@ -140,7 +142,7 @@ class Inside(Job):
         if self.inside not in CRATES:
             machine.folders.append(build.library())
             machine.put(program.with_name("inside-linked"), f"{folder}/inside-linked")
-        # Two copies: one to preload and one to link to.
+        # Add two copies of the library: one to preload and one to link to.
         for path in LIBRARY, f"{folder}/lib/libksyscall.so.1":
             machine.put(build.library() / "libksyscall.so.1", path)
         for name in LIBRARIES:

@@ -48,7 +48,7 @@ def sections():
 
 SECTIONS = sections()
 OLD = "C, with an old libbpf"
-# Files that a section uses but does not contain: from another section or from examples/.
+# Files that a section uses but does not contain. They come from another section or from examples/.
 SEEN = {name: SECTIONS["C, with a skeleton"].files[name] for name in ("seen.bpf.c", "seen.c")}
 EXAMPLES = {name: (ROOT / "examples" / name).read_text() for name in ("count.bpf.c", "count.c")}
 GIVEN = {
@@ -110,7 +110,7 @@ def program_of(section):
 
 
 def linked_to(program):
-    """Returns which of libksyscall and libbpf a program is linked to."""
+    """Returns the sonames of the libraries, libksyscall or libbpf or both, that a program is linked to."""
     return set(re.findall(r"\(NEEDED\).*\[(lib(?:ksyscall|bpf).*)\]", run("readelf", "-dW", program)))
 
 

@@ -1,4 +1,5 @@
-"""Tests the crate: runs its unit tests, and runs tests/kernel.rs and the examples on real kernels."""
+"""Tests the crate: runs its unit tests and those of the command `ksyscall`, and runs tests/kernel.rs and the examples
+on real kernels."""
 
 import difflib
 import re

@@ -46,7 +46,7 @@ def test_a_program_sees_no_difference(way, folder):
     assert run(folder / program, env=preload(*libraries)) == expected
 
 
-# The program, the preloaded libraries, and whether the library inspects probes.
+# Maps each way to run a program to the program, the preloaded libraries, and whether this library inspects probes.
 WAYS = {
     "without": ("plain", [], 0),
     "preloaded": ("plain", ["ours"], 1),

@@ -146,8 +146,8 @@ class Clock:
         self.threads, self.waited = Path(f"/proc/{pid}/task"), 0
 
     def now(self):
-        # The wait time of the thread that waited longest: the second field of schedstat, see
-        # Documentation/scheduler/sched-stats.rst. The process may have ended.
+        # The wait time of the thread that waited longest: the second field of schedstat (see
+        # Documentation/scheduler/sched-stats.rst). The process may have ended.
         with contextlib.suppress(OSError):
             for thread in self.threads.iterdir():
                 self.waited = max(self.waited, int((thread / "schedstat").read_text().split()[1]))
@@ -176,12 +176,12 @@ class Machine:
         return self
 
     def __exit__(self, *error):
-        """May also be called directly, without arguments."""
+        """Ends QEMU and removes the machine's files. May also be called directly, without arguments."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def stop(self):
-        """Ends QEMU, even while another thread waits for it."""
+        """Ends QEMU, even while another thread waits for QEMU."""
         self.is_stopped = True
         self._end_qemu()
 
@@ -191,7 +191,7 @@ class Machine:
             self.child.wait()
 
     def run(self, commands, limit=300):
-        """Yields an Outcome for each command when it ends. `limit` is a number of seconds. The boot
+        """Yields an Outcome for each command as soon as that command ends. `limit` is a number of seconds. The boot
         and the first command share one limit, and each further command has its own. If `limit` is a list, it
         contains one limit per command. Time that the guest spends waiting for a host processor does not count."""
         commands = list(commands)
@@ -245,7 +245,8 @@ class Machine:
                 + console.last_lines())
 
     def write_image(self, commands):
-        """Writes the guest's current files to its image. run() calls this if the image contains other commands."""
+        """Writes the guest's current files to its image. run() calls this function if the image contains
+        other commands."""
         # All kernels of an architecture use the same busybox.
         busybox = packages.unpack(self.arch.oldest, self.arch.name, "busybox-static")
         image = self.image

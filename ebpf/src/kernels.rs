@@ -37,7 +37,7 @@ pub struct Places {
     pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
 
-/// The calls that socketcall(2) and ipc(2) carry out: the sources of their arguments, and their numbers.
+/// Maps each call that socketcall(2) or ipc(2) carries out to its encoded number and argument sources.
 pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
     ("socket", 0x1bbbbbb),
     ("bind", 0x2bbbbbb),

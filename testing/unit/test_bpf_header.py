@@ -1,7 +1,7 @@
 """Tests ksyscall.bpf.h for each architecture and kind of caller, without requiring a kernel.
 
-The header is compiled for this machine and reads a hand-made context. The expected layouts follow the kernel sources
-that are named above each group of cases (Linux 6.12).
+The tests compile the header for this machine and let it read a hand-made context. The expected layouts follow the
+kernel sources that are named above each group of cases (Linux 6.12).
 """
 
 import struct
@@ -47,7 +47,7 @@ CASES = [
     ("mips", "COMPAT", MIPS, "big", "fadvise64", [0, (3, 2), (5, 4), 6]),
     ("mips", "COMPAT", MIPS, "big", "preadv", [0, 1, 2, (3, 4)]),
     ("mips", "NATIVE", MIPS, "big", "pread64", [0, 1, 2, 3]),
-    # kernel/fork.c, with CONFIG_CLONE_BACKWARDS (arch/mips/Kconfig) and without
+    # kernel/fork.c, with CONFIG_CLONE_BACKWARDS (mips selects it in arch/mips/Kconfig) and without it (loongarch)
     ("mips", "NATIVE", MIPS, "big", "clone", [0, 1, 2, 4, 3]),
     ("loongarch", "NATIVE", LOONGARCH, "little", "clone", [0, 1, 2, 3, 4]),
     ("loongarch", "NATIVE", LOONGARCH, "little", "sync_file_range2", [0, 3, 1, 2]),

@@ -39,14 +39,14 @@ def test_each_call_fires_once_by_its_own_program():
 
 
 @pytest.mark.parametrize("compat, rest, how", [
-    # fcntl and fcntl64 have separate functions, so one must not run the other's program.
+    # fcntl and fcntl64 have separate functions here, so a call to one must not run the program for the other.
     (("fcntl64@a1\t1\tEBADF\tfcntl\n", "fcntl64@a2\t1\tEBADF\tfcntl\n"), ("", ""), "the program of fcntl ran"),
     (("getuid@b0\t1", "getuid@b0\t2"), ("", ""), "ran 2 times"),
     (("getuid@b0\t1", "getuid@b0\t0"), ("", ""), "never ran"),
     (("", ""), ("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t2"), "ran 2 times"),
     (("", ""), ("__ia32_sys_getuid16@b1\t1", "__ia32_sys_getuid16@b1\t0"), "never ran"),
     (("", ""), ("@b1\t1\treturned\tgetuid32", "@b1\t1\treturned\tfcntl"), "the program of fcntl ran"),
-    # A tracer for all callers also attaches the program to the other ABI's function. A tracer for one ABI does not.
+    # A tracer for all callers, unlike a tracer for one ABI, also attaches the program to the other ABI's function.
     (("mseal\t462\tENOENT\t-", "mseal\t462\tok\t__ia32_sys_mseal@d0"), ("", ""), "which never ran"),
 ])
 def test_a_missed_call_fails(compat, rest, how):

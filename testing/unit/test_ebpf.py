@@ -161,7 +161,7 @@ def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
     lines = ebpf.places(kernel)
     lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]
     source = PROGRAM.replace("CALLS\n", "".join(f"\t{line};\n" for line in lines_of))
-    # The word is in the context, or for i386 on the stack: -N means N - 1 bytes above the start of the stack.
+    # The word is in the context or, for i386, on the stack. An offset of -N means N - 1 bytes above the stack's start.
     direct = int(first(lines, "direct"))
     place = direct if direct >= 0 else -int(first(lines, "on_stack")) - 1
     word = f"context+{place}" if direct >= 0 else f"memory+0x1000+{-place - 1}"

@@ -11,7 +11,7 @@ WORDS = 12
 
 
 def messages():
-    """Yields the text of each error and warning that the sources define, but skips the tests in them."""
+    """Yields the text of each error and warning in the sources, but skips the sources' unit tests."""
     for name in ("error.rs", "calls/name.rs", "capi/mod.rs", "capi/warning.rs", "capi/environment.rs",
                  "kernel/disarmed.rs"):
         source = re.sub(r"^\s*//.*", "", (ROOT / "src" / name).read_text().partition("#[cfg(test)]")[0], flags=re.M)
