@@ -50,7 +50,7 @@ pub(super) struct Refusal {
 /// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward this limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memlock {
-    /// The soft limit at the start; None if unlimited.
+    /// The soft limit before the trials; None if unlimited.
     pub(super) limit: Option<u64>,
     /// None if no program could be loaded.
     pub(super) is_counted: Option<bool>,
