@@ -149,8 +149,8 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes that search() looks up by their ID in a PID namespace. If a process has the role PROCESS, search()
-   adds it to the map `processes`. */
+/* Processes that search() looks up by their ID in a PID namespace. If a process has the role PROCESS,
+   search() adds it to the map `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 

@@ -378,7 +378,7 @@ mod tests {
 
     use super::*;
 
-    /// Programs built in a temporary folder.
+    /// A temporary folder in which tests build programs.
     struct Built(tempfile::TempDir);
 
     const CALLS: &str = "int bpf_program__attach_ksyscall(void *, const char *, void *);\n\

@@ -595,8 +595,8 @@ pub trait Kept {
     fn get(thread: u64) -> Option<u64>;
     /// Removes a thread's pointer.
     fn remove(thread: u64);
-    /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns its
-    /// length including the NUL, or a negative errno.
+    /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns the
+    /// string's length including the NUL, or a negative errno.
     fn user_str(to: &mut [u8], address: u64) -> i64;
 
     /// Keeps the pointer for the current thread. Use this in the kprobe at the function's entry.

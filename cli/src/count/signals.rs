@@ -65,12 +65,12 @@ impl Signals {
         woken.set_nonblocking(true)?;
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            // nohup(1) ignores SIGHUP. SIGINT ends the count even if a shell ignores SIGINT for
-            // background processes.
+            // nohup(1) ignores SIGHUP. SIGINT stops the counting even if a shell ignores SIGINT
+            // for background processes.
             if number == SIGHUP && was_ignored(number) {
                 continue;
             }
-            // A second signal ends the process at once, and the kernel detaches the programs.
+            // A second signal kills the process at once, and the kernel detaches the programs.
             let is_second = Arc::new(std::sync::atomic::AtomicBool::new(false));
             signal_hook::flag::register_conditional_default(number, is_second.clone())?;
             signal_hook::flag::register(number, is_second)?;

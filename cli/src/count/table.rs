@@ -90,8 +90,8 @@ impl Counted<'_> {
         text
     }
 
-    /// The part of the result that fits on a terminal of this size. The last line stays free for
-    /// the cursor.
+    /// The part of the result that fits on a terminal of this size. The last line is left blank
+    /// for the cursor.
     pub(super) fn live(&self, width: usize, height: usize) -> String {
         let lines = height.saturating_sub(1).max(1);
         let summary = self.summary();

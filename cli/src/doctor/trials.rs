@@ -200,7 +200,7 @@ impl Held {
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             if ignored >> (number - 1) & 1 == 0 {
-                // A second signal ends the process at once, in case the kernel hangs.
+                // A second signal kills the process at once, in case the kernel hangs.
                 let is_second = Arc::new(AtomicBool::new(false));
                 signal_hook::flag::register_conditional_default(number, is_second.clone())?;
                 signal_hook::flag::register(number, is_second)?;
