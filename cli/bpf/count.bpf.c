@@ -26,7 +26,7 @@
  */
 #define PLACE(value) ((value) & 0xffffff)
 #define NO_RETURN (1U << 24)
-/* sigreturn restores the register that contains the return value, so the value is not a result. */
+/* The return value is not a result: sigreturn restores the register that contains it. */
 #define NO_ERROR (1U << 25)
 #define RESULT_IS_INT (1U << 26)
 /* The call is a multiplexer, which carries out sub-calls. */
@@ -149,8 +149,8 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } cgroups SEC(".maps");
 
-/* Processes that search() finds by their ID in a PID namespace. search() adds those whose role is PROCESS to
-   the map `processes`. */
+/* Processes that search() looks up by their ID in a PID namespace. If a process has the role PROCESS,
+   search() adds it to the map `processes`. */
 #define PROCESS ROLES
 #define FOUND (-1)
 
@@ -277,7 +277,7 @@ static struct tally *tally_of_process(__u32 process)
 
 	if (tally)
 		return tally;
-	/* When calls are counted by process, this tally is always empty. */
+	/* Copy tallies[0], which stays empty when calls are counted by process. */
 	empty = bpf_map_lookup_elem(&tallies, &zero);
 	if (!empty || bpf_map_update_elem(&process_tallies, &process, empty, BPF_NOEXIST)) {
 		tally = bpf_map_lookup_elem(&process_tallies, &process);

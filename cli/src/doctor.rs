@@ -60,7 +60,7 @@ fn verdict_on(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let program = tool::find(tool.as_os_str())?;
     let library = tool::find_library(library)?;
     let mut verdict = tool::judge(&program, library.as_deref())?;
-    // The tool can be judged even if the library is not installed yet.
+    // The tool can be checked even if the library is not installed yet.
     if library.is_none() {
         let lacks = tool::NOT_INSTALLED.to_owned();
         verdict.advice =

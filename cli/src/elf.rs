@@ -13,8 +13,8 @@ const FUNCTION: &str = "bpf_program__attach_ksyscall";
 const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
 const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
 /// The beginning of libbpf's messages about a program, including the prefix that `__pr()` in
-/// libbpf's src/libbpf_internal.h adds. Every file that contains libbpf contains this text, even if
-/// the file is stripped.
+/// libbpf's src/libbpf_internal.h adds. Every file that contains libbpf contains this string, even
+/// if the file is stripped.
 const MESSAGE: &[u8] = b"libbpf: prog '%s': ";
 
 #[derive(Debug)]

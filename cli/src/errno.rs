@@ -22,7 +22,7 @@ macro_rules! names {
     };
 }
 
-/// The errno's name, or its number if it has none.
+/// The errno's name, or its number if it has no name.
 pub(crate) fn name_of(errno: i32) -> String {
     names!(errno; EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES
         EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY

@@ -19,7 +19,7 @@ use clap::CommandFactory;
 use args::{Cli, Command};
 
 const OUTPUT: &str = "standard output";
-/// The context for errors in writing to standard output.
+/// The context for errors that occur while writing to standard output.
 const WRITING: &str = "writing to standard output";
 
 fn main() -> ExitCode {

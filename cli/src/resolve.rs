@@ -50,7 +50,7 @@ enum Outcome {
     NeverRuns,
     /// No function: attaching fails with ENOENT.
     Missing,
-    /// A different function. The table does not show whether the kernel contains that function.
+    /// A function other than the call's. The table does not show whether the kernel contains it.
     Another,
     /// The function that serves the call, if the call takes arguments; otherwise attaching fails
     /// with ENOENT. Kernels without wrappers have no `__se_sys_` functions for calls without
@@ -157,7 +157,7 @@ impl Place {
         Ok(Answer { name, call, function, convention, libbpf, nearest, c_library })
     }
 
-    /// Whether only 32-bit processes have the call.
+    /// Whether only 32-bit processes can make the call.
     fn has_only_32_bit_callers(&self, name: &SyscallName) -> bool {
         Architecture::native() == Some(self.arch) && is_compat_alone(name)
     }

@@ -1,4 +1,4 @@
-//! Finds a program to run, and judges whether preloading the library reaches it.
+//! Finds a program to run, and determines whether the library can be preloaded into it.
 
 mod loader;
 mod rights;
@@ -31,7 +31,7 @@ pub(crate) struct Verdict {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The library attaches instead of libbpf.
+    /// The library, rather than libbpf, attaches the tool's programs.
     Yes,
     /// The tool opens its own probes, and the library redirects them to the right functions.
     Probes,
@@ -157,8 +157,8 @@ fn has_preloadable_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Judges whether preloading the library reaches a program or script. If `library` is None, the
-/// library is assumed to have this program's version and architecture.
+/// Determines whether a program or script uses the library when it is preloaded. If `library` is
+/// None, the library is assumed to have this program's version and architecture.
 pub(crate) fn judge(tool: &Path, library: Option<&Path>) -> Result<Verdict> {
     let (program, lead) = interpreter_of(tool)?;
     let is_script = !lead.is_empty();
@@ -378,7 +378,7 @@ mod tests {
 
     use super::*;
 
-    /// Programs built in a temporary folder.
+    /// A temporary folder in which tests build programs.
     struct Built(tempfile::TempDir);
 
     const CALLS: &str = "int bpf_program__attach_ksyscall(void *, const char *, void *);\n\

@@ -114,7 +114,7 @@ fn evaluate<K: Kernel>(
         }
     } else {
         match given.first_words[0] {
-            // A place on the stack is passed as -1 - offset.
+            // A location on the stack is passed as `-1 - offset`.
             place @ ..0 => {
                 put(
                     &mut memory,

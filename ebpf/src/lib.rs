@@ -39,7 +39,7 @@ pub use kernels::{
     Aarch64, Arm, Loongarch64, Mips64, Powerpc, Powerpc64, Riscv64, S390x, X86, X86_64,
 };
 
-/// The kernels for one architecture.
+/// Describes the kernels for one architecture.
 pub trait Kernel: sealed::Sealed {
     /// The architecture's register and argument layout.
     #[doc(hidden)]
@@ -293,9 +293,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Self { from, stack, has_registers: registers != 0, is_compat, of: PhantomData }
     }
 
-    /// The call's nth argument, counted from 1 as in the man page. Cast it to the man page's type.
-    /// A pointer is an address in the caller's memory, which may not be resident at entry: see
-    /// [the crate](crate). Returns 0 if `n` is not 1 to 6.
+    /// The call's nth argument, counted from 1 as in the man page. Cast it to the type in the man
+    /// page. A pointer is an address in the caller's memory, which may not be resident at entry:
+    /// see [the crate](crate). Returns 0 if `n` is not 1 to 6.
     #[inline(always)]
     pub fn argument(&self, layout: Layout, n: usize) -> u64 {
         if !matches!(n, 1..=6) {
@@ -338,12 +338,12 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         Some((number & places.number_mask) as i32)
     }
 
-    /// Returns this call if it is `which`, whether the caller made it directly or through
+    /// Returns this call if it is the call `which`, whether the caller made it directly or through
     /// socketcall(2) or ipc(2). Returns None if the multiplexer carries out a different call. Use
     /// this in a program that is attached to both the call and its multiplexer.
     ///
     /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, this
-    /// function assumes that callers use the multiplexer if they have one. On kernels where the
+    /// function assumes that callers that can use the multiplexer did so. On kernels where the
     /// number is None, attach the program only to the multiplexer.
     ///
     /// ```
@@ -560,9 +560,9 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     }
 }
 
-/// Keeps one pointer for each thread from a call's entry to its return. At the return, the string
-/// that the pointer refers to is in memory. A program implements the methods with an LRU hash map
-/// and two helpers:
+/// Keeps one pointer for each thread from a call's entry to its return. By the time the call
+/// returns, the string that the pointer refers to is in memory. A program implements the methods
+/// with an LRU hash map and two helpers:
 ///
 #[doc = "```"]
 #[doc = include_str!("../doc/path.rs")]
@@ -587,7 +587,7 @@ impl<K: Kernel, M: Memory> Call<K, M> {
 ///   fails with -14 (EFAULT).
 /// - Another thread may change the memory after the kernel reads it.
 pub trait Kept {
-    /// The current thread, as `bpf_get_current_pid_tgid()` returns it.
+    /// Returns the current thread's identifier, the result of `bpf_get_current_pid_tgid()`.
     fn thread() -> u64;
     /// Stores a thread's pointer in the map.
     fn insert(thread: u64, pointer: u64);
@@ -595,8 +595,8 @@ pub trait Kept {
     fn get(thread: u64) -> Option<u64>;
     /// Removes a thread's pointer.
     fn remove(thread: u64);
-    /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns its
-    /// length including the NUL, or a negative errno.
+    /// Reads a string from the caller's memory, as `bpf_probe_read_user_str()` does. Returns the
+    /// string's length including the NUL, or a negative errno.
     fn user_str(to: &mut [u8], address: u64) -> i64;
 
     /// Keeps the pointer for the current thread. Use this in the kprobe at the function's entry.

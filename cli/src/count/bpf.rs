@@ -115,7 +115,7 @@ pub(super) struct Call {
     /// The call's index in the tallies.
     pub(super) index: u32,
     pub(super) wanted: Wanted,
-    /// The first function that is probed, if probes count the call.
+    /// The first of the call's functions that a program is attached to, if probes count the call.
     pub(super) function: Option<Symbol>,
     pub(super) has_returns: bool,
     /// The number of returns from this call that the kernel missed, in all processes.
@@ -220,7 +220,7 @@ impl Counter {
                 None if sub_call.is_some() => None,
                 None => return Err(super::wanted::unknown(call)),
             };
-            // Skip the few calls of 32-bit Arm whose numbers are above 0xf0000.
+            // Skip the few 32-bit Arm calls whose numbers are above 0xf0000.
             if number.is_none() && sub_call.is_none() {
                 continue;
             }
@@ -306,8 +306,8 @@ impl Counter {
     /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // Ignore errors: in a PID namespace the map contains IDs of the initial namespace, which
-        // this process cannot determine.
+        // Ignore errors: if this process is in a PID namespace, the map contains IDs of the
+        // initial namespace, which this process cannot determine.
         let _ = processes.remove(&process.number);
         Ok(())
     }
@@ -465,7 +465,7 @@ fn place_of(index: usize, call: &Wanted) -> u32 {
     place
 }
 
-/// Checks that the kernel serves 32-bit callers.
+/// Checks that the kernel supports 32-bit callers.
 pub(super) fn check_compat_callers() -> Result<()> {
     let name = SyscallName::new("openat")?;
     match KernelFunctions::read()?.serving_callers(&name, Callers::Compat) {
@@ -483,7 +483,7 @@ fn status_offset() -> Option<u32> {
     )
 }
 
-/// The maximum number of threads, from the kernel's own limits.
+/// The maximum number of threads that the kernel's limits allow.
 fn most_threads() -> u32 {
     let bound = |file: &str| {
         let text = fs::read_to_string(Path::new("/proc/sys/kernel").join(file)).ok()?;
@@ -539,7 +539,7 @@ fn set_cgroup(map: &Map, cgroup: &File) -> Result<()> {
 /// Adds context to a program-loading error: what failed and what to do about it.
 fn explained(error: anyhow::Error, engine: Engine) -> anyhow::Error {
     let errno = errno_of(&error);
-    // Keep only the errno, because aya repeats the error's text.
+    // Keep only the errno, because aya's error repeats the errno's message.
     let error = errno.map_or(error, |errno| std::io::Error::from_raw_os_error(errno).into());
     let what = match (errno, engine) {
         (Some(libc::EPERM | libc::EACCES), _) => {

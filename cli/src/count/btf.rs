@@ -8,7 +8,7 @@ pub(super) const FILE: &str = "/sys/kernel/btf/vmlinux";
 
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u32 = 4;
-/// The size of a type, in bytes, without its kind-specific data.
+/// The size of the entry for a type, in bytes, without the kind-specific data.
 const TYPE: usize = 12;
 /// The size of the entry for a struct's member, in bytes.
 const MEMBER: usize = 12;

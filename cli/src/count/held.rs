@@ -27,8 +27,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts the command with `files` as its limit on file descriptors. The command ignores the
-    /// signals that were ignored when this process started.
+    /// Starts the command, with `files` as the limit on its file descriptors. The command ignores
+    /// the signals that were ignored when this process started.
     pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -55,7 +55,7 @@ impl Held {
                 _ => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
             }
         };
-        // SAFETY: in the child, `hold` only makes system calls and does not allocate.
+        // SAFETY: in the child, `hold` does nothing but make system calls, and does not allocate.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(hold)

@@ -164,7 +164,7 @@ impl Count {
             }
         }
         let all = probes.as_ref().map_or(&counted, |probes| &probes.calls);
-        // The number of calls in the summary excludes call numbers without a known name.
+        // The summary's number of calls excludes calls that have no known name.
         let named = all.iter().filter(|call| !call.wanted.name.as_str().starts_with("nr_"));
         let (compat, native): (Vec<&Call>, _) = named.partition(|call| call.wanted.is_compat);
         let plan = Plan {
@@ -196,7 +196,8 @@ impl Count {
     }
 }
 
-/// Returns the exit status. If the command ended by itself, this is the command's exit status.
+/// Returns the exit status. If counting stopped because the command exited, this is the command's
+/// exit status.
 fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
     let code = match &end {
         End::Command(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),

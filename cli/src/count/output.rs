@@ -18,9 +18,9 @@ pub(super) struct Output {
 enum Target {
     Stdout,
     Stderr,
-    /// A file to replace when there is a result.
+    /// A file to replace when the result is available.
     Replaced(PathBuf),
-    /// A file, device or pipe to open when there is a result.
+    /// A file, device or pipe to open when the result is available.
     Written(PathBuf),
     Open(File),
 }

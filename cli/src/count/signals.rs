@@ -1,4 +1,4 @@
-//! Waits for the signals that end the count, and for a child to exit.
+//! Waits for the signals that stop the counting, and for a child to exit.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -28,7 +28,7 @@ extern "C" fn record_ignored() {
         // SAFETY: the struct consists of integers and pointers, which may be zero.
         #[allow(unsafe_code)]
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-        // SAFETY: `action` is writable, and a new action of NULL changes nothing.
+        // SAFETY: `action` is writable, and passing NULL as the new action changes nothing.
         #[allow(unsafe_code)]
         let result = unsafe { libc::sigaction(number, std::ptr::null(), &mut action) };
         if result == 0 && action.sa_sigaction == libc::SIG_IGN {
@@ -43,7 +43,7 @@ fn was_ignored(number: i32) -> bool {
 }
 
 /// Ignores the signals that were ignored when this process started. A child may call this before
-/// its execve(2), because this function only makes system calls.
+/// its execve(2), because this function does nothing but make system calls.
 pub(super) fn ignore_as_before() {
     for number in (1..64).filter(|number| was_ignored(*number)) {
         // SAFETY: an ignored signal runs no handler.
@@ -65,12 +65,12 @@ impl Signals {
         woken.set_nonblocking(true)?;
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            // nohup(1) ignores SIGHUP. SIGINT ends the count even if a shell ignores SIGINT for
-            // background processes.
+            // nohup(1) ignores SIGHUP. SIGINT stops the counting even if a shell ignores SIGINT
+            // for background processes.
             if number == SIGHUP && was_ignored(number) {
                 continue;
             }
-            // A second signal ends the process at once, and the kernel detaches the programs.
+            // A second signal kills the process at once, and the kernel detaches the programs.
             let is_second = Arc::new(std::sync::atomic::AtomicBool::new(false));
             signal_hook::flag::register_conditional_default(number, is_second.clone())?;
             signal_hook::flag::register(number, is_second)?;

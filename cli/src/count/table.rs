@@ -26,14 +26,14 @@ const CELLS: [(&str, usize); 7] = [
     ("99% <", 8),
     ("LONGEST", 8),
 ];
-/// A table of up to this many lines also shows calls that were not made.
+/// A table with at most this many lines also lists calls that were not made.
 const FEW: usize = 32;
 
 /// What is counted, and how it is shown.
 pub(super) struct Plan {
     pub(super) callers: Callers,
     pub(super) engine: Engine,
-    /// The number of counted calls for native callers, and for 32-bit callers.
+    /// How many different calls are counted for native callers, and for 32-bit callers.
     pub(super) counts: (usize, usize),
     /// Calls that the kernel has but that cannot be probed.
     pub(super) failures: Vec<(Wanted, anyhow::Error)>,
@@ -73,7 +73,7 @@ impl Counted<'_> {
         shown.take(self.plan.top.unwrap_or(usize::MAX)).collect()
     }
 
-    /// All rows, except the rows for unused call numbers without a known name.
+    /// All rows, except rows for calls that were not made and have no known name.
     pub(super) fn named(&self) -> Vec<&Row> {
         let is_named = |row: &&Row| row.tally.calls > 0 || !label(row).starts_with("nr_");
         let named = self.rows.iter().filter(is_named);
@@ -90,8 +90,8 @@ impl Counted<'_> {
         text
     }
 
-    /// The part of the result that fits on a terminal of this size. The last line stays free for
-    /// the cursor.
+    /// The part of the result that fits on a terminal of this size. The last line is left blank
+    /// for the cursor.
     pub(super) fn live(&self, width: usize, height: usize) -> String {
         let lines = height.saturating_sub(1).max(1);
         let summary = self.summary();

@@ -242,7 +242,7 @@ pub(super) mod tests {
         assert_eq!((sum.calls, sum.returns, sum.errors), (100, 101, 102));
         assert_eq!((sum.missed, sum.ended, sum.nanoseconds), (103, 104, 105));
         assert_eq!((sum.took[0], sum.took[39]), (110, 149));
-        // The second processor counted no call in the interval.
+        // The second processor counted no calls in the interval.
         assert_eq!(sum.longest, 7);
         two[9] = 9;
         assert_eq!(Tally::sum(&[one, two], 9).longest, 100);

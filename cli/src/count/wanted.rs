@@ -11,8 +11,8 @@ use crate::args::{self, Callers};
 /// The classes of strace(1), one per line. `python3 -m tools.strace_classes` generates the file.
 const CLASSES: &str = include_str!("classes.txt");
 
-/// `--all` also counts about this many numbers above the table's highest number, for calls that
-/// newer kernels add.
+/// `--all` also counts about this many call numbers above the table's highest number, for calls
+/// that newer kernels add.
 const NEWER: u32 = 40;
 
 /// Calls for which x32 processes have separate numbers (arch/x86/entry/syscalls/syscall_64.tbl).
@@ -172,8 +172,8 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// Returns a call named `nr_NUMBER` for each number that the table lacks. If no call by these
-/// callers is wanted, the list is empty.
+/// Returns a call named `nr_NUMBER` for each number that the table lacks. If `wanted` contains no
+/// calls by these callers, the list is empty.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
     // 32-bit Arm also uses a few numbers above 0xf0000.
@@ -219,7 +219,7 @@ impl Tables {
         Wanted { name, is_compat, number: arch.and_then(|arch| arch.call(&name).number) }
     }
 
-    /// All calls of these callers.
+    /// All calls that these callers can make.
     fn all(&self, callers: Callers) -> impl Iterator<Item = Wanted> {
         let of = |arch: Option<Architecture>, is_compat| {
             let numbers = arch.into_iter().flat_map(|arch| arch.numbers().collect::<Vec<_>>());
@@ -344,7 +344,7 @@ mod tests {
         assert!(compat.contains(&"socketcall compat".to_owned()));
         let both = calls("--all --callers all");
         assert_eq!(both.len(), native.len() + compat.len());
-        // The last call is one that a kernel newer than the table may add.
+        // The last call has a number for which the table contains no name.
         let last = native.last().unwrap();
         assert!(last.starts_with("nr_5"), "{last}");
         assert!(!calls("--all --probes").iter().any(|call| call.starts_with("nr_")));

@@ -61,7 +61,7 @@ const BPF: u32 = 39;
 const DISARMED: &str = "attaching succeeds, but no program runs";
 const NO_MAX_ACTIVE: &str = "no max_active, which tracks more returns";
 
-/// The system's files. Tests replace the root folder.
+/// The system's files. Tests use a temporary folder as the root.
 pub(super) struct System {
     pub(super) root: PathBuf,
 }
@@ -134,8 +134,8 @@ impl System {
         self.read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of unknown version".to_owned())
     }
 
-    /// Whether a sysctl disables probes. Attaching and detaching in that state can shut ftrace down
-    /// until a reboot (Linux 6.1 and 6.12).
+    /// Whether a sysctl disables probes. While they are disabled, attaching and detaching can make
+    /// the kernel disable ftrace until a reboot (Linux 6.1 and 6.12).
     pub(super) fn is_ftrace_off(&self) -> bool {
         self.read("/proc/sys/kernel/ftrace_enabled").as_deref() == Some("0")
     }
@@ -322,7 +322,7 @@ impl System {
         }
     }
 
-    /// The capabilities that this process lacks and that would suffice instead of CAP_SYS_ADMIN.
+    /// The missing capabilities that would let this process attach without CAP_SYS_ADMIN.
     fn lacking(&self) -> Vec<&'static str> {
         let needed = [(PERFMON, "CAP_PERFMON"), (BPF, "CAP_BPF")];
         let lacking = needed.into_iter().filter(|(number, _)| !self.has_capability(*number));
@@ -618,7 +618,8 @@ mod tests {
             self.trials.memlock.is_counted = None;
         }
 
-        /// Returns the level, name, and text with advice of each check whose level is not `Good`.
+        /// For each check whose level is not `Good`, returns the level, the name, and a string that
+        /// combines the result and the advice.
         fn bad(&self) -> Vec<(Level, &'static str, String)> {
             let checks = self.system.checks(Some(&self.trials)).into_iter();
             let of = |check: Check| {

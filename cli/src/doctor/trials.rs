@@ -50,7 +50,7 @@ pub(super) struct Refusal {
 /// `RLIMIT_MEMLOCK`. Kernels before 5.11 count BPF memory toward this limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memlock {
-    /// The soft limit at the start; None if unlimited.
+    /// The soft limit before the trials; None if unlimited.
     pub(super) limit: Option<u64>,
     /// None if no program could be loaded.
     pub(super) is_counted: Option<bool>,
@@ -200,7 +200,7 @@ impl Held {
         let received = Arc::new(AtomicUsize::new(0));
         for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             if ignored >> (number - 1) & 1 == 0 {
-                // A second signal ends the process at once, in case the kernel hangs.
+                // A second signal kills the process at once, in case the kernel hangs.
                 let is_second = Arc::new(AtomicBool::new(false));
                 signal_hook::flag::register_conditional_default(number, is_second.clone())?;
                 signal_hook::flag::register(number, is_second)?;

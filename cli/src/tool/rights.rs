@@ -1,4 +1,4 @@
-//! Checks whether a program's file has rights that make the loader ignore `LD_PRELOAD`.
+//! Checks whether a program's file grants privileges that make the loader ignore `LD_PRELOAD`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
