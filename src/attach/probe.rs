@@ -104,7 +104,7 @@ impl Backend {
     /// Selects the backend that supports `kind`. The number of calls that a return probe tracks can
     /// be set only through tracefs, and only on Linux 4.12 and later. An older kernel would create
     /// an event with a different name. The kprobe PMU (Linux 4.17) is therefore required, because
-    /// it proves that the kernel is new enough.
+    /// its presence proves that the kernel is new enough.
     fn that_has(self, kind: Kind) -> Result<Self, Error> {
         match self {
             _ if kind.max_active == 0 => Ok(self),

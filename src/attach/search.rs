@@ -458,8 +458,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel of this version that
-    /// has wrappers and these `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel of the given version
+    /// that has wrappers and `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
@@ -472,8 +472,8 @@ mod tests {
         found.map(|symbol| symbol.to_string())
     }
 
-    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions. Each
-    /// version has both functions.
+    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions. In
+    /// each version, the kernel has both the `compat` function and the native function.
     #[test]
     fn the_version_decides_between_two_existing_functions() {
         let compat = |call: &str| format!("__ia32_compat_sys_{call}");

@@ -45,8 +45,8 @@ impl Fd {
     }
 }
 
-/// Calls close(2) directly. The C library's function is a cancellation point: a thread that is
-/// cancelled there would end before it closes the descriptor.
+/// Calls close(2) directly. The C library's `close()` is a cancellation point: a thread that is
+/// cancelled there would exit without closing the descriptor.
 ///
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.
