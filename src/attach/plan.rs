@@ -47,7 +47,7 @@ impl BatchCall {
         })
     }
 
-    /// Returns whether the program should run for callers of `abi`.
+    /// Returns whether the program should run for callers that use `abi`.
     fn is_of(&self, abi: Abi) -> bool {
         self.callers.abis(&self.name).contains(&abi)
     }

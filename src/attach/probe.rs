@@ -26,7 +26,7 @@ use crate::sys;
 /// these instructions, the arguments are still in their registers.
 const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
-/// Opens an event on the function that serves the call in `row` for callers of `abi`.
+/// Opens an event on the function that serves the call in `row` for callers that use `abi`.
 pub(super) fn probe_function(
     abi: Abi,
     name: &SyscallName,

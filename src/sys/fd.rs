@@ -56,7 +56,8 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 }
 
 /// Checks that the process can open `places.len()` more descriptors, which `places` holds
-/// temporarily. If not, returns the number of descriptors that the process can open.
+/// temporarily. If the process cannot open that many, returns the number of descriptors that it can
+/// still open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method relies on the
 /// kernel's own limit and works without /proc.
