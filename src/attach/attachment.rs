@@ -97,7 +97,8 @@ mod tests {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // Linux 6.6 does not have the last field, and Linux 5.15 reports only the kind of link.
+        // On Linux 6.6, the info lacks the last field. On Linux 5.15, it contains only the kind of
+        // link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.

@@ -1,7 +1,8 @@
 //! Closes many attachments concurrently.
 //!
-//! When the kernel removes a probe, it waits for RCU grace periods, until no CPU can still be
-//! running the probe. Several threads therefore wait in parallel.
+//! Before the kernel removes a probe, it waits for RCU grace periods, until no CPU can still be
+//! running the probe. This module therefore closes attachments in several threads, which wait at
+//! the same time.
 
 use alloc::vec::Vec;
 

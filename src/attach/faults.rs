@@ -1,5 +1,6 @@
-//! Attaches and detaches while each system call fails in turn, with each errno that the call's man
-//! page lists (Linux man-pages 6.03) and with an errno that a seccomp filter may return.
+//! Attaches and detaches while each system call fails in turn. Each call fails once with each errno
+//! that the call's man page lists (Linux man-pages 6.03), and once with an errno that a seccomp
+//! filter may return.
 //!
 //! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
 //! failed attach leaves no open descriptor and no entry in kprobe_events, and caches no wrong
@@ -17,7 +18,7 @@ struct Scenario {
     retprobe: bool,
     /// An earlier attach in this process has filled the caches.
     is_warm: bool,
-    /// Instead of `openat`, attach to a call that the kernel does not have.
+    /// Whether to attach to a call that the kernel does not have, instead of `openat`.
     is_missing: bool,
 }
 

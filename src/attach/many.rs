@@ -1,9 +1,10 @@
 //! Attaches a program to many calls: through one kprobe.multi link if the program was loaded for
 //! kprobe.multi, otherwise through a perf event for each function.
 //!
-//! A kprobe.multi link requires the names of all functions in advance. The first attempt guesses
-//! the names, assuming that the kernel has every call. If that attempt fails, the names are looked
-//! up in the kernel's list of symbols. The lookup takes longer than all other steps combined.
+//! A kprobe.multi link requires the names of all functions in advance. The first attempt uses
+//! guessed names, on the assumption that the kernel has every call. If that attempt fails, the
+//! names are looked up in the kernel's list of symbols. The lookup takes longer than all other
+//! steps combined.
 
 use alloc::vec::Vec;
 use core::cell::OnceCell;
@@ -138,7 +139,8 @@ impl Many {
     /// Attaches to the next call. Returns the call's index, and either the function that serves the
     /// call (the first one, if there are several) or an error. Returns None after the last call.
     ///
-    /// If one function of a call fails, the program stays attached to the call's other functions.
+    /// If the program cannot be attached to one of a call's functions, it stays attached to the
+    /// call's other functions.
     pub(crate) fn next(&mut self, program_fd: c_int) -> Option<(usize, Result<Symbol, Error>)> {
         let index = self.done;
         if index == self.plan.calls() {
@@ -220,8 +222,8 @@ c03 T sys_close
         }
     }
 
-    /// Returns each call's errno (None for success), or the error if attaching failed as a whole.
-    /// Also returns the requests to create a link.
+    /// Returns each call's errno (None for success), or the error if the whole attach failed. Also
+    /// returns every request to create a link.
     fn attach(
         names: &[&str],
         best_effort: bool,
@@ -248,7 +250,7 @@ c03 T sys_close
         let kernel = || Kernel { files: FILES, multi, ..Kernel::new() };
         let (results, links) = attach(&["openat", "close"], true, kernel());
         assert_eq!(results, Ok(vec![None, Some(libc::EOPNOTSUPP)]));
-        // The first request contains the guessed functions.
+        // The first request contains the guessed function names.
         assert_eq!(links[1..], ["multi sys_openat sys_close", "multi sys_openat"]);
         let (results, links) = attach(&["openat", "close"], false, kernel());
         assert!(results.unwrap_err().starts_with("ftrace cannot trace sys_close"));

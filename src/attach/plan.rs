@@ -47,14 +47,14 @@ impl BatchCall {
         })
     }
 
-    /// Returns whether the program should run for callers of `abi`.
+    /// Returns whether the program should run for callers that use `abi`.
     fn is_of(&self, abi: Abi) -> bool {
         self.callers.abis(&self.name).contains(&abi)
     }
 }
 
 /// A list of calls, split into parts. A call has one part for each ABI that it is requested for,
-/// and one for each multiplexer through which some callers must make it.
+/// and one for each multiplexer that some callers must use to make the call.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The parts, in the order of the calls. The parts of a call are adjacent.
@@ -62,7 +62,7 @@ pub(crate) struct Plan {
     calls: usize,
 }
 
-/// One call, as made through one ABI.
+/// One call made through one ABI.
 #[derive(Debug)]
 struct Part {
     call: BatchCall,
@@ -83,7 +83,7 @@ enum State {
     Function(Symbol),
     /// The part has the same function as the earlier part with this number.
     SameAs(usize),
-    /// Attaching to the part failed. The error has not been reported yet.
+    /// Attaching to the part's function failed. The error has not been reported yet.
     Failed(Error),
     Reported,
 }
@@ -243,8 +243,8 @@ impl Plan {
         self.parts[number].state = State::Failed(error);
     }
 
-    /// Marks as failed each part whose function is not in `traceable`, the list of functions that
-    /// ftrace can trace.
+    /// Sets each part to [`State::Failed`] if the part's function is not in `traceable`, the list
+    /// of functions that ftrace can trace.
     pub(crate) fn fail_untraceable(&mut self, traceable: &Symbols) {
         for part in &mut self.parts {
             match part.state {

@@ -26,7 +26,7 @@ use crate::sys;
 /// these instructions, the arguments are still in their registers.
 const AFTER_FTRACE_SITE: Option<u64> = if cfg!(target_arch = "riscv64") { Some(8) } else { None };
 
-/// Opens an event on the function that serves the call in `row` for callers of `abi`.
+/// Opens an event on the function that serves the call in `row` for callers that use `abi`.
 pub(super) fn probe_function(
     abi: Abi,
     name: &SyscallName,
@@ -104,7 +104,7 @@ impl Backend {
     /// Selects the backend that supports `kind`. The number of calls that a return probe tracks can
     /// be set only through tracefs, and only on Linux 4.12 and later. An older kernel would create
     /// an event with a different name. The kprobe PMU (Linux 4.17) is therefore required, because
-    /// it proves that the kernel is new enough.
+    /// its presence proves that the kernel is new enough.
     fn that_has(self, kind: Kind) -> Result<Self, Error> {
         match self {
             _ if kind.max_active == 0 => Ok(self),

@@ -30,7 +30,7 @@ pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// Returns the row that `name` selects on this kernel for callers of `abi`.
+/// Returns the row that `name` selects on this kernel for callers that use `abi`.
 ///
 /// `is_alone` is true if the call is requested for this ABI only.
 pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
@@ -49,8 +49,8 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
     }
 }
 
-/// Returns the sub-call that callers of `abi` use to make the call, if they can make the call only
-/// through a multiplexer.
+/// Returns the sub-call through which callers that use `abi` make the call, if they can make the
+/// call only through a multiplexer.
 pub(super) fn multiplexer_on(abi: Abi, name: &SyscallName) -> Option<SubCall> {
     let (table, column) = match abi {
         Abi::Native => (TABLE, Column::Native),
@@ -66,8 +66,8 @@ pub(super) fn in_this_version(row: Row<'_>) -> Row<'_> {
     row.in_version(|| version().unwrap_or(LATEST)).in_update(update)
 }
 
-/// Finds the function that serves the call in `row` for callers of `abi`: the first candidate that
-/// exists and serves the call. The function is the last symbol passed to `probe`.
+/// Finds the function that serves the call in `row` for callers that use `abi`: the first candidate
+/// that exists and serves the call. The function is the last symbol passed to `probe`.
 ///
 /// # Errors
 /// Fails if the kernel or these callers do not have the call. An error from `probe` ends the search
@@ -458,8 +458,8 @@ mod tests {
         assert_eq!(found.unwrap(), "compat_sys_openat");
     }
 
-    /// Finds the function that serves a call for 32-bit processes, in a kernel of this version that
-    /// has wrappers and these `symbols`.
+    /// Finds the function that serves a call for 32-bit processes, in a kernel of the given version
+    /// that has wrappers and `symbols`.
     fn found_in(version: Version, call: &str, symbols: &[&str]) -> Result<String, Error> {
         let call = name(call);
         let row = abi::compat_row(&call).unwrap().in_version(|| version);
@@ -472,8 +472,8 @@ mod tests {
         found.map(|symbol| symbol.to_string())
     }
 
-    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions. Each
-    /// version has both functions.
+    /// Source: the last columns of arch/x86/entry/syscalls/syscall_32.tbl in these versions. In
+    /// each version, the kernel has both the `compat` function and the native function.
     #[test]
     fn the_version_decides_between_two_existing_functions() {
         let compat = |call: &str| format!("__ia32_compat_sys_{call}");

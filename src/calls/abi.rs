@@ -106,8 +106,8 @@ pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
     (!is_foreign && row.is_in(Column::Compat)).then_some(row)
 }
 
-/// Returns every call that these callers have in any kernel version, in alphabetical order. Each
-/// call comes with the callers that have it.
+/// Returns every call that these callers have in any kernel version, in alphabetical order. Pairs
+/// each call with the callers that have the call.
 #[cfg(feature = "std")]
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();

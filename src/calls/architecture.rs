@@ -22,7 +22,7 @@ pub struct Architecture {
     names: &'static [&'static str],
     wrappers: Option<Wrappers>,
     table: Table,
-    /// One line for each call, containing its name and number.
+    /// Text in which each line contains the name and number of one call.
     numbers: &'static str,
 }
 
@@ -69,7 +69,7 @@ const fn wrappers(prefix: &'static str, since: &'static str) -> Option<Wrappers>
     Some(Wrappers { prefix, since })
 }
 
-/// `conventions.rs` lists the sources for the wrappers.
+/// `conventions.rs` names the kernel source files that define the wrappers.
 const ALL: &[Architecture] = &[
     Architecture {
         names: &["x86_64", "amd64", "x86-64"],

@@ -65,9 +65,9 @@ pub(crate) const COMPAT_CONVENTIONS: &[Convention] = &[
     PLAIN_COMPAT,
 ];
 
-/// The conventions that x86-64 kernels use to name the functions that serve only x32 processes:
-/// first the convention since 5.7, then the convention from 4.17 to 5.6. Before 4.17, x32 uses the
-/// i386 functions.
+/// The conventions that x86-64 kernels use to name the functions that serve only x32 processes.
+/// Linux 5.7 and later use the first convention; Linux 4.17 to 5.6 use the second. Before 4.17, x32
+/// processes use the i386 functions.
 pub(crate) const X32_CONVENTIONS: &[Convention] = &[
     #[cfg(target_arch = "x86_64")]
     Convention { prefix: "__x64_", column: Column::X32, separate_stubs: ALWAYS },
@@ -105,9 +105,10 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     WRAPPED_ARM,
 ];
 
-/// The prefixes of plain names, for a call that no table contains. The first two prefixes (the
-/// first since Linux 4.17, the second before) occur only in the names of syscall functions. The
-/// names of other functions can also begin with the last prefix: `sys_fillrect` draws a rectangle.
+/// The prefixes of plain names, for a call that no table contains. Linux 4.17 and later use the
+/// first prefix; earlier versions use the second. These two prefixes occur only in the names of
+/// syscall functions. The names of other functions can also begin with the last prefix:
+/// `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// The name of a kernel function, as loaders build it from a call's name.
@@ -161,7 +162,7 @@ pub(crate) enum Doubt {
     MayBeNoCall,
 }
 
-/// A set of conventions, one bit each, in the order of [`CONVENTIONS`].
+/// A set of conventions. Each convention has one bit, in the order of [`CONVENTIONS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Conventions(pub(crate) u8);
 
@@ -199,8 +200,8 @@ impl Conventions {
 
 impl Convention {
     /// Returns the convention's anchor: a symbol that exists in every kernel with this convention,
-    /// and in no kernel with a convention further down the list. If the anchor exists but none of a
-    /// call's symbols does, the kernel does not have the call.
+    /// and in no kernel whose convention comes later in the same array. If the anchor exists but
+    /// none of a call's symbols does, the kernel does not have the call.
     pub(crate) fn anchor(&self) -> Symbol {
         let is_native = self.column == Column::Native;
         let function: &[u8] = if is_native { b"sys_getpid" } else { b"compat_sys_ioctl" };
@@ -213,7 +214,7 @@ impl Convention {
         (0..).map_while(|rank| self.symbol(row, rank))
     }
 
-    /// Returns the symbol with that rank. The symbol with rank 0 is the most likely.
+    /// Returns the symbol at `rank`. The symbol at rank 0 is the most likely.
     pub(crate) fn symbol(&self, row: &Row, rank: usize) -> Option<Symbol> {
         if self.prefix.is_empty() && !row.is_known {
             let start = *PLAIN_STARTS.get(rank)?;

@@ -67,7 +67,7 @@ impl SubCall {
         Self::all().find(|call| call.multiplexer == multiplexer && call.number == number)
     }
 
-    /// Returns the sub-call with that name, if its multiplexer exists in that column of the table.
+    /// Returns the sub-call `name`, if the sub-call's multiplexer exists in `column` of `table`.
     pub(crate) fn of_table(table: Table, column: Column, name: &SyscallName) -> Option<Self> {
         let name = name.as_str();
         let bare = name.strip_prefix("sys_").unwrap_or(name);

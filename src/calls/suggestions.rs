@@ -6,7 +6,7 @@ use super::table::{self, Row, Table};
 /// Returns the names of up to three calls in a table, starting with the name most similar to
 /// `name`.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
-    // Allow for a typo or two. Names that differ more are unrelated.
+    // Allow for a typo or two. A name with more differences is probably unrelated.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
         let names = table::rows(table).filter(Row::is_served).map(|row| row.name);
         names.filter(move |other| distance(name.as_bytes(), other.as_bytes()) == limit)
@@ -17,7 +17,8 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
 /// Returns the number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein
 /// distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    // The cost of turning the letters of `a` read so far into each nonempty prefix of `b`.
+    // For each nonempty prefix of `b`: the cost of turning the letters read so far from `a` into
+    // this prefix.
     let mut costs = [0_u8; MAX_NAME_LEN];
     for (cost, letters) in costs.iter_mut().zip(1..) {
         *cost = letters;

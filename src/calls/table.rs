@@ -21,8 +21,8 @@
 //! ```
 //!
 //! A line contains a version for a function only if an older or newer kernel also has the function
-//! but does not use it for the call. In all other cases, the library relies on the running kernel's
-//! symbols instead of its version, because vendors backport changes.
+//! but does not use it for the call. If the line contains no version, the library relies on the
+//! running kernel's symbols instead of the kernel's version, because vendors backport changes.
 //!
 //! If a kernel was built without some calls, the symbols of these calls may all name one function
 //! (kernel/sys_ni.c): see `kernel/stubs.rs`.
@@ -170,7 +170,7 @@ pub(crate) struct Row<'a> {
     /// The functions listed in the line, separated by spaces. Empty if the only function is the one
     /// with the call's name.
     functions: &'a str,
-    /// The functions after the bar. Empty if the line has no bar.
+    /// The functions listed after the `|` in the line. Empty if the line contains no `|`.
     compat_functions: &'a str,
     /// The kernel version to list functions for. None for all kernels.
     version: Option<Version>,
@@ -272,7 +272,7 @@ impl<'a> Row<'a> {
 
     /// Returns whether the architecture has the call in the row's kernel version.
     pub(crate) fn is_served(&self) -> bool {
-        // Without a list, the function with the call's name serves the call.
+        // If the row lists no functions, the function with the call's name serves the call.
         self.functions.is_empty() || self.is_in(Column::Native)
     }
 
@@ -286,8 +286,8 @@ impl<'a> Row<'a> {
         self.functions.strip_prefix('=')?.split(' ').next()
     }
 
-    /// Returns the function with that rank, as a prefix and the rest of the name. The function with
-    /// rank 0 is the most likely.
+    /// Returns the function at `rank`, as a prefix and the rest of the name. The function at rank 0
+    /// is the most likely.
     pub(crate) fn function(&self, column: Column, rank: usize) -> Option<(&'static str, &'a str)> {
         let listed = match column {
             Column::Compat if self.is_undecided() => return None,
@@ -565,8 +565,8 @@ umount2 sys_umount
         }
     }
 
-    /// Returns the lines of docs/names.md, each as a name, the calls that the name can stand for,
-    /// and the functions on three architectures.
+    /// Returns the lines of docs/names.md. Each line lists a name, the calls that the name can
+    /// stand for, and the functions on three architectures.
     fn documented() -> Vec<[Vec<&'static str>; 5]> {
         let lines =
             include_str!("../../docs/names.md").lines().filter(|line| line.starts_with("| `"));

@@ -2,7 +2,7 @@
 
 use crate::text::{cut, number};
 
-/// The major and minor numbers.
+/// A Linux version: the major and the minor number.
 pub(crate) type Version = (u64, u64);
 
 /// Later than any version in a table.
@@ -36,9 +36,9 @@ pub(crate) fn serving(
     (function, serves)
 }
 
-/// Returns whether the kernel is new enough: at or after the listed update of its own stable series,
-/// or at or after the last version in the list. None if that depends on an update that is not
-/// known.
+/// Returns whether the kernel is new enough: at or after the listed update of its own stable
+/// series, or at or after the last version in the list. Returns None if the answer depends on the
+/// update and the update is unknown.
 fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bool> {
     let mut rest = list;
     let mut has_update = false;
@@ -47,7 +47,7 @@ fn serves_since(list: &[u8], version: Version, update: Option<u64>) -> Option<bo
         let (series, first) = parse(entry);
         if after.is_empty() {
             let is_later = version >= series;
-            // With only one entry, the update does not matter.
+            // If the list contains only one version, the update does not matter.
             let is_known = is_later || rest.len() == list.len() || update.is_some();
             return is_known.then_some(is_later || has_update);
         }

@@ -24,7 +24,7 @@ pub(crate) struct Symbols(Vec<Function>);
 #[derive(Debug)]
 struct Function {
     symbol: Symbol,
-    /// 0 if the list hides the address.
+    /// The symbol's address, or 0 if the list hides it.
     address: u64,
     is_weak: bool,
 }

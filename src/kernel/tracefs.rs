@@ -49,9 +49,9 @@ pub(crate) struct EntryName {
     pub(crate) number: u64,
 }
 
-/// Entries that this process gave up while they were in use, identified by the lower half of each
-/// entry's number. The number 0 marks a free slot. If no slot is free, the entry stays until the
-/// process ends.
+/// The entries that this process gave up while they were in use. Each slot contains the lower half
+/// of an entry's number, or 0 if the slot is free. If no slot is free, the next such entry stays
+/// until the process ends.
 static GIVEN_UP: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
 
 /// Returns a nonzero random number that this copy of the library generates only once.
@@ -166,7 +166,7 @@ impl Entry {
         Err(failed("keep the event")(Errno(libc::EAGAIN)))
     }
 
-    /// Creates an entry with the next free name after `name`, and updates `name`.
+    /// Creates an entry with the next free name after `name`, and stores this name in `name`.
     fn add(name: &mut EntryName, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         loop {

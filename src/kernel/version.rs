@@ -29,9 +29,9 @@ pub(crate) fn version() -> Option<Version> {
 /// Returns the number of the stable update, such as 97 for 6.1.97, or None if the number is
 /// unknown.
 ///
-/// The kernel's release does not always contain the update: Debian up to 12 and Ubuntu use a
-/// release such as 6.1.0 for every update. Debian shows the update in the kernel's version string
-/// ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
+/// The kernel's release does not always contain the update: Ubuntu, and Debian up to version 12,
+/// use a release such as 6.1.0 for every update. Debian shows the update in the kernel's version
+/// string ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in

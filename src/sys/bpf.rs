@@ -230,7 +230,7 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
         (BPF_LINK_TYPE_KPROBE_MULTI, _) => info.of_kind.missed_by_multi,
         _ => return None,
     };
-    // An older kernel returns a shorter length.
+    // An older kernel returns a smaller length.
     (len == size_of::<LinkInfo>()).then_some(missed)
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Kernel {
     /// The result of `BPF_OBJ_GET_INFO_BY_FD` for a link or program: the 64-bit words that the
     /// kernel returns.
     pub(crate) info: &'static [u64],
-    /// Number of times that the process may copy a descriptor.
+    /// How many times the process can still copy a descriptor.
     pub(crate) free_fds: usize,
     /// Lines of `kprobe_events`, in addition to the lines in `files`.
     pub(crate) entries: Vec<String>,
@@ -41,8 +41,8 @@ pub(crate) struct Kernel {
     /// An error to return from faccessat2(2), or Ok to look up the file.
     pub(crate) access: Answer,
     pub(crate) calls: Vec<String>,
-    /// The perf_event_open(2) calls. Only tests that make these calls with arbitrary arguments
-    /// record them.
+    /// The recorded perf_event_open(2) calls, or None if the calls are not recorded. Only tests
+    /// that pass arbitrary arguments record the calls.
     pub(crate) events: Option<Vec<Event>>,
     /// The calls, each with the object that it acts on: `open type`, `read type`, `close type`,
     /// `write p PID`, `kprobe SYMBOL`, `link`.
@@ -58,7 +58,7 @@ pub(crate) struct Kernel {
 /// The arguments of perf_event_open(2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
-    /// The attributes that the kernel has read, or nothing if their address is invalid.
+    /// The attributes that the kernel has read. Empty if their address is invalid.
     pub(crate) attr: Vec<u8>,
     /// The function that a kprobe probes.
     pub(crate) name: Option<String>,
@@ -223,7 +223,7 @@ impl Kernel {
         }
     }
 
-    /// Answers a call, or injects the fault.
+    /// Answers a system call, or injects the fault if this call is the step that must fail.
     fn answer(&mut self, number: c_long, arguments: [usize; 5]) -> Answer {
         let step = self.step(number, arguments);
         let object = step.split_once(' ').filter(|_| number == libc::SYS_openat);

@@ -45,8 +45,8 @@ impl Fd {
     }
 }
 
-/// Calls close(2) directly. The C library's function is a cancellation point: a thread that is
-/// cancelled there would end before it closes the descriptor.
+/// Calls close(2) directly. The C library's `close()` is a cancellation point: a thread that is
+/// cancelled there would exit without closing the descriptor.
 ///
 /// # Safety
 /// The caller must own the descriptor, and must not use it again.
@@ -56,7 +56,8 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
 }
 
 /// Checks that the process can open `places.len()` more descriptors, which `places` holds
-/// temporarily. If not, returns the number of descriptors that the process can open.
+/// temporarily. If the process cannot open that many, returns the number of descriptors that it can
+/// still open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method relies on the
 /// kernel's own limit and works without /proc.

@@ -15,9 +15,9 @@ pub(crate) enum ProbeLink {
     KprobeMulti,
 }
 
-/// Returns which of the two kinds a link is, or None if it is neither. The result is meaningless
-/// for the descriptor of a program or map, because the first field of its info is the type of the
-/// program or map instead of the type of a link.
+/// Returns which of the two kinds a link is, or None if it is neither. For the descriptor of a
+/// program or map, the result is meaningless: the first field of the info is then the type of the
+/// program or map, not of a link.
 pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     let mut info = LinkInfo::default();
     // SAFETY: all fields are integers, and the lengths of names are 0.
@@ -58,15 +58,14 @@ impl PerfEventCall {
 pub(crate) fn is_readable(address: usize) -> bool {
     const NOTHING: usize = 0x7fff_ffff;
     const SET: usize = 8;
-    // SAFETY: the kernel reads one set, and changes nothing.
+    // SAFETY: the kernel reads one signal set, and changes nothing.
     let answer =
         unsafe { call(libc::SYS_rt_sigprocmask, NOTHING, address & !(SET - 1), 0, SET, 0) };
-    // For a set at address 0, the kernel succeeds without reading anything.
+    // If the set is at address 0, the call succeeds, and the kernel reads nothing.
     answer == Err(Errno(libc::EINVAL))
 }
 
-/// Writes a message to standard error. A failure is ignored, because it could not be reported
-/// anywhere.
+/// Writes a message to standard error. Errors are ignored, because there is nowhere to report them.
 pub(crate) fn print_error(text: &[u8]) {
     let stderr = libc::STDERR_FILENO as usize;
     // SAFETY: the kernel only reads the text.

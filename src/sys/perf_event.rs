@@ -92,7 +92,8 @@ pub(crate) fn perf_event_open_tracepoint(id: u64) -> Result<Fd, Errno> {
 
 /// Calls `PERF_EVENT_IOC_SET_BPF` (Linux 4.1).
 pub(crate) fn perf_event_set_bpf(event_fd: c_int, program_fd: c_int) -> Result<(), Errno> {
-    // _IOW('$', 8, __u32). On mips, POWER and sparc, the write direction is a different bit.
+    // _IOW('$', 8, __u32). On mips, POWER and sparc, a different bit stands for the write
+    // direction.
     const WRITE: usize = if cfg!(any(
         target_arch = "mips",
         target_arch = "mips64",

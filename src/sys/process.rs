@@ -75,7 +75,7 @@ mod tests {
         child.kill().unwrap();
         // SAFETY: a `siginfo_t` may be all zeros.
         let mut end: libc::siginfo_t = unsafe { core::mem::zeroed() };
-        // SAFETY: `waitid` writes a `siginfo_t`. WNOWAIT leaves the process a zombie.
+        // SAFETY: `waitid` writes a `siginfo_t`. With WNOWAIT, the process remains a zombie.
         let ended = unsafe {
             libc::waitid(libc::P_PID, child.id(), &raw mut end, libc::WEXITED | libc::WNOWAIT)
         };

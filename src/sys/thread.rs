@@ -85,7 +85,8 @@ pub(crate) fn consume_in_parallel<T: Send>(
     work: &(dyn Fn(usize, T) + Sync),
 ) {
     struct Items<T>(*const T);
-    // SAFETY: the items are `Send`. The threads only move items out, and move each item once.
+    // SAFETY: the items are `Send`. The threads move each item out once, and do not access the
+    // items otherwise.
     unsafe impl<T: Send> Sync for Items<T> {}
     impl<T> Items<T> {
         /// # Safety
