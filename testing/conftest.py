@@ -15,9 +15,9 @@ from testing.targets import CELLS, KERNELS, MATRIX
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # `make test` prints this.
 LEFT_OUT = f"""\
-Left to `make test-all`: the kernels other than {KERNELS[-1]}'s, the libbpfs of other releases and the comparison
-with them, the long tests, the tests that need a separate boot, ThreadSanitizer, the tables against the kernel's
-sources, and the matrix of every call (MATRIX=all: on every architecture)."""
+Only `make test-all` runs the rest: the tests on kernels other than {KERNELS[-1]}'s and with other releases of libbpf,
+the comparison with those releases, the long tests, the tests that need a separate boot, ThreadSanitizer, the check of
+the tables against the kernel's sources, and the matrix of every call (MATRIX=all: on every architecture)."""
 
 
 def pytest_addoption(parser):

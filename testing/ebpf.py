@@ -271,7 +271,7 @@ def rustc(target, *arguments, **options):
 
 @functools.cache
 def core(target):
-    """Compiles Rust's core for BPF; returns its folder."""
+    """Compiles Rust's crate `core` for BPF and returns the folder that contains the result."""
     say(f"compiling Rust's core for {target}")
     out = BUILD / "ebpf" / target
     out.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,7 @@ impl PerfEventCall {
     }
 }
 
-/// Returns whether the process can read the aligned 8-byte word that contains an address.
+/// Returns whether the process can read the aligned 8-byte word at or just below an address.
 ///
 /// This function makes an invalid system call: the kernel reads a signal set from the word before
 /// it rejects the operation.
