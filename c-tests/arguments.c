@@ -9,7 +9,7 @@
 
 EMBED(arguments, BPF_FOLDER "/" ARGUMENTS);
 
-/* The first word is a multiple of 8, so that it could be a pointer to the registers. */
+/* The first word is a multiple of 8, as a pointer to the registers would be. */
 static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d6e7f8091,
 			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
 #define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]

@@ -136,7 +136,7 @@ TEST(two_attachments_are_distinguished_by_cookie)
 	unload(&p);
 }
 
-/* Attaches to calls whose kernel function has a different name. One call, uname, has three spellings. */
+/* Attaches to calls whose kernel function has a different name, including uname under three spellings. */
 TEST(a_call_fires_whatever_the_name_of_its_function)
 {
 	static const struct {

@@ -12,8 +12,8 @@ enum { FIVE = 5 };
 static const char *const five[FIVE] = { CALL, "umount2", "stat", "acct", "getppid" };
 
 /*
- * Attaches to all calls in `names`, or with `best_effort` to as many as possible. Fails the test on an
- * error.
+ * Attaches to all calls in `names`; with `best_effort`, attaches to as many as possible. Fails the test if
+ * the attach fails.
  */
 static struct ksyscall_links *attach(const struct bpf_program *prog, const char *const *names, size_t n,
 				     const struct ksyscall_links_opts *opts)
@@ -412,7 +412,7 @@ TEST(the_calls_of_the_c_library_are_listed)
 	}
 }
 
-/* No calls are missed here; tests/kernel.rs checks that missed calls are counted. */
+/* No probe misses a call here; tests/kernel.rs checks that missed calls are counted. */
 TEST(missed_calls_are_reported_if_the_kernel_counts_them)
 {
 	struct programs p = LOAD(count);

@@ -126,7 +126,7 @@ TEST(a_thread_can_exit_in_the_callback_without_a_pmu)
 	ends_in_callbacks();
 }
 
-/* open(), read() and close() in a first or a later attach must not be cancellation points. */
+/* In the first attach and in later ones, open(), read() and close() must not be cancellation points. */
 static void is_done_first(const struct programs *p)
 {
 	libbpf_set_print(keep_warning);

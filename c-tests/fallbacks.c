@@ -12,7 +12,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-/* Attaches, fires and detaches. While the program is attached, `events` must list the entries. */
+/*
+ * Attaches two programs, makes a call that both count, and detaches them. While they are attached, `events`
+ * must list their entries.
+ */
 static void works(const char *events)
 {
 	struct programs p = LOAD(count);
@@ -91,7 +94,7 @@ static void refuse_links(void)
 	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
 }
 
-/* The filter makes every kernel behave like one without BPF links for perf events. */
+/* refuse_links() makes every kernel behave like one without BPF links for perf events. */
 static void works_without_links(void)
 {
 	struct programs p = LOAD(count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Simulates an unsupported struct bpf_link layout: this program overrides bpf_link__pin_path()
- * and returns nonsense. The library must then let libbpf create the link.
+ * Simulates an unsupported struct bpf_link layout: this program overrides bpf_link__pin_path() with a
+ * function that returns nonsense. The library must then let libbpf create the link.
  */
 #include "programs.h"
 

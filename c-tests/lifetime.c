@@ -57,7 +57,7 @@ static pid_t fork_a_keeper(int *release)
 	return child;
 }
 
-/* The kernel detaches a program when the last copy of its fd is closed, in any process. */
+/* The kernel detaches a program only after every process has closed its copy of the link's fd. */
 TEST(a_child_process_keeps_the_program_attached)
 {
 	struct programs p = LOAD(count);

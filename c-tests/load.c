@@ -74,7 +74,7 @@ static void *attach_and_destroy(void *argument)
 		struct bpf_link *link = attach(worker, name, any_of(worker, 2), &slot);
 		call(numbers[name], calls);
 		worker->calls[slot] += (__u64)calls;
-		/* Calls that this attachment must not count. */
+		/* Make calls that this attachment must not count. */
 		call(numbers[!name], any_of(worker, MOST_CALLS));
 		if (round == worker->rounds - 1)
 			link = __atomic_exchange_n(&left_over[any_of(worker, THREADS)], link,

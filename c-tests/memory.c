@@ -28,7 +28,7 @@ void free(void *block)
 typedef bool make(const struct programs *p);
 
 /*
- * Calls `make` until it succeeds, and lets one more allocation succeed each time. When `make` succeeds,
+ * Calls `make` until it succeeds, allowing one more allocation to succeed each time. When `make` succeeds,
  * exactly `kept` blocks stay allocated. Returns the number of allocations that `make` requires.
  */
 static int fail_at_each_allocation(make *make, const struct programs *p, int kept)
@@ -88,7 +88,7 @@ TEST(nothing_is_left_if_memory_runs_out)
 	/* The first attach caches libbpf's functions; that memory stays allocated. */
 	CHECK(attach(&p));
 	CHECK(fail_at_each_allocation(attach, &p, 0) > 0);
-	/* The allocations hold names, results, a plan, functions and links. */
+	/* The library allocates memory for names, results, a plan, functions and links. */
 	CHECK(fail_at_each_allocation(attach_to_many, &p, 0) > 8);
 	unload(&p);
 }

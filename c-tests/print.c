@@ -228,8 +228,8 @@ static void fork_while_it_is_out(void)
 }
 
 /*
- * No thread in the child will put the callback back, and the child has the same PID as the process whose
- * thread took the callback out.
+ * No thread in the child will put the callback back: the thread that took it out belongs to the parent, which
+ * has the same PID in another namespace.
  */
 TEST(a_forked_child_of_the_same_pid_does_not_wait_for_it)
 {

@@ -43,7 +43,7 @@ static print_fn *current;
 
 static int definition = 1;
 
-/* `first` shifts the functions below it: the second libbpf's functions must have different addresses. */
+/* `first` shifts the functions that follow it, so that they have different addresses in the second libbpf. */
 #if defined(OTHER)
 int first(int number);
 int first(int number)

@@ -10,7 +10,7 @@
 
 #include "calls.h"
 
-/* These are maps because libbpf 0.3 has no easy way to set global variables. */
+/* The programs use maps because libbpf 0.3 has no easy way to set global variables. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, SLOTS);

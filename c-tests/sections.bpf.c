@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs in sections that this library attaches, that libbpf attaches, or that neither library attaches. */
+/* Programs in sections of three kinds: attached by this library, by libbpf, and by neither library. */
 #include "record.bpf.h"
 
 enum { KPROBE = 2, TRACEPOINT, STAT };

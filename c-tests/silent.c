@@ -19,8 +19,7 @@ static void write_file(const char *path, const char *text)
 }
 
 /*
- * Runs in a child, which has not attached before. If the child fails, the parent enables kprobes
- * again.
+ * Runs in a child that has not attached before. If the child fails, the parent enables kprobes again.
  */
 static void attach_while_kprobes_are_off(const struct programs *p)
 {
@@ -52,7 +51,7 @@ TEST(disabled_kprobes_are_reported)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* Programs run again. The child changed the map to watch the child, so watch this process again. */
+	/* Programs run again. The child set the map to watch itself, so watch this process again. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));

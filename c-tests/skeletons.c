@@ -10,8 +10,8 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-/* This size has not changed since libbpf 0.0.6. A row in the table of maps is 32 bytes long in
- * libbpf 1.5 and later, and 24 bytes long in older versions. */
+/* The structure's size has not changed since libbpf 0.0.6. A row in the table of maps is 32 bytes
+ * long in libbpf 1.5 and later, and 24 bytes long in older versions. */
 _Static_assert(sizeof(struct bpf_object_skeleton) == 72, "a newer libbpf's skeleton");
 
 enum { PROGRAMS = 5, ENTRY = 1, RETURN = 3 };
@@ -71,8 +71,8 @@ static void attach_in_parts(void *skeleton, size_t size, size_t map_size, struct
 	CHECK_EQ(bpf_object__attach_skeleton(skeleton), 0);
 	CHECK(memcmp(skeleton, before, size) == 0);
 	/*
-	 * The library attaches two programs, and passes the programs before, between and after these two to
-	 * libbpf one by one.
+	 * The library attaches two of the five programs itself, and passes the other three to libbpf one by
+	 * one.
 	 */
 	CHECK_EQ(handed_count, 3);
 	for (int i = 0; i < handed_count; i++) {

@@ -70,7 +70,7 @@ static struct bpf_link *tracepoint(const struct programs *p, const char *name)
 	return link;
 }
 
-/* If a seccomp filter answers a call, neither the probes nor sys_enter see the call, but sys_exit does. */
+/* If a seccomp filter rejects a call, neither the probes nor sys_enter see the call, but sys_exit does. */
 TEST(seccomp_answers_before_the_function)
 {
 	struct sock_filter filter[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),

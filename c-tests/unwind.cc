@@ -133,7 +133,7 @@ static int end_thread(enum libbpf_print_level, const char *, va_list)
 	return 0;
 }
 
-/* The C library unwinds the thread's stack as an exception would. */
+/* When a thread is cancelled, the C library unwinds the thread's stack as an exception would. */
 TEST(a_thread_that_exits_in_the_callback_is_unwound)
 {
 	struct programs p = LOAD(count);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests a call that has a separate function for x32, on a kernel that supports x32. The library is both
- * linked and preloaded, because its environment variable requires preloading. The numbers are from
- * arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
+ * linked and preloaded: one test calls the library's own functions, and the other simulates a preloaded
+ * tool. The numbers are from arch/x86/entry/syscalls/syscall_64.tbl and syscall_32.tbl.
  */
 #include "programs.h"
 

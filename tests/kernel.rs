@@ -332,7 +332,7 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
     // The kernel frees a pinned link some time after its pin is removed and does not report when.
-    // Because this process is still alive, nothing cleans up its entry.
+    // Because this process is still alive, nothing removes its `kprobe_events` entry.
     let mut calls = 1;
     while probe.hits(14) == calls {
         umount2(1);
@@ -433,9 +433,9 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
 }
 
-/// Loads a kprobe program that returns 0. Sets its attach type, which aya cannot do. With
-/// `reads_cookie`, the program first reads its cookie. Returns None if the kernel refuses to load
-/// the program.
+/// Loads a kprobe program that returns 0, and sets the program's attach type, which aya cannot do.
+/// With `reads_cookie`, the program first reads its cookie. Returns None if the kernel refuses to
+/// load the program.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
     const RETURN_0: [u64; 2] = [0xb7, 0x95];
@@ -443,7 +443,7 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     load_instructions(attach_type, &[&call[..usize::from(reads_cookie)], &RETURN_0].concat())
 }
 
-/// Loads a program for an attach type. Returns None if the kernel does not know the type.
+/// Loads a program for an attach type. Returns None if the kernel does not support the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     /// The start of the program-loading members of `union bpf_attr`.
     #[repr(C)]
@@ -483,8 +483,8 @@ fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Whether the kernel accepts the program for a link. This function passes an invalid event. The
-/// kernel checks the program first, so EBADF means that only the event is wrong.
+/// Whether the kernel would create a BPF link for the program. This function passes an invalid
+/// event. The kernel checks the program first, so EBADF means that only the event is wrong.
 fn kernel_takes(program: &OwnedFd) -> bool {
     const BPF_LINK_CREATE: libc::c_int = 28;
     const BPF_PERF_EVENT: libc::c_int = 41;
@@ -585,7 +585,7 @@ fn kernel_states_in_which_nothing_runs_are_reported() {
     assert_eq!(ksyscall::disarmed(), None);
 }
 
-/// Runs a test of this file in a separate process without a kprobe PMU.
+/// Runs a test from this file in a separate process without a kprobe PMU.
 fn without_pmu(test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("KSYSCALL_NO_PMU", "1");

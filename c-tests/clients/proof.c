@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Reports which library attaches by section. libbpf's own function attaches stat to a kernel function that is
- * never called, so the program sees no call.
+ * Reports which library attaches by section. libbpf's own function attaches the stat program to a kernel
+ * function that is never called, so the program sees no calls.
  */
 #include "client.h"
 #include "proof.skel.h"

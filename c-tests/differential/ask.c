@@ -14,7 +14,7 @@ static int next_fd(void)
 	return fd;
 }
 
-/* Opened at the start, because some situations hide the file. */
+/* The kprobe_events file, opened at the start because some situations hide it. */
 static int events_fd = -1;
 
 static int entries(void)

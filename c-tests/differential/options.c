@@ -22,7 +22,7 @@ static struct {
 	__u64 cookie;
 } pretence;
 
-/* Answers perf_event_open() and BPF_LINK_CREATE, whether libksyscall or libbpf makes the call. */
+/* Simulates perf_event_open() and BPF_LINK_CREATE for both libksyscall and libbpf. */
 static void on_call(int signal, siginfo_t *info, void *context)
 {
 	greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;

@@ -62,7 +62,7 @@ struct {
 	__type(value, struct arguments);
 } state SEC(".maps");
 
-/* The storage for the call with this index; NULL if the test is not making a call. */
+/* Returns the storage for the call with this index, or NULL if the test is not making a call. */
 static __always_inline struct seen *seen_by(__u32 index)
 {
 	__u32 zero = 0;

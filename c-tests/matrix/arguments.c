@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Attaches a BPF object's programs, which are named on_CALL, to the system calls in <asm/unistd.h>. Then
- * makes each call in a child: by its number with six unique words, or through the C library if an argument's
- * encoding depends on the architecture. Prints one line for each call:
+ * makes each call in a child: by number with six unique words as arguments, or through the C library if an
+ * argument's encoding depends on the architecture. Prints one line for each call:
  *
  *	name  number  attached  hits  number  is_compat  count  SEEN*6  MADE*6
  *
- * attached is `ok` or the errno. hits, the second number and is_compat are what the program saw.
+ * attached is `ok` or the errno. hits, the second number and is_compat report what the program saw.
  * count is the number of arguments according to the man page, or 0 if this program has no record of it.
  * SEEN lists the arguments that the program saw. MADE lists the arguments that were passed to the call.
  *
  * If the architecture has socketcall and ipc, the program also prints a line for each call made through them,
- * with the multiplexer's name as a prefix (`ipc:semop`). hits then includes the runs for all other
+ * with the multiplexer's name as a prefix (`ipc:semop`). In these lines, hits includes the runs for all other
  * multiplexed calls.
  *
  * Finally, the program calls openat with a path that is not in memory yet:
@@ -71,8 +71,8 @@ static volatile struct arguments *seen;
 static volatile struct {
 	int count;
 	__u64 arguments[6];
-	/* The maximum difference between the second argument that was passed and the second argument that the
-	 * program saw: clone() pushes data on the stack. */
+	/* The maximum difference between the second argument as passed and as seen by the program: clone()
+	 * pushes data on the stack. */
 	__u64 slack;
 } *made;
 
@@ -309,7 +309,7 @@ static void make_by_socketcall(int i)
 	enum { SEND = 9, RECV = 10 };
 	const unsigned long block[6] = { WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5) };
 
-	/* Most kernels define no function, and so no prototype, for these calls. */
+	/* Most kernels define no functions for these calls, and so provide no prototypes. */
 	if (calls[i].sub_call == SEND || calls[i].sub_call == RECV)
 		made->count = 4;
 	syscall(__NR_socketcall, calls[i].sub_call, block);

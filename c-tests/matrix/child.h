@@ -30,8 +30,8 @@ static inline void block_sigchld(sigset_t *chld)
 
 /*
  * Runs `make(i)` in a child and returns the child's status. `make` never returns and sets *armed while it
- * makes the call. Kills a child whose call blocks forever (pause), but not a child that has not made its call
- * yet.
+ * makes the call. Kills the child if its call blocks forever, as pause() does, but never before the child
+ * makes the call.
  */
 static inline int run_child(void (*make)(int), int i, volatile __u32 *armed, bool *is_blocked)
 {

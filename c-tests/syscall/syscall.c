@@ -44,7 +44,7 @@ static void arguments(void)
 	static char page[4096] __attribute__((aligned(4096)));
 	int fd = memfd_create("file", 0);
 	SHOW(SYS_write, fd, "abcdef", 6);
-	/* Six arguments: the offset is the last. */
+	/* mmap() has six arguments; the last is the offset. */
 	char *mapped = (char *)syscall(SYS_mmap, page, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0L);
 	printf("mapped %d: %s\n", mapped == page, page);
 	SHOW(SYS_mmap, NULL, 4096L, (long)PROT_READ, (long)MAP_SHARED, (long)fd, 1L);
@@ -169,8 +169,8 @@ static void cancellation(void)
 
 #ifdef __x86_64__
 /*
- * The vfork() child shares the stack with its parent, which resumes afterwards. Below the child's
- * stack pointer, only the return address of syscall() may hold data that the parent still needs.
+ * The vfork() child shares the stack with its parent, which resumes afterwards. The child overwrites
+ * the stack below the return address of syscall(): the parent must not need any data there.
  */
 __attribute__((noinline)) static void vforks(void)
 {
@@ -195,7 +195,7 @@ __attribute__((noinline)) static void vforks(void)
 
 static int looked_at;
 
-/* Handles the trapped readability check: the library calls rt_sigprocmask() with an invalid `how`. */
+/* Handles the trap: to check readability, the library calls rt_sigprocmask() with an invalid `how`. */
 static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *state = context;
@@ -204,7 +204,7 @@ static void on_trap(int signal, siginfo_t *info, void *context)
 	state->uc_mcontext.gregs[REG_RAX] = -EINVAL;
 }
 
-/* Whether the library inspects perf_event_open(): if it does, its readability check triggers the trap. */
+/* Whether the library inspects calls to perf_event_open(): if so, its readability check triggers the trap. */
 static int is_active(const char *library)
 {
 	struct sock_filter filter[] = {

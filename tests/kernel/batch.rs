@@ -11,8 +11,8 @@ use super::{Probe, load_instructions, open_fds, umount2};
 pub(super) const MULTI: u32 = 42;
 const SESSION: u32 = 56;
 
-/// In the virtual machine, only these tests make the first two calls; other processes also make the
-/// last three.
+/// In the virtual machine, only these tests call umount2 and acct; other processes also make the
+/// other three calls.
 const NAMES: [&str; 5] = ["umount2", "acct", "getpgid", "openat", "read"];
 
 fn map_fd(probe: &Probe, name: &str) -> u64 {
@@ -115,7 +115,7 @@ fn kernel_attaches_a_batch_of_a_program_passed_by_value() {
     assert_eq!(open_fds(), fds);
 }
 
-/// Checks a batch with an unknown name, for either kind of program.
+/// Checks a batch that contains an unknown name. `program` may be of either kind.
 fn fails_whole_or_by_each(probe: &Probe, program: &OwnedFd, is_multi: bool) {
     let fds = open_fds();
     let batch = Batch::new(["umount2", "frobnicate", "acct"]).unwrap().cookies(|_, _| 15);

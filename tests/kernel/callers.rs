@@ -68,7 +68,7 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts the calls of `process` instead of the calls of this process.
+    /// Counts calls by `process` instead of calls by this process.
     fn watch(&mut self, process: u32) {
         let mut watched: Array<_, u32> =
             self.object.map_mut("process").unwrap().try_into().unwrap();
@@ -260,9 +260,9 @@ fn kernel_attachments_to_several_functions_end_together() {
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
 }
 
-/// Hides the kernel's list of symbols from this thread. To check whether two names belong to one
-/// function, the library reads the list after the first attachment. If the list cannot be read,
-/// attaching must fail.
+/// Hides the kernel's list of symbols from this thread. To check whether two names refer to the
+/// same function, the library reads the list after the first attachment. If the list cannot be
+/// read, attaching must fail.
 fn hide_kallsyms() {
     let mount = |source: &CStr, target: &CStr, flags| {
         let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
@@ -325,7 +325,8 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
-/// Attaches a batch for all callers, with either kind of program, and checks which calls it counts.
+/// Attaches a batch for all callers and checks which calls `program` counts. `program` may be of
+/// either kind.
 fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
     let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
     let batch = batch.cookies(|index, _| index as u64 + 12);

@@ -2,7 +2,7 @@
 //! or for all callers. Each call has a different cookie. The clients, which are builds of
 //! coverage.c for each architecture, then make their calls and count the program's runs.
 //!
-//! Usage: `tracer OBJECT compat|all CLIENT...`. Each client receives the map as a descriptor. The
+//! Usage: `tracer OBJECT compat|all CLIENT...`. Each client inherits a descriptor for the map. The
 //! client's standard input contains one line for each name, in the order of the cookies: the name,
 //! 0 or the errno, and the functions with their addresses.
 #![allow(unsafe_code)]
