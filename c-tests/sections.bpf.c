@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs in sections of three kinds: attached by this library, by libbpf, and by neither library. */
+/* Programs in sections of three kinds: this library attaches the first, libbpf the second, and neither the third. */
 #include "record.bpf.h"
 
 enum { KPROBE = 2, TRACEPOINT, STAT };

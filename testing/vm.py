@@ -36,8 +36,8 @@ BOOTS = 3
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
 # QEMU 7.2's emulation may translate code while another processor modifies it. When the kernel patches its own code (for
 # static keys and kprobes), it writes an int3 there for a moment. A processor may then execute a stale copy of that
-# int3. If QEMU emulates all processors in one thread, this cannot happen, so the command runs again in that mode. Toggling /proc/sys/kernel/sched_schedstats in a loop reproduces the
-# bug in seconds.
+# int3. If QEMU emulates all processors in one thread, this cannot happen, so the command runs again in that mode.
+# Toggling /proc/sys/kernel/sched_schedstats in a loop reproduces the bug in seconds.
 EMULATORS_BUG = re.compile(r"\bint3: [0-9a-f]+ \[#")
 
 INIT = r"""#!/bin/busybox sh
