@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs in sections of three kinds: this library attaches the first, libbpf the second, and neither the third. */
+/*
+ * Programs in sections of three kinds: this library attaches the first, libbpf the second, and neither the
+ * third.
+ */
 #include "record.bpf.h"
 
 enum { KPROBE = 2, TRACEPOINT, STAT };
