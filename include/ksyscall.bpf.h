@@ -248,8 +248,8 @@ struct pt_regs;
 /* The caller passes one word, which points to the call's words in the caller's memory. */
 #define KSYSCALL_POINTED_ (1ULL << 32)
 /*
- * IN_PAGES: the function receives the sixth argument in pages of 4,096 bytes, and the man page defines it in
- * bytes. IN_BYTES: the function receives the sixth argument in bytes, and the man page defines it in pages.
+ * IN_PAGES: the function receives the sixth argument in units of 4,096 bytes, but the man page defines it in
+ * bytes. IN_BYTES: the function receives the sixth argument in bytes, but the man page defines it in pages.
  */
 #define KSYSCALL_IN_PAGES_ (1ULL << 33)
 #define KSYSCALL_IN_BYTES_ (1ULL << 34)

@@ -119,7 +119,7 @@ def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
 
 
 def judge(ours, expected):
-    """Compares this library's answers with the expected answers, for a libbpf that lacks the function."""
+    """Compares this library's answers with the expected answers. Used if the libbpf lacks the function."""
     file, lines = answers(ours)
     kernel = "link" if dict(lines[:1]).get("cookies") == "yes" else "event"
     rows = [(re.compile(pattern), answer) for where, pattern, answer in expected if where in ("any", kernel)]

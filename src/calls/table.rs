@@ -147,7 +147,7 @@ pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
 pub(crate) enum Column {
     /// Processes of the table's architecture, on a kernel of the same architecture.
     Native,
-    /// Processes of a 32-bit table's architecture, on a 64-bit kernel.
+    /// 32-bit processes, whose calls the table describes, on a 64-bit kernel.
     Compat,
     /// x32 processes: only the functions in x86_64's table that do not serve 64-bit processes.
     #[allow(dead_code, reason = "other architectures")]
