@@ -125,7 +125,7 @@ pub(crate) struct Count {
     /// Count only calls that fail with this error, such as ENOENT
     #[arg(short, long, value_name = "ERRNO", value_parser = errno, help_heading = CALLS)]
     pub(crate) errno: Option<i32>,
-    /// Whose calls to count. With other values than native, each line shows who made the calls
+    /// Whose calls to count. With any value but native, each line shows who made the calls
     #[arg(long, default_value = "native", hide_default_value = true, help_heading = CALLS)]
     pub(crate) callers: Callers,
     /// Count the calls of this process and its threads, not of its children; can be repeated
