@@ -72,7 +72,7 @@ def number(value):
 
 
 def alike(values):
-    """Returns one number if it is the same for all kernels, otherwise a number for each kernel."""
+    """Returns a single number if all kernels have the same value, otherwise one number for each kernel."""
     found = [number(value) for value in values]
     return found[0] if len(set(found)) == 1 else " / ".join(found)
 
@@ -112,11 +112,11 @@ PAGE_TEXT = """\
 
 `make bench` generated this page on {date}, with Linux {kernels}.
 
-The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`. Linux 6.1 uses only one of them. The
-clock advances by one nanosecond with each instruction that a processor executes, and jumps to the next timer when
-no processor executes any (`-icount shift=0,sleep=off`). The host's load therefore does not matter, and a second run
-gives nearly the same numbers. On a real processor, instructions, cache misses and interrupts take different times:
-**only the ratios mean anything.**
+The machine is emulated: QEMU {qemu} (TCG) on {model}, with two processors `{cpu}`. Linux 6.1 uses only one processor.
+The clock advances by one nanosecond with each instruction that a processor executes, and jumps to the next timer when
+all processors are idle (`-icount shift=0,sleep=off`). The host's load therefore does not matter, and a second run gives
+nearly the same numbers. On a real processor, instructions, cache misses and interrupts take different times: **only the
+ratios mean anything.**
 
 Each contestant loads a program, attaches it to `getpgid` and destroys the link:
 
@@ -125,11 +125,11 @@ Each contestant loads a program, attaches it to `getpgid` and destroys the link:
 - in Rust: the crate ksyscall, libbpf-rs {libbpf_rs}, and aya {aya}, which gets the symbol from the caller.
 
 The contestants take turns on one kernel with default parameters, one process at a time. Each round begins with a
-different contestant. A *first attach* is the first one in a new process ({firsts} samples for each contestant and
-probe). The later attaches follow it in the same process ({others} samples). Loading the program is not measured. A
-destroy waits for RCU, and so does libbpf's first attach, which removes the probe that libbpf created to detect the
-kernel's naming convention. The length of the wait depends on when in a timer tick (4 ms) it begins, so these numbers
-vary from run to run. The programs are in `benches/`.
+different contestant. A *first attach* is the first attach in a new process ({firsts} samples for each contestant and
+probe). The later attaches follow in the same process ({others} samples). Loading the program is not measured.
+Destroying a link waits for RCU. So does libbpf's first attach, because it removes the probe that libbpf created to
+detect the kernel's naming convention. The length of the wait depends on when it begins within a timer tick (4 ms), so
+these times vary from run to run. The programs are in `benches/`.
 
 ## Time
 
@@ -143,21 +143,21 @@ The floor, in milliseconds of the emulated clock:
 {floors}
 ## Cost of a probe for each call
 
-An empty program is attached to `getpgid`, which itself does little, and {calls} calls are timed, {call_rounds} times.
-The kinds of probe take turns. The numbers are the times that a probe adds to one call (differences of medians), as
-multiples of the time that a kprobe adds. A dash means that the kernel does not support this kind of probe. A raw
+An empty program is attached to `getpgid`, which itself does little. In each of {call_rounds} rounds, {calls} calls are
+timed. The kinds of probe take turns. The numbers are the times that a probe adds to one call (differences of medians),
+as multiples of the time that a kprobe adds. A dash means that the kernel does not support this kind of probe. A raw
 tracepoint runs for every system call of every process, so it slows down all system calls. The other kinds slow down
 only `getpgid`. [returns.md](returns.md) shows which kinds lose returns. On a real processor, a kprobe that is not on an
-ftrace site also costs an exception, which this clock does not count.
+ftrace site also causes an exception, whose cost this clock does not include.
 
 {added}
 ## Operations of an attach and a destroy
 
-The columns are a first attach, a later attach, and a destroy. Where the kernels differ, the numbers are in the
-order {order}. System calls are counted with ptrace. Instructions in user space are counted by single-stepping
-(`benches/count.c`), on {stepped} only. For a first attach, they include the dynamic loader's instructions for functions
-that are bound at their first call. Page faults are medians, from getrusage. The descriptors are those that stay open
-while the program is attached.
+The columns show counts for a first attach, a later attach, and a destroy. Where the kernels differ, the numbers appear
+in the order {order}. System calls are counted with ptrace. Instructions in user space are counted by single-stepping
+(`benches/count.c`), on Linux {stepped} only. For a first attach, the count includes lazy binding: the dynamic loader
+resolves each function when it is first called. Page faults are medians of the numbers that getrusage(2) reports. The
+descriptors are those that stay open while the program is attached.
 
 {counts}
 ## Library size
