@@ -61,7 +61,7 @@ static pid_t start(char **arguments, char *variable)
 	return child;
 }
 
-/* Continues the child to its next stop and delivers its signals; returns false if the child ended. */
+/* Continues the child to its next stop and delivers its signals; returns false if the child terminated. */
 static bool go_on(pid_t child, int how, int *status)
 {
 	int signal = 0;

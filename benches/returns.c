@@ -42,7 +42,7 @@
 /* include/uapi/linux/bpf.h has defined this value since Linux 6.10. */
 enum { KPROBE_SESSION = 56 };
 
-/* The memory counts as steady after this many equal readings. */
+/* After this many equal readings, the memory use is considered steady. */
 enum { STEADY = 20 };
 
 enum { MOST_TASKS = 4096, MOST_ROUNDS = 99, MOST_COPIES = 64, MOST_CPUS = 64 };
@@ -52,7 +52,7 @@ enum kind { PMU, KPROBE_EVENT, MULTI, SESSION, FPROBE_EVENT };
 static const struct way {
 	const char *name;
 	enum kind kind;
-	/* 0 is the kernel's default. */
+	/* 0 selects the kernel's default. */
 	int max_active;
 } ways[] = {
 	{ "kprobe PMU", PMU, 0 },
@@ -131,7 +131,7 @@ static long allocated(void)
 }
 
 /*
- * Waits until allocated() no longer changes: the kernel frees the memory of ended tasks and probes
+ * Waits until allocated() no longer changes: the kernel frees the memory of exited tasks and removed probes
  * with a delay.
  */
 static long settled(void)

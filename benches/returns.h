@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 /*
- * The function's result if a signal ends the sleep: -ERESTART_RESTARTBLOCK, which the caller sees as
+ * The function's result if a signal interrupts the sleep: -ERESTART_RESTARTBLOCK, which the caller sees as
  * EINTR (kernel/time/hrtimer.c, include/linux/errno.h).
  */
 #define RESULT -516

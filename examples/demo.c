@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Attaches one program to several system calls by name, makes each call three times,
- * and prints for each call its name, the kernel function or the error, and how
- * many times the program ran.
+ * Attaches one program to several system calls by name, makes each call three times, and
+ * prints a line for each call: its name, the kernel function or the error, and how many
+ * times the program ran.
  *
  * This is a plain libbpf program, written without libksyscall in mind. `make demo` runs
  * it with libbpf only, with libksyscall preloaded, and linked with libksyscall.

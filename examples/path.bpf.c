@@ -35,7 +35,7 @@ static void report(const char *path, int at_return)
 SEC("ksyscall/openat")
 int KSYSCALL_PROG(on_entry, openat, int dirfd, const char *path)
 {
-	/* Only for the demonstration: this read fails with -EFAULT if the page is not in memory. */
+	/* This read is only for the demonstration: it fails with -EFAULT if the page is not in memory. */
 	report(path, 0);
 	KSYSCALL_KEEP(paths, path);
 	return 0;

@@ -49,7 +49,8 @@ def served(name):
 
 
 def made(calls, arch, has):
-    """Returns the calls that a C function makes on an architecture. `has` contains all calls of that architecture."""
+    """Returns the calls that a C function makes on an architecture. `has` contains all calls that the
+    architecture supports."""
     for group in calls.split():
         words, _, limit = group.partition("@")
         if limit and arch not in limit.split(",") and not (limit == "64" and arch in ARE_64):

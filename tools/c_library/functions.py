@@ -8,8 +8,8 @@ these functions make in glibc and the files that show this, and then the same fo
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...
 
 The calls are written as groups, separated by spaces. On each architecture, the first group with a supported call
-applies. '+' joins the calls of a group: which of these a function makes depends on its arguments or the kernel. '@64'
-or '@x86_64,s390x' after a group limits the group to these architectures. '-' means unknown.
+applies. '+' joins several calls in a group: which of them a function makes depends on its arguments or on the kernel.
+'@64' or '@x86_64,s390x' after a group limits the group to these architectures. '-' means unknown.
 
 Among the files, FILE names a file that makes the calls, and FILE>FUNCTION names a file that calls FUNCTION. '-call'
 after the files names a call to ignore: the files contain the call, but these functions do not make it, or make it only

@@ -43,10 +43,10 @@ mistake in the kernel's table that these stable updates and 6.10 corrected.
 
 The kernel's own table is not sufficient, because a probe on any existing function
 succeeds, even if the function does not serve the call. The sources are therefore also
-scanned for the functions that they define. Each line is checked against each version:
-the first ENTRY that exists in a version must be the one that serves the call in that
-version. On a 32-bit kernel the library tries the ENTRYs after the bar first, so each of
-these ENTRYs that exists there must serve the call.
+scanned for the functions that they define. Each line is checked against each version: the
+first ENTRY that exists in a version must be the one that serves the call in that version.
+On a 32-bit kernel the library tries the ENTRYs after the bar first, so each of these
+ENTRYs that the kernel defines must serve the call.
 """
 
 import argparse

@@ -121,8 +121,8 @@ SAME = [
     {"sync_file_range", "sync_file_range2", "arm_sync_file_range"},
 ]
 
-# Names from man pages and the C library that no table contains, and the calls that they stand for. If a name
-# stands for several calls, the first call that exists on the architecture applies: the C library makes that call.
+# Names from man pages and the C library that no table contains, and the calls that they stand for. If a name stands for
+# several calls, it refers to the first one that exists on the architecture, because the C library makes that call.
 SPELLINGS = {
     "_exit": "exit_group",                      # _exit(2)
     "pread": "pread64",                         # pread(2)
@@ -143,7 +143,7 @@ SPELLINGS = {
 }
 
 # Maps each version after Linux 4.1 to the calls that it added. The source is syscalls(2) or, for the newest calls, the
-# kernel's history. Some architectures added a call later.
+# kernel's history. Some architectures added some of these calls in later versions.
 SINCE_VERSION = {
     "4.3": "userfaultfd membarrier",
     "4.4": "mlock2",

@@ -169,8 +169,8 @@ def make(name, trees):
 
 
 def bare(text):
-    """Returns {name: line} for a table, without the parts that annotated() adds. Omits lines that only
-    contain a spelling. If such a line ends in '-', keeps the name and the '-'."""
+    """Returns {name: line} for a table, without the parts that annotated() adds. Omits lines that contain only
+    a spelling. If such a line ends in '-', keeps the name and the '-'."""
     rows = {}
     for line in text.splitlines()[1:]:
         name, _, functions = line.partition(" ")
