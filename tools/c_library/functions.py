@@ -1,8 +1,8 @@
 # ruff: noqa: E501
-"""Lists the system calls that the C libraries' functions make, and the source files that show this.
+"""Lists the system calls that the C libraries' functions make, and cites the source files as evidence.
 
-This module contains only data. Each line of FUNCTIONS lists the functions' names, then the calls that
-these functions make in glibc and the files that show this, and then the same for musl. For example:
+This module contains only data. Each line of FUNCTIONS lists the functions' names, then the calls that these
+functions make in glibc and the source files as evidence, and then the same for musl. For example:
 
     mkdir   | mkdir mkdirat         | mkdir.c
     sleep   | clock_nanosleep       | posix/sleep.c>__nanosleep nanosleep.c>__clock_nanosleep_time64 ...

@@ -14,8 +14,8 @@ VERSIONS = ["4.4", "4.15", "4.18", "5.0", "5.4", "5.10", "6.1", "6.12", "7.2", "
 # (4.17 to 5.6), and x86's mark for functions that need pt_regs (4.6).
 DECORATION = re.compile(r"^__(x64|x32|ia32|arm64)_(?=(compat_)?sys)|/ptregs$")
 
-# Entries that are assembly code, and the C functions that they jump to. Each row contains the directory,
-# the entry, the function, and the kernel source file that shows this.
+# Entries that are assembly code, and the C functions that they jump to. Each row contains the directory, the
+# entry, the function, and the kernel source file that contains the jump.
 BEHIND = [
     ("x86", r"stub_x32_(execve(at)?)", r"compat_sys_\1",
      "arch/x86/entry/entry_64.S, before 4.17"),
@@ -60,8 +60,8 @@ ABSENT = [
 ]
 
 # Functions that also exist in versions where another function serves the call. Each row contains the tables, the half
-# (native or compat), the function, the versions in which the function serves the call, and the reason. A list of
-# several versions contains the stable updates that corrected a table, and the first version without the mistake.
+# (native or compat), the function, the versions in which the function serves the call, and the reason. If a row lists
+# several versions, these are the stable updates that corrected a table, and the first version without the mistake.
 LIMITS = [
     ("x86|arm|powerpc", "compat", "compat_sys_io_pgetevents_time64",
      "5.10.221,5.15.162,6.1.97,6.6.37,6.9.8,6.10",

@@ -80,7 +80,7 @@ def preprocess(tree, path, defined):
         return bool(eval(re.sub(r"!(?!=)", " not ", e), {"__builtins__": {}}))
 
     def lines(path):
-        # For each #if: whether the current branch is kept, and whether any of the branches so far was kept.
+        # Records, for each #if, whether the current branch is kept, and whether any branch so far was kept.
         stack = []
         for line in tree.files[path].replace("\\\n", " ").splitlines():
             line = line.strip()
@@ -184,6 +184,6 @@ ARCHES = {
                           "_MIPS_SIM_ABI64": 3})]),
 }
 
-# The first version that must have a table, for architectures that are newer than VERSIONS[0] or that
+# The first version that must contain a table, for architectures that are newer than VERSIONS[0] or that
 # gained kprobes later.
 SINCE = {"riscv64": "5.0", "loongarch64": "6.1"}
