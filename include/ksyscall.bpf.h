@@ -51,11 +51,12 @@
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
  * aya 0.14 does not perform this check. On POWER, the functions have no __<arch>_ prefix, and libbpf built
  * for 32-bit arm looks for a prefix that a 64-bit kernel does not use. A constant that the loader sets would
- * work only if every loader set it. The file that records CONFIG_ARCH_HAS_SYSCALL_WRAPPER may not exist.
+ * work only if every loader set it. The kernel's configuration file, which records
+ * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, is not available on every system.
  *
  * The register offsets are taken from arch/<arch>/include/asm/ptrace.h, and are identical in Linux 5.10 to
  * 7.2. asm/syscall_wrapper.h and the callers of the functions show which registers contain the arguments.
- * Reading the arguments therefore requires neither kernel types nor CO-RE.
+ * Because the offsets do not change, reading the arguments requires neither kernel types nor CO-RE.
  */
 #ifndef KSYSCALL_BPF_H
 #define KSYSCALL_BPF_H
@@ -221,7 +222,7 @@ struct pt_regs;
 #define KSYSCALL_CALLERS (KSYSCALL_CAN_ASK_ ? KSYSCALL_ALL : KSYSCALL_NATIVE)
 #endif
 
-/* --- Layouts: 64-bit values in 32-bit words, and calls with a different order --- */
+/* --- Layouts: 64-bit values in 32-bit words, and calls with a different argument order --- */
 
 /*
  * A layout specifies the kind of each argument that the function receives, and maps each argument in the man
@@ -582,8 +583,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
  * the name that the program is attached to, without quotes. A pointer is an address in the caller's memory:
  * read it with bpf_probe_read_user(), which can fail at entry (see above). Where the man page describes the C
  * library's function rather than the call, as for pselect6's sixth argument, the macro returns the call's
- * argument. The exceptions are preadv2(2) and pwritev2(2): their fifth argument is the flags, as in the man
- * page. If a 64-bit caller passes an int, the upper half of the word is undefined.
+ * argument. For preadv2(2) and pwritev2(2), however, the fifth argument is the flags, as in the man page. If
+ * a 64-bit caller passes an int, the upper half of the word is undefined.
  */
 #define KSYSCALL_ARG(ctx, call, n)                                                                 \
 	({                                                                                         \
@@ -694,9 +695,10 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
  *
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
- * socketcall, the program returns 0. KSYSCALL_NR() shows how the call was made. If KSYSCALL_NR() is -1,
- * because the function receives the arguments themselves, the program assumes that callers that can use
- * socketcall did so. In that case, attach the program only to socketcall.
+ * socketcall, the program returns 0. KSYSCALL_NR() returns the number of connect or of socketcall, depending
+ * on how the call was made. If KSYSCALL_NR() is -1, because the function receives the arguments themselves,
+ * the program assumes that callers that can use socketcall did so. In that case, attach the program only to
+ * socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
  *						the number of the call that is made through it
@@ -844,7 +846,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_subcall_arg_(struct ksyscall_ call, __u64 subcal
 	return ksyscall_subcall_word_(&call, subcall, 0, n - 1);
 }
 
-/* How the call was made, in a program that is attached to the call and to its multiplexer. */
+/*
+ * What triggered a program that is attached to a call and to its multiplexer: the call itself, the call through
+ * the multiplexer, or another call through the multiplexer.
+ */
 enum { KSYSCALL_BY_ITSELF_, KSYSCALL_BY_MULTIPLEXER_, KSYSCALL_ANOTHER_ };
 
 KSYSCALL_INLINE_ int ksyscall_way_(const void *ctx, const struct ksyscall_ *call, __u64 subcall)
@@ -943,7 +948,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
  * has an entry program and a return program. Attach the return program first. Otherwise a call that is made
  * between the two attachments leaves a stale pointer in the map.
  *
- * The cost is the return probe, and three hash map operations for each call. The map uses about 100 bytes for
+ * Each call incurs the cost of a return probe and three hash map operations. The map uses about 100 bytes for
  * each entry, whether the entry is used or not (see bpftool map).
  *
  * Limits:

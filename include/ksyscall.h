@@ -78,7 +78,7 @@ struct bpf_ksyscall_opts {
      */
     __u64 bpf_cookie;
     /**
-     * Run at the call's return instead of its entry.
+     * Run the program at the call's return instead of its entry.
      */
     bool retprobe;
     size_t :0;
@@ -100,10 +100,10 @@ struct ksyscall_links_opts {
      */
     const __u64 *cookies;
     /**
-     * Called after each name, with the number of names processed so far. If the function returns a
-     * value other than 0, the attach stops and everything is detached. The function must return
-     * normally, and must not close the program. Thread cancellation is disabled while the function
-     * runs.
+     * The function to call after each name, or NULL; `done` is the number of names processed so
+     * far. If the function returns a value other than 0, the attach stops and everything is
+     * detached. The function must return normally, and must not close the program. Thread
+     * cancellation is disabled while the function runs.
      */
     int (*progress)(void *ctx, size_t done, size_t n);
     /**
@@ -127,7 +127,7 @@ struct ksyscall_links_opts {
      */
     unsigned int callers;
     /**
-     * Run at the calls' returns instead of their entries.
+     * Run the program at the calls' returns instead of their entries.
      */
     bool retprobe;
     /**
@@ -166,8 +166,8 @@ extern "C" {
  *
  * Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
  *
- * As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` must be
- * NULL or a C string, and `opts` must be NULL or readable for `opts->sz` bytes.
+ * As in libbpf, `prog` must be NULL or a program that a loaded libbpf created, `syscall_name`
+ * must be NULL or a C string, and `opts` must be NULL or readable for `opts->sz` bytes.
  */
 extern struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog,
                                                      const char *syscall_name,
@@ -244,7 +244,7 @@ extern const char *ksyscall_links__function(const struct ksyscall_links *links,
 
 /**
  * Gets the number of entries or returns that the kernel has missed since the program was
- * attached, added up over all functions. The kernel misses a return if too many calls are in
+ * attached, summed over all functions. The kernel misses a return if too many calls are in
  * progress; see `max_active`.
  *
  * @param links the links
@@ -310,9 +310,9 @@ extern const char *ksyscall__name(size_t index);
  * Returns the name of a kernel function that serves a system call on the running kernel, for
  * programs that attach by other means, such as fentry. Does not attach anything.
  *
- * The first call in a process reads /proc/kallsyms (some 100,000 lines) and caches the
- * functions that serve system calls for the life of the process. With `KSYSCALL_CALLERS_ALL` a
- * call may read the file again, to compare the addresses of two functions.
+ * The first call in a process reads /proc/kallsyms (some 100,000 lines). Until the process
+ * ends, the library caches the functions that serve system calls. With `KSYSCALL_CALLERS_ALL`
+ * a call may read the file again, to compare the addresses of two functions.
  *
  * @param syscall_name the call's name, for example "openat"
  * @param callers the callers that the function serves

@@ -73,7 +73,8 @@ impl Batch {
     }
 
     /// Creates a batch of every system call that these callers can make on any kernel version, in
-    /// alphabetical order. Each call is requested for those callers that can make it.
+    /// alphabetical order. The batch attaches to each call only for those callers that can make the
+    /// call.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -218,9 +219,10 @@ impl Batch {
     /// - [`Error::NoMemory`].
     ///
     /// A single call can fail with an error from [`Ksyscall::attach`](crate::Ksyscall::attach),
-    /// [`Error::SameFunction`] or [`Error::NotTraceable`]. For callers other than native callers,
-    /// it can also fail with [`Error::CallersUnknown`], [`Error::NoCompatCallers`],
-    /// [`Error::NoCompatCall`], [`Error::UpdateUnknown`] or [`Error::Addresses`].
+    /// [`Error::SameFunction`] or [`Error::NotTraceable`]. Unless [`Batch::callers`] is
+    /// [`Callers::Native`], a call can also fail with [`Error::CallersUnknown`],
+    /// [`Error::NoCompatCallers`], [`Error::NoCompatCall`], [`Error::UpdateUnknown`] or
+    /// [`Error::Addresses`].
     pub fn attaching<P: AsFd>(&self, program: P) -> Result<Attaching<P>, Error> {
         self.start(program, true)
     }

@@ -16,8 +16,8 @@ use crate::sys;
 
 /// Why a program could not be attached, pinned or detached.
 ///
-/// The text reports what failed, at which kernel function, what the kernel returned, and the likely
-/// cause. `Debug` prints the same text, for a `main` that returns the error.
+/// The message reports what failed and at which kernel function, what the kernel returned, and the
+/// likely cause. `Debug` prints the same message, for a `main` that returns the error.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -95,7 +95,7 @@ pub enum Error {
     #[error("cannot read the kernel's list of functions, /proc/kallsyms: {}", Errno(*errno))]
     #[non_exhaustive]
     KernelSymbols {
-        /// What the kernel returned; ENODATA if the list is incomplete.
+        /// The errno that the kernel returned; ENODATA if the list is incomplete.
         errno: i32,
     },
 
@@ -194,7 +194,7 @@ pub enum Error {
     Addresses {
         /// One of the names.
         symbol: Symbol,
-        /// What the kernel returned; EPERM if the file hides addresses.
+        /// The errno that the kernel returned; EPERM if the file hides addresses.
         errno: i32,
     },
 
@@ -284,7 +284,7 @@ impl Error {
         if let (Error::NotFound { tried, .. }, Error::NotFound { tried: more, .. }) =
             (&mut self, other)
         {
-            // If memory runs out, the text names fewer symbols.
+            // If memory runs out, the message lists fewer symbols.
             if tried.try_reserve(more.len()).is_ok() {
                 tried.extend(more);
             }
@@ -412,7 +412,7 @@ mod tests {
 
     use crate::sys::fake::Kernel;
 
-    /// Returns one sample of each variant, and of each text that depends on the errno.
+    /// Returns one sample of each variant, and of each message that depends on the errno.
     fn samples() -> Vec<Error> {
         use libc::*;
         let symbol = Symbol::new(b"__x64_sys_openat", b"", b"");
@@ -455,7 +455,7 @@ mod tests {
         all
     }
 
-    /// After changing a text, run `INSTA_UPDATE=always cargo test --lib error` and check the diff.
+    /// If a message changes, run `INSTA_UPDATE=always cargo test --lib error` and check the diff.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn messages() {

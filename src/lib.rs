@@ -50,10 +50,10 @@
 //! `BPF_KSYSCALL` does not work.
 //!
 //! # Errors
-//! Functions that attach or detach return [`Error`]. The error's text reports what failed, at which
-//! kernel function, what the kernel returned, and the likely cause. [`Error::errno`] returns the
-//! errno that the C library sets for the same failure. If an attach fails, nothing stays attached
-//! or open. docs/errors.md explains each message.
+//! Functions that attach or detach return [`Error`]. The error's message reports what failed and at
+//! which kernel function, what the kernel returned, and the likely cause. [`Error::errno`] returns
+//! the errno that the C library sets for the same failure. If an attach fails, nothing stays
+//! attached or open. docs/errors.md explains each message.
 //!
 //! # Requirements
 //! - Linux 4.1 or later with kprobes. Cookies require BPF links for perf events (Linux 5.15).

@@ -52,7 +52,7 @@ impl Link {
         self.is_reached
     }
 
-    /// Returns how many of the function's entries or returns the kernel has missed since the
+    /// Returns the number of the function's entries or returns that the kernel has missed since the
     /// program was attached. Returns `None` if the kernel does not report the number: before Linux
     /// 6.7, the kernel reports it only with [`Ksyscall::max_active`](crate::Ksyscall::max_active),
     /// and only to a process that may read tracefs.
@@ -82,7 +82,7 @@ impl Link {
     }
 
     /// Pins the attachment to a path in a BPF filesystem. The attachment then lasts until the path
-    /// is unlinked, even if this link and this process end before that.
+    /// is unlinked, even if this link is dropped and this process exits.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

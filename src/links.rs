@@ -47,7 +47,7 @@ impl Links {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// Returns the number of entries or returns that the kernel has missed, added up over all
+    /// Returns the number of entries or returns that the kernel has missed, summed over all
     /// functions; see [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel
     /// reports the number for every function.
     #[doc(alias = "ksyscall_links__missed")]

@@ -84,7 +84,7 @@ impl<const N: usize> Text<N> {
         self.is_cut
     }
 
-    /// Adds a final byte. If the text is full, the new byte replaces its last byte.
+    /// Adds a final byte. If the text is full, the new byte replaces the last byte of the text.
     #[cfg(feature = "capi")]
     pub(crate) fn end_with(&mut self, byte: u8) {
         self.len = self.len.min(N - 2);

@@ -18,7 +18,7 @@ const BPF_PROG_TYPE_KPROBE: i32 = 2;
 /// attach the program. Stores in `retprobe` whether the section requests a return probe.
 ///
 /// # Safety
-/// `prog` must be NULL or a program of a loaded libbpf, and `retprobe` must be writable.
+/// `prog` must be NULL or a program that a loaded libbpf created, and `retprobe` must be writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_of_section(
     prog: *const bpf_program,
@@ -51,7 +51,7 @@ unsafe fn of_section<'a>(prog: *const bpf_program, retprobe: *mut bool) -> Optio
 /// Returns whether this program is attached automatically when its skeleton is attached.
 ///
 /// # Safety
-/// `prog` must be a program of a loaded libbpf.
+/// `prog` must be a program that a loaded libbpf created.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
     // SAFETY: guaranteed by the caller.
@@ -69,7 +69,7 @@ unsafe extern "C" fn ksyscall_is_automatic(prog: *const bpf_program) -> bool {
 /// it. `caller` is the address from which the replacement was called.
 ///
 /// # Safety
-/// `prog` must be NULL or a program of a loaded libbpf, and `name` must be a C string.
+/// `prog` must be NULL or a program that a loaded libbpf created, and `name` must be a C string.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_libbpfs_own(
     prog: *const bpf_program,

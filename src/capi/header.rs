@@ -55,8 +55,8 @@ unsafe extern "C" {
     ///
     /// Check for NULL: before libbpf 1.0, `libbpf_get_error()` treats NULL as success.
     ///
-    /// As in libbpf, `prog` must be NULL or a program of a loaded libbpf, `syscall_name` must be
-    /// NULL or a C string, and `opts` must be NULL or readable for `opts->sz` bytes.
+    /// As in libbpf, `prog` must be NULL or a program that a loaded libbpf created, `syscall_name`
+    /// must be NULL or a C string, and `opts` must be NULL or readable for `opts->sz` bytes.
     pub fn bpf_program__attach_ksyscall(
         prog: *const bpf_program,
         syscall_name: *const c_char,
@@ -127,7 +127,7 @@ unsafe extern "C" {
     ) -> *const c_char;
 
     /// Gets the number of entries or returns that the kernel has missed since the program was
-    /// attached, added up over all functions. The kernel misses a return if too many calls are in
+    /// attached, summed over all functions. The kernel misses a return if too many calls are in
     /// progress; see `max_active`.
     ///
     /// @param links the links
@@ -186,9 +186,9 @@ unsafe extern "C" {
     /// Returns the name of a kernel function that serves a system call on the running kernel, for
     /// programs that attach by other means, such as fentry. Does not attach anything.
     ///
-    /// The first call in a process reads /proc/kallsyms (some 100,000 lines) and caches the
-    /// functions that serve system calls for the life of the process. With `KSYSCALL_CALLERS_ALL` a
-    /// call may read the file again, to compare the addresses of two functions.
+    /// The first call in a process reads /proc/kallsyms (some 100,000 lines). Until the process
+    /// ends, the library caches the functions that serve system calls. With `KSYSCALL_CALLERS_ALL`
+    /// a call may read the file again, to compare the addresses of two functions.
     ///
     /// @param syscall_name the call's name, for example "openat"
     /// @param callers the callers that the function serves

@@ -23,7 +23,7 @@ pub(super) struct Base {
 
 type Accessor<Result> = Option<unsafe extern "C" fn(*mut bpf_link) -> Result>;
 
-/// Returns whether a libbpf's struct has `fd`, `pin_path` and `disconnected` at the same offsets as
+/// Returns whether libbpf's struct has `fd`, `pin_path` and `disconnected` at the same offsets as
 /// ours. `detach` and `dealloc` fill the space before these fields, so no other field can be there.
 ///
 /// # Safety

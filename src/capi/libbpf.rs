@@ -1,9 +1,9 @@
 //! Finds the libbpf that is loaded in this process, and its functions.
 //!
 //! This library does not link to libbpf, for two reasons: preloading this library into a program
-//! without libbpf must not load libbpf, and the process may contain any version of libbpf. The
-//! functions that were found are forgotten when the dynamic loader loads or unloads any file,
-//! because the program may unload libbpf.
+//! without libbpf must not load libbpf, and the process may contain any version of libbpf. When the
+//! dynamic loader loads or unloads a file, this library discards the addresses of the functions
+//! that it found, because the program may have unloaded libbpf.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ops::Range;
@@ -95,7 +95,7 @@ impl Libbpf {
     /// linked statically. The functions of another libbpf would misread the program.
     ///
     /// # Safety
-    /// `prog` must be NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program that a loaded libbpf created.
     pub(super) unsafe fn of(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_ATTACH) }
@@ -106,18 +106,18 @@ impl Libbpf {
     /// section is unknown, or if the program's type or handler was set by hand.
     ///
     /// # Safety
-    /// `prog` must be NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program that a loaded libbpf created.
     pub(super) unsafe fn that_handles(prog: *const bpf_program) -> Option<Self> {
         // SAFETY: guaranteed by the caller.
         unsafe { Self::by_definition(prog, FOR_SECTIONS) }.flatten()
     }
 
-    /// Finds the libbpf that contains the definition. Returns None if there is no definition, and
-    /// `Some(None)` if the libbpf's functions cannot be found. `functions` is the number of
-    /// functions to look up.
+    /// Finds the libbpf that contains the definition of the program's section. Returns None if
+    /// there is no definition, and `Some(None)` if the functions of that libbpf cannot be found.
+    /// `functions` is the number of functions to look up.
     ///
     /// # Safety
-    /// `prog` must be NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program that a loaded libbpf created.
     unsafe fn by_definition(prog: *const bpf_program, functions: usize) -> Option<Option<Self>> {
         if prog.is_null() {
             return None;
@@ -148,7 +148,7 @@ impl Libbpf {
     /// libbpf that the code at `caller` is linked to.
     ///
     /// # Safety
-    /// `prog` must be NULL or a program of a loaded libbpf.
+    /// `prog` must be NULL or a program that a loaded libbpf created.
     pub(super) unsafe fn handle_of(
         prog: *const bpf_program,
         caller: *const c_void,
@@ -343,7 +343,7 @@ impl Handle {
         Self::usual_with_program_fd().map(|(usual, _)| usual)
     }
 
-    /// Like [`Handle::usual`], but also returns the libbpf's `bpf_program__fd()`.
+    /// Like [`Handle::usual`], but also returns `bpf_program__fd()` from that libbpf.
     fn usual_with_program_fd() -> Option<(Self, *mut c_void)> {
         let global = Self(libc::RTLD_DEFAULT);
         let with_function = |handle: Self| {
@@ -368,7 +368,7 @@ impl Handle {
         !self.address(c"bpf_program__fd").is_null()
     }
 
-    /// Returns the file that contains the libbpf's functions.
+    /// Returns the file that contains this libbpf's functions.
     fn file(&self) -> Option<libc::Dl_info> {
         let function = self.address(c"bpf_program__fd");
         if function.is_null() { None } else { file_at(function) }
@@ -434,7 +434,7 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.0 != libc::RTLD_DEFAULT && self.0 != libc::RTLD_NEXT {
-            // SAFETY: the handle is from dlopen.
+            // SAFETY: dlopen() returned the handle.
             unsafe { libc::dlclose(self.0) };
         }
     }

@@ -47,10 +47,11 @@ impl Object {
     }
 }
 
-/// Returns how many entries or returns the kernel missed, if the kernel reports the number.
+/// Returns the number of entries or returns that the kernel missed, if the kernel reports the
+/// number.
 ///
 /// # Safety
-/// `link` must be a link of libbpf or of this library.
+/// `link` must be a link that libbpf or this library created.
 pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
     // SAFETY: guaranteed by the caller.
     if unsafe { is_ours(link) } {
@@ -143,7 +144,7 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
 /// Returns whether this library created the link.
 ///
 /// # Safety
-/// `link` must begin with its detach function, like every link of libbpf and of this library.
+/// `link` must begin with its detach function, as every link from libbpf or this library does.
 pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
     // SAFETY: guaranteed by the caller.
     let end = unsafe { link.cast::<Option<Detach>>().read() };

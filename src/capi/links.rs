@@ -294,7 +294,8 @@ unsafe extern "C" fn ksyscall_link_missed(link: *const bpf_link, missed: *mut u6
 /// Like `ksyscall_program__recursion_misses()`, but does not set errno.
 ///
 /// # Safety
-/// `prog` must be NULL or a program of a loaded libbpf, and `misses` must be NULL or writable.
+/// `prog` must be NULL or a program that a loaded libbpf created, and `misses` must be NULL or
+/// writable.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_program_recursion_misses(
     prog: *const bpf_program,

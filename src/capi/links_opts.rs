@@ -51,10 +51,10 @@ pub struct ksyscall_links_opts {
     /// The values that `bpf_get_attach_cookie()` returns in the program, one for each name; or
     /// NULL.
     pub cookies: *const __u64,
-    /// Called after each name, with the number of names processed so far. If the function returns a
-    /// value other than 0, the attach stops and everything is detached. The function must return
-    /// normally, and must not close the program. Thread cancellation is disabled while the function
-    /// runs.
+    /// The function to call after each name, or NULL; `done` is the number of names processed so
+    /// far. If the function returns a value other than 0, the attach stops and everything is
+    /// detached. The function must return normally, and must not close the program. Thread
+    /// cancellation is disabled while the function runs.
     pub progress: Option<unsafe extern "C" fn(ctx: *mut c_void, done: usize, n: usize) -> c_int>,
     /// The first argument of `progress`.
     pub ctx: *mut c_void,
@@ -68,7 +68,7 @@ pub struct ksyscall_links_opts {
     pub max_active: c_uint,
     /// The callers whose calls trigger the program: a value of `enum ksyscall_callers`.
     pub callers: c_uint,
-    /// Run at the calls' returns instead of their entries.
+    /// Run the program at the calls' returns instead of their entries.
     pub retprobe: bool,
     /// If attaching to one name fails, still attach to the other names.
     pub best_effort: bool,

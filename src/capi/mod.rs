@@ -128,7 +128,7 @@ struct Answer {
     link: *mut bpf_link,
     /// Temporarily replaces libbpf's print callback: see print.rs.
     hold: Option<Print>,
-    /// The callback that prints `text`, or None for stderr.
+    /// The callback that prints `text`, or None to print it to stderr.
     print: Option<Print>,
     /// The text to print. If the text is empty, nothing is printed.
     text: Text<1024>,

@@ -21,7 +21,7 @@ pub struct bpf_ksyscall_opts {
     pub sz: usize,
     /// The value that `bpf_get_attach_cookie()` returns in the program. Requires Linux 5.15.
     pub bpf_cookie: __u64,
-    /// Run at the call's return instead of its entry.
+    /// Run the program at the call's return instead of its entry.
     pub retprobe: bool,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Remembered {
     warned_of: [AtomicUsize; 512],
     /// The program's print callback, as it was when last looked up.
     pub(super) print: AtomicPtr<c_void>,
-    /// The memory of [`this_process`]; NULL before its first call.
+    /// The memory that [`this_process`] maps; NULL until that function is first called.
     of_this_process: AtomicPtr<ThisProcess>,
 }
 

@@ -64,7 +64,7 @@ FILE *ksyscall_stderr(void)
 	return stderr;
 }
 
-/* Fails, because the program has no other libbpf. */
+/* This dlopen() always fails, because the program contains only the static libbpf. */
 void *ksyscall_dlopen(const char *name, int flags)
 {
 	(void)name, (void)flags;

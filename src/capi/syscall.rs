@@ -284,7 +284,7 @@ mod tests {
         symbols.into_iter().find(|it| FUNCTIONS.contains(it)).unwrap_or(name.to_owned())
     }
 
-    /// Pseudorandom numbers, the same sequence each time (xorshift64).
+    /// A generator of pseudorandom numbers that are the same in every run (xorshift64).
     struct Numbers(u64);
 
     impl Numbers {
@@ -394,7 +394,7 @@ mod tests {
                 open(PerfEventCall { attr: address, pid, cpu, group_fd, flags })
             });
             assert_eq!(attr, before);
-            // What the kernel receives without the library.
+            // Record what the kernel receives without the library.
             let plain = Kernel { kprobe: wrapped, events: Some(Vec::new()), ..Kernel::new() };
             let (plain_answer, plain) = plain.run_and_return(|| {
                 PerfEventCall { attr: address, pid, cpu, group_fd, flags }.make()

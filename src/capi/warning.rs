@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::Error;
 
-    /// After changing a text, run `INSTA_UPDATE=always cargo test --lib --features capi warning`.
+    /// If a message changes, run `INSTA_UPDATE=always cargo test --lib --features capi warning`.
     #[test]
     fn messages() {
         let symbol = Symbol::new(b"__x64_sys_uselib", b"", b"");
