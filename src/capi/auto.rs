@@ -1,9 +1,9 @@
 //! Recognises programs that attach by their section, `SEC("ksyscall/NAME")`.
 //!
 //! If libbpf's calls to its own functions are bound inside libbpf (`-Bsymbolic-functions`, LTO,
-//! static), libbpf's `bpf_program__attach()` and `bpf_object__attach_skeleton()` do not call this
-//! library. `entry.c` therefore also exports these two functions. They attach the programs that
-//! this file recognises as ksyscall programs, and leave all others to libbpf.
+//! static linking), libbpf's `bpf_program__attach()` and `bpf_object__attach_skeleton()` do not
+//! call this library. `entry.c` therefore also exports these two functions. They attach the
+//! programs that this file recognises as ksyscall programs, and leave all others to libbpf.
 
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr;

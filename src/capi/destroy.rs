@@ -29,7 +29,7 @@ impl FirstFailure {
         }
     }
 
-    /// Returns 0 or the negative errno.
+    /// Returns the negative errno of the first failure, or 0 if there was none.
     pub(super) fn result(self) -> c_int {
         match self.0.into_inner() {
             i64::MAX => 0,
@@ -49,7 +49,8 @@ enum Ending {
 // SAFETY: the caller has given up the link, and only one thread uses it.
 unsafe impl Send for Ending {}
 
-/// Destroys links, and returns 0 or the first negative errno, in the order of the links.
+/// Destroys links. Returns 0, or the negative errno for the first link in the list that could not
+/// be destroyed.
 ///
 /// libbpf's code runs only in this thread, for one link at a time, because libbpf's USDT links
 /// share their object's state without a lock, and because libbpf may call the program's print
@@ -101,8 +102,8 @@ struct Holder {
 }
 
 impl Holder {
-    /// Copies the descriptor of a BPF link for a kprobe. The kernel detaches each of these links
-    /// independently, when the link's last descriptor is closed.
+    /// Copies the link's descriptor if the link is a BPF link for a kprobe. The kernel detaches a
+    /// BPF link of this kind independently of others, when the link's last descriptor is closed.
     ///
     /// A probe that libbpf created through tracefs must be closed before libbpf removes the probe's
     /// entry. The kernel does not report which links use tracefs, so no descriptor is copied while

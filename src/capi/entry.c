@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Exports this library's replacements for libbpf functions. They are in C because they call the program's
- * print callback: a C++ exception or a thread cancellation in the callback can unwind through these frames,
- * just as through libbpf's frames. When the callback runs, the Rust code has already returned and holds no
- * resources.
+ * Exports this library's replacements for libbpf functions. They are written in C because they call the
+ * program's print callback: a C++ exception or a thread cancellation in the callback can unwind through these
+ * frames, just as through libbpf's frames. When the callback runs, the Rust code has already returned and
+ * holds no resources.
  *
  * In libksyscall.a, the functions have the names that the linker's --wrap redirects calls to; see static.c.
  */
@@ -126,9 +126,8 @@ static int attach_by_libbpf(struct bpf_object_skeleton *skeleton, const struct b
  * It passes the other programs, and finally the maps, to libbpf. libbpf skips programs that already have a
  * link, and programs for which automatic attachment is disabled.
  *
- * libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the skeleton itself if
- * this library attaches none of the programs, or if the skeleton is too short or too long to be copied
- * here.
+ * Usually, libbpf receives a copy of all `sz` bytes of the caller's skeleton. It receives the original if
+ * this library attaches none of the programs, or if the skeleton is too short or too long for the copy.
  */
 int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 {

@@ -31,7 +31,7 @@ pub struct ksyscall_links {
 }
 
 unsafe extern "C" {
-    /// Attaches a BPF program to a system call, by the name in its man page.
+    /// Attaches a BPF program to a system call, given the name in the call's man page.
     ///
     /// The program runs each time a process of this architecture makes the call. The library finds
     /// the kernel function through the architecture's syscall table and the running kernel's naming
@@ -65,9 +65,9 @@ unsafe extern "C" {
 
     /// Attaches one BPF program to many system calls.
     ///
-    /// A program loaded for kprobe.multi (Linux 5.18) or kprobe.session (Linux 6.10) is attached by
-    /// one BPF link. Any other program is attached by one perf event for each function. If a
-    /// function serves several of the calls, the program is attached to it once.
+    /// A program loaded for kprobe.multi (Linux 5.18) or kprobe.session (Linux 6.10) is attached
+    /// through one BPF link. Any other program is attached through a separate perf event for each
+    /// function. If a function serves several of the calls, the program is attached to it once.
     ///
     /// @param prog a loaded program of type `BPF_PROG_TYPE_KPROBE`
     /// @param names the calls' names
@@ -90,15 +90,16 @@ unsafe extern "C" {
     /// Detaches the program from all calls, and frees the links.
     ///
     /// Before the kernel removes a kprobe, it waits until no CPU is running the kprobe's program.
-    /// If each function has a perf event, several threads wait in parallel; see `threads`.
+    /// If the program is attached through perf events, several threads wait in parallel; see
+    /// `threads`.
     ///
     /// @param links the links, or NULL
     /// @return 0; or the first negative errno, with errno set. All links are destroyed even if an
     /// error occurs
     pub fn ksyscall_links__destroy(links: *mut ksyscall_links) -> c_int;
 
-    /// Returns the number of names that the program is attached to, which is all of them unless
-    /// `best_effort` was set.
+    /// Returns the number of names that the program is attached to: all names, unless `best_effort`
+    /// was set.
     ///
     /// @param links the links
     /// @return the number
@@ -138,7 +139,7 @@ unsafe extern "C" {
     ///  - EINVAL: an argument is NULL.
     pub fn ksyscall_links__missed(links: *const ksyscall_links, missed: *mut __u64) -> c_int;
 
-    /// Like ksyscall_links__missed(), for one link.
+    /// Like ksyscall_links__missed(), but for one link.
     ///
     /// @param link a kprobe, kretprobe or kprobe.multi link, created by this library or by libbpf
     /// @param missed receives the number
@@ -186,9 +187,10 @@ unsafe extern "C" {
     /// Returns the name of a kernel function that serves a system call on the running kernel, for
     /// programs that attach by other means, such as fentry. Does not attach anything.
     ///
-    /// The first call in a process reads /proc/kallsyms (some 100,000 lines). Until the process
-    /// ends, the library caches the functions that serve system calls. With `KSYSCALL_CALLERS_ALL`
-    /// a call may read the file again, to compare the addresses of two functions.
+    /// The first call to this function in a process reads /proc/kallsyms (some 100,000 lines).
+    /// Until the process ends, the library caches the functions that serve system calls. With
+    /// `KSYSCALL_CALLERS_ALL`, the function may read the file again, to compare the addresses of
+    /// two functions.
     ///
     /// @param syscall_name the call's name, for example "openat"
     /// @param callers the callers that the function serves

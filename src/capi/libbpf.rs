@@ -21,9 +21,9 @@ pub(super) type Print =
     unsafe extern "C" fn(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 
 /// Declares the libbpf functions that are used often. Every attach uses the first `FOR_ATTACH`
-/// functions in the list. Programs that attach by their sections also require the others. Each
-/// function exists in libbpf 0.5 and later, or in every version that supports these sections (1.0
-/// and later).
+/// functions in the list. Attaching programs by their sections also requires the others. libbpf 0.5
+/// and later define the functions for every attach. libbpf 1.0 and later, which support these
+/// sections, define all functions in the list.
 macro_rules! functions {
     ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
         #[allow(non_camel_case_types, reason = "libbpf's own names")]
@@ -76,7 +76,8 @@ type AttachPerfEvent =
 /// caller holds one of its programs.
 #[derive(Clone, Copy)]
 pub(super) struct Libbpf {
-    /// The first `known` functions were looked up; the rest are 0.
+    /// The functions' addresses. Only the first `known` functions were looked up; the other
+    /// elements are 0.
     functions: [usize; NAMES.len()],
     known: usize,
     /// Whether this libbpf's `struct bpf_link` begins like ours: see `layout.rs`.
@@ -88,11 +89,12 @@ impl Libbpf {
     /// only the copy that created a program knows the program's layout.
     ///
     /// A program points to its section's definition, which lies in the program's libbpf. The
-    /// pointer is `sec_def`: the fifth word in libbpf 0.0.8 to 0.1, the first in 0.2 to 0.8, the
-    /// fourth in 1.0 to 1.7. A program without a definition (an unknown section, or a type that was
-    /// set by hand) is assumed to belong to [`Handle::usual`]. Returns None if the file that
-    /// contains the definition does not provide libbpf's functions, for example because libbpf is
-    /// linked statically. The functions of another libbpf would misread the program.
+    /// pointer is `sec_def`: the fifth word in libbpf 0.0.8 to 0.1, the first in 0.2 to 0.8, and
+    /// the fourth in 1.0 to 1.7. A program without a definition (an unknown section, or a type that
+    /// was set by hand) is assumed to belong to the libbpf that [`Handle::usual`] finds. Returns
+    /// None if the file that contains the definition does not provide libbpf's functions, for
+    /// example because libbpf is linked statically. The functions of another libbpf would misread
+    /// the program.
     ///
     /// # Safety
     /// `prog` must be NULL or a program that a loaded libbpf created.
@@ -170,7 +172,7 @@ impl Libbpf {
     }
 
     /// Returns the address of a function, or NULL if libbpf does not have the function. Few
-    /// programs need this function, so the address is not remembered.
+    /// programs need the functions that are looked up here, so the addresses are not remembered.
     fn rarely_used(&self, name: &CStr) -> *mut c_void {
         self.handle().map_or(ptr::null_mut(), |handle| handle.address(name))
     }
@@ -290,7 +292,8 @@ impl Found {
     }
 }
 
-/// A handle to a loaded libbpf, to look up functions. It keeps the libbpf loaded.
+/// A handle for looking up functions in a loaded libbpf. Unless it is `RTLD_DEFAULT`, the handle
+/// keeps the libbpf loaded.
 pub(super) struct Handle(*mut c_void);
 
 impl Handle {
@@ -330,8 +333,9 @@ impl Handle {
         found
     }
 
-    /// Finds the libbpf that the code at `caller` is linked to. Used if no program identifies the
-    /// libbpf: a plugin can have its own libbpf, which is not visible to other files.
+    /// Finds the libbpf that the code at `caller` is linked to. This function is used if no program
+    /// identifies the libbpf: a plugin can have its own copy of libbpf, whose symbols other files
+    /// do not see.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(Self::is_libbpf).or_else(Self::usual)
@@ -357,7 +361,8 @@ impl Handle {
         [c"libbpf.so.1", c"libbpf.so.0"].into_iter().find_map(|name| Self::loaded(name.as_ptr()))
     }
 
-    /// Returns a handle to a library that is already loaded. `name` must be a C string.
+    /// Returns a handle to a library that is already loaded, or to the main program if `name` is
+    /// NULL. Otherwise, `name` must be a C string.
     fn loaded(name: *const c_char) -> Option<Self> {
         // SAFETY: with RTLD_NOLOAD, dlopen() runs no code from the library.
         let handle = unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
@@ -374,7 +379,7 @@ impl Handle {
         if function.is_null() { None } else { file_at(function) }
     }
 
-    /// Looks up the first `known` functions.
+    /// Looks up the first `known` functions in `NAMES`, and checks the layout of `struct bpf_link`.
     fn libbpf(&self, known: usize) -> Libbpf {
         let mut functions = [0; NAMES.len()];
         for (function, name) in functions.iter_mut().zip(NAMES).take(known) {

@@ -59,15 +59,15 @@ pub(super) unsafe fn missed(link: *const bpf_link) -> Option<u64> {
         let object = unsafe { &*link.cast::<Object>() };
         return object.attachments.iter().flatten().map(Attachment::missed).sum();
     }
-    // SAFETY: every link begins with the base.
+    // SAFETY: every link begins with a `Base`.
     crate::sys::bpf_link_missed(unsafe { &*link.cast::<Base>() }.fd)
 }
 
 /// Attaches the program, and creates the link.
 ///
 /// # Safety
-/// The request's program must belong to the request's libbpf, and `row` must be the row of the
-/// request's call.
+/// The request's program must belong to the request's libbpf, and `row` must be the table row for
+/// the request's call.
 pub(super) unsafe fn make(request: &Request, row: Row<'_>) -> Result<*mut bpf_link, Failure> {
     let Request { libbpf, prog, name, options, callers, .. } = request;
     if !libbpf.has_our_layout {
@@ -111,8 +111,8 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
         let attachment = perf_link::join(*program_fd, event, &symbol, *options)?;
         return Ok(Object::of([attachment].into_iter()));
     }
-    // Do not attach to multiplexers: a program that attaches to semop, for example, would mistake
-    // every call through ipc for semop, and the tool cannot be changed to check which call was
+    // Do not attach to multiplexers: a program attached to semop, for example, would mistake every
+    // call through ipc for semop. The programs of an existing tool do not check which call was
     // made.
     let multiplexer = false;
     let call = BatchCall { name: *name, cookie: options.cookie, callers: *callers, multiplexer };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Exports the functions that libbpf does not define. They are in C for the reason given in entry.c, and
- * call the implementation in Rust.
+ * Exports the functions that libbpf does not define. They are written in C for the reason given in entry.c,
+ * and call the implementation in Rust.
  */
 #include "say.h"
 
@@ -39,7 +39,7 @@ static int with_errno(int error)
 }
 
 /*
- * Defers a cancellation until the attach is done: ending the thread inside `progress` would unwind Rust
+ * Defers thread cancellation until the attach is done: ending the thread inside `progress` would unwind Rust
  * frames.
  */
 struct ksyscall_links *ksyscall_links__attach(const struct bpf_program *prog, const char *const *names,
@@ -87,7 +87,7 @@ int ksyscall_links__missed(const struct ksyscall_links *links, unsigned long lon
 }
 
 /*
- * Defers a cancellation until all links are destroyed: ending the thread inside libbpf's close() would
+ * Defers thread cancellation until all links are destroyed: ending the thread inside libbpf's close() would
  * unwind Rust frames.
  */
 int ksyscall_link__destroy_all(struct bpf_link **links, size_t n)

@@ -1,5 +1,6 @@
-//! Implements the C functions that libbpf does not have: `struct ksyscall_links`, the counts of
-//! missed calls, and the names of all calls. The exported functions are in `links.c`.
+//! Implements C functions that libbpf does not define. They manage `struct ksyscall_links`, count
+//! missed calls, list the names of all calls, and look up the calls that C library functions make.
+//! The exported functions are in `links.c`.
 
 use alloc::vec::Vec;
 use core::ffi::{c_char, c_int, c_uint, c_void};
@@ -100,7 +101,7 @@ unsafe extern "C" fn ksyscall_warn_links(prog: *const bpf_program, answer: *mut 
 /// Attaches to all calls. If the attach fails, writes the reason and returns NULL.
 ///
 /// # Safety
-/// For `answer`, the same as for [`super::ksyscall_attach`]. The other arguments must be valid for
+/// `answer` must be valid for [`super::ksyscall_attach`]. The other arguments must be valid for
 /// `ksyscall_links__attach`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach_links(
@@ -177,7 +178,7 @@ impl Wanted {
         Ok(links)
     }
 
-    /// Returns the calls that the names stand for, with their cookies.
+    /// Returns the named calls, each with its cookie.
     ///
     /// # Safety
     /// There must be `n` names, and `n` cookies unless `cookies` is NULL.
@@ -201,11 +202,11 @@ impl Wanted {
     }
 }
 
-/// Detaches the program from all calls, and returns 0 or the first negative errno, in the order of
-/// the attachments.
+/// Detaches the program from all calls. Returns 0, or the negative errno for the first attachment
+/// in the list that could not be removed.
 ///
 /// # Safety
-/// `links` must be NULL or come from [`ksyscall_attach_links`], and nobody may use it any more.
+/// `links` must be NULL or come from [`ksyscall_attach_links`], and must not be used afterwards.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_destroy_links(links: *mut Links) -> c_int {
     if links.is_null() {
@@ -242,7 +243,7 @@ unsafe extern "C" fn ksyscall_links_result(links: *const Links, index: usize) ->
     outcome.map_or(-libc::EINVAL, |outcome| outcome.result)
 }
 
-/// Returns a function for a name, or NULL.
+/// Returns the name of one of the kernel functions for a call, or NULL.
 ///
 /// # Safety
 /// The same as for [`ksyscall_count_links`].

@@ -22,7 +22,7 @@ pub enum ksyscall_callers {
     KSYSCALL_CALLERS_NATIVE,
     /// 32-bit processes and, on x86-64, calls made with `int $0x80`. Names refer to the calls of
     /// the 32-bit architecture. If one function serves both kinds of callers, the program runs for
-    /// both. This value includes the calls for which x32 processes have separate functions.
+    /// both. The program also runs for x32 calls that have separate kernel functions.
     KSYSCALL_CALLERS_COMPAT,
     /// Both kinds of callers. If some callers can make a call only through socketcall(2) or ipc(2)
     /// (on i386, for example, accept and semop), the program is also attached to that multiplexer,
@@ -41,8 +41,8 @@ pub enum ksyscall_c_library {
     KSYSCALL_MUSL,
 }
 
-/// How to attach to many system calls. Zero-initialise the struct and set `sz` to its size, or use
-/// libbpf's `LIBBPF_OPTS`.
+/// Options for attaching to many system calls. Zero-initialise the struct and set `sz` to its size,
+/// or use libbpf's `LIBBPF_OPTS`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct ksyscall_links_opts {

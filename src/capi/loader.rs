@@ -1,5 +1,5 @@
-//! Asks the dynamic loader which file contains an address, and whether it has loaded or unloaded
-//! any file since the last call.
+//! Asks the dynamic loader which file contains an address, and how many files the loader has loaded
+//! and unloaded.
 
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, offset_of};
@@ -50,7 +50,7 @@ fn ask(mut query: Query) -> Query {
     query
 }
 
-/// The loader calls this function with each loaded file until the function returns 1.
+/// The loader calls this function for each loaded file until the function returns 1.
 unsafe extern "C" fn visit(info: *mut dl_phdr_info, size: usize, query: *mut c_void) -> c_int {
     // SAFETY: `ask` passes a pointer to its query, which nobody else uses.
     let query = unsafe { &mut *query.cast::<Query>() };
