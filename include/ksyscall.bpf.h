@@ -41,11 +41,11 @@
  * CONFIG_ARCH_HAS_SYSCALL_WRAPPER, the function receives a pointer to the caller's registers. The option has
  * been enabled since Linux 4.17 on x86-64, 4.19 on arm64, 5.7 on i386, 6.1 on POWER and 6.6 on riscv. On
  * s390, the option is enabled in 6.1 but not in 5.10. Without the option, and always on arm, mips and
- * loongarch, the function receives the arguments themselves. The program can recognise the pointer, because
- * the kernel has just saved the registers on its own stack, a few frames above the function's frame: a first
- * argument that points less than a page above the stack pointer is the pointer to the registers. The caller
- * cannot influence a pointer that the kernel passes. If the function receives the arguments themselves, a
- * caller could forge the pointer only if it knew the address of its kernel stack.
+ * loongarch, the function receives the arguments themselves. The program can recognise the pointer by its
+ * value: the kernel saves the registers on its own stack, a few frames above the function's frame. A first
+ * argument that points less than a page above the stack pointer is therefore the pointer to the registers.
+ * The caller cannot influence a pointer that the kernel passes. If the function receives the arguments
+ * themselves, a caller could forge the pointer only if it knew the address of its kernel stack.
  *
  * The alternatives to this test do not work everywhere. libbpf since 1.0 and cilium/ebpf since 0.11 set
  * LINUX_HAS_SYSCALL_WRAPPER when they load a program, after checking whether __<arch>_sys_bpf can be probed.
@@ -168,7 +168,7 @@ struct pt_regs;
 #define KSYSCALL_ON_STACK_(n) (160 + 8 * ((n) - 5))
 #define KSYSCALL_SAVED_(n) ((n) == 0 ? 152 : 40 + 8 * (n)) /* orig_gpr2 gprs[3] to gprs[7] */
 #define KSYSCALL_SAVED_NR_ 160 /* int_code */
-#define KSYSCALL_NR_MASK_ 0xffff /* the upper half contains the instruction's length */
+#define KSYSCALL_NR_MASK_ 0xffff /* the upper half of int_code contains the instruction's length */
 
 #elif defined(__TARGET_ARCH_powerpc)
 #if defined(KSYSCALL_BITS) && KSYSCALL_BITS == 32
@@ -230,8 +230,8 @@ struct pt_regs;
  *
  *	W	a word: an int, a pointer, an unsigned long
  *	S	a signed word, a long: sign-extended to 64 bits
- *	L	64 bits. A 32-bit caller passes two words, in memory order. On arm, mips and POWER the
- *		number of the first word (from 0) is even
+ *	L	64 bits. A 32-bit caller passes two words, in memory order. On arm, mips and POWER, the
+ *		number of the first word (counting from 0) is even
  *	P	always two words, the lower first; a 64-bit caller passes the whole value in the lower word
  */
 #define KSYSCALL_W_ 0ULL
@@ -362,8 +362,9 @@ struct pt_regs;
 
 /*
  * The last argument is in bytes for mmap and in pages of 4,096 bytes for mmap2. Both names work, whichever
- * of the two calls the architecture has: mmap2 on arm, mmap on all 64-bit architectures. On s390, and for
- * mmap on i386, the function receives a pointer to a struct with the six arguments in the caller's memory.
+ * of the two calls the architecture implements: mmap2 on arm, mmap on all 64-bit architectures. On s390, and
+ * for mmap on i386, the function receives a pointer to a struct with the six arguments in the caller's
+ * memory.
  */
 #if defined(__TARGET_ARCH_x86)
 #define KSYSCALL_LAYOUT_mmap ~, KSYSCALL_PLAIN_, KSYSCALL_POINTED_
@@ -393,10 +394,10 @@ struct pt_regs;
 /* --- Reading --- */
 
 /*
- * The call that triggered a program. The words are at offsets from `from`, which points to the caller's
- * registers if has_regs is set, and otherwise to the program's context. Even the context is read with a
- * helper. A direct load from the context requires a constant offset, but if two branches use different
- * offsets, the compiler merges them into one load with a variable offset.
+ * The call that triggered a program. `from` is the address of the caller's registers if has_regs is set, and
+ * otherwise the address of the program's context. The words are read at offsets from this address. The
+ * context is also read with a helper: a direct load from the context requires a constant offset, but if two
+ * branches use different offsets, the compiler merges their loads into one load with a variable offset.
  */
 struct ksyscall_ {
 	__u64 from, stack;
@@ -604,9 +605,9 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 
 /*
  * 1 for a 32-bit caller on a 64-bit kernel, otherwise 0. A 32-bit caller's call number and arguments follow
- * the 32-bit table. x32 counts as 64-bit. (x32's preadv2 and pwritev2 pass the flags in a different word,
+ * the 32-bit table. x32 counts as 64-bit, but x32's preadv2 and pwritev2 pass the flags in a different word,
  * which KSYSCALL_ARG() reads. Before Linux 4.17, the function receives no registers, so x32 callers cannot be
- * recognised.) The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the
+ * recognised. The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the
  * function receives no pointer. In these cases, use a separate program for 32-bit callers, with
  * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */

@@ -34,8 +34,8 @@ impl Attachment {
         self.entry.is_some()
     }
 
-    /// Returns the descriptor, and closes the kept event, if any. The tracefs entry stays in the
-    /// kernel.
+    /// Returns the descriptor, and closes the event that was kept open, if any. The tracefs entry
+    /// stays in the kernel.
     pub(crate) fn into_fd(self) -> Fd {
         if let Some(entry) = self.entry {
             entry.leave();
@@ -97,8 +97,8 @@ mod tests {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // On Linux 6.6, the info lacks the last field. On Linux 5.15, it contains only the kind of
-        // link.
+        // On Linux 6.6, the link info lacks the last field. On Linux 5.15, the link info contains
+        // only the kind of link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.

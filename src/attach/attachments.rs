@@ -38,7 +38,7 @@ impl Attachments {
         &self.list
     }
 
-    /// Moves the attachments out in order. The caller must close each attachment.
+    /// Moves the attachments out of the list, in order. The caller must close each attachment.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Attachment> {
         core::mem::take(&mut self.list).into_iter()
     }

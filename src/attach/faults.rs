@@ -16,7 +16,7 @@ struct Scenario {
     has_pmu: bool,
     has_links: bool,
     retprobe: bool,
-    /// An earlier attach in this process has filled the caches.
+    /// Whether an earlier attach in this process has filled the caches.
     is_warm: bool,
     /// Whether to attach to a call that the kernel does not have, instead of `openat`.
     is_missing: bool,

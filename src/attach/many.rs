@@ -21,8 +21,7 @@ use crate::calls::Symbol;
 use crate::kernel::symbols::Symbols;
 use crate::sys::{self, KprobeMulti};
 
-/// An attachment to many calls that is still in progress. Dropping this value detaches everything
-/// attached so far.
+/// An unfinished attachment to many calls. Dropping this value detaches everything attached so far.
 ///
 /// The caller passes the program's descriptor to each method that attaches, because a stored
 /// descriptor number could refer to another file by the time it is used.

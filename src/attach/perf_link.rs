@@ -72,7 +72,8 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// This is a single test because the library remembers that the kernel may lack perf links.
+    /// These cases share one test because they depend on a cached fact: that the kernel may lack
+    /// perf links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
         // A kernel that supports kprobe.multi also supports perf links, so the error is final.

@@ -21,9 +21,9 @@ pub(crate) struct BatchCall {
     pub(crate) cookie: u64,
     pub(crate) callers: Callers,
     /// Whether to also attach the program to the multiplexer (`socketcall` or `ipc`) if some
-    /// callers can make the call only through the multiplexer. Has an effect only with
-    /// [`Callers::All`]. The program then runs for every call made through the multiplexer and must
-    /// check which call was made.
+    /// callers can make the call only through the multiplexer. This field has an effect
+    /// only with [`Callers::All`]. The program then runs for every call made through the
+    /// multiplexer and must check which call was made.
     pub(crate) multiplexer: bool,
 }
 

@@ -235,7 +235,7 @@ mod tests {
         assert!(!calls.iter().any(|call| call.starts_with("kretprobe ")), "{calls:?}");
     }
 
-    /// An old kernel would create an event with a different name.
+    /// A kernel before Linux 4.12 would create an event with a different name.
     #[test]
     fn max_active_is_refused_if_the_kernel_may_not_support_it() {
         let refused = Backend::Tracefs.that_has(MANY);

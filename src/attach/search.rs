@@ -211,7 +211,7 @@ fn find_x32(
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
     let Some(convention) = convention_of(X32_CONVENTIONS, learnt, probe)? else {
-        // Most kernels do not support x32. Remember this, so that later searches need no probe.
+        // Most kernels do not support x32. Remember that, so that later searches need no probe.
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
     };
@@ -266,7 +266,7 @@ mod tests {
     struct Kernel {
         symbols: &'static [&'static str],
         /// Symbols that exist but do not serve the call. The search checks this only for symbols
-        /// that it doubts.
+        /// that may not serve the call.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Known,

@@ -99,8 +99,8 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
     #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc"))]
     PLAIN_COMPAT,
     PLAIN,
-    // This convention comes after the plain names, because arm64 kernels with this convention do
-    // not have plain names.
+    // The names of arm64 kernels with wrappers come last. These kernels have no plain names, so
+    // trying the plain names first cannot find a wrong function.
     #[cfg(target_arch = "arm")]
     WRAPPED_ARM,
 ];

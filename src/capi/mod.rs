@@ -89,7 +89,7 @@ enum Failure {
     NoCallers,
     #[error("stopped by the progress function")]
     Stopped,
-    /// This libbpf's links have a different layout from ours, and libbpf cannot create a link for
+    /// libbpf lays out its links differently from this library, and libbpf cannot create a link for
     /// this attachment.
     #[error("unsupported bpf_link layout")]
     NoLink,
@@ -153,9 +153,9 @@ impl Answer {
 /// Attaches the program, or writes why the attach failed. Returns true.
 ///
 /// If `may_warn` is true and a warning is due, this function only writes the warning and returns
-/// false. Warnings do not prevent the attach, but they are printed before it. The reason is that
-/// the callback might never return (a C++ exception, a cancelled thread), and in that case nothing
-/// must stay attached.
+/// false. Warnings do not prevent the attach, but they are printed before it. The print callback
+/// might never return, because it can throw a C++ exception or its thread can be cancelled. In that
+/// case, nothing must stay attached.
 ///
 /// # Safety
 /// The C code must have prepared `answer`: `hold` is for [`Libbpf::print_callback`], the other

@@ -1,4 +1,4 @@
-//! Provides what a `no_std` library requires: an allocator, which is malloc, and a panic handler.
+//! Provides what a `no_std` library requires: an allocator based on malloc, and a panic handler.
 
 use core::alloc::{GlobalAlloc, Layout};
 

@@ -76,7 +76,7 @@ static bool needs(const struct link_map *program, const struct link_map *file)
 	return false;
 }
 
-/* Returns the program's entry in the loader's list of files, which is the first entry. */
+/* Returns the first entry in the loader's list of files, which describes the program itself. */
 static const struct link_map *program(void)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);

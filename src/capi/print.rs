@@ -1,9 +1,10 @@
 //! Finds libbpf's print callback, which libbpf returns only when a new callback is set.
 //!
 //! This file therefore replaces the callback for a moment and then restores it. This library also
-//! exports `libbpf_set_print()`. If the program calls it while the callback is replaced, it waits
-//! until the original callback is restored, so neither callback is lost. The temporary callback
-//! also waits until the original callback is restored, and then passes libbpf's messages on to it.
+//! exports `libbpf_set_print()`. If the program calls this function while the callback is
+//! replaced, the function waits until the original callback is restored, so neither callback is
+//! lost. The temporary callback also waits until the original callback is restored, and then passes
+//! libbpf's messages on to the original callback.
 
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering;
@@ -28,8 +29,8 @@ unsafe extern "C" {
 fn alone<T>(action: impl Fn() -> T) -> T {
     /// How many times to yield to other threads, and then how many times to sleep for 1 ms. A
     /// thread that holds the lock for longer is blocked while writing to stderr, or does not exist
-    /// in this process: in a child of clone(2) or of musl's fork(2), nobody releases a lock that
-    /// another thread of the parent held.
+    /// in this process. In a child of clone(2) or of musl's fork(2), a lock that was held by
+    /// another thread of the parent is never released.
     const YIELDS: u32 = 100;
     const SLEEPS: u32 = 2_000;
     // SAFETY: the function only reads one of the C library's pointers.

@@ -57,9 +57,9 @@ pub(super) static REMEMBERED: Remembered = Remembered {
     of_this_process: AtomicPtr::new(ptr::null_mut()),
 };
 
-/// Two words for the loader's counters, two for the address range of libbpf's file, one for the
-/// number of known functions, one for whether libbpf's layout matches ours, and one for each
-/// function.
+/// The number of words: two for the loader's counters, two for the address range of libbpf's file,
+/// one for the number of known functions, one for whether libbpf's layout matches ours, and one for
+/// each function.
 pub(super) const LIBBPF_WORDS: usize = 2 + 2 + 1 + 1 + 5;
 
 /// State that a child of fork(2) must not use. The kernel clears this memory in the child.

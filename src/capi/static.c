@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Finds libbpf for libksyscall.a. The dynamic linker cannot look up the functions of a static libbpf, so
- * the linker binds the references below to the libbpf that the program is linked with. In libksyscall.a the
+ * the linker binds the references below to the libbpf that the program is linked with. In libksyscall.a, the
  * functions in this file replace dlsym(), dlopen(), dlclose() and dladdr(), which libbpf.rs calls (see the
  * Makefile).
  *

@@ -17,7 +17,7 @@
 //!
 //! The tool's request is read only after the kernel has confirmed that the memory is readable: a
 //! bad address must result in EFAULT, just as without this library. This library never writes to
-//! the tool's memory; the kernel receives a copy with a different name.
+//! the tool's memory. Instead, the kernel receives a copy of the request with a different name.
 
 use core::ffi::c_long;
 use core::fmt::Write as _;

@@ -2,8 +2,8 @@
 /*
  * Makes linking fail for programs that attach by section, if they are linked without the options in
  * libksyscall-static.pc. The linker links this file only into those programs. Without --wrap, nothing defines
- * the __real_ names, so linking fails. If this file did not exist, libbpf alone would attach the programs,
- * without any message.
+ * the __real_ names, so linking fails. If this file did not exist, linking would succeed, and libbpf itself
+ * would attach the programs, without any message.
  */
 struct bpf_link;
 struct bpf_object_skeleton;
