@@ -1,6 +1,6 @@
 """Checks the system call arguments that BPF programs read on a real kernel, and generates docs/arguments.md.
 
-The programs read the arguments with this library's KSYSCALL_PROG(), its crate for Rust, and libbpf's BPF_KSYSCALL().
+The programs use this library's KSYSCALL_PROG() macro, the Rust crate ksyscall-ebpf, or libbpf's BPF_KSYSCALL() macro.
 The running kernel reports the number and types of a call's arguments in
 /sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives both from the function's definition.
 """
@@ -145,7 +145,7 @@ class Shown:
                               + " ".join(f"`{name}`" for name in self.unknown))
 
     def through_multiplexers(self, ours, rust):
-        """Returns the table row for calls made through socketcall and ipc, or an empty value if there are none."""
+        """Returns the table row for calls through socketcall and ipc, or an empty value if there are no such calls."""
         made = {name: self.kinds(call) for name, call in ours.items() if call.multiplexer}
         fired, right = [], []
         for side, language in (ours, "C"), (rust, "Rust"):
@@ -198,7 +198,7 @@ class Shown:
         for n, (kind, seen, word) in enumerate(zip(kinds, call.seen, call.made, strict=False), 1):
             if self.has_32_bits and kind in SIGNED and word >> 31:
                 word |= 0xffffffff << 32
-            # The kernel may have extended an int to the full register.
+            # The kernel may have extended an int to the register's full width.
             if seen != word and (kind != "__s32" or (seen ^ word) & 0xffffffff):
                 wrong.append(f"argument {n} is {seen:#x}, not {word:#x}")
         return wrong
@@ -315,13 +315,14 @@ was built with `CONFIG_FUNCTION_ERROR_INJECTION`. `ksyscall resolve NAME` prints
 ## Calls through socketcall and ipc
 
 On i386, s390 and POWER (and in 32-bit processes on MIPS), a process can make socket calls through socketcall(2), and
-System V IPC calls through ipc(2). A multiplexer carries out a call without entering the call's own function, so a
-program that is attached to `connect` does not run for a `connect` that is made through `socketcall`. On i386, the C
+System V IPC calls through ipc(2). These two multiplexers carry out a call without entering the call's own function, so
+a program that is attached to `connect` does not run for a `connect` that is made through `socketcall`. On i386, the C
 library makes most of these calls through a multiplexer, and `accept`, `send`, `recv` and `semop` cannot be made in any
 other way.
 
 A program that is attached to `socketcall` runs for every call through `socketcall`. `KSYSCALL_SUBCALL_PROG` defines a
-program that can be attached to both a call and its multiplexer. The program's body runs only for that call:
+program that can be attached to both a call and its multiplexer. The program's body runs only for the call that the
+macro names:
 
 ```c
 SEC("kprobe")
@@ -335,8 +336,8 @@ int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int 
 Attach this program to `connect` and `socketcall`: in Rust with
 `Batch::new(["connect", "socketcall"])?.callers(Callers::All).attach(&program)?`, in C with `ksyscall_links__attach()`
 and `.callers = KSYSCALL_CALLERS_ALL`. If some callers can make a call, such as `semop`, only through the multiplexer,
-`Batch` and `ksyscall_links__attach()` also attach the program to the multiplexer. A program that does not check which
-call was made then runs for every call through the multiplexer.
+`Batch` and `ksyscall_links__attach()` also attach the program to the multiplexer. In that case, a program that does not
+check which call was made runs for every call through the multiplexer.
 
 | Macro | Value |
 |---|---|
@@ -372,10 +373,10 @@ loop.
 
 `Callers` specifies whose calls the program sees. Use `Callers::Native` if the program is attached for native callers
 only, and `Callers::Compat` if it is attached for 32-bit callers only (`ksyscall::Callers::Compat`). If the program sees
-both kinds of callers, use `Callers::Asked`. On arm64 and riscv64, the registers show whether the caller is a 32-bit
-process. On x86-64, a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support CO-RE,
-the loader must pass the flag's offset to the program, where `Memory::thread_status` reads the flag. The offset is 16
-bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
+calls by both kinds of callers, use `Callers::Asked`. On arm64 and riscv64, the registers show whether the caller is a
+32-bit process. On x86-64, a flag in the task's `thread_info` shows the kind of caller. Because Rust does not support
+CO-RE, the loader must pass the flag's offset to the program, where `Memory::thread_status` reads the flag. The offset
+is 16 bytes in Linux 5.11 and later, and 8 bytes in earlier versions.
 
 Like the macros above, the trait `Kept` stores a pointer at entry and provides it at the return. The following example
 is [ebpf/doc/path.rs](../ebpf/doc/path.rs), without the lines that it shares with the first example:
@@ -390,14 +391,14 @@ real kernels, the Rust programs are tested alongside the C programs (see the nex
 ## Measurements
 
 `make test-matrix` (`testing/test_arguments.py`) generates the tables below. The library attaches a program to every
-call in the architecture's `<asm/unistd.h>`. The test makes each call with six different words, and the program must see
-these words. If an argument's encoding depends on the architecture, the test calls the C library's function instead. The
-kernel reports the number and types of each call's arguments in `/sys/kernel/tracing/events/syscalls`. The program must
-also see the right call number and the right kind of caller.
+call in the architecture's `<asm/unistd.h>`. The test makes each call with six different argument values, and the
+program must read these values. If an argument's encoding depends on the architecture, the test calls the C library's
+function instead. The kernel reports the number and types of each call's arguments in
+`/sys/kernel/tracing/events/syscalls`. The program must also see the right call number and the right kind of caller.
 
-For comparison, this library also attaches the same programs built with libbpf 1.7's `BPF_KSYSCALL`. The programs are
-loaded by libbpf 1.5 on amd64 and riscv64, and by libbpf 1.1 elsewhere. In the tables, i386@amd64 stands for a 32-bit
-process, with 32-bit libraries, on a 64-bit kernel. For these processes, the test itself sets
+For comparison, this library also attaches versions of the programs that use libbpf 1.7's `BPF_KSYSCALL`. The programs
+are loaded by libbpf 1.5 on amd64 and riscv64, and by libbpf 1.1 on other architectures. In the tables, i386@amd64
+stands for a 32-bit process, with 32-bit libraries, on a 64-bit kernel. For these processes, the test itself sets
 `LINUX_HAS_SYSCALL_WRAPPER` to 1, because libbpf detects the wrappers only in a 64-bit process.
 
 The same versions of libbpf also load Rust versions of the programs, which use ksyscall-ebpf and `Callers::Asked`
@@ -412,8 +413,8 @@ MULTIPLEXED = """
 ### Through socketcall and ipc
 
 For each call that `socketcall` or `ipc` carries out, the library attaches a program to that multiplexer. The test
-makes each of these calls through its multiplexer, with six different words. The call's program must run once and see
-these words, and no other program may run.
+makes each of these calls through its multiplexer, with six different argument values. The call's program must run once
+and read these values, and no other program may run.
 
 | callers | kernel | fired, KSYSCALL_SUBCALL_PROG | fired, ksyscall-ebpf | right in C | right in Rust |
 |---|---|---|---|---|---|"""
@@ -428,7 +429,7 @@ tries to read the path and stores the pointer. A program at the call's return re
 
 
 def report(shown, not_run):
-    """Returns the page. `not_run` maps each cell that did not run to the reason."""
+    """Returns the page. `not_run` contains the reason for each cell that did not run."""
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")

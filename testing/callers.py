@@ -97,15 +97,16 @@ HEAD = """
 
 The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat` it attaches to
 every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All` it attaches to every
-name of both architectures, and one process of each architecture makes that architecture's calls. For each call,
-the program that is attached to that call must run exactly once, and no other program may run. The only exceptions are
-calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on i386 and `getuid` on x86-64).
+name in either architecture's `<asm/unistd.h>`, and one process of each architecture makes that architecture's calls.
+For each call, the program that is attached to that call must run exactly once, and no other program may run. The only
+exceptions are calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on i386 and `getuid` on
+x86-64).
 `make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
 tracer identifies calls by cookies, which require Linux 5.15.
 
 The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. This row has results only for
 `Callers::All`: most x32 calls share their functions with 64-bit calls, and for x32, `Callers::Compat` covers only calls
-with separate functions. `make test-x32` builds the kernel for these calls.
+with separate functions. `make test-x32` builds a kernel with x32 support.
 
 | architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
 |---|---|---|---|---|

@@ -13,7 +13,7 @@ COMMAND = ("cd /rust && KSYSCALL_TEST_OBJECT=kernel.bpf.o RUST_BACKTRACE=0 exec 
 
 
 def put(machine, program):
-    """Puts the test program, its BPF object and its 32-bit program into the machine."""
+    """Copies the test program, its BPF object and its 32-bit program into the virtual machine."""
     machine.put(program, "/rust/kernel")
     machine.put(build.bpf("tests/kernel.bpf.c", build.BUILD / "tests/kernel.bpf.o"), "/rust/kernel.bpf.o")
     machine.put(build.i386("tests/kernel/compat.c", build.BUILD / "tests/compat"), "/rust/compat")

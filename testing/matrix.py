@@ -29,7 +29,7 @@ BESIDE_LIBBPF = "libelf.so.1", "libz.so.1", "libc.so.6"
 # --- Building ---------------------------------------------------------------------
 
 def cross_tree(release):
-    """Returns a Debian tree with Rust and the release's cross compilers."""
+    """Returns a Debian file tree that contains Rust and the release's cross compilers."""
     tree = CACHE / "cross" / release
     if tree.exists():
         return tree
@@ -72,7 +72,7 @@ def runtime(arch):
 @functools.cache
 def toolchain(cell):
     """Builds the library for a cell's processes. Returns a folder for programs, a function that compiles a
-    program of c-tests/matrix into that folder, and the macros of <asm/unistd.h>."""
+    program from c-tests/matrix into that folder, and the macros of <asm/unistd.h>."""
     arch, here = cell.architecture, f"build/matrix/{cell.process}"
     out = ROOT / here
     say(f"building for {cell.process}")
@@ -159,7 +159,7 @@ def list_calls(macros):
 
 
 def sub_calls_of(calls):
-    """Maps each sub-call to its multiplexer and to the number that selects it there, for an architecture that
+    """Maps the name of each sub-call to its multiplexer and its sub-call number, for an architecture that
     supports `calls`."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
@@ -168,8 +168,8 @@ def sub_calls_of(calls):
 
 
 def programs_of_arguments(cell, out, calls, sub_calls):
-    """Builds the BPF programs that read the arguments of each call: with this library's macro, with its
-    crate for Rust, and with the macro of the newest libbpf."""
+    """Builds the BPF programs that read the arguments of each call: with this library's macro, with the
+    Rust crate ksyscall-ebpf, and with the newest libbpf's macro."""
     sub_calls = list(enumerate(sub_calls, len(calls)))
     (out / "calls.bpf.rs").write_text("".join(
         [*(f'call!({i}, on_{name}, "{name}");\n' for i, name in enumerate(calls)),
@@ -255,10 +255,11 @@ def save(job, texts):
 # --- Results of a run --------------------------------------------------------------
 
 class Run:
-    """One library's results. `missed` maps each failed call to what happened. `absent` lists the calls that do not
-    exist. `idle` lists unimplemented calls to which both libraries nevertheless attach. `fired` counts the calls
-    whose program ran, and `all` counts the calls that the kernel implements. `other` is the output with the other
-    library, which also shows which calls the kernel implements."""
+    """One library's results. `missed` maps each failed call to a description of the failure. `absent` lists the
+    unimplemented calls for which attaching fails with ENOENT. `idle` lists unimplemented calls to which both
+    libraries nevertheless attach. `fired` counts the calls whose program ran, and `all` counts the calls that the
+    kernel implements. `other` is the output with the other library, which also shows which calls the kernel
+    implements."""
 
     def __init__(self, text, other):
         self.kernel = text.partition("\n")[0]
@@ -305,8 +306,8 @@ class Run:
         return [row for line in text.splitlines() if len(row := line.split("\t")) == 7]
 
 
-# Calls that no kprobe can reach or distinguish. Each entry contains a pattern for ARCH:KERNEL:CALL:HOW and the reason
-# in the kernel. HOW states how the call was missed.
+# Calls that no kprobe can reach or distinguish. Each entry consists of a pattern for ARCH:KERNEL:CALL:HOW and an
+# explanation of the miss. HOW states how the call was missed.
 UNREACHABLE = [
     # In this version, kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).
@@ -341,7 +342,7 @@ class Shown:
                 self.results.add("failed", call, how)
         tests = results.tap(texts["attach"], 0)
         self.results.points += tests.points
-        # The first test checks only that the right library answers.
+        # Do not count the first test: it checks only that the attach function is this library's.
         tests.points = [point for point in tests.points if point.name != "this_library_answers"]
         for point in tests.points:
             if point.outcome != "passed":
@@ -405,7 +406,7 @@ corrections, but the tests on these kernels were not repeated. [limits.md](limit
 
 
 def report(shown, not_run):
-    """Returns the page. `not_run` maps each cell that did not run to the reason."""
+    """Returns the page. `not_run` contains the reason for each cell that did not run."""
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
@@ -416,7 +417,7 @@ def report(shown, not_run):
 
 
 def reported(config, page, section=lambda cells: ""):
-    """Yields a dict, which the tests fill with each cell's results or with the reason why the cell did not run.
+    """Yields a dict that the tests fill with each cell's results, or with the reason why the cell did not run.
     Then writes the page that the module `page` defines through PAGE, Shown, report() and SIDES. `section` returns
     the last section of the page."""
     shown = {}

@@ -28,7 +28,7 @@ int BPF_KRETPROBE(on_return, long result)
 	return 0;
 }
 
-/* Attached only by an explicit call. */
+/* The section names no system call, so only an explicit call attaches this program. */
 SEC("ksyscall")
 int BPF_KSYSCALL(on_other, int pid)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* For a tool with a static libbpf, counts calls whose kernel function has a different name. */
+/* Counts system calls whose kernel functions are not named after them, for a tool with a static libbpf. */
 #include "kernel.bpf.h"
 
 unsigned long counts[4];

@@ -23,7 +23,7 @@ struct pt_regs {
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
-/* The PID of the traced process; set before the programs are loaded. */
+/* The PID of the traced process. A tracer sets this constant before it loads the programs. */
 const volatile int traced = 0;
 
 static __always_inline bool is_traced(void)

@@ -9,7 +9,7 @@ use libbpf_rs::{Link, MapCore, ObjectBuilder, RingBufferBuilder};
 /// A PID that no process can have.
 const NOBODY: libc::c_int = 0x7fff_fff1;
 
-/// Prints an event, which is a `struct event` from trace.h.
+/// Prints the event in `data`, a `struct event` from trace.h.
 fn on_event(data: &[u8]) -> i32 {
     let int = |at: usize| i32::from_ne_bytes(data[at..at + 4].try_into().unwrap());
     let result = i64::from_ne_bytes(data[16..24].try_into().unwrap());

@@ -1,6 +1,6 @@
 //! Makes the calls and prints the counts for both tools; see ../inside.c.
 
-/// Makes the calls, three times each.
+/// Makes each call three times.
 pub fn make_calls() {
     // SAFETY: the kernel writes only within the two structures.
     unsafe {
