@@ -311,9 +311,10 @@ extern const char *ksyscall__name(size_t index);
  * Returns the name of a kernel function that serves a system call on the running kernel, for
  * programs that attach by other means, such as fentry. Does not attach anything.
  *
- * The first call in a process reads /proc/kallsyms (some 100,000 lines). Until the process
- * ends, the library caches the functions that serve system calls. With `KSYSCALL_CALLERS_ALL`
- * a call may read the file again, to compare the addresses of two functions.
+ * The first call to this function in a process reads /proc/kallsyms (some 100,000 lines).
+ * Until the process ends, the library caches the functions that serve system calls. With
+ * `KSYSCALL_CALLERS_ALL`, the function may read the file again, to compare the addresses of
+ * two functions.
  *
  * @param syscall_name the call's name, for example "openat"
  * @param callers the callers that the function serves
