@@ -16,7 +16,7 @@ EMBED(destroy, BPF_FOLDER "/destroy.bpf.o");
 EMBED(ops, BPF_FOLDER "/ops.bpf.o");
 
 #define UPROBE_EVENTS "/sys/kernel/tracing/uprobe_events"
-enum { MOST = 64 };
+enum { MOST = 24 };
 
 /* A function with a USDT probe; the ELF note is in the format that <sys/sdt.h> emits. */
 __attribute__((noinline)) void probed(void);
