@@ -213,7 +213,7 @@ TEST(an_entry_created_without_proc_does_not_stay)
 	unload(&p);
 }
 
-/* A forked child holds a copy of the fd, so the entry outlives the destroy. */
+/* A forked child holds a copy of the fd, so the entry still exists after the link is destroyed. */
 TEST(a_later_attach_removes_an_entry_that_was_in_use)
 {
 	hide_the_pmu();

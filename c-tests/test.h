@@ -194,7 +194,7 @@ static inline bool kernel_is_at_least(int major, int minor)
 	return have_major > major || (have_major == major && have_minor >= minor);
 }
 
-/* Linux 5.15 added both BPF links for perf events and cookies. */
+/* Linux 5.15 added cookies as well as BPF links for perf events. */
 static inline bool has_perf_links(void)
 {
 	return kernel_is_at_least(5, 15);

@@ -30,9 +30,8 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Creates a `Ksyscall` for a call, by the name in the call's man page (`openat`, `stat`,
-    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean
-    /// `openat`.
+    /// Creates a `Ksyscall` from a call's name in its man page (`openat`, `stat`, `umount2`).
+    /// `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean `openat`.
     ///
     /// # Errors
     /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.

@@ -71,7 +71,7 @@ impl<const N: usize> Text<N> {
         text.iter().for_each(|byte| self.push(*byte));
     }
 
-    /// Adds a number in decimal digits.
+    /// Appends a number in decimal.
     pub(crate) fn add_number(&mut self, number: u64) {
         if number > 9 {
             self.add_number(number / 10);

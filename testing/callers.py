@@ -1,4 +1,5 @@
-"""Tests a 64-bit tracer that attaches to every system call, for 32-bit callers and for all callers.
+"""Tests a 64-bit tracer that attaches to every system call, once for 32-bit callers only and once
+for all callers.
 
 Processes of both architectures make each call. The results appear in a section of docs/coverage.md.
 """

@@ -28,8 +28,8 @@ class Results:
 
 
 def tap(output, status):
-    """Parses the output of a program that prints TAP 13. Other output, an unexpected number of results and an
-    exit status that no result explains count as failures."""
+    """Parses the output of a program that prints TAP 13. Each of these is a failure: other output, an unexpected
+    number of results, and an exit status that no result explains."""
     results, noise, planned = Results(), [], None
     for line in output.splitlines():
         if m := re.fullmatch(r"(ok|not ok) (\d+)(?: - (.*?))?(?: # SKIP ?(.*))?", line):

@@ -103,7 +103,8 @@ impl Memory for Helpers {
 #[inline(always)]
 unsafe fn arguments() -> *mut Arguments {
     let zero = 0_u32;
-    // SAFETY: bpf_map_lookup_elem receives the map's address; the loader replaces it with the map.
+    // SAFETY: the argument is the map's address, which the loader replaces with a reference to the
+    // map.
     unsafe { helper!(1, fn(*const Map, *const u32) -> *mut Arguments)(&raw const state, &zero) }
 }
 

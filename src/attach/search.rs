@@ -70,8 +70,8 @@ pub(super) fn in_this_version(row: Row<'_>) -> Row<'_> {
 /// that exists and serves the call. The function is the last symbol passed to `probe`.
 ///
 /// # Errors
-/// Fails if the kernel or these callers do not have the call. An error from `probe` ends the search
-/// and is returned.
+/// Fails if the kernel lacks the call or if these callers cannot make it. An error from `probe` ends
+/// the search and is returned.
 pub(super) fn find_function(
     abi: Abi,
     name: &SyscallName,

@@ -47,8 +47,8 @@ impl Object {
     }
 }
 
-/// Returns the number of entries or returns that the kernel missed, if the kernel reports the
-/// number.
+/// Returns how many calls of the function or returns from it the kernel missed, if the kernel
+/// reports the number.
 ///
 /// # Safety
 /// `link` must be a link that libbpf or this library created.

@@ -93,8 +93,8 @@ pub(super) fn this_process() -> Option<&'static ThisProcess> {
             }
         };
     }
-    // SAFETY: the pointer is to a static, or to memory that is never unmapped. A child process
-    // sees this memory as zeros, which are a valid value of the type, and all fields are atomic.
+    // SAFETY: the pointer is to a static, or to memory that is never unmapped. A child process sees
+    // this memory zeroed. All zeros is a valid value of the type, and all its fields are atomic.
     let found = unsafe { &*found };
     found.is_first.load(Ordering::Relaxed).then_some(found)
 }

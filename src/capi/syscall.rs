@@ -1,4 +1,5 @@
-//! Moves probes that tools open by themselves to the functions that serve the calls.
+//! If a tool opens a probe without calling this library, moves the probe to the function that
+//! serves the call.
 //!
 //! aya, bcc, and tools that contain a static libbpf open probes through the C library's
 //! `syscall()`, which this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`).

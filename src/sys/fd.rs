@@ -55,9 +55,9 @@ unsafe fn close(fd: c_int) -> Result<(), Errno> {
     unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
-/// Checks that the process can open `places.len()` more descriptors, which `places` holds
-/// temporarily. If the process cannot open that many, returns the number of descriptors that it can
-/// still open.
+/// Checks that the process can open `places.len()` more descriptors, by opening that many and
+/// holding them in `places` for a moment. If the process cannot open that many, returns the number
+/// of descriptors that it can still open.
 ///
 /// Opens the descriptors as copies of `like` and closes them again. This method relies on the
 /// kernel's own limit and works without /proc.

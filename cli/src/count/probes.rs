@@ -31,7 +31,8 @@ pub(super) struct Attached {
 
 /// Attaches the return probes first, so that the return of every counted call is seen.
 ///
-/// If a signal arrives before all probes are attached, detaches them and returns None.
+/// If a signal arrives before all probes are attached, detaches those already attached and returns
+/// None.
 pub(super) fn attach(
     counter: &Counter,
     calls: &[Wanted],

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! batch list                            lists each call that a function __x64_sys_NAME serves
-//! batch events|multi THREADS COUNT      attaches to the first COUNT calls of a list on standard
-//!                                       input and detaches with THREADS threads; `multi` does
-//!                                       nothing if the kernel does not support kprobe.multi links
+//! batch events|multi THREADS COUNT      reads a list of calls from standard input, attaches to
+//!                                       the first COUNT calls, and then uses THREADS threads to
+//!                                       detach; `multi` does nothing if the kernel does not support
+//!                                       kprobe.multi links
 //! ```
 
 use std::io::BufRead;
