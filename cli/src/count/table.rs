@@ -285,7 +285,8 @@ fn histogram(row: &Row) -> String {
         for (bucket, count) in tally.took.iter().enumerate().take(last + 1).skip(first) {
             let bar = "█".repeat((count * 40).div_ceil(most) as usize);
             let from = time((1 << bucket) / 2);
-            let _ = writeln!(text, "  {from:>8} to {:>8} {count:>10} {bar}", time(1 << bucket));
+            let end = time(tally.end_of(bucket));
+            let _ = writeln!(text, "  {from:>8} to {end:>8} {count:>10} {bar}");
         }
     }
     for (errno, count) in &row.errnos {

@@ -24,7 +24,8 @@ pub(super) struct Tally {
     pub(super) ended: u64,
     pub(super) nanoseconds: u64,
     pub(super) longest: u64,
-    /// The number of calls that took at least 2^(n-1) ns and less than 2^n ns.
+    /// The number of calls that took at least 2^(n-1) ns and less than 2^n ns. The last bucket also
+    /// counts all longer calls.
     pub(super) took: [u64; BUCKETS],
 }
 
@@ -151,7 +152,14 @@ impl Tally {
             seen += count;
             seen * 100 >= self.returns * percent
         });
-        bucket.filter(|_| self.returns > 0).map(|bucket| 1 << bucket)
+        bucket.filter(|_| self.returns > 0).map(|bucket| self.end_of(bucket))
+    }
+
+    /// The smallest power of two, in nanoseconds, that exceeds the duration of every call in the
+    /// bucket.
+    pub(super) fn end_of(&self, bucket: usize) -> u64 {
+        let end = 1 << bucket;
+        if bucket < BUCKETS - 1 { end } else { end.max((self.longest + 1).next_power_of_two()) }
     }
 }
 
@@ -185,7 +193,7 @@ impl Row {
         let tally = &self.tally;
         let histogram = tally.took.iter().enumerate().filter(|(_, count)| **count > 0);
         let histogram: Vec<_> = histogram
-            .map(|(bucket, count)| json!({ "below_ns": 1_u64 << bucket, "calls": count }))
+            .map(|(bucket, count)| json!({ "below_ns": tally.end_of(bucket), "calls": count }))
             .collect();
         let errnos =
             self.errnos.iter().map(|(errno, count)| (errno::name_of(*errno), json!(count)));
@@ -267,6 +275,10 @@ pub(super) mod tests {
         );
         assert_eq!(some.below(100), Some(1 << 20));
         assert_eq!(tally(3, 0, &[]).below(50), None);
+        // A call of 20 minutes is in the last bucket, which ends at 550 seconds for shorter calls.
+        let mut long = tally(1, 0, &[(BUCKETS - 1, 1)]);
+        long.longest = 1_200_000_000_000;
+        assert_eq!(long.below(100), Some(1 << 41));
         assert_eq!(tally(3, 0, &[]).average(), None);
     }
 
