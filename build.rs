@@ -1,7 +1,7 @@
 //! Generates the C header if the feature `capi` is enabled.
 //!
 //! The header is written to the build folder. `make header` copies the header to include/, and
-//! a test compares the copy with the original.
+//! a test compares the copy with the generated header.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

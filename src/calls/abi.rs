@@ -18,17 +18,17 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// On x86_64 with `CONFIG_X86_X32_ABI`, any 64-bit process can make x32 calls by setting
 /// `__X32_SYSCALL_BIT` in the call's number. The Debian kernels tested here do not enable x32. Most
 /// x32 calls use the functions of 64-bit processes, so [`Callers::Native`] includes them. Most
-/// calls from number 512 on have separate functions, which count as functions for 32-bit callers
-/// (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions also serve i386
-/// callers.
+/// x32 calls numbered 512 or higher have separate functions, which the library treats as functions
+/// for 32-bit callers (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions
+/// also serve i386 callers.
 ///
 /// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
 /// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
-/// call only in this way (`accept`, `send`, `recv`, `semop`), a batch with [`Callers::All`] also
-/// attaches the program to the multiplexer. The program then runs for every call through the
-/// multiplexer and must check which call was made, as `KSYSCALL_SUBCALL_PROG` in ksyscall.bpf.h
-/// does. On i386, the C library also makes other calls, such as `connect`, through the
-/// multiplexers. To see these calls, add `socketcall` and `ipc` to the names.
+/// call only through a multiplexer (`accept`, `send`, `recv`, `semop`), a batch with
+/// [`Callers::All`] also attaches the program to that multiplexer. The program then runs for every
+/// call through the multiplexer and must check which call was made, as `KSYSCALL_SUBCALL_PROG` in
+/// ksyscall.bpf.h does. On i386, the C library also makes other calls, such as `connect`, through
+/// the multiplexers. To see these calls, add `socketcall` and `ipc` to the names.
 ///
 /// Before Linux 4.17, some syscall functions call others: `sys_lchown16`, which serves the 32-bit
 /// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
@@ -38,10 +38,10 @@ pub enum Callers {
     /// Callers that have the same architecture as this process.
     #[default]
     Native,
-    /// 32-bit callers. If one function serves both kinds of callers, the program also runs for
-    /// native callers. On x86_64, this applies to every call without arguments, such as `getpid`.
-    /// In the program, `KSYSCALL_IS_COMPAT` from ksyscall.bpf.h distinguishes the two kinds of
-    /// callers.
+    /// 32-bit callers. If the same function serves 32-bit and native callers, the program also runs
+    /// for native callers. On x86_64, this applies to every call without arguments, such as
+    /// `getpid`. In the program, `KSYSCALL_IS_COMPAT` from ksyscall.bpf.h distinguishes 32-bit from
+    /// native callers.
     Compat,
     /// Native and 32-bit callers.
     All,
@@ -76,10 +76,10 @@ impl Callers {
     }
 }
 
-/// Returns the row of the call `name`, if a function serves the call for x32 processes only. A name
-/// stands for the same call as in 64-bit processes, with one exception. If the name is an alias in
-/// the 64-bit table but the name of a call on i386, the name stands for the i386 call, which x32
-/// does not have.
+/// Returns the row of the call `name` if a separate function serves the call for x32 processes. A
+/// name stands for the same call as in 64-bit processes, with one exception. If the name is an
+/// alias in the 64-bit table but the name of a call on i386, the name stands for the i386 call,
+/// which does not exist on x32.
 pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     if X32_CONVENTIONS.is_empty() {
         return None;
@@ -90,9 +90,9 @@ pub(crate) fn x32_row(name: &SyscallName) -> Option<Row<'_>> {
     (row.is_in(Column::X32) && !is_i386_call).then_some(row)
 }
 
-/// Returns the row of the call `name` for native callers. This row applies if the call is also
-/// requested for other callers. Returns None for a name that only the 32-bit table contains. A name
-/// that no table contains may be a new call.
+/// Returns the row of the call `name` for native callers. Use this function only if the call is
+/// also requested for other callers. Returns None for a name that only the 32-bit table contains. A
+/// name that no table contains may be a new call.
 pub(crate) fn native_row(name: &SyscallName) -> Option<Row<'_>> {
     let row = table::row(name);
     let is_foreign = !row.is_known && table::row_in(COMPAT_TABLE, name.as_str()).is_known;
@@ -172,7 +172,7 @@ mod tests {
     fn calls_of_one_table_are_missing_for_the_other_callers() {
         // A 64-bit kernel does not have vm86.
         assert!(compat("vm86").is_none());
-        // A new call that is in neither table.
+        // A name that neither table contains may be a new call.
         assert_eq!(compat("brand_new").unwrap(), ["sys_brand_new"]);
         assert!(native_row(&name("brand_new")).is_some());
         // Only 32-bit callers have these calls.
@@ -207,8 +207,8 @@ mod tests {
         };
         assert_eq!(abis("ioctl"), [1, 2, 3]);
         assert_eq!(abis("openat"), [1, 1, 2]);
-        // For 64-bit processes, the name means rt_sigaction. For 32-bit processes, the name means a
-        // different call.
+        // For 64-bit processes, `sigaction` is an alias of rt_sigaction. For 32-bit processes,
+        // `sigaction` is a different call.
         assert_eq!(abis("sigaction"), [1, 1, 2]);
         assert_eq!(abis("rt_sigaction"), [1, 2, 3]);
     }

@@ -27,8 +27,8 @@ pub struct Architecture {
 }
 
 /// How kernels with syscall wrappers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`) name the syscall
-/// functions. With wrappers, the function's argument is the caller's `struct pt_regs *`. Without
-/// wrappers, the function's arguments are the call's arguments.
+/// functions. In a kernel with wrappers, a syscall function's argument is the caller's
+/// `struct pt_regs *`. In other kernels, the function's arguments are the call's arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Wrappers {
@@ -52,7 +52,7 @@ pub struct Call {
     pub is_served: bool,
     /// Whether a kernel can be built without the call.
     pub is_optional: bool,
-    /// The Linux version that added the call, if it is later than 4.1.
+    /// The Linux version that added the call, if that version is later than 4.1.
     pub since: Option<String>,
     /// The functions that may serve the call, without the kernel's prefix. In each kernel, the call
     /// is served by the first of these functions that the kernel has.
@@ -145,12 +145,12 @@ impl Architecture {
         ALL.iter().copied()
     }
 
-    /// Finds an architecture by Rust's name, Debian's name or the output of `uname -m`.
+    /// Finds an architecture by its name in Rust, in Debian or in the output of `uname -m`.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|it| it.names.contains(&name))
     }
 
-    /// Returns the architecture that this program was built for, if it is known.
+    /// Returns this program's target architecture, or `None` if that architecture is unknown.
     pub fn native() -> Option<Self> {
         Self::named(std::env::consts::ARCH)
     }
@@ -212,7 +212,8 @@ impl Architecture {
         SubCall::all().filter(move |call| row_in(table, call.multiplexer).is_served())
     }
 
-    /// Returns up to three calls with similar names, starting with the name most similar to `name`.
+    /// Returns up to three calls whose names are similar to `name`, in descending order of
+    /// similarity.
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
         names.filter_map(|near| SyscallName::new(near).ok()).collect()

@@ -53,7 +53,7 @@ impl CLibrary {
     }
 }
 
-/// Calls `each` with every system call that a function of the library makes on the table's
+/// Calls `each` once for every system call that a function of the library makes on the table's
 /// architecture.
 pub(crate) fn for_each_call(
     table: Table,

@@ -1,7 +1,7 @@
 //! Builds the names of the kernel symbols that may serve a call.
 //!
 //! A kernel names the functions in its syscall table according to one of a few conventions. This
-//! file contains the conventions of each architecture and builds the symbols. `attach/search.rs`
+//! file defines the conventions of each architecture and builds the symbols. `attach/search.rs`
 //! detects which convention the running kernel uses.
 
 use core::ffi::CStr;
@@ -107,11 +107,11 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
 
 /// The prefixes of plain names, for a call that no table contains. Linux 4.17 and later use the
 /// first prefix; earlier versions use the second. These two prefixes occur only in the names of
-/// syscall functions. The names of other functions can also begin with the last prefix:
+/// syscall functions. The names of other functions can also begin with the third prefix, `sys_`:
 /// `sys_fillrect` draws a rectangle.
 const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
-/// The name of a kernel function, as loaders build it from a call's name.
+/// The name of a kernel function, in a form that loaders build from a call's name.
 #[cfg(feature = "capi")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
@@ -152,7 +152,7 @@ impl Form {
     }
 }
 
-/// Why an existing symbol may not be the symbol that serves the call.
+/// Why an existing symbol might not serve the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Doubt {
     None,
@@ -162,7 +162,7 @@ pub(crate) enum Doubt {
     MayBeNoCall,
 }
 
-/// A set of conventions. Each convention has one bit, in the order of [`CONVENTIONS`].
+/// A set of conventions. Bit `i` represents the convention at index `i` in [`CONVENTIONS`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Conventions(pub(crate) u8);
 
@@ -226,8 +226,7 @@ impl Convention {
         Some(Symbol::new(prefix.as_bytes(), sys.as_bytes(), rest.as_bytes()))
     }
 
-    /// Returns the reason why a symbol of `row` may not serve the call even if the kernel has the
-    /// symbol.
+    /// Returns why `symbol` might not serve the call in `row`, even if the kernel has the symbol.
     pub(crate) fn doubt(&self, symbol: &Symbol, row: &Row) -> Doubt {
         if self.prefix.is_empty() && !row.is_known {
             let is_any_function = symbol.as_bytes().starts_with(PLAIN_STARTS[2]);
@@ -245,7 +244,7 @@ const MAX_SYMBOL_LEN: usize = "__s390x_".len() + MAX_FUNCTION_LEN;
 /// The name of a kernel function, as in /proc/kallsyms.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Symbol {
-    /// Ends with at least one NUL, because the kernel reads the bytes as a C string.
+    /// These bytes end with at least one NUL because the kernel reads them as a C string.
     bytes: [u8; MAX_SYMBOL_LEN + 1],
     len: u8,
 }

@@ -1,10 +1,9 @@
 //! Lists the calls that socketcall(2) and ipc(2), the multiplexers of old architectures, carry out.
 //!
 //! A process passes the number of a sub-call as the multiplexer's first argument. The multiplexer
-//! then calls the inner function that the sub-call's own syscall function also calls. The
-//! multiplexer does not call that syscall function. The tables show which architectures have a
-//! multiplexer: i386, s390x, and 32-bit and 64-bit POWER. The sub-calls are the same on all
-//! architectures.
+//! then bypasses the sub-call's own syscall function: it calls the inner function that this syscall
+//! function would call. The tables show which architectures have a multiplexer: i386, s390x, and
+//! 32-bit and 64-bit POWER. The sub-calls are the same on all architectures.
 //!
 //! Sources: `SYSCALL_DEFINE2(socketcall` in net/socket.c with include/uapi/linux/net.h, and
 //! `ksys_ipc()` in ipc/syscall.c with include/uapi/linux/ipc.h, in Linux 5.4 to 7.2.

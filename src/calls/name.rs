@@ -30,7 +30,7 @@ impl SyscallName {
         Self::from_bytes(name.as_bytes())
     }
 
-    /// Like [`SyscallName::new`], for bytes that need not be UTF-8.
+    /// Does the same as [`SyscallName::new`] for bytes, which need not be valid UTF-8.
     ///
     /// # Errors
     /// Returns the same error as [`SyscallName::new`].
@@ -78,8 +78,8 @@ impl fmt::Debug for SyscallName {
     }
 }
 
-/// The error for a string that is not a valid syscall name. For its message, the error stores the
-/// start of the string, up to the length of the longest valid name.
+/// The error for a string that is not a valid syscall name. The error message shows the start of
+/// the string, up to the length of the longest valid name.
 #[derive(Clone, Copy, thiserror::Error)]
 #[error(
     "'{}{}': {}",

@@ -1,4 +1,4 @@
-//! Checks the rules for names and for suggestions, with arbitrary input.
+//! Tests the name check and the suggestions with arbitrary input.
 
 use super::SyscallName;
 use super::suggestions::nearest as suggest;

@@ -3,8 +3,8 @@
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row, Table};
 
-/// Returns the names of up to three calls in a table, starting with the name most similar to
-/// `name`.
+/// Returns up to three call names from a table that are similar to `name`, in descending order of
+/// similarity.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
     // Allow for a typo or two. A name with more differences is probably unrelated.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
@@ -14,11 +14,11 @@ pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static
     names.take(3)
 }
 
-/// Returns the number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein
-/// distance).
+/// Returns the minimum number of letters to insert, delete or replace to turn `a` into `b`
+/// (Levenshtein distance).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    // For each nonempty prefix of `b`: the cost of turning the letters read so far from `a` into
-    // this prefix.
+    // `costs[i]` is the cost of turning the letters read so far from `a` into the first `i + 1`
+    // letters of `b`.
     let mut costs = [0_u8; MAX_NAME_LEN];
     for (cost, letters) in costs.iter_mut().zip(1..) {
         *cost = letters;

@@ -44,8 +44,8 @@ const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 
 impl Table {
-    /// Returns Rust's name for the architecture, from the start of the text. The name is empty for
-    /// an empty table.
+    /// Reads Rust's name for the architecture from the start of the text. The name is empty for an
+    /// empty table.
     pub(crate) fn architecture(self) -> &'static [u8] {
         self.text.as_bytes().get(2..).map_or(b"", |text| cut(text, b':').0)
     }
@@ -147,7 +147,7 @@ pub(crate) const COMPAT_TABLE: Table = if cfg!(target_arch = "aarch64") {
 pub(crate) enum Column {
     /// Processes of the table's architecture, on a kernel of the same architecture.
     Native,
-    /// 32-bit processes, whose calls the table describes, on a 64-bit kernel.
+    /// Processes of the table's 32-bit architecture, on a 64-bit kernel.
     Compat,
     /// x32 processes: only the functions in x86_64's table that do not serve 64-bit processes.
     #[allow(dead_code, reason = "other architectures")]
@@ -158,8 +158,8 @@ pub(crate) enum Column {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
-    /// Whether a table contains the call. If not, `name` is the name of a kernel function, without
-    /// the prefix `sys_`.
+    /// Whether a table contains the call. If no table contains the call, `name` is the name of a
+    /// kernel function, without the prefix `sys_`.
     pub(crate) is_known: bool,
     /// Whether a kernel that was built without the call can still contain the call's symbols. True
     /// for a name that no table contains.
@@ -174,7 +174,7 @@ pub(crate) struct Row<'a> {
     compat_functions: &'a str,
     /// The kernel version to list functions for. None for all kernels.
     version: Option<Version>,
-    /// The stable update of that version, if it matters and is known.
+    /// The stable update of that version, if the update matters and is known.
     update: Option<u64>,
 }
 
@@ -276,7 +276,7 @@ impl<'a> Row<'a> {
         self.functions.is_empty() || self.is_in(Column::Native)
     }
 
-    /// Returns whether the call exists in that column, other than as an alias.
+    /// Returns whether the call exists in `column` and the row does not describe an alias.
     pub(crate) fn is_in(&self, column: Column) -> bool {
         self.alias_of().is_none() && self.function(column, 0).is_some()
     }
