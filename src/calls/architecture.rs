@@ -28,7 +28,8 @@ pub struct Architecture {
 
 /// How kernels with syscall wrappers (`CONFIG_ARCH_HAS_SYSCALL_WRAPPER`) name the syscall
 /// functions. In a kernel with wrappers, a syscall function's argument is the caller's
-/// `struct pt_regs *`. In other kernels, the function's arguments are the call's arguments.
+/// `struct pt_regs *`. In other kernels, the arguments of a syscall function are the call's
+/// arguments.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Wrappers {

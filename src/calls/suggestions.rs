@@ -3,8 +3,7 @@
 use super::name::MAX_NAME_LEN;
 use super::table::{self, Row, Table};
 
-/// Returns up to three call names from a table that are similar to `name`, in descending order of
-/// similarity.
+/// Finds up to three call names in a table, in descending order of similarity to `name`.
 pub(crate) fn nearest(table: Table, name: &str) -> impl Iterator<Item = &'static str> {
     // Allow for a typo or two. A name with more differences is probably unrelated.
     let names = (1..=1 + name.len() / 6).flat_map(move |limit| {
