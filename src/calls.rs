@@ -6,6 +6,8 @@ pub(crate) mod abi;
 pub(crate) mod architecture;
 pub(crate) mod c_library;
 pub(crate) mod conventions;
+#[cfg(feature = "capi")]
+pub(crate) mod form;
 pub(crate) mod multiplexed;
 pub(crate) mod name;
 #[cfg(any(test, fuzzing))]

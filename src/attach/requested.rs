@@ -5,7 +5,8 @@ use super::search::{self, in_this_version, native_row};
 use super::{Options, probe, probe_call};
 use crate::Error;
 use crate::calls::abi::Abi;
-use crate::calls::conventions::{Conventions, Form};
+use crate::calls::conventions::Conventions;
+use crate::calls::form::Form;
 use crate::calls::{Symbol, SyscallName, table};
 use crate::kernel::{Kind, LEARNT};
 

@@ -8,8 +8,6 @@ use core::ffi::CStr;
 use core::fmt;
 
 use super::name::MAX_NAME_LEN;
-#[cfg(feature = "capi")]
-use super::name::SyscallName;
 use super::table::{Column, Row};
 #[allow(unused_imports, reason = "architectures without wrappers")]
 use super::version::{ALWAYS, NEVER, Version};
@@ -17,8 +15,8 @@ use super::version::{ALWAYS, NEVER, Version};
 /// How a kernel names the functions in its syscall table.
 pub(crate) struct Convention {
     /// The prefix that the kernel adds to the function's name in the table.
-    prefix: &'static str,
-    column: Column,
+    pub(super) prefix: &'static str,
+    pub(super) column: Column,
     /// The first kernel version with a separate stub for each call that the kernel was built
     /// without. In earlier versions, a probe on a stub also fires for other calls: see `stubs.rs`.
     separate_stubs: Version,
@@ -109,48 +107,7 @@ pub(crate) const CONVENTIONS: &[Convention] = &[
 /// first prefix; earlier versions use the second. These two prefixes occur only in the names of
 /// syscall functions. The names of other functions can also begin with the third prefix, `sys_`:
 /// `sys_fillrect` draws a rectangle.
-const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
-
-/// The name of a kernel function, in a form that loaders build from a call's name.
-#[cfg(feature = "capi")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Form {
-    /// The prefix before `sys_` in a kernel with wrappers. Empty for plain names.
-    pub(crate) prefix: &'static str,
-    pub(crate) call: SyscallName,
-}
-
-#[cfg(feature = "capi")]
-impl Form {
-    /// Recognises the forms that this architecture uses: `__x64_sys_stat`, `__se_sys_stat`,
-    /// `SyS_stat` and `sys_stat`.
-    pub(crate) fn of(symbol: &[u8]) -> Option<Self> {
-        let wrapped = CONVENTIONS.iter().filter(|it| !it.prefix.is_empty()).find_map(|it| {
-            let function = symbol.strip_prefix(it.prefix.as_bytes())?;
-            Some((it.prefix, function.strip_prefix(PLAIN_STARTS[2])?))
-        });
-        let plain =
-            || PLAIN_STARTS.iter().find_map(|start| Some(("", symbol.strip_prefix(*start)?)));
-        let (prefix, name) = wrapped.or_else(plain)?;
-        let call = SyscallName::from_bytes(name).ok()?;
-        (call.as_bytes() == name).then_some(Self { prefix, call })
-    }
-
-    /// Returns whether this function serves the call in `row` for native processes, in a kernel
-    /// with one of the `possible` conventions.
-    pub(crate) fn serves(&self, row: &Row, possible: Conventions) -> bool {
-        CONVENTIONS.iter().enumerate().any(|(index, convention)| {
-            let has_form = self.prefix.is_empty() || self.prefix == convention.prefix;
-            let is_possible = has_form && possible.contains(index) && row.is_in(convention.column);
-            let mut functions = (0..).map_while(|rank| row.function(convention.column, rank));
-            is_possible
-                && functions.any(|(sys, rest)| {
-                    let name = if sys.is_empty() { rest.strip_prefix("sys_") } else { Some(rest) };
-                    name == Some(self.call.as_str())
-                })
-        })
-    }
-}
+pub(super) const PLAIN_STARTS: [&[u8]; 3] = [b"__se_sys_", b"SyS_", b"sys_"];
 
 /// Why an existing symbol might not serve the call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -30,7 +30,7 @@ use super::remembered::REMEMBERED;
 use super::warning::Warning;
 use crate::attach::requested::{self, Serving};
 use crate::calls::Symbol;
-use crate::calls::conventions::Form;
+use crate::calls::form::Form;
 use crate::kernel::pmu::Pmu;
 use crate::sys::{self, Fd};
 use crate::text::Text;
