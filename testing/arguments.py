@@ -2,7 +2,7 @@
 
 The programs use this library's KSYSCALL_PROG() macro, the Rust crate ksyscall-ebpf, or libbpf's BPF_KSYSCALL() macro.
 The running kernel reports the number and types of a call's arguments in
-/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives both from the function's definition.
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives this information from the definition of the syscall function.
 """
 
 import re
@@ -351,11 +351,12 @@ argument of `semctl` and two arguments of `msgrcv`, which are in the caller's me
 argument contains a version other than 0, all arguments of `msgrcv` are in registers. On s390, `ipc` has only five
 arguments, so ipc's fourth argument contains the timeout of `semtimedop`.
 
-Calls through `ipc` differ from their man pages in three ways. The command argument of `semctl`, `msgctl` and `shmctl`
-includes the flag `IPC_64` (0x100), which the C library adds. The fourth argument of `semctl`, a `union semun`, is
-passed as one word. `ipc` stores shmat's result at the address in ipc's fourth argument, and returns 0. A program that
-is defined with `KSYSCALL_SUBCALL_PROG` compares the value of `KSYSCALL_NR` with the multiplexer's number to determine
-how the call was made. If `KSYSCALL_NR` is -1 (unknown), attach the program to the multiplexer only.
+Calls through `ipc` differ from their descriptions in the man pages in three ways. The command argument of `semctl`,
+`msgctl` and `shmctl` includes the flag `IPC_64` (0x100), which the C library adds. The fourth argument of `semctl`, a
+`union semun`, is passed as one word. `ipc` stores shmat's result at the address in ipc's fourth argument, and
+returns 0. A program that is defined with `KSYSCALL_SUBCALL_PROG` compares the value of `KSYSCALL_NR` with the
+multiplexer's number to determine how the call was made. If `KSYSCALL_NR` is -1 (unknown), attach the program to the
+multiplexer only.
 
 ## From Rust (aya)
 
@@ -433,7 +434,7 @@ def report(shown, not_run):
     rows, notes = [each.row for each in shown], [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
         rows.append(f"| {cell.process} | of {cell.suite} | not run | | | | |")
-        # Omit the mirror's error message, which follows the colon.
+        # Omit the package mirror's error message, which follows the first colon.
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why.partition(':')[0]}")
     multiplexed = [each.multiplexed for each in shown if each.multiplexed]
     paths = [each.path_row for each in shown]

@@ -1,4 +1,5 @@
-"""Measures how this library, libbpf and others attach and destroy links, and writes docs/performance.md.
+"""Measures the cost of attaching and destroying links with this library, libbpf and other implementations, and writes
+docs/performance.md.
 
     python3 -m testing.bench [--report]
 
@@ -40,7 +41,7 @@ STARTS = 40
 # Each instruction that a processor executes advances the guest's clock by 2^0 ns. If all processors sleep,
 # the clock jumps to the next timer. QEMU supports this only with emulation (TCG).
 CLOCK = ["-icount", "shift=0,sleep=off"]
-# With this clock, Linux 6.1 does not bring up its second processor (QEMU 7.2).
+# With this clock, Linux 6.1 does not bring up the guest's second processor in QEMU 7.2.
 PROCESSORS = {"bookworm": 1, "trixie": 2, "sid": 2}
 # testing/vm.py expedites RCU in its guests. If a kernel parameter occurs twice, its last value applies, so this
 # parameter restores the default.
@@ -50,7 +51,7 @@ DEFAULT_RCU = "rcupdate.rcu_expedited=0"
 # --- Samples -----------------------------------------------------------------------------
 
 def samples(text):
-    """Returns a dict for each sample in the contestants' output. Its "value" is an int."""
+    """Returns a list of dicts, one for each sample in the contestants' output. Each dict's "value" is an int."""
     found = []
     for line in text.splitlines():
         if line.startswith("sample "):
@@ -151,7 +152,7 @@ def commands(suite):
 
 def measure(suite, files, steps):
     """Returns the kernel's release, which the first step prints, and the samples. Each step is
-    (description, command, whether its output contains samples)."""
+    a tuple of a description, a command, and a flag that is true if the command's output contains samples."""
     steps, text = list(steps), ""
     with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
         for place, file in files.items():

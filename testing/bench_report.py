@@ -127,7 +127,7 @@ Each contestant loads a program, attaches it to `getpgid` and destroys the link:
 The contestants take turns on one kernel with default parameters, one process at a time. Each round begins with a
 different contestant. A *first attach* is the first attach in a new process ({firsts} samples for each contestant and
 probe). The later attaches follow in the same process ({others} samples). Loading the program is not measured.
-Destroying a link waits for RCU. So does libbpf's first attach, because it removes the probe that libbpf created to
+Destroying a link waits for RCU. libbpf's first attach also waits, because it removes the probe that libbpf created to
 detect the kernel's naming convention. The length of the wait depends on when it begins within a timer tick (4 ms), so
 these times vary from run to run. The programs are in `benches/`.
 
@@ -163,7 +163,7 @@ descriptors are those that stay open while the program is attached.
 ## Library size
 
 {files}
-The cost that preloading `libksyscall.so.1` adds to Debian's `/bin/true`, from start to exit:
+Cost of preloading `libksyscall.so.1` into Debian's `/bin/true`, from start to exit:
 
 {starts}"""
 

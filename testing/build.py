@@ -185,8 +185,8 @@ def static_flags():
 
 @functools.cache
 def static_libelf_links():
-    """Returns whether programs can be linked with this system's libelf.a. This is impossible on Debian 13 (elfutils
-    0.192), because libeu.a is missing."""
+    """Returns whether programs can be linked with this system's libelf.a. On Debian 13 (elfutils 0.192),
+    linking fails because libeu.a is missing."""
     try:
         run("cc", "-static", "-xc", "-", "-xnone", "-o", "/dev/null", *run("pkg-config", "--static", "--libs",
             "libelf").split(), stdin=None, input="int elf_end(void *); int main(void) { return elf_end(0); }")
@@ -197,7 +197,8 @@ def static_libelf_links():
 
 @functools.cache
 def c_programs(name, once):
-    """Lists the test programs for a libbpf as MODE/PROGRAM. `once` adds the programs that run with only one libbpf."""
+    """Lists the test programs for a libbpf as MODE/PROGRAM. `once` adds the programs that need to run with only one
+    version of libbpf."""
     is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
     soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
     programs = run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}",

@@ -1,7 +1,7 @@
 """Tests a 64-bit tracer that attaches to every system call, once for 32-bit callers only and once
 for all callers.
 
-Processes of both architectures make each call. The results appear in a section of docs/coverage.md.
+A process of the call's architecture makes each call. The results appear in a section of docs/coverage.md.
 """
 
 import functools
@@ -61,7 +61,7 @@ def addresses(functions):
 
 def without_shared(*texts):
     """Returns each client's rows. If one kernel function serves two calls (`fcntl` and `fcntl64` on i386), the
-    program for one call may also run for the other. The rows leave out these extra runs."""
+    program for one call may also run for the other. The returned rows omit these extra runs."""
     clients = [Run.rows(text) for text in texts]
     serves = {row[0]: addresses(row[3]) for rows in clients for row in rows}
 

@@ -11,7 +11,7 @@ from testing.initramfs import Missing
 from testing.packages import Unavailable
 from testing.targets import CELLS, KERNELS, MATRIX
 
-# Exceptions whose message explains a failure without a traceback.
+# Exceptions whose messages explain the failure, so pytest reports them without a traceback.
 PLAIN = BuildError, vm.Failure, Missing, Unavailable
 # `make test` prints this.
 LEFT_OUT = f"""\

@@ -3,7 +3,7 @@
     python3 -m testing.deb [SUITE...]
 
 leaves the packages in build/deb/SUITE. Each root stays in the cache. Commands run without a network, on a temporary
-layer above the root. Cargo fetches the crates in Cargo.lock outside the root.
+layer above the root. Outside the root, Cargo fetches the crates that Cargo.lock lists.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from testing.targets import SUITES
 OUT = BUILD / "deb"
 # The suites whose Rust is recent enough to build the packages.
 RELEASES = ["bookworm", "trixie"]
-# The tools, other than Rust, that build and check the packages, and the dependencies of examples/count.c.
+# Debian packages with the build and check tools (except Rust) and the dependencies of examples/count.c.
 TOOLS = ["build-essential", "clang", "debhelper", "lintian", "libbpf-dev", "libelf-dev", "pkgconf", "zlib1g-dev"]
 
-# Runs in a separate mount namespace, so the mounts disappear when the script ends.
+# This script runs in a separate mount namespace, so its mounts disappear when it ends.
 LAYER = """set -e
 tree=$1 shared=$2 layer=$3 script=$4
 mount -t tmpfs tmpfs "$layer"

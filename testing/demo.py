@@ -18,7 +18,7 @@ from testing.packages import Unavailable, say
 from testing.vm import Failure, Machine, end_by_signals
 
 OUT = BUILD / "demo"
-# Calls that exist in every kernel; libbpf attaches to them one by one.
+# Calls that exist in every kernel. demo-loop attaches to these calls one by one, with libbpf.
 LOOP = ("openat read write close fcntl dup dup2 pipe2 mmap munmap mprotect brk execve clone wait4 kill getpid getuid"
         " chdir fsync")
 # Calls for which libbpf probes the wrong kernel function.

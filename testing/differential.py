@@ -51,7 +51,7 @@ class Difference:
                 used |= {(side, part) for side, part in zip(self.sides, pair, strict=True) if part}
         if not all(answer in self.sides[side]["answers"] for side, answer in used):
             return False
-        # `link, runs 0` and `link, runs 1` differ, but both report a link.
+        # The answers `link, runs 0` and `link, runs 1` differ, but both report a link.
         if is_same_kind:
             used |= {(side, their[0]) for side in self.sides if their[0] in self.sides[side]["answers"]}
         self.seen |= used
@@ -72,7 +72,7 @@ def expectations():
 
 
 class Tally:
-    """Counts answers by group of questions. Wrong answers of the same kind count as one result."""
+    """Counts the answers to each group of questions. Wrong answers of the same kind count as one result."""
 
     def __init__(self):
         self.asked, self.told, self.wrong = Counter(), Counter(), {}
@@ -119,7 +119,8 @@ def compare(theirs, ours, table, files=("libbpf.so.1", "libksyscall.so.1")):
 
 
 def judge(ours, expected):
-    """Compares this library's answers with the expected answers. Used if the libbpf lacks the function."""
+    """Compares this library's answers with the expected answers. This comparison is for versions of libbpf that
+    lack the function."""
     file, lines = answers(ours)
     kernel = "link" if dict(lines[:1]).get("cookies") == "yes" else "event"
     rows = [(re.compile(pattern), answer) for where, pattern, answer in expected if where in ("any", kernel)]

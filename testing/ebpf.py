@@ -16,8 +16,8 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
-# Maps each kernel type in the crate to the macros that select the same kernel in the header, and to whether the kernel
-# is big-endian.
+# Maps each kernel type in the crate to two values: the macros that select the same kernel in the header, and whether
+# the kernel is big-endian.
 KERNELS = {
     "X86_64": (["-D__TARGET_ARCH_x86"], False),
     "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),

@@ -5,8 +5,8 @@
 runs the named targets (default: all). Each target runs the saved corpus and then new inputs; the environment variable
 RUNS sets the number of new inputs (default: 20000).
 
-The module requires neither cargo-fuzz nor a nightly toolchain. AddressSanitizer is used if the toolchain includes its
-runtime; Debian's does not.
+The module requires neither cargo-fuzz nor a nightly toolchain. It enables AddressSanitizer if the toolchain
+includes the sanitizer's runtime. Debian's toolchain does not include this runtime.
 """
 
 import os

@@ -100,8 +100,8 @@ class Image:
             if not arch or place == "usr/bin/busybox":
                 continue
             needs = list(needed(file))
-            # When a library requires other libraries, the loader also searches the program's RPATH for them. The
-            # requiring library was itself found through that path, so this code searches its folder instead.
+            # To find the libraries that a library requires, the dynamic loader also searches the program's RPATH. The
+            # requiring library was found through that RPATH, so search the requiring library's folder.
             is_program = any(kind == "interpreter" for kind, *_ in needs)
             for kind, name, here in needs:
                 target = name if kind == "interpreter" else f"/usr/lib/{arch.multiarch}/{name}"

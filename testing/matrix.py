@@ -258,7 +258,7 @@ class Run:
     """One library's results. `missed` maps each failed call to a description of the failure. `absent` lists the
     unimplemented calls for which attaching fails with ENOENT. `idle` lists unimplemented calls to which both
     libraries nevertheless attach. `fired` counts the calls whose program ran, and `all` counts the calls that the
-    kernel implements. `other` is the output with the other library, which also shows which calls the kernel
+    kernel implements. `other` is the output for the other library; it also shows which calls the kernel
     implements."""
 
     def __init__(self, text, other):
@@ -307,9 +307,9 @@ class Run:
 
 
 # Calls that no kprobe can reach or distinguish. Each entry consists of a pattern for ARCH:KERNEL:CALL:HOW and an
-# explanation of the miss. HOW states how the call was missed.
+# explanation of the miss. HOW is the description of the failure in `Run.missed`.
 UNREACHABLE = [
-    # In this version, kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
+    # In Linux 5.10, kernel/events/Makefile compiles core.c without -pg, and the kernel refuses kprobe
     # events on functions without an ftrace site (within_notrace_func()).
     (r"(i386@)?amd64:5\.10\..*:perf_event_open:attach:.*",
      "the kernel refuses the probe (EINVAL): kernel/events/core.c is compiled without ftrace sites"),
@@ -342,7 +342,7 @@ class Shown:
                 self.results.add("failed", call, how)
         tests = results.tap(texts["attach"], 0)
         self.results.points += tests.points
-        # Do not count the first test: it checks only that the attach function is this library's.
+        # Do not count the first test, which checks only that the attach function belongs to this library.
         tests.points = [point for point in tests.points if point.name != "this_library_answers"]
         for point in tests.points:
             if point.outcome != "passed":

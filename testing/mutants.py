@@ -62,7 +62,7 @@ def mutants():
 
 
 class Copy:
-    """A copy of the tree in which one file at a time is changed."""
+    """A copy of the tree in which only one file is changed at a time."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -92,7 +92,7 @@ class Copy:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def passes(self, test):
-        """Runs a test that requires no kernel; returns (whether it passes, why it could not run)."""
+        """Runs a test that requires no kernel; returns whether the test passes, and the reason if the test could not run."""
         kind, _, words = test.partition(" ")
         if kind == "python":
             file, *options = words.split(maxsplit=2)
