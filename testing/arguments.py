@@ -2,7 +2,8 @@
 
 The programs use this library's KSYSCALL_PROG() macro, the Rust crate ksyscall-ebpf, or libbpf's BPF_KSYSCALL() macro.
 The running kernel reports the number and types of a call's arguments in
-/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives this information from the definition of the syscall function.
+/sys/kernel/tracing/events/syscalls/sys_enter_*/format. The kernel derives this information from the
+definition of the syscall function.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Measures attaching one program to many system calls and detaching it, and writes docs/performance-many.md.
+"""Measures the time to attach one program to many system calls and to detach it, and writes
+docs/performance-many.md.
 
     python3 -m testing.bench_many [--report]
 

@@ -140,7 +140,7 @@ def rust_example(name, *options):
 
 @functools.cache
 def libbpf(name):
-    """Returns (folder, SONAME) for a libbpf; the folder contains the library and its headers."""
+    """Returns (folder, SONAME) for a version of libbpf; the folder contains the library and its headers."""
     if name in BOUND_LIBBPFS:
         return bound_libbpf(name), "libbpf.so.1"
     suite = SUITES[name]
@@ -197,8 +197,8 @@ def static_libelf_links():
 
 @functools.cache
 def c_programs(name, once):
-    """Lists the test programs for a libbpf as MODE/PROGRAM. `once` adds the programs that need to run with only one
-    version of libbpf."""
+    """Lists the test programs for a version of libbpf as MODE/PROGRAM. `once` adds the programs that need to run with
+    only one version."""
     is_static = name in STATIC_LIBBPFS and not os.environ.get("LIBRARY")
     soname = SUITES[name].soname if name in SUITES else "libbpf.so.1"
     programs = run("make", "-s", "-C", C_TESTS, "list", f"SUITE={name}", f"SONAME={soname}",
@@ -209,7 +209,7 @@ def c_programs(name, once):
 
 @functools.cache
 def c_tests(name, programs):
-    """Builds test programs for a libbpf into a tree for the guest; returns that tree."""
+    """Builds test programs for a version of libbpf into a tree for the guest; returns that tree."""
     say(f"building for the libbpf of {name}")
     out = BUILD / "c-tests/guest"
     out.mkdir(parents=True, exist_ok=True)

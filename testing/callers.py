@@ -96,12 +96,12 @@ class Shown:
 HEAD = """
 ## 32-bit callers
 
-The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat` it attaches to
-every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All` it attaches to every
-name in either architecture's `<asm/unistd.h>`, and one process of each architecture makes that architecture's calls.
-For each call, the program that is attached to that call must run exactly once, and no other program may run. The only
-exceptions are calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32` on i386 and `getuid` on
-x86-64).
+The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat`, the tracer
+attaches to every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All`, it
+attaches to every name in either architecture's `<asm/unistd.h>`, and one process of each architecture makes that
+architecture's calls. For each call, the program that is attached to that call must run exactly once, and no other
+program may run. The only exceptions are calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32`
+on i386 and `getuid` on x86-64).
 `make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
 tracer identifies calls by cookies, which require Linux 5.15.
 

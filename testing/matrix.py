@@ -159,8 +159,8 @@ def list_calls(macros):
 
 
 def sub_calls_of(calls):
-    """Maps the name of each sub-call to its multiplexer and its sub-call number, for an architecture that
-    supports `calls`."""
+    """Maps the name of each sub-call to its multiplexer and its sub-call number, for the multiplexers that
+    `calls` contains."""
     source = (ROOT / "src/calls/multiplexed.rs").read_text()
     rows = re.findall(r'\(\s*(SOCKETCALL|IPC),\s*(\d+),\s*"([^"]*)"', source)
     return {name: (by.lower(), number) for by, first, names in rows if by.lower() in calls

@@ -92,7 +92,8 @@ class Copy:
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def passes(self, test):
-        """Runs a test that requires no kernel; returns whether the test passes, and the reason if the test could not run."""
+        """Runs a test that requires no kernel; returns whether the test passes, and the reason if the test could not
+        run."""
         kind, _, words = test.partition(" ")
         if kind == "python":
             file, *options = words.split(maxsplit=2)
@@ -119,7 +120,7 @@ class Copy:
         return ""
 
     def c_program(self, program, out):
-        """Builds a C test program with its BPF programs."""
+        """Builds a C test program and its BPF programs."""
         source = f"from testing import build; print(build.c_tests({KERNEL!r}, ({program!r},)))"
         built = self.run(sys.executable, "-c", source)
         if built.returncode:
