@@ -246,7 +246,7 @@ struct pt_regs;
 #define KSYSCALL_ORDER_(a, b, c, d, e, f)                                                               \
 	((a ^ 1ULL) << 12 | (b ^ 2ULL) << 15 | (c ^ 3ULL) << 18 | (d ^ 4ULL) << 21 | (e ^ 5ULL) << 24 | \
 	 (f ^ 6ULL) << 27)
-/* The caller passes one word, which points to the call's words in the caller's memory. */
+/* The caller passes one word, which points to the argument words in the caller's memory. */
 #define KSYSCALL_POINTED_ (1ULL << 32)
 /*
  * IN_PAGES: the function receives the sixth argument in units of 4,096 bytes, but the man page defines it in
@@ -349,7 +349,7 @@ struct pt_regs;
 
 /*
  * The man page's order is flags, stack, parent_tid, child_tid, tls. CONFIG_CLONE_BACKWARDS swaps the last
- * two, and CONFIG_CLONE_BACKWARDS2 swaps the first two: see arch/<arch>/Kconfig.
+ * two arguments, and CONFIG_CLONE_BACKWARDS2 swaps the first two: see arch/<arch>/Kconfig.
  */
 #define KSYSCALL_TLS_FOURTH_ KSYSCALL_ORDER_(1, 2, 3, 5, 4, 6)
 #if defined(__TARGET_ARCH_s390)
@@ -606,10 +606,10 @@ KSYSCALL_INLINE_ __u64 ksyscall_arg_(struct ksyscall_ call, __u64 wide, __u64 na
 /*
  * 1 for a 32-bit caller on a 64-bit kernel, otherwise 0. A 32-bit caller's call number and arguments follow
  * the 32-bit table. x32 counts as 64-bit, but x32's preadv2 and pwritev2 pass the flags in a different word,
- * which KSYSCALL_ARG() reads. Before Linux 4.17, the function receives no registers, so x32 callers cannot be
- * recognised. The macro always returns 0 on loongarch, mips, POWER and s390, and on arm64 and riscv if the
- * function receives no pointer. In these cases, use a separate program for 32-bit callers, with
- * KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
+ * which KSYSCALL_ARG() reads. Before Linux 4.17, x32 callers cannot be recognised, because the function does
+ * not receive a pointer to the caller's registers. The macro always returns 0 on loongarch, mips, POWER and
+ * s390, and on arm64 and riscv if the function receives the arguments themselves. In these cases, use a
+ * separate program for 32-bit callers, with KSYSCALL_CALLERS defined as KSYSCALL_COMPAT.
  */
 #define KSYSCALL_IS_COMPAT(ctx) ksyscall_is_compat_(ksyscall_regs_(ctx))
 
@@ -689,8 +689,9 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * On i386, s390, POWER and 32-bit MIPS, processes can make socket calls through socketcall(2), and System V
  * IPC calls through ipc(2). On i386, the C library makes most of these calls this way, and some of them
  * (accept, send, recv, semop) cannot be made in any other way. socketcall and ipc carry out the call
- * themselves: a connect made through socketcall never enters connect's own function. To see the connect,
- * attach the program to socketcall, where it runs for every call that is made through socketcall:
+ * themselves: a connect made through socketcall never enters connect's own function. To trace every connect,
+ * also attach the program to socketcall. There, the program runs for every call that is made through
+ * socketcall:
  *
  *	SEC("kprobe")		// attached to connect and to socketcall, for 64-bit and 32-bit callers
  *	int KSYSCALL_SUBCALL_PROG(on_connect, connect, int fd, const void *address, int length)
@@ -698,8 +699,8 @@ KSYSCALL_INLINE_ int ksyscall_nr_(const void *ctx)
  * The body runs if the call is connect, made directly or through socketcall. For other calls through
  * socketcall, the program returns 0. KSYSCALL_NR() returns the number of connect or of socketcall, depending
  * on how the call was made. If KSYSCALL_NR() is -1, because the function receives the arguments themselves,
- * the program assumes that callers that can use socketcall did so. In that case, attach the program only to
- * socketcall.
+ * the program assumes that every caller that can use socketcall used it. In that case, attach the program
+ * only to socketcall.
  *
  *	KSYSCALL_SUBCALL(ctx, socketcall)	in a program that is attached to socketcall (or ipc):
  *						the number of the call that is made through it

@@ -1,4 +1,4 @@
-//! Checks that the checked-in C header matches what build.rs generates from the source.
+//! Checks that the committed C header matches what build.rs generates from the source.
 #![cfg(feature = "capi")]
 
 #[test]

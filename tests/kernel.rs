@@ -102,7 +102,7 @@ impl Sleepers {
         Self { threads, waker }
     }
 
-    /// Ends the calls and waits until each has returned 1.
+    /// Wakes the threads and checks that each call returns 1.
     fn wake(mut self) {
         io::Write::write_all(&mut self.waker, b"!").unwrap();
         for thread in self.threads {
@@ -193,7 +193,7 @@ fn kernel_reports_missed_returns() {
     assert_eq!(probe.hits(12), 100);
     assert_eq!(probe.hits(13), 1000);
     assert!((1..100).contains(&probe.hits(11)), "{}", probe.hits(11));
-    // The kernel counts without a lock, so two misses on different CPUs may be counted as one.
+    // The kernel counts misses without a lock, so it may count two misses on different CPUs as one.
     let missed = more.missed().unwrap();
     assert!((800..=900).contains(&missed), "{missed} of 900");
     if links_tell_what_was_missed() {
@@ -231,7 +231,7 @@ fn kernel_counts_skipped_programs() {
     assert_eq!(ksyscall::recursion_misses(&link), None);
 }
 
-/// Whether the kernel may preempt a task that runs in the kernel.
+/// Whether the kernel may preempt a task that is executing kernel code.
 fn is_preemptible() -> bool {
     let mode = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
     mode.contains("(full)") || mode.contains("(lazy)")
@@ -257,8 +257,8 @@ fn update_while_alive(map: i32, value: u32, other: &Weak<()>) {
     }
 }
 
-/// Two threads share a CPU. One thread only updates a map, so that the kernel skips the program for
-/// some of the other thread's calls.
+/// Two threads share a CPU. One thread continually updates a map, so that the kernel skips the
+/// program for some of the other thread's calls.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_counts_calls_that_it_skips_during_map_updates() {
@@ -340,7 +340,7 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
         assert!(calls < 1_000_000, "still attached");
     }
     while kprobe_events() != before {
-        // Removes the unused entries; the write fails with EBUSY while an event still exists.
+        // Removes the unused entries. The write fails with EBUSY while an event is still in use.
         _ = fs::write("/sys/kernel/tracing/kprobe_events", "");
     }
 }
@@ -403,7 +403,8 @@ fn kernel_keeps_a_forgotten_attachment_and_one_turned_into_a_descriptor() {
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_refusals_are_reported_and_leave_nothing() {
     let mut probe = Probe::load();
-    // The first attach detects kernel features. No later attach may leave a descriptor open.
+    // The first attempt to attach detects kernel features. Later attempts must not leave
+    // descriptors open.
     drop(probe.attach("umount2", 1).unwrap());
     let (fds, events) = (open_fds(), kprobe_events());
 
@@ -433,8 +434,8 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
 }
 
-/// Loads a kprobe program that returns 0, and sets the program's attach type, which aya cannot do.
-/// With `reads_cookie`, the program first reads its cookie. Returns None if the kernel refuses to
+/// Loads a kprobe program that returns 0, with the given attach type, which aya cannot set. If
+/// `reads_cookie` is set, the program first reads its cookie. Returns None if the kernel refuses to
 /// load the program.
 fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
     const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
@@ -445,7 +446,7 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
 
 /// Loads a program for an attach type. Returns None if the kernel does not support the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
-    /// The start of the program-loading members of `union bpf_attr`.
+    /// The first members of `union bpf_attr` for BPF_PROG_LOAD.
     #[repr(C)]
     #[derive(Default)]
     struct Load {
@@ -479,12 +480,12 @@ fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
         assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::EINVAL));
         return None;
     }
-    // SAFETY: the descriptor is new.
+    // SAFETY: the descriptor is new, so nothing else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// Whether the kernel would create a BPF link for the program. This function passes an invalid
-/// event. The kernel checks the program first, so EBADF means that only the event is wrong.
+/// event. The kernel checks the program first, so EBADF means that only the event is invalid.
 fn kernel_takes(program: &OwnedFd) -> bool {
     const BPF_LINK_CREATE: libc::c_int = 28;
     const BPF_PERF_EVENT: libc::c_int = 41;
@@ -502,8 +503,8 @@ fn kernel_takes(program: &OwnedFd) -> bool {
 }
 
 /// Tests programs for kprobe.multi and similar attach types. The kernel refuses to create a
-/// link for these programs, but would attach them to a perf event without a link. On Linux 6.12,
-/// reading the cookie would then crash the kernel.
+/// link for these programs, but would attach them to a perf event without creating a link. On Linux
+/// 6.12, reading the cookie would then crash the kernel.
 fn ask_with_other_attach_types() {
     /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
     const OTHERS: [u32; 4] = [42, 48, 56, 57];
@@ -530,7 +531,7 @@ fn ask_with_other_attach_types() {
     }
     assert_eq!(open_fds(), fds);
     assert!(loaded > 0, "this kernel loads no program for these attach types");
-    // The library still works normally.
+    // Attaching an ordinary kprobe program still works.
     let probe = Probe::load();
     let path = format!("/sys/fs/bpf/ksyscall-types-{}", std::process::id());
     let link = probe.attach("umount2", 10).unwrap();
@@ -585,13 +586,13 @@ fn kernel_states_in_which_nothing_runs_are_reported() {
     assert_eq!(ksyscall::disarmed(), None);
 }
 
-/// Runs a test from this file in a separate process without a kprobe PMU.
+/// Runs a test from this file in a separate process that cannot see the kprobe PMU.
 fn without_pmu(test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("KSYSCALL_NO_PMU", "1");
     let hide = || {
-        // SAFETY: the arguments are C strings that outlive the calls. The child mounts only in its
-        // own namespace.
+        // SAFETY: the arguments are C strings that outlive the calls. The child's mounts affect
+        // only its own mount namespace.
         let results = unsafe {
             [
                 libc::unshare(libc::CLONE_NEWNS),

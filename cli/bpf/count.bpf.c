@@ -8,7 +8,7 @@
 #include <bpf/bpf_tracing.h>
 #include "ksyscall.bpf.h"
 
-/* Forces the compiler to inline functions that run at every call. */
+/* Forces the compiler to inline functions that run on every call. */
 #define INLINE static inline __attribute__((always_inline))
 
 #define MAX_ERRNO 4095
@@ -169,16 +169,16 @@ struct {
 } searched_map SEC(".maps");
 
 struct thread {
-	/* The start time and the place of the current call. Outside of a call, the place is 0. */
+	/* The start time and the place of the current call. Between calls, the place is 0. */
 	__u64 begun;
 	__u32 place;
 	__u32 padding;
 };
 
 /*
- * The key is the address of task_struct: execve(2) may change a thread's ID, but not its task_struct. An
- * entry is removed when its thread exits. If the filter is FAMILY, only threads in the counted process tree
- * have entries.
+ * The key is the address of the thread's task_struct: execve(2) may change the thread's ID, but not this
+ * address. An entry is removed when its thread exits. If the filter is FAMILY, only threads in the counted
+ * process tree have entries.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -491,8 +491,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 /* --- Probes --- */
 
 /*
- * x32 processes count as 64-bit callers, except in calls that have separate functions for x32. The numbers of
- * these calls are 512 to 547 (arch/x86/entry/syscalls/syscall_64.tbl), plus __X32_SYSCALL_BIT.
+ * x32 processes count as 64-bit callers, except for calls that have separate functions for x32. The numbers
+ * of these calls are 512 to 547 (arch/x86/entry/syscalls/syscall_64.tbl), plus __X32_SYSCALL_BIT.
  */
 INLINE bool is_x32_alone(int number)
 {
@@ -584,7 +584,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Finds each process in searched_map, by its ID in its PID namespace, when the process makes a call. */
+/* When a process makes a call, looks it up in searched_map by its ID in each entry's PID namespace. */
 SEC("raw_tp/sys_enter")
 int search(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the calls by threads whose names are in the map, for `ksyscall doctor`. A thread's name identifies
-   it in every PID namespace; a process ID does not. Requires no BPF feature newer than Linux 4.2. */
+/* Counts the calls made by threads whose names are in the map, for `ksyscall doctor`. A thread's name
+   identifies it in every PID namespace; a process ID does not. Requires no BPF feature newer than Linux
+   4.2. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

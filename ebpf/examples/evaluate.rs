@@ -17,7 +17,7 @@ const BASE: u64 = 0x1000_0000;
 const STACK: u64 = BASE + 0x1000;
 const REGISTERS: u64 = STACK + 0x100;
 const POINTED: u64 = BASE + 0x8000;
-/// Maps any address into the caller's memory.
+/// Reduces any address to an offset in the caller's memory.
 const USER_MASK: u64 = 0xfff8;
 const SIZE: usize = 0x10000;
 const CONTEXT_SIZE: usize = 1024;

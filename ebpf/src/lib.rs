@@ -1,7 +1,6 @@
-//! Reads the arguments of a system call in BPF programs written in Rust: in the order of the man
-//! page, on every kernel and for every caller. The rules are the same as in the C header
-//! `ksyscall.bpf.h`, which explains them and cites the kernel's sources. The tables are generated
-//! from the header.
+//! Lets BPF programs written in Rust read a system call's arguments in the man page's order, on
+//! every kernel and for every caller. The rules are the same as in the C header `ksyscall.bpf.h`,
+//! which explains them and cites the kernel's sources. The tables are generated from the header.
 //!
 //! With aya-ebpf:
 #![doc = "```"]
@@ -21,8 +20,8 @@
 //!
 //! # Calls through socketcall and ipc
 //! On i386, s390x, POWER and 32-bit MIPS a process can make some calls through socketcall(2) and
-//! ipc(2). The multiplexer's function then carries out the call: connect(2)'s own function, for
-//! example, is not called. A program attached to both connect and socketcall uses
+//! ipc(2). The multiplexer's function then carries out the call, and the call's own function, such
+//! as the one for connect(2), never runs. A program attached to both connect and socketcall uses
 //! [`Call::sub_call`].
 #![no_std]
 
@@ -102,7 +101,7 @@ pub enum Callers {
     /// 32-bit callers, which enter through different functions. The program is attached only to
     /// those functions (`ksyscall::Callers::Compat`).
     Compat,
-    /// Both kinds of callers. The program determines the kind at run time: from
+    /// Both kinds of callers. The program determines the kind of caller at run time: from
     /// [`Memory::thread_status`] on x86-64, and from the registers on arm64 and riscv64. On other
     /// architectures every caller counts as native.
     Asked,
@@ -265,7 +264,7 @@ const IS_IPC: u64 = 1 << 32;
 
 impl<K: Kernel, M: Memory> Call<K, M> {
     const IS_32_BIT: bool = K::PLACES.bits == 32;
-    // A BPF program has the byte order of its kernel.
+    // A BPF program uses the kernel's byte order.
     const IS_BIG_ENDIAN: bool = match cfg!(target_arch = "bpf") {
         true => cfg!(target_endian = "big"),
         false => K::PLACES.is_big_endian,
@@ -343,8 +342,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
     /// this in a program that is attached to both the call and its multiplexer.
     ///
     /// [`Call::number`] distinguishes the call from its multiplexer. If the number is None, this
-    /// function assumes that callers that can use the multiplexer did so. On kernels where the
-    /// number is None, attach the program only to the multiplexer.
+    /// function assumes that every caller that can use the multiplexer used it. On kernels where
+    /// the number is None, attach the program only to the multiplexer.
     ///
     /// ```
     /// use ksyscall_ebpf::{Call, Kernel, Memory, SubCall};

@@ -115,7 +115,8 @@ fn kernel_attaches_a_batch_of_a_program_passed_by_value() {
     assert_eq!(open_fds(), fds);
 }
 
-/// Checks a batch that contains an unknown name. `program` may be of either kind.
+/// Checks a batch that contains an unknown name. `is_multi` specifies whether `program` is for
+/// kprobe.multi.
 fn fails_whole_or_by_each(probe: &Probe, program: &OwnedFd, is_multi: bool) {
     let fds = open_fds();
     let batch = Batch::new(["umount2", "frobnicate", "acct"]).unwrap().cookies(|_, _| 15);
@@ -221,7 +222,7 @@ fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Without fprobe, the attach fails and reports why.
+        // Without fprobe, attaching fails with an error that mentions kprobe.multi.
         let error = Batch::new(NAMES).unwrap().attach(&multi).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -257,7 +258,8 @@ fn kernel_attaches_a_batch_with_one_kprobe_multi_link() {
     drop(links);
 }
 
-/// Attaches to all calls with one link. A call may fail only if the kernel lacks its function.
+/// Attaches to all calls with one link. Attaching to a call may fail only if the kernel lacks its
+/// function.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_attaches_to_all_calls_at_once() {

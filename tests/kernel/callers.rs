@@ -46,7 +46,7 @@ impl Compat {
         Self(command.spawn().expect("compat, of compat.c"))
     }
 
-    /// Makes a call in the process and returns its result; missing arguments are 0.
+    /// Makes a call in the process and returns the call's result. Missing arguments are 0.
     fn call(&mut self, number: u32, arguments: &[u32]) -> i32 {
         let mut request = [0_u8; 24];
         let words = [&[number], arguments].concat();
@@ -304,7 +304,8 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
         return assert!(!has_fprobe());
     };
     if !has_fprobe() {
-        // Debian's Linux 6.1 lacks fprobe, so the attach fails and reports why.
+        // Debian's Linux 6.1 lacks fprobe, so attaching fails with an error that mentions
+        // kprobe.multi.
         let error = call("umount2", 10).attach(&program).unwrap_err();
         return assert!(error.to_string().contains("kprobe.multi"), "{error}");
     }
@@ -325,8 +326,8 @@ fn kernel_kprobe_multi_programs_see_every_caller_with_one_link() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
-/// Attaches a batch for all callers and checks which calls `program` counts. `program` may be of
-/// either kind.
+/// Attaches a batch for all callers and checks which calls `program` counts. `program` may be an
+/// ordinary kprobe program or one for kprobe.multi.
 fn batch_sees_every_caller(probe: &Probe, program: &OwnedFd, fds: usize) {
     let batch = Batch::new(["umount2", "socketcall", "acct"]).unwrap().callers(Callers::All);
     let batch = batch.cookies(|index, _| index as u64 + 12);

@@ -1,6 +1,6 @@
-//! Attaches one program by name to every system call that the clients can make, for 32-bit callers
-//! or for all callers. Each call has a different cookie. The clients, which are builds of
-//! coverage.c for each architecture, then make their calls and count the program's runs.
+//! Attaches one program by name to every system call that the clients can make, either for 32-bit
+//! callers only or for all callers. Each call has a different cookie. The clients, which are builds
+//! of coverage.c for each architecture, then make their calls and count the program's runs.
 //!
 //! Usage: `tracer OBJECT compat|all CLIENT...`. Each client inherits a descriptor for the map. The
 //! client's standard input contains one line for each name, in the order of the cookies: the name,
