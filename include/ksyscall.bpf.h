@@ -917,7 +917,7 @@ KSYSCALL_INLINE_ __u64 ksyscall_either_arg_(struct ksyscall_ call, int way, __u6
 
 /*
  * An entry program stores the pointer, and a return program reads the string when the call returns. By then,
- * the kernel has read the argument and thereby brought its page into memory.
+ * the kernel has read the string and thereby brought its page into memory.
  *
  *	KSYSCALL_KEPT_MAP(paths, 10240);
  *

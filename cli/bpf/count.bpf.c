@@ -584,7 +584,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* When a process makes a call, looks it up in searched_map by its ID in each entry's PID namespace. */
+/* Looks up the calling process in searched_map, by its ID in each entry's PID namespace. */
 SEC("raw_tp/sys_enter")
 int search(struct bpf_raw_tracepoint_args *ctx)
 {
