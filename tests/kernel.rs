@@ -446,7 +446,7 @@ fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
 
 /// Loads a program for an attach type. Returns None if the kernel does not support the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
-    /// The first members of `union bpf_attr` for BPF_PROG_LOAD.
+    /// The first members of `union bpf_attr` for `BPF_PROG_LOAD`.
     #[repr(C)]
     #[derive(Default)]
     struct Load {
