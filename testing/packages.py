@@ -32,7 +32,7 @@ FRESH = 12 * 3600
 
 
 class Unavailable(Exception):
-    """A package or kernel cannot be fetched. The message states the reason."""
+    """Raised if a package or kernel cannot be fetched. The message states the reason."""
 
 
 def say(text):
@@ -93,7 +93,7 @@ def kernel(suite, arch):
 
 
 class Root:
-    """A private apt root, locked while it is used."""
+    """A private apt root, which is locked while it is in use."""
 
     @classmethod
     @contextlib.contextmanager
@@ -121,7 +121,7 @@ class Root:
                                   stdout=options.pop("stdout", log), stderr=log, text=True, **options)
 
     def reason(self):
-        """Returns apt's error message in one line."""
+        """Returns apt's error message as a single line."""
         log = (self.folder / "log").read_text(errors="replace")
         found = re.search(r"^E: (.*)", log, re.M)
         return found[1] if found else f"see {self.folder}/log"
@@ -136,7 +136,7 @@ class Root:
             raise Unavailable("the archive's keys are missing: apt install debian-archive-keyring")
         why = ""
         for mirror in mirrors():
-            # Accept an expired list: a mirror that lags behind still has the kernels to test with.
+            # Accept an expired list: a mirror that lags behind still provides kernels to test with.
             # apt still checks the list's signature.
             (self.folder / "etc/sources.list").write_text(
                 f"deb{'-src' * self.is_source} [signed-by={keys} check-valid-until=no] {mirror} {self.suite} main\n")

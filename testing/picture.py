@@ -1,8 +1,8 @@
 """Draws docs/count.svg, the table of `ksyscall count` in a terminal, and docs/demo.svg, the output of
 `make demo`. `make picture` runs this module.
 
-The command runs on the console of a virtual machine while a shell makes calls. The picture shows the
-last table before the command ended.
+The command runs on the console of a virtual machine while a shell makes system calls. The picture
+shows the last table that the command printed.
 """
 
 import re

@@ -76,7 +76,7 @@ def table(said):
 
 
 def with_table(page, suite, text):
-    """Replaces the table between the suite's marks and returns the new page."""
+    """Replaces the table between the suite's markers and returns the new page."""
     marks = f"<!-- {suite} -->\n", f"<!-- end of {suite} -->\n"
     before, _, rest = page.partition(marks[0])
     _, found, after = rest.partition(marks[1])

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Registers:
     """The offsets in struct pt_regs (arch/*/include/asm/ptrace.h) of a function's first argument and of
-    its return value, and the offset of a system call's second argument. If `first` is None, the
-    kernel has no syscall wrappers and functions get the arguments directly. (bpf_tracing.h does not support i386 and
-    cannot detect which riscv and POWER kernels have wrappers.)"""
+    its return value, and the offset of a system call's second argument. If `first` is None, the kernel has no
+    syscall wrappers, and functions receive the arguments directly. (bpf_tracing.h does not support i386 and cannot
+    detect which riscv and POWER kernels have wrappers.)"""
 
     first: int | None
     result: int
@@ -26,7 +26,7 @@ class Registers:
 @dataclass(frozen=True)
 class Architecture:
     name: str
-    # The machine name that `uname -m` prints; the class, byte order and machine in the ELF header.
+    # The machine name that `uname -m` prints, and the class, byte order and machine in the ELF header.
     machine: str
     elf: tuple[int, int, int]
     # The architecture's GNU name, its Rust target, and the name of its table in src/calls/tables.
@@ -99,7 +99,7 @@ COMPAT_REGISTERS = {"i386@amd64": Registers(112, 80, 88), "armhf@arm64": Registe
 
 @dataclass(frozen=True)
 class Cell:
-    """One kernel of the matrix, for processes of one architecture."""
+    """A kernel in the matrix, combined with the architecture of the processes that run on it."""
 
     process: str
     suite: str
@@ -154,8 +154,8 @@ class Suite:
 
     @property
     def has_ksyscall(self):
-        """Whether libbpf provides bpf_program__attach_ksyscall() and supports ksyscall sections. libbpf 0.3 does
-        neither, so programs for libbpf 0.3 must be linked to this library."""
+        """Returns whether libbpf provides bpf_program__attach_ksyscall() and supports ksyscall sections. libbpf 0.3
+        does neither, so programs for libbpf 0.3 must be linked to this library."""
         return self.soname != "libbpf.so.0"
 
     @property
@@ -203,7 +203,7 @@ INSIDE = {"bullseye": ["bullseye", "bookworm", "aya"], "bookworm": ["bookworm", 
 # this kernel shows all of them.
 COMPARED_ON = "trixie"
 COMPARED = ["bullseye", "bookworm", "trixie", "sid"]
-# The libbpf versions for the same comparison with programs that contain libbpf.
+# The libbpf versions to use when the comparison is repeated with programs that contain libbpf.
 COMPARED_INSIDE = ["bookworm", "bound"]
 SANITIZED_ON = "trixie"
 MATRIX = [Cell("amd64", suite) for suite in KERNELS]

@@ -38,7 +38,7 @@ def functions(file):
     return re.findall(r" T (\S+)$", run("nm", "-D", "--defined-only", file), re.M)
 
 
-# Checks of readelf's output for the library's dynamic section and segments.
+# Checks on the library's dynamic section and segments, as readelf prints them.
 PROMISES = {
     "it needs the C library alone": lambda dynamic, _: tags(dynamic, "NEEDED") == ["libc.so.6"],
     "it is bound at load time and never unloaded": lambda dynamic, _: re.search("NOW.*NODELETE", dynamic),

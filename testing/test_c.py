@@ -16,7 +16,7 @@ LIBRARY = "/t/libksyscall.so.1"
 # Programs that also run with a library whose C files are compiled by clang.
 BY_CLANG = "print", "sections", "warnings"
 CLANGS = "/t/clang/libksyscall.so.1"
-# The item for a whole program. It checks which library answers, and how the program exits.
+# The item for a whole program. It checks which library's function the program calls, and how the program exits.
 WHOLE = "this_library_answers"
 # The durations of slow programs, in seconds.
 SECONDS = {"arguments": 25, "each": 40, "destroy": 45, "load": 25, "memory": 25}

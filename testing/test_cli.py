@@ -165,7 +165,7 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
         assert not any(lost.values()), results[name]
         assert counted["calls"] == counted["returns"] == sum(errnos.values()), counted
         assert counted["errnos"] == errnos, counted
-    # One call to execve starts the program; a thread of the program makes the other.
+    # One call to execve starts the program, and one of the program's threads makes the other call.
     execve = calls["exec"]["execve"]
     if not any(results["exec"]["not_counted"].values()):
         assert (execve["calls"], execve["returns"], execve["unfinished"], execve["errors"]) == (2, 2, 0, 0), execve
@@ -320,8 +320,7 @@ def test_callers_are_distinguished(job, guest):
                     expected[errno] = expected.get(errno, 0) + int(times)
             assert call["calls"] == call["returns"] == sum(expected.values()), call
             assert call["errnos"] == {errno: n for errno, n in expected.items() if errno != "-"}, call
-    # Calls through socketcall count under their own names: i386 has no number for accept, and known32 does not
-    # use the number of listen.
+    # known32 calls listen and accept only through socketcall, and the command counts them under their own names.
     of_compat = {"umount2", "getpgid", "fcntl", "fcntl64", "sched_yield", "socketcall", "listen", "accept"}
     assert {name for _, name in counted["compat"]} == of_compat
     assert {name for caller, name in counted["all"] if caller == "native"} == of_compat - {"fcntl64", "socketcall"}
@@ -607,7 +606,7 @@ JUDGE = """doctor() { part $1; shift; "$@" ksyscall doctor --json; status; }
 tried() { part $1; shift; "$@" ksyscall doctor --json --try; status; }
 """
 
-# Only root can undo these changes, and some cannot be undone.
+# Some of these changes cannot be undone, and only root can undo the others.
 DOCTOR = JUDGE + f"""tried good
 umount /sys/kernel/debug/tracing 2>/dev/null; umount /sys/kernel/tracing /sys/kernel/debug
 doctor no-tracefs
@@ -652,7 +651,7 @@ def judgements(output):
     return said
 
 
-# Runs in a separate guest, because it removes the guest's mounts.
+# This test runs in a separate guest, because it removes that guest's mounts.
 @jobs("doctor", DOCTOR, apart="doctor")
 def test_doctor_says_what_is_missing(job, guest):
     said = judgements(guest(job).output)

@@ -43,8 +43,8 @@ class Client(Job):
         machine.put(build.c_tests(self.kernel, ()) / self.kernel / "lib", "/clients/lib")
 
 
-# Runs the client without and with the library, and prints the results, separated by marks. The loader logs its
-# bindings to files.
+# Runs the client without and with the library, and prints the results, separated by marker lines. The loader logs
+# its bindings to files.
 RUN = """cd /clients
 for library in '' {library}; do
     rm -f /tmp/bindings.*
@@ -168,7 +168,7 @@ def ways_inside(name):
 
 def run_inside(name):
     """Yields commands for the guest. Each command runs the tool once, and prints the tool's output, exit status and
-    stderr, separated by marks."""
+    stderr, separated by marker lines."""
     folder = f"/inside/{name}"
     for way in ways_inside(name):
         program, environment, *_ = WAYS[way]

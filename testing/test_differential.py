@@ -1,5 +1,6 @@
-"""Compares libbpf's own function with the preloaded library on a real kernel: both answer the same
-questions. A program that contains libbpf also answers these questions, without and with the library preloaded."""
+"""Compares libbpf's own function with the preloaded library on a real kernel: a test program asks
+both the same questions. A build of that program that contains libbpf also asks them, without and with the library
+preloaded."""
 
 import base64
 import gzip
@@ -63,7 +64,7 @@ CORRECTED_NAMES = {"other-function", "spelling", "after-failure"}
 
 @pytest.fixture(scope="module")
 def table():
-    """Returns the rows, and the set of suites that have been compared so far."""
+    """Returns the known differences, and the set of suites that have been compared so far."""
     return differential.differences(), set()
 
 

@@ -110,7 +110,7 @@ def program_of(section):
 
 
 def linked_to(program):
-    """Returns the sonames of the libraries, libksyscall or libbpf or both, that a program is linked to."""
+    """Returns the sonames of whichever of libksyscall and libbpf a program is linked to."""
     return set(re.findall(r"\(NEEDED\).*\[(lib(?:ksyscall|bpf).*)\]", run("readelf", "-dW", program)))
 
 

@@ -17,8 +17,8 @@ LOADER = "/lib/ld-musl-x86_64.so.1"
 
 def rust_target():
     """Returns Rust's musl target if it is installed, otherwise "" for the default target. (Debian does not package
-    the musl target.) Rust's core is the same for both targets. The code uses only the C library's functions,
-    kernel definitions and Dl_info, which are the same in glibc and musl on x86-64."""
+    the musl target.) Rust's core is the same for both targets. From the C library, the code uses only functions,
+    Dl_info and the kernel's definitions. These are the same in glibc and musl on x86-64."""
     done = subprocess.run(["rustc", "--print", "target-libdir", "--target", TARGET], capture_output=True, text=True)
     return TARGET if done.returncode == 0 and Path(done.stdout.strip()).is_dir() else ""
 

@@ -1,8 +1,8 @@
 """Runs commands as root on a stock Debian kernel under QEMU, without requiring root on the host.
 
 The guest runs from an initramfs that contains busybox and the files that a test requires. The guest has no disks,
-modules or network. Each command returns its output, its exit status and the kernel's complaints. A run always ends:
-when the commands end, when the guest goes down, or at a time limit.
+modules or network. The result of each command is its output, its exit status and the kernel's complaints. A run always
+ends: when the commands end, when the guest goes down, or at a time limit.
 
     python3 -m testing.vm [OPTION]... -- COMMAND [ARG]...
 
@@ -35,7 +35,7 @@ from testing.targets import ARCHITECTURES, SUITES
 BOOTS = 3
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
 # QEMU 7.2's emulation may translate code while another processor modifies it. When the kernel patches its own code (for
-# static keys and kprobes), it writes an int3 there for a moment. A processor may then execute a stale copy of that
+# static keys and kprobes), it temporarily writes an int3 there. A processor may then execute a stale copy of that
 # int3. If QEMU emulates all processors in one thread, this cannot happen, so the command runs again in that mode.
 # Toggling /proc/sys/kernel/sched_schedstats in a loop reproduces the bug in seconds.
 EMULATORS_BUG = re.compile(r"\bint3: [0-9a-f]+ \[#")
@@ -58,7 +58,7 @@ ln -sf fd/2 /dev/stderr
 ip link set lo up
 # Before Linux 5.11, BPF maps and programs count as locked memory.
 ulimit -l unlimited
-# The output must arrive byte for byte: no CR before a LF.
+# The output must arrive byte for byte: no CR before an LF.
 stty -F /dev/console -opost
 read -r nonce </vm/nonce
 rm /vm/nonce
@@ -68,10 +68,10 @@ for command in /vm/command.*; do
     echo "@$nonce begin@"
     setsid sh "$command"
     status=$?
-    # Kill leftover processes, which could write between the marks.
+    # Kill leftover processes, which could write between the markers.
     kill -KILL -1
     echo "@$nonce end $status@"
-    # Print the kernel's complaints since the command started, or all of them if the log has lost the start mark.
+    # Print the kernel's complaints since the command started, or all of them if the log has lost the start marker.
     dmesg >/tmp/vm-log
     grep -qF "$start" /tmp/vm-log && sed -i "1,\\@$start@d" /tmp/vm-log
     grep -E -A 30 '\[#[0-9]+\]|\bBUG\b|Oops|WARNING:|INFO: ' /tmp/vm-log | head -n 200
@@ -83,7 +83,7 @@ poweroff -f
 
 
 class Failure(Exception):
-    """The guest returned no result. `status` is 124 if the time limit was reached, otherwise 125."""
+    """Raised if the guest returned no result. `status` is 124 if the time limit was reached, otherwise 125."""
 
     def __init__(self, text, status=125, is_booted=False, is_emulators=False):
         super().__init__(text)
@@ -163,7 +163,7 @@ class Machine:
         self.suite, self.arch, self.append, self.options = suite, ARCHITECTURES[arch], append, options
         self.image, self.folders, self.roots, self.kernel = Image(), [], [], kernel
         self.child = self.folder = None
-        # The commands for which the image was written, and the word in the marks around their output.
+        # The commands for which the image was written, and the random word in the markers around their output.
         self.written, self.nonce = None, secrets.token_hex(16)
         self.is_stopped = False
         self.accel = accel or os.environ.get("KSYSCALL_ACCEL")
@@ -306,8 +306,8 @@ class Machine:
 
 
 def kvm_works(suite, arch):
-    """Returns whether KVM works. KVM may be present but hang, so a boot of the same kernel must succeed first.
-    The result is cached until this machine reboots."""
+    """Returns whether KVM works. KVM may be present but hang, so a trial boot of the same kernel must succeed
+    first. The result is cached until this machine reboots."""
     if os.uname().machine != arch.host or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -43,7 +43,7 @@ def shown(tmp_path):
 
 
 def wrong(shown):
-    """Returns the C programs' failures. The Rust programs' failures are equal to these, unless a test
+    """Returns the C programs' failures. The Rust programs have the same failures, unless a test
     concerns only Rust."""
     return {point.name: point.reason for point in shown.results.of("failed") if "in Rust" not in point.name}
 

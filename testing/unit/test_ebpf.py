@@ -183,5 +183,5 @@ def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
             ways |= {(words, line.split()[0]) for line in ours.splitlines() if re.match(r"\w+ 1 \d+ ", line)}
     is_multiplexed = {"socketcall": "connect", "ipc": "msgrcv"}.items() <= dict(ways).items()
     has = re.search(r"has_multiplexers: \[(\w+), (\w+)\]", lines).groups()
-    # With "asked", the random words determine whether the caller is native or 32-bit, so either result is correct.
+    # For "asked", the random words determine whether the caller is native or 32-bit, so either result is correct.
     assert is_multiplexed == (has_registers and has[callers == "compat"] == "true") or callers == "asked"

@@ -6,7 +6,7 @@ import pytest
 
 from testing.build import ROOT
 
-# Messages are split at their values. The page must contain each part that has at least this many characters.
+# Messages are split at their placeholders. The page must contain each part with at least this many characters.
 WORDS = 12
 
 

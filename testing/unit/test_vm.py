@@ -146,7 +146,7 @@ def test_files_put_through_a_link_are_at_its_target(tmp_path):
     image.put(tmp_path / "tree/a/file", "/bin/tool")
     image.put(tmp_path / "tree/a/file", "/t/link/inside")
     assert "/usr/bin/tool" in image
-    # Paths cannot leave the guest's root.
+    # Paths cannot point outside the guest's root.
     assert "/a/inside" in image
     assert image.links["t/link"] == "../../../a"
 
