@@ -150,8 +150,8 @@ class Inside(Job):
             machine.put(file, f"{folder}/lib/{name}")
 
 
-# Maps each way to run a tool to the tool's name, the environment, whether the library changes the probes, and whether
-# the library prints a warning.
+# Each entry describes one way to run a tool: the tool's name, the environment, whether the library changes the probes,
+# and whether the library prints a warning.
 WAYS = {
     "alone": ("inside", "", False, False),
     "preloaded": ("inside", "LD_PRELOAD={library}", True, True),

@@ -46,7 +46,8 @@ def test_a_program_sees_no_difference(way, folder):
     assert run(folder / program, env=preload(*libraries)) == expected
 
 
-# Maps each way to run a program to the program, the preloaded libraries, and whether this library inspects probes.
+# Each entry describes one way to run a program: the program, the preloaded libraries, and whether this library
+# inspects probes.
 WAYS = {
     "without": ("plain", [], 0),
     "preloaded": ("plain", ["ours"], 1),

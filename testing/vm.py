@@ -108,7 +108,7 @@ class Outcome:
 
 
 class Console:
-    """The guest's console. Lines that contain a random word separate the commands' output from other text."""
+    """The guest's console. Marker lines, which contain a random word, show where each command's output starts and ends."""
 
     def __init__(self, nonce):
         self.nonce, self.text = nonce, b""

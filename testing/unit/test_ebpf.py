@@ -1,5 +1,5 @@
 """Tests that the crate for BPF programs in Rust agrees with ksyscall.bpf.h: the crate contains the
-header's numbers, and both decode the same random words, from a fixed seed, to the same values."""
+header's numbers, and both decode the same random words (generated from fixed seeds) to the same values."""
 
 import functools
 import re
