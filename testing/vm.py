@@ -108,7 +108,8 @@ class Outcome:
 
 
 class Console:
-    """The guest's console. Marker lines, which contain a random word, show where each command's output starts and ends."""
+    """The guest's console. Marker lines, which contain a random word, show where each command's output starts and
+    ends."""
 
     def __init__(self, nonce):
         self.nonce, self.text = nonce, b""
