@@ -849,8 +849,8 @@ KSYSCALL_INLINE_ __u64 ksyscall_subcall_arg_(struct ksyscall_ call, __u64 subcal
 }
 
 /*
- * What triggered a program that is attached to a call and to its multiplexer: the call itself, the call through
- * the multiplexer, or another call through the multiplexer.
+ * What triggered a program that is attached to a call and to its multiplexer: the call itself, the call
+ * through the multiplexer, or another call through the multiplexer.
  */
 enum { KSYSCALL_BY_ITSELF_, KSYSCALL_BY_MULTIPLEXER_, KSYSCALL_ANOTHER_ };
 
