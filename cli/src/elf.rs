@@ -9,7 +9,7 @@ use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarg
 
 /// The main function that the library replaces.
 const FUNCTION: &str = "bpf_program__attach_ksyscall";
-/// All functions that the library replaces: `FUNCTION`, and the libbpf functions that call it.
+/// All libbpf functions that the library replaces: `FUNCTION`, and the functions that call it.
 const ANSWERED: [&str; 3] = [FUNCTION, "bpf_program__attach", "bpf_object__attach_skeleton"];
 const KPROBE: [&str; 2] = ["bpf_program__attach_kprobe", "bpf_program__attach_kprobe_opts"];
 /// The beginning of libbpf's messages about a program, including the prefix that `__pr()` in
@@ -31,7 +31,7 @@ pub(crate) struct Elf {
     pub(crate) is_go: bool,
     /// Whether the file contains libbpf.
     pub(crate) has_libbpf: bool,
-    /// Whether the file calls `FUNCTION` through its symbol, so that preloading replaces it.
+    /// Whether the file calls `FUNCTION` by symbol, so that preloading can replace the function.
     pub(crate) calls_by_name: bool,
     /// Whether the file contains the name of a libbpf library, and so may load that library.
     pub(crate) names_libbpf: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Imports {
     pub(crate) syscall: bool,
 }
 
-/// The machine that a file is built for: e_machine, bits, byte order.
+/// The machine that a file is built for: `e_machine`, the word size and the byte order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Machine {
     number: u16,

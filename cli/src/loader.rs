@@ -4,11 +4,11 @@ use anyhow::Result;
 use aya::EbpfLoader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Returns a loader for programs that do not have to be relocated with the kernel's types.
+/// Returns a loader for programs that require no relocation against the kernel's types.
 ///
 /// In aya 0.13 and 0.14, `EbpfLoader::new()` parses all of the kernel's types. Parsing takes longer
-/// than everything else that the command does before it is ready. If `new()` cannot open the file
-/// that contains the types, it continues without them. This function therefore prevents `new()` from
+/// than everything else that the command does during startup. If `new()` cannot open the file that
+/// contains the types, it continues without them. This function therefore prevents `new()` from
 /// opening any file.
 pub(crate) fn loader() -> Result<EbpfLoader<'static>> {
     let files = getrlimit(Resource::Nofile);

@@ -50,7 +50,8 @@ enum Outcome {
     NeverRuns,
     /// No function: attaching fails with ENOENT.
     Missing,
-    /// A function other than the call's. The table does not show whether the kernel contains it.
+    /// A function other than the one that serves the call. The table does not show whether the
+    /// kernel contains this function.
     Another,
     /// The function that serves the call, if the call takes arguments; otherwise attaching fails
     /// with ENOENT. Kernels without wrappers have no `__se_sys_` functions for calls without

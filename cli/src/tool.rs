@@ -19,13 +19,13 @@ const SONAME: &str = "libksyscall.so.1";
 pub(crate) const NOT_INSTALLED: &str =
     "libksyscall.so.1 is not installed: run `make install`, or name the library with --library";
 
-/// What preloading the library does for a tool.
+/// The effect of preloading the library into a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) reach: Reach,
     /// What was found in the tool's files.
     pub(crate) found: String,
-    /// What to do, or what does not work.
+    /// Advice for the user, or a description of what does not work.
     pub(crate) advice: Option<String>,
 }
 
@@ -143,8 +143,8 @@ fn installed_library(own: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// The loader splits LD_PRELOAD at white space and colons, and expands `$ORIGIN` and other tokens.
-/// These characters cannot be quoted (ld.so(8)). A part of a split path could name a different
-/// file, for example in the current folder.
+/// These characters cannot be quoted (ld.so(8)). If the loader split a path, one part could
+/// name a different file, for example in the current folder.
 fn has_preloadable_path(path: &Path) -> Result<()> {
     let is_special = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b':' | b'$');
     if path.as_os_str().as_bytes().iter().any(is_special) {
@@ -364,7 +364,7 @@ impl Tool {
     }
 }
 
-/// What replacing syscall() does for a tool, and what it does not do.
+/// The effect of replacing syscall() in a tool, and the options that have no effect.
 const CORRECTED: &str = "a probe on a function that no call reaches is put on the function that \
                          serves the call; max_active, callers and keep_event have no effect";
 const TOO_OLD: &str = "which this version of libksyscall does not reach";
@@ -483,7 +483,7 @@ mod tests {
         expect(&none, Reach::Perhaps, "imports no function that attaches");
     }
 
-    /// This test requires no Go compiler, because the section alone identifies a Go program.
+    /// This test requires no Go compiler, because the `.go.buildinfo` section alone identifies one.
     #[test]
     fn a_go_program_makes_its_system_calls_itself() {
         let built = Built::new();

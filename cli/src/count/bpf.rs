@@ -37,7 +37,7 @@ const OWN: u32 = 0;
 const ROOT: u32 = 1;
 const PROCESS: u32 = 2;
 
-/// The maximum size of the map of threads. Each entry requires about 80 bytes.
+/// The maximum number of entries in the map of threads. Each entry requires about 80 bytes.
 const MOST_THREADS: u32 = 1 << 18;
 /// The maximum total size, in bytes, of the per-process tallies across all CPUs.
 const MOST_BYTES: usize = 64 << 20;
@@ -115,7 +115,7 @@ pub(super) struct Call {
     /// The call's index in the tallies.
     pub(super) index: u32,
     pub(super) wanted: Wanted,
-    /// The first of the call's functions that a program is attached to, if probes count the call.
+    /// If probes count the call, the first of the call's functions to which a program is attached.
     pub(super) function: Option<Symbol>,
     pub(super) has_returns: bool,
     /// The number of returns from this call that the kernel missed, in all processes.
@@ -173,7 +173,7 @@ impl Counter {
             )?;
             counter.map_of::<Array<_, u32>>("roles")?.set(OWN, 0, 0)?;
             counter.search(&namespace, std::process::id(), OWN)?;
-            // Make any call, so that the program finds this process.
+            // Any call by this process triggers the BPF program that looks for the process.
             let _ = rustix::process::getppid();
             if counter.map_of::<Array<_, u32>>("roles")?.get(&OWN, 0)? == 0 {
                 bail!("the BPF program does not find this process in its PID namespace");
@@ -306,8 +306,8 @@ impl Counter {
     /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // Ignore errors: if this process is in a PID namespace, the map contains IDs of the
-        // initial namespace, which this process cannot determine.
+        // Ignore errors: if this process is not in the initial PID namespace, the map contains IDs
+        // from the initial namespace, which this process cannot determine.
         let _ = processes.remove(&process.number);
         Ok(())
     }
@@ -436,7 +436,7 @@ impl Counter {
     }
 }
 
-/// The index of a call's number in its page of `places`.
+/// The index of a call number within a page of `places`.
 fn in_page(number: u32) -> Option<u32> {
     let first = if cfg!(target_arch = "mips64") { 5000 } else { 0 };
     number.checked_sub(first).filter(|number| *number < PAGE)
@@ -452,7 +452,7 @@ fn index_of(call: SubCall, is_compat: bool) -> u32 {
     SUB_CALLS + callers + multiplexer + call.number
 }
 
-/// A call's place, as bpf/count.bpf.c defines it.
+/// The place of a call: a tally's index and flags, as defined in bpf/count.bpf.c.
 fn place_of(index: usize, call: &Wanted) -> u32 {
     let mut place = index as u32 + 1;
     for (is_so, flag) in [

@@ -14,7 +14,7 @@ const TYPE: usize = 12;
 const MEMBER: usize = 12;
 
 /// The offset of a member in a struct, in bytes. Returns None if the file does not define the
-/// member, or is not in the expected format.
+/// member or has an unexpected format.
 pub(super) fn offset_of(file: &[u8], structure: &str, member: &str) -> Option<u32> {
     if u16::from_ne_bytes(file.get(..2)?.try_into().ok()?) != MAGIC {
         return None;

@@ -27,8 +27,8 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts the command, with `files` as the limit on its file descriptors. The command ignores
-    /// the signals that were ignored when this process started.
+    /// Starts the command with `files` as its limit on open files. The command ignores the signals
+    /// that were ignored when this process started.
     pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;

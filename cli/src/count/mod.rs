@@ -121,8 +121,8 @@ fn whom(arguments: &args::Count) -> Result<Whom> {
 }
 
 impl Count {
-    /// Attaches the programs. If a signal arrives before all programs are attached, detaches them
-    /// and returns None.
+    /// Attaches the programs. If a signal arrives before all programs are attached, detaches those
+    /// already attached and returns None.
     fn attach(
         calls: &[wanted::Wanted],
         whom: &Whom,
@@ -263,8 +263,8 @@ fn wait(
     }
 }
 
-/// Raises the limit on open files: each call requires two open files, and --all requires several
-/// hundred.
+/// Raises the limit on open files: each probed call requires two open files, and `--all --probes`
+/// requires several hundred.
 fn raise_open_file_limit(files: Rlimit) {
     // If this fails and the limit is too low, the error from attaching reports the limit.
     let _ =
@@ -297,7 +297,7 @@ struct Shown {
 impl Shown {
     fn new(arguments: &args::Count, begun: Instant) -> Self {
         let with_intervals = arguments.interval.is_some();
-        // A command's own output would mix with the table.
+        // Output from a command would be mixed into the table.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
         let is_terminal = arguments.output.is_none() && io::stdout().is_terminal();
         Self {

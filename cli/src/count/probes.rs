@@ -11,7 +11,7 @@ use super::wanted::{Wanted, is_compat_alone};
 use crate::args::{self, Callers};
 use crate::say;
 
-/// The number of in-flight calls that a return probe tracks by default. With this number, each
+/// The number of in-flight calls that a return probe tracks by default. With this default, each
 /// return probe requires 64 kB of kernel memory (docs/returns.md).
 const MAX_ACTIVE: u32 = 1024;
 
@@ -134,7 +134,7 @@ fn attach_call(
     Ok(())
 }
 
-/// Returns the first of a call's functions that a program was attached to.
+/// Returns the first of a call's functions to which a program was attached.
 fn first_function(links: &Links) -> Symbol {
     *links.attached().next().expect("a call that is attached to").1
 }

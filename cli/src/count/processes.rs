@@ -52,8 +52,8 @@ impl Process {
         let fd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(fd) => Some(fd),
             Err(rustix::io::Errno::SRCH) => bail!(gone()),
-            // Either the number is a thread's ID, which the check below reports, or the kernel is
-            // too old for pidfds.
+            // This error means either that the number is a thread's ID, which the check below
+            // reports, or that the kernel is too old for pidfds.
             Err(_) => None,
         };
         let process = Self { number: number as u32, fd };

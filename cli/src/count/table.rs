@@ -11,8 +11,8 @@ use crate::args::{Callers, Sort};
 use crate::{errno, printable};
 
 /// The number of columns in the small histogram. The first column contains calls shorter than 256
-/// ns. Each further column covers a factor of 4, and the last column also contains all longer
-/// calls.
+/// ns. Each further column raises the upper bound by a factor of 4, and the last column also
+/// contains all longer calls.
 const COLUMNS: usize = 14;
 const SCALE: &str = "  µs   ms   s ";
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -46,7 +46,7 @@ pub(super) struct Plan {
 /// What was counted in an interval.
 pub(super) struct Counted<'a> {
     pub(super) plan: &'a Plan,
-    /// Sorted as the user requested.
+    /// The rows, in the order that the user requested.
     pub(super) rows: Vec<Row>,
     pub(super) lost: Lost,
     pub(super) seconds: f64,

@@ -18,7 +18,7 @@ pub(super) struct Tally {
     pub(super) calls: u64,
     pub(super) returns: u64,
     pub(super) errors: u64,
-    /// Calls whose return the kernel missed.
+    /// Calls whose returns the kernel missed.
     pub(super) missed: u64,
     /// Calls during which the calling thread exited.
     pub(super) ended: u64,

@@ -173,7 +173,7 @@ pub(super) fn wanted(arguments: &args::Count) -> Result<Vec<Wanted>> {
 }
 
 /// Returns a call named `nr_NUMBER` for each number that the table lacks. If `wanted` contains no
-/// calls by these callers, the list is empty.
+/// calls by this kind of caller, the list is empty.
 fn newer(wanted: &[Wanted], is_compat: bool) -> Vec<Wanted> {
     let of_callers = wanted.iter().filter(|call| call.is_compat == is_compat);
     // 32-bit Arm also uses a few numbers above 0xf0000.
@@ -344,7 +344,7 @@ mod tests {
         assert!(compat.contains(&"socketcall compat".to_owned()));
         let both = calls("--all --callers all");
         assert_eq!(both.len(), native.len() + compat.len());
-        // The last call has a number for which the table contains no name.
+        // The table contains no name for the last call's number.
         let last = native.last().unwrap();
         assert!(last.starts_with("nr_5"), "{last}");
         assert!(!calls("--all --probes").iter().any(|call| call.starts_with("nr_")));

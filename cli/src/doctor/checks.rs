@@ -69,7 +69,7 @@ pub(super) struct System {
 /// The location of tracefs's list of probes, or the reason why the list cannot be used.
 enum ProbeList {
     Writable(String),
-    /// This process does not have permission to write to the list, or to look it up.
+    /// This process lacks permission to write to the list or even to look it up.
     Forbidden(String),
     /// tracefs is mounted at this folder, but does not contain the list.
     Absent(String),
@@ -134,8 +134,8 @@ impl System {
         self.read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "of unknown version".to_owned())
     }
 
-    /// Whether a sysctl disables probes. While they are disabled, attaching and detaching can make
-    /// the kernel disable ftrace until a reboot (Linux 6.1 and 6.12).
+    /// Whether a sysctl disables probes. While probes are disabled, attaching and detaching can
+    /// make the kernel disable ftrace until a reboot (Linux 6.1 and 6.12).
     pub(super) fn is_ftrace_off(&self) -> bool {
         self.read("/proc/sys/kernel/ftrace_enabled").as_deref() == Some("0")
     }
@@ -441,7 +441,7 @@ impl System {
                 Check::bad(name, "confidentiality: the kernel allows no kprobes", UNLOCK)
             }
             (Some(mode), _) => Check::good(name, mode),
-            // A kernel that is not locked down also refuses a process without the capability.
+            // Even a kernel that is not locked down may refuse a process without CAP_SYS_ADMIN.
             (None, Err(refusal)) if refusal.is_permission() && self.has_capability(SYS_ADMIN) => {
                 Check::note(
                     name,

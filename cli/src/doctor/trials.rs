@@ -23,16 +23,16 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tr
 /// A call that every kernel supports and that nothing depends on.
 const CALL: &str = "getppid";
 
-/// The result of each trial. None if an earlier failure made the trial impossible.
+/// The result of each trial, or None if an earlier failure made the trial impossible.
 #[derive(Clone, Debug)]
 pub(super) struct Trials {
-    /// Opening a kprobe with perf_event_open(2).
+    /// The result of opening a kprobe with perf_event_open(2).
     pub(super) kprobe: Result<(), Refusal>,
-    /// Opening a return probe through tracefs's `kprobe_events`.
+    /// The result of opening a return probe through tracefs's `kprobe_events`.
     pub(super) tracefs: Result<(), Refusal>,
-    /// Creating a map and loading a program of type kprobe with bpf(2).
+    /// The result of creating a map and loading a program of type kprobe with bpf(2).
     pub(super) program: Result<(), Refusal>,
-    /// Attaching the program; true if the kernel created a BPF link.
+    /// The result of attaching the program: true if the kernel created a BPF link.
     pub(super) link: Option<Result<bool, Refusal>>,
     pub(super) cookie: Option<Result<(), Refusal>>,
     pub(super) memlock: Memlock,

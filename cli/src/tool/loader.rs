@@ -46,7 +46,7 @@ pub(super) fn system_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Reads the folders that are listed in a file and in the files that it includes (ldconfig(8)).
+/// Reads the list of folders from a configuration file and the files it includes (ldconfig(8)).
 fn read_loader_conf(path: &Path, folders: &mut Vec<PathBuf>, depth: u32) {
     let Ok(text) = fs::read_to_string(path) else { return };
     for line in text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {

@@ -77,8 +77,8 @@ mod tests {
             let bytes: Vec<_> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
             gives_capabilities(&bytes, &own)
         };
-        // A VFS_CAP_REVISION_2 attribute contains the lower halves of the permitted and the
-        // inheritable set, and then the upper halves.
+        // A VFS_CAP_REVISION_2 attribute contains the lower halves of the permitted and inheritable
+        // sets, followed by the upper halves.
         const SECOND: u32 = 0x0200_0000;
         assert!(gives(&[SECOND | 1, 1 << 13, 0, 0, 0]));
         assert!(gives(&[SECOND, 1 << 13, 0, 0, 0]));
@@ -86,12 +86,12 @@ mod tests {
         assert!(gives(&[SECOND, 0, 1 << 13, 0, 0]));
         assert!(gives(&[SECOND | 1, 0, 0, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 0, 0]));
-        // A file grants neither inheritable capabilities outside of the process's inheritable set,
-        // nor permitted capabilities outside of the bounding set.
+        // A file grants no inheritable capability outside the process's inheritable set, and no
+        // permitted capability outside the bounding set.
         assert!(!gives(&[SECOND, 0, 1 << 12, 0, 0]));
         assert!(!gives(&[SECOND, 0, 0, 1 << (50 - 32), 0]));
-        // A VFS_CAP_REVISION_1 attribute contains only lower halves. A VFS_CAP_REVISION_3 attribute
-        // ends with a user ID.
+        // A VFS_CAP_REVISION_1 attribute contains only the lower halves. A VFS_CAP_REVISION_3
+        // attribute ends with a user ID.
         assert!(gives(&[0x0100_0000, 1 << 13, 0]));
         assert!(!gives(&[0x0300_0000, 0, 0, 0, 0, 1000]));
     }
