@@ -228,7 +228,7 @@ pub(crate) struct Run {
     pub(crate) tool: Vec<OsString>,
 }
 
-/// The callers whose calls `count` counts, or a tool's programs see.
+/// The kind of caller whose calls are counted, or are seen by a tool's programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Callers {
     /// Processes of this architecture
@@ -241,7 +241,7 @@ pub(crate) enum Callers {
 }
 
 impl Callers {
-    /// The value's spelling on the command line and in the library's environment variable.
+    /// The spelling of this value on the command line and in the library's environment variable.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Callers::Native => "native",
@@ -260,7 +260,7 @@ fn errno(text: &str) -> Result<i32, String> {
     crate::errno::named(text).ok_or_else(|| "must be an error such as ENOENT".to_owned())
 }
 
-/// The value of KRETPROBE_MAXACTIVE_MAX in the kernel's kernel/trace/trace_kprobe.c.
+/// Equal to KRETPROBE_MAXACTIVE_MAX in the kernel's kernel/trace/trace_kprobe.c.
 const MOST_ACTIVE: u32 = 4096;
 
 fn calls(text: &str) -> Result<u32, String> {

@@ -483,7 +483,8 @@ mod tests {
         expect(&none, Reach::Perhaps, "imports no function that attaches");
     }
 
-    /// This test requires no Go compiler, because the `.go.buildinfo` section alone identifies one.
+    /// This test requires no Go compiler, because the `.go.buildinfo` section alone identifies a Go
+    /// program.
     #[test]
     fn a_go_program_makes_its_system_calls_itself() {
         let built = Built::new();
@@ -503,7 +504,7 @@ mod tests {
         expect(&built.cc("aya", source, &[]), Reach::Perhaps, "imports syscall()");
     }
 
-    /// For example, a program can contain libbpf's name, and pass it to dlopen().
+    /// For example, a program can contain a libbpf library's name and pass that name to dlopen().
     #[test]
     fn a_program_without_libbpf_may_load_one() {
         let built = Built::new();

@@ -306,8 +306,8 @@ impl Counter {
     /// Stops counting a process that has ended, because its ID can be reused.
     pub(super) fn remove_process(&mut self, process: &Process) -> Result<()> {
         let mut processes: HashMap<_, u32, u32> = self.map("processes")?.try_into()?;
-        // Ignore errors: if this process is not in the initial PID namespace, the map contains IDs
-        // from the initial namespace, which this process cannot determine.
+        // Ignore errors: if this process is not in the initial PID namespace, it cannot determine
+        // the IDs in the map, which are IDs in the initial namespace.
         let _ = processes.remove(&process.number);
         Ok(())
     }
@@ -452,7 +452,7 @@ fn index_of(call: SubCall, is_compat: bool) -> u32 {
     SUB_CALLS + callers + multiplexer + call.number
 }
 
-/// The place of a call: a tally's index and flags, as defined in bpf/count.bpf.c.
+/// The place of a call: a tally's index plus 1, combined with flags (bpf/count.bpf.c).
 fn place_of(index: usize, call: &Wanted) -> u32 {
     let mut place = index as u32 + 1;
     for (is_so, flag) in [
