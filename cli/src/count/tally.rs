@@ -68,8 +68,8 @@ pub(super) struct Lost {
     /// kernel does not count skipped runs.
     pub(super) entries: Option<u64>,
     pub(super) returns: Option<u64>,
-    /// What was lost because a map was full: calls by threads without an entry, calls and returns in
-    /// processes without a tally, and errors whose errno has no entry.
+    /// What was lost because a map was full: calls by threads without an entry, calls and returns
+    /// in processes without a tally, and errors whose errno has no entry.
     pub(super) threads: u64,
     pub(super) processes: u64,
     pub(super) errnos: u64,
