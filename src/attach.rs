@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::{Kernel, PMU, refused};
 
-    /// The two searches are in one test because the list of stubs is cached until the process ends.
+    /// One test runs both searches, because the list of stubs is cached until the process ends.
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn stubs_are_recognised_in_kallsyms_and_then_from_the_cache() {

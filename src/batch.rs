@@ -11,7 +11,7 @@ use crate::calls::abi;
 use crate::links::{Failure, Links};
 use crate::{Callers, Error, Symbol, SyscallName};
 
-/// System calls to attach one program to, and the options to attach it with.
+/// A list of system calls, and the options for attaching one program to them.
 ///
 /// ```no_run
 /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -33,9 +33,9 @@ use crate::{Callers, Error, Symbol, SyscallName};
 /// # How it attaches
 /// A program loaded for kprobe.multi (`expected_attach_type` `BPF_TRACE_KPROBE_MULTI`, Linux 5.18;
 /// libbpf's `SEC("kprobe.multi")`) or kprobe.session (Linux 6.10) is attached by one BPF link with
-/// one file descriptor, in a fraction of a second. Any other program is attached by one perf event
-/// for each function, one function after the other. Each event uses a descriptor, and closing the
-/// event takes some 10 to 100 ms.
+/// one file descriptor, in a fraction of a second. Any other program is attached through a separate
+/// perf event for each function, one function after another. Each event uses a descriptor, and
+/// closing the event takes some 10 to 100 ms.
 ///
 /// The first attempt to create a kprobe.multi link assumes that the kernel has all of the calls. If
 /// the kernel lacks some of them, the crate looks up the functions in /proc/kallsyms. The lookup
@@ -130,7 +130,7 @@ impl Batch {
     }
 
     /// Sets whether the program runs at the calls' returns instead of their entries. A program for
-    /// kprobe.session always runs at both.
+    /// kprobe.session always runs at both entry and return.
     pub const fn retprobe(mut self, retprobe: bool) -> Self {
         self.options.retprobe = retprobe;
         self
@@ -172,7 +172,7 @@ impl Batch {
     ///
     /// # Errors
     /// Returns the error from the first call that fails, or an error that affects the whole batch.
-    /// [`Batch::attaching`] lists both kinds. On an error, nothing stays attached or open.
+    /// [`Batch::attaching`] lists both kinds. If an error occurs, nothing stays attached or open.
     #[doc(alias = "ksyscall_links__attach")]
     pub fn attach(&self, program: impl AsFd) -> Result<Links, Error> {
         let mut attaching = self.start(program, false)?;
@@ -194,9 +194,9 @@ impl Batch {
     }
 
     /// Starts to attach the program to as many of the calls as possible. Each item of the iterator
-    /// pairs a call with its function (the first function, if the call's [`Callers`] have several)
-    /// or with an error. The caller can thus report progress or stop early: dropping the iterator
-    /// detaches the program.
+    /// pairs a call with its function (the first, if several functions serve the call's
+    /// [`Callers`]) or with an error. The caller can thus report progress or stop early: dropping
+    /// the iterator detaches the program.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }
@@ -261,7 +261,7 @@ pub struct Attaching<P: AsFd> {
 }
 
 impl<P: AsFd> Attaching<P> {
-    /// Attaches to the remaining calls, and returns the links for all calls.
+    /// Attaches the program to the remaining calls, and returns the links for all calls.
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;

@@ -66,8 +66,8 @@ pub enum Error {
 
     /// The kernel refuses a probe on the function's first instruction, which a return probe
     /// requires. Entry probes still work, because they can be placed two instructions later. This
-    /// was seen on riscv64 with Linux 6.12: the first instruction is an ftrace site, and the kernel
-    /// does not support kprobes on ftrace sites.
+    /// error occurs on riscv64 with Linux 6.12: the first instruction is an ftrace site, and the
+    /// kernel does not support kprobes on ftrace sites.
     #[error(
         "{symbol}: this kernel does not allow return probes on functions that ftrace can trace"
     )]
@@ -135,8 +135,8 @@ pub enum Error {
         errno: i32,
     },
 
-    /// ftrace cannot trace the function. A kprobe.multi program requires functions that ftrace can
-    /// trace.
+    /// ftrace cannot trace the function. A kprobe.multi program can be attached only to functions
+    /// that ftrace can trace.
     #[error("ftrace cannot trace {symbol}, which a program for kprobe.multi requires")]
     #[non_exhaustive]
     NotTraceable {

@@ -28,7 +28,7 @@ pub(crate) struct Kind {
 impl Kind {
     pub(crate) const ENTRY: Self = Self { retprobe: false, max_active: 0 };
 
-    /// Adds the start of a `kprobe_events` line.
+    /// Appends the start of a `kprobe_events` command to `line`.
     fn add_to(self, line: &mut Line) {
         if self.max_active != 0 {
             line.add(b"r");

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::attach::Options;
 use crate::{Error, Link, SyscallName};
 
-/// A system call to attach programs to, and the options to attach them with.
+/// A system call, and the options for attaching programs to it.
 ///
 /// The program runs for calls by processes of this architecture. To include 32-bit processes, use
 /// [`Batch::callers`](crate::Batch::callers).
@@ -30,8 +30,8 @@ pub struct Ksyscall {
 }
 
 impl Ksyscall {
-    /// Creates a `Ksyscall` from a call's name in its man page (`openat`, `stat`, `umount2`).
-    /// `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean `openat`.
+    /// Creates a `Ksyscall` from the name that the call's man page uses (`openat`, `stat`,
+    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean `openat`.
     ///
     /// # Errors
     /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.
@@ -54,10 +54,10 @@ impl Ksyscall {
     /// Sets how many calls in progress a return probe tracks: 1 to 4096 (`KRETPROBE_MAXACTIVE_MAX`
     /// in kernel/trace/trace_kprobe.c), or 0, the default, for the kernel's own limit.
     ///
-    /// Each tracked call uses 64 bytes of kernel memory on x86_64 for as long as the program is
-    /// attached (docs/returns.md). A nonzero limit requires Linux 4.17, tracefs and, on most
-    /// systems, root. The probe has an entry in `kprobe_events`. Dropping or detaching the link
-    /// removes the entry. If the link was pinned, forgotten or turned into a descriptor, the entry
+    /// Each call that the probe can track uses 64 bytes of kernel memory on x86_64 for as long as
+    /// the program is attached (docs/returns.md). A nonzero limit requires Linux 4.17, tracefs and,
+    /// on most systems, root. The probe has an entry in `kprobe_events`. Dropping or detaching the
+    /// link removes the entry. If the link was pinned, forgotten or turned into a descriptor, the entry
     /// stays. A later attach with `max_active` removes the entry once this process has ended and
     /// nothing uses the entry any more.
     ///
@@ -118,7 +118,7 @@ impl Ksyscall {
     ///   a number that is not valid, or the kernel does not support it;
     /// - [`Error::NoMemory`].
     ///
-    /// On an error, nothing stays attached or open.
+    /// If an error occurs, nothing stays attached or open.
     #[doc(alias = "bpf_program__attach_ksyscall")]
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
         Link::attach(program.as_fd().as_raw_fd(), &self.name, self.options)

@@ -52,10 +52,11 @@ impl Link {
         self.is_reached
     }
 
-    /// Returns the number of the function's entries or returns that the kernel has missed since the
-    /// program was attached. Returns `None` if the kernel does not report the number: before Linux
-    /// 6.7, the kernel reports it only with [`Ksyscall::max_active`](crate::Ksyscall::max_active),
-    /// and only to a process that may read tracefs.
+    /// Returns how many entries of the function (or, for a return probe, how many returns) the
+    /// kernel has missed since the program was attached. Returns `None` if the kernel does not
+    /// report the number. Before Linux 6.7, the kernel reports it only with
+    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only to a process that may read
+    /// tracefs.
     ///
     /// The kernel misses a return if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)). It misses an entry if the function is

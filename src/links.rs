@@ -47,9 +47,9 @@ impl Links {
         self.attachments.as_slice().iter().map(|attachment| attachment.fd.as_fd())
     }
 
-    /// Returns the number of entries or returns that the kernel has missed, summed over all
-    /// functions; see [`Link::missed`](crate::Link::missed). Returns `None` unless the kernel
-    /// reports the number for every function.
+    /// Returns how many entries of all functions (or, for return probes, how many returns) the
+    /// kernel has missed in total; see [`Link::missed`](crate::Link::missed). Returns `None` unless
+    /// the kernel reports the number for every function.
     #[doc(alias = "ksyscall_links__missed")]
     pub fn missed(&self) -> Option<u64> {
         self.attachments.as_slice().iter().map(Attachment::missed).sum()
@@ -58,8 +58,8 @@ impl Links {
     /// Detaches the program, as dropping the links does, but also reports any error.
     ///
     /// # Errors
-    /// Returns the first [`Error::Close`] or [`Error::Tracefs`]. All attachments end even if an
-    /// error occurs.
+    /// Returns the first [`Error::Close`] or [`Error::Tracefs`]. All descriptors are closed even if
+    /// an error occurs.
     #[doc(alias = "ksyscall_links__destroy")]
     pub fn detach(mut self) -> Result<(), Error> {
         self.attachments.close_all()

@@ -1,5 +1,4 @@
-//! Makes the raw system calls. Each file covers one subject. Each function returns an errno on
-//! failure.
+//! Makes raw system calls. Each function returns an errno on failure.
 //!
 //! No other part of the core calls into libc. All system calls go through [`call_once`], where
 //! tests can substitute a fake kernel.
@@ -127,7 +126,7 @@ mod tests {
             assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
             (Fd(ends[0]), File::from_raw_fd(ends[1]))
         };
-        // SAFETY: the functions have no arguments.
+        // SAFETY: the functions take no arguments.
         let (thread, id) = unsafe { (libc::pthread_self(), libc::gettid()) };
         let signals = std::thread::spawn(move || {
             let is_asleep = || {

@@ -43,7 +43,7 @@ pub(crate) struct Text<const N: usize> {
 }
 
 impl<const N: usize> core::fmt::Write for Text<N> {
-    /// Adds as much of the text as fits.
+    /// Appends as much of the text as fits.
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.add(text.as_bytes());
         Ok(())
@@ -55,7 +55,7 @@ impl<const N: usize> Text<N> {
         Self { len: 0, is_cut: false, bytes: [0; N] }
     }
 
-    /// Adds a byte if it fits.
+    /// Appends a byte if it fits.
     pub(crate) fn push(&mut self, byte: u8) {
         match self.bytes.get_mut(self.len).filter(|_| self.len + 1 < N) {
             Some(place) => {
@@ -66,7 +66,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// Adds as much of `text` as fits.
+    /// Appends as much of `text` as fits.
     pub(crate) fn add(&mut self, text: &[u8]) {
         text.iter().for_each(|byte| self.push(*byte));
     }
@@ -79,7 +79,7 @@ impl<const N: usize> Text<N> {
         self.push(b'0' + (number % 10) as u8);
     }
 
-    /// Returns whether some of the added text did not fit.
+    /// Returns whether anything was left out because it did not fit.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }

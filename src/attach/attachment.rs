@@ -35,7 +35,7 @@ impl Attachment {
     }
 
     /// Returns the descriptor, and closes the event that was kept open, if any. The tracefs entry
-    /// stays in the kernel.
+    /// is not removed.
     pub(crate) fn into_fd(self) -> Fd {
         if let Some(entry) = self.entry {
             entry.leave();
@@ -43,15 +43,16 @@ impl Attachment {
         self.fd
     }
 
-    /// Returns the number of function entries or returns that the kernel missed, if the kernel
-    /// reports the number.
+    /// Returns how many function entries (or, for a return probe, how many returns) the kernel
+    /// missed, if the kernel reports the number.
     pub(crate) fn missed(&self) -> Option<u64> {
         let of_entry = || self.entry.as_ref().and_then(Entry::missed);
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Detaches like drop, but reports errors. The descriptors are closed even after an error. It
-    /// is not an error if a pin or a copy of the descriptor keeps the program attached.
+    /// Detaches the program, as drop does, but reports errors. The descriptors are closed even
+    /// after an error. It is not an error if a pin or a copy of the descriptor keeps the program
+    /// attached.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),
@@ -97,14 +98,14 @@ mod tests {
         let ask = |info| missed(None, Kernel { info, ..Kernel::new() });
         assert_eq!(ask(&[LINK | 3 << 32, 9, KRETPROBE, 0, 0, 0, 990, 5]), Some(990));
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0, 0]), Some(0));
-        // On Linux 6.6, the link info lacks the last field. On Linux 5.15, the link info contains
-        // only the kind of link.
+        // On Linux 6.6, the link info lacks the `missed` field. On Linux 5.15, the link info
+        // contains only the kind of link.
         assert_eq!(ask(&[LINK, 9, KRETPROBE, 0, 0, 0]), None);
         assert_eq!(ask(&[LINK, 9, 0, 0]), None);
         // Not a link.
         assert_eq!(ask(&[]), None);
-        // A kprobe.multi link reports the number in a different field. Links of other kinds,
-        // including uprobe links, do not report the number.
+        // A kprobe.multi link reports missed calls in a different field. Links of other kinds,
+        // including uprobe links, do not report missed calls.
         assert_eq!(ask(&[8, 9, 0, 300, 990, 0, 1]), Some(990));
         assert_eq!(ask(&[12, 9, 0, 0, 990, 0, 990]), None);
         assert_eq!(ask(&[LINK, 9, 1, 0, 0, 0, 990]), None);

@@ -1,10 +1,10 @@
-//! Attaches and detaches while each system call fails in turn. Each call fails once with each errno
-//! that the call's man page lists (Linux man-pages 6.03), and once with an errno that a seccomp
-//! filter may return.
+//! Tests attaching and detaching a program while each system call fails in turn. Each call fails
+//! once with each errno that the call's man page lists (Linux man-pages 6.03), and once with an
+//! errno that a seccomp filter may return.
 //!
-//! A failed attach returns the errno of the failed call, except for the cases in [`expected`]. A
-//! failed attach leaves no open descriptor and no entry in kprobe_events, and caches no wrong
-//! result, so the next attach works.
+//! If attaching fails, the result is the errno of the failed call, except for the cases in
+//! [`expected`]. No descriptor stays open, no entry stays in kprobe_events, and no wrong result is
+//! cached, so the next attach works.
 
 use super::*;
 use crate::kernel::LEARNT;
@@ -172,8 +172,8 @@ fn errnos_of(step: &str) -> &'static [i32] {
     }
 }
 
-/// Returns the errno that the attach or detach must return after a fault, or 0 if the operation
-/// must succeed anyway.
+/// Returns the errno with which attaching or detaching must fail after a fault, or 0 if the
+/// operation must succeed anyway.
 fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 {
     let kernels = if scenario.is_missing { libc::ENOENT } else { 0 };
     let words: Vec<_> = step.split(' ').collect();
@@ -184,7 +184,7 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
         // Detaching returns the error from closing the link or the event.
         (["close", "link" | "kprobe" | "kretprobe" | "tracepoint", ..], _) if is_detach => errno,
         (["close", ..], _) => kernels,
-        // The attach falls back from the PMU to tracefs, and from tracefs to debugfs.
+        // Attaching falls back from the PMU to tracefs, and from tracefs to debugfs.
         (["open" | "read", "type" | "retprobe"] | ["access"], _) => kernels,
         // Without the PID namespace or the start time, the entry's name identifies its creator less
         // precisely.
@@ -206,8 +206,8 @@ fn expected(scenario: Scenario, step: &str, errno: i32, is_detach: bool) -> i32 
     }
 }
 
-/// Returns whether a step is part of removing the entries of dead processes. If the step fails, the
-/// failure is ignored, because a later attach can remove the entries.
+/// Returns whether a step is part of removing the entries that dead processes left behind. If the
+/// step fails, the failure is ignored, because a later attach can remove the entries.
 fn is_stale_removal(steps: &[String], place: usize) -> bool {
     let is_own = |step: &&String| step.starts_with("write p") || step.starts_with("write r");
     let is_start = |step: &&String| *step == "open kprobe_events to write";

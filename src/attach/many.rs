@@ -135,8 +135,9 @@ impl Many {
         })
     }
 
-    /// Attaches to the next call. Returns the call's index, and either the function that serves the
-    /// call (the first one, if there are several) or an error. Returns None after the last call.
+    /// Attaches the program to the next call. Returns the call's index, and either the function
+    /// that serves the call (the first one, if there are several) or an error. Returns None after
+    /// the last call.
     ///
     /// If the program cannot be attached to one of a call's functions, it stays attached to the
     /// call's other functions.
@@ -211,8 +212,8 @@ c03 T sys_close
         ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
     ];
 
-    /// Accepts any program as a kprobe.multi program, but reports that ftrace cannot trace the
-    /// function that serves close(2).
+    /// Simulates a kernel that accepts any program as a kprobe.multi program, but in which ftrace
+    /// cannot trace the function that serves close(2).
     fn multi(names: &[&str]) -> Answer {
         match names {
             [] => refused(libc::EFAULT),
@@ -298,7 +299,7 @@ c03 T sys_close
 
     #[test]
     fn functions_that_can_be_guessed_are_not_looked_up() {
-        // Simulates a kernel with or without wrappers.
+        // The fake kernel accepts function names with or without the `__x64_` prefix.
         let has = |names: &[&str]| {
             let plain = |name: &&str| name.trim_start_matches("__x64_").to_owned();
             let is_there = |name| ["sys_openat", "sys_newstat"].contains(&plain(name).as_str());
@@ -320,7 +321,7 @@ c03 T sys_close
     }
 }
 
-/// Tests attaching to one call for different callers.
+/// Tests attaching a program to one call for different kinds of callers.
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
     use super::*;
@@ -383,8 +384,7 @@ c0a T compat_sys_rt_sigsuspend
             ("openat", Callers::All, "sys_openat compat_sys_openat 2"),
             // One function serves both kinds of callers.
             ("close", Callers::All, "sys_close 1"),
-            // `_llseek` is a 32-bit call. For 64-bit callers, `_llseek` is another spelling of
-            // `lseek`.
+            // `_llseek` is a 32-bit call. For 64-bit callers, `_llseek` is an alias of `lseek`.
             ("_llseek", Callers::Compat, "sys_llseek 1"),
         ] {
             assert_eq!(attach(name, callers, kernel()).0.unwrap(), expected, "{name} {callers:?}");
@@ -405,7 +405,7 @@ c0a T compat_sys_rt_sigsuspend
             assert!(error.contains("of 32-bit callers"), "{error}");
             attach(name, Callers::Compat, "5.1.0\n").unwrap();
         }
-        // For 64-bit callers, `clock_gettime64` is another spelling of `clock_gettime`.
+        // For 64-bit callers, `clock_gettime64` is an alias of `clock_gettime`.
         let attached = attach("clock_gettime64", Callers::All, "4.4.155\n");
         assert_eq!(attached.unwrap(), "sys_clock_gettime 1");
         assert_eq!(

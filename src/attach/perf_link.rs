@@ -72,8 +72,8 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// These cases share one test because they depend on a cached fact: that the kernel may lack
-    /// perf links.
+    /// One test covers these cases, because the process remembers that the kernel may lack perf
+    /// links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
         // A kernel that supports kprobe.multi also supports perf links, so the error is final.
@@ -82,7 +82,7 @@ mod tests {
         let (attached, calls) = join(Kernel { link_create: with_links, ..kernel() }, 0);
         assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EINVAL, .. })));
         assert_eq!(calls, ["link 5", "link -1", "close 10"]);
-        // An error from a seccomp filter proves nothing.
+        // An error from a seccomp filter does not prove that the kernel lacks perf links.
         let filtered = |fd| refused(if fd == PROGRAM_FD { libc::EINVAL } else { libc::EPERM });
         let (attached, calls) = join(Kernel { link_create: filtered, ..kernel() }, 0);
         assert!(attached.is_err());

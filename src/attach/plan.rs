@@ -328,7 +328,7 @@ mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
 
-    /// Returns the parts that have a row, each as ABI, name and cookie, for example `Compat ipc 3`.
+    /// Returns the ABI, name and cookie of each part that has a row, for example `Compat ipc 3`.
     fn parts(calls: &[BatchCall], files: &'static [(&str, &str)]) -> Vec<String> {
         let describe = |plan: &Plan, number| {
             let (abi, name, _) = plan.part(number).ok()?;

@@ -213,7 +213,7 @@ mod tests {
             probe(|_, _, cpu| if cpu == 0 { refused(libc::ENODEV) } else { Ok(10) }, false);
         assert_eq!(opened.unwrap(), Some(10));
         assert_eq!(calls[1..], ["getcpu".to_owned(), format!("kprobe {} on 1", symbol())]);
-        // If opening the event on the other CPU fails too, the error is returned.
+        // If the event cannot be opened on the current CPU either, the error is returned.
         let (opened, calls) = probe(|_, _, _| refused(libc::ENODEV), false);
         assert!(matches!(opened, Err(Error::PerfEvent { errno: libc::ENODEV, .. })));
         assert_eq!(calls.len(), 3);

@@ -1,6 +1,6 @@
 //! Finds the kernel function that serves a call: tries each candidate symbol in turn.
 //!
-//! A symbol that exists narrows down the naming conventions that the kernel may use. The search
+//! Each symbol found narrows down the naming conventions that the kernel may use. The search
 //! remembers the remaining conventions, so later searches try fewer symbols. If every candidate of
 //! a convention is missing, the search tries the convention's anchor, a symbol that every kernel
 //! with this convention has. If the anchor exists, the kernel does not have the call, and the
@@ -21,8 +21,8 @@ use crate::calls::{SubCall, Symbol, SyscallName};
 use crate::kernel::version::{update, version};
 use crate::kernel::{Known, LEARNT, compat, stubs, tracefs};
 
-/// Reports whether the kernel has the symbol and, if there is doubt, whether the symbol serves the
-/// call. An error ends the search, which then remembers nothing.
+/// Reports whether the kernel has the symbol and, unless the [`Doubt`] is `None`, whether the
+/// symbol serves the call. An error ends the search, which then remembers nothing.
 type Probe<'a> = dyn FnMut(&Symbol, Doubt) -> Result<bool, Error> + 'a;
 
 /// Returns the row that `name` selects on this kernel for native callers.
@@ -211,7 +211,8 @@ fn find_x32(
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
     let Some(convention) = convention_of(X32_CONVENTIONS, learnt, probe)? else {
-        // Most kernels do not support x32. Remember that, so that later searches need no probe.
+        // Most kernels do not support x32. Remember this result so that later searches need no
+        // probe.
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
     };
@@ -265,8 +266,8 @@ mod tests {
     /// probes.
     struct Kernel {
         symbols: &'static [&'static str],
-        /// Symbols that exist but do not serve the call. The search checks this only for symbols
-        /// that may not serve the call.
+        /// Symbols that exist but do not serve the call. The fake kernel uses this list
+        /// only for symbols that are passed with a [`Doubt`] other than `None`.
         stubs: &'static [&'static str],
         asked: Vec<String>,
         learnt: Known,
