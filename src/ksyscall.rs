@@ -31,7 +31,8 @@ pub struct Ksyscall {
 
 impl Ksyscall {
     /// Creates a `Ksyscall` from the name that the call's man page uses (`openat`, `stat`,
-    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean `openat`.
+    /// `umount2`). `__NR_openat`, `SYS_openat` and `sys_openat` are also accepted and mean
+    /// `openat`.
     ///
     /// # Errors
     /// [`Error::InvalidName`]. Only [`Ksyscall::attach`] checks that the call exists.
@@ -57,9 +58,9 @@ impl Ksyscall {
     /// Each call that the probe can track uses 64 bytes of kernel memory on x86_64 for as long as
     /// the program is attached (docs/returns.md). A nonzero limit requires Linux 4.17, tracefs and,
     /// on most systems, root. The probe has an entry in `kprobe_events`. Dropping or detaching the
-    /// link removes the entry. If the link was pinned, forgotten or turned into a descriptor, the entry
-    /// stays. A later attach with `max_active` removes the entry once this process has ended and
-    /// nothing uses the entry any more.
+    /// link removes the entry. If the link was pinned, forgotten or turned into a descriptor, the
+    /// entry stays. A later attach with `max_active` removes the entry once this process has ended
+    /// and nothing uses the entry any more.
     ///
     /// ```no_run
     /// # fn load() -> std::os::fd::OwnedFd { unimplemented!() }

@@ -3,8 +3,8 @@
 //! errno that a seccomp filter may return.
 //!
 //! If attaching fails, the result is the errno of the failed call, except for the cases in
-//! [`expected`]. No descriptor stays open, no entry stays in kprobe_events, and no wrong result is
-//! cached, so the next attach works.
+//! [`expected`]. No descriptor stays open and no wrong result is cached. Unless the removal of the
+//! entry fails, no entry stays in kprobe_events. The next attach therefore works.
 
 use super::*;
 use crate::kernel::LEARNT;

@@ -58,7 +58,7 @@ pub(crate) fn has_function(symbol: &Symbol) -> bool {
 /// Returns whether a system call from a native process may reach the function that `form` names.
 fn may_be_reached(form: &Form) -> bool {
     let possible = LEARNT.conventions.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    // Check the call with the same name first, because it is usually the one that the function serves.
+    // Check the call with the same name first, because the function usually serves that call.
     form.serves(&native_row(&form.call), possible)
         || table::rows(table::TABLE).any(|row| form.serves(&in_this_version(row), possible))
 }
