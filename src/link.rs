@@ -54,7 +54,7 @@ impl Link {
 
     /// Returns how many entries of the function (or, for a return probe, how many returns) the
     /// kernel has missed since the program was attached. Returns `None` if the kernel does not
-    /// report the number. Before Linux 6.7, the kernel reports it only with
+    /// report the number. Before Linux 6.7, the kernel reports the number only with
     /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only to a process that may read
     /// tracefs.
     ///

@@ -50,9 +50,9 @@ impl Attachment {
         sys::bpf_link_missed(self.fd.as_raw()).or_else(of_entry)
     }
 
-    /// Detaches the program, as drop does, but reports errors. The descriptors are closed even
-    /// after an error. It is not an error if a pin or a copy of the descriptor keeps the program
-    /// attached.
+    /// Detaches the program, as dropping the attachment does, but reports errors. The descriptors
+    /// are closed even after an error. It is not an error if a pin or a copy of the descriptor
+    /// keeps the program attached.
     pub(crate) fn detach(self) -> Result<(), Error> {
         match self.close() {
             Err(Error::Tracefs { errno: libc::EBUSY, .. }) => Ok(()),

@@ -4,7 +4,7 @@
 //!
 //! If attaching fails, the result is the errno of the failed call, except for the cases in
 //! [`expected`]. No descriptor stays open and no wrong result is cached. Unless the removal of the
-//! entry fails, no entry stays in kprobe_events. The next attach therefore works.
+//! entry fails, no entry stays in kprobe_events. In every case, the next attach works.
 
 use super::*;
 use crate::kernel::LEARNT;

@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    /// One test covers these cases, because the process remembers that the kernel may lack perf
+    /// One test covers these cases, because the process remembers whether the kernel may lack perf
     /// links.
     #[test]
     fn only_kernels_that_may_lack_perf_links_get_the_ioctl() {
