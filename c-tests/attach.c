@@ -103,7 +103,7 @@ TEST(the_cookie_is_read_back)
 TEST(two_attachments_are_distinguished_by_cookie)
 {
 	if (!has_perf_links()) {
-		/* Attaching with a cookie fails both times; attaching without a cookie still works. */
+		/* Each attach with a cookie fails; an attach without a cookie then still works. */
 		struct programs p = LOAD(count);
 		libbpf_set_print(NULL);
 		struct bpf_program *prog = program(&p, "on_entry");
@@ -201,8 +201,8 @@ static void *attach_and_fail(void *prog)
 }
 
 /*
- * Several threads attach at the same time in a process that has not attached before. Some attempts fail; to
- * print the reason, the library reads libbpf's callback.
+ * Several threads attach at the same time in a process that has not attached before. Some attempts fail, and
+ * the library reads libbpf's print callback to report the reason.
  */
 TEST(threads_do_not_disturb_each_other)
 {

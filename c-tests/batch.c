@@ -250,7 +250,7 @@ TEST(a_failed_destroy_is_returned_and_the_others_are_destroyed)
 	CHECK(!fires(&p, ON_ENTRY));
 
 	/* Predict the first link's fd: an attach opens the perf event first, and then the BPF link if the
-	 * kernel supports it. */
+	 * kernel supports BPF links for perf events. */
 	int lowest = dup(0), first = lowest + has_perf_links();
 	CHECK(lowest >= 0 && close(lowest) == 0);
 	struct ksyscall_links *many = attach(program(&p, "on_entry"), five, FIVE, NULL);
@@ -367,7 +367,10 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 	CHECK_EQ(count_fds(), fds);
 }
 
-/* A failed read is retried on the next call; a successful read is cached. */
+/*
+ * If the library cannot read the list of the kernel's functions, the next call tries again. A successful read
+ * is cached.
+ */
 TEST(the_kernels_functions_are_read_once)
 {
 	struct rlimit old, none;

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 
-/* The input and the results of a cancelled thread. */
+/* The input and the results of a thread that is cancelled. */
 struct work {
 	struct bpf_program *prog;
 	const char *name;
@@ -83,7 +83,7 @@ static void end_in(libbpf_print_fn_t callback, const struct programs *p, const c
 		  .opts = &(struct bpf_ksyscall_opts){ .sz = 3 } },
 		{ .prog = program(p, "on_packet"), .name = CALL },
 		{ .prog = program(p, "on_entry"), .name = "no_such_call", .opts = RETPROBE },
-		/* This attach prints a one-time warning and would then succeed. */
+		/* This attach prints a one-time warning; without the cancellation, it would then succeed. */
 		{ .prog = program(p, "on_entry"), .name = unreached },
 	};
 	for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {

@@ -5,7 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/user.h>
 
-/* The traced child makes calls with these invalid numbers to mark its progress. */
+/* The traced child marks its progress by making calls with these invalid system call numbers. */
 enum { MARK = 100000, MARKS = 6 };
 
 struct trace {

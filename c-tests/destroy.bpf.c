@@ -27,7 +27,7 @@ PROGRAM(on_fentry, "fentry/__x64_sys_getpgid")
 PROGRAM(on_iterator, "iter/task")
 PROGRAM(on_event, "perf_event")
 
-/* Packet programs run on behalf of no particular thread, so these programs count nothing. */
+/* Packet programs do not run on behalf of a particular thread, so these programs count nothing. */
 SEC("?cgroup_skb/egress")
 int on_egress(struct __sk_buff *packet)
 {

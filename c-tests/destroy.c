@@ -344,7 +344,7 @@ TEST(a_disconnected_link_stays_attached)
 	}
 	destroy(links, COUNT);
 	CHECK(fires(&ours, ON_ENTRY));
-	/* The raw tracepoint counts every system call of this thread, including the lookups. */
+	/* The raw tracepoint counts every system call of this thread, including those that read the count. */
 	__u64 seen_before = counted(&p, ON_ENTRY);
 	CHECK(counted(&p, ON_ENTRY) > seen_before);
 	for (int i = 0; i < COUNT; i++)

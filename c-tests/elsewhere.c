@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests a program with a statically linked libbpf whose functions libksyscall.so cannot find. The attach must
- * report this, and must never read the BPF program with the functions of another loaded libbpf.
+ * report that it cannot find them, and must never read the BPF program with the functions of another loaded
+ * libbpf.
  */
 #include "programs.h"
 

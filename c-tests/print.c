@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests how the library reads libbpf's print callback, which it can do only by replacing the
- * callback for a moment. A thread that sets another callback at that moment must not notice the
- * replacement, and no message may be lost.
+ * Tests how the library reads libbpf's print callback. To read the callback, the library must replace it
+ * briefly. A thread that sets another callback at that moment must not notice the replacement, and no message
+ * may be lost.
  */
 #include "messages.h"
 #include "programs.h"

@@ -26,7 +26,7 @@ struct {
 	__type(value, __u32);
 } watched SEC(".maps");
 
-/* Counts a call and returns its slot; NULL if another thread makes the call. */
+/* Counts a call by the watched thread and returns its slot. For a call by another thread, returns NULL. */
 static __always_inline struct calls *record(__u32 slot)
 {
 	__u32 zero = 0;

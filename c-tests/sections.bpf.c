@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Programs in sections of three kinds: this library attaches the first, libbpf the second, and neither the
- * third.
+ * Defines programs in three kinds of sections: those that this library attaches, those that libbpf attaches,
+ * and those that neither attaches.
  */
 #include "record.bpf.h"
 
@@ -45,7 +45,7 @@ int on_stat(void)
 	return 0;
 }
 
-/* Attached only by an explicit call. */
+/* Programs in these sections are attached only by an explicit call. */
 SEC("ksyscall")
 int on_any(void)
 {

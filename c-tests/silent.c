@@ -51,7 +51,7 @@ TEST(disabled_kprobes_are_reported)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* Programs run again. The child set the map to watch itself, so watch this process again. */
+	/* Programs run again. They still watch the child, so make them watch this process again. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));
@@ -60,8 +60,8 @@ TEST(disabled_kprobes_are_reported)
 }
 
 /*
- * Only pretends that ftrace is disabled. If a probe were detached while ftrace is really disabled,
- * Linux 6.1 and 6.12 would shut ftrace down until the next boot.
+ * Simulates disabled ftrace. If a probe were detached while ftrace was really disabled, Linux 6.1 and 6.12
+ * would shut ftrace down until the next boot.
  */
 TEST(disabled_ftrace_is_reported)
 {

@@ -49,7 +49,7 @@ static struct test *tests, **tests_end __attribute__((unused)) = &tests;
 
 enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 
-/* The fd to which end() writes its reason: a pipe in a test's process, otherwise stderr. */
+/* The fd to which end() writes the reason: a pipe in a test's process, otherwise stderr. */
 static int reason_fd = STDERR_FILENO;
 
 /* Writes the reason and ends the process. In a child of the test, IN_CHILD() then fails the test. */
@@ -162,7 +162,7 @@ static inline int count_links(void)
 	return count;
 }
 
-/* Counts the lines of a kprobe_events file that contain `part`; 0 if the file does not exist. */
+/* Counts the lines of a kprobe_events file that contain `part`; returns 0 if there is no such file. */
 static inline int count_entries(const char *path, const char *part)
 {
 	FILE *file = fopen(path, "re");

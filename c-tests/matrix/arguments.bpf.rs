@@ -60,7 +60,7 @@ macro_rules! read {
     ($number:literal, $word:ty, $address:expr) => {{
         let mut word: $word = 0;
         let size = size_of::<$word>() as u32;
-        // SAFETY: bpf_probe_read_kernel and bpf_probe_read_user only write the word.
+        // SAFETY: bpf_probe_read_kernel and bpf_probe_read_user write nothing but the word.
         unsafe { helper!($number, fn(*mut $word, u32, u64) -> i64)(&mut word, size, $address) };
         word
     }};
@@ -249,7 +249,7 @@ impl Kept for Paths {
     #[inline(always)]
     fn remove(thread: u64) {
         let of_map = &raw const paths;
-        // SAFETY: bpf_map_delete_elem only reads the key.
+        // SAFETY: bpf_map_delete_elem reads the key and does not modify it.
         unsafe { helper!(3, fn(*const PointerMap, *const u64) -> i64)(of_map, &thread) };
     }
     #[inline(always)]

@@ -53,7 +53,7 @@ _Static_assert(sizeof(calls) / sizeof(calls[0]) <= MAX_CALLS, "MAX_CALLS is too 
 
 /*
  * The 32-bit halves of these words all differ and are negative as ints, so none is a valid fd, PID or
- * address. As flags, they contain CLONE_FS and CLONE_NEWNS: every call that creates a task refuses this
+ * address. As flags, they contain CLONE_FS and CLONE_NEWNS: every call that creates a task rejects this
  * combination.
  */
 static const __u64 words[6] = { 0x8123f5a19a5b6e01, 0x91c4e6b2a51b7a03, 0xa2d5d7c3b2d32e05,
@@ -72,7 +72,7 @@ static volatile struct {
 	int count;
 	__u64 arguments[6];
 	/* The maximum difference between the second argument as passed and as seen by the program: clone()
-	 * pushes data on the stack. */
+	 * pushes data onto the stack. */
 	__u64 slack;
 } *made;
 
@@ -250,8 +250,8 @@ static void arm_fadvise(void)
 }
 
 /*
- * A placeholder for calls that the test does not make: these calls have no arguments to check, and would
- * return twice or to an invalid address.
+ * A placeholder for calls that the test does not make: these calls have no arguments to check, and they
+ * would return twice or to an invalid address.
  */
 static void not_made(void)
 {

@@ -174,7 +174,7 @@ static const struct {
 	{ "__NR_" CALL, SYS_getpriority },
 	{ "SYS_" CALL, SYS_getpriority },
 	{ "sys_" CALL, SYS_getpriority },
-#if defined(__NR_umount) && !defined(__powerpc64__) /* on powerpc64 the number belongs to no call */
+#if defined(__NR_umount) && !defined(__powerpc64__) /* on powerpc64, no call has this number */
 	{ "umount", __NR_umount },
 #else
 	{ "umount", __NR_umount2 },

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints what a program observes when it calls syscall(2). testing/test_syscall.py compares the
- * output under the C library's syscall() with the outputs under this library's syscall(), once
- * preloaded and once linked.
+ * Prints what a program observes when it calls syscall(2). testing/test_syscall.py compares the output with
+ * the C library's syscall() to the outputs with this library's syscall(), both preloaded and linked.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -124,7 +123,7 @@ static void clean(void *unused)
 
 static pthread_barrier_t barrier;
 
-/* Makes calls while a cancellation is pending: syscall() is not a cancellation point. */
+/* Makes calls while a cancellation is pending. They must complete: syscall() is not a cancellation point. */
 static void *deferred(void *unused)
 {
 	(void)unused;
@@ -195,7 +194,7 @@ __attribute__((noinline)) static void vforks(void)
 
 static int looked_at;
 
-/* Handles the trap: to check readability, the library calls rt_sigprocmask() with an invalid `how`. */
+/* Handles the seccomp trap on rt_sigprocmask(), which the library calls to check that memory is readable. */
 static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *state = context;
@@ -225,7 +224,7 @@ static int is_active(const char *library)
 			return -1;
 		*(void **)&function = dlsym(opened, "syscall");
 	}
-	/* Removing the variable now must have no effect. */
+	/* Removing LD_PRELOAD from the environment now must have no effect. */
 	unsetenv("LD_PRELOAD");
 	sigaction(SIGSYS, &action, NULL);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
