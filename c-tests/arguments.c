@@ -91,7 +91,7 @@ TEST(a_function_may_receive_the_arguments_directly)
 
 #ifndef NATIVE_ONLY
 /*
- * A 64-bit program can make a 32-bit call, so its code segment does not identify such calls. The call's
+ * A 64-bit program can make a 32-bit call, so the code segment does not identify 32-bit calls. The call's
  * number is from the 32-bit table.
  */
 TEST(int_0x80_of_64_bit_code_is_compat)
@@ -161,7 +161,7 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	unsigned int *words = words_of_32_bits();
 	unsigned int block = (unsigned int)(unsigned long)words;
 
-	/* Other operations must not be counted. The second call's operation number is invalid. */
+	/* Operations other than connect must not be counted. The second call's operation number is invalid. */
 	compat_call(SOCKETCALL, BIND, block, 0, 0, 0, 0);
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);

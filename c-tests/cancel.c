@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests pthread_cancel() during an attach or a destroy. The cancelled thread may end only in the print
- * callback or after the function has returned. Its cleanup handlers must run, and no fd may leak.
+ * callback or after the function has returned. The thread's cleanup handlers must run, and no fd may leak.
  */
 #include "messages.h"
 #include "programs.h"

@@ -99,7 +99,7 @@ static void costs(const char *name, const struct bpf_ksyscall_opts *opts)
 	/*
 	 * The first attach allocates memory to cache libbpf's functions, reads two files to check whether
 	 * the kernel runs probes, and reads sysfs. The attach needs no extra calls to detect kernel features:
-	 * the results of its own calls reveal the features.
+	 * the calls that the attach makes anyway reveal the features.
 	 */
 	CHECK_EQ(trace.opened[0], 1);
 	CHECK_TEXT(trace.text[0], has_perf_links() ? "mmap madvise " FOUR_FILES "perf_event_open bpf close"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * BPF programs for Linux 5.10 or later and libbpf 0.3 or later. The C tests name the system call in each
- * attach, so the names after `kprobe/` are unused.
+ * BPF programs for Linux 5.10 or later and libbpf 0.3 or later. The C tests name the system call when
+ * they attach, so the names after `kprobe/` are unused.
  */
 #include "record.bpf.h"
 

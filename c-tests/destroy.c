@@ -40,7 +40,7 @@ void probed(void)
 				 : "memory");
 }
 
-/* The thread that calls destroy_all(), and the fds that libbpf has closed during the call. */
+/* The thread that calls destroy_all(), and the fds that libbpf closes during that call. */
 static pid_t thread;
 static bool is_destroying;
 static int closed[4 * MOST], closed_count;
@@ -161,7 +161,7 @@ static void destroy_mixed(struct bpf_link *(*attach)(const struct programs *), c
 	{                                                     \
 		destroy_mixed(attach, program, count, waits); \
 	}
-/* Without BPF links for perf events, each close() in libbpf waits separately. */
+/* Without BPF links for perf events, each close() in libbpf waits for its link to be detached. */
 #define IF_LINKS (has_perf_links() ? TOGETHER : EACH)
 
 static struct bpf_program *only(const struct programs *p)

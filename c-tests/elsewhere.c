@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests a program with a statically linked libbpf whose functions libksyscall.so cannot find. The attach must
- * report that it cannot find them, and must never read the BPF program with the functions of another loaded
- * libbpf.
+ * fail with a message, and must never read the BPF program with the functions of another loaded libbpf.
  */
 #include "programs.h"
 

@@ -46,8 +46,8 @@ static int removal(void)
 }
 
 /*
- * The library relies on the kernel's refusal: it tries to remove an entry even if it cannot tell whether the
- * entry's process still runs.
+ * The library tries to remove an entry even if it cannot tell whether the entry's process still runs. The
+ * kernel must refuse to remove an entry that is in use.
  */
 TEST(the_kernel_removes_no_entry_in_use)
 {

@@ -13,8 +13,8 @@
 #include <linux/seccomp.h>
 
 /*
- * Attaches two programs, makes a call that both count, and detaches them. While they are attached, `events`
- * must list their entries.
+ * Attaches two programs, makes a call that both count, and detaches them. While the programs are attached,
+ * `events` must list their entries.
  */
 static void works(const char *events)
 {

@@ -35,7 +35,7 @@ print_fn *libbpf_set_print(print_fn *print);
 struct bpf_link *bpf_program__attach_ksyscall(const struct bpf_program *prog, const char *syscall_name,
 					      const void *opts)
 {
-	/* Never called, because the preloaded library overrides this function. */
+	/* This function is never called, because the preloaded library overrides it. */
 	(void)prog, (void)syscall_name, (void)opts;
 	abort();
 }

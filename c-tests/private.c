@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Tests a plugin with a private libbpf under an unusual file name, in a program without libbpf.
- * This source is built as three files for testing/test_artifact.py: libbpf, plugin and program. The
- * plugin's calls must reach its own libbpf, even if this library is preloaded or linked first.
+ * testing/test_artifact.py builds this source several times: as libbpf, as a plugin and as the program. The
+ * plugin's calls must reach the plugin's libbpf, even if this library is preloaded or linked first.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -103,8 +103,8 @@ static inline __u64 counted(const struct programs *programs, __u32 slot)
 #define RETPROBE OPTS(.retprobe = true)
 
 /*
- * The call under test. It has an argument, and the C library never makes it by itself. Its result is
- * predictable: -ESRCH for NOBODY, a PID that no process can have.
+ * The call under test. The C library never makes this call by itself. The call has an argument and a
+ * predictable result: -ESRCH for NOBODY, a PID that no process can have.
  */
 #define CALL "getpgid"
 #define CALL_SYMBOL "__x64_sys_getpgid"

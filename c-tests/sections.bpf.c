@@ -37,7 +37,7 @@ int on_tracepoint(void)
 	return 0;
 }
 
-/* With libbpf's own attach, this program would never run. */
+/* If libbpf's own function attached this program, the program would never run. */
 SEC("ksyscall/stat")
 int on_stat(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests kernel states in which an attach succeeds but the program never runs. The first attach of a process
+ * Tests kernel states in which an attach succeeds but the program never runs. A process's first attach
  * must warn about the state.
  */
 #include "programs.h"
@@ -19,7 +19,7 @@ static void write_file(const char *path, const char *text)
 }
 
 /*
- * Runs in a child that has not attached before. If the child fails, the parent enables kprobes again.
+ * Runs in a child that has not attached before. Even if the child fails, the parent enables kprobes again.
  */
 static void attach_while_kprobes_are_off(const struct programs *p)
 {
@@ -51,7 +51,7 @@ TEST(disabled_kprobes_are_reported)
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
-	/* Programs run again. They still watch the child, so make them watch this process again. */
+	/* Programs run again. The map still names the child, so make the programs watch this process again. */
 	watch(p.object);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
 	CHECK(fires(&p, ON_ENTRY));

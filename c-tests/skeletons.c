@@ -128,7 +128,7 @@ TEST(nothing_is_read_beyond_a_skeleton)
 	unload(&p);
 }
 
-/* The library leaves a skeleton to libbpf if it is too short to parse or too long for the buffer. */
+/* The library leaves to libbpf any skeleton that is too short to parse or too long for the buffer. */
 TEST(shorter_and_very_long_skeletons_are_left_to_libbpf)
 {
 	static const size_t sizes[] = { 8, 32, sizeof(struct bpf_object_skeleton) - 8, 513, HANDED_BYTES };

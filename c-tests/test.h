@@ -52,7 +52,7 @@ enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 /* The fd to which end() writes the reason: a pipe in a test's process, otherwise stderr. */
 static int reason_fd = STDERR_FILENO;
 
-/* Writes the reason and ends the process. In a child of the test, IN_CHILD() then fails the test. */
+/* Writes the reason and ends the process. In a process that IN_CHILD() created, a failure fails the test. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
 {
 	char reason[1024];
@@ -277,7 +277,7 @@ static inline int run_test(const struct test *test)
 	int status = 0;
 	waitpid(child, &status, 0);
 	int left = count_entries(KPROBE_EVENTS, "");
-	/* Clean up, so that leftovers of this test do not fail the next one. */
+	/* Clean up, so that this test's leftovers do not make the next test fail. */
 	if (left != entries)
 		clear_entries();
 	if (WIFSIGNALED(status))

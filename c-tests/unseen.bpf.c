@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Kprobes and tracepoints on getpgid and clone3, which unseen.c compares. */
+/* Counts calls to getpgid and clone3 with kprobes and tracepoints, so that unseen.c can compare them. */
 #include <asm/unistd.h>
 #include "record.bpf.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Simulates a tool that is built like the libbpf-bootstrap examples, with libbpf.a and a shared C library. It
- * attaches the programs one by one and continues if libbpf cannot attach one of them.
+ * Simulates a tool that is built like the libbpf-bootstrap examples, with libbpf.a and a shared C library.
+ * The tool attaches the programs one by one and continues if libbpf cannot attach one of them.
  */
 #include <sys/utsname.h>
 

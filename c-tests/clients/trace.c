@@ -22,7 +22,7 @@ static int on_event(void *context, void *data, size_t size)
 		saw("openat(%d, %s, %#x)", event->first, event->path, event->second);
 		break;
 	case OPENAT_RETURN:
-		/* Print 0 for any fd: its number depends on how many fds the links hold. */
+		/* Print 0 in place of an fd, because fd numbers depend on how many fds the links hold. */
 		saw("openat = %ld", event->result < 0 ? event->result : 0);
 		break;
 	}

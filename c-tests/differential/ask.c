@@ -32,7 +32,7 @@ static void set_limit(const struct rlimit *limit)
 	CHECK(setrlimit(RLIMIT_NOFILE, limit) == 0);
 }
 
-/* RLIMIT_NOFILE limits fd numbers, so start from the lowest unused one. */
+/* RLIMIT_NOFILE limits fd numbers, so start from the lowest unused number. */
 void leave_fds(int count)
 {
 	attach_limit.rlim_cur = (rlim_t)(next_fd() + count);

@@ -10,7 +10,7 @@ use core::ptr::null;
 
 use ksyscall_ebpf::{Call, Callers, Kept, Layout, Made, Memory, Native};
 
-/// Matches `struct seen` in arguments.h.
+/// This layout must match `struct seen` in arguments.h.
 #[repr(C)]
 pub struct Seen {
     hits: u32,

@@ -333,7 +333,7 @@ TEST(a_truncated_list_of_symbols_is_not_used)
 	CHECK(bpf_link__destroy(link) == 0);
 }
 
-/* On kernels without an architecture prefix, the names of other functions also begin with sys_. */
+/* On kernels without an architecture prefix, the names of some unrelated functions also begin with sys_. */
 TEST(a_function_of_no_call_is_not_used)
 {
 	CHECK(!attach(entry, "fillrect", NULL) && errno == ENOENT);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Prints what a program observes when it calls syscall(2). testing/test_syscall.py compares the output with
- * the C library's syscall() to the outputs with this library's syscall(), both preloaded and linked.
+ * Prints what a program observes when it calls syscall(2). testing/test_syscall.py runs this program with the
+ * C library's syscall() and with this library's, both preloaded and linked, and compares the outputs.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -123,7 +123,10 @@ static void clean(void *unused)
 
 static pthread_barrier_t barrier;
 
-/* Makes calls while a cancellation is pending. They must complete: syscall() is not a cancellation point. */
+/*
+ * Makes calls while a cancellation is pending. All calls must complete, because syscall() is not a
+ * cancellation point.
+ */
 static void *deferred(void *unused)
 {
 	(void)unused;
@@ -194,7 +197,10 @@ __attribute__((noinline)) static void vforks(void)
 
 static int looked_at;
 
-/* Handles the seccomp trap on rt_sigprocmask(), which the library calls to check that memory is readable. */
+/*
+ * Handles the seccomp trap on rt_sigprocmask() with an invalid `how`. The library makes this call to check
+ * whether memory is readable.
+ */
 static void on_trap(int signal, siginfo_t *info, void *context)
 {
 	ucontext_t *state = context;
@@ -224,7 +230,7 @@ static int is_active(const char *library)
 			return -1;
 		*(void **)&function = dlsym(opened, "syscall");
 	}
-	/* Removing LD_PRELOAD from the environment now must have no effect. */
+	/* At this point, removing LD_PRELOAD from the environment must have no effect. */
 	unsetenv("LD_PRELOAD");
 	sigaction(SIGSYS, &action, NULL);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
