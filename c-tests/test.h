@@ -52,7 +52,7 @@ enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
 /* The fd to which end() writes the reason: a pipe in a test's process, otherwise stderr. */
 static int reason_fd = STDERR_FILENO;
 
-/* Writes the reason and ends the process. If IN_CHILD() created this process, the test ends in the same way. */
+/* Writes the reason and ends the process. If IN_CHILD() created this process, the test ends the same way. */
 __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int status, const char *format, ...)
 {
 	char reason[1024];
