@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::sys;
 
-/// Why the kernel currently runs no probes, although it accepts them: see [`disarmed`].
+/// A state in which the kernel accepts probes but does not run them: see [`disarmed`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Disarmed {
@@ -19,7 +19,7 @@ pub enum Disarmed {
 
 /// Checks whether the kernel is in a state in which attached programs do not run.
 ///
-/// An attach succeeds even in these states, so call this function if an attached program does not
+/// Attaching succeeds even in these states, so call this function if an attached program does not
 /// run. Returns `None` if none of these states is detected. Checking `kprobes/enabled` requires
 /// root, and debugfs mounted at /sys/kernel/debug.
 pub fn disarmed() -> Option<Disarmed> {

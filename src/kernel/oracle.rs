@@ -1,4 +1,5 @@
-//! Checks the parsers for `kprobe_events` and for the list of mounts, with arbitrary input.
+//! Feeds arbitrary input to the parsers for `kprobe_events` and for the list of mounts, and checks
+//! what they return.
 
 use std::ffi::OsString;
 use std::fs;

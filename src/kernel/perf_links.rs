@@ -9,9 +9,9 @@ use crate::sys;
 /// program that was attached in this way can crash the kernel.
 ///
 /// This function tests whether the kernel supports kprobe.multi (Linux 5.18), which is newer than
-/// links for perf events (5.15). Kernels between these versions check the program with the same
-/// function for the link and for the ioctl (`perf_event_set_bpf_prog()` in kernel/events/core.c),
-/// so the ioctl also refuses a program that the link refused.
+/// links for perf events (5.15). From Linux 5.15 to 5.17, `BPF_LINK_CREATE` and the ioctl check the
+/// program in the same function (`perf_event_set_bpf_prog()` in kernel/events/core.c), so the ioctl
+/// also refuses a program that `BPF_LINK_CREATE` refused.
 pub(crate) fn always_has_links() -> bool {
     if LEARNT.may_lack_perf_links.get().is_none() {
         let answer = sys::bpf_link_create_multi_without_program().0;

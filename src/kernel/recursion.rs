@@ -53,7 +53,8 @@ mod tests {
         Kernel { files, info, ..Kernel::new() }.run(|| recursion_misses_of(3)).0
     }
 
-    /// Returns a `struct bpf_prog_info` as in the newest kernel header, with `misses` filled in.
+    /// Returns a `struct bpf_prog_info` with all fields of the newest kernel header, in which
+    /// `recursion_misses` equals `misses`.
     fn program(misses: u64) -> &'static [u64] {
         let mut info = vec![1; 29];
         info[26] = misses;
@@ -67,8 +68,9 @@ mod tests {
         assert_eq!(misses(program(0), "6.6.9\n"), None);
         assert_eq!(misses(program(0), "5.14.0-503.el9\n"), None);
         assert_eq!(misses(program(9), "5.14.0-503.el9\n"), Some(9));
-        // Linux 5.10 lacks the field. The last descriptor does not refer to a program.
+        // Linux 5.10 lacks the field.
         assert_eq!(misses(&program(9)[..26], "5.10.0\n"), None);
+        // The kernel returns no info for a descriptor that does not refer to a program.
         assert_eq!(misses(&[], "6.12.1\n"), None);
     }
 }

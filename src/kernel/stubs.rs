@@ -5,12 +5,12 @@
 //!
 //! Some kernels have a separate stub for each call: x86-64 and arm64 since Linux 5.4 (5.7 for
 //! 32-bit processes on x86), and riscv64 kernels that have syscall wrappers. A probe on a separate
-//! stub fires only for the stub's call. In other kernels, all stubs are names of one function,
-//! `sys_ni_syscall`, and a probe on this function fires for every missing call. If a vendor
-//! backported separate stubs to an older kernel, this code treats the stubs as shared, so an attach
-//! to a missing call fails on that kernel too. On POWER with wrappers, a stub is so short that the
-//! kernel may put the probe on the next function (`kprobe_lookup_name()` in
-//! arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
+//! stub fires only for the call that the stub replaces. In other kernels, all stubs are aliases of
+//! one function, `sys_ni_syscall`, and a probe on this function fires for every missing call. If a
+//! vendor backported separate stubs to an older kernel, this code treats the stubs as shared, so
+//! attaching to a missing call fails on that kernel too. On POWER kernels that have syscall
+//! wrappers, a stub is so short that the kernel may put the probe on the next function
+//! (`kprobe_lookup_name()` in arch/powerpc/kernel/kprobes.c looks for an ftrace site in 16 bytes).
 //!
 //! Before Linux 6.7, a kernel without POSIX timers defines the timer calls as aliases of
 //! `sys_ni_posix_timers`. The aliases are not weak (`SYS_NI` in kernel/time/posix-stubs.c). This
@@ -38,7 +38,7 @@ pub(crate) fn is_known_stub(symbol: &Symbol) -> bool {
     STUBS.get().is_some_and(|stubs| stubs.contains(&hash(symbol.as_bytes())))
 }
 
-/// Returns whether `symbol` is a stub. The kernel must have the symbol.
+/// Returns whether `symbol` is a stub. The running kernel must contain `symbol`.
 ///
 /// The first call reads /proc/kallsyms, which contains about 100,000 lines.
 ///

@@ -91,7 +91,7 @@ impl Symbols {
         self.function(name).is_some()
     }
 
-    /// Returns the stored symbol with that name.
+    /// Returns the stored symbol that is called `name`.
     #[cfg(feature = "capi")]
     pub(crate) fn find(&self, name: &[u8]) -> Option<&Symbol> {
         self.function(name).map(|function| &function.symbol)
@@ -99,8 +99,8 @@ impl Symbols {
 
     /// Returns whether two symbols name the same function. On x86_64, the function that serves a
     /// call without arguments has two names, for example `__x64_sys_getpid` and `__ia32_sys_getpid`
-    /// (`__SYS_STUB0` in arch/x86/include/asm/syscall_wrapper.h). With a probe on each name, the
-    /// program would run twice.
+    /// (`__SYS_STUB0` in arch/x86/include/asm/syscall_wrapper.h). Probing both names would run the
+    /// program twice for each call.
     ///
     /// # Errors
     /// Returns ENODATA if one of the symbols is not in the list, or EPERM if the list hides
@@ -207,7 +207,7 @@ fn mark(text: &[u8]) -> Option<usize> {
 fn of_a_call(name: &[u8]) -> Option<Symbol> {
     mark(name)?;
     let symbol = Symbol::new(name, b"", b"");
-    // `Symbol` stores only names that are short enough for a syscall function.
+    // `Symbol` does not store a name that is too long for a syscall function.
     (symbol.as_bytes() == name).then_some(symbol)
 }
 

@@ -129,7 +129,7 @@ impl EntryName {
         }
     }
 
-    /// Reads the name back from a line of `kprobe_events`.
+    /// Parses the name of one of this library's entries from a line of `kprobe_events`.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let (_, name) = cut(line, b':');
         let (group, name) = cut(cut(name, b' ').0, b'/');
@@ -166,7 +166,7 @@ impl Entry {
         Err(failed("keep the event")(Errno(libc::EAGAIN)))
     }
 
-    /// Creates an entry with the next free name after `name`, and stores this name in `name`.
+    /// Creates an entry with the next free name after `name`, and stores the new name in `name`.
     fn add(name: &mut EntryName, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Self, Error> {
         let events = open_kprobe_events().map_err(failed("open kprobe_events"))?;
         loop {
@@ -220,8 +220,8 @@ impl Entry {
         Ok(count)
     }
 
-    /// Returns the number of function entries or returns that the kernel missed: the last column of
-    /// the entry's line in `kprobe_profile`.
+    /// Returns how many times the kernel missed the function's entry or return. This number is the
+    /// last column of the entry's line in `kprobe_profile`.
     pub(crate) fn missed(&self) -> Option<u64> {
         let file = sys::open(find(b"/kprobe_profile").ok()?.as_c_str(), Mode::Read).ok()?;
         let mut name = Line::new();
@@ -239,7 +239,7 @@ impl Entry {
         missed
     }
 
-    /// Keeps the entry, and lets a later attach through tracefs remove it.
+    /// Leaves the entry in the kernel, and lets a later attach through tracefs remove it.
     pub(crate) fn leave(self) {
         core::mem::ManuallyDrop::new(self).0.give_up();
     }
@@ -404,7 +404,7 @@ mod tests {
             EntryName::parse(format!("r8:{name_text} __x64_sys_openat+0").as_bytes()),
             Some(name)
         );
-        // The kernel's limit, MAX_EVENT_NAME_LEN in kernel/trace/trace.h.
+        // The kernel limits an event's name to MAX_EVENT_NAME_LEN (kernel/trace/trace.h).
         assert!(name_text.len() < 64 + "ksyscall/".len());
     }
 
@@ -539,7 +539,7 @@ mod tests {
         let in_use = Kernel { entries_in_use: "ksyscall/", ..kernel(&[text]) };
         assert_eq!(super::tests::removed(in_use), [text]);
         assert_eq!(super::tests::removed(kernel(&[text])), [text]);
-        // The place is free again.
+        // The slot is free again.
         assert!(name.place_of_given_up().is_none());
     }
 

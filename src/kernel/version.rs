@@ -1,7 +1,7 @@
 //! Reads the version of the running kernel, and remembers it.
 //!
 //! Vendors backport features, so a version proves less than a test of the feature. The version is
-//! therefore used only if there is nothing to test.
+//! therefore used only if the feature itself cannot be tested.
 
 use super::LEARNT;
 use crate::calls::version::{Version, parse};
@@ -10,7 +10,7 @@ use crate::text::{cut, number, parts};
 
 /// Returns the major and minor numbers, or None if /proc/sys/kernel/osrelease cannot be read.
 pub(crate) fn version() -> Option<Version> {
-    // Each test has its own kernel, so do not cache the version.
+    // Each test simulates a different kernel, so do not cache the version.
     #[cfg(test)]
     if crate::sys::fake::is_there() {
         return read();
@@ -29,9 +29,9 @@ pub(crate) fn version() -> Option<Version> {
 /// Returns the number of the stable update, such as 97 for 6.1.97, or None if the number is
 /// unknown.
 ///
-/// The kernel's release does not always contain the update: Ubuntu, and Debian up to version 12,
-/// use a release such as 6.1.0 for every update. Debian shows the update in the kernel's version
-/// string ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
+/// The kernel's release string does not always contain this number: Ubuntu, and Debian up to
+/// version 12, use a release string such as 6.1.0 for every update. Debian shows the number in the
+/// kernel's version string ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
     let mut found = None;
     for path in
@@ -47,9 +47,9 @@ pub(crate) fn update() -> Option<u64> {
     found
 }
 
-/// Returns the update, if the word begins with a number such as 6.1.97 that matches `version`. An
-/// update of 0 counts only at the end of the word, because vendors use names such as 6.1.0-50 for
-/// later updates.
+/// Returns the update number, such as 97, if `word` begins with a number such as 6.1.97 that
+/// matches `version`. An update number of 0 counts only at the end of the word, because vendors use
+/// names such as 6.1.0-50 for later updates.
 fn update_in(word: &[u8], version: Version) -> Option<u64> {
     let is_number = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
     let len = word.iter().take_while(is_number).count();
@@ -104,7 +104,7 @@ mod tests {
             ("5.15.135\n", "#1 SMP\n", None, Some(135)),
             ("6.1.0\n", "#1 SMP\n", None, Some(0)),
             ("6.1.0-50-cloud-amd64\n", DEBIAN, None, Some(176)),
-            // The vendor's string is for another version.
+            // The vendor's string describes a different version.
             ("5.10.0-50-cloud-amd64\n", DEBIAN, None, None),
             (
                 "5.15.0-100-generic\n",

@@ -214,9 +214,9 @@ const _: () = assert!(size_of::<LinkInfo>() == 56);
 pub(super) const BPF_LINK_TYPE_PERF_EVENT: u32 = 7;
 pub(super) const BPF_LINK_TYPE_KPROBE_MULTI: u32 = 8;
 
-/// Returns the number of function entries or returns that the kernel missed for a link. Returns
-/// None if the kernel does not report the number (before Linux 6.7), or if the descriptor does not
-/// refer to a link for kprobes.
+/// Returns how many times the kernel missed a function's entry or return for a link. Returns None
+/// if the kernel does not report the number (before Linux 6.7), or if the descriptor does not refer
+/// to a link for kprobes.
 pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
     const BPF_PERF_EVENT_KPROBE: u32 = 3;
     const BPF_PERF_EVENT_KRETPROBE: u32 = 4;
@@ -237,8 +237,8 @@ pub(crate) fn bpf_link_missed(fd: c_int) -> Option<u64> {
 /// Returns the `recursion_misses` of a program. Returns None if the kernel does not have the field
 /// (before Linux 5.12), or if the descriptor does not refer to a program.
 pub(crate) fn bpf_program_recursion_misses(fd: c_int) -> Option<u64> {
-    /// `struct bpf_prog_info` up to `recursion_misses`. This part is longer than the info of any
-    /// other kind of object.
+    /// `struct bpf_prog_info` up to `recursion_misses`. This part is longer than the info struct of
+    /// any other kind of BPF object.
     #[repr(C)]
     struct Info {
         before: [u64; 26],

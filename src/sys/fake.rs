@@ -1,4 +1,4 @@
-//! Simulates a kernel that answers the system calls of a test's thread.
+//! Simulates a kernel that answers the system calls made by a test's thread.
 
 use core::cell::RefCell;
 use core::ffi::{CStr, c_char, c_long};
@@ -16,10 +16,10 @@ pub(crate) struct Kernel {
     /// The answer to perf_event_open for a kprobe. The arguments are the symbol, whether a return
     /// probe is requested, and the CPU. A line written to kprobe_events gets the same answer.
     pub(crate) kprobe: fn(&str, bool, usize) -> Answer,
-    /// The answer to `BPF_LINK_CREATE` for the program with that fd.
+    /// The answer to `BPF_LINK_CREATE` for the program with the given fd.
     pub(crate) link_create: fn(i32) -> Answer,
-    /// The answer to `BPF_LINK_CREATE` for a kprobe.multi program on functions with these names.
-    /// The list is empty if the names cannot be read.
+    /// The answer to `BPF_LINK_CREATE` for a kprobe.multi program on functions with the given
+    /// names. The list is empty if the names cannot be read.
     pub(crate) multi: fn(&[&str]) -> Answer,
     /// The answer to `PERF_EVENT_IOC_SET_BPF`.
     pub(crate) set_bpf: fn() -> Answer,
@@ -47,7 +47,7 @@ pub(crate) struct Kernel {
     /// The calls, each with the object that it acts on: `open type`, `read type`, `close type`,
     /// `write p PID`, `kprobe SYMBOL`, `link`.
     pub(crate) steps: Vec<String>,
-    /// The index of the step that fails, and its errno.
+    /// The index of the step that fails, and the errno that this step returns.
     pub(crate) fault: Option<(usize, i32)>,
     /// The open descriptors, each with the object that it refers to.
     pub(crate) open: Vec<(usize, String)>,
@@ -58,9 +58,9 @@ pub(crate) struct Kernel {
 /// The arguments of perf_event_open(2).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
-    /// The attributes that the kernel has read. Empty if their address is invalid.
+    /// The bytes of the attributes. The list is empty if the attributes' address is invalid.
     pub(crate) attr: Vec<u8>,
-    /// The function that a kprobe probes.
+    /// The name of the function to probe, if the event is a kprobe.
     pub(crate) name: Option<String>,
     pub(crate) others: [usize; 4],
 }
@@ -100,13 +100,13 @@ impl Kernel {
         }
     }
 
-    /// Runs `test` on this kernel, and returns the calls made.
+    /// Runs `test` on this kernel, and returns the result of `test` and the recorded system calls.
     pub(crate) fn run<T>(self, test: impl FnOnce() -> T) -> (T, Vec<String>) {
         let (result, kernel) = self.run_and_return(test);
         (result, kernel.calls)
     }
 
-    /// Runs `test` on this kernel, and returns the kernel.
+    /// Runs `test` on this kernel, and returns the result of `test` and the kernel.
     pub(crate) fn run_and_return<T>(self, test: impl FnOnce() -> T) -> (T, Self) {
         KERNEL.set(Some(self));
         let result = test();
@@ -147,7 +147,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Opens an event as Linux does. The first page of memory cannot be read.
+    /// Answers perf_event_open(2) as Linux does. The first page of memory counts as unreadable.
     fn open_event(&mut self, [address, others @ ..]: [usize; 5]) -> Answer {
         const PAGE: usize = 4096;
         let mut event = Event { attr: Vec::new(), name: None, others };
@@ -166,7 +166,7 @@ impl Kernel {
                 _ if word(0) as u32 != 8 || word(56) == 0 => Ok(10),
                 _ if (word(56) as usize) < PAGE => refused(libc::EFAULT),
                 _ => {
-                    // SAFETY: this is a pointer to a C string.
+                    // SAFETY: `config1` of a kprobe event is the address of a C string.
                     let name = unsafe { CStr::from_ptr(word(56) as usize as *const c_char) };
                     let name = name.to_str().unwrap();
                     event.name = Some(name.to_owned());
@@ -201,21 +201,20 @@ impl Kernel {
             libc::SYS_faccessat2 | libc::SYS_faccessat => "access".to_owned(),
             libc::SYS_readlinkat => "readlink".to_owned(),
             libc::SYS_perf_event_open if self.events.is_some() => "event".to_owned(),
-            // SAFETY: the arguments of these calls point to the structs that contain the fields
-            // read here: the type, the PMU's configuration and the symbol's address, or the
-            // program's descriptor.
+            // SAFETY: a `perf_event_attr` begins with the type.
             libc::SYS_perf_event_open if unsafe { *(a as *const u32) } == 2 => {
                 "tracepoint".to_owned()
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: the same as above.
+                // SAFETY: `config` and `config1` are the second and the eighth 64-bit words of a
+                // `perf_event_attr`.
                 let (config, symbol) =
                     unsafe { (*(a as *const u64).add(1), *(a as *const u64).add(7)) };
-                // SAFETY: this is a pointer to a C string.
+                // SAFETY: the library passes the address of a C string.
                 let symbol = unsafe { CStr::from_ptr(symbol as *const c_char) }.to_str().unwrap();
                 format!("{} {symbol}", if config & 1 != 0 { "kretprobe" } else { "kprobe" })
             }
-            // SAFETY: the same as above.
+            // SAFETY: the attributes of every bpf(2) command are at least 4 bytes long.
             libc::SYS_bpf if unsafe { *(b as *const i32) } < 0 => "link of nothing".to_owned(),
             libc::SYS_bpf => "link".to_owned(),
             libc::SYS_ioctl => "ioctl".to_owned(),
@@ -268,7 +267,7 @@ impl Kernel {
                 let line = String::from_utf8_lossy(line);
                 let call = format!("write {line}");
                 let line = line.trim_end();
-                // A line that adds an entry contains a symbol.
+                // Only a line that adds an entry contains a symbol.
                 let probed = match line.split_once(' ') {
                     Some((_, symbol)) => (self.kprobe)(symbol, line.starts_with('r'), 0),
                     None => Ok(0),
@@ -307,7 +306,7 @@ impl Kernel {
                 ("readlink".to_owned(), Ok(link.len()))
             }
             libc::SYS_getcpu => {
-                // SAFETY: the library passes the address of a number.
+                // SAFETY: the library passes the address of a 32-bit integer.
                 unsafe { (a as *mut u32).write(1) };
                 ("getcpu".to_owned(), Ok(0))
             }
@@ -330,7 +329,7 @@ impl Kernel {
                 (format!("tracepoint {id}"), Ok(10))
             }
             libc::SYS_perf_event_open => {
-                // SAFETY: `config` and `config1` are the second and the eighth 64-bit word of a
+                // SAFETY: `config` and `config1` are the second and the eighth 64-bit words of a
                 // `perf_event_attr`.
                 let (config, symbol) = unsafe {
                     let attr = a as *const u64;
@@ -382,7 +381,7 @@ thread_local! {
     static KERNEL: RefCell<Option<Kernel>> = const { RefCell::new(None) };
 }
 
-/// Returns whether this thread's test has a fake kernel.
+/// Returns whether this thread's test runs on a fake kernel.
 pub(crate) fn is_there() -> bool {
     KERNEL.with_borrow(Option::is_some)
 }

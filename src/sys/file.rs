@@ -27,9 +27,9 @@ pub(crate) fn open(path: &CStr, mode: Mode) -> Result<Fd, Errno> {
     Ok(Fd(fd as c_int))
 }
 
-/// Checks that a file exists. The check uses the permissions of the effective user, because opening
-/// the file uses the same permissions. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel
-/// uses the permissions of the real user.
+/// Checks that a file exists. The check uses the permissions of the effective user, because open(2)
+/// does the same. Without `AT_EACCESS` (faccessat2(2), Linux 5.8), the kernel uses the permissions
+/// of the real user.
 ///
 /// A container's seccomp filter that predates faccessat2(2) may return EPERM.
 pub(crate) fn access(path: &CStr) -> Result<(), Errno> {
@@ -69,7 +69,8 @@ pub(crate) fn read_number(path: &CStr, label: &[u8]) -> Result<u64, Errno> {
     digits.and_then(|digits| number(digits, 10)).ok_or(Errno(libc::EINVAL))
 }
 
-/// Calls `is_last` with each line of a file until `is_last` returns true. Very long lines are cut.
+/// Calls `is_last` with each line of a file until `is_last` returns true. Very long lines are
+/// truncated.
 pub(crate) fn for_each_line(
     file: &Fd,
     is_last: &mut dyn FnMut(&[u8]) -> bool,

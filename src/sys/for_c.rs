@@ -29,8 +29,7 @@ pub(crate) fn bpf_probe_link(fd: c_int) -> Option<ProbeLink> {
     }
 }
 
-/// The arguments of a perf_event_open(2) call that the program makes. The kernel checks the
-/// arguments.
+/// The arguments of an application's perf_event_open(2) call. The kernel checks the arguments.
 #[derive(Clone, Copy)]
 pub(crate) struct PerfEventCall {
     pub(crate) attr: usize,
@@ -45,16 +44,16 @@ impl PerfEventCall {
     pub(crate) fn make(self) -> Result<usize, Errno> {
         let Self { attr, pid, cpu, group_fd, flags } = self;
         // SAFETY: the kernel only reads `attr`, except that it writes the expected size to an
-        // `attr` that it refuses. `attr` either belongs to the program or is a copy that outlives
-        // the call. A bad address results in EFAULT.
+        // `attr` that it refuses. `attr` either belongs to the application or is a copy that
+        // outlives the call. A bad address results in EFAULT.
         unsafe { call_once(libc::SYS_perf_event_open, attr, pid, cpu, group_fd, flags) }
     }
 }
 
 /// Returns whether the process can read the aligned 8-byte word at or just below an address.
 ///
-/// This function makes an invalid system call: the kernel reads a signal set from the word before
-/// it rejects the operation.
+/// This function requests an invalid rt_sigprocmask(2) operation: the kernel first reads a signal
+/// set from that word, and then rejects the operation.
 pub(crate) fn is_readable(address: usize) -> bool {
     const NOTHING: usize = 0x7fff_ffff;
     const SET: usize = 8;

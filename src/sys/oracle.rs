@@ -1,5 +1,4 @@
-//! Checks the functions that read files, with arbitrary input, and creates the files for these
-//! checks.
+//! Creates files with arbitrary content, and checks what the library's functions read from them.
 
 use std::ffi::CString;
 use std::fs::{self, File};

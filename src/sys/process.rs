@@ -49,8 +49,8 @@ pub(crate) fn random() -> u32 {
     drawn
 }
 
-/// Returns the number of this process's PID namespace, or 0 if the number is unknown. For example,
-/// /proc/self/ns/pid links to `pid:[4026531836]` (namespaces(7)).
+/// Returns the inode number of this process's PID namespace, or 0 if the number is unknown. For
+/// example, /proc/self/ns/pid links to `pid:[4026531836]` (namespaces(7)).
 pub(crate) fn pid_namespace() -> u64 {
     let mut buffer = [0_u8; 32];
     let (folder, path) = (libc::AT_FDCWD as usize, c"/proc/self/ns/pid".as_ptr() as usize);

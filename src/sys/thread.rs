@@ -35,7 +35,7 @@ impl Work<'_> {
 }
 
 extern "C" fn run(work: *mut c_void) -> *mut c_void {
-    // SAFETY: `in_parallel` passes the pointer, and joins this thread before it returns.
+    // SAFETY: `in_parallel` passes a pointer to a `Work`, and joins this thread before returning.
     unsafe { &*work.cast::<Work<'_>>() }.run();
     ptr::null_mut()
 }
@@ -53,7 +53,7 @@ pub(crate) fn in_parallel(count: usize, threads: usize, work: &(dyn Fn(usize) + 
     }
     let mut ids = [const { MaybeUninit::<libc::pthread_t>::uninit() }; MAX_THREADS];
     let mut started = 0;
-    // SAFETY: the sets and the state live until the calls return. The threads receive a pointer to
+    // SAFETY: the signal sets and `cancel` outlive the calls. The threads receive a pointer to
     // `work`, which outlives them because they are joined here. Until then, this thread cannot be
     // cancelled, so it does not skip the join.
     unsafe {
@@ -100,7 +100,7 @@ pub(crate) fn consume_in_parallel<T: Send>(
     let (count, all) = (items.len(), Items(items.as_ptr()));
     // SAFETY: the vector keeps the memory, but does not drop the items, which `work` owns.
     unsafe { items.set_len(0) };
-    // SAFETY: `in_parallel` passes every number below `count` once.
+    // SAFETY: `in_parallel` passes every number below `count` exactly once.
     in_parallel(count, threads, &|index| work(index, unsafe { all.take(index) }));
 }
 
