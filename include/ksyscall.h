@@ -244,15 +244,15 @@ extern const char *ksyscall_links__function(const struct ksyscall_links *links,
                                             size_t nth);
 
 /**
- * Gets the number of entries or returns that the kernel has missed since the program was
- * attached, summed over all functions. The kernel misses a return if too many calls are in
- * progress; see `max_active`.
+ * Gets how many times the kernel has missed an entry of a function, or a return from one,
+ * since the program was attached, summed over all functions. The kernel misses a return if too
+ * many calls are in progress; see `max_active`.
  *
  * @param links the links
  * @param missed receives the number
  * @return 0; or a negative errno, with errno set:
- *  - EOPNOTSUPP: the kernel does not report the number (kernels before Linux 6.7 report it only
- *    if `max_active` is set);
+ *  - EOPNOTSUPP: the kernel does not report the number (before Linux 6.7, it reports the
+ *    number only for probes in tracefs: with `max_active`, or before Linux 4.17);
  *  - EINVAL: an argument is NULL.
  */
 extern int ksyscall_links__missed(const struct ksyscall_links *links, __u64 *missed);

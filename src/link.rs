@@ -52,11 +52,11 @@ impl Link {
         self.is_reached
     }
 
-    /// Returns how many entries of the function (or, for a return probe, how many returns) the
-    /// kernel has missed since the program was attached. Returns `None` if the kernel does not
-    /// report the number. Before Linux 6.7, the kernel reports the number only with
-    /// [`Ksyscall::max_active`](crate::Ksyscall::max_active), and only to a process that may read
-    /// tracefs.
+    /// Returns how many times the kernel has missed an entry of the function (or, for a return
+    /// probe, a return) since the program was attached. Returns `None` if the kernel does not
+    /// report the number. Before Linux 6.7, the kernel reports the number only for probes in
+    /// tracefs (with [`Ksyscall::max_active`](crate::Ksyscall::max_active), or before Linux 4.17),
+    /// and only to a process that may read tracefs.
     ///
     /// The kernel misses a return if too many calls are in progress (see
     /// [`Ksyscall::retprobe`](crate::Ksyscall::retprobe)). It misses an entry if the function is
