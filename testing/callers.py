@@ -19,11 +19,10 @@ def tracer(arch):
     """Builds the tracer for a 64-bit architecture."""
     if arch.name == "amd64":
         return build.rust_example("tracer", "--release")
-    tree = matrix.cross_tree(arch.release)
-    source = matrix.copy_sources(tree, arch)
+    source, tool = matrix.cross(arch)
     linker = f"CARGO_TARGET_{arch.rust.upper().replace('-', '_')}_LINKER={arch.gnu}-gcc"
-    build.run("chroot", tree, "sh", "-c", 'cd /src/ksyscall && exec "$@"', "-", "env", linker,
-              "cargo", "build", "--locked", "--quiet", "--release", "--example", "tracer", "--target", arch.rust)
+    tool("env", linker, "cargo", "build", "--locked", "--quiet", "--release", "--example", "tracer",
+         "--target", arch.rust)
     return shutil.copy(source / f"target/{arch.rust}/release/examples/tracer", OUT / arch.name)
 
 

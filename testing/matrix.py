@@ -28,39 +28,47 @@ BESIDE_LIBBPF = "libelf.so.1", "libz.so.1", "libc.so.6"
 
 # --- Building ---------------------------------------------------------------------
 
-def cross_tree(release):
-    """Returns a Debian file tree that contains Rust and the release's cross compilers."""
-    tree = CACHE / "cross" / release
-    if tree.exists():
-        return tree
-    say(f"making a tree of {release} with cross compilers (some minutes, once)")
-    compilers = [f"gcc-{arch.tools}" for arch in ARCHITECTURES.values()
-                 if arch.release == release and arch.name != "amd64"]
-    new = tree.with_name(f"{release}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.parent.mkdir(parents=True, exist_ok=True)
-    include = ",".join([*SUITES[release].rust[:2], "gcc", "libc6-dev", "make", *compilers])
-    run("debootstrap", "--variant=minbase", f"--include={include}", release, new, packages.mirrors()[0])
-    return new.rename(tree)
+def cross_tree(arch):
+    """Returns a Debian file tree that contains Rust and the cross compilers of the architecture's release. The tree is
+    in the cache, and concurrent runs share it."""
+    tree = CACHE / "cross" / arch.release
+    with packages.locked(tree.with_name(f"{arch.release}.lock")):
+        if not tree.exists():
+            say(f"making a tree of {arch.release} with cross compilers (some minutes, once)")
+            compilers = [f"gcc-{other.tools}" for other in ARCHITECTURES.values()
+                         if other.release == arch.release and other.name != "amd64"]
+            new = tree.with_name(f"{arch.release}.new")
+            shutil.rmtree(new, ignore_errors=True)
+            include = ",".join([*SUITES[arch.release].rust[:2], "gcc", "libc6-dev", "make", *compilers])
+            run("debootstrap", "--variant=minbase", f"--include={include}", arch.release, new, packages.mirrors()[0])
+            new.rename(tree)
+        ready = tree / f"var/ready-for-{arch.name}"
+        if not ready.exists():
+            # The cross compilers' packages do not depend on a C library.
+            libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
+                                                            for name in ("libc6", "libc6-dev", "linux-libc-dev")))
+            run("cp", "-a", f"{libc}/usr/.", tree / "usr")
+            std = packages.unpack(arch.release, arch.name, SUITES[arch.release].rust[2])
+            run("cp", "-a", f"{std}/usr/lib/rustlib/.", tree / "usr/lib/rustlib")
+            (tree / "src/ksyscall").mkdir(parents=True, exist_ok=True)
+            ready.touch()
+    return tree
 
 
-def copy_sources(tree, arch):
-    """Copies the sources and their dependencies into the tree, where programs cannot access this system's files."""
-    rustlib = tree / "usr/lib/rustlib" / arch.rust
-    if not (tree / "usr" / arch.gnu / "include/asm").exists():
-        # The cross compilers' packages do not depend on a C library.
-        libc = packages.unpack(arch.release, "amd64", *(f"{name}-{arch.name}-cross"
-                                                        for name in ("libc6", "libc6-dev", "linux-libc-dev")))
-        run("cp", "-a", f"{libc}/usr/.", tree / "usr")
-    if not rustlib.exists():
-        std = packages.unpack(arch.release, arch.name, SUITES[arch.release].rust[2])
-        shutil.copytree(std / "usr/lib/rustlib" / arch.rust, rustlib)
-    source = tree / "src/ksyscall"
+def cross(arch):
+    """Copies the sources and their dependencies. Returns the folder of the copy, and a function that runs a command
+    in the folder, in the tree with cross compilers, where programs cannot access this system's files."""
+    tree, source = cross_tree(arch), BUILD / "cross" / arch.release
     build.copy_sources(source)
     run("cargo", "vendor", "--locked", "--quiet", source / "vendor")
     (source / ".cargo").mkdir(exist_ok=True)
     (source / ".cargo/config.toml").write_text(build.VENDORED)
-    return source
+    # Only the command sees the mount, so other runs can use the tree with their own sources.
+    return source, functools.partial(run, "unshare", "--mount", "sh", "-ec", """tree=$1
+mount --bind "$2" "$tree/src/ksyscall"
+shift 2
+exec chroot "$tree" sh -c 'cd /src/ksyscall && exec "$@"' - "$@"
+""", "-", tree, source)
 
 
 def runtime(arch):
@@ -92,11 +100,9 @@ def toolchain(cell):
         top, cc, library, tool = ROOT, "cc", "build", run
         tool("make", "-s", "all")
     else:
-        tree = cross_tree(arch.release)
-        top, cc, library = copy_sources(tree, arch), f"{arch.gnu}-gcc", f"build/{arch.name}"
+        (top, tool), cc, library = cross(arch), f"{arch.gnu}-gcc", f"build/{arch.name}"
         shutil.rmtree(top / here, ignore_errors=True)
         shutil.copytree(out, top / here)
-        tool = functools.partial(run, "chroot", tree, "sh", "-c", 'cd /src/ksyscall && exec "$@"', "-")
         tool("make", "-s", "all", f"BUILD={library}", f"TARGET={arch.rust}", f"CC={cc}",
              f"OBJCOPY={arch.gnu}-objcopy")
     shutil.copy(top / library / "libksyscall.so.1", top / here)

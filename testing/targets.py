@@ -182,7 +182,8 @@ BOUND_LIBBPFS = {
 STATIC_LIBBPFS = ["bullseye", "bookworm", "bound"]
 
 # The kernels that the tests run on, with the libbpf versions that are tested on each. The newest stable kernel runs
-# every libbpf. An older kernel runs its own release's libbpf, and the oldest kernel also runs a newer libbpf.
+# every libbpf. Each older kernel is tested with the libbpf of its own Debian release, and the oldest kernel also
+# with a newer libbpf.
 NEWEST_STABLE = "trixie"
 LIBBPFS = {
     "bullseye": ["bullseye", "trixie"],

@@ -65,16 +65,18 @@ def bpftool():
 # await() repeats a command until it succeeds. If the background command ends first, await() prints that command's
 # output. Each part of the output follows its name. Tests call left() at the start and at the end, so that other
 # programs' probes do not count as leftovers.
-PRELUDE = """export PATH=/opt/bin:$PATH
-part() { echo "=$1"; }
-status() { status=$?; part status; echo $status; }
+FUNCTIONS = """part() { echo "=$1"; }
 await() { until "$@"; do kill -0 $! 2>/dev/null || { part ended; cat /tmp/said; return; }; sleep 0.1; done; }
-left() {
+"""
+PRELUDE = f"""export PATH=/opt/bin:$PATH
+{FUNCTIONS}
+status() {{ status=$?; part status; echo $status; }}
+left() {{
     part probes; cat /sys/kernel/debug/kprobes/list
     part entries; cat /sys/kernel/tracing/kprobe_events
     part links; /cli/bpftool -j link show
     part programs; /cli/bpftool -j prog show
-}
+}}
 """
 
 
@@ -221,17 +223,17 @@ def test_counting_does_not_change_the_program(job, guest):
 
 
 # PIDs inside a namespace differ from those in the kernel.
-@jobs("namespace", """cat >/tmp/inside <<'end'
+@jobs("namespace", f"""cat >/tmp/inside <<'end'
+{FUNCTIONS}
 part command; ksyscall count umount2 getpgid --json -o /tmp/result -- /cli/known >/dev/null 2>&1; cat /tmp/result
 sh -c 'until [ -e /tmp/go-inside ]; do :; done; exec /cli/known' >/dev/null & pid=$!
 ksyscall count umount2 --json -p $pid >/tmp/result 2>/tmp/said & count=$!
-until grep -qs counting /tmp/said; do sleep 0.1; done
+await grep -qs counting /tmp/said
 touch /tmp/go-inside; wait $count
 part process; cat /tmp/result
 part everyone; ksyscall count poll ppoll --json -d 0.5 2>/dev/null
 end
-echo 'part() { echo "=$1"; }' >/tmp/with; cat /tmp/inside >>/tmp/with
-unshare -m -p -f sh -c 'mount -t proc proc /proc; . /tmp/with' 2>&1
+unshare -m -p -f sh -c 'mount -t proc proc /proc; . /tmp/inside' 2>&1
 """, "bullseye", "trixie")
 def test_processes_are_found_in_a_pid_namespace(job, guest):
     said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
@@ -255,7 +257,7 @@ ksyscall count umount2 -i 0.3 --json -o /tmp/result -- sh -c '/cli/known; sleep 
 cat /tmp/result
 mkdir /tmp/cgroups; mount -t cgroup2 none /tmp/cgroups; mkdir -p /tmp/cgroups/a/b
 ksyscall count umount2 --cgroup /tmp/cgroups/a --json >/tmp/result 2>/tmp/said & pid=$!
-until grep -qs counting /tmp/said; do sleep 0.1; done
+await grep -qs counting /tmp/said
 /cli/known >/dev/null; sh -c 'echo $$ >/tmp/cgroups/a/b/cgroup.procs; exec /cli/known' >/dev/null
 kill -INT $pid; wait $pid
 part cgroup; cat /tmp/result

@@ -163,7 +163,7 @@ pub(crate) struct Count {
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = seconds, help_heading = TIME)]
     pub(crate) duration: Option<std::time::Duration>,
-    /// Print the counts of each interval of this many seconds
+    /// Print a separate result after each interval of this length
     #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true,
           value_parser = seconds, help_heading = TIME)]
     pub(crate) interval: Option<std::time::Duration>,

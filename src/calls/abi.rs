@@ -24,7 +24,7 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 ///
 /// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
 /// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
-/// call only through a multiplexer (`accept`, `send`, `recv`, `semop`), a batch with
+/// call (such as `accept`, `send`, `recv` or `semop`) only through a multiplexer, a batch with
 /// [`Callers::All`] also attaches the program to that multiplexer. The program then runs for every
 /// call through the multiplexer and must check which call was made, as `KSYSCALL_SUBCALL_PROG` in
 /// ksyscall.bpf.h does. On i386, the C library also makes other calls, such as `connect`, through

@@ -4,7 +4,7 @@ use super::conventions::{CONVENTIONS, Conventions, PLAIN_STARTS};
 use super::name::SyscallName;
 use super::table::Row;
 
-/// The name of a kernel function, in a form that loaders build from a call's name.
+/// The name of a kernel function that loaders derive from a call's name.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     /// The prefix before `sys_` in a kernel with wrappers. Empty for plain names.

@@ -5,7 +5,7 @@
 //! `syscall()`, which this library replaces if it is preloaded (`syscall.S`, `perf_event_open.c`).
 //! A probe stays unchanged if
 //! - the probe does not name a function, or is not at the function's entry or return;
-//! - the name does not have a form that loaders build from a call's name;
+//! - the name matches none of the patterns by which loaders derive it from a call's name;
 //! - a native call reaches the function and the kernel has the function.
 //!
 //! Any other probe is opened on the function that serves the call of that name, according to the
@@ -91,7 +91,8 @@ fn open(call: PerfEventCall) -> Result<usize, Errno> {
     Ok(event.into_raw() as usize)
 }
 
-/// A probe on a function whose name has a form that loaders build from a call's name.
+/// A probe on a function whose name matches a pattern that loaders use to derive it from a call's
+/// name.
 struct Probe {
     call: PerfEventCall,
     attr: Attr,
