@@ -26,7 +26,7 @@ struct {
 	__type(value, __u32);
 } watched SEC(".maps");
 
-/* Counts a call by the watched thread and returns its slot. For a call by another thread, returns NULL. */
+/* Counts a call by the watched thread and returns the call's record. Returns NULL for other threads. */
 static __always_inline struct calls *record(__u32 slot)
 {
 	__u32 zero = 0;

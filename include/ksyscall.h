@@ -230,7 +230,7 @@ extern size_t ksyscall_links__count(const struct ksyscall_links *links);
 extern int ksyscall_links__result(const struct ksyscall_links *links, size_t index);
 
 /**
- * Returns a kernel function that the program is attached to for a name. With
+ * Returns one of the kernel functions to which the program is attached for a name. With
  * `KSYSCALL_CALLERS_NATIVE`, each name has one function.
  *
  * @param links the links

@@ -1,4 +1,4 @@
-//! Builds and parses text in fixed memory: tracefs commands, paths, messages.
+//! Builds text (tracefs commands, paths and messages) in buffers of a fixed size, and parses text.
 
 use core::ffi::CStr;
 

@@ -406,8 +406,8 @@ INLINE bool is_compat(const struct settings *settings, __u64 regs)
 {
 #if defined(__TARGET_ARCH_x86) && KSYSCALL_BITS == 64
 	/* In `status`, TS_COMPAT (arch/x86/include/asm/thread_info.h) identifies 32-bit callers. If the
-	   offset of `status` is unknown, the code segment __USER32_CS identifies 32-bit callers, except
-	   when 64-bit code uses `int $0x80`. */
+	   offset of `status` is unknown, the code segment __USER32_CS identifies 32-bit callers, and 32-bit
+	   calls that 64-bit code makes with `int $0x80` are mistaken for native calls. */
 	if (settings->status_offset)
 		return ksyscall_read_(bpf_get_current_task() + settings->status_offset) & 2;
 	return (ksyscall_read_(regs + 136) & 0xffff) == 0x23;
@@ -421,8 +421,8 @@ INLINE bool is_compat(const struct settings *settings, __u64 regs)
 
 #define X32_BIT (1U << 30)
 
-/* Returns the place of the call that a multiplexer carries out, or NULL if this call is not counted
-   separately. */
+/* Returns the entry in `places` of the call that a multiplexer carries out, or NULL if this call is
+   not counted separately. */
 INLINE __u32 *sub_call(__u32 multiplexer, __u64 regs, bool is_compat)
 {
 	struct ksyscall_ call = { .from = regs, .has_regs = 1 };

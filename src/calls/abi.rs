@@ -22,8 +22,8 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// for 32-bit callers (arch/x86/entry/syscalls/syscall_64.tbl). Before Linux 4.17, these functions
 /// also serve i386 callers.
 ///
-/// On i386 and POWER, 32-bit processes make some calls through a multiplexer, socketcall(2) or
-/// ipc(2), which carries out the call itself ([`SubCall`](crate::SubCall)). If callers can make a
+/// On i386 and POWER, 32-bit processes make some calls through a multiplexer (socketcall(2) or
+/// ipc(2)), which carries out the requested call ([`SubCall`](crate::SubCall)). If callers can make a
 /// call (such as `accept`, `send`, `recv` or `semop`) only through a multiplexer, a batch with
 /// [`Callers::All`] also attaches the program to that multiplexer. The program then runs for every
 /// call through the multiplexer and must check which call was made, as `KSYSCALL_SUBCALL_PROG` in

@@ -113,7 +113,7 @@ unsafe extern "C" {
     /// failed; -EINVAL if the index is out of range
     pub fn ksyscall_links__result(links: *const ksyscall_links, index: usize) -> c_int;
 
-    /// Returns a kernel function that the program is attached to for a name. With
+    /// Returns one of the kernel functions to which the program is attached for a name. With
     /// `KSYSCALL_CALLERS_NATIVE`, each name has one function.
     ///
     /// @param links the links

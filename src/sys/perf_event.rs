@@ -39,8 +39,8 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
     let attr: *const PerfEventAttr = &attr;
     let mut cpu: u32 = 0;
     loop {
-        // SAFETY: the kernel reads only `attr` (`size` contains its size) and the C string that the
-        // caller guarantees. Both live until the call returns.
+        // SAFETY: the kernel reads only `attr`, whose size is in `size`, and the C string, which
+        // the caller guarantees to be valid. Both live until the call returns.
         let opened = unsafe {
             call(
                 libc::SYS_perf_event_open,

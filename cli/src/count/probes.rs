@@ -1,5 +1,5 @@
-//! Attaches to the functions that serve the calls: for `--probes`, which does not slow other calls
-//! down, and for kernels without the tracepoints.
+//! Attaches to the functions that serve the calls. `count` uses this method on kernels without the
+//! tracepoints and with `--probes`, which avoids slowing other calls down.
 
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
