@@ -32,7 +32,7 @@ LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup testing/cargo-runner
 C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
-SOURCES := $(shell find src -type f) build.rs cbindgen.toml Cargo.toml Cargo.lock
+SOURCES := $(shell find src -type f) build.rs Cargo.toml Cargo.lock
 
 MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
@@ -110,8 +110,7 @@ help:
 
 .PHONY: header
 header: ## regenerate include/ksyscall.h
-	$(CARGO) build --locked --features capi
-	cp "$$(ls -t target/debug/build/ksyscall-*/out/ksyscall.h | head -1)" include/ksyscall.h
+	WRITE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
 # The folders where bash, zsh and fish look for completions.
 COMPLETION_FILES = $(addprefix $(DESTDIR)$(COMPLETIONS)/,bash-completion/completions/ksyscall \
