@@ -13,7 +13,7 @@ pub struct Places {
     /// In the program's context: the stack pointer, and the function's first argument.
     pub(crate) stack_pointer: Option<u64>,
     pub(crate) first: Option<u64>,
-    /// The words, if the function receives them as arguments: in the context or, if the offset is -1, on the stack.
+    /// The words that are arguments of the function: offsets in the context, or -1 for the stack.
     pub(crate) direct: [i16; 16],
     pub(crate) on_stack: [i16; 16],
     /// The words in the registers of a native caller, and of a 32-bit caller.

@@ -1,4 +1,4 @@
-//! Recognises the names of kernel functions that loaders such as libbpf build from a call's name.
+//! Recognises the names of kernel functions that loaders such as libbpf derive from a call's name.
 
 use super::conventions::{CONVENTIONS, Conventions, PLAIN_STARTS};
 use super::name::SyscallName;

@@ -333,9 +333,8 @@ impl Handle {
         found
     }
 
-    /// Finds the libbpf that the code at `caller` is linked to. This function is used if no program
-    /// identifies the libbpf: a plugin can have its own copy of libbpf, whose symbols other files
-    /// do not see.
+    /// Finds the libbpf that the code at `caller` is linked to, where no program identifies it. A
+    /// plugin can have its own copy of libbpf, whose symbols other files do not see.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
         file.filter(Self::is_libbpf).or_else(Self::usual)

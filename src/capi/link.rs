@@ -47,8 +47,8 @@ impl Object {
     }
 }
 
-/// Returns how many calls of the function or returns from it the kernel missed, if the kernel
-/// reports the number.
+/// Returns how many times the kernel missed a call of the function, or a return from it, if the
+/// kernel reports the number.
 ///
 /// # Safety
 /// `link` must be a link that libbpf or this library created.

@@ -275,7 +275,7 @@ pub(super) mod tests {
         );
         assert_eq!(some.below(100), Some(1 << 20));
         assert_eq!(tally(3, 0, &[]).below(50), None);
-        // A call of 20 minutes is in the last bucket, which ends at 550 seconds for shorter calls.
+        // The last bucket ends at 550 seconds, unless a call took longer: here, 20 minutes.
         let mut long = tally(1, 0, &[(BUCKETS - 1, 1)]);
         long.longest = 1_200_000_000_000;
         assert_eq!(long.below(100), Some(1 << 41));
