@@ -55,20 +55,26 @@ def cross_tree(arch):
     return tree
 
 
+def inside(tree, source):
+    """Returns a function that runs a command in a file tree, where programs cannot access this system's files.
+    The command runs in `source`, which is the tree's /src/ksyscall for this command only: concurrent runs that use
+    the tree see their own sources there."""
+    return functools.partial(run, "unshare", "--mount", "sh", "-ec", """tree=$1
+mount --bind "$2" "$tree/src/ksyscall"
+shift 2
+exec chroot "$tree" sh -c 'cd /src/ksyscall && exec "$@"' - "$@"
+""", "-", tree, source)
+
+
 def cross(arch):
     """Copies the sources and their dependencies. Returns the folder of the copy, and a function that runs a command
-    in the folder, in the tree with cross compilers, where programs cannot access this system's files."""
+    there, in the tree with cross compilers."""
     tree, source = cross_tree(arch), BUILD / "cross" / arch.release
     build.copy_sources(source)
     run("cargo", "vendor", "--locked", "--quiet", source / "vendor")
     (source / ".cargo").mkdir(exist_ok=True)
     (source / ".cargo/config.toml").write_text(build.VENDORED)
-    # Only the command sees the mount, so other runs can use the tree with their own sources.
-    return source, functools.partial(run, "unshare", "--mount", "sh", "-ec", """tree=$1
-mount --bind "$2" "$tree/src/ksyscall"
-shift 2
-exec chroot "$tree" sh -c 'cd /src/ksyscall && exec "$@"' - "$@"
-""", "-", tree, source)
+    return source, inside(tree, source)
 
 
 def runtime(arch):

@@ -1,6 +1,10 @@
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from testing import matrix
+from testing import matrix, packages
 from testing.build import ROOT
 from testing.conftest import chosen_cells
 from testing.matrix import Run, Shown, list_calls, report
@@ -120,3 +124,24 @@ def test_every_architecture_has_a_table():
 def test_results_of_older_kernels_stay_in_the_page():
     assert matrix.OLDER in report([], {})
     assert matrix.OLDER in matrix.PAGE.read_text()
+
+
+def test_runs_that_share_a_tree_see_their_own_sources(tmp_path):
+    tree, sources = tmp_path / "tree", {name: tmp_path / name for name in ("first", "second")}
+    (tree / "src/ksyscall").mkdir(parents=True)
+    (tree / "bin").mkdir()
+    busybox = packages.unpack("trixie", "amd64", "busybox-static")
+    shutil.copy(next(busybox.rglob("bin/busybox")), tree / "bin/sh")
+    for name, source in sources.items():
+        source.mkdir()
+        (source / "name").write_text(f"{name}\n")
+    os.mkfifo(sources["first"] / "pipe")
+    with ThreadPoolExecutor() as threads, open(os.open(sources["first"] / "pipe", os.O_RDWR), "w") as pipe:
+        first = threads.submit(matrix.inside(tree, sources["first"]), "sh", "-c",
+                               ": > started; read line < pipe; read name < name; echo $name")
+        while not (sources["first"] / "started").exists():
+            assert not first.done(), first.result()
+        second = matrix.inside(tree, sources["second"])("sh", "-c", "read name < name; echo $name")
+        print(file=pipe, flush=True)
+        assert (first.result(), second) == ("first\n", "second\n")
+    assert not list((tree / "src/ksyscall").iterdir())
