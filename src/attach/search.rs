@@ -39,7 +39,7 @@ pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row
         Abi::Native if is_alone => Ok(native_row(name)),
         Abi::Native => abi::native_row(name)
             .map(in_this_version)
-            .ok_or_else(|| Tried::default().not_found(name)),
+            .ok_or_else(|| Error::NotFound { name: *name, tried: Vec::new() }),
         Abi::Compat if COMPAT_CONVENTIONS.is_empty() => Err(Error::CallersUnknown),
         Abi::Compat => match abi::compat_row(name).map(in_this_version) {
             Some(row) if row.is_undecided() => Err(Error::UpdateUnknown { name: *name }),
@@ -111,24 +111,17 @@ pub(super) fn find_native(
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
     let mut possible = learnt.get().map_or(Conventions::ALL, |set| Conventions(set as u8));
-    let mut tried = Tried::default();
+    let mut tried = Vec::new();
     for (index, convention) in CONVENTIONS.iter().enumerate() {
         if !possible.contains(index) {
             continue;
         }
-        for symbol in convention.symbols(row) {
-            // Two conventions can share a symbol.
-            if tried.contains(&symbol) {
-                continue;
+        if let Some(symbol) = find_by(convention, row, &mut tried, probe)? {
+            // If only one convention is left, there is nothing more to learn.
+            if !learnt.get().is_some_and(usize::is_power_of_two) {
+                keep(learnt, possible.that_have(&symbol, row));
             }
-            if probe(&symbol, convention.doubt(&symbol, row))? {
-                // If only one convention is left, there is nothing more to learn.
-                if !learnt.get().is_some_and(usize::is_power_of_two) {
-                    keep(learnt, possible.that_have(&symbol, row));
-                }
-                return Ok(symbol);
-            }
-            tried.add(symbol)?;
+            return Ok(symbol);
         }
         if possible.without(index).is_empty() {
             continue;
@@ -145,7 +138,7 @@ pub(super) fn find_native(
     if row.is_undecided() {
         return Err(Error::UpdateUnknown { name: *name });
     }
-    Err(tried.not_found(name))
+    Err(Error::NotFound { name: *name, tried })
 }
 
 /// Remembers the naming conventions that the kernel may use. An empty set is ignored, because it
@@ -153,26 +146,6 @@ pub(super) fn find_native(
 fn keep(learnt: &Known, set: Conventions) {
     if !set.is_empty() {
         learnt.set(set.0.into());
-    }
-}
-
-/// The symbols that were tried without success.
-#[derive(Default)]
-struct Tried(Vec<Symbol>);
-
-impl Tried {
-    fn contains(&self, symbol: &Symbol) -> bool {
-        self.0.contains(symbol)
-    }
-
-    fn add(&mut self, symbol: Symbol) -> Result<(), Error> {
-        self.0.try_reserve(1).map_err(|_| Error::NoMemory)?;
-        self.0.push(symbol);
-        Ok(())
-    }
-
-    fn not_found(self, name: &SyscallName) -> Error {
-        Error::NotFound { name: *name, tried: self.0 }
     }
 }
 
@@ -187,10 +160,11 @@ fn find_compat(
     learnt: &Known,
     probe: &mut Probe,
 ) -> Result<Symbol, Error> {
-    match convention_of(COMPAT_CONVENTIONS, learnt, probe)? {
-        Some(convention) => find_by(convention, name, row, probe),
-        None => Err(no_compat_callers(false)),
-    }
+    let Some(convention) = convention_of(COMPAT_CONVENTIONS, learnt, probe)? else {
+        return Err(no_compat_callers(false));
+    };
+    let mut tried = Vec::new();
+    find_by(convention, row, &mut tried, probe)?.ok_or(Error::NotFound { name: *name, tried })
 }
 
 /// Returns the error for a kernel that was booted (`is_off`) or built without support for 32-bit
@@ -216,10 +190,7 @@ fn find_x32(
         learnt.set(X32_CONVENTIONS.len());
         return Err(Error::NoCompatCall { name: *name });
     };
-    match find_by(convention, name, row, probe) {
-        Err(Error::NotFound { .. }) => Err(Error::NoCompatCall { name: *name }),
-        found => found,
-    }
+    find_by(convention, row, &mut Vec::new(), probe)?.ok_or(Error::NoCompatCall { name: *name })
 }
 
 /// Finds the kernel's convention by probing each convention's anchor, and remembers the convention.
@@ -241,20 +212,26 @@ fn convention_of(
     Ok(None)
 }
 
+/// Finds the first of the convention's symbols that serves the call in `row`. Skips the symbols in
+/// `tried`, and adds the symbols that were tried without success.
 fn find_by(
     convention: &Convention,
-    name: &SyscallName,
     row: &Row,
+    tried: &mut Vec<Symbol>,
     probe: &mut Probe,
-) -> Result<Symbol, Error> {
-    let mut tried = Tried::default();
+) -> Result<Option<Symbol>, Error> {
     for symbol in convention.symbols(row) {
-        if probe(&symbol, convention.doubt(&symbol, row))? {
-            return Ok(symbol);
+        // Two conventions can share a symbol.
+        if tried.contains(&symbol) {
+            continue;
         }
-        tried.add(symbol)?;
+        if probe(&symbol, convention.doubt(&symbol, row))? {
+            return Ok(Some(symbol));
+        }
+        tried.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        tried.push(symbol);
     }
-    Err(tried.not_found(name))
+    Ok(None)
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]
