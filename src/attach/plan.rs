@@ -46,11 +46,6 @@ impl BatchCall {
             Some((*abi, BatchCall { name, ..*self }))
         })
     }
-
-    /// Returns whether the program should run for callers that use `abi`.
-    fn is_of(&self, abi: Abi) -> bool {
-        self.callers.abis(&self.name).contains(&abi)
-    }
 }
 
 /// A list of calls, split into parts. A call has one part for each ABI that it is requested for,
@@ -69,8 +64,6 @@ struct Part {
     /// The index of the call.
     index: usize,
     abi: Abi,
-    /// Whether the call is requested for one ABI only.
-    is_alone: bool,
     state: State,
 }
 
@@ -92,7 +85,7 @@ enum State {
 /// all calls. If the list contains the multiplexer itself, the multiplexer's cookie is returned.
 /// Otherwise, the cookie of the first call made through the multiplexer is returned.
 fn multiplexer_cookie(calls: &[BatchCall], parts: &[Part], abi: Abi, call: &BatchCall) -> u64 {
-    let itself = calls.iter().find(|other| other.name == call.name && other.is_of(abi));
+    let itself = calls.iter().find(|other| other.name == call.name && other.abis().contains(&abi));
     let earlier = || parts.iter().find(|part| part.abi == abi && part.call.name == call.name);
     itself.or_else(|| earlier().map(|part| &part.call)).unwrap_or(call).cookie
 }
@@ -104,15 +97,12 @@ impl Plan {
         let count = calls.iter().map(|call| call.abis().len()).sum();
         parts.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
         for (index, call) in calls.iter().enumerate() {
-            let (call, is_alone) = (*call, call.abis().len() == 1);
-            parts.extend(call.abis().iter().map(|abi| {
-                let abi = *abi;
-                Part { call, index, abi, is_alone, state: State::Unknown }
-            }));
+            let part = |abi: &Abi| Part { call: *call, index, abi: *abi, state: State::Unknown };
+            parts.extend(call.abis().iter().map(part));
             for (abi, mut call) in call.through_multiplexers() {
                 call.cookie = multiplexer_cookie(calls, &parts, abi, &call);
                 parts.try_reserve(1).map_err(|_| Error::NoMemory)?;
-                parts.push(Part { call, index, abi, is_alone, state: State::Unknown });
+                parts.push(Part { call, index, abi, state: State::Unknown });
             }
         }
         Ok(Self { parts, calls: calls.len() })
@@ -143,10 +133,10 @@ impl Plan {
     pub(crate) fn count_rows(&self) -> Result<usize, Error> {
         let mut rows: Vec<(Abi, Row<'_>)> = Vec::new();
         rows.try_reserve_exact(self.parts.len()).map_err(|_| Error::NoMemory)?;
-        for Part { call, abi, is_alone, .. } in &self.parts {
-            let Ok(row) = row_on(*abi, *is_alone, &call.name) else { continue };
-            if !rows.iter().any(|(other_abi, other)| other_abi == abi && row == *other) {
-                rows.push((*abi, row));
+        for number in 0..self.parts.len() {
+            let Ok((abi, _, row)) = self.part(number) else { continue };
+            if !rows.contains(&(abi, row)) {
+                rows.push((abi, row));
             }
         }
         Ok(rows.len())
@@ -168,11 +158,11 @@ impl Plan {
             learnt.set(set);
         }
         (0..self.parts.len()).all(|number| {
-            let Some(Part { call, abi: Abi::Native, is_alone: true, .. }) = self.parts.get(number)
-            else {
+            let BatchCall { name, callers, .. } = self.parts[number].call;
+            if callers != Callers::Native {
                 return false;
-            };
-            let (name, row) = (call.name, native_row(&call.name));
+            }
+            let row = native_row(&name);
             let first = find_native(&name, &row, &learnt, &mut |_, doubt| match doubt {
                 Doubt::None => Ok(true),
                 _ => Err(Error::NotFound { name, tried: Vec::new() }),
@@ -203,8 +193,8 @@ impl Plan {
 
     /// Returns the ABI, the name and the row that determine the function of a part.
     pub(crate) fn part(&self, number: usize) -> Result<(Abi, &SyscallName, Row<'_>), Error> {
-        let Part { call, abi, is_alone, .. } = &self.parts[number];
-        Ok((*abi, &call.name, row_on(*abi, *is_alone, &call.name)?))
+        let Part { call, abi, .. } = &self.parts[number];
+        Ok((*abi, &call.name, row_on(*abi, call.callers, &call.name)?))
     }
 
     /// Sets the function of a part, and returns whether the program must be attached to the

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use errno::Errno;
 
 use crate::Error;
-use crate::calls::abi::{self, Abi};
+use crate::calls::abi::{self, Abi, Callers};
 use crate::calls::conventions::{
     COMPAT_CONVENTIONS, CONVENTIONS, Convention, Conventions, Doubt, X32_CONVENTIONS,
 };
@@ -30,13 +30,12 @@ pub(crate) fn native_row(name: &SyscallName) -> Row<'_> {
     in_this_version(table::row(name))
 }
 
-/// Returns the row that `name` selects on this kernel for callers that use `abi`.
-///
-/// `is_alone` is true if the call is requested for this ABI only.
-pub(super) fn row_on(abi: Abi, is_alone: bool, name: &SyscallName) -> Result<Row<'_>, Error> {
+/// Returns the row that `name` selects on this kernel for callers that use `abi`. `callers` are all
+/// callers that the call is requested for.
+pub(super) fn row_on(abi: Abi, callers: Callers, name: &SyscallName) -> Result<Row<'_>, Error> {
     let no_call = || Error::NoCompatCall { name: *name };
     match abi {
-        Abi::Native if is_alone => Ok(native_row(name)),
+        Abi::Native if callers == Callers::Native => Ok(native_row(name)),
         Abi::Native => abi::native_row(name)
             .map(in_this_version)
             .ok_or_else(|| Error::NotFound { name: *name, tried: Vec::new() }),
