@@ -46,7 +46,7 @@ pub(super) fn probe_function(
 /// Opens an event on the entry or the return of the function `symbol`. Returns None if the kernel
 /// does not have the symbol.
 pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
-    let backend = Backend::find().that_has(kind)?;
+    let backend = Backend::find(kind)?;
     match backend.open(symbol, 0, kind) {
         Ok(event) => Ok(Some(event)),
         Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => Ok(None),
@@ -97,38 +97,31 @@ enum Backend {
 }
 
 impl Backend {
-    fn find() -> Self {
-        Pmu::find().map_or(Backend::Tracefs, Backend::Pmu)
-    }
-
     /// Selects the backend that supports `kind`. The number of calls that a return probe tracks can
     /// be set only through tracefs, and only on Linux 4.12 and later. An older kernel would create
     /// an event with a different name. The kprobe PMU (Linux 4.17) is therefore required, because
     /// its presence proves that the kernel is new enough.
-    fn that_has(self, kind: Kind) -> Result<Self, Error> {
-        match self {
-            _ if kind.max_active == 0 => Ok(self),
-            Backend::Pmu(_) => Ok(Backend::Tracefs),
-            Backend::Tracefs => Err(Error::MaxActiveUnsupported),
+    fn find(kind: Kind) -> Result<Self, Error> {
+        match Pmu::find() {
+            Some(pmu) if kind.max_active == 0 => Ok(Backend::Pmu(pmu)),
+            None if kind.max_active != 0 => Err(Error::MaxActiveUnsupported),
+            _ => Ok(Backend::Tracefs),
         }
     }
 
     fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Attachment, Error> {
+        let failed = |errno| Error::PerfEvent { symbol: *symbol, retprobe: kind.retprobe, errno };
         match self {
             Backend::Pmu(pmu) => {
                 let config = pmu.config(kind.retprobe);
-                match sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset) {
-                    Ok(fd) => Ok(Attachment::new(fd, None)),
-                    Err(Errno(errno)) => {
-                        Err(Error::PerfEvent { symbol: *symbol, retprobe: kind.retprobe, errno })
-                    }
-                }
+                sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset)
+                    .map(|fd| Attachment::new(fd, None))
+                    .map_err(|Errno(errno)| failed(errno))
             }
             // Do not try to probe this symbol: the kernel would log the warning "Could not insert
             // probe".
             Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
-                let retprobe = kind.retprobe;
-                Err(Error::PerfEvent { symbol: *symbol, retprobe, errno: libc::ENOENT })
+                Err(failed(libc::ENOENT))
             }
             Backend::Tracefs => {
                 let (fd, entry) = tracefs::Entry::open(symbol, offset, kind)?;
@@ -238,9 +231,9 @@ mod tests {
     /// A kernel before Linux 4.12 would create an event with a different name.
     #[test]
     fn max_active_is_refused_if_the_kernel_may_not_support_it() {
-        let refused = Backend::Tracefs.that_has(MANY);
-        assert!(matches!(refused, Err(Error::MaxActiveUnsupported)));
-        assert!(matches!(Backend::Tracefs.that_has(Kind::ENTRY), Ok(Backend::Tracefs)));
+        let find = |kind| Kernel { files: &[], ..Kernel::new() }.run(|| Backend::find(kind)).0;
+        assert!(matches!(find(MANY), Err(Error::MaxActiveUnsupported)));
+        assert!(matches!(find(Kind::ENTRY), Ok(Backend::Tracefs)));
     }
 
     /// The kernel would log a warning for each symbol that begins with `__`, even though the attach
