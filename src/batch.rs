@@ -231,7 +231,7 @@ impl Batch {
         let program_fd = program.as_fd().as_raw_fd();
         let mut many = Many::start(program_fd, self.options, &self.calls, best_effort)?;
         if let Some(threads) = self.threads {
-            many.set_threads(threads);
+            many.attachments.threads = threads;
         }
         let calls = self.calls.clone();
         Ok(Attaching { program, calls, many, attached: Vec::new(), failures: Vec::new() })
@@ -265,7 +265,7 @@ impl<P: AsFd> Attaching<P> {
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;
-        Links::new(many.into_attachments(), attached, failures)
+        Links::new(many.attachments, attached, failures)
     }
 }
 

@@ -29,7 +29,8 @@ use crate::sys::{self, KprobeMulti};
 pub(crate) struct Many {
     options: Options,
     plan: Plan,
-    attachments: Attachments,
+    /// There may be fewer attachments than calls.
+    pub(crate) attachments: Attachments,
     /// The kernel's symbol list, read on first use.
     symbols: OnceCell<Result<Symbols, Errno>>,
     /// Number of calls whose results have been reported.
@@ -181,15 +182,6 @@ impl Many {
     /// Returns the number of calls whose results have not been reported yet.
     pub(crate) fn left(&self) -> usize {
         self.plan.calls() - self.done
-    }
-
-    pub(crate) fn set_threads(&mut self, threads: usize) {
-        self.attachments.threads = threads;
-    }
-
-    /// Returns the attachments. There may be fewer attachments than calls.
-    pub(crate) fn into_attachments(self) -> Attachments {
-        self.attachments
     }
 }
 
@@ -362,7 +354,7 @@ c0a T compat_sys_rt_sigsuspend
         let mut many = Many::start(3, options, &[call], false)?;
         many.next(3).unwrap().1?;
         let names: Vec<_> = many.functions(0).map(|symbol| symbol.to_string()).collect();
-        Ok(format!("{} {}", names.join(" "), many.into_attachments().as_slice().len()))
+        Ok(format!("{} {}", names.join(" "), many.attachments.as_slice().len()))
     }
 
     fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {

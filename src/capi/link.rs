@@ -120,7 +120,7 @@ fn attached(request: &Request, row: Row<'_>) -> Result<Object, Error> {
     if let Some((_, Err(error))) = many.next(*program_fd) {
         return Err(error);
     }
-    Ok(Object::of(many.into_attachments().take()))
+    Ok(Object::of(many.attachments.take()))
 }
 
 /// # Safety

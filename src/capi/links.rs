@@ -155,7 +155,7 @@ impl Wanted {
         let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
         let mut links = Links::with_room(self.n)?;
         let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
-        many.set_threads(options.threads);
+        many.attachments.threads = options.threads;
         while let Some((index, result)) = many.next(program_fd) {
             let result = match result {
                 Ok(_) => 0,
@@ -174,7 +174,7 @@ impl Wanted {
                 }
             }
         }
-        links.attachments = many.into_attachments();
+        links.attachments = many.attachments;
         Ok(links)
     }
 
