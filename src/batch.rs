@@ -265,7 +265,7 @@ impl<P: AsFd> Attaching<P> {
     pub fn finish(mut self) -> Links {
         self.by_ref().for_each(drop);
         let Self { many, attached, failures, .. } = self;
-        Links::new(many.attachments, attached, failures)
+        Links { attachments: many.attachments, attached, failures }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc;
 
 use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
@@ -13,20 +14,12 @@ use crate::{Error, Symbol, SyscallName};
 #[derive(Debug)]
 #[must_use = "the program is detached when the links are dropped"]
 pub struct Links {
-    attachments: Attachments,
-    attached: Vec<(SyscallName, Symbol)>,
-    failures: Vec<Failure>,
+    pub(crate) attachments: Attachments,
+    pub(crate) attached: Vec<(SyscallName, Symbol)>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 impl Links {
-    pub(crate) fn new(
-        attachments: Attachments,
-        attached: Vec<(SyscallName, Symbol)>,
-        failures: Vec<Failure>,
-    ) -> Self {
-        Self { attachments, attached, failures }
-    }
-
     /// Returns the calls that the program is attached to, in batch order, each with the kernel
     /// function that serves the call. A call appears once for each function that serves it for the
     /// requested [`Callers`](crate::Callers).
@@ -62,7 +55,10 @@ impl Links {
     /// an error occurs.
     #[doc(alias = "ksyscall_links__destroy")]
     pub fn detach(mut self) -> Result<(), Error> {
-        self.attachments.close_all()
+        let (sender, failures) = mpsc::channel();
+        self.attachments.close(&|index, error| _ = sender.send((index, error)));
+        let first = failures.try_iter().min_by_key(|(index, _)| *index);
+        first.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     /// Leaves the program attached for as long as this process lives.

@@ -55,23 +55,6 @@ impl Attachments {
     }
 }
 
-#[cfg(feature = "std")]
-impl Attachments {
-    /// Detaches everything, and returns the first error in list order. The descriptors are closed
-    /// even after an error.
-    pub(crate) fn close_all(&mut self) -> Result<(), Error> {
-        let first = std::sync::Mutex::new(None);
-        self.close(&|index, error| {
-            let mut first = first.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            if first.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
-                *first = Some((index, error));
-            }
-        });
-        let first = first.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        first.map_or(Ok(()), |(_, error)| Err(error))
-    }
-}
-
 impl Drop for Attachments {
     fn drop(&mut self) {
         self.close(&|_, _| {});
