@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use crate::attach::Options;
+use crate::attach::{self, Options, Target, perf_link};
 use crate::{Error, Link, SyscallName};
 
 /// A system call, and the options for attaching programs to it.
@@ -122,6 +122,11 @@ impl Ksyscall {
     /// If an error occurs, nothing stays attached or open.
     #[doc(alias = "bpf_program__attach_ksyscall")]
     pub fn attach(&self, program: impl AsFd) -> Result<Link, Error> {
-        Link::attach(program.as_fd().as_raw_fd(), &self.name, self.options)
+        let row = attach::native_row(&self.name);
+        let Target { event, symbol, is_reached } =
+            attach::probe_call(&self.name, row, self.options)?;
+        let program_fd = program.as_fd().as_raw_fd();
+        let attachment = perf_link::join(program_fd, event, &symbol, self.options)?;
+        Ok(Link { attachment, symbol, is_reached })
     }
 }

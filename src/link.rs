@@ -1,7 +1,7 @@
 //! Defines [`Link`], a program's attachment to one kernel function, which
 //! [`crate::Ksyscall::attach`] returns.
 
-use std::ffi::{CString, c_int};
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -9,8 +9,7 @@ use std::path::Path;
 use errno::Errno;
 
 use crate::attach::attachment::Attachment;
-use crate::attach::{self, Options, Target, perf_link};
-use crate::{Error, Symbol, SyscallName, sys};
+use crate::{Error, Symbol, sys};
 
 /// A program's attachment to a system call. Dropping the link detaches the program.
 ///
@@ -22,24 +21,12 @@ use crate::{Error, Symbol, SyscallName, sys};
 #[derive(Debug)]
 #[must_use = "the program is detached when the link is dropped"]
 pub struct Link {
-    attachment: Attachment,
-    symbol: Symbol,
-    is_reached: bool,
+    pub(crate) attachment: Attachment,
+    pub(crate) symbol: Symbol,
+    pub(crate) is_reached: bool,
 }
 
 impl Link {
-    /// Attaches the loaded program to the function that serves the call for native callers.
-    pub(crate) fn attach(
-        program_fd: c_int,
-        name: &SyscallName,
-        options: Options,
-    ) -> Result<Self, Error> {
-        let Target { event, symbol, is_reached } =
-            attach::probe_call(name, attach::native_row(name), options)?;
-        let attachment = perf_link::join(program_fd, event, &symbol, options)?;
-        Ok(Self { attachment, symbol, is_reached })
-    }
-
     /// Returns the kernel function that the program is attached to.
     pub fn symbol(&self) -> &Symbol {
         &self.symbol
