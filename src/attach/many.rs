@@ -192,10 +192,17 @@ mod tests {
     use crate::sys::fake::{Answer, Kernel, PMU, refused};
 
     /// The symbols of a kernel without syscall wrappers.
-    const SYMBOLS: &str = "\
+    pub(super) const SYMBOLS: &str = "\
 c01 T sys_getpid
 c02 T sys_openat
 c03 T sys_close
+c04 T compat_sys_ioctl
+c05 T compat_sys_openat
+c06 T sys_llseek
+c07 T sys_clock_getres
+c08 T sys_clock_gettime
+c09 T sys_rt_sigsuspend
+c0a T compat_sys_rt_sigsuspend
 ";
     const FILES: &[(&str, &str)] = &[
         PMU[0],
@@ -203,6 +210,10 @@ c03 T sys_close
         ("/proc/kallsyms", SYMBOLS),
         ("/sys/kernel/tracing/available_filter_functions", "sys_openat\n"),
     ];
+
+    pub(super) fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
+        if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
+    }
 
     /// Simulates a kernel that accepts any program as a kprobe.multi program, but in which ftrace
     /// cannot trace the function that serves close(2).
@@ -258,9 +269,6 @@ c03 T sys_close
 
     #[test]
     fn each_function_gets_one_perf_event() {
-        let kprobe = |symbol: &str, _, _| {
-            if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
-        };
         let kernel = || Kernel { files: FILES, kprobe, link_create: |_| Ok(20), ..Kernel::new() };
         let names = ["openat", "frobnicate", "sys_openat", "close"];
         let (results, links) = attach(&names, true, kernel());
@@ -270,9 +278,6 @@ c03 T sys_close
 
     #[test]
     fn names_of_one_function_need_descriptors_once() {
-        let kprobe = |symbol: &str, _, _| {
-            if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
-        };
         let link_create = |_| Ok(20);
         let attach = |names: &[&str], free_fds| {
             let kernel = Kernel { files: FILES, kprobe, link_create, free_fds, ..Kernel::new() };
@@ -316,25 +321,12 @@ c03 T sys_close
 /// Tests attaching a program to one call for different kinds of callers.
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests_of_callers {
+    use super::tests::{SYMBOLS, kprobe};
     use super::*;
     use crate::calls::conventions::{COMPAT_CONVENTIONS, CONVENTIONS};
     use crate::calls::{Callers, SyscallName};
     use crate::kernel::LEARNT;
-    use crate::sys::fake::{Answer, Kernel, PMU, refused};
-
-    /// The symbols of a kernel without syscall wrappers.
-    const SYMBOLS: &str = "\
-c01 T sys_getpid
-c02 T sys_openat
-c03 T sys_close
-c04 T compat_sys_ioctl
-c05 T compat_sys_openat
-c06 T sys_llseek
-c07 T sys_clock_getres
-c08 T sys_clock_gettime
-c09 T sys_rt_sigsuspend
-c0a T compat_sys_rt_sigsuspend
-";
+    use crate::sys::fake::{Kernel, PMU, refused};
 
     /// Returns the functions and the number of attachments, or the error. Also returns the system
     /// calls that were made.
@@ -355,10 +347,6 @@ c0a T compat_sys_rt_sigsuspend
         many.next(3).unwrap().1?;
         let names: Vec<_> = many.functions(0).map(|symbol| symbol.to_string()).collect();
         Ok(format!("{} {}", names.join(" "), many.attachments.as_slice().len()))
-    }
-
-    fn kprobe(symbol: &str, _: bool, _: usize) -> Answer {
-        if SYMBOLS.contains(&format!(" {symbol}\n")) { Ok(10) } else { refused(libc::ENOENT) }
     }
 
     /// Descriptors may be closed in other threads, which use the real kernel. For the link, the
