@@ -64,14 +64,6 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
-    #[test]
-    fn a_permission_error_does_not_fall_back_to_the_ioctl() {
-        let kernel = Kernel { link_create: |_| refused(libc::EPERM), ..Kernel::new() };
-        let (attached, calls) = join(kernel, 0);
-        assert!(matches!(attached, Err(Error::LinkCreate { errno: libc::EPERM, .. })));
-        assert_eq!(calls, ["link 5", "close 10"]);
-    }
-
     /// One test covers these cases, because the process remembers whether the kernel may lack perf
     /// links.
     #[test]
