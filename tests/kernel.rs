@@ -8,12 +8,14 @@ mod batch;
 #[path = "kernel/callers.rs"]
 mod callers;
 
+use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::ptr::null;
 use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
@@ -62,6 +64,17 @@ fn umount2(times: usize) {
         // SAFETY: the path is a C string.
         assert_eq!(unsafe { libc::umount2(c"".as_ptr(), 0) }, -1);
         assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOENT));
+    }
+}
+
+/// Calls umount2(2) until the program no longer runs. The kernel frees a pinned link some time
+/// after its pin is removed and does not report when.
+fn call_until_detached(probe: &Probe, cookie: u32) {
+    let mut calls = probe.hits(cookie);
+    while probe.hits(cookie) == calls {
+        umount2(1);
+        calls += 1;
+        assert!(calls < 1_000_000, "still attached");
     }
 }
 
@@ -331,14 +344,8 @@ fn kernel_entries_are_removed_when_nothing_holds_them() {
     assert_eq!(probe.hits(14), 1, "the pin holds it");
     assert!(kprobe_events().contains(":ksyscall/p"));
     fs::remove_file(path).unwrap();
-    // The kernel frees a pinned link some time after its pin is removed and does not report when.
+    call_until_detached(&probe, 14);
     // Because this process is still alive, nothing removes its `kprobe_events` entry.
-    let mut calls = 1;
-    while probe.hits(14) == calls {
-        umount2(1);
-        calls += 1;
-        assert!(calls < 1_000_000, "still attached");
-    }
     while kprobe_events() != before {
         // Removes the unused entries. The write fails with EBUSY while an event is still in use.
         _ = fs::write("/sys/kernel/tracing/kprobe_events", "");
@@ -370,13 +377,7 @@ fn kernel_keeps_a_pinned_attachment_until_it_is_unlinked() {
     umount2(1);
     assert_eq!(probe.hits(6), 1);
     fs::remove_file(path).unwrap();
-    // The kernel frees a pinned link some time after its pin is removed and does not report when.
-    let mut calls = 1;
-    while probe.hits(6) == calls {
-        umount2(1);
-        calls += 1;
-        assert!(calls < 1_000_000, "still attached");
-    }
+    call_until_detached(&probe, 6);
 }
 
 #[test]
@@ -434,17 +435,8 @@ fn kernel_refusals_are_reported_and_leave_nothing() {
     assert_eq!((open_fds(), kprobe_events()), (fds, events));
 }
 
-/// Loads a kprobe program that returns 0, with the given attach type, which aya cannot set. If
-/// `reads_cookie` is set, the program first reads its cookie. Returns None if the kernel refuses to
-/// load the program.
-fn load_for(attach_type: u32, reads_cookie: bool) -> Option<OwnedFd> {
-    const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
-    const RETURN_0: [u64; 2] = [0xb7, 0x95];
-    let call = [CALL_GET_ATTACH_COOKIE; 1];
-    load_instructions(attach_type, &[&call[..usize::from(reads_cookie)], &RETURN_0].concat())
-}
-
-/// Loads a program for an attach type. Returns None if the kernel does not support the type.
+/// Loads a kprobe program for an attach type, which aya cannot set. Returns None if the kernel does
+/// not support the type.
 fn load_instructions(attach_type: u32, insns: &[u64]) -> Option<OwnedFd> {
     /// The first members of `union bpf_attr` for `BPF_PROG_LOAD`.
     #[repr(C)]
@@ -508,11 +500,14 @@ fn kernel_takes(program: &OwnedFd) -> bool {
 fn ask_with_other_attach_types() {
     /// `BPF_TRACE_KPROBE_MULTI`, `UPROBE_MULTI`, `KPROBE_SESSION`, `UPROBE_SESSION`.
     const OTHERS: [u32; 4] = [42, 48, 56, 57];
+    const CALL_GET_ATTACH_COOKIE: u64 = 174 << 32 | 0x85;
+    /// Both programs return 0. The second program first reads its cookie.
+    const PROGRAMS: [&[u64]; 2] = [&[0xb7, 0x95], &[CALL_GET_ATTACH_COOKIE, 0xb7, 0x95]];
     let umount2 = Ksyscall::new("umount2").unwrap();
     let mut loaded = 0;
     let fds = open_fds();
-    for (attach_type, reads_cookie) in OTHERS.into_iter().flat_map(|t| [(t, false), (t, true)]) {
-        let Some(program) = load_for(attach_type, reads_cookie) else {
+    for (attach_type, program) in OTHERS.into_iter().flat_map(|t| PROGRAMS.map(|p| (t, p))) {
+        let Some(program) = load_instructions(attach_type, program) else {
             continue;
         };
         loaded += 1;
@@ -586,36 +581,26 @@ fn kernel_states_in_which_nothing_runs_are_reported() {
     assert_eq!(ksyscall::disarmed(), None);
 }
 
+/// Mounts `source` over a path, for this thread only. Does nothing but make system calls.
+fn hide(path: &CStr, source: &CStr, kind: &CStr, flags: libc::c_ulong) -> io::Result<()> {
+    let mount = |source: &CStr, path: &CStr, flags| {
+        // SAFETY: the arguments are C strings that outlive the call, and a null pointer.
+        unsafe { libc::mount(source.as_ptr(), path.as_ptr(), kind.as_ptr(), flags, null()) }
+    };
+    // SAFETY: unshare takes no pointers, and only this thread gets a new mount namespace.
+    let is_hidden = unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0
+        && mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE) == 0
+        && mount(source, path, flags) == 0;
+    if is_hidden { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Runs a test from this file in a separate process that cannot see the kprobe PMU.
 fn without_pmu(test: &str) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture"]).env("KSYSCALL_NO_PMU", "1");
-    let hide = || {
-        // SAFETY: the arguments are C strings that outlive the calls. The child's mounts affect
-        // only its own mount namespace.
-        let results = unsafe {
-            [
-                libc::unshare(libc::CLONE_NEWNS),
-                libc::mount(
-                    c"none".as_ptr(),
-                    c"/".as_ptr(),
-                    std::ptr::null(),
-                    libc::MS_REC | libc::MS_PRIVATE,
-                    std::ptr::null(),
-                ),
-                libc::mount(
-                    c"none".as_ptr(),
-                    c"/sys/bus/event_source".as_ptr(),
-                    c"tmpfs".as_ptr(),
-                    0,
-                    std::ptr::null(),
-                ),
-            ]
-        };
-        if results == [0; 3] { Ok(()) } else { Err(io::Error::last_os_error()) }
-    };
-    // SAFETY: between fork and exec, `hide` does nothing but make system calls.
-    unsafe { command.pre_exec(hide) };
+    let hide_pmu = || hide(c"/sys/bus/event_source", c"none", c"tmpfs", 0);
+    // SAFETY: between fork and exec, `hide_pmu` does nothing but make system calls.
+    unsafe { command.pre_exec(hide_pmu) };
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");

@@ -1,7 +1,6 @@
 //! Tests native and 32-bit callers on a real kernel.
 
 use std::arch::asm;
-use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -10,7 +9,7 @@ use aya::maps::Array;
 use ksyscall::{Batch, Callers, Error, Links};
 
 use super::batch::{MULTI, has_fprobe, load_counting};
-use super::{Probe, open_fds, umount2};
+use super::{Probe, hide, open_fds, umount2};
 
 /// Numbers from arch/x86/entry/syscalls/syscall_32.tbl.
 const UMOUNT2: u32 = 52;
@@ -260,21 +259,8 @@ fn kernel_attachments_to_several_functions_end_together() {
     assert_eq!([7, 8, 9].map(|cookie| probe.hits(cookie)), [0, 2, 2]);
 }
 
-/// Hides the kernel's list of symbols from this thread. To check whether two names refer to the
-/// same function, the library reads the list after the first attachment. If the list cannot be
-/// read, attaching must fail.
-fn hide_kallsyms() {
-    let mount = |source: &CStr, target: &CStr, flags| {
-        let (nothing, no_data) = (std::ptr::null(), std::ptr::null());
-        // SAFETY: the paths are C strings, and the other pointers are null.
-        unsafe { libc::mount(source.as_ptr(), target.as_ptr(), nothing, flags, no_data) }
-    };
-    // SAFETY: unshare takes no pointers, and only this thread gets a new namespace.
-    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
-    assert_eq!(mount(c"none", c"/", libc::MS_REC | libc::MS_PRIVATE), 0);
-    assert_eq!(mount(c"/dev/null", c"/proc/kallsyms", libc::MS_BIND), 0);
-}
-
+/// To check whether two names refer to the same function, the library reads the kernel's list of
+/// symbols after the first attachment. If the list cannot be read, attaching must fail.
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_failed_attachments_to_several_functions_leave_no_entry() {
@@ -282,7 +268,7 @@ fn kernel_failed_attachments_to_several_functions_leave_no_entry() {
     let fds = open_fds();
     let failed = std::thread::scope(|scope| {
         let attach = || {
-            hide_kallsyms();
+            hide(c"/proc/kallsyms", c"/dev/null", c"", libc::MS_BIND).unwrap();
             let call = Batch::new(["getpid"]).unwrap().callers(Callers::All).retprobe(true);
             call.keep_event(true).max_active(20).attach(&probe.program).unwrap_err()
         };
