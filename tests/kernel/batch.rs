@@ -90,31 +90,6 @@ fn kernel_attaches_a_batch_with_a_perf_event_for_each_function() {
     assert_eq!((probe.hits(1), open_fds()), (4, fds));
 }
 
-/// The program is passed by value: its descriptor stays open while the batch attaches.
-#[test]
-#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_attaches_a_batch_of_a_program_passed_by_value() {
-    let probe = Probe::load();
-    let fds = open_fds();
-    let program = || probe.program.as_fd().try_clone_to_owned().unwrap();
-    let batch = Batch::new(NAMES).unwrap().cookies(|_, _| 8);
-    let attaching = || batch.attaching(program()).unwrap();
-    for (number, links) in [
-        (1, batch.attach(program()).unwrap()),
-        (2, batch.attach_each(program()).unwrap()),
-        (3, attaching().finish()),
-    ] {
-        assert_eq!((links.fds().len(), links.failures().len()), (NAMES.len(), 0));
-        umount2(1);
-        links.detach().unwrap();
-        assert!(probe.hits(8) >= number);
-    }
-    let attaching = attaching();
-    assert_eq!(open_fds(), fds + 1);
-    drop(attaching);
-    assert_eq!(open_fds(), fds);
-}
-
 /// Checks a batch that contains an unknown name. `is_multi` specifies whether `program` is for
 /// kprobe.multi.
 fn fails_whole_or_by_each(probe: &Probe, program: &OwnedFd, is_multi: bool) {
