@@ -48,12 +48,10 @@ pub(super) fn probe_function(
 pub(super) fn probe_symbol(symbol: &Symbol, kind: Kind) -> Result<Option<Attachment>, Error> {
     let backend = Backend::find(kind)?;
     match backend.open(symbol, 0, kind) {
-        Ok(event) => Ok(Some(event)),
-        Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => Ok(None),
         Err(error @ Error::PerfEvent { errno: libc::EINVAL, .. }) => {
             explain(backend, symbol, kind, error)
         }
-        Err(error) => Err(error),
+        opened => opened,
     }
 }
 
@@ -68,19 +66,18 @@ fn explain(
 ) -> Result<Option<Attachment>, Error> {
     if kind.retprobe {
         match backend.open(symbol, 0, Kind::ENTRY) {
-            Ok(_) => return Err(error),
+            Ok(Some(_)) => return Err(error),
             Err(Error::PerfEvent { errno: libc::EINVAL, .. }) => {}
-            Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => return Ok(None),
-            Err(other) => return Err(other),
+            missing_or_failed => return missing_or_failed,
         }
     }
     if let Some(offset) = AFTER_FTRACE_SITE {
         match backend.open(symbol, offset, Kind::ENTRY) {
-            Ok(_) if kind.retprobe => return Err(Error::NoReturnProbe { symbol: *symbol }),
-            Ok(event) => return Ok(Some(event)),
-            Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => return Ok(None),
+            Ok(Some(_)) if kind.retprobe => {
+                return Err(Error::NoReturnProbe { symbol: *symbol });
+            }
             Err(Error::PerfEvent { errno: libc::EINVAL, .. }) => {}
-            Err(other) => return Err(other),
+            opened => return opened,
         }
     }
     match backend {
@@ -109,24 +106,27 @@ impl Backend {
         }
     }
 
-    fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Attachment, Error> {
-        let failed = |errno| Error::PerfEvent { symbol: *symbol, retprobe: kind.retprobe, errno };
-        match self {
+    /// Returns None if the kernel says that it does not have the symbol.
+    fn open(self, symbol: &Symbol, offset: u64, kind: Kind) -> Result<Option<Attachment>, Error> {
+        let retprobe = kind.retprobe;
+        let opened = match self {
             Backend::Pmu(pmu) => {
-                let config = pmu.config(kind.retprobe);
+                let config = pmu.config(retprobe);
                 sys::perf_event_open_kprobe(pmu.kind, config, symbol.as_c_str(), offset)
                     .map(|fd| Attachment::new(fd, None))
-                    .map_err(|Errno(errno)| failed(errno))
+                    .map_err(|Errno(errno)| Error::PerfEvent { symbol: *symbol, retprobe, errno })
             }
             // Do not try to probe this symbol: the kernel would log the warning "Could not insert
             // probe".
             Backend::Tracefs if symbol.as_bytes().starts_with(b"__") && has_no_wrappers() => {
-                Err(failed(libc::ENOENT))
+                return Ok(None);
             }
-            Backend::Tracefs => {
-                let (fd, entry) = tracefs::Entry::open(symbol, offset, kind)?;
-                Ok(Attachment::new(fd, Some(entry)))
-            }
+            Backend::Tracefs => tracefs::Entry::open(symbol, offset, kind)
+                .map(|(fd, entry)| Attachment::new(fd, Some(entry))),
+        };
+        match opened {
+            Err(Error::PerfEvent { errno: libc::ENOENT, .. }) => Ok(None),
+            opened => opened.map(Some),
         }
     }
 }
@@ -244,10 +244,10 @@ mod tests {
                 let symbol = Symbol::new(symbol.as_bytes(), b"", b"");
                 let files = files.clone().leak();
                 let kernel = Kernel { files, kprobe: |_, _, _| Ok(10), ..Kernel::new() };
-                let (opened, calls) =
-                    kernel.run(|| Backend::Tracefs.open(&symbol, 0, Kind::ENTRY).map(drop));
+                let (is_open, calls) = kernel
+                    .run(|| Backend::Tracefs.open(&symbol, 0, Kind::ENTRY).unwrap().is_some());
                 let is_asked = calls.iter().any(|call| call.starts_with("write p:"));
-                assert_eq!(opened.is_ok(), is_asked, "{symbol}");
+                assert_eq!(is_open, is_asked, "{symbol}");
                 asked.extend(is_asked.then(|| symbol.to_string()));
             }
             asked
