@@ -81,14 +81,13 @@ pub(super) fn find_function(
         if doubt == Doubt::MayBeStub && stubs::is_known_stub(symbol) || !probe(symbol)? {
             return Ok(false);
         }
-        let is_right = match doubt {
-            Doubt::None => false,
-            Doubt::MayBeStub => {
-                stubs::is_stub(symbol).map_err(|Errno(errno)| Error::KernelSymbols { errno })?
-            }
-            Doubt::MayBeNoCall => !tracefs::has_tracepoint_of_call(row.name.as_bytes()),
-        };
-        Ok(!is_right)
+        match doubt {
+            Doubt::None => Ok(true),
+            Doubt::MayBeStub => stubs::is_stub(symbol)
+                .map(|is_stub| !is_stub)
+                .map_err(|Errno(errno)| Error::KernelSymbols { errno }),
+            Doubt::MayBeNoCall => Ok(tracefs::has_tracepoint_of_call(row.name.as_bytes())),
+        }
     };
     match abi {
         Abi::Native => find_native(name, row, &LEARNT.conventions, probe),
