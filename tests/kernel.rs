@@ -34,12 +34,19 @@ impl Probe {
     fn load() -> Self {
         let path = std::env::var("KSYSCALL_TEST_OBJECT").expect("KSYSCALL_TEST_OBJECT");
         let mut object = Ebpf::load_file(path).unwrap();
-        let mut process: Array<_, u32> = object.map_mut("process").unwrap().try_into().unwrap();
-        process.set(0, std::process::id(), 0).unwrap();
         let program: &mut KProbe = object.program_mut("count").unwrap().try_into().unwrap();
         program.load().unwrap();
         let program = program.fd().unwrap().try_clone().unwrap();
-        Self { object, program }
+        let mut probe = Self { object, program };
+        probe.watch(std::process::id());
+        probe
+    }
+
+    /// Counts only the calls by `process`.
+    fn watch(&mut self, process: u32) {
+        let mut watched: Array<_, u32> =
+            self.object.map_mut("process").unwrap().try_into().unwrap();
+        watched.set(0, process, 0).unwrap();
     }
 
     fn attach(&self, name: &str, cookie: u32) -> Result<Link, Error> {
@@ -229,9 +236,8 @@ fn kernel_counts_skipped_programs() {
     assert_eq!(misses(&probe), known(0));
     let inside: &mut KProbe = probe.object.program_mut("count").unwrap().try_into().unwrap();
     let inside = inside.attach("array_map_update_elem", 0).unwrap();
-    let mut process: Array<_, u32> = probe.object.map_mut("process").unwrap().try_into().unwrap();
     for _ in 0..5 {
-        process.set(0, std::process::id(), 0).unwrap();
+        probe.watch(std::process::id());
     }
     assert_eq!((misses(&probe), probe.hits(0)), (known(5), 0));
     let count: &mut KProbe = probe.object.program_mut("count").unwrap().try_into().unwrap();

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
-use aya::maps::Array;
 use ksyscall::{Batch, Callers, Error, Links};
 
 use super::batch::{MULTI, has_fprobe, load_counting};
@@ -67,13 +66,6 @@ impl Drop for Compat {
 }
 
 impl Probe {
-    /// Counts calls by `process` instead of calls by this process.
-    fn watch(&mut self, process: u32) {
-        let mut watched: Array<_, u32> =
-            self.object.map_mut("process").unwrap().try_into().unwrap();
-        watched.set(0, process, 0).unwrap();
-    }
-
     fn attach_to(&self, name: &str, callers: Callers, cookie: u64) -> Result<Links, Error> {
         Batch::new([name])?.callers(callers).cookies(|_, _| cookie).attach(&self.program)
     }
