@@ -160,17 +160,6 @@ fn kernel_runs_the_program_at_each_call() {
 
 #[test]
 #[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
-fn kernel_finds_calls_under_other_spellings() {
-    let probe = Probe::load();
-    for (cookie, name) in (1..).zip(["umount", "__NR_umount2", "SYS_umount2", "sys_umount2"]) {
-        let link = probe.attach(name, cookie).unwrap();
-        umount2(2);
-        assert_eq!(probe.hits(cookie), 2, "{name} at {}", link.symbol());
-    }
-}
-
-#[test]
-#[ignore = "needs a kernel with kprobes: `make test` runs it in a virtual machine"]
 fn kernel_runs_a_return_probe_with_the_result() {
     let probe = Probe::load();
     let umount2_exit = Ksyscall::new("umount2").unwrap().retprobe(true).cookie(3);
