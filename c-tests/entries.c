@@ -137,7 +137,10 @@ TEST(processes_in_different_namespaces_attach_concurrently)
 			end_with_the_test();
 			for (int j = 0; j < TIMES; j++) {
 				struct bpf_link *link = ATTACH(program(&p, "on_return"), CALL, RETPROBE);
-				DESTROY(link);
+				int error = bpf_link__destroy(link);
+				/* EBUSY: another child has opened this entry, because its own entry with the same id was
+				 * removed. The other child then removes this entry, too. */
+				CHECK(error == 0 || error == -EBUSY);
 			}
 			_exit(PASSED);
 		}

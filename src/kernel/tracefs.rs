@@ -154,11 +154,13 @@ impl Entry {
     /// Returns [`Error::PerfEvent`] if the kernel refuses the probe itself.
     pub(crate) fn open(symbol: &Symbol, offset: u64, kind: Kind) -> Result<(Fd, Self), Error> {
         let mut name = EntryName::own();
-        remove_stale(&name).map_err(failed("open kprobe_events"))?;
         for _ in 0..TRIES {
+            remove_stale(&name).map_err(failed("open kprobe_events"))?;
             let entry = Self::add(&mut name, symbol, offset, kind)?;
             let event = entry.open_event();
-            // If the entry no longer exists, its id may have been reused for another event.
+            // If the entry no longer exists, its id may have been reused, and the event opened may be
+            // that of another process's entry. If the other process could not remove its entry
+            // because of this, the next try removes the entry.
             if entry.count_probes().map_err(failed("read kprobe_events"))? == 1 {
                 return Ok((event?, entry));
             }
@@ -509,6 +511,8 @@ mod tests {
         let made: Vec<_> = written.iter().filter(|line| line.starts_with("p:")).collect();
         assert_eq!(made.len(), 4);
         assert!((1..4).all(|n| !made[..n].contains(&made[n])), "{made:?}");
+        let others = written.iter().filter(|line| *line == "-:ksyscall/p101_8_800_1");
+        assert_eq!(others.count(), 3, "{written:?}");
         let (opened, _) = open(Kernel { entries_lost: usize::MAX, ..kernel(&[]) });
         assert!(matches!(opened, Err(Error::Tracefs { errno: libc::EAGAIN, .. })), "{opened:?}");
     }

@@ -30,7 +30,8 @@ pub(crate) struct Kernel {
     pub(crate) free_fds: usize,
     /// Lines of `kprobe_events`, in addition to the lines in `files`.
     pub(crate) entries: Vec<String>,
-    /// Number of entries that another process removes before their event is opened.
+    /// Number of entries that another process removes before their event is opened. That process
+    /// creates an entry, which gets the same id, and cannot remove the entry because of the event.
     pub(crate) entries_lost: usize,
     /// Number of entries to which another process adds a probe.
     pub(crate) entries_shared: usize,
@@ -325,6 +326,7 @@ impl Kernel {
                 if self.entries_lost > 0 {
                     self.entries_lost -= 1;
                     self.entries.pop();
+                    self.entries.push("p:ksyscall/p101_8_800_1 sys_openat".to_owned());
                 }
                 (format!("tracepoint {id}"), Ok(10))
             }
