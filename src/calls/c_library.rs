@@ -45,41 +45,29 @@ impl CLibrary {
         table: Table,
         function: &super::SyscallName,
     ) -> Vec<super::SyscallName> {
-        let mut calls = Vec::new();
-        for_each_call(table, self, function.as_bytes(), &mut |call| {
-            calls.extend(super::SyscallName::from_bytes(call));
-        });
-        calls
+        let calls = calls(table, self, function.as_bytes());
+        calls.filter_map(|call| super::SyscallName::from_bytes(call).ok()).collect()
     }
 }
 
-/// Calls `each` once for every system call that a function of the library makes on the table's
-/// architecture.
-pub(crate) fn for_each_call(
+/// Returns the system calls that a function of the library makes on the table's architecture: the
+/// calls in the first listed group that is meant for the architecture and has such calls.
+pub(crate) fn calls(
     table: Table,
     library: CLibrary,
     function: &[u8],
-    each: &mut dyn FnMut(&'static [u8]),
-) {
-    for group in parts(listed(function, library), b' ') {
+) -> impl Iterator<Item = &'static [u8]> {
+    let is_made = move |call: &&[u8]| table::has_call(table, call);
+    let calls = parts(listed(function, library), b' ').find_map(|group| {
         let (calls, limit) = cut(group, b'@');
         let is_meant = match limit {
             b"" => true,
             b"64" => table.is_64_bit(),
             names => parts(names, b',').any(|name| name == table.architecture()),
         };
-        if !is_meant {
-            continue;
-        }
-        let mut is_made = false;
-        for call in parts(calls, b'+').filter(|call| table::has_call(table, call)) {
-            each(call);
-            is_made = true;
-        }
-        if is_made {
-            return;
-        }
-    }
+        (is_meant && parts(calls, b'+').any(|call| is_made(&call))).then_some(calls)
+    });
+    parts(calls.unwrap_or_default(), b'+').filter(is_made)
 }
 
 /// Returns the groups of calls that are listed for a function.
@@ -105,19 +93,15 @@ impl fmt::Display for Hint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Hint(function) = *self;
         for (library, name) in [(CLibrary::Glibc, "glibc"), (CLibrary::Musl, "musl")] {
-            let (mut is_first, mut written) = (true, Ok(()));
-            for_each_call(table::TABLE, library, function.as_bytes(), &mut |call| {
+            let calls = calls(table::TABLE, library, function.as_bytes());
+            let others = calls.filter(|call| *call != function.as_bytes());
+            for (index, call) in others.enumerate() {
                 let call = core::str::from_utf8(call).unwrap_or_default();
-                if call == function || written.is_err() {
-                    return;
+                match index {
+                    0 => write!(f, "; {name}'s {function}() calls {call}")?,
+                    _ => write!(f, ", {call}")?,
                 }
-                written = match is_first {
-                    true => write!(f, "; {name}'s {function}() calls {call}"),
-                    false => write!(f, ", {call}"),
-                };
-                is_first = false;
-            });
-            written?;
+            }
         }
         Ok(())
     }
@@ -131,10 +115,8 @@ mod tests {
 
     fn calls(arch: &str, library: CLibrary, function: &str) -> String {
         let (_, table) = TABLES.into_iter().find(|(name, _)| *name == arch).unwrap();
-        let mut calls = Vec::new();
-        for_each_call(table, library, function.as_bytes(), &mut |call| {
-            calls.push(std::str::from_utf8(call).unwrap());
-        });
+        let calls = super::calls(table, library, function.as_bytes());
+        let calls: Vec<_> = calls.map(|call| std::str::from_utf8(call).unwrap()).collect();
         calls.join(" ")
     }
 

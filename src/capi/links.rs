@@ -359,14 +359,9 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
         1 => CLibrary::Musl,
         _ => return -libc::EINVAL,
     };
-    let (mut count, mut len) = (0, -libc::ENOENT);
-    c_library::for_each_call(table::TABLE, c_library, function.as_bytes(), &mut |found| {
-        if count == nth {
-            // SAFETY: guaranteed by the caller.
-            unsafe { call.write(found.as_ptr()) };
-            len = found.len() as c_int;
-        }
-        count += 1;
-    });
-    len
+    let mut calls = c_library::calls(table::TABLE, c_library, function.as_bytes());
+    let Some(found) = calls.nth(nth) else { return -libc::ENOENT };
+    // SAFETY: guaranteed by the caller.
+    unsafe { call.write(found.as_ptr()) };
+    found.len() as c_int
 }
