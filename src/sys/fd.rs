@@ -39,20 +39,14 @@ impl Fd {
 
     /// Closes the descriptor and returns any error. The descriptor is closed even after an error,
     /// so an interrupted close is not repeated.
+    ///
+    /// The C library's `close()` is a cancellation point: a thread that is cancelled there would
+    /// exit without closing the descriptor.
     pub(crate) fn close(self) -> Result<(), Errno> {
+        let fd = self.into_raw() as usize;
         // SAFETY: the descriptor is ours, and `into_raw` keeps drop from closing it again.
-        unsafe { close(self.into_raw()) }
+        unsafe { super::call_once(libc::SYS_close, fd, 0, 0, 0, 0) }.map(drop)
     }
-}
-
-/// Calls close(2) directly. The C library's `close()` is a cancellation point: a thread that is
-/// cancelled there would exit without closing the descriptor.
-///
-/// # Safety
-/// The caller must own the descriptor, and must not use it again.
-unsafe fn close(fd: c_int) -> Result<(), Errno> {
-    // SAFETY: guaranteed by the caller.
-    unsafe { super::call_once(libc::SYS_close, fd as usize, 0, 0, 0, 0) }.map(drop)
 }
 
 /// Checks that the process can open `places.len()` more descriptors, by opening that many and
@@ -91,8 +85,7 @@ pub(crate) fn descriptor_limit() -> u64 {
 
 impl Drop for Fd {
     fn drop(&mut self) {
-        // SAFETY: the descriptor is ours and is not used again.
-        let _ = unsafe { close(self.0) };
+        let _ = Self(self.0).close();
     }
 }
 
