@@ -122,7 +122,8 @@ impl Holder {
         {
             return None;
         }
-        Fd::copy_of(fd).ok()
+        // The copy is never standard input, output or error.
+        Fd::copy_of(fd, 3).ok()
     }
 }
 

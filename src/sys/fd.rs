@@ -27,13 +27,11 @@ impl Fd {
         Self(fd)
     }
 
-    /// Copies a descriptor. The copy is never standard input, output or error.
-    #[cfg(feature = "capi")]
-    pub(crate) fn copy_of(fd: c_int) -> Result<Self, Errno> {
-        const LOWEST: usize = 3;
+    /// Copies a descriptor. The number of the copy is at least `lowest`.
+    pub(crate) fn copy_of(fd: c_int, lowest: usize) -> Result<Self, Errno> {
         let copy = libc::F_DUPFD_CLOEXEC as usize;
         // SAFETY: the arguments are integers.
-        let fd = unsafe { super::call(libc::SYS_fcntl, fd as usize, copy, LOWEST, 0, 0) }?;
+        let fd = unsafe { super::call(libc::SYS_fcntl, fd as usize, copy, lowest, 0, 0) }?;
         Ok(Self(fd as c_int))
     }
 
@@ -58,10 +56,8 @@ impl Fd {
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());
     for (index, place) in places.iter_mut().enumerate() {
-        let copy = libc::F_DUPFD_CLOEXEC as usize;
-        // SAFETY: the arguments are integers.
-        match unsafe { super::call(libc::SYS_fcntl, like as usize, copy, 0, 0, 0) } {
-            Ok(fd) => *place = Some(Fd(fd as c_int)),
+        match Fd::copy_of(like, 0) {
+            Ok(copy) => *place = Some(copy),
             Err(Errno(libc::EMFILE)) => {
                 result = Err(index);
                 break;
