@@ -252,17 +252,10 @@ impl<'a> Row<'a> {
     /// callers, but the update is unknown or selects none of the functions.
     pub(crate) fn is_undecided(&self) -> bool {
         let (Some(version), true) = (self.version, self.depends_on_update()) else { return false };
-        let mut is_served = false;
-        for entry in self.compat_functions.split(' ') {
-            match serving(entry, self.version, self.update).1 {
-                Some(serves) => is_served |= serves,
-                None => {
-                    is_served = false;
-                    break;
-                }
-            }
-        }
-        !is_served && version >= version::parse(self.since.as_bytes()).0
+        let is_served = self.compat_functions.split(' ').try_fold(false, |is_served, entry| {
+            Some(is_served | serving(entry, self.version, self.update).1?)
+        });
+        is_served != Some(true) && version >= version::parse(self.since.as_bytes()).0
     }
 
     /// Returns the kernel version, or the latest version if the row does not depend on the version.
