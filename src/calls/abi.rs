@@ -112,12 +112,12 @@ pub(crate) fn compat_row(name: &SyscallName) -> Option<Row<'_>> {
 pub(crate) fn calls(callers: Callers) -> alloc::vec::Vec<(SyscallName, Callers)> {
     let mut calls = alloc::vec::Vec::new();
     if callers != Callers::Compat {
-        calls.extend(table::calls().map(|name| (name, Callers::Native)));
+        let native = table::calls(table::TABLE, Column::Native);
+        calls.extend(native.map(|name| (name, Callers::Native)));
     }
     if callers != Callers::Native {
-        let rows = table::rows(COMPAT_TABLE).filter(|row| row.is_in(Column::Compat));
-        let names = rows.filter_map(|row| SyscallName::new(row.name).ok());
-        calls.extend(names.map(|name| (name, Callers::Compat)));
+        let compat = table::calls(COMPAT_TABLE, Column::Compat);
+        calls.extend(compat.map(|name| (name, Callers::Compat)));
     }
     calls.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
     calls.dedup_by(|later, earlier| {

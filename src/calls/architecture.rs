@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::calls::suggestions;
-use crate::calls::table::{self, Column, Row, Table, row_in};
+use crate::calls::table::{self, Column, Table, row_in};
 use crate::{CLibrary, SubCall, SyscallName};
 
 /// An architecture whose system calls are known.
@@ -169,7 +169,7 @@ impl Architecture {
 
     /// Returns every call that the architecture has in any kernel version, in alphabetical order.
     pub fn calls(&self) -> Vec<SyscallName> {
-        self.names_of_rows(Row::is_served)
+        table::calls(self.table, Column::Native).collect()
     }
 
     /// Returns every call whose number is known, with that number. On mips64, the first number is
@@ -184,20 +184,20 @@ impl Architecture {
     pub fn call(&self, name: &SyscallName) -> Call {
         let row = row_in(self.table, name.as_str());
         let call = SyscallName::new(row.name).unwrap_or(*name);
-        let is_32_bit = matches!(self.name(), "x86" | "arm" | "powerpc");
+        let spellings = table::rows(self.table).filter(|row| row.alias_of() == Some(call.as_str()));
         Call {
             name: call,
-            number: self.number(call.as_str()),
+            number: self.numbers().find(|(name, _)| *name == call).map(|(_, number)| number),
             is_known: row.is_known,
             is_served: row.is_served(),
             is_optional: row.is_optional,
             since: Some(row.since.to_owned()).filter(|since| !since.is_empty()),
             functions: row.function_names(Column::Native).collect(),
-            functions_in_64_bit_kernels: match is_32_bit {
-                true => row.function_names(Column::Compat).collect(),
-                false => Vec::new(),
+            functions_in_64_bit_kernels: match self.table.is_64_bit() {
+                true => Vec::new(),
+                false => row.function_names(Column::Compat).collect(),
             },
-            spellings: self.names_of_rows(|row| row.alias_of() == Some(call.as_str())),
+            spellings: spellings.filter_map(|row| SyscallName::new(row.name).ok()).collect(),
         }
     }
 
@@ -218,16 +218,6 @@ impl Architecture {
     pub fn nearest(&self, name: &SyscallName) -> Vec<SyscallName> {
         let names = suggestions::nearest(self.table, name.as_str());
         names.filter_map(|near| SyscallName::new(near).ok()).collect()
-    }
-
-    fn number(&self, name: &str) -> Option<u32> {
-        let mut numbers = self.numbers();
-        numbers.find(|(call, _)| call.as_str() == name).map(|(_, number)| number)
-    }
-
-    fn names_of_rows(&self, is_wanted: impl Fn(&Row<'static>) -> bool) -> Vec<SyscallName> {
-        let wanted = table::rows(self.table).filter(is_wanted);
-        wanted.filter_map(|row| SyscallName::new(row.name).ok()).collect()
     }
 }
 
@@ -255,7 +245,7 @@ mod tests {
 
     /// Returns the calls in this system's kernel headers. The headers and the tables may be from
     /// different kernel versions.
-    fn headers_calls(header: &str, macros: &[&str]) -> Option<Vec<(String, u32)>> {
+    fn headers_calls(header: &str) -> Option<Vec<(String, u32)>> {
         let text = std::fs::read_to_string(header).ok()?;
         let mut calls = Vec::new();
         for line in text.lines() {
@@ -265,7 +255,7 @@ mod tests {
             else {
                 continue;
             };
-            let name = macros.iter().find_map(|start| name.strip_prefix(start));
+            let name = name.strip_prefix("__NR_");
             calls.extend(name.zip(number.parse().ok()).map(|(name, number)| (name.into(), number)));
         }
         Some(calls)
@@ -276,7 +266,7 @@ mod tests {
     fn numbers_are_those_of_the_headers() {
         let folder = "/usr/include/x86_64-linux-gnu/asm";
         for (arch, header) in [("x86_64", "unistd_64.h"), ("x86", "unistd_32.h")] {
-            let Some(calls) = headers_calls(&format!("{folder}/{header}"), &["__NR_"]) else {
+            let Some(calls) = headers_calls(&format!("{folder}/{header}")) else {
                 println!("no {header} here: the kernel's headers are not installed");
                 continue;
             };
@@ -291,7 +281,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_generic_header() {
         let header = "/usr/include/asm-generic/unistd.h";
-        let Some(calls) = headers_calls(header, &["__NR_"]) else {
+        let Some(calls) = headers_calls(header) else {
             return println!("no {header} here: the kernel's headers are not installed");
         };
         assert!(calls.len() > 250);

@@ -265,8 +265,7 @@ impl<'a> Row<'a> {
 
     /// Returns whether the architecture has the call in the row's kernel version.
     pub(crate) fn is_served(&self) -> bool {
-        // If the row lists no functions, the function with the call's name serves the call.
-        self.functions.is_empty() || self.is_in(Column::Native)
+        self.is_in(Column::Native)
     }
 
     /// Returns whether the call exists in `column` and the row does not describe an alias.
@@ -345,9 +344,10 @@ pub(crate) fn rows(table: Table) -> impl Iterator<Item = Row<'static>> {
     table.text.lines().filter(|line| !line.starts_with('#')).map(Row::parse)
 }
 
-/// Returns every call that this architecture has in any kernel version, in alphabetical order.
-pub(crate) fn calls() -> impl Iterator<Item = SyscallName> {
-    let served = rows(TABLE).filter(Row::is_served);
+/// Returns every call that exists in `column` of a table in any kernel version, in alphabetical
+/// order.
+pub(crate) fn calls(table: Table, column: Column) -> impl Iterator<Item = SyscallName> {
+    let served = rows(table).filter(move |row| row.is_in(column));
     served.filter_map(|row| SyscallName::new(row.name).ok())
 }
 

@@ -15,7 +15,8 @@ use crate::attach::attachment::Attachment;
 use crate::attach::attachments::Attachments;
 use crate::attach::many::Many;
 use crate::attach::plan::BatchCall;
-use crate::calls::{CLibrary, Symbol, c_library, table};
+use crate::calls::table::{self, Column, TABLE};
+use crate::calls::{CLibrary, Symbol, c_library};
 use crate::kernel::recursion::recursion_misses_of;
 
 /// `struct ksyscall_links`: a program's attachments to many calls.
@@ -324,7 +325,7 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
 /// `names` must have `room` elements.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
-    for (index, name) in table::calls().take(room).enumerate() {
+    for (index, name) in table::calls(TABLE, Column::Native).take(room).enumerate() {
         let bytes = name.as_bytes();
         // SAFETY: guaranteed by the caller; `index` is less than `room`, and a name has at most 64
         // bytes.
@@ -359,7 +360,7 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
         1 => CLibrary::Musl,
         _ => return -libc::EINVAL,
     };
-    let mut calls = c_library::calls(table::TABLE, c_library, function.as_bytes());
+    let mut calls = c_library::calls(TABLE, c_library, function.as_bytes());
     let Some(found) = calls.nth(nth) else { return -libc::ENOENT };
     // SAFETY: guaranteed by the caller.
     unsafe { call.write(found.as_ptr()) };
