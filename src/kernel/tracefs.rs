@@ -132,17 +132,11 @@ impl EntryName {
     /// Parses the name of one of this library's entries from a line of `kprobe_events`.
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let (_, name) = cut(line, b':');
-        let (group, name) = cut(cut(name, b' ').0, b'/');
-        let (namespace, name) =
-            cut(name.strip_prefix(b"p").filter(|_| group == b"ksyscall")?, b'_');
-        let (pid, name) = cut(name, b'_');
-        let (started, name) = cut(name, b'_');
-        Some(Self {
-            namespace: number(namespace, 10)?,
-            pid: number(pid, 10)?,
-            started: number(started, 10)?,
-            number: number(name, 10)?,
-        })
+        let ids = cut(name, b' ').0.strip_prefix(b"ksyscall/p")?.split(|byte| *byte == b'_');
+        let mut ids = ids.map(|digits| number(digits, 10));
+        let mut next = || ids.next()?;
+        let name = Self { namespace: next()?, pid: next()?, started: next()?, number: next()? };
+        ids.next().is_none().then_some(name)
     }
 }
 
