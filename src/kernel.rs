@@ -30,13 +30,11 @@ impl Kind {
 
     /// Appends the start of a `kprobe_events` command to `line`.
     fn add_to(self, line: &mut Line) {
+        line.add(if self.retprobe { b"r" } else { b"p" });
         if self.max_active != 0 {
-            line.add(b"r");
             line.add_number(self.max_active.into());
-            line.add(b":");
-            return;
         }
-        line.add(if self.retprobe { b"r:" } else { b"p:" });
+        line.add(b":");
     }
 }
 
