@@ -11,7 +11,7 @@ use errno::Errno;
 use super::tracefs;
 use crate::calls::Symbol;
 use crate::sys::{self, Mode};
-use crate::text::{cut, parts};
+use crate::text::{cut, number, parts};
 
 /// Size of one read, in bytes. The buffer must have room for several lines.
 const BUFFER: usize = 64 * 1024;
@@ -48,8 +48,7 @@ impl Symbols {
     pub(super) fn of_kallsyms(path: &CStr) -> Result<Self, Errno> {
         Self::of(path, |line| {
             let mut fields = parts(line, b' ');
-            let digits = core::str::from_utf8(fields.next()?).ok()?;
-            let address = u64::from_str_radix(digits, 16).ok()?;
+            let address = number(fields.next()?, 16)?;
             let is_weak = matches!(fields.next()?, b"W" | b"w");
             Some(Function { symbol: of_a_call(fields.next()?)?, address, is_weak })
         })
@@ -215,22 +214,11 @@ fn of_a_call(name: &[u8]) -> Option<Symbol> {
 mod tests {
     use super::*;
     use crate::sys::fake::Kernel;
+    use crate::sys::oracle::Unnamed;
 
-    /// Parses a file that contains `text`, either as /proc/kallsyms or as tracefs's
-    /// available_filter_functions.
-    fn read(text: &str, test: &str, is_kallsyms: bool) -> Result<Symbols, Errno> {
-        let file = format!("ksyscall-symbols-{test}-{}", std::process::id());
-        let path = std::env::temp_dir().join(file);
-        std::fs::write(&path, text).unwrap();
-        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let read =
-            if is_kallsyms { Symbols::of_kallsyms(&name) } else { Symbols::of_ftrace(&name) };
-        std::fs::remove_file(path).unwrap();
-        read
-    }
-
-    fn has(symbols: &Symbols, name: &[u8]) -> bool {
-        symbols.contains(name)
+    /// Parses `text` as /proc/kallsyms.
+    fn read(text: &str) -> Result<Symbols, Errno> {
+        Symbols::of_kallsyms(&Unnamed::new(text.as_bytes()).path())
     }
 
     #[test]
@@ -240,20 +228,21 @@ mod tests {
              c04 t ppc_rtas\nbf0 t sys_of_a_module\t[module]\n",
             "x".repeat(100)
         );
-        let symbols = read(&text, "kallsyms", true).unwrap();
+        let symbols = read(&text).unwrap();
         for name in [&b"__x64_sys_openat"[..], b"sys_mbind"] {
-            assert!(has(&symbols, name));
+            assert!(symbols.contains(name));
         }
         let cut = format!("__x64_sys_{}", "x".repeat(66));
         for name in [&b"do_exit"[..], b"sys_of_a_module", b"", cut.as_bytes()] {
-            assert!(!has(&symbols, name));
+            assert!(!symbols.contains(name));
         }
     }
 
     #[test]
     fn traceable_functions_are_read_from_lines() {
-        let symbols = read("__x64_sys_openat\nsys_fillrect [fb]\n", "ftrace", false).unwrap();
-        assert!(has(&symbols, b"__x64_sys_openat") && !has(&symbols, b"sys_fillrect"));
+        let list = Unnamed::new(b"__x64_sys_openat\nsys_fillrect [fb]\n");
+        let symbols = Symbols::of_ftrace(&list.path()).unwrap();
+        assert!(symbols.contains(b"__x64_sys_openat") && !symbols.contains(b"sys_fillrect"));
     }
 
     #[test]
@@ -261,18 +250,16 @@ mod tests {
         let line = |n: usize| format!("{n:x} T sys_{n}\n");
         let text: String = (0..20_000).map(line).collect();
         assert!(text.len() > 4 * BUFFER);
-        let symbols = read(&text, "long", true).unwrap();
+        let symbols = read(&text).unwrap();
         assert_eq!(symbols.0.len(), 20_000);
-        assert!((0..20_000).all(|n| has(&symbols, format!("sys_{n}").as_bytes())));
+        assert!((0..20_000).all(|n| symbols.contains(format!("sys_{n}").as_bytes())));
         let text = format!("1 T {}\n2 T sys_last\n", "x".repeat(3 * BUFFER));
-        let symbols = read(&text, "wide", true).unwrap();
-        assert!(has(&symbols, b"sys_last"));
+        assert!(read(&text).unwrap().contains(b"sys_last"));
     }
 
     #[test]
     fn a_list_without_syscall_functions_is_an_error() {
-        let none = read("c02 T do_exit\n", "none", true);
-        assert_eq!(none.map(drop), Err(Errno(libc::ENODATA)));
+        assert_eq!(read("c02 T do_exit\n").map(drop), Err(Errno(libc::ENODATA)));
         assert_eq!(Symbols::of_kallsyms(c"/none").map(drop), Err(Errno(libc::ENOENT)));
     }
 

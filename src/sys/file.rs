@@ -95,20 +95,17 @@ pub(crate) fn for_each_line(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::oracle::Unnamed;
 
     #[test]
     fn long_lines_are_cut() {
-        let path = std::env::temp_dir().join(format!("ksyscall-lines-{}", std::process::id()));
-        std::fs::write(&path, format!("one\n{}\n\nlast\nmore\n", "x".repeat(3000))).unwrap();
-        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        let file = open(&name, Mode::Read).unwrap();
+        let text = format!("one\n{}\n\nlast\nmore\n", "x".repeat(3000));
         let mut lines = Vec::new();
-        for_each_line(&file, &mut |line| {
+        for_each_line(&Unnamed::new(text.as_bytes()).open(), &mut |line| {
             lines.push(line.to_owned());
             line == b"last"
         })
         .unwrap();
-        std::fs::remove_file(path).unwrap();
         assert_eq!(lines.len(), 4);
         assert_eq!(
             (&lines[0][..], &lines[2][..], &lines[3][..]),
