@@ -16,19 +16,7 @@ unsafe fn bpf<T>(command: c_int, attr: &T) -> Result<c_int, Errno> {
     Ok(result as c_int)
 }
 
-/// `struct { } link_create` in `union bpf_attr` (include/uapi/linux/bpf.h).
-#[repr(C)]
-struct LinkCreate {
-    prog_fd: c_int,
-    target_fd: c_int,
-    attach_type: u32,
-    flags: u32,
-    /// `perf_event.bpf_cookie`.
-    cookie: u64,
-}
-
 const BPF_LINK_CREATE: c_int = 28;
-const BPF_PERF_EVENT: u32 = 41;
 
 /// Calls `BPF_LINK_CREATE` for a perf event (Linux 5.15). The link keeps the event open.
 pub(crate) fn bpf_link_create(
@@ -36,7 +24,18 @@ pub(crate) fn bpf_link_create(
     event_fd: c_int,
     cookie: u64,
 ) -> Result<Fd, Errno> {
-    let attr = LinkCreate {
+    const BPF_PERF_EVENT: u32 = 41;
+    /// `struct { } link_create` in `union bpf_attr` (include/uapi/linux/bpf.h).
+    #[repr(C)]
+    struct Attr {
+        prog_fd: c_int,
+        target_fd: c_int,
+        attach_type: u32,
+        flags: u32,
+        /// `perf_event.bpf_cookie`.
+        cookie: u64,
+    }
+    let attr = Attr {
         prog_fd: program_fd,
         target_fd: event_fd,
         attach_type: BPF_PERF_EVENT,
@@ -50,21 +49,15 @@ pub(crate) fn bpf_link_create(
 /// Calls `BPF_LINK_CREATE` with a kprobe.multi attribute and no program, and returns the kernel's
 /// error: EINVAL if the kernel does not know the attribute (before Linux 5.18), otherwise EBADF.
 pub(crate) fn bpf_link_create_multi_without_program() -> Errno {
-    #[repr(C)]
-    struct Attr {
-        start: LinkCreate,
-        /// `kprobe_multi.syms`. This field does not overlap any field that older kernels know.
-        syms: u64,
-        addrs: u64,
-        /// The last field of `kprobe_multi`.
-        cookies: u64,
-    }
-    let start =
-        LinkCreate { prog_fd: -1, target_fd: -1, attach_type: BPF_PERF_EVENT, flags: 0, cookie: 0 };
-    let attr = Attr { start, syms: 0, addrs: 0, cookies: 1 };
-    // SAFETY: without a program, the kernel does not read the pointers.
-    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map_or_else(|errno| errno, |_| Errno(0))
+    // The kernel checks for unknown fields before it looks for the program. `kprobe_multi.cookies`,
+    // which is not 0 here, does not overlap any field that older kernels know.
+    // SAFETY: no process maps that address. Without a program, the kernel reads neither list.
+    let made = unsafe { kprobe_multi(-1, KprobeMulti::Multi, false, &[NO_NAME], &[0]) };
+    made.map_or_else(|errno| errno, |_| Errno(0))
 }
+
+/// An address that no process maps.
+const NO_NAME: usize = size_of::<usize>();
 
 /// The `expected_attach_type` of a program for a kprobe.multi link (`enum bpf_attach_type` in
 /// include/uapi/linux/bpf.h).
@@ -102,8 +95,7 @@ pub(crate) fn bpf_link_create_kprobe_multi<'a>(
 /// kernel/trace/bpf_trace.c), so it returns EFAULT only for a program of that kind. Nothing is ever
 /// attached.
 pub(crate) fn is_for_kprobe_multi(program_fd: c_int, kind: KprobeMulti) -> bool {
-    const NO_NAME: usize = size_of::<usize>();
-    // SAFETY: no process maps that address, so the kernel reads nothing.
+    // SAFETY: no process maps that address, so the kernel reads no name.
     let made = unsafe { kprobe_multi(program_fd, kind, false, &[NO_NAME], &[]) };
     made.is_err_and(|errno| errno.0 == libc::EFAULT)
 }

@@ -353,9 +353,11 @@ impl Kernel {
                 }
                 ("info".to_owned(), if known.is_empty() { refused(libc::EINVAL) } else { Ok(0) })
             }
-            // The attach types are BPF_TRACE_KPROBE_MULTI and BPF_TRACE_KPROBE_SESSION.
-            // SAFETY: the third field of `link_create` is the attach type.
-            libc::SYS_bpf if matches!(unsafe { *(b as *const u32).add(2) }, 42 | 56) => {
+            // The attach types are BPF_TRACE_KPROBE_MULTI and BPF_TRACE_KPROBE_SESSION. A request
+            // without a program fails before the kernel considers its type.
+            // SAFETY: `link_create` begins with the program's fd, another fd and the attach type.
+            libc::SYS_bpf if matches!(unsafe { *(b as *const [i32; 3]) }, [fd, _, 42 | 56] if fd >= 0) =>
+            {
                 // SAFETY: the sixth field of `link_create` is the number of names, and the seventh
                 // is their address.
                 let names = unsafe {
