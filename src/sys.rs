@@ -30,7 +30,7 @@ pub(crate) use bpf::{
     is_for_kprobe_multi,
 };
 pub(crate) use fd::{Fd, can_open, descriptor_limit};
-pub(crate) use file::{Mode, access, for_each_line, open, read, read_number, write};
+pub(crate) use file::{Mode, access, first_line, for_each_line, open, read, read_number, write};
 #[cfg(feature = "capi")]
 pub(crate) use for_c::{
     PerfEventCall, ProbeLink, bpf_probe_link, is_readable, memory_empty_after_fork, print_error,

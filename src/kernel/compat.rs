@@ -1,7 +1,7 @@
 //! Checks whether the kernel was booted with 32-bit system calls disabled.
 
 use super::version::is_at_least;
-use crate::sys::{self, Mode};
+use crate::sys;
 use crate::text::parts;
 
 /// Returns whether an x86-64 kernel was booted with `ia32_emulation=0` on its command line, which
@@ -15,20 +15,15 @@ pub(crate) fn is_off() -> bool {
 }
 
 fn is_asked_for() -> bool {
-    let Ok(file) = sys::open(c"/proc/cmdline", Mode::Read) else { return false };
-    let mut is_off = false;
-    _ = sys::for_each_line(&file, &mut |line| {
-        for value in parts(line, b' ').filter_map(|word| word.strip_prefix(b"ia32_emulation=")) {
-            // Other values have no effect, as in `kstrtobool()` in lib/kstrtox.c.
-            is_off = match value {
-                [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
-                [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,
-                _ => is_off,
-            };
-        }
-        true
-    });
-    is_off
+    let line = sys::first_line(c"/proc/cmdline");
+    let words = parts(line.as_bytes(), b' ');
+    let values = words.filter_map(|word| word.strip_prefix(b"ia32_emulation="));
+    values.fold(false, |is_off, value| match value {
+        [b'0' | b'n' | b'N' | b'f' | b'F', ..] | [b'o' | b'O', b'f' | b'F', ..] => true,
+        [b'1' | b'y' | b'Y' | b't' | b'T', ..] | [b'o' | b'O', b'n' | b'N', ..] => false,
+        // Other values have no effect, as in `kstrtobool()` in lib/kstrtox.c.
+        _ => is_off,
+    })
 }
 
 #[cfg(all(test, target_arch = "x86_64"))]

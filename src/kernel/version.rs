@@ -5,7 +5,7 @@
 
 use super::LEARNT;
 use crate::calls::version::{Version, parse};
-use crate::sys::{self, Mode};
+use crate::sys;
 use crate::text::{cut, number, parts};
 
 /// Returns the major and minor numbers, or None if /proc/sys/kernel/osrelease cannot be read.
@@ -33,18 +33,12 @@ pub(crate) fn version() -> Option<Version> {
 /// version 12, use a release string such as 6.1.0 for every update. Debian shows the number in the
 /// kernel's version string ("Debian 6.1.176-1"), and Ubuntu shows it in /proc/version_signature.
 pub(crate) fn update() -> Option<u64> {
-    let mut found = None;
-    for path in
-        [c"/proc/sys/kernel/osrelease", c"/proc/version_signature", c"/proc/sys/kernel/version"]
-    {
-        let Ok(file) = sys::open(path, Mode::Read) else { continue };
-        let _ = sys::for_each_line(&file, &mut |line| {
-            found =
-                found.or_else(|| parts(line, b' ').find_map(|word| update_in(word, version()?)));
-            true
-        });
-    }
-    found
+    let files =
+        [c"/proc/sys/kernel/osrelease", c"/proc/version_signature", c"/proc/sys/kernel/version"];
+    files.into_iter().find_map(|path| {
+        let line = sys::first_line(path);
+        parts(line.as_bytes(), b' ').find_map(|word| update_in(word, version()?))
+    })
 }
 
 /// Returns the update number, such as 97, if `word` begins with a number such as 6.1.97 that
@@ -64,15 +58,10 @@ pub(crate) fn is_at_least(major: u64, minor: u64) -> bool {
 }
 
 fn read() -> Option<Version> {
-    let mut version = None;
-    let file = sys::open(c"/proc/sys/kernel/osrelease", Mode::Read).ok()?;
-    let _ = sys::for_each_line(&file, &mut |line| {
-        let (major, rest) = cut(line, b'.');
-        let minor = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        version = number(major, 10).zip(number(rest.get(..minor).unwrap_or_default(), 10));
-        true
-    });
-    version
+    let line = sys::first_line(c"/proc/sys/kernel/osrelease");
+    let (major, rest) = cut(line.as_bytes(), b'.');
+    let minor = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    number(major, 10).zip(number(rest.get(..minor).unwrap_or_default(), 10))
 }
 
 #[cfg(test)]

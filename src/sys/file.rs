@@ -92,6 +92,18 @@ pub(crate) fn for_each_line(
     }
 }
 
+/// Returns the first line of a file. Empty if the file cannot be read.
+pub(crate) fn first_line(path: &CStr) -> Text<512> {
+    let mut first = Text::new();
+    if let Ok(file) = open(path, Mode::Read) {
+        let _ = for_each_line(&file, &mut |line| {
+            first.add(line);
+            true
+        });
+    }
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
