@@ -213,7 +213,6 @@ fn of_a_call(name: &[u8]) -> Option<Symbol> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::fake::Kernel;
     use crate::sys::oracle::Unnamed;
 
     /// Parses `text` as /proc/kallsyms.
@@ -297,11 +296,8 @@ mod tests {
         Symbol::new(name.as_bytes(), b"", b"")
     }
 
-    fn are_same_function(list: &'static str, one: &str, other: &str) -> Result<bool, Errno> {
-        let files = vec![("/proc/kallsyms", list)].leak();
-        let (answer, _) = Kernel { files, ..Kernel::new() }
-            .run(|| Symbols::read()?.are_same_function(&symbol(one), &symbol(other)));
-        answer
+    fn are_same_function(list: &str, one: &str, other: &str) -> Result<bool, Errno> {
+        read(list)?.are_same_function(&symbol(one), &symbol(other))
     }
 
     const SHOWN: &str = "\
