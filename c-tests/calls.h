@@ -19,6 +19,6 @@ struct passed {
 };
 
 /* Slots of the map. An attachment with a cookie uses slot `cookie % SLOTS`. */
-enum { ON_ENTRY, ON_RETURN, ON_SYS_ENTER, ON_SYS_EXIT, SLOTS = 8 };
+enum { ON_ENTRY, ON_RETURN, ON_SYS_ENTER, ON_SYS_EXIT, ON_KPROBE, ON_TRACEPOINT, ON_STAT, SLOTS = 8 };
 
 #endif

@@ -39,7 +39,7 @@ typedef struct bpf_link *(*attach_fn)(const struct bpf_program *, const char *,
 #include "programs.h"
 
 #ifndef LINKED
-EMBED(auto, BPF_FOLDER "/auto.bpf.o");
+EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 #endif
 
 static void open_libbpf(void)
@@ -204,8 +204,8 @@ TEST(programs_of_several_libbpfs_attach_by_section)
 		/* Skip libbpf 0.3, which lacks bpf_program__attach_ksyscall(). */
 		if (!dlsym(libbpf, "bpf_program__attach_ksyscall"))
 			continue;
-		struct programs p = LOAD(auto);
-		struct bpf_link *link = bpf_program__attach(program(&p, "on_getpgid"));
+		struct programs p = LOAD(sections);
+		struct bpf_link *link = bpf_program__attach(program(&p, "on_entry"));
 		CHECK(link);
 		CHECK(fires(&p, ON_ENTRY));
 		DESTROY(link);

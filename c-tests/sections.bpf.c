@@ -5,8 +5,6 @@
  */
 #include "record.bpf.h"
 
-enum { KPROBE = 2, TRACEPOINT, STAT };
-
 SEC("ksyscall/getpgid")
 int on_entry(void)
 {
@@ -26,14 +24,14 @@ int on_return(struct pt_regs *ctx)
 SEC("kprobe/__x64_sys_getpgid")
 int on_kprobe(void)
 {
-	record(KPROBE);
+	record(ON_KPROBE);
 	return 0;
 }
 
 SEC("tp/raw_syscalls/sys_enter")
 int on_tracepoint(void)
 {
-	record(TRACEPOINT);
+	record(ON_TRACEPOINT);
 	return 0;
 }
 
@@ -41,7 +39,7 @@ int on_tracepoint(void)
 SEC("ksyscall/stat")
 int on_stat(void)
 {
-	record(STAT);
+	record(ON_STAT);
 	return 0;
 }
 

@@ -7,8 +7,6 @@
 
 EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
-enum { KPROBE = 2, TRACEPOINT, STAT };
-
 /* A skeleton with chosen programs in a chosen order, in the format that `bpftool gen skeleton` generates. */
 enum { MOST = 8 };
 struct chosen {
@@ -51,14 +49,14 @@ TEST(programs_of_all_sections_attach)
 	       "on_stat");
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);
 	CHECK(!chosen.links[4] && !chosen.links[5]);
-	__u64 stats = counted(&p, STAT), traced = counted(&p, TRACEPOINT);
+	__u64 stats = counted(&p, ON_STAT), traced = counted(&p, ON_TRACEPOINT);
 	make_calls(5);
 	call_stat();
-	CHECK_EQ(counted(&p, KPROBE), 5);
+	CHECK_EQ(counted(&p, ON_KPROBE), 5);
 	CHECK_EQ(counted(&p, ON_ENTRY), 5);
 	CHECK_EQ(counted(&p, ON_RETURN), 5);
-	CHECK_EQ(counted(&p, STAT), stats + 1);
-	CHECK(counted(&p, TRACEPOINT) >= traced + 6);
+	CHECK_EQ(counted(&p, ON_STAT), stats + 1);
+	CHECK(counted(&p, ON_TRACEPOINT) >= traced + 6);
 	syscall(SYS_getpgid, NOBODY);
 	CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);
 	destroy_links(&chosen);
@@ -73,7 +71,7 @@ TEST(each_program_attaches_separately)
 	} rows[] = {
 		{ "on_entry", ON_ENTRY },
 		{ "on_return", ON_RETURN },
-		{ "on_kprobe", KPROBE },
+		{ "on_kprobe", ON_KPROBE },
 	};
 	struct programs p = LOAD(sections);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -85,9 +83,9 @@ TEST(each_program_attaches_separately)
 	}
 	struct bpf_link *link = bpf_program__attach(program(&p, "on_stat"));
 	CHECK(link);
-	__u64 stats = counted(&p, STAT);
+	__u64 stats = counted(&p, ON_STAT);
 	call_stat();
-	CHECK_EQ(counted(&p, STAT), stats + 1);
+	CHECK_EQ(counted(&p, ON_STAT), stats + 1);
 	DESTROY(link);
 	unload(&p);
 }
@@ -131,7 +129,7 @@ TEST(a_skeleton_skips_programs)
 	      chosen.links[4]);
 	make_calls(3);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
-	CHECK_EQ(counted(&p, KPROBE), 3);
+	CHECK_EQ(counted(&p, ON_KPROBE), 3);
 	/* A second attach of the same skeleton must do nothing. */
 	int fds = count_fds();
 	CHECK_EQ(bpf_object__attach_skeleton(&chosen.skeleton), 0);

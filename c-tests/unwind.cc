@@ -10,7 +10,7 @@
 #include <string>
 
 #ifdef LIBBPF_MAJOR_VERSION
-EMBED(auto, BPF_FOLDER "/auto.bpf.o");
+EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 #endif
 
 struct warning {
@@ -152,15 +152,12 @@ TEST(a_thread_that_exits_in_the_callback_is_unwound)
 #ifdef LIBBPF_MAJOR_VERSION
 TEST(an_attach_by_section_also_throws)
 {
-	struct programs p = { open_object(start_auto, end_auto), -1 };
-	CHECK(bpf_program__set_autoload(program(&p, "on_unknown"), true) == 0);
-	CHECK(bpf_object__load(p.object) == 0);
-	p.calls = watch(p.object);
-	throws([&] { bpf_program__attach(program(&p, "on_unknown")); }, "no_such_call");
+	struct programs p = LOAD(sections);
+	throws([&] { bpf_program__attach(program(&p, "on_no_call")); }, "no_such_call");
 	forget_warnings();
-	CHECK(!bpf_program__attach(program(&p, "on_unknown")));
+	CHECK(!bpf_program__attach(program(&p, "on_no_call")));
 	CHECK(warnings > 0);
-	struct bpf_link *link = bpf_program__attach(program(&p, "on_getpgid"));
+	struct bpf_link *link = bpf_program__attach(program(&p, "on_entry"));
 	CHECK(fires(&p, ON_ENTRY));
 	DESTROY(link);
 	unload(&p);

@@ -2,7 +2,7 @@
 /* Attaches programs by their sections. Cases are named section/PROGRAM. */
 #include "answers.h"
 
-EMBED(auto, BPF_FOLDER "/auto.bpf.o");
+EMBED(sections, BPF_FOLDER "/sections.bpf.o");
 
 void ask_sections(void)
 {
@@ -12,15 +12,12 @@ void ask_sections(void)
 		__u32 slot;
 		long number;
 	} sections[] = {
-		{ "on_getpgid", 0, SYS_getpgid }, { "on_getpgid_return", 1, SYS_getpgid },
-		{ "on_stat", 2, SYS_stat },	  { "on_uname", 3, SYS_uname },
-		{ "on_unknown", 4, SYS_getpgid },
+		{ "on_entry", ON_ENTRY, SYS_getpgid },
+		{ "on_return", ON_RETURN, SYS_getpgid },
+		{ "on_stat", ON_STAT, SYS_stat },
+		{ "on_no_call", ON_ENTRY, SYS_getpgid },
 	};
-	struct bpf_object *object = open_object(start_auto, end_auto);
-	struct programs p = { object, -1 };
-	CHECK(bpf_program__set_autoload(program(&p, "on_unknown"), true) == 0);
-	CHECK(bpf_object__load(object) == 0);
-	p.calls = watch(object);
+	struct programs p = LOAD(sections);
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		begin("section/%s", sections[i].program);
 		errno = 0;
