@@ -222,21 +222,13 @@ TEST(a_later_attach_removes_an_entry_that_was_in_use)
 	hide_the_pmu();
 	struct programs p = LOAD(count);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	int wait[2];
-	char byte;
-	CHECK(pipe(wait) == 0);
-	pid_t child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		close(wait[1]);
-		_exit(read(wait[0], &byte, 1) == 0 ? PASSED : FAILED);
-	}
-	close(wait[0]);
+	int release;
+	pid_t child = fork_a_keeper(&release);
 	CHECK_EQ(bpf_link__destroy(link), -EBUSY);
 	DESTROY(ATTACH(program(&p, "on_return"), "getsid", NULL));
 	CHECK_EQ(left(), 1);
 	CHECK(fires(&p, ON_ENTRY));
-	close(wait[1]);
+	close(release);
 	ends_well(child);
 	attach_until_none_is_left(&p);
 	unload(&p);

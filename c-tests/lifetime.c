@@ -5,9 +5,7 @@
  */
 #include "programs.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <sys/sendfile.h>
 
 static void *attach(void *prog)
 {
@@ -37,24 +35,6 @@ TEST(one_thread_attaches_and_another_destroys)
 	in_a_thread(destroy, link);
 	CHECK(!fires(&p, ON_ENTRY));
 	unload(&p);
-}
-
-/* Forks a child that keeps its copies of the fds open until the caller closes `release`. */
-static pid_t fork_a_keeper(int *release)
-{
-	int wait[2];
-	char byte;
-	CHECK(pipe(wait) == 0);
-	pid_t child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		alarm(TIME_LIMIT);
-		close(wait[1]);
-		_exit(read(wait[0], &byte, 1) == 0 ? PASSED : FAILED);
-	}
-	close(wait[0]);
-	*release = wait[1];
-	return child;
 }
 
 /* The kernel detaches a program only after every process has closed its copy of the link's fd. */
@@ -134,20 +114,9 @@ static void needs_this_library(void)
 
 typedef __typeof__(&bpf_program__attach_ksyscall) attach_fn;
 
-/* Loads a second copy of this library. */
 static void *open_a_copy(attach_fn *function)
 {
-	char path[] = "/tmp/libksyscall-XXXXXX";
-	struct stat file;
-	int from = open(file_of((void *)bpf_program__attach_ksyscall), O_RDONLY), to = mkstemp(path);
-	CHECK(from >= 0 && to >= 0 && fstat(from, &file) == 0);
-	CHECK(sendfile(to, from, NULL, (size_t)file.st_size) == file.st_size);
-	close(from);
-	close(to);
-	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!copy)
-		FAIL("%s", dlerror());
-	CHECK(unlink(path) == 0);
+	void *copy = open_copy((void *)bpf_program__attach_ksyscall);
 	*function = (attach_fn)dlsym(copy, "bpf_program__attach_ksyscall");
 	CHECK(*function && *function != bpf_program__attach_ksyscall);
 	return copy;

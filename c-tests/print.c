@@ -7,7 +7,6 @@
 #include "messages.h"
 #include "programs.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -109,24 +108,6 @@ TEST(a_callback_set_by_another_thread_stays_set)
 	unload(&p);
 }
 
-/* Loads a second copy of the library, as a plugin might. */
-static void *open_copy(void)
-{
-	static const char path[] = "/tmp/libksyscall-copy.so";
-	char buffer[4096];
-	ssize_t length;
-	int from = open(file_of((void *)bpf_program__attach_ksyscall), O_RDONLY);
-	int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
-	CHECK(from >= 0 && to >= 0);
-	while ((length = read(from, buffer, sizeof(buffer))) > 0)
-		CHECK(write(to, buffer, (size_t)length) == length);
-	close(from), close(to);
-	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!copy)
-		FAIL("%s", dlerror());
-	return copy;
-}
-
 static __typeof__(bpf_program__attach_ksyscall) *attach_of_copy;
 
 static void *fail_by_copy(void *prog)
@@ -141,7 +122,7 @@ TEST(two_copies_of_the_library_keep_their_own_callbacks)
 	struct programs p = LOAD(count);
 	libbpf_print_fn_t set = count_warning;
 	pthread_t failing_by_copy[THREADS];
-	void *copy = open_copy();
+	void *copy = open_copy((void *)bpf_program__attach_ksyscall);
 	attach_of_copy = dlsym(copy, "bpf_program__attach_ksyscall");
 	__typeof__(libbpf_set_print) *set_by_copy = dlsym(copy, "libbpf_set_print");
 	CHECK(attach_of_copy && attach_of_copy != bpf_program__attach_ksyscall && set_by_copy);

@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -22,6 +23,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -137,6 +140,38 @@ static inline void ends_well(pid_t child)
 		_exit(WEXITSTATUS(status));
 }
 
+/* Forks a child that keeps its copies of the fds open until the caller closes `release`. */
+static inline pid_t fork_a_keeper(int *release)
+{
+	int wait[2];
+	char byte;
+	CHECK(pipe(wait) == 0);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (child == 0) {
+		alarm(TIME_LIMIT);
+		close(wait[1]);
+		_exit(read(wait[0], &byte, 1) == 0 ? PASSED : FAILED);
+	}
+	close(wait[0]);
+	*release = wait[1];
+	return child;
+}
+
+/* Runs `body` and stores in the array `text` what it prints to stderr. */
+#define CAPTURE_STDERR(text, body)                                                             \
+	do {                                                                                   \
+		int stderr_ = dup(STDERR_FILENO), said_[2];                                    \
+		CHECK(stderr_ >= 0 && pipe(said_) == 0 && dup2(said_[1], STDERR_FILENO) >= 0); \
+		body;                                                                          \
+		CHECK(dup2(stderr_, STDERR_FILENO) >= 0);                                      \
+		close(stderr_), close(said_[1]);                                               \
+		ssize_t length_ = read(said_[0], text, sizeof(text) - 1);                      \
+		CHECK(length_ >= 0);                                                           \
+		text[length_] = 0;                                                             \
+		close(said_[0]);                                                               \
+	} while (0)
+
 static inline int count_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -205,6 +240,23 @@ static inline const char *file_of(void *function)
 {
 	Dl_info info;
 	return dladdr(function, &info) && info.dli_fname ? info.dli_fname : "(unknown)";
+}
+
+/* Loads a second copy of the library that contains `function`, as a plugin might. */
+static inline void *open_copy(void *function)
+{
+	char path[] = "/tmp/libksyscall-XXXXXX";
+	struct stat file;
+	int from = open(file_of(function), O_RDONLY), to = mkstemp(path);
+	CHECK(from >= 0 && to >= 0 && fstat(from, &file) == 0);
+	CHECK(sendfile(to, from, NULL, (size_t)file.st_size) == file.st_size);
+	close(from);
+	close(to);
+	void *copy = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!copy)
+		FAIL("%s", dlerror());
+	CHECK(unlink(path) == 0);
+	return copy;
 }
 
 #ifdef STATIC

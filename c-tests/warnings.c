@@ -140,21 +140,13 @@ TEST(without_a_callback_it_goes_to_stderr)
 {
 	struct programs p = LOAD(count);
 	char said[2048];
-	FILE *file = tmpfile();
-	int error_output = dup(STDERR_FILENO);
-	CHECK(file && error_output >= 0);
-	CHECK(dup2(fileno(file), STDERR_FILENO) >= 0);
-	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
-	CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no%dcall", NULL), EINVAL);
-	CHECK(dup2(error_output, STDERR_FILENO) >= 0);
-	rewind(file);
-	size_t length = fread(said, 1, sizeof(said) - 1, file);
-	said[length] = 0;
+	CAPTURE_STDERR(said, {
+		DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), "no%dcall", NULL), EINVAL);
+	});
 	CHECK_HAS(said, "'on_entry'");
 	CHECK_HAS(said, "'no%dcall'");
-	CHECK(strchr(said, '\n') == said + length - 1);
-	fclose(file);
-	close(error_output);
+	CHECK(strchr(said, '\n') == said + strlen(said) - 1);
 	unload(&p);
 }
 
