@@ -124,18 +124,11 @@ static inline void make_compat_call(void)
 	CHECK(result > 0);
 }
 
-/* Make calls whose kernel function has a different name. */
-
+/* Makes a call whose kernel function has a different name. */
 static inline void call_stat(void)
 {
 	struct stat stat;
 	syscall(SYS_stat, "/", &stat);
-}
-
-static inline void call_uname(void)
-{
-	struct utsname name;
-	uname(&name);
 }
 
 /* Makes a call; returns whether this slot counted it. */
