@@ -1,26 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Tests the bpf_link functions of each libbpf version on this library's links. differential/links.c
- * compares the functions' results.
+ * Tests what a link holds: memory, and the perf event if the user asks for it. differential/links.c compares
+ * the results of the bpf_link functions with libbpf's.
  */
 #include "programs.h"
 
-#include <fcntl.h>
 #include <malloc.h>
-
-TEST(a_link_has_one_fd_that_programs_do_not_inherit)
-{
-	struct programs p = LOAD(count);
-	int fds = count_fds();
-	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);
-	CHECK_EQ(count_fds(), fds + 1);
-	CHECK(bpf_link__fd(link) >= 0);
-	CHECK(fcntl(bpf_link__fd(link), F_GETFD) & FD_CLOEXEC);
-	CHECK(!bpf_link__pin_path(link));
-	DESTROY(link);
-	CHECK_EQ(count_fds(), fds);
-	unload(&p);
-}
 
 /* Queries a perf event as bpftool does; returns whether the kernel reports the probed function. */
 static bool tells_its_function(int fd)
@@ -56,51 +41,19 @@ TEST(a_kept_event_shows_its_function)
 	unload(&p);
 }
 
-static const char PIN[] = "/sys/fs/bpf/ksyscall-test";
-
-TEST(a_pin_outlives_link_and_process)
-{
-	struct programs p = LOAD(count);
-	struct bpf_program *prog = program(&p, "on_entry");
-	libbpf_set_print(NULL);
-	if (!has_perf_links()) {
-		/* A perf event cannot be pinned. */
-		struct bpf_link *link = ATTACH(prog, CALL, NULL);
-		CHECK(bpf_link__pin(link, PIN) != 0);
-		CHECK(access(PIN, F_OK) != 0);
-		DESTROY(link);
-		unload(&p);
-		return;
-	}
-	IN_CHILD({
-		struct bpf_link *link = ATTACH(prog, CALL, NULL);
-		CHECK_EQ(bpf_link__pin(link, PIN), 0);
-		CHECK_TEXT(bpf_link__pin_path(link), PIN);
-		DESTROY(link);
-	});
-	CHECK(fires(&p, ON_ENTRY));
-	struct bpf_link *link = bpf_link__open(PIN);
-	CHECK(link && !libbpf_get_error(link));
-	CHECK_EQ(bpf_link__unpin(link), 0);
-	CHECK(access(PIN, F_OK) != 0);
-	CHECK(fires(&p, ON_ENTRY));
-	DESTROY(link);
-	wait_until_silent(&p, ON_ENTRY);
-	unload(&p);
-}
-
 TEST(no_memory_is_left)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
+	const char *pin = "/sys/fs/bpf/ksyscall-test";
 	size_t used = 0;
 	libbpf_set_print(NULL);
 	/* The C library makes its one-time allocations in the first round. */
 	for (int i = 0; i < 8; i++) {
 		struct bpf_link *link = ATTACH(prog, CALL, NULL);
 		if (has_perf_links()) {
-			CHECK_EQ(bpf_link__pin(link, PIN), 0);
-			CHECK_EQ(unlink(PIN), 0);
+			CHECK_EQ(bpf_link__pin(link, pin), 0);
+			CHECK_EQ(unlink(pin), 0);
 		}
 		DESTROY(link);
 		CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);

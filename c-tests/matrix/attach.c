@@ -45,6 +45,7 @@ TEST(runs_for_each_call_until_detached)
 
 	CHECK(link);
 	CHECK(bpf_link__fd(link) >= 0);
+	CHECK(fcntl(bpf_link__fd(link), F_GETFD) & FD_CLOEXEC);
 	CHECK(count_of(3) == 3);
 	CHECK(bpf_link__destroy(link) == 0);
 	CHECK(count_of(3) == 0);
@@ -253,6 +254,7 @@ TEST(pinned_link_outlives_its_handle)
 	if (!has_cookies) {
 		/* Without BPF links for perf events, there is nothing to pin. */
 		CHECK(bpf_link__pin(link, path) != 0);
+		CHECK(access(path, F_OK) != 0);
 		CHECK(bpf_link__destroy(link) == 0);
 		return;
 	}
