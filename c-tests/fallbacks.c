@@ -12,12 +12,13 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-/*
- * Attaches two programs, makes a call that both count, and detaches them. While the programs are attached,
- * `events` must list their entries.
- */
-static void works(const char *events)
+TEST(tracefs_may_be_mounted_anywhere)
 {
+	const char *events = "/tmp/a b/kprobe_events";
+	hide_the_pmu();
+	hide_tracefs();
+	CHECK(mkdir("/tmp/a b", 0700) == 0 || errno == EEXIST);
+	CHECK(mount("none", "/tmp/a b", "tracefs", 0, NULL) == 0);
 	struct programs p = LOAD(count);
 	for (int i = 0; i < 2; i++) {
 		struct bpf_link *entry = ATTACH(program(&p, "on_entry"), CALL, NULL);
@@ -35,41 +36,6 @@ static void works(const char *events)
 		DESTROY(back);
 		CHECK_EQ(count_entries(events, ""), 0);
 	}
-	unload(&p);
-}
-
-TEST(tracefs_replaces_the_pmu)
-{
-	hide_the_pmu();
-	works(KPROBE_EVENTS);
-}
-
-TEST(tracefs_may_be_mounted_anywhere)
-{
-	hide_the_pmu();
-	hide_tracefs();
-	CHECK(mkdir("/tmp/a b", 0700) == 0 || errno == EEXIST);
-	CHECK(mount("none", "/tmp/a b", "tracefs", 0, NULL) == 0);
-	works("/tmp/a b/kprobe_events");
-}
-
-TEST(cookies_work_by_tracefs)
-{
-	hide_the_pmu();
-	if (!has_perf_links()) {
-		struct programs p = LOAD(count);
-		libbpf_set_print(NULL);
-		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, COOKIE(7)),
-			    EOPNOTSUPP);
-		CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
-		unload(&p);
-		return;
-	}
-	struct programs p = LOAD(cookie);
-	struct bpf_link *link = ATTACH(program(&p, "on_entry_by_cookie"), CALL, COOKIE(7));
-	make_calls(3);
-	CHECK_EQ(counted(&p, 7), 3);
-	DESTROY(link);
 	unload(&p);
 }
 
@@ -95,7 +61,7 @@ static void refuse_links(void)
 }
 
 /* refuse_links() makes every kernel behave like one without BPF links for perf events. */
-static void works_without_links(void)
+TEST(without_links_the_event_runs_the_program)
 {
 	struct programs p = LOAD(count);
 	struct bpf_program *prog = program(&p, "on_entry");
@@ -122,17 +88,6 @@ static void works_without_links(void)
 	}
 	CHECK_EQ(count_entries(KPROBE_EVENTS, ""), 0);
 	unload(&p);
-}
-
-TEST(without_links_the_event_runs_the_program)
-{
-	works_without_links();
-}
-
-TEST(without_links_and_pmu_the_event_runs_the_program)
-{
-	hide_the_pmu();
-	works_without_links();
 }
 
 MAIN
