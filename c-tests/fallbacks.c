@@ -5,13 +5,6 @@
  */
 #include "programs.h"
 
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-
 TEST(tracefs_may_be_mounted_anywhere)
 {
 	const char *events = "/tmp/a b/kprobe_events";
@@ -37,13 +30,6 @@ TEST(tracefs_may_be_mounted_anywhere)
 		CHECK_EQ(count_entries(events, ""), 0);
 	}
 	unload(&p);
-}
-
-static void filter_calls(struct sock_filter *filter, size_t length)
-{
-	struct sock_fprog program = { (unsigned short)length, filter };
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 /* Makes bpf(BPF_LINK_CREATE) fail as on a kernel without BPF links. */

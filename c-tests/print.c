@@ -8,12 +8,7 @@
 #include "programs.h"
 
 #include <pthread.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 
 enum { THREADS = 4, ROUNDS = 100 };
 
@@ -166,9 +161,7 @@ static void die_of_sched_yield(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog filter = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
+	filter_calls(code, sizeof(code) / sizeof(code[0]));
 }
 
 static void *fail_once(void *prog)

@@ -5,8 +5,12 @@
 
 #include "test.h"
 
+#include <stddef.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -166,6 +170,14 @@ static inline void hide_tracefs(void)
 	own_mounts();
 	CHECK(umount2("/sys/kernel/tracing", MNT_DETACH) == 0);
 	CHECK(umount2("/sys/kernel/debug", MNT_DETACH) == 0);
+}
+
+/* Installs a seccomp filter in this thread. */
+static inline void filter_calls(struct sock_filter *filter, size_t length)
+{
+	struct sock_fprog program = { (unsigned short)length, filter };
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
 #define MAIN                                                                        \

@@ -3,12 +3,9 @@
 #include "programs.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/reg.h>
 
@@ -77,15 +74,13 @@ TEST(seccomp_answers_before_the_function)
 					BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 0, 1),
 					BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
 					BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
-	struct sock_fprog program_of_4 = { 4, filter };
 	struct programs p = LOAD(unseen);
 	struct bpf_link *links[] = { ATTACH(program(&p, "on_entry"), CALL, NULL),
 				     ATTACH(program(&p, "on_return"), CALL, RETPROBE),
 				     tracepoint(&p, "on_sys_enter"), tracepoint(&p, "on_sys_exit") };
 
 	make_calls(1);
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program_of_4, 0, 0) == 0);
+	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
 	CHECK(syscall(SYS_getpgid, 0) == -1 && errno == EXDEV);
 	CHECK_EQ(counted(&p, ON_ENTRY), 1);
 	CHECK_EQ(counted(&p, ON_RETURN), 1);

@@ -8,12 +8,9 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <ucontext.h>
 
-#include <linux/filter.h>
 #include <linux/perf_event.h>
-#include <linux/seccomp.h>
 
 /* The simulated kernel. The simulation is fast, because it opens no probes and attaches no programs. */
 static struct {
@@ -50,11 +47,9 @@ static void pretend(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
 	struct sigaction action = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
 	CHECK(sigaction(SIGSYS, &action, NULL) == 0);
-	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	filter_calls(filter, sizeof(filter) / sizeof(filter[0]));
 	pretence.plays = true;
 }
 
