@@ -197,25 +197,6 @@ TEST(a_killed_process_leaves_at_most_one_inert_entry)
 	unload(&p);
 }
 
-TEST(an_entry_created_without_proc_does_not_stay)
-{
-	hide_the_pmu();
-	struct programs p = LOAD(count);
-	pid_t child = fork();
-	CHECK(child >= 0);
-	if (child == 0) {
-		alarm(TIME_LIMIT);
-		own_mounts();
-		CHECK(umount2("/proc", MNT_DETACH) == 0);
-		ATTACH(program(&p, "on_entry"), CALL, NULL);
-		raise(SIGKILL);
-	}
-	CHECK(waitpid(child, NULL, 0) == child);
-	CHECK_EQ(count_entries(KPROBE_EVENTS, ":ksyscall/p0_"), 1);
-	attach_until_none_is_left(&p);
-	unload(&p);
-}
-
 /* A forked child holds a copy of the fd, so the entry still exists after the link is destroyed. */
 TEST(a_later_attach_removes_an_entry_that_was_in_use)
 {

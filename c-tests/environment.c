@@ -119,16 +119,4 @@ TEST(invalid_callers_are_refused)
 	unload(&p);
 }
 
-TEST(a_call_that_32_bit_callers_lack_is_reported)
-{
-	struct programs p = LOAD(count);
-	libbpf_set_print(keep_warning);
-	CHECK(setenv(CALLERS, "compat", 1) == 0);
-	errno = 0;
-	CHECK(!bpf_program__attach_ksyscall(program(&p, "on_entry"), "uretprobe", NULL));
-	CHECK_EQ(errno, ENOENT);
-	CHECK_HAS(warned, "32-bit callers");
-	unload(&p);
-}
-
 MAIN

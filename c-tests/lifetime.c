@@ -1,41 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * Tests that links outlive the thread that created them and the library's dlopen() handle, and that
- * child processes share links.
- */
+/* Tests that links outlive the library's dlopen() handle, and that child processes share links. */
 #include "programs.h"
-
-#include <pthread.h>
-
-static void *attach(void *prog)
-{
-	return ATTACH(prog, CALL, NULL);
-}
-
-static void *destroy(void *link)
-{
-	DESTROY(link);
-	return NULL;
-}
-
-static void *in_a_thread(void *(*work)(void *), void *argument)
-{
-	pthread_t thread;
-	void *result;
-	CHECK(pthread_create(&thread, NULL, work, argument) == 0);
-	CHECK(pthread_join(thread, &result) == 0);
-	return result;
-}
-
-TEST(one_thread_attaches_and_another_destroys)
-{
-	struct programs p = LOAD(count);
-	struct bpf_link *link = in_a_thread(attach, program(&p, "on_entry"));
-	CHECK(fires(&p, ON_ENTRY));
-	in_a_thread(destroy, link);
-	CHECK(!fires(&p, ON_ENTRY));
-	unload(&p);
-}
 
 /* The kernel detaches a program only after every process has closed its copy of the link's fd. */
 TEST(a_child_process_keeps_the_program_attached)

@@ -79,13 +79,4 @@ TEST(disabled_ftrace_is_reported)
 	unload(&p);
 }
 
-TEST(nothing_is_printed_without_a_problem)
-{
-	struct programs p = LOAD(count);
-	libbpf_set_print(keep_warning);
-	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
-	CHECK_EQ(messages, 0);
-	unload(&p);
-}
-
 MAIN

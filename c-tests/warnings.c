@@ -69,35 +69,14 @@ TEST(the_callback_is_unchanged)
 
 enum { THREADS = 4, ROUNDS = 50 };
 
-static void *fail(void *prog)
-{
-	for (int i = 0; i < ROUNDS; i++)
-		CHECK_FAILS(
-			bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
-			EINVAL);
-	return NULL;
-}
-
-TEST(each_threads_warnings_arrive)
-{
-	struct programs p = LOAD(count);
-	pthread_t threads[THREADS];
-	libbpf_set_print(count_warning);
-	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, fail, program(&p, "on_entry")) == 0);
-	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_join(threads[i], NULL) == 0);
-	CHECK_EQ(warnings, THREADS * ROUNDS);
-	CHECK(libbpf_set_print(NULL) == count_warning);
-	unload(&p);
-}
-
 static bool is_over;
 
 static void *fail_until_it_is_over(void *prog)
 {
 	while (!__atomic_load_n(&is_over, __ATOMIC_SEQ_CST))
-		fail(prog);
+		CHECK_FAILS(
+			bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
+			EINVAL);
 	return NULL;
 }
 
