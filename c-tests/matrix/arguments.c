@@ -495,11 +495,8 @@ int main(int argc, char **argv)
 		       access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : strerror(errno));
 		return 0;
 	}
-	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED,
-		    bpf_object__find_map_fd_by_name(object, "state"), 0);
-	made = mmap(NULL, sizeof(*made), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (seen == MAP_FAILED || made == MAP_FAILED)
-		die("mmap");
+	seen = shared(sizeof(*seen), 0, bpf_object__find_map_fd_by_name(object, "state"));
+	made = shared(sizeof(*made), MAP_ANONYMOUS, -1);
 	seen->thread_status = thread_status();
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(name, sizeof(name), "%s_%s", calls[i].multiplexer ? "sub" : "on", calls[i].name);

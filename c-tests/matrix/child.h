@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,16 @@ __attribute__((noreturn)) static inline void die(const char *what)
 {
 	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
 	exit(2);
+}
+
+/* Maps memory that the children share. */
+static inline void *shared(size_t size, int flags, int fd)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap");
+	return memory;
 }
 
 /* Blocks the signal that run_child() waits for. */

@@ -103,10 +103,8 @@ static struct bpf_program *program_for(int i, const char *path)
 		}
 		if (!first) {
 			first = object;
-			coverage = mmap(NULL, sizeof(*coverage), PROT_READ | PROT_WRITE, MAP_SHARED,
-					bpf_object__find_map_fd_by_name(object, "state"), 0);
-			if (coverage == MAP_FAILED)
-				die("mmap");
+			coverage = shared(sizeof(*coverage), 0,
+					  bpf_object__find_map_fd_by_name(object, "state"));
 		}
 		return bpf_object__find_program_by_name(object, "count");
 	}
@@ -181,15 +179,6 @@ static const char *try_call(int i)
 	else
 		snprintf(text, sizeof(text), "ends");
 	return text;
-}
-
-static void *shared(size_t size, int flags, int fd)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
-
-	if (memory == MAP_FAILED)
-		die("mmap");
-	return memory;
 }
 
 /* Attaches to all calls; call `i` has the cookie `i`. */
