@@ -10,14 +10,6 @@
 #define FTRACE_ENABLED "/proc/sys/kernel/ftrace_enabled"
 #define KPROBES_ENABLED "/sys/kernel/debug/kprobes/enabled"
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "we");
-	CHECK(file);
-	CHECK(fputs(text, file) >= 0);
-	CHECK(fclose(file) == 0);
-}
-
 /*
  * Runs in a child that has not attached before. Even if the child fails, the parent enables kprobes again.
  */
@@ -38,7 +30,7 @@ static void attach_while_kprobes_are_off(const struct programs *p)
 TEST(disabled_kprobes_are_reported)
 {
 	struct programs p = LOAD(count);
-	write_file(KPROBES_ENABLED, "0");
+	CHECK(write_file(KPROBES_ENABLED, "0"));
 	pid_t child = fork();
 	if (child == 0) {
 		watch(p.object);
@@ -47,7 +39,7 @@ TEST(disabled_kprobes_are_reported)
 	}
 	int status = FAILED;
 	waitpid(child, &status, 0);
-	write_file(KPROBES_ENABLED, "1");
+	CHECK(write_file(KPROBES_ENABLED, "1"));
 	CHECK(child > 0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != PASSED)
 		_exit(FAILED);
@@ -67,7 +59,7 @@ TEST(disabled_ftrace_is_reported)
 {
 	struct programs p = LOAD(count);
 	own_mounts();
-	write_file("/tmp/ftrace_enabled", "0\n");
+	CHECK(write_file("/tmp/ftrace_enabled", "0\n"));
 	CHECK(mount("/tmp/ftrace_enabled", FTRACE_ENABLED, NULL, MS_BIND, NULL) == 0);
 	libbpf_set_print(keep_warning);
 	struct bpf_link *link = ATTACH(program(&p, "on_entry"), CALL, NULL);

@@ -212,12 +212,12 @@ static inline int count_entries(const char *path, const char *part)
 
 #define KPROBE_EVENTS "/sys/kernel/tracing/kprobe_events"
 
-/* Removes the entries that are not in use. */
-static inline void clear_entries(void)
+/* Replaces a file's content; returns false on an error. */
+static inline bool write_file(const char *path, const char *text)
 {
-	FILE *file = fopen(KPROBE_EVENTS, "we");
-	if (file)
-		fclose(file);
+	FILE *file = fopen(path, "we");
+
+	return file && fputs(text, file) >= 0 && fclose(file) == 0;
 }
 
 static inline bool kernel_is_at_least(int major, int minor)
@@ -329,9 +329,9 @@ static inline int run_test(const struct test *test)
 	int status = 0;
 	waitpid(child, &status, 0);
 	int left = count_entries(KPROBE_EVENTS, "");
-	/* Clean up, so that this test's leftovers do not make the next test fail. */
+	/* Remove the entries that are not in use, so that they do not make the next test fail. */
 	if (left != entries)
-		clear_entries();
+		write_file(KPROBE_EVENTS, "");
 	if (WIFSIGNALED(status))
 		return say(FAILED, test->name, "ended by signal %d%s", WTERMSIG(status),
 			   WTERMSIG(status) == SIGALRM ? " (hung)" : "");

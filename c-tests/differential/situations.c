@@ -122,8 +122,7 @@ static void keep_caps(void)
 static void new_user_namespace(void)
 {
 	CHECK(unshare(CLONE_NEWUSER) == 0);
-	FILE *map = fopen("/proc/self/uid_map", "we");
-	CHECK(map && fputs("0 0 1\n", map) >= 0 && fclose(map) == 0);
+	CHECK(write_file("/proc/self/uid_map", "0 0 1\n"));
 	CHECK(getuid() == 0);
 }
 

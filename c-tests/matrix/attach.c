@@ -293,14 +293,6 @@ TEST(works_by_tracefs)
 	CHECK(count_entries(KPROBE_EVENTS, "") == 0);
 }
 
-/* Replaces a file's content; returns false on an error. */
-static bool write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	return file && fputs(text, file) >= 0 && fclose(file) == 0;
-}
-
 /*
  * On some architectures, one stub function serves all calls that the kernel's configuration disables. The
  * library recognises these calls in the kernel's list of symbols. If the list is incomplete, the library must
