@@ -62,7 +62,6 @@ int main(void)
 {
 	libbpf_set_print(NULL);
 	printf("library\t%s\n", file_of((void *)bpf_program__attach_ksyscall));
-	printf("cookies\t%s\n", has_perf_links() ? "yes" : "no");
 	load_programs();
 	fflush(stdout);
 	IN_A_PROCESS(ask_options());

@@ -18,12 +18,11 @@ const char *outcome(int result);
 void say_destroy(struct bpf_link *link);
 
 extern struct loaded {
-	/* The programs read their cookies if the kernel supports cookies. */
+	/* These programs read their cookies, which requires Linux 5.15. */
 	struct programs probes;
 	struct programs others;
 	struct programs closed;
 	struct programs unloaded;
-	bool cookies;
 } loaded;
 
 /* Call this before the first question. */

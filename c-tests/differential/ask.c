@@ -53,7 +53,6 @@ void load_programs(void)
 	CHECK(events_fd >= 0);
 	CHECK(getrlimit(RLIMIT_NOFILE, &usual_limit) == 0);
 	attach_limit = usual_limit;
-	loaded.cookies = has_perf_links();
 	/* Load these programs with high fds: when the fds are closed, no later fd may reuse their numbers. */
 	while (dup(0) < HIGH_FD)
 		;
@@ -63,16 +62,14 @@ void load_programs(void)
 	for (int fd = 3; fd <= HIGH_FD; fd++)
 		if (fd != events_fd)
 			close(fd);
-	loaded.probes = loaded.cookies ? LOAD(cookie) : LOAD(count);
+	loaded.probes = LOAD(cookie);
 	loaded.others = LOAD(count);
 	loaded.unloaded.object = open_object(start_count, end_count);
 }
 
 struct bpf_program *probe(bool retprobe)
 {
-	static const char *const names[2][2] = { { "on_entry", "on_return" },
-						 { "on_entry_by_cookie", "on_return_by_cookie" } };
-	return program(&loaded.probes, names[loaded.cookies][retprobe]);
+	return program(&loaded.probes, retprobe ? "on_return_by_cookie" : "on_entry_by_cookie");
 }
 
 struct bpf_program *program_of(enum program_kind kind, bool retprobe)
@@ -94,11 +91,6 @@ struct bpf_program *program_of(enum program_kind kind, bool retprobe)
 	}
 }
 
-static __u32 slot_of(__u64 cookie, bool retprobe)
-{
-	return loaded.cookies ? (__u32)(cookie % SLOTS) : retprobe ? ON_RETURN : ON_ENTRY;
-}
-
 int runs(__u32 slot, long number)
 {
 	static const struct calls none;
@@ -110,7 +102,7 @@ int runs(__u32 slot, long number)
 void ask(const struct question *q)
 {
 	int fd = next_fd(), events = entries();
-	__u32 slot = slot_of(q->cookie, q->retprobe);
+	__u32 slot = (__u32)(q->cookie % SLOTS);
 	set_limit(&attach_limit);
 	errno = 0;
 	struct bpf_link *link = bpf_program__attach_ksyscall(q->prog, q->name, q->opts);
@@ -120,8 +112,7 @@ void ask(const struct question *q)
 		part("link");
 		part("runs %d", runs(slot, q->number));
 		struct calls calls = seen(&loaded.probes, slot);
-		if (loaded.cookies)
-			part("cookie %#llx", (unsigned long long)calls.cookie);
+		part("cookie %#llx", (unsigned long long)calls.cookie);
 		if (q->number == SYS_getpgid && !q->retprobe)
 			part("argument %#llx", (unsigned long long)calls.argument);
 		if (q->number == SYS_getpgid && q->retprobe)

@@ -86,8 +86,7 @@ static void ask_pretending(const struct question *q)
 	if (link) {
 		part("link");
 		part("config %#llx", (unsigned long long)pretence.config);
-		if (loaded.cookies)
-			part(pretence.cookie == q->cookie ? "its cookie" : "another cookie");
+		part(pretence.cookie == q->cookie ? "its cookie" : "another cookie");
 		say_destroy(link);
 	} else {
 		part("%s", errno_name(errno));
