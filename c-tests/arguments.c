@@ -14,14 +14,23 @@ static const long WORDS[] = { 0x0123456789abcde8, 0x1f2e3d4c5b6a7988, 0x2a3b4c5d
 			      0x3c4d5e6f708192a3, 0x4e5f60718293a4b5, 0x50617283948596a7 };
 #define SIX WORDS[0], WORDS[1], WORDS[2], WORDS[3], WORDS[4], WORDS[5]
 
-static struct passed passed(const struct programs *p)
+/* Returns what the program saw in the last of `calls` calls. */
+static struct passed passed(const struct programs *p, int calls)
 {
 	struct passed passed;
 	__u32 zero = 0;
 
-	CHECK_EQ(counted(p, ON_ENTRY), 1);
+	CHECK_EQ(counted(p, ON_ENTRY), calls);
 	CHECK(bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(p->object, "passed"), &zero, &passed) == 0);
 	return passed;
+}
+
+static struct bpf_link *attach_kprobe(const struct programs *p, const char *name, const char *function)
+{
+	struct bpf_link *link = bpf_program__attach_kprobe(program(p, name), false, function);
+
+	CHECK(link && !libbpf_get_error(link));
+	return link;
 }
 
 TEST(arguments_have_their_types)
@@ -31,7 +40,7 @@ TEST(arguments_have_their_types)
 
 	/* The upper half of an int argument is unspecified. */
 	syscall(SYS_pread64, WORDS[0], WORDS[1], WORDS[2], WORDS[3]);
-	struct passed seen = passed(&p);
+	struct passed seen = passed(&p, 1);
 
 	CHECK_EQ(seen.arguments[0], (int)WORDS[0]);
 	CHECK_EQ(seen.arguments[1], WORDS[1]);
@@ -45,7 +54,7 @@ TEST(arguments_have_their_types)
 static void six_words_are_seen(const struct programs *p)
 {
 	syscall(SYS_getpgid, SIX);
-	struct passed seen = passed(p);
+	struct passed seen = passed(p, 1);
 
 	for (int n = 0; n < 6; n++)
 		CHECK_EQ(seen.arguments[n], WORDS[n]);
@@ -70,11 +79,10 @@ TEST(words_are_unchanged)
 TEST(a_function_may_receive_the_arguments_directly)
 {
 	struct programs p = LOAD(arguments);
-	struct bpf_link *link = bpf_program__attach_kprobe(program(&p, "words"), false, "__sys_sendto");
+	struct bpf_link *link = attach_kprobe(&p, "words", "__sys_sendto");
 
-	CHECK(link && !libbpf_get_error(link));
 	syscall(SYS_sendto, SIX);
-	struct passed seen = passed(&p);
+	struct passed seen = passed(&p, 1);
 
 	/* The first, fourth and sixth arguments are ints. */
 	CHECK_EQ((int)seen.arguments[0], (int)WORDS[0]);
@@ -98,15 +106,14 @@ TEST(int_0x80_of_64_bit_code_is_compat)
 {
 	enum { GETPGID_OF_32_BITS = 132 };
 	struct programs p = LOAD(arguments);
-	struct bpf_link *link = bpf_program__attach_kprobe(program(&p, "words"), false, "__ia32_sys_getpgid");
+	struct bpf_link *link = attach_kprobe(&p, "words", "__ia32_sys_getpgid");
 	long result = GETPGID_OF_32_BITS;
 
-	CHECK(link && !libbpf_get_error(link));
 	__asm__ volatile("int $0x80"
 			 : "+a"(result)
 			 : "b"(WORDS[0]), "c"(WORDS[1]), "d"(WORDS[2]), "S"(WORDS[3]), "D"(WORDS[4])
 			 : "r8", "r9", "r10", "r11", "memory");
-	struct passed seen = passed(&p);
+	struct passed seen = passed(&p, 1);
 
 	CHECK_EQ(seen.is_compat, 1);
 	CHECK_EQ(seen.number, GETPGID_OF_32_BITS);
@@ -145,14 +152,6 @@ static unsigned int *words_of_32_bits(void)
 	return words;
 }
 
-static struct bpf_link *attach_kprobe(const struct programs *p, const char *name, const char *function)
-{
-	struct bpf_link *link = bpf_program__attach_kprobe(program(p, name), false, function);
-
-	CHECK(link && !libbpf_get_error(link));
-	return link;
-}
-
 TEST(a_call_is_seen_directly_and_through_socketcall)
 {
 	struct programs p = LOAD(arguments);
@@ -166,15 +165,13 @@ TEST(a_call_is_seen_directly_and_through_socketcall)
 	compat_call(SOCKETCALL, 1 << 16 | CONNECT, block, 0, 0, 0, 0);
 	CHECK_EQ(counted(&p, ON_ENTRY), 0);
 	compat_call(SOCKETCALL, CONNECT, block, 0, 0, 0, 0);
-	struct passed seen = passed(&p);
+	struct passed seen = passed(&p, 1);
 
 	CHECK_EQ(seen.number, SOCKETCALL);
 	for (int n = 0; n < 3; n++)
 		CHECK_EQ(seen.arguments[n], n == 1 ? words[n] : (__u64)(int)words[n]);
 	syscall(SYS_connect, -1, WORDS[1], 5);
-	CHECK_EQ(counted(&p, ON_ENTRY), 2);
-	__u32 zero = 0;
-	CHECK(bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(p.object, "passed"), &zero, &seen) == 0);
+	seen = passed(&p, 2);
 	CHECK_EQ(seen.number, SYS_connect);
 	CHECK_EQ(seen.arguments[0], (__u64)-1);
 	CHECK_EQ(seen.arguments[1], WORDS[1]);
@@ -196,7 +193,7 @@ TEST(msgrcv_through_ipc_has_arguments_that_depend_on_the_version)
 		compat_call(IPC, MSGSND, -1, 64, 7, pointer, -9);
 		CHECK_EQ(counted(&p, ON_ENTRY), 0);
 		compat_call(IPC, first, -1, 64, 7, pointer, -9);
-		struct passed seen = passed(&p);
+		struct passed seen = passed(&p, 1);
 
 		CHECK_EQ(seen.arguments[0], (__u64)-1);
 		CHECK_EQ(seen.arguments[1], version ? pointer : words[0]);
@@ -215,7 +212,7 @@ TEST(a_program_on_ipc_sees_the_sub_call)
 	unsigned int *words = words_of_32_bits();
 
 	compat_call(IPC, SEMCTL, -1, 0, 0x100, (unsigned int)(unsigned long)words, 0);
-	struct passed seen = passed(&p);
+	struct passed seen = passed(&p, 1);
 
 	CHECK_EQ(seen.number, SEMCTL);
 	CHECK_EQ(seen.is_compat, SEMCTL);

@@ -6,12 +6,6 @@
 #define VARIABLE "KSYSCALL_MAX_ACTIVE"
 #define CALLERS "KSYSCALL_CALLERS"
 
-static struct bpf_link *attach_return(const struct programs *p)
-{
-	errno = 0;
-	return bpf_program__attach_ksyscall(program(p, "on_return"), CALL, RETPROBE);
-}
-
 TEST(return_probes_of_a_tool_have_the_requested_instances)
 {
 	struct programs p = LOAD(count);
@@ -39,8 +33,7 @@ TEST(an_invalid_number_of_instances_is_refused)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		forget_warnings();
 		CHECK(setenv(VARIABLE, wrong[i], 1) == 0);
-		CHECK(!attach_return(&p));
-		CHECK_EQ(errno, EINVAL);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_return"), CALL, RETPROBE), EINVAL);
 		CHECK_HAS(warned, VARIABLE " is not a number from 1 to 4096");
 		DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	}
@@ -109,9 +102,7 @@ TEST(invalid_callers_are_refused)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		forget_warnings();
 		CHECK(setenv(CALLERS, wrong[i], 1) == 0);
-		errno = 0;
-		CHECK(!bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL));
-		CHECK_EQ(errno, EINVAL);
+		CHECK_FAILS(bpf_program__attach_ksyscall(program(&p, "on_entry"), CALL, NULL), EINVAL);
 		CHECK_HAS(warned, CALLERS " is not native, compat or all");
 	}
 	CHECK(setenv(CALLERS, "native", 1) == 0);
