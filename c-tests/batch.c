@@ -317,19 +317,12 @@ TEST(the_functions_of_a_call_are_found_without_attaching)
 			/* A second lookup returns the same cached string. */
 			CHECK(ksyscall__function(cases[i].name, cases[i].callers, nth) == function);
 		}
-		errno = 0;
-		CHECK(!ksyscall__function(cases[i].name, cases[i].callers, nth));
-		CHECK_EQ(errno, ENOENT);
+		CHECK_FAILS(ksyscall__function(cases[i].name, cases[i].callers, nth), ENOENT);
 	}
 	static const char *const wrong[] = { NULL, "", "no name" };
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		errno = 0;
-		CHECK(!ksyscall__function(wrong[i], KSYSCALL_CALLERS_NATIVE, 0));
-		CHECK_EQ(errno, EINVAL);
-	}
-	errno = 0;
-	CHECK(!ksyscall__function(CALL, (enum ksyscall_callers)3, 0));
-	CHECK_EQ(errno, EINVAL);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK_FAILS(ksyscall__function(wrong[i], KSYSCALL_CALLERS_NATIVE, 0), EINVAL);
+	CHECK_FAILS(ksyscall__function(CALL, (enum ksyscall_callers)3, 0), EINVAL);
 	CHECK_EQ(count_fds(), fds);
 }
 
@@ -343,9 +336,7 @@ TEST(the_kernels_functions_are_read_once)
 	CHECK(getrlimit(RLIMIT_NOFILE, &old) == 0);
 	none = (struct rlimit){ 0, old.rlim_max };
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	errno = 0;
-	CHECK(!ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0));
-	CHECK_EQ(errno, EMFILE);
+	CHECK_FAILS(ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0), EMFILE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	const char *function = ksyscall__function(CALL, KSYSCALL_CALLERS_NATIVE, 0);
 	CHECK_TEXT(function, CALL_SYMBOL);
@@ -373,12 +364,10 @@ TEST(the_calls_of_the_c_library_are_listed)
 		{ "no name", KSYSCALL_MUSL, 0, EINVAL },
 		{ "open", 2, 0, EINVAL },
 	};
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		errno = 0;
-		CHECK(!ksyscall__c_library_call(wrong[i].function, (enum ksyscall_c_library)wrong[i].library,
-						wrong[i].nth));
-		CHECK_EQ(errno, wrong[i].error);
-	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CHECK_FAILS(ksyscall__c_library_call(wrong[i].function,
+						     (enum ksyscall_c_library)wrong[i].library, wrong[i].nth),
+			    wrong[i].error);
 }
 
 /* No probe misses a call here; tests/kernel.rs checks that missed calls are counted. */

@@ -15,12 +15,6 @@ const char *bpf_link__pin_path(const struct bpf_link *link)
 	return nonsense;
 }
 
-/* With BPF links, libbpf's perf event link holds two fds; this library's link holds one. */
-static int fds_of_libbpfs_link(void)
-{
-	return has_perf_links() ? 2 : 1;
-}
-
 /* libbpf 0.5 added bpf_program__attach_perf_event_opts(). */
 static bool libbpf_makes_links(void)
 {
@@ -41,7 +35,8 @@ TEST(libbpf_creates_the_link)
 	int fds = count_fds();
 	struct bpf_link *link = ATTACH(prog, CALL, RETPROBE);
 	CHECK(asked > 0);
-	CHECK_EQ(count_fds(), fds + fds_of_libbpfs_link());
+	/* With BPF links, libbpf's perf event link holds two fds; this library's link holds one. */
+	CHECK_EQ(count_fds(), fds + (has_perf_links() ? 2 : 1));
 	syscall(SYS_getpgid, NOBODY);
 	CHECK_EQ(counted(&p, ON_RETURN), 1);
 	CHECK_EQ(seen(&p, ON_RETURN).result, -ESRCH);

@@ -101,16 +101,16 @@ __attribute__((noreturn, format(printf, 2, 3))) static inline void end(int statu
 			FAIL("%s does not say '%s': '%s'", #text, part_, text_); \
 	} while (0)
 
-/* Checks that an attach returns NULL and sets errno to `error`. */
-#define CHECK_FAILS(attach, error)                                                                 \
-	do {                                                                                       \
-		errno = 0;                                                                         \
-		struct bpf_link *link_ = (attach);                                                 \
-		int errno_ = errno;                                                                \
-		if (link_)                                                                         \
-			FAIL("%s attached", #attach);                                              \
-		if (errno_ != (error))                                                             \
-			FAIL("%s: errno %d (%s), not " #error, #attach, errno_, strerror(errno_)); \
+/* Checks that a function returns NULL and sets errno to `error`. */
+#define CHECK_FAILS(call, error)                                                                 \
+	do {                                                                                     \
+		errno = 0;                                                                       \
+		const void *result_ = (call);                                                    \
+		int errno_ = errno;                                                              \
+		if (result_)                                                                     \
+			FAIL("%s succeeded", #call);                                             \
+		if (errno_ != (error))                                                           \
+			FAIL("%s: errno %d (%s), not " #error, #call, errno_, strerror(errno_)); \
 	} while (0)
 
 /* Runs `body` in a child process; fails the test unless the child passes. */
