@@ -13,13 +13,13 @@ import json
 import os
 import re
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from testing import bench_report, build, packages
+from testing import bench_plot, bench_report, build, packages
+from testing.bench_report import PROBES
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
 from testing.targets import ARCHITECTURES, SUITES
@@ -33,7 +33,6 @@ LIBBPF = "sid"
 LIBRARY = "/usr/lib/x86_64-linux-gnu/libksyscall.so.1"
 # `raw` makes no system calls beyond the necessary ones, so its time is the lower bound.
 CONTESTANTS = ["raw", "ksyscall-c", "ksyscall-rust", "libbpf", "libbpf-rs", "aya"]
-PROBES = ["kprobe", "kretprobe"]
 # A contestant attaches the probe this many more times after the first attach, and destroys the link each time.
 MORE = 5
 ROUNDS = 12
@@ -67,18 +66,9 @@ class Spread:
     low: float
     median: float
     high: float
-    count: int
-
-    @classmethod
-    def of(cls, values):
-        if not values:
-            raise ValueError("no samples")
-        if len(values) == 1:
-            return cls(values[0], values[0], values[0], 1)
-        return cls(*statistics.quantiles(values, n=4, method="inclusive"), len(values))
 
     def __truediv__(self, number):
-        return Spread(self.low / number, self.median / number, self.high / number, self.count)
+        return Spread(self.low / number, self.median / number, self.high / number)
 
 
 class Run:
@@ -96,7 +86,8 @@ class Run:
         values = self.values(kernel, **wanted)
         if not values:
             raise ValueError(f"no samples on {kernel} of {wanted}")
-        return Spread.of(values)
+        # quantiles() requires two values.
+        return Spread(*statistics.quantiles(values if len(values) > 1 else values * 2, n=4, method="inclusive"))
 
     def contestants(self):
         return [name for name in CONTESTANTS
@@ -150,15 +141,20 @@ def commands(suite):
                                              CONTESTANTS[turn:] + CONTESTANTS[:turn]), True
 
 
-def measure(suite, files, steps):
+def contestants_libraries():
+    return [build.libbpf(LIBBPF)[0],
+            packages.unpack(LIBBPF, "amd64", *SUITES[LIBBPF].libraries, "libgcc-s1", "libstdc++6")]
+
+
+def measure(suite, files, steps, roots):
     """Returns the kernel's release, which the first step prints, and the samples. Each step is
-    a tuple of a description, a command, and a flag that is true if the command's output contains samples."""
+    a tuple of a description, a command, and a flag that is true if the command's output contains samples. `roots` are
+    the folders to search for the programs' libraries; if empty, this system is searched."""
     steps, text = list(steps), ""
     with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
         for place, file in files.items():
             machine.put(file, place)
-        machine.roots = [build.libbpf(LIBBPF)[0],
-                         packages.unpack(LIBBPF, "amd64", *SUITES[LIBBPF].libraries, "libgcc-s1", "libstdc++6")]
+        machine.roots = roots
         say(f"booting the kernel of {suite}")
         outcomes = machine.run([command for _, command, _ in steps], 600)
         for (what, _, counts), outcome in zip(steps, outcomes, strict=True):
@@ -197,26 +193,33 @@ def about_versions():
     return {**crates, "libbpf": libbpf}
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="testing.bench", description=__doc__.splitlines()[0])
+def measured():
+    files = programs()
+    about = {**about_machine(), "libraries": about_libraries(files), "versions": about_versions()}
+    return Run(about, dict(measure(suite, files, commands(suite), contestants_libraries()) for suite in KERNELS))
+
+
+def write(run):
+    bench_report.PAGE.write_text(bench_report.page(run))
+    bench_plot.draw(run, bench_report.PLOT)
+    return bench_report.PAGE, bench_report.PLOT
+
+
+def main(description, name, measured, write):
+    """Runs a benchmark. `measured` returns a Run, which is saved in build/bench as the file `name`. `write` writes the
+    page for a Run and returns the files that it wrote."""
+    parser = argparse.ArgumentParser(prog=f"testing.{Path(sys.argv[0]).stem}", description=description.splitlines()[0])
     parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
     arguments = parser.parse_args()
     end_by_signals()
-    # Import bench_plot here, so that this module's tests do not require the plotting package.
-    from testing import bench_plot
     try:
         if not arguments.report:
-            files = programs()
-            about = {**about_machine(), "libraries": about_libraries(files), "versions": about_versions()}
-            kernels = dict(measure(suite, files, commands(suite)) for suite in KERNELS)
-            Run(about, kernels).save(OUT / "run.json")
-        run = Run.load(OUT / "run.json")
-        bench_report.PAGE.write_text(bench_report.page(run))
-        bench_plot.draw(run, bench_report.PLOT)
-    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
+            measured().save(OUT / name)
+        files = write(Run.load(OUT / name))
+    except (build.BuildError, Failure, Unavailable) as error:
         sys.exit(f"bench: {error}")
-    say(f"wrote {bench_report.PAGE.relative_to(ROOT)} and {bench_report.PLOT.relative_to(ROOT)}")
+    say(f"wrote {' and '.join(str(file.relative_to(ROOT)) for file in files)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, "run.json", measured, write)

@@ -7,16 +7,12 @@ build/bench/count.json keeps the samples; --report only writes the page from tha
 runs this module.
 """
 
-import argparse
-import subprocess
-import sys
 import textwrap
 
 from testing import bench, build, packages
-from testing.bench import CLOCK, DEFAULT_RCU, OUT, PROCESSORS, Run, samples
+from testing.bench import OUT, Run
+from testing.bench_report import number, short, table
 from testing.build import ROOT
-from testing.packages import Unavailable, say
-from testing.vm import Failure, Machine, end_by_signals
 
 PAGE = ROOT / "docs/performance-count.md"
 KERNELS = ["bookworm", "trixie"]
@@ -37,14 +33,13 @@ TOOLS = {
 }
 
 
-def command(name, label=None):
+def command(name):
     line, word = TOOLS[name]
-    label = label or name
     program, _, options = line.partition(" ")
     program = f"/bench/{program}" if program else ""
-    if word:
-        return f"/bench/calls {label} {word} {program} {options}"
-    return f"{program} {options} /bench/calls {label}"
+    calls = f"/bench/calls {name}"
+    run = f"{calls} {word} {program} {options}" if word else f"{program} {options} {calls}"
+    return f"mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null; {run}"
 
 
 def programs():
@@ -55,40 +50,28 @@ def programs():
             "/bench/perf": "/usr/bin/perf", "/bench/strace": "/usr/bin/strace"}
 
 
-def measure(suite, files):
-    with Machine(suite, accel="tcg", append=DEFAULT_RCU, options=[*CLOCK, "-smp", str(PROCESSORS[suite])]) as machine:
-        for place, file in files.items():
-            machine.put(file, place)
-        say(f"booting the kernel of {suite}")
-        names = list(TOOLS)
+def commands():
+    """Yields the measurements."""
+    yield "starting", "uname -r", True
+    # The kernel is still busy booting during the first run, so the results of that run are discarded.
+    yield "warming up", command("ksyscall"), False
+    names = list(TOOLS)
+    for turn in range(ROUNDS):
         # Rotate the order, so that each round begins with a different tool.
-        turns = [names[turn * 3:] + names[:turn * 3] for turn in range(ROUNDS)]
-        # The kernel is still busy booting during the first run, so the results of that run are discarded.
-        lines = [command("ksyscall", "start"), *(command(name) for turn in turns for name in turn)]
-        commands = ["uname -r", *(f"mkdir -p /dev/pts; mount -t devpts devpts /dev/pts 2>/dev/null; {line}"
-                                  for line in lines)]
-        text = ""
-        for line, outcome in zip(commands, machine.run(commands, 600), strict=True):
-            if outcome.status or outcome.is_bug:
-                raise Failure(f"{suite}, {line}: exit status {outcome.status}\n{outcome.output}{outcome.trouble}")
-            text += outcome.output
-    return text.partition("\n")[0], samples(text)
+        for name in names[turn * 3:] + names[:turn * 3]:
+            yield f"{name}, round {turn + 1}", command(name), True
 
 
-def table(run, kernel):
+def section(run, kernel):
     base = run.spread(kernel, contestant="nothing", operation="call").median
-    yield f"## Linux {'.'.join(kernel.split('.')[:2])}"
-    yield ""
-    yield f"A `getppid` takes {base:,.0f} ns when nothing counts it."
-    yield ""
-    yield "| Command | added to a call, ns | ready after, ms |"
-    yield "|---|---|---|"
+    rows = []
     for name, (line, word) in TOOLS.items():
         if line:
             added = run.spread(kernel, contestant=name, operation="call").median - base
             ready = run.spread(kernel, contestant=name, operation="ready").median / 1e6 if word else None
-            yield f"| `{line}` | {round(added):,} | {'-' if ready is None else f'{ready:,.0f}'} |"
-    yield ""
+            rows.append([f"`{line}`", number(round(added)), "-" if ready is None else number(ready)])
+    return (f"## Linux {short(kernel)}\n\nA `getppid` takes {number(base)} ns when nothing counts it.\n\n"
+            + table(["Command", "added to a call, ns", "ready after, ms"], rows))
 
 
 def page(run):
@@ -101,24 +84,18 @@ def page(run):
            " times). strace and perf are those of the host and start the program. A tool is ready when it says so."
            " `openat` is a call that the program does not make: these rows show the cost for other calls.")
     return "\n".join(["# Cost of counting", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
-                      *(line for kernel in run.kernels for line in table(run, kernel))]).rstrip("\n") + "\n"
+                      *(section(run, kernel) for kernel in run.kernels)])
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="testing.bench_count", description=__doc__.splitlines()[0])
-    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
-    arguments = parser.parse_args()
-    end_by_signals()
-    try:
-        if not arguments.report:
-            files = programs()
-            kernels = dict(measure(suite, files) for suite in KERNELS)
-            Run(bench.about_machine(), kernels).save(OUT / "count.json")
-        PAGE.write_text(page(Run.load(OUT / "count.json")))
-    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
-        sys.exit(f"bench: {error}")
-    say(f"wrote {PAGE.relative_to(ROOT)}")
+def measured():
+    files = programs()
+    return Run(bench.about_machine(), dict(bench.measure(suite, files, commands(), []) for suite in KERNELS))
+
+
+def write(run):
+    PAGE.write_text(page(run))
+    return [PAGE]
 
 
 if __name__ == "__main__":
-    main()
+    bench.main(__doc__, "count.json", measured, write)

@@ -7,16 +7,13 @@ build/bench/many.json keeps the samples; --report only writes the page and its p
 `make bench-many` runs this module.
 """
 
-import argparse
-import subprocess
-import sys
 import textwrap
 
-from testing import bench, build
+from testing import bench
 from testing.bench import KERNELS, OUT, Run
+from testing.bench_plot import Figure
+from testing.bench_report import short, table
 from testing.build import ROOT
-from testing.packages import Unavailable, say
-from testing.vm import Failure, end_by_signals
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
@@ -70,29 +67,24 @@ def cell(value, libbpf):
     return f"{value:,.0f} ({libbpf / value:,.1f} times)" if libbpf else f"{value:,.0f}"
 
 
-def short(kernel):
-    return ".".join(kernel.split(".")[:2])
-
-
 def table_of_names(run, operation):
-    yield f"| Linux | names | {' | '.join(WAYS.values())} |"
-    yield "|---" * (len(WAYS) + 2) + "|"
+    rows = []
     for kernel in run.kernels:
         for names in NAMES:
             libbpf = milliseconds(run, kernel, "libbpf", operation, names)
             cells = [cell(libbpf, None), *(cell(milliseconds(run, kernel, way, operation, names, threads_by_way(way)),
                                                 libbpf) for way in list(WAYS)[1:])]
-            yield f"| {short(kernel)} | {names} | {' | '.join(cells)} |"
+            rows.append([short(kernel), str(names), *cells])
+    return table(["Linux", "names", *WAYS.values()], rows)
 
 
 def table_of_threads(run):
-    yield f"| Linux | {' | '.join(map(str, THREADS))} |"
-    yield "|---" * (len(THREADS) + 1) + "|"
+    rows = []
     for kernel in run.kernels:
         one = milliseconds(run, kernel, "events", "destroy", THREADS_WITH, 1)
-        cells = [cell(milliseconds(run, kernel, "events", "destroy", THREADS_WITH, threads), one)
-                 for threads in THREADS]
-        yield f"| {short(kernel)} | {' | '.join(cells)} |"
+        rows.append([short(kernel), *(cell(milliseconds(run, kernel, "events", "destroy", THREADS_WITH, threads), one)
+                                      for threads in THREADS)])
+    return table(["Linux", *map(str, THREADS)], rows)
 
 
 def page(run):
@@ -111,19 +103,15 @@ def page(run):
     return "\n".join([
         "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
         "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
-        *table_of_names(run, "attach"), "",
-        "## Detaching", "", *table_of_names(run, "destroy"), "",
+        table_of_names(run, "attach"),
+        "## Detaching", "", table_of_names(run, "destroy"),
         f"{THREADS_WITH} perf events, by the number of threads; in brackets: how many times faster than one thread:",
         "",
-        *table_of_threads(run), "",
-        "## Attaching and detaching", "", *table_of_names(run, "both"), ""])
+        table_of_threads(run),
+        "## Attaching and detaching", "", table_of_names(run, "both")])
 
 
 def draw(run, path):
-    from matplotlib.figure import Figure
-
-    # Importing this module sets the plot style.
-    from testing import bench_plot  # noqa: F401
     figure = Figure(figsize=(10, 2.6 * len(run.kernels)), layout="constrained")
     grid = figure.subplots(len(run.kernels), 2, squeeze=False, sharex=True, sharey=True)
     for axes, kernel in zip(grid, run.kernels, strict=True):
@@ -142,23 +130,18 @@ def draw(run, path):
     figure.savefig(path, metadata={"Date": None, "Creator": "make bench-many"})
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="testing.bench_many", description=__doc__.splitlines()[0])
-    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
-    arguments = parser.parse_args()
-    end_by_signals()
-    try:
-        if not arguments.report:
-            files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi", "multi.bpf.o")}}
-            about = {**bench.about_machine(), "versions": bench.about_versions()}
-            Run(about, dict(bench.measure(suite, files, commands()) for suite in KERNELS)).save(OUT / "many.json")
-        run = Run.load(OUT / "many.json")
-        PAGE.write_text(page(run))
-        draw(run, PLOT)
-    except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:
-        sys.exit(f"bench: {error}")
-    say(f"wrote {PAGE.relative_to(ROOT)} and {PLOT.relative_to(ROOT)}")
+def measured():
+    files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi", "multi.bpf.o")}}
+    about = {**bench.about_machine(), "versions": bench.about_versions()}
+    return Run(about, dict(bench.measure(suite, files, commands(), bench.contestants_libraries())
+                           for suite in KERNELS))
+
+
+def write(run):
+    PAGE.write_text(page(run))
+    draw(run, PLOT)
+    return PAGE, PLOT
 
 
 if __name__ == "__main__":
-    main()
+    bench.main(__doc__, "many.json", measured, write)
