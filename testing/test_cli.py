@@ -2,8 +2,9 @@
 libbpf tool that runs under the command."""
 
 import json
+import os
 import re
-import subprocess
+import shutil
 from dataclasses import dataclass, field
 
 import pytest
@@ -22,11 +23,9 @@ class Command(Job):
 
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
-        machine.put(program("known"), "/cli/known")
-        machine.put(program("busy"), "/cli/busy")
-        machine.put(program("rights"), "/cli/rights")
+        for name in ("busy", "interrupted", "known", "rights"):
+            machine.put(program(name), f"/cli/{name}")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
-        machine.put(program("interrupted"), "/cli/interrupted")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put("/usr/bin/setarch", "/cli/setarch")
         machine.put(bpftool(), "/cli/bpftool")
@@ -57,9 +56,9 @@ def with_static_libbpf(client):
 
 
 def bpftool():
-    found = subprocess.run(["sh", "-c", "PATH=$PATH:/usr/sbin command -v bpftool"], capture_output=True, text=True)
-    assert found.returncode == 0, "bpftool is missing: apt install bpftool"
-    return found.stdout.strip()
+    found = shutil.which("bpftool", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert found, "bpftool is missing: apt install bpftool"
+    return found
 
 
 # await() repeats a command until it succeeds. If the background command ends first, await() prints that command's
@@ -86,17 +85,13 @@ def jobs(name, command, *kernels, **options):
 
 
 def parts(output):
-    """Splits a job's output into (name, text) pairs."""
-    return re.findall(r"^=(\S+)\n(.*?)(?=^=|\Z)", output, re.M | re.S)
-
-
-def nothing_is_left(parts):
-    """Checks that the probes, entries, links and programs are the same before and after the job's commands."""
-    left = {name: [text for part, text in parts if part == name]
-            for name in ("probes", "entries", "links", "programs")}
-    for name, states in left.items():
-        assert len(states) == 2, (name, states)
-        assert states[0] == states[1], name
+    """Maps names to the parts of a job's output. If the job calls left() at the start and at the end, checks that the
+    probes, entries, links and programs are the same."""
+    found = re.findall(r"^=(\S+)\n(.*?)(?=^=|\Z)", output, re.M | re.S)
+    for name in ("probes", "entries", "links", "programs"):
+        states = [text for part, text in found if part == name]
+        assert len(states) in (0, 2) and len(set(states)) < 2, (name, states)
+    return dict(found)
 
 
 @jobs("count", """left
@@ -108,16 +103,14 @@ ksyscall count umount2 getpgid exit_group --probes --json -o /tmp/result -- /cli
 part probed; cat /tmp/result /tmp/said
 """, "bullseye", *RUST_KERNELS)
 def test_a_commands_calls_and_errors_are_counted(job, guest):
-    found = parts(guest(job).output)
-    assert found[4] == ("status", "9\n"), found
-    said = dict(found)
+    said = parts(guest(job).output)
+    assert said["status"] == "9\n", said
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
     are_counted(json.loads(said["result"]), did, "tracepoints")
     if job.kernel == "bullseye":
         assert "loading the BPF program, which requires Linux 5.15 for probes" in said["probed"]
     else:
         are_counted(json.loads(said["probed"]), did, "probes")
-    nothing_is_left(found)
 
 
 def are_counted(result, did, engine):
@@ -151,7 +144,7 @@ run maps -- /cli/busy maps
 run probed --probes -- /cli/busy maps
 """, "bullseye", "trixie", "sid", limit=600)
 def test_difficult_calls_are_counted_or_reported(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     is_probed = job.kernel != "bullseye"
     results = {name: json.loads(text) for name, text in said.items() if name != "probed" or is_probed}
     calls = {name: {call["name"]: call for call in result["calls"]} for name, result in results.items()}
@@ -207,7 +200,7 @@ part zombie; /cli/busy zombie >/tmp/zombie & pid=$!
 until grep -q . /tmp/zombie; do sleep 0.1; done; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
 """)
 def test_counting_does_not_change_the_program(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     assert said["alone"].startswith("256\n") and "SigIgn" in said["alone"]
     assert said["counted"] == said["alone"]
     # The program calls neither prctl nor setrlimit.
@@ -236,7 +229,7 @@ end
 unshare -m -p -f sh -c 'mount -t proc proc /proc; . /tmp/inside' 2>&1
 """, "bullseye", "trixie")
 def test_processes_are_found_in_a_pid_namespace(job, guest):
-    said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output)}
+    said = {name: json.loads(text)["calls"] for name, text in parts(guest(job).output).items()}
     assert {call["name"]: call["calls"] for call in said["command"]} == {"umount2": 14, "getpgid": 23}
     assert [(call["calls"], call["errnos"]) for call in said["process"]] == [(7, {"ENOENT": 7})]
     # The command itself uses one of these calls to wait; that call must not be counted.
@@ -264,7 +257,7 @@ part cgroup; cat /tmp/result
 part none; ksyscall count umount2 --cgroup /tmp 2>&1
 """, "bullseye", "trixie")
 def test_options_of_count(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     intervals = [json.loads(line) for line in said.pop("intervals").splitlines()]
     none = said.pop("none")
     results = {name: json.loads(text) for name, text in said.items()}
@@ -301,8 +294,7 @@ part table; ksyscall count --callers all umount2 socketcall -- /cli/known32 2>&1
 left
 """, "bullseye", *RUST_KERNELS)
 def test_callers_are_distinguished(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     did = re.findall(r"^(did|did32) (\S+) (\S+) (\d+)$", said["did"], re.M)
     counted = {}
     for callers in ("native", "compat", "all"):
@@ -336,7 +328,6 @@ def test_callers_are_distinguished(job, guest):
     # The count for socketcall includes listen and accept, which are not counted separately here.
     assert re.search(r"^socketcall +compat +12 +12 ", said["table"], re.M), said["table"]
     assert "; 1 system call of native callers and 2 of 32-bit callers counted" in said["table"]
-    nothing_is_left(found)
 
 
 COUNTING = "await grep -qs counting /tmp/said\n"
@@ -350,14 +341,12 @@ part result; cat /tmp/result
 left
 """, "bookworm", "trixie")
 def test_control_c_ends_it_with_the_result(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     assert said["status"] == "0\n", said
     result = json.loads(said["result"])
     assert result["ended_by"] == "signal"
     calls = {call["name"]: (call["calls"], call["errnos"]) for call in result["calls"]}
     assert calls == {"umount2": (14, {"ENOENT": 7, "EINVAL": 7}), "getpgid": (23, {"ESRCH": 3})}
-    nothing_is_left(found)
 
 
 @jobs("attaching", """left
@@ -368,11 +357,9 @@ part said; cat /tmp/said /tmp/result
 left
 """)
 def test_a_signal_while_attaching_leaves_nothing(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     assert said["status"] == "143\n"
     assert said["said"] == "ksyscall: interrupted while attaching; nothing is left attached\n"
-    nothing_is_left(found)
 
 
 @jobs("command", """left
@@ -393,15 +380,13 @@ part time
 ksyscall count umount2 -d 0.2 -- sleep 1000 2>/dev/null; echo $?
 """)
 def test_the_end_of_a_command(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     assert said["status"] == "130\n"
     assert "/proc/" not in said["command"].replace("ls: /proc/", "")
     assert re.search(r"^umount2 +0 ", said["result"], re.M), said["result"]
     assert said["killed"] == "138\n"
     assert said["none"] == "ksyscall: /nowhere/tool: no such file\n1\n"
     assert said["time"] == "0\n"
-    nothing_is_left(found)
 
 
 @jobs("wrong", """printf '#!/nowhere/sh\\n' >/tmp/script; chmod +x /tmp/script
@@ -425,8 +410,7 @@ umount /sys/kernel/btf
 left
 """)
 def test_errors_say_what_to_do(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     for name, status, *words in [
             ("name", 1, "no system call frobnicate", "`ksyscall list`", "--probes"),
             ("probed", 1, "no system call frobnicate", "tried __x64_sys_frobnicate", "`ksyscall list`"),
@@ -446,7 +430,6 @@ def test_errors_say_what_to_do(job, guest):
         for row in (r"umount2 +native +14", r"umount2 +compat +4", rf"sched_yield +native +{yields}",
                     r"sched_yield +compat +3"):
             assert re.search(f"^{row} ", said[part], re.M), said[part]
-    nothing_is_left(found)
 
 
 @jobs("process", """sh -c 'until [ -e /tmp/go ]; do :; done; exec /cli/known' >/dev/null & pid=$!
@@ -457,7 +440,7 @@ part result; cat /tmp/result
 part thread; ksyscall count umount2 -p 4000000 2>&1; echo $?
 """)
 def test_a_processs_own_calls_are_counted_until_it_ends(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     assert said["status"] == "0\n"
     result = json.loads(said["result"])
     assert result["ended_by"] == "processes"
@@ -473,12 +456,10 @@ part result; cat /tmp/result
 left
 """, seconds=33, is_long=True)
 def test_all_calls_are_counted(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     assert said["status"] == "0\n", said
     assert re.search(r"^umount2 +14 +14 ", said["result"], re.M), said["result"]
     assert int(re.search(r"; (\d+) system calls counted", said["result"])[1]) > 330
-    nothing_is_left(found)
 
 
 @jobs("all-callers", """left
@@ -488,8 +469,7 @@ part result; cat /tmp/result
 left
 """, seconds=80, is_long=True)
 def test_all_calls_of_all_callers_are_counted(job, guest):
-    found = parts(guest(job).output)
-    said = dict(found)
+    said = parts(guest(job).output)
     assert said["status"] == "0\n", said
     calls = json.loads(said["result"])["calls"]
     counted = {(call["caller"], call["name"]): call["calls"] for call in calls}
@@ -505,7 +485,6 @@ def test_all_calls_of_all_callers_are_counted(job, guest):
     made = {call: times for call, times in counted.items() if call[0] == "compat" and times}
     assert made == {call: times for call, times in expected.items() if call[0] == "compat"} | {
         ("compat", "write"): 1, ("compat", "exit"): 1}
-    nothing_is_left(found)
 
 
 @jobs("no-32-bit-calls", """
@@ -513,7 +492,7 @@ part compat; ksyscall count --callers compat umount2 2>&1; echo $?
 part all; ksyscall count --callers all umount2 sched_yield -- /cli/known 2>&1 >/dev/null; echo $?
 """, append="ia32_emulation=0")
 def test_a_kernel_without_32_bit_calls_is_reported(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     why = "this kernel was booted without 32-bit system calls (ia32_emulation=0)"
     assert why in said["compat"] and said["compat"].endswith("\n1\n"), said
     assert said["all"].startswith(f"ksyscall: {why}; only native callers are counted\n"), said
@@ -538,7 +517,7 @@ part piped; ksyscall count umount2 -d 1.5 2>&1 | cat
 part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
 """)
 def test_a_terminal_has_a_table_that_fits(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     for columns, lines in ((40, 10), (200, 50), (30, 3)):
         # Each table overwrites the previous table. The last table is the complete result.
         *lives, result = re.split(r"(?:\x1b\[(\d+)F\x1b\[J)", said[f"{columns}x{lines}"])
@@ -573,7 +552,7 @@ for most in 4 1024; do
 done
 """)
 def test_missed_returns_are_reported(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     assert re.search(r"^clock_nanosleep +40 ", said["4"], re.M), said
     assert re.search(r"^clock_nanosleep: [1-9]\d* returns missed", said["4"], re.M), said
     assert re.search(r"^clock_nanosleep +40 ", said["1024"], re.M), said
@@ -585,7 +564,7 @@ part symbols; cut -d ' ' -f 3 /proc/kallsyms | grep sys_
 part stat; ksyscall resolve stat
 """, "bookworm", "trixie", "sid")
 def test_each_listed_call_has_a_function_of_the_kernel(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     calls = json.loads(said["list"])
     symbols = set(said["symbols"].split())
     assert len(calls) > 330
@@ -705,10 +684,8 @@ def test_doctor_tries_and_leaves_nothing(job, guest):
         "locked-memory": old | limit,
         "no-memory": {"tracefs": "note"} | ({"memlock": "fail", "try": "fail"} if old else {}),
     }
-    found = parts(output)
-    ended = [text for name, text in found if name.startswith("interrupt-")]
+    ended = [text for name, text in parts(output).items() if name.startswith("interrupt-")]
     assert ended == ["ksyscall: interrupted; nothing is left attached\n130\n"] * 4
-    nothing_is_left(found)
 
 
 # Each entry changes a file and states whether executing the file then raises privileges. /cli/rights sets the permitted
@@ -736,7 +713,7 @@ umount /tmp/rights
 """ for name, (command, _) in RIGHTS.items() for mode in ("suid", "nosuid")
     for who, as_whom in (("user", USER), ("root", ROOT))))
 def test_doctor_knows_when_the_loader_ignores_preloading(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     assert len(said) == 4 * len(RIGHTS)
     for name, (_, is_secure) in RIGHTS.items():
         for where in ("suid-user", "nosuid-user", "suid-root", "nosuid-root"):
@@ -770,7 +747,7 @@ cp /opt/lib/libksyscall.so.1 "/tmp/my tools/lib"; cp /opt/lib/libksyscall.so.1 t
 part split; "/tmp/my tools/bin/ksyscall" run --force /cli/rights 2>&1; echo $?
 """, "bookworm", "trixie", client="proof")
 def test_a_tools_programs_run_under_it(job, guest):
-    said = dict(parts(guest(job).output))
+    said = parts(guest(job).output)
     assert said["alone"] == "stat was seen 0 times of 3\n"
     assert said["run"] == "stat was seen 3 times of 3\n0\n"
     assert "Preloading reaches ./proof: linked with /cli/lib/libbpf.so.1" in said["doctor"]
