@@ -112,17 +112,10 @@ class Shown:
             if call.attached != "ok" or not call.hits or call.multiplexer:
                 continue
             kinds = self.kinds(call)
-            wrong = self.wrong(kinds, call)
-            self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
             self.calls += bool(kinds)
             self.all += len(kinds)
-            self.right["ours"] += len(kinds) - len(self.wrong_arguments(kinds, call))
-            if (same := rust.get(name)) and same.hits:
-                wrong = self.wrong(kinds, same)
-                self.right["rust"] += len(kinds) - len(self.wrong_arguments(kinds, same))
-            else:
-                wrong = ["the program did not run"]
-            self.results.add("failed" if wrong else "passed", f"{name}, in Rust", "; ".join(wrong))
+            self.right["ours"] += self.judge(name, kinds, call)
+            self.right["rust"] += self.judge(f"{name}, in Rust", kinds, rust.get(name))
             if (their := theirs.get(name)) and their.hits:
                 wrong = self.wrong_arguments(kinds, their)
                 self.right["theirs"] += len(kinds) - len(wrong)
@@ -150,16 +143,9 @@ class Shown:
         made = {name: self.kinds(call) for name, call in ours.items() if call.multiplexer}
         fired, right = [], []
         for side, language in (ours, "C"), (rust, "Rust"):
-            seen = {name: call for name in made if (call := side.get(name)) and call.hits}
-            for name, kinds in made.items():
-                call = seen.get(name)
-                wrong = self.wrong(kinds, call) if call else ["the program did not run"]
-                if call and call.hits != 1:
-                    wrong.append(f"programs ran {call.hits} times")
-                self.results.add("failed" if wrong else "passed", f"{name}, in {language}", "; ".join(wrong))
-            fired.append(sum(call.hits == 1 for call in seen.values()))
-            right.append(sum(len(made[name]) - len(self.wrong_arguments(made[name], call))
-                             for name, call in seen.items()))
+            fired.append(sum(side[name].hits == 1 for name in made if name in side))
+            right.append(sum(self.judge(f"{name}, in {language}", kinds, side.get(name), is_once=True)
+                             for name, kinds in made.items()))
         words = sum(map(len, made.values()))
         return made and (f"| {self.process} | {self.kernel} | {fired[0]} of {len(made)} | {fired[1]} of {len(made)}"
                          f" | {right[0]} of {words} | {right[1]} of {words} |")
@@ -179,6 +165,18 @@ class Shown:
             self.results.add("passed" if is_right else "failed", name, " ".join(seen))
             read.append(f"`{seen[-1]}`")
         return f"| {self.process} | {self.kernel} | -EFAULT | {read[0]} | {read[1]} |"
+
+    def judge(self, name, kinds, call, is_once=False):
+        """Adds the result for a call, as one side's program saw it. Returns the number of right arguments. If `is_once`
+        is set, the program must have run only once."""
+        if not call or not call.hits:
+            self.results.add("failed", name, "the program did not run")
+            return 0
+        wrong = self.wrong(kinds, call)
+        if is_once and call.hits != 1:
+            wrong.append(f"programs ran {call.hits} times")
+        self.results.add("failed" if wrong else "passed", name, "; ".join(wrong))
+        return len(kinds) - len(self.wrong_arguments(kinds, call))
 
     def kinds(self, call):
         """Returns the types of the call's arguments. If the program itself reports the number of arguments, the types

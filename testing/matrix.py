@@ -446,3 +446,17 @@ def reported(config, page, section=lambda cells: ""):
     is_good = not any(each.results.of("failed") for each in ran)
     if is_good and (len(ran) == len(CELLS) or (ran and keep)):
         page.PAGE.write_text(text)
+
+
+def checked(job, guest, shown, page, *unjudged):
+    """Waits for a cell's job and saves the output of its programs. Adds the results to the dict that reported() yields,
+    or the reason why there are none, and returns the results."""
+    shown[job.cell] = "it failed"
+    try:
+        outcome = guest(job)
+    except packages.Unavailable as error:
+        shown[job.cell] = str(error)
+        raise
+    save(job, parts(outcome, *unjudged))
+    shown[job.cell] = page.Shown(job.cell)
+    return shown[job.cell].results

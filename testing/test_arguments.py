@@ -9,7 +9,6 @@ import pytest
 
 from testing import arguments, matrix
 from testing.conftest import chosen_cells
-from testing.packages import Unavailable
 
 
 def pytest_generate_tests(metafunc):
@@ -22,12 +21,4 @@ def shown(request):
 
 
 def test_every_argument(job, guest, shown, judge):
-    shown[job.cell] = "it failed"
-    try:
-        outcome = guest(job)
-    except Unavailable as error:
-        shown[job.cell] = str(error)
-        raise
-    matrix.save(job, matrix.parts(outcome))
-    shown[job.cell] = arguments.Shown(job.cell)
-    judge(shown[job.cell].results)
+    judge(matrix.checked(job, guest, shown, arguments))

@@ -8,7 +8,6 @@ import pytest
 
 from testing import callers, matrix
 from testing.conftest import chosen_cells
-from testing.packages import Unavailable
 from testing.results import tap
 from testing.targets import FOREIGN
 
@@ -35,15 +34,7 @@ def shown(request):
 
 
 def test_every_call(job, guest, shown, judge):
-    shown[job.cell] = "it failed"
-    try:
-        outcome = guest(job)
-    except Unavailable as error:
-        shown[job.cell] = str(error)
-        raise
-    matrix.save(job, matrix.parts(outcome, "attach"))
-    shown[job.cell] = matrix.Shown(job.cell)
-    judge(shown[job.cell].results)
+    judge(matrix.checked(job, guest, shown, matrix, "attach"))
 
 
 def test_every_caller(job, guest, judge, shown):
