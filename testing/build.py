@@ -95,12 +95,16 @@ def installed():
     return stage, {"PKG_CONFIG_PATH": str(stage / "opt/lib/pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(stage)}
 
 
+def c(source, out, *options):
+    """Builds a C program."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", out, *options)
+    return out
+
+
 def linked(source, out):
     """Builds a C program with the installed library and this system's libbpf."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    flags = run("pkg-config", "--cflags", "--libs", "libksyscall", env=installed()[1]).split()
-    run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", source, "-o", out, *flags, "-lbpf")
-    return out
+    return c(source, out, *run("pkg-config", "--cflags", "--libs", "libksyscall", env=installed()[1]).split(), "-lbpf")
 
 
 def i386(source, out):

@@ -44,14 +44,12 @@ echo "= libbpf" && ./demo demo.bpf.o &&
 
 def programs():
     say("building the BPF programs, the C programs and the Rust program")
+    OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "run").write_text(RUN)
-    plain = ["demo", "demo-callers", "demo-loop", "demo-returns"]
-    for name in plain:
-        build.run("cc", "-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", f"examples/{name}.c", "-lbpf",
-                  "-o", OUT / name)
-    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "examples/demo.c", "-l:libbpf.a", "-lelf",
-              "-lz", "-o", OUT / "demo-inside")
-    return {"run": OUT / "run", "demo-inside": OUT / "demo-inside", **{name: OUT / name for name in plain},
+    return {"run": OUT / "run",
+            **{name: build.c(f"examples/{name}.c", OUT / name, "-pthread", "-lbpf")
+               for name in ("demo", "demo-callers", "demo-loop", "demo-returns")},
+            "demo-inside": build.c("examples/demo.c", OUT / "demo-inside", "-l:libbpf.a", "-lelf", "-lz"),
             **{f"{name}.bpf.o": build.bpf(f"examples/{name}.bpf.c", OUT / f"{name}.bpf.o", "-target", "bpf")
                for name in ("demo", "count")},
             "demo-linked": build.linked("examples/demo.c", OUT / "demo-linked"),
@@ -118,7 +116,6 @@ def table(said):
 
 def main():
     end_by_signals()
-    OUT.mkdir(parents=True, exist_ok=True)
     try:
         said = (native if os.environ.get("NATIVE") == "1" else guest)(programs())
     except (build.BuildError, Failure, Unavailable, subprocess.CalledProcessError) as error:

@@ -103,7 +103,6 @@ def main():
         return 1
     PICTURE.write_text(draw(shown[-2]))
     print("\n".join(shown[-2]))
-    demo.OUT.mkdir(parents=True, exist_ok=True)
     lines = "\n".join(demo.table(demo.guest(demo.programs()))).strip("\n").splitlines()
     DEMO.write_text(draw_demo(lines))
     print("\n".join(lines))

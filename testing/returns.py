@@ -11,7 +11,6 @@ import sys
 from testing import build
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
-from testing.targets import SUITES
 from testing.vm import Failure, Machine, end_by_signals
 
 PAGE = ROOT / "docs/returns.md"
@@ -30,10 +29,8 @@ FIELDS = ["way", "error", "refused", "returns", "cookies", "results", "missed_li
 def programs():
     say("building the programs that measure")
     out = BUILD / "benches"
-    out.mkdir(parents=True, exist_ok=True)
-    build.run("cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "benches/returns.c",
-              "-o", out / "returns", "-lbpf")
-    return out / "returns", build.bpf("benches/returns.bpf.c", out / "returns.bpf.o")
+    return (build.c("benches/returns.c", out / "returns", "-pthread", "-lbpf"),
+            build.bpf("benches/returns.bpf.c", out / "returns.bpf.o"))
 
 
 def measure(suite):
@@ -87,7 +84,7 @@ def with_table(page, suite, text):
 
 def main():
     suites = sys.argv[1:] or KERNELS
-    if unknown := [suite for suite in suites if suite not in SUITES or suite not in KERNELS]:
+    if unknown := [suite for suite in suites if suite not in KERNELS]:
         sys.exit(f"returns: no such kernel: {' '.join(unknown)}; there are {' '.join(KERNELS)}")
     end_by_signals()
     try:

@@ -24,7 +24,7 @@ class Command(Job):
     def prepare(self, machine, jobs):
         machine.put(build.command(), "/opt/bin/ksyscall")
         for name in ("busy", "interrupted", "known", "rights"):
-            machine.put(program(name), f"/cli/{name}")
+            machine.put(build.c(f"cli/tests/{name}.c", build.BUILD / "tests" / name, "-pthread"), f"/cli/{name}")
         machine.put(build.i386("cli/tests/known32.c", build.BUILD / "tests/known32"), "/cli/known32")
         machine.put("/usr/bin/setpriv", "/cli/setpriv")
         machine.put("/usr/bin/setarch", "/cli/setarch")
@@ -36,14 +36,6 @@ class Command(Job):
             machine.put(clients("bookworm", loader="") / self.client, f"/cli/{self.client}")
             machine.put(with_static_libbpf(self.client), f"/cli/{self.client}-static")
             machine.put(next(folder.glob(f"usr/lib/*/{soname}")), f"/cli/lib/{soname}")
-
-
-def program(name):
-    """Builds a program from a C file in cli/tests."""
-    out = build.BUILD / "tests" / name
-    out.parent.mkdir(parents=True, exist_ok=True)
-    build.run("cc", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", f"cli/tests/{name}.c", "-o", out)
-    return out
 
 
 def with_static_libbpf(client):
