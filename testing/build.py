@@ -19,14 +19,6 @@ BUILD = ROOT / "build"
 C_TESTS = ROOT / "c-tests"
 
 
-# Cargo configuration that uses the crates in the folder `vendor`, where `cargo vendor` puts them.
-VENDORED = '''[source.crates-io]
-replace-with = "vendored"
-[source.vendored]
-directory = "vendor"
-'''
-
-
 # Cargo compiles the dependencies once for all commands that select the same packages and features.
 WORKSPACE = "--locked", "--quiet", "--workspace", "--features", "ksyscall/capi"
 
@@ -52,6 +44,18 @@ def copy_sources(folder):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+
+
+def copy_sources_and_crates(folder):
+    """Copies the current tree and the crates that Cargo.lock lists, and tells Cargo to use these crates."""
+    copy_sources(folder)
+    run("cargo", "vendor", "--locked", "--quiet", folder / "vendor")
+    (folder / ".cargo").mkdir(exist_ok=True)
+    (folder / ".cargo/config.toml").write_text('''[source.crates-io]
+replace-with = "vendored"
+[source.vendored]
+directory = "vendor"
+''')
 
 
 @functools.cache

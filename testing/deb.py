@@ -128,14 +128,6 @@ def inside(tree, shared, script):
         return run("unshare", "--mount", "--net", "sh", "-c", f"exec 2>&1\n{LAYER}", "-", tree, shared, layer, script)
 
 
-def sources(folder):
-    """Copies the tree and adds the crates that Cargo.lock lists."""
-    build.copy_sources(folder)
-    run("cargo", "vendor", "--locked", "--quiet", folder / "vendor")
-    (folder / ".cargo").mkdir(exist_ok=True)
-    (folder / ".cargo/config.toml").write_text(build.VENDORED)
-
-
 def older(debs, folder):
     """Repackages the packages as version 0.9.0, with one file renamed."""
     folder.mkdir()
@@ -209,7 +201,7 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as work:
         source = Path(work, "source")
-        sources(source)
+        build.copy_sources_and_crates(source)
         for suite in suites:
             try:
                 for holds in check(suite, source):

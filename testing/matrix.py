@@ -70,10 +70,7 @@ def cross(arch):
     """Copies the sources and their dependencies. Returns the folder of the copy, and a function that runs a command
     there, in the tree with cross compilers."""
     tree, source = cross_tree(arch), BUILD / "cross" / arch.release
-    build.copy_sources(source)
-    run("cargo", "vendor", "--locked", "--quiet", source / "vendor")
-    (source / ".cargo").mkdir(exist_ok=True)
-    (source / ".cargo/config.toml").write_text(build.VENDORED)
+    build.copy_sources_and_crates(source)
     return source, inside(tree, source)
 
 
