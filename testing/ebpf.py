@@ -16,25 +16,19 @@ from testing.build import BUILD, ROOT, run
 from testing.packages import say
 
 KERNELS_RS = ROOT / "ebpf/src/kernels.rs"
-# Maps each kernel type in the crate to two values: the macros that select the same kernel in the header, and whether
-# the kernel is big-endian.
+# Maps each kernel type in the crate to three values: a title, the macros that select the same kernel in the header, and
+# whether the kernel is big-endian.
 KERNELS = {
-    "X86_64": (["-D__TARGET_ARCH_x86"], False),
-    "X86": (["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
-    "Aarch64": (["-D__TARGET_ARCH_arm64"], False),
-    "Arm": (["-D__TARGET_ARCH_arm"], False),
-    "Riscv64": (["-D__TARGET_ARCH_riscv"], False),
-    "S390x": (["-D__TARGET_ARCH_s390"], True),
-    "Powerpc64": (["-D__TARGET_ARCH_powerpc"], False),
-    "Powerpc": (["-D__TARGET_ARCH_powerpc", "-DKSYSCALL_BITS=32"], True),
-    "Mips64": (["-D__TARGET_ARCH_mips"], False),
-    "Loongarch64": (["-D__TARGET_ARCH_loongarch"], False),
-}
-TITLES = {
-    "X86_64": "x86-64, with i386 callers", "X86": "i386", "Aarch64": "arm64, with callers of 32-bit Arm",
-    "Arm": "32-bit Arm", "Riscv64": "riscv64, with riscv32 callers", "S390x": "s390x",
-    "Powerpc64": "64-bit POWER, little-endian", "Powerpc": "32-bit POWER", "Mips64": "mips64, little-endian",
-    "Loongarch64": "loongarch64",
+    "X86_64": ("x86-64, with i386 callers", ["-D__TARGET_ARCH_x86"], False),
+    "X86": ("i386", ["-D__TARGET_ARCH_x86", "-DKSYSCALL_BITS=32"], False),
+    "Aarch64": ("arm64, with callers of 32-bit Arm", ["-D__TARGET_ARCH_arm64"], False),
+    "Arm": ("32-bit Arm", ["-D__TARGET_ARCH_arm"], False),
+    "Riscv64": ("riscv64, with riscv32 callers", ["-D__TARGET_ARCH_riscv"], False),
+    "S390x": ("s390x", ["-D__TARGET_ARCH_s390"], True),
+    "Powerpc64": ("64-bit POWER, little-endian", ["-D__TARGET_ARCH_powerpc"], False),
+    "Powerpc": ("32-bit POWER", ["-D__TARGET_ARCH_powerpc", "-DKSYSCALL_BITS=32"], True),
+    "Mips64": ("mips64, little-endian", ["-D__TARGET_ARCH_mips"], False),
+    "Loongarch64": ("loongarch64", ["-D__TARGET_ARCH_loongarch"], False),
 }
 PROGRAM = """
 #include <stdio.h>
@@ -102,17 +96,13 @@ int main(void)
 #ifdef KSYSCALL_MODE_IS_COMPAT_
 	{
 		/* The bits that it checks, and their values. */
-		unsigned long long mask = 0, value = 0, is;
+		unsigned long long mode = KSYSCALL_MODE, mask = 0;
 		for (int bit = 0; bit < 64; bit++)
-			for (unsigned long long other = 0; other < 4; other++) {
-				unsigned long long mode = KSYSCALL_MODE, flipped = mode ^ 1ULL << bit;
-				if (KSYSCALL_MODE_IS_COMPAT_(mode) && !KSYSCALL_MODE_IS_COMPAT_(flipped))
-					mask |= 1ULL << bit;
-			}
-		is = KSYSCALL_MODE & mask;
+			if (KSYSCALL_MODE_IS_COMPAT_(mode) && !KSYSCALL_MODE_IS_COMPAT_(mode ^ 1ULL << bit))
+				mask |= 1ULL << bit;
 		int shift = __builtin_ctzll(mask);
-		value = is >> shift;
-		printf("mode: Some((%d, %d, %#llx, %#llx)),\\n", KSYSCALL_SAVED_MODE_, shift, mask >> shift, value);
+		printf("mode: Some((%d, %d, %#llx, %#llx)),\\n", KSYSCALL_SAVED_MODE_, shift, mask >> shift,
+			(mode & mask) >> shift);
 	}
 #else
 	NONE(mode);
@@ -196,29 +186,28 @@ def sub_calls():
 
 def sub_call_rows():
     source = SUB_CALLS.replace("CALLS\n", "".join(f"\tSUB_CALL({call});\n" for call in sub_calls()))
-    with tempfile.TemporaryDirectory() as work:
-        return run(build_c(source, *KERNELS["X86"], Path(work, "sub_calls")))
+    return output("X86", source)
 
 
-def build_c(source, defines, is_big_endian, out, *options):
-    """Builds a program that runs on this machine but uses the header's definitions for another architecture."""
+def build_c(kernel, source, out, *options):
+    """Builds a program that runs on this machine but uses the header's definitions for another kernel."""
+    _, defines, is_big_endian = KERNELS[kernel]
     order = "BIG" if is_big_endian else "LITTLE"
-    with tempfile.NamedTemporaryFile("w", suffix=".c") as file:
-        file.write(source)
-        file.flush()
-        run("clang", "-O1", "-w", *defines, f"-D__BYTE_ORDER__=__ORDER_{order}_ENDIAN__", *options, "-Iinclude",
-            file.name, "-o", out)
+    run("clang", "-O1", "-w", *defines, f"-D__BYTE_ORDER__=__ORDER_{order}_ENDIAN__", *options, "-Iinclude",
+        "-xc", "-", "-o", out, stdin=None, input=source)
     return out
 
 
-def places(kernel):
-    defines, is_big_endian = KERNELS[kernel]
-    source = PROGRAM.replace("LAYOUTS\n", "".join(f"\tLAYOUT({call});\n" for call in calls()))
+def output(kernel, source, *options):
+    """Builds and runs such a program; returns its output."""
     with tempfile.TemporaryDirectory() as work:
-        program = build_c(source, defines, is_big_endian, Path(work, "places"),
-                          f"-DKSYSCALL_MODE={MODES.get(kernel, '0ULL')}",
-                          f"-DKSYSCALL_X86={int(kernel.startswith('X86'))}")
-        return run(program)
+        return run(build_c(kernel, source, Path(work, "program"), *options))
+
+
+def places(kernel):
+    source = PROGRAM.replace("LAYOUTS\n", "".join(f"\tLAYOUT({call});\n" for call in calls()))
+    return output(kernel, source, f"-DKSYSCALL_MODE={MODES.get(kernel, '0ULL')}",
+                  f"-DKSYSCALL_X86={int(kernel.startswith('X86'))}")
 
 
 def module():
@@ -229,10 +218,10 @@ pub(crate) const SUB_CALLS: &[(&str, u64)] = &[
 {rows}
 ];
 """]
-    for kernel, (_, is_big_endian) in KERNELS.items():
+    for kernel, (title, _, is_big_endian) in KERNELS.items():
         lines = "\n".join(f"        {line}" for line in places(kernel).splitlines())
         parts.append(f"""
-/// {TITLES[kernel]}.
+/// {title}.
 #[derive(Clone, Copy, Debug)]
 pub struct {kernel};
 

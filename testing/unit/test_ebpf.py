@@ -157,7 +157,6 @@ def test_the_sub_calls_are_those_of_the_library():
 
 @pytest.mark.parametrize("kernel, callers", cases())
 def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
-    defines, is_big_endian = ebpf.KERNELS[kernel]
     lines = ebpf.places(kernel)
     lines_of = [f"CALL({call})" for call in calls()] + [f"SUB_CALL({call})" for call in ebpf.sub_calls()]
     source = PROGRAM.replace("CALLS\n", "".join(f"\t{line};\n" for line in lines_of))
@@ -165,7 +164,7 @@ def test_the_crate_reads_words_as_the_header_does(kernel, callers, tmp_path):
     direct = int(first(lines, "direct"))
     place = direct if direct >= 0 else -int(first(lines, "on_stack")) - 1
     word = f"context+{place}" if direct >= 0 else f"memory+0x1000+{-place - 1}"
-    program = ebpf.build_c(source, defines, is_big_endian, tmp_path / "header",
+    program = ebpf.build_c(kernel, source, tmp_path / "header",
                            f"-DKSYSCALL_CALLERS={CALLERS[callers]}", f"-DKSYSCALL_FIRST_WORD={word}")
     places = [first(lines, "saved"), first(lines, "saved_compat")]
     has_registers = number(lines, "first") != "-1"
