@@ -23,12 +23,14 @@ SECONDS = {"arguments": 25, "each": 40, "destroy": 45, "load": 25, "memory": 25}
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Job):
+class Built(Job):
+    """Runs a program that is built for the libbpf of a suite. `program` is MODE/PROGRAM."""
+
     suite: str = ""
     program: str = ""
 
     def prepare(self, machine, jobs):
-        wanted = {job.program for job in jobs if isinstance(job, Program) and job.suite == self.suite}
+        wanted = {job.program for job in jobs if isinstance(job, Built) and job.suite == self.suite}
         tree = build.c_tests(self.suite, tuple(sorted(wanted)))
         for path in (self.program, "lib"):
             machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
@@ -36,6 +38,8 @@ class Program(Job):
         if CLANGS in self.command:
             machine.put(build.library_by_clang() / "libksyscall.so.1", CLANGS)
 
+
+class Program(Built):
     def tests(self):
         """Returns the tests in the program's source. Some builds omit tests."""
         [source] = build.C_TESTS.glob(f"{self.program.rpartition('/')[2]}.c*")

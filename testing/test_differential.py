@@ -4,27 +4,13 @@ preloaded."""
 
 import base64
 import gzip
-from dataclasses import dataclass
 
 import pytest
 
-from testing import build, differential
-from testing.guests import Job
+from testing import differential
 from testing.results import Results
 from testing.targets import COMPARED, COMPARED_INSIDE, COMPARED_ON, SUITES
-
-
-@dataclass(frozen=True, eq=False)
-class Questions(Job):
-    suite: str = ""
-    mode: str = ""
-
-    def prepare(self, machine, jobs):
-        program = f"{self.mode}/answers"
-        tree = build.c_tests(self.suite, (program,))
-        for path in (program, "lib"):
-            machine.put(tree / self.suite / path, f"/t/{self.suite}/{path}")
-        machine.put(build.library() / "libksyscall.so.1", "/t/libksyscall.so.1")
+from testing.test_c import LIBRARY, Built
 
 
 def mode(suite):
@@ -33,7 +19,7 @@ def mode(suite):
 
 # Compress the answers: they are megabytes, and the guest's console is slow. Remove the entries that
 # libbpf leaves in tracefs, which would disturb later jobs.
-ASK = """KSYSCALL_QUIET=1 LD_PRELOAD={} /t/{}/{}/answers >/tmp/answers 2>/tmp/errors
+ASK = """KSYSCALL_QUIET=1 LD_PRELOAD={} /t/{}/{} >/tmp/answers 2>/tmp/errors
 echo "exit status $?" | cat - /tmp/errors
 echo answers
 gzip -c /tmp/answers | base64
@@ -43,9 +29,9 @@ echo >/sys/kernel/tracing/kprobe_events
 
 
 def questions(suite, mode, name="answers"):
-    libraries = [""] if mode == "linked" else ["", "/t/libksyscall.so.1"]
-    return Questions(f"{suite}-{name}", COMPARED_ON, "".join(ASK.format(library, suite, mode) for library in libraries),
-                     suite=suite, mode=mode, seconds=60, is_long=suite != COMPARED_ON)
+    program, libraries = f"{mode}/answers", [""] if mode == "linked" else ["", LIBRARY]
+    return Built(f"{suite}-{name}", COMPARED_ON, "".join(ASK.format(library, suite, program) for library in libraries),
+                 suite=suite, program=program, seconds=60, is_long=suite != COMPARED_ON)
 
 
 def answers_of(outcome):
