@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from testing import matrix, packages
-from testing.build import ROOT
 from testing.conftest import chosen_cells
 from testing.matrix import Run, Shown, list_calls, report
-from testing.targets import ARCHITECTURES, CELLS, MATRIX, Cell
+from testing.targets import CELLS, MATRIX, Cell
 
 OURS = """6.1.0
 # libksyscall.so.1, by cookies
@@ -115,10 +114,6 @@ def test_an_architecture_selects_all_of_its_kernels():
     assert chosen_cells(Config("all")) == CELLS
     with pytest.raises(pytest.UsageError, match="no such kernel: vax"):
         chosen_cells(Config("vax sid"))
-
-
-def test_every_architecture_has_a_table():
-    assert all((ROOT / f"src/calls/tables/{arch.table}.tbl").exists() for arch in ARCHITECTURES.values())
 
 
 def test_results_of_older_kernels_stay_in_the_page():
