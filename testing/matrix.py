@@ -83,7 +83,7 @@ def runtime(arch):
 @functools.cache
 def toolchain(cell):
     """Builds the library for a cell's processes. Returns a folder for programs, a function that compiles a
-    program from c-tests/matrix into that folder, and the macros of <asm/unistd.h>."""
+    program from c-tests/matrix into that folder, and the names of the calls in <asm/unistd.h>."""
     arch, here = cell.architecture, f"build/matrix/{cell.process}"
     out = ROOT / here
     say(f"building for {cell.process}")
@@ -111,11 +111,11 @@ def toolchain(cell):
     shutil.copy(top / library / "libksyscall.so.1", top / here)
     kernel = ["-isystem", f"{here}/include/kernel/{arch.multiarch}", "-isystem", f"{here}/include/kernel"]
     # Use only these headers: the compiler's own headers may be older and lack new calls.
-    macros = tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c")
-    (top / here / "calls.h").write_text(list_calls(macros))
+    calls = names_of_calls(tool(cc, "-E", "-dM", "-nostdinc", *kernel, f"{here}/unistd.c"))
+    (top / here / "calls.h").write_text("".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in calls))
     (top / here / "sub_calls.h").write_text("".join(
         f'\t{{ "{name}", __NR_{by}, "{by}", {number} }},\n'
-        for name, (by, number) in sub_calls_of(names_of_calls(macros)).items()))
+        for name, (by, number) in sub_calls_of(calls).items()))
 
     def compile(program, *libraries, name=None):
         name, libraries = name or program, libraries or ("libbpf.so.1",)
@@ -125,7 +125,7 @@ def toolchain(cell):
         for file in (name, "libksyscall.so.1"):
             if top != ROOT:
                 shutil.copy(top / here / file, out)
-    return out, compile, macros
+    return out, compile, calls
 
 
 def kernel_program(cell, name, out):
@@ -146,10 +146,9 @@ def attach_program(cell):
 @functools.cache
 def programs(cell):
     """Builds the library and all programs for a cell's processes; returns their folder."""
-    out, compile, macros = toolchain(cell)
+    out, compile, calls = toolchain(cell)
     attach_program(cell)
     kernel_program(cell, "coverage", out)
-    calls = names_of_calls(macros)
     programs_of_arguments(cell, out, calls, list(sub_calls_of(calls)))
     for program in ("coverage", "arguments"):
         compile(program)
@@ -160,11 +159,6 @@ def programs(cell):
 def names_of_calls(macros):
     """Returns the names of the calls that <asm/unistd.h> defines."""
     return sorted(set(re.findall(r"^#define __NR_([a-z0-9_]+) ", macros, re.M)) - {"syscalls", "syscall_mask"})
-
-
-def list_calls(macros):
-    """Returns the names and numbers of the calls in <asm/unistd.h> as C initialisers."""
-    return "".join(f'\t{{ "{name}", __NR_{name} }},\n' for name in names_of_calls(macros))
 
 
 def sub_calls_of(calls):

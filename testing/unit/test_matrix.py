@@ -6,7 +6,7 @@ import pytest
 
 from testing import matrix, packages
 from testing.conftest import chosen_cells
-from testing.matrix import Run, Shown, list_calls, report
+from testing.matrix import Run, Shown, names_of_calls, report
 from testing.targets import CELLS, MATRIX, Cell
 
 OURS = """6.1.0
@@ -21,8 +21,8 @@ TAP = "TAP version 13\nok 1 - this_library_answers\nok 2 - runs\nok 3 - cookie #
 
 
 def test_the_calls_match_the_header():
-    assert list_calls("#define __NR_openat 257\n#define __NR_syscalls 9\n#define __NR_3264_x 1\n") == (
-        '\t{ "3264_x", __NR_3264_x },\n\t{ "openat", __NR_openat },\n')
+    assert names_of_calls("#define __NR_openat 257\n#define __NR_syscalls 9\n#define __NR_3264_x 1\n") == [
+        "3264_x", "openat"]
 
 
 def test_a_call_fires_that_runs_the_program_once():
