@@ -90,8 +90,6 @@ class Evidence:
 class Glibc:
     """glibc's sources, which are read once for all architectures."""
 
-    name = "glibc"
-
     def __init__(self, folder):
         self.folder = folder
         self.named = {}
@@ -167,8 +165,6 @@ class Glibc:
 
 class Musl:
     """musl's sources, preprocessed for each architecture."""
-
-    name = "musl"
 
     def __init__(self, folder, work):
         self.folder, self.work = folder, work
