@@ -85,18 +85,13 @@ def write(tables):
         (FOLDER / f"{name}.tbl").write_text(text)
 
 
-def numbers(tree):
-    """Yields (name, text) for each table of numbers. All tables of the version must be .tbl files."""
+def write_numbers(tree):
+    """Writes the tables of numbers. All tables of the version must be .tbl files."""
     for name, (_, [(_, path, abis, *_), *_], *_) in ARCHES.items():
         found = tbl_numbers(tree, path, abis)
         found.update((second, found[first]) for table, first, second in SECOND if table == name)
         head = f"# {name}: Linux {tree.version}; {path}; made by tools/syscall_tables --numbers\n"
-        yield name, head + "".join(f"{call} {found[call]}\n" for call in sorted(found))
-
-
-def write_numbers(tree):
-    for name, text in numbers(tree):
-        (NUMBERS / f"{name}.tbl").write_text(text)
+        (NUMBERS / f"{name}.tbl").write_text(head + "".join(f"{call} {found[call]}\n" for call in sorted(found)))
 
 
 def main():
