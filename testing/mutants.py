@@ -110,31 +110,22 @@ class Copy:
         counted = sum(map(int, re.findall(r"^running (\d+) test", done.stdout, re.M)))
         return done.returncode == 0, "" if counted else f"no test is called {words}"
 
-    def library(self, out):
-        """Builds the library and copies it to a separate folder."""
-        built = self.run("make", "-s", "build/libksyscall.so")
-        if built.returncode:
+    def build(self, mutant, out):
+        """Builds the library, or the program with the mutant's test, and copies it to a separate folder. Returns the
+        build's output if the build fails."""
+        command = ["make", "-s", "build/libksyscall.so"]
+        if mutant.kind != "vm":
+            program = mutant.words[0]
+            path = ("build.rust_test('kernel')" if mutant.kind == "rust" else
+                    f"build.c_tests({KERNEL!r}, ({program!r},)) / {KERNEL!r} / {program!r}")
+            command = [sys.executable, "-c", f"from testing import build; print({path})"]
+        if (built := self.run(*command)).returncode:
             return built.stdout
         out.mkdir(parents=True)
-        shutil.copy(next((self.folder / "build").glob("libksyscall.so.*.*")), out / "libksyscall.so.1")
-        return ""
-
-    def c_program(self, program, out):
-        """Builds a C test program and its BPF programs."""
-        source = f"from testing import build; print(build.c_tests({KERNEL!r}, ({program!r},)))"
-        built = self.run(sys.executable, "-c", source)
-        if built.returncode:
-            return built.stdout
-        out.mkdir(parents=True)
-        shutil.copy(self.folder / "build/c-tests/guest" / KERNEL / program, out / "program")
-        return ""
-
-    def rust_tests(self, out):
-        built = self.run(sys.executable, "-c", "from testing import build; print(build.rust_test('kernel'))")
-        if built.returncode:
-            return built.stdout
-        out.mkdir(parents=True)
-        shutil.copy(built.stdout.split()[-1], out / "program")
+        if mutant.kind == "vm":
+            shutil.copy(self.folder / "build/libksyscall.so.1", out)
+        else:
+            shutil.copy(built.stdout.split()[-1], out / "program")
         return ""
 
 
@@ -227,8 +218,7 @@ def in_a_guest(copy, wanted, work):
     for number, mutant in enumerate([*plain.values(), *wanted]):
         folder = work / f"{number}"
         with copy.changed(mutant):
-            why = (copy.rust_tests(folder) if mutant.kind == "rust" else copy.library(folder) if mutant.kind == "vm"
-                   else copy.c_program(mutant.words[0], folder))
+            why = copy.build(mutant, folder)
         if why:
             yield mutant, "BROKEN", why
         else:
