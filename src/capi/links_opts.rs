@@ -1,11 +1,11 @@
-//! Reads `struct ksyscall_links_opts` according to libbpf's rule for options: a field is read if
-//! `sz` covers it, and the bytes that `sz` covers beyond the known fields must be zero.
+//! Reads `struct ksyscall_links_opts` according to libbpf's rule for options: see `opts.rs`.
 
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::offset_of;
 use core::ptr;
 
 use super::Failure;
+use super::opts::Given;
 use crate::attach;
 use crate::attach::attachments::THREADS;
 use crate::calls::Callers;
@@ -87,63 +87,27 @@ pub(super) struct Options {
 
 const END: usize = offset_of!(ksyscall_links_opts, best_effort) + size_of::<bool>();
 
-/// Reads the options.
+/// Reads the options. A field that `sz` does not cover keeps its default.
 ///
 /// # Safety
 /// `opts` must be NULL, or point to a readable field `sz` and to `sz` readable bytes.
 pub(super) unsafe fn read(opts: *const ksyscall_links_opts) -> Result<Options, Failure> {
-    // A copy of the caller's struct. Fields that the caller's struct lacks stay zero, which is
-    // their default.
-    let mut bytes = [0_u8; size_of::<ksyscall_links_opts>()];
-    if !opts.is_null() {
-        let start = opts.cast::<u8>();
-        // SAFETY: `sz` is readable.
-        let sz = unsafe { ptr::read_unaligned(start.cast::<usize>()) };
-        if sz < size_of::<usize>() {
-            return Err(Failure::OptsTooSmall);
-        }
-        for offset in END..sz.max(END) {
-            // SAFETY: `offset` is less than `sz`.
-            if unsafe { ptr::read(start.add(offset)) } != 0 {
-                return Err(Failure::OptsUnknown);
-            }
-        }
-        for (end, size) in FIELDS {
-            if sz >= end {
-                // SAFETY: `sz` covers the field, and so does the copy.
-                unsafe {
-                    let from = end - size;
-                    ptr::copy_nonoverlapping(start.add(from), bytes.as_mut_ptr().add(from), size);
-                }
-            }
-        }
-    }
-    let field = |offset: usize| bytes.as_ptr().wrapping_add(offset);
-    // SAFETY: the copy contains all fields; booleans are read as bytes, which may have any value.
+    // SAFETY: guaranteed by the caller; each field is read as its type, or a bool as a byte.
     unsafe {
+        let given = Given::check(opts.cast::<u8>(), END)?;
+        let number = |offset: usize| given.field::<c_uint>(offset).unwrap_or(0);
         Ok(Options {
             attach: attach::Options {
-                retprobe: *field(offset_of!(ksyscall_links_opts, retprobe)) != 0,
-                max_active: field(offset_of!(ksyscall_links_opts, max_active))
-                    .cast::<c_uint>()
-                    .read_unaligned(),
+                retprobe: given.flag(offset_of!(ksyscall_links_opts, retprobe)),
+                max_active: number(offset_of!(ksyscall_links_opts, max_active)),
                 ..attach::Options::default()
             },
-            callers: callers(
-                field(offset_of!(ksyscall_links_opts, callers)).cast::<c_uint>().read_unaligned(),
-            )?,
-            best_effort: *field(offset_of!(ksyscall_links_opts, best_effort)) != 0,
-            cookies: field(offset_of!(ksyscall_links_opts, cookies))
-                .cast::<*const u64>()
-                .read_unaligned(),
-            progress: field(offset_of!(ksyscall_links_opts, progress))
-                .cast::<Option<_>>()
-                .read_unaligned(),
-            ctx: field(offset_of!(ksyscall_links_opts, ctx)).cast::<*mut c_void>().read_unaligned(),
-            threads: match field(offset_of!(ksyscall_links_opts, threads))
-                .cast::<c_uint>()
-                .read_unaligned()
-            {
+            callers: callers(number(offset_of!(ksyscall_links_opts, callers)))?,
+            best_effort: given.flag(offset_of!(ksyscall_links_opts, best_effort)),
+            cookies: given.field(offset_of!(ksyscall_links_opts, cookies)).unwrap_or(ptr::null()),
+            progress: given.field(offset_of!(ksyscall_links_opts, progress)).flatten(),
+            ctx: given.field(offset_of!(ksyscall_links_opts, ctx)).unwrap_or(ptr::null_mut()),
+            threads: match number(offset_of!(ksyscall_links_opts, threads)) {
                 0 => THREADS,
                 threads => threads as usize,
             },
@@ -166,46 +130,30 @@ pub(super) fn callers(number: c_uint) -> Result<Callers, Failure> {
     }
 }
 
-/// The offset at which each field ends, and the field's size.
-const FIELDS: [(usize, usize); 8] = {
-    macro_rules! field {
-        ($name:ident, $type:ty) => {
-            (offset_of!(ksyscall_links_opts, $name) + size_of::<$type>(), size_of::<$type>())
-        };
-    }
-    [
-        field!(cookies, usize),
-        field!(progress, usize),
-        field!(ctx, usize),
-        field!(threads, c_uint),
-        field!(max_active, c_uint),
-        field!(callers, c_uint),
-        field!(retprobe, bool),
-        field!(best_effort, bool),
-    ]
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Reads options from a buffer of exactly `sz` bytes (but always large enough for the field
-    /// `sz`). The first byte of each field before `end` is set to 1, which is a valid value for
-    /// every field.
+    /// Where the fields begin. Each field ends where the next one begins.
+    const STARTS: [usize; 9] = [
+        offset_of!(ksyscall_links_opts, cookies),
+        offset_of!(ksyscall_links_opts, progress),
+        offset_of!(ksyscall_links_opts, ctx),
+        offset_of!(ksyscall_links_opts, threads),
+        offset_of!(ksyscall_links_opts, max_active),
+        offset_of!(ksyscall_links_opts, callers),
+        offset_of!(ksyscall_links_opts, retprobe),
+        offset_of!(ksyscall_links_opts, best_effort),
+        END,
+    ];
+
+    /// Reads options from a buffer of exactly `sz` bytes. The first byte of each field before `end`
+    /// is set to 1, which is a valid value for every field except `progress`.
     fn read_image(sz: usize, end: usize) -> Result<Options, Failure> {
-        let mut image = vec![0_u8; sz.max(size_of::<usize>())].into_boxed_slice();
-        let set = [
-            offset_of!(ksyscall_links_opts, cookies),
-            offset_of!(ksyscall_links_opts, ctx),
-            offset_of!(ksyscall_links_opts, threads),
-            offset_of!(ksyscall_links_opts, max_active),
-            offset_of!(ksyscall_links_opts, callers),
-            offset_of!(ksyscall_links_opts, retprobe),
-            offset_of!(ksyscall_links_opts, best_effort),
-            END,
-        ];
+        let mut image = vec![0_u8; sz].into_boxed_slice();
+        let set = STARTS.into_iter().filter(|start| *start != STARTS[1]);
         // On little-endian machines, the first byte is the lowest byte of a number.
-        set.into_iter().filter(|offset| *offset < end.min(sz)).for_each(|it| image[it] = 1);
+        set.filter(|start| *start < end.min(sz)).for_each(|start| image[start] = 1);
         image[..size_of::<usize>()].copy_from_slice(&sz.to_ne_bytes());
         // SAFETY: `image` is readable for `sz` bytes.
         unsafe { read(image.as_ptr().cast()) }
@@ -216,7 +164,7 @@ mod tests {
     fn a_field_counts_only_if_the_size_covers_all_of_it() {
         for sz in size_of::<usize>()..END + 16 {
             let options = read_image(sz, END).unwrap();
-            let has = |name: usize| sz >= FIELDS[name].0;
+            let has = |field: usize| sz >= STARTS[field + 1];
             assert_eq!(!options.cookies.is_null(), has(0), "{sz}");
             assert!(options.progress.is_none(), "{sz}");
             assert_eq!(!options.ctx.is_null(), has(2), "{sz}");
@@ -230,10 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_sizes_and_bytes_are_refused() {
-        for sz in 0..size_of::<usize>() {
-            assert!(matches!(read_image(sz, 0), Err(Failure::OptsTooSmall)), "{sz}");
-        }
+    fn unknown_options_and_callers_are_refused() {
         assert!(matches!(read_image(END + 1, END + 1), Err(Failure::OptsUnknown)));
         assert!(matches!(callers(3), Err(Failure::NoCallers)));
         // SAFETY: NULL is allowed.

@@ -1,5 +1,6 @@
 //! Reads `struct bpf_ksyscall_opts` as libbpf does (`OPTS_VALID` and `OPTS_GET` in libbpf's
-//! src/libbpf_internal.h).
+//! src/libbpf_internal.h): a field is read if `sz` covers it, and the bytes that `sz` covers beyond
+//! the known fields must be zero.
 
 use core::mem::{offset_of, size_of};
 use core::ptr;
@@ -29,10 +30,7 @@ const END_OF_COOKIE: usize = offset_of!(bpf_ksyscall_opts, bpf_cookie) + size_of
 const END_OF_RETPROBE: usize = offset_of!(bpf_ksyscall_opts, retprobe) + size_of::<bool>();
 
 // The layout of libbpf 1.0 to 1.7.
-#[cfg(target_pointer_width = "64")]
-const _: () =
-    assert!(size_of::<bpf_ksyscall_opts>() == 24 && END_OF_COOKIE == 16 && END_OF_RETPROBE == 17);
-#[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
+#[cfg(not(target_arch = "x86"))]
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 24 && END_OF_COOKIE == 16 && END_OF_RETPROBE == 17);
 // On i386, a 64-bit integer is aligned to 4 bytes.
@@ -40,47 +38,77 @@ const _: () =
 const _: () =
     assert!(size_of::<bpf_ksyscall_opts>() == 16 && END_OF_COOKIE == 12 && END_OF_RETPROBE == 13);
 
-/// Reads the options. A field that `sz` does not cover keeps its default. The bytes that `sz`
-/// covers beyond the known fields must be zero.
+/// A caller's struct of options, which may be shorter or longer than ours, or not aligned.
+pub(super) struct Given {
+    start: *const u8,
+    sz: usize,
+}
+
+impl Given {
+    /// Checks the struct's size. The bytes that `sz` covers from `end`, where the known fields end,
+    /// must be zero.
+    ///
+    /// # Safety
+    /// `start` must be NULL, or point to a readable field `sz` and to `sz` readable bytes.
+    pub(super) unsafe fn check(start: *const u8, end: usize) -> Result<Self, Failure> {
+        if start.is_null() {
+            return Ok(Self { start, sz: 0 });
+        }
+        // SAFETY: `sz` is readable.
+        let sz = unsafe { ptr::read_unaligned(start.cast::<usize>()) };
+        if sz < size_of::<usize>() {
+            return Err(Failure::OptsTooSmall);
+        }
+        // libbpf stores the number of extra bytes in an ssize_t, and treats a number that an
+        // ssize_t cannot hold as 0.
+        let extra = isize::try_from(sz.wrapping_sub(end)).unwrap_or(0);
+        for offset in 0..extra as usize {
+            // SAFETY: `sz` covers the byte. The first nonzero byte ends the loop, as in libbpf.
+            if unsafe { ptr::read(start.add(end + offset)) } != 0 {
+                return Err(Failure::OptsUnknown);
+            }
+        }
+        Ok(Self { start, sz })
+    }
+
+    /// Reads the field at `offset`, or returns None if `sz` does not cover all of it.
+    ///
+    /// # Safety
+    /// The struct must still be readable, and the field's bytes must be valid for `T`.
+    pub(super) unsafe fn field<T: Copy>(&self, offset: usize) -> Option<T> {
+        let is_covered = self.sz >= offset + size_of::<T>();
+        // SAFETY: `sz` covers the field, and the caller guarantees the rest.
+        is_covered.then(|| unsafe { self.start.add(offset).cast::<T>().read_unaligned() })
+    }
+
+    /// Reads the bool at `offset`, or returns false if `sz` does not cover it.
+    ///
+    /// # Safety
+    /// The struct must still be readable.
+    pub(super) unsafe fn flag(&self, offset: usize) -> bool {
+        // Read a byte: in Rust, a bool other than 0 or 1 is undefined behaviour.
+        // SAFETY: guaranteed by the caller.
+        unsafe { self.field::<u8>(offset) }.is_some_and(|byte| byte != 0)
+    }
+}
+
+/// Reads the options. A field that `sz` does not cover keeps its default.
 ///
 /// # Safety
 /// `opts` must be NULL, or point to a readable field `sz` and to `sz` readable bytes.
 pub(super) unsafe fn read(opts: *const bpf_ksyscall_opts) -> Result<Options, Failure> {
-    // libbpf attaches even to functions that no call reaches. Do the same, so that a tool that
-    // works with libbpf also works with this library.
-    let mut options = Options { allow_unreached: true, ..Options::default() };
-    if opts.is_null() {
-        return Ok(options);
+    // SAFETY: guaranteed by the caller; each field is read as its type, or a bool as a byte.
+    unsafe {
+        let given = Given::check(opts.cast::<u8>(), END_OF_RETPROBE)?;
+        Ok(Options {
+            cookie: given.field(offset_of!(bpf_ksyscall_opts, bpf_cookie)).unwrap_or(0),
+            retprobe: given.flag(offset_of!(bpf_ksyscall_opts, retprobe)),
+            // libbpf attaches even to functions that no call reaches. Do the same, so that a tool
+            // that works with libbpf also works with this library.
+            allow_unreached: true,
+            ..Options::default()
+        })
     }
-    // Do not create a reference: the caller's struct may be shorter or longer than ours, or not
-    // aligned.
-    let bytes = opts.cast::<u8>();
-    // SAFETY: `sz` is readable.
-    let sz = unsafe { ptr::read_unaligned(bytes.cast::<usize>()) };
-    if sz < size_of::<usize>() {
-        return Err(Failure::OptsTooSmall);
-    }
-    // libbpf stores the number of extra bytes in an ssize_t, and treats a number that an ssize_t
-    // cannot hold as 0.
-    let end = isize::try_from(sz.wrapping_sub(END_OF_RETPROBE)).map_or(0, |_| sz);
-    for offset in END_OF_RETPROBE..end {
-        // SAFETY: `offset` is less than `sz`. The first nonzero byte ends the loop, as in libbpf.
-        if unsafe { ptr::read(bytes.add(offset)) } != 0 {
-            return Err(Failure::OptsUnknown);
-        }
-    }
-    if sz >= END_OF_COOKIE {
-        let cookie = offset_of!(bpf_ksyscall_opts, bpf_cookie);
-        // SAFETY: `sz` covers the field.
-        options.cookie = unsafe { ptr::read_unaligned(bytes.add(cookie).cast::<u64>()) };
-    }
-    if sz >= END_OF_RETPROBE {
-        // Read the field as a byte: in Rust, a bool other than 0 or 1 is undefined behaviour.
-        // SAFETY: `sz` covers the field.
-        options.retprobe =
-            unsafe { ptr::read(bytes.add(offset_of!(bpf_ksyscall_opts, retprobe))) } != 0;
-    }
-    Ok(options)
 }
 
 #[cfg(test)]
