@@ -5,6 +5,7 @@ use core::mem::transmute;
 use core::ptr;
 
 use super::bpf_link;
+use super::libbpf::Handle;
 
 pub(super) type Detach = unsafe extern "C" fn(*mut bpf_link) -> c_int;
 
@@ -25,21 +26,15 @@ type Accessor<Result> = Option<unsafe extern "C" fn(*mut bpf_link) -> Result>;
 
 /// Returns whether libbpf's struct has `fd`, `pin_path` and `disconnected` at the same offsets as
 /// ours. `detach` and `dealloc` fill the space before these fields, so no other field can be there.
-///
-/// # Safety
-/// The arguments must be libbpf's functions with these names, or NULL.
-#[allow(non_snake_case, reason = "libbpf's own names")]
-pub(super) unsafe fn is_ours(
-    bpf_link__fd: *mut c_void,
-    bpf_link__pin_path: *mut c_void,
-    bpf_link__disconnect: *mut c_void,
-) -> bool {
+pub(super) fn is_ours(libbpf: &Handle) -> bool {
     // SAFETY: libbpf.h declares the functions with these types, and NULL becomes None.
     let (link_fd, pin_path, disconnect) = unsafe {
         (
-            transmute::<*mut c_void, Accessor<c_int>>(bpf_link__fd),
-            transmute::<*mut c_void, Accessor<*const c_char>>(bpf_link__pin_path),
-            transmute::<*mut c_void, Accessor<()>>(bpf_link__disconnect),
+            transmute::<*mut c_void, Accessor<c_int>>(libbpf.address(c"bpf_link__fd")),
+            transmute::<*mut c_void, Accessor<*const c_char>>(
+                libbpf.address(c"bpf_link__pin_path"),
+            ),
+            transmute::<*mut c_void, Accessor<()>>(libbpf.address(c"bpf_link__disconnect")),
         )
     };
     let (Some(link_fd), Some(pin_path), Some(disconnect)) = (link_fd, pin_path, disconnect) else {

@@ -384,15 +384,7 @@ impl Handle {
         for (function, name) in functions.iter_mut().zip(NAMES).take(known) {
             *function = self.address(name) as usize;
         }
-        // SAFETY: the arguments are the functions with these names, or NULL.
-        let has_our_layout = unsafe {
-            layout::is_ours(
-                self.address(c"bpf_link__fd"),
-                self.address(c"bpf_link__pin_path"),
-                self.address(c"bpf_link__disconnect"),
-            )
-        };
-        Libbpf { functions, known, has_our_layout }
+        Libbpf { functions, known, has_our_layout: layout::is_ours(self) }
     }
 
     #[inline(never)]
