@@ -131,9 +131,7 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     let object = unsafe { &mut *link.cast::<Object>() };
     object.base.fd = -1;
     let mut result = 0;
-    for place in &mut object.attachments {
-        // The first None follows the last attachment.
-        let Some(attachment) = place.take() else { break };
+    for attachment in object.attachments.iter_mut().filter_map(Option::take) {
         if let (Err(error), 0) = (attachment.close(), result) {
             result = -error.errno();
         }
@@ -157,11 +155,8 @@ pub(super) unsafe fn is_ours(link: *const bpf_link) -> bool {
 /// # Safety
 /// [`is_ours`] must return true for the link, and nobody else may use the link.
 pub(super) unsafe fn end(link: *mut bpf_link) -> c_int {
-    let end = {
-        // SAFETY: our links begin with a `Base`.
-        let base = unsafe { &mut *link.cast::<Base>() };
-        if core::mem::replace(&mut base.disconnected, true) { None } else { base.detach }
-    };
-    // SAFETY: this is the link's own detach function, and it is called once.
-    end.map_or(0, |detach| unsafe { detach(link) })
+    // SAFETY: our links begin with a `Base`.
+    let is_disconnected = unsafe { &mut (*link.cast::<Base>()).disconnected };
+    // SAFETY: guaranteed by the caller; from now on, the link is disconnected.
+    if core::mem::replace(is_disconnected, true) { 0 } else { unsafe { detach(link) } }
 }
