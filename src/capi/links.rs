@@ -24,51 +24,17 @@ struct Links {
     attachments: Attachments,
     /// One outcome for each name.
     outcomes: Vec<Outcome>,
-    /// The functions that the program is attached to, in the order of the names.
-    functions: Vec<Symbol>,
 }
 
 /// The outcome for one name.
 struct Outcome {
     /// 0 or a negative errno.
     result: c_int,
-    /// The index at which the next name's functions start.
-    functions_end: usize,
+    /// The functions that the program is attached to for this name.
+    functions: Vec<Symbol>,
 }
 
 impl Links {
-    /// Creates a list without attachments, with room for the outcomes of `count` names.
-    fn with_room(count: usize) -> Result<Self, Error> {
-        let mut outcomes = Vec::new();
-        outcomes.try_reserve_exact(count).map_err(|_| Error::NoMemory)?;
-        Ok(Self { attachments: Attachments::with_room(0)?, outcomes, functions: Vec::new() })
-    }
-
-    /// Adds the outcome for the next name. There must be room for the outcome.
-    fn push(
-        &mut self,
-        result: c_int,
-        functions: impl Iterator<Item = Symbol>,
-    ) -> Result<(), Error> {
-        for function in functions {
-            self.functions.try_reserve(1).map_err(|_| Error::NoMemory)?;
-            self.functions.push(function);
-        }
-        debug_assert!(self.outcomes.len() < self.outcomes.capacity());
-        self.outcomes.push(Outcome { result, functions_end: self.functions.len() });
-        Ok(())
-    }
-
-    /// Returns the functions for the name at `index`.
-    fn functions(&self, index: usize) -> &[Symbol] {
-        let Some(end) = self.outcomes.get(index).map(|outcome| outcome.functions_end) else {
-            return &[];
-        };
-        let previous = index.checked_sub(1).and_then(|previous| self.outcomes.get(previous));
-        let start = previous.map_or(0, |outcome| outcome.functions_end);
-        self.functions.get(start..end).unwrap_or_default()
-    }
-
     /// Moves the links into memory that malloc allocates. If malloc fails, everything is detached.
     fn into_raw(self) -> Result<*mut Self, Error> {
         const { assert!(align_of::<Self>() <= align_of::<libc::max_align_t>()) };
@@ -154,7 +120,8 @@ impl Wanted {
         let libbpf = unsafe { Libbpf::of(self.prog) }.ok_or(Failure::NoLibbpf)?;
         // SAFETY: guaranteed by the caller.
         let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
-        let mut links = Links::with_room(self.n)?;
+        let mut outcomes = Vec::new();
+        outcomes.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
         many.attachments.threads = options.threads;
         while let Some((index, result)) = many.next(program_fd) {
@@ -167,7 +134,12 @@ impl Wanted {
                     return Err(error.into());
                 }
             };
-            links.push(result, many.functions(index))?;
+            let mut functions = Vec::new();
+            for function in many.functions(index) {
+                functions.try_reserve_exact(1).map_err(|_| Error::NoMemory)?;
+                functions.push(function);
+            }
+            outcomes.push(Outcome { result, functions });
             if let Some(progress) = options.progress {
                 // SAFETY: the caller's function.
                 if unsafe { progress(options.ctx, self.n - many.left(), self.n) } != 0 {
@@ -175,8 +147,7 @@ impl Wanted {
                 }
             }
         }
-        links.attachments = many.attachments;
-        Ok(links)
+        Ok(Links { attachments: many.attachments, outcomes })
     }
 
     /// Returns the named calls, each with its cookie.
@@ -255,7 +226,8 @@ unsafe extern "C" fn ksyscall_links_function(
     nth: usize,
 ) -> *const c_char {
     // SAFETY: guaranteed by the caller.
-    let function = unsafe { links.as_ref() }.and_then(|links| links.functions(index).get(nth));
+    let outcome = unsafe { links.as_ref() }.and_then(|links| links.outcomes.get(index));
+    let function = outcome.and_then(|outcome| outcome.functions.get(nth));
     function.map_or(ptr::null(), |function| function.as_c_str().as_ptr())
 }
 
