@@ -28,7 +28,7 @@ int ksyscall_link_missed(const struct bpf_link *link, unsigned long long *missed
 int ksyscall_program_recursion_misses(const struct bpf_program *prog, unsigned long long *misses);
 void ksyscall_list_names(char (*names)[65], size_t room);
 int ksyscall_find_function(const char *syscall_name, unsigned int callers, size_t nth, const char **function);
-int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth, const char **call);
+int ksyscall_find_c_library_call(const char *function, unsigned int c_library, size_t nth);
 
 /* Sets errno if `error` is a negative errno instead of 0. Returns `error`. */
 static int with_errno(int error)
@@ -136,19 +136,9 @@ const char *ksyscall__function(const char *syscall_name, enum ksyscall_callers c
 
 const char *ksyscall__c_library_call(const char *function, enum ksyscall_c_library c_library, size_t nth)
 {
-	const char *call, *name = NULL;
-	int len = ksyscall_find_c_library_call(function, (unsigned int)c_library, nth, &call);
-	if (len < 0) {
-		with_errno(len);
-		return NULL;
-	}
-	/* Return the name from the list of all calls, where each name ends with a NUL. */
-	for (size_t i = 0; (name = ksyscall__name(i)); i++) {
-		int same = 0;
-		while (same < len && name[same] == call[same])
-			same++;
-		if (same == len && !name[same])
-			break;
-	}
-	return name;
+	int index = ksyscall_find_c_library_call(function, (unsigned int)c_library, nth);
+	if (index >= 0)
+		return ksyscall__name((size_t)index);
+	with_errno(index);
+	return NULL;
 }

@@ -303,17 +303,16 @@ unsafe extern "C" fn ksyscall_list_names(names: *mut [u8; 65], room: usize) {
 
 const _: () = assert!(crate::calls::MAX_NAME_LEN == 64);
 
-/// Points `call` at the name of a call that the function makes. The name is not NUL-terminated.
-/// Returns the name's length, or a negative errno.
+/// Returns a call that the function makes, as the index of its name in the list of all names; or a
+/// negative errno.
 ///
 /// # Safety
-/// `function` must be NULL or a C string, and `call` must be writable.
+/// `function` must be NULL or a C string.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_find_c_library_call(
     function: *const c_char,
     c_library: c_uint,
     nth: usize,
-    call: *mut *const u8,
 ) -> c_int {
     // SAFETY: guaranteed by the caller.
     let function = match unsafe { name(function) } {
@@ -325,9 +324,8 @@ unsafe extern "C" fn ksyscall_find_c_library_call(
         1 => CLibrary::Musl,
         _ => return -libc::EINVAL,
     };
-    let mut calls = c_library::calls(TABLE, c_library, function.as_bytes());
-    let Some(found) = calls.nth(nth) else { return -libc::ENOENT };
-    // SAFETY: guaranteed by the caller.
-    unsafe { call.write(found.as_ptr()) };
-    found.len() as c_int
+    let found = c_library::calls(TABLE, c_library, function.as_bytes()).nth(nth);
+    let mut names = table::calls(TABLE, Column::Native);
+    let index = found.and_then(|found| names.position(|name| name.as_bytes() == found));
+    index.map_or(-libc::ENOENT, |index| index as c_int)
 }
