@@ -31,7 +31,16 @@ bool ksyscall_attach(const struct bpf_program *prog, const char *syscall_name,
 const char *ksyscall_of_section(const struct bpf_program *prog, bool *retprobe);
 bool ksyscall_is_automatic(const struct bpf_program *prog);
 void *ksyscall_libbpfs_own(const struct bpf_program *prog, const char *name, const void *caller);
-print_fn *ksyscall_set_print(print_fn *print, print_fn *hold, const void *caller);
+print_fn *ksyscall_set_print(print_fn *print, const void *caller);
+print_fn *ksyscall_found_print(void);
+
+/* The callback that libbpf calls while print.rs has replaced the program's callback. */
+__attribute__((visibility("hidden"))) int ksyscall_hold_print(int level, const char *format,
+							      va_list arguments)
+{
+	print_fn *print = ksyscall_found_print();
+	return print ? print(level, format, arguments) : 0;
+}
 
 struct bpf_link *EXPORT(bpf_program__attach_ksyscall)(const struct bpf_program *prog,
 						      const char *syscall_name,
@@ -168,7 +177,7 @@ int EXPORT(bpf_object__attach_skeleton)(struct bpf_object_skeleton *skeleton)
 
 print_fn *EXPORT(libbpf_set_print)(print_fn *print)
 {
-	return ksyscall_set_print(print, hold, CALLER);
+	return ksyscall_set_print(print, CALLER);
 }
 
 #ifdef __ARM_EABI__

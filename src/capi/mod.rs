@@ -126,8 +126,6 @@ impl Failure {
 #[repr(C)]
 struct Answer {
     link: *mut bpf_link,
-    /// Temporarily replaces libbpf's print callback: see print.rs.
-    hold: Option<Print>,
     /// The callback that prints `text`, or None to print it to stderr.
     print: Option<Print>,
     /// The text to print. If the text is empty, nothing is printed.
@@ -158,9 +156,8 @@ impl Answer {
 /// case, nothing must stay attached.
 ///
 /// # Safety
-/// The C code must have prepared `answer`: `hold` is for [`Libbpf::print_callback`], the other
-/// fields are zero, and the text's bytes are not initialised. The other arguments must be valid for
-/// `bpf_program__attach_ksyscall`.
+/// The C code must have prepared `answer`: the fields are zero, and the text's bytes are not
+/// initialised. The other arguments must be valid for `bpf_program__attach_ksyscall`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_attach(
     prog: *const bpf_program,

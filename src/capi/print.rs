@@ -6,7 +6,7 @@
 //! lost. The temporary callback also waits until the original callback is restored, and then passes
 //! libbpf's messages on to the original callback.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use core::sync::atomic::Ordering;
 
 use super::libbpf::{Handle, Libbpf, Print};
@@ -19,7 +19,11 @@ unsafe extern "C" {
     /// ftrylockfile(3) and funlockfile(3).
     fn ftrylockfile(file: *mut c_void) -> c_int;
     fn funlockfile(file: *mut c_void);
+    /// The callback that temporarily replaces the program's. Defined in entry.c.
+    fn ksyscall_hold_print(level: c_int, format: *const c_char, arguments: *mut c_void) -> c_int;
 }
+
+const HOLD: Option<Print> = Some(ksyscall_hold_print);
 
 /// Runs `action` while no other thread of this process changes the callback.
 ///
@@ -53,15 +57,15 @@ fn alone<T>(action: impl Fn() -> T) -> T {
 
 impl Libbpf {
     /// Returns the callback that was set with `libbpf_set_print()`, or None if messages are
-    /// switched off. While this function runs, libbpf's callback is `hold`.
-    pub(super) fn print_callback(&self, hold: Option<Print>) -> Option<Print> {
+    /// switched off. While this function runs, libbpf's callback is [`HOLD`].
+    pub(super) fn print_callback(&self) -> Option<Print> {
         let set_print = self.handle()?.own_libbpf_set_print()?;
         alone(|| {
             // SAFETY: the first callback is our own, and the others come from libbpf.
             unsafe {
-                let found = replaced(set_print(hold), hold);
+                let found = replaced(set_print(HOLD));
                 REMEMBERED.print.store(as_pointer(found), Ordering::Relaxed);
-                let (mut taken, mut put) = (hold, found);
+                let (mut taken, mut put) = (HOLD, found);
                 loop {
                     // A caller of libbpf's own setter may have set another callback in the
                     // meantime.
@@ -79,18 +83,16 @@ impl Libbpf {
 /// Implements `libbpf_set_print()`, but waits while the callback is replaced.
 ///
 /// # Safety
-/// `callback` must be valid for libbpf's function, and `hold` must be the callback that
-/// [`Libbpf::print_callback`] receives. `caller` is the address from which the exported function
-/// was called.
+/// `callback` must be valid for libbpf's function. `caller` is the address from which the exported
+/// function was called.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ksyscall_set_print(
     callback: Option<Print>,
-    hold: Option<Print>,
     caller: *const c_void,
 ) -> Option<Print> {
     let set_print = Handle::of_caller(caller)?.own_libbpf_set_print()?;
     // SAFETY: guaranteed by the caller.
-    alone(|| replaced(unsafe { set_print(callback) }, hold))
+    alone(|| replaced(unsafe { set_print(callback) }))
 }
 
 /// Waits until the callback is restored, and returns it.
@@ -101,8 +103,8 @@ extern "C" fn ksyscall_found_print() -> Option<Print> {
 
 /// Returns the callback that the program set. In a process that was forked while the callback was
 /// replaced, libbpf still uses our temporary callback.
-fn replaced(callback: Option<Print>, hold: Option<Print>) -> Option<Print> {
-    if as_pointer(callback) == as_pointer(hold) { found() } else { callback }
+fn replaced(callback: Option<Print>) -> Option<Print> {
+    if as_pointer(callback) == as_pointer(HOLD) { found() } else { callback }
 }
 
 fn found() -> Option<Print> {

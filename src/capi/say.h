@@ -18,7 +18,6 @@ enum { LIBBPF_WARN };
 /* Matches `Answer` in mod.rs. */
 struct answer {
 	struct bpf_link *link;
-	print_fn *hold; /* temporarily replaces libbpf's callback */
 	print_fn *print;
 	struct {
 		size_t length;
@@ -28,21 +27,10 @@ struct answer {
 	int error;
 };
 
-/* Defined in print.rs. */
-print_fn *ksyscall_found_print(void);
-
-/* The callback that libbpf calls while print.rs has replaced the program's callback. */
-static int hold(int level, const char *format, va_list arguments)
-{
-	print_fn *print = ksyscall_found_print();
-	return print ? print(level, format, arguments) : 0;
-}
-
 /* Prepares an answer. The text's bytes stay uninitialised until the Rust code writes to them. */
 static void begin(struct answer *answer)
 {
 	answer->link = NULL;
-	answer->hold = hold;
 	answer->print = NULL;
 	answer->text.length = 0;
 	answer->error = 0;

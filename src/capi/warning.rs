@@ -102,7 +102,7 @@ pub(super) unsafe fn write(
 ) {
     let mut program_name = core::ptr::null();
     if let Some(libbpf) = libbpf {
-        answer.print = libbpf.print_callback(answer.hold);
+        answer.print = libbpf.print_callback();
         if answer.print.is_none() {
             return;
         }
