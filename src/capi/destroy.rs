@@ -1,6 +1,7 @@
 //! Destroys many links, created by this library or by libbpf, concurrently.
 
 use alloc::vec::Vec;
+use core::cell::LazyCell;
 use core::ffi::{CStr, c_int, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicI64, Ordering};
@@ -67,7 +68,7 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
     let mut endings = Vec::new();
     // If memory runs out, the loop at the end destroys all links, one after the other.
     if endings.try_reserve_exact(n).is_ok() {
-        let mut holder = Holder { may_have_entries: None };
+        let may_have_entries: LazyCell<bool> = LazyCell::new(tracefs::may_have_entries);
         for index in 0..n {
             // SAFETY: there are `n` elements, and each link is destroyed once.
             unsafe {
@@ -77,7 +78,8 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
                     endings.push((index, Ending::Ours(*place)));
                 } else {
                     let link = place.replace(ptr::null_mut());
-                    endings.extend(holder.hold(link).map(|fd| (index, Ending::Held(fd))));
+                    let copy = hold(link, &may_have_entries);
+                    endings.extend(copy.map(|fd| (index, Ending::Held(fd))));
                     first.record(index, destroy(link));
                 }
             }
@@ -95,36 +97,27 @@ unsafe extern "C" fn ksyscall_destroy_all(links: *mut *mut bpf_link, n: usize) -
     first.result()
 }
 
-/// Keeps libbpf's links open, so that libbpf destroys them without waiting.
-struct Holder {
-    /// The result of [`tracefs::may_have_entries`], once the function has been called.
-    may_have_entries: Option<bool>,
-}
-
-impl Holder {
-    /// Copies the link's descriptor if the link is a BPF link for a kprobe. The kernel detaches a
-    /// BPF link of this kind independently of others, when the link's last descriptor is closed.
-    ///
-    /// A probe that libbpf created through tracefs must be closed before libbpf removes the probe's
-    /// entry. The kernel does not report which links use tracefs, so no descriptor is copied while
-    /// tracefs may contain entries.
-    ///
-    /// # Safety
-    /// `link` must be a link.
-    unsafe fn hold(&mut self, link: *const bpf_link) -> Option<Fd> {
-        // SAFETY: guaranteed by the caller.
-        let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
-        // For a link that consists of other links, such as a USDT link, `bpf_link__fd()` returns 0.
-        // If descriptor 0 happens to be a link, copying it is harmless: the owner still holds
-        // descriptor 0, so the copy does not keep that link attached any longer.
-        if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent
-            && *self.may_have_entries.get_or_insert_with(tracefs::may_have_entries)
-        {
-            return None;
-        }
-        // The copy is never standard input, output or error.
-        Fd::copy_of(fd, 3).ok()
+/// Keeps a link of libbpf's open, so that libbpf destroys the link without waiting: copies the
+/// link's descriptor if the link is a BPF link for a kprobe. The kernel detaches a BPF link of this
+/// kind independently of others, when the link's last descriptor is closed.
+///
+/// A probe that libbpf created through tracefs must be closed before libbpf removes the probe's
+/// entry. The kernel does not report which links use tracefs, so no descriptor is copied while
+/// tracefs may contain entries.
+///
+/// # Safety
+/// `link` must be a link.
+unsafe fn hold(link: *const bpf_link, may_have_entries: &LazyCell<bool>) -> Option<Fd> {
+    // SAFETY: guaranteed by the caller.
+    let fd = unsafe { libbpfs(c"bpf_link__fd", link)?(link.cast_mut()) };
+    // For a link that consists of other links, such as a USDT link, `bpf_link__fd()` returns 0. If
+    // descriptor 0 happens to be a link, copying it is harmless: the owner still holds descriptor
+    // 0, so the copy does not keep that link attached any longer.
+    if sys::bpf_probe_link(fd)? == ProbeLink::PerfEvent && **may_have_entries {
+        return None;
     }
+    // The copy is never standard input, output or error.
+    Fd::copy_of(fd, 3).ok()
 }
 
 /// Finds a function in the libbpf that created the link, or in the usual libbpf if this library
