@@ -54,12 +54,8 @@ fn is_any_set() -> bool {
     false
 }
 
-/// Returns whether a variable is set, to any value.
-pub(super) fn is_set(name: &CStr) -> bool {
-    variable(name).is_some()
-}
-
-fn variable(name: &CStr) -> Option<&'static [u8]> {
+/// Returns a variable's value, if the variable is set.
+pub(super) fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: the name is a C string.
     let text = unsafe { secure_getenv(name.as_ptr()) };
     // SAFETY: the string is part of the environment, which does not change while it is read.

@@ -25,7 +25,7 @@ use core::fmt::Write as _;
 
 use errno::Errno;
 
-use super::environment::is_set;
+use super::environment::variable;
 use super::remembered::REMEMBERED;
 use super::warning::Warning;
 use crate::attach::requested::{self, Serving};
@@ -130,7 +130,8 @@ impl Probe {
         let symbol = read_name(attr.config1 as usize)?;
         let form = Form::of(symbol.as_bytes())?;
         let retprobe = attr.config & pmu.config(true) != 0;
-        (!is_set(c"KSYSCALL_KEEP_NAMES")).then_some(Self { call, attr, retprobe, symbol, form })
+        let keeps_names = variable(c"KSYSCALL_KEEP_NAMES").is_some();
+        (!keeps_names).then_some(Self { call, attr, retprobe, symbol, form })
     }
 
     /// Returns whether the kernel refused a probe because the function does not exist.
@@ -207,7 +208,7 @@ fn read_name(address: usize) -> Option<Symbol> {
 fn warn(probe: &Probe, function: Symbol) {
     if function == probe.symbol
         || !REMEMBERED.is_first_warning_of(probe.symbol.as_bytes())
-        || is_set(c"KSYSCALL_QUIET")
+        || variable(c"KSYSCALL_QUIET").is_some()
     {
         return;
     }
