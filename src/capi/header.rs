@@ -7,7 +7,7 @@ use super::{bpf_ksyscall_opts, ksyscall_c_library, ksyscall_callers, ksyscall_li
 
 /// The kernel's name for `u64`.
 #[allow(non_camel_case_types)]
-type __u64 = u64;
+pub(super) type __u64 = u64;
 
 /// libbpf's type for a BPF program; see libbpf.h.
 #[allow(non_camel_case_types)]

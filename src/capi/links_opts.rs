@@ -5,14 +5,11 @@ use core::mem::offset_of;
 use core::ptr;
 
 use super::Failure;
+use super::header::__u64;
 use super::opts::Given;
 use crate::attach;
 use crate::attach::attachments::THREADS;
 use crate::calls::Callers;
-
-/// The kernel's name for `u64`.
-#[allow(non_camel_case_types)]
-type __u64 = u64;
 
 /// On a 64-bit kernel, selects the callers whose calls trigger the program.
 #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

@@ -6,11 +6,8 @@ use core::mem::{offset_of, size_of};
 use core::ptr;
 
 use super::Failure;
+use super::header::__u64;
 use crate::attach::Options;
-
-/// The kernel's name for `u64`, which libbpf.h uses.
-#[allow(non_camel_case_types)]
-type __u64 = u64;
 
 /// How to attach. Zero-initialise the struct and set `sz` to its size, or use libbpf's
 /// `LIBBPF_OPTS`.
