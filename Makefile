@@ -38,9 +38,7 @@ MAP := src/capi/libksyscall.map
 C_FILES := entry links perf_event_open
 FILES := $(C_FILES:%=src/capi/%.c) src/capi/syscall.S
 # C library functions that late.c looks up when they are first called.
-LATE := abort clock_gettime dladdr dlclose dlopen ftrylockfile funlockfile getauxval memmove mmap \
-	pthread_create pthread_join pthread_once pthread_setcancelstate pthread_sigmask \
-	secure_getenv sigfillset strcmp strrchr __xpg_strerror_r write
+LATE := $(shell sed -n '/^LATE/s/[^,]*, \([a-z_]*\),.*/\1/p' src/capi/late.c)
 
 # The library depends only on the C library and runs no code at load time. It is never unloaded,
 # because links hold the address of their detach function. It exports no symbol from core.a.

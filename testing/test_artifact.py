@@ -103,8 +103,8 @@ def test_its_functions_in_c_are_hardened(library):
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the names are those of x86-64")
 def test_it_imports_few_functions(library):
-    """The loader looks up each import in every process that preloads the library. LATE in the Makefile
-    lists the functions that few processes call."""
+    """The loader looks up each import in every process that preloads the library. late.c looks up the functions that
+    few processes call."""
     imports = set(re.findall(r"GLOB_DAT +[0-9a-f]+ (\w+)", run("readelf", "-rW", library)))
     assert imports <= {"__errno_location", "__stack_chk_fail", "bcmp", "dl_iterate_phdr", "dlsym", "free", "__environ",
                        "malloc", "memcpy", "memset", "strlen"}

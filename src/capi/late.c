@@ -4,8 +4,8 @@
  * dynamic linker executes some 800 instructions for each function that a library imports, in every
  * process that this library is preloaded into.
  *
- * The linker's --wrap redirects the calls to this file. If you add a function here, also add it to LATE in
- * the Makefile. libksyscall.a calls the functions directly and does not contain this file.
+ * The linker's --wrap redirects the calls to this file. The Makefile finds the functions' names in the lines
+ * that begin with LATE. libksyscall.a calls the functions directly and does not contain this file.
  */
 #define _GNU_SOURCE
 /* Rust calls mmap() and clock_gettime() with their default types, which macros in CFLAGS may change. */
