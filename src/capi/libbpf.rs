@@ -344,7 +344,7 @@ impl Handle {
     /// plugin can have its own copy of libbpf, whose symbols other files do not see.
     pub(super) fn of_caller(caller: *const c_void) -> Option<Self> {
         let file = file_at(caller).and_then(|file| Self::loaded(file.dli_fname));
-        file.filter(Self::is_libbpf).or_else(Self::usual)
+        file.filter(|file| file.program_fd().is_some()).or_else(Self::usual)
     }
 
     /// Finds the libbpf that global symbols are bound to or, if there is none, a libbpf that was
@@ -356,10 +356,7 @@ impl Handle {
     /// Like [`Handle::usual`], but also returns `bpf_program__fd()` from that libbpf.
     fn usual_with_program_fd() -> Option<(Self, *mut c_void)> {
         let global = Self(libc::RTLD_DEFAULT);
-        let with_function = |handle: Self| {
-            let program_fd = handle.address(c"bpf_program__fd");
-            (!program_fd.is_null()).then_some((handle, program_fd))
-        };
+        let with_function = |handle: Self| handle.program_fd().map(|function| (handle, function));
         with_function(global).or_else(|| with_function(Self::by_name()?))
     }
 
@@ -375,14 +372,14 @@ impl Handle {
         (!handle.is_null()).then_some(Self(handle))
     }
 
-    fn is_libbpf(&self) -> bool {
-        !self.address(c"bpf_program__fd").is_null()
+    /// Returns `bpf_program__fd()`, or None if this is not a libbpf.
+    fn program_fd(&self) -> Option<*mut c_void> {
+        Some(self.address(c"bpf_program__fd")).filter(|function| !function.is_null())
     }
 
     /// Returns the file that contains this libbpf's functions.
     fn file(&self) -> Option<libc::Dl_info> {
-        let function = self.address(c"bpf_program__fd");
-        if function.is_null() { None } else { file_at(function) }
+        file_at(self.program_fd()?)
     }
 
     /// Looks up the first `known` functions in `NAMES`, and checks the layout of `struct bpf_link`.
