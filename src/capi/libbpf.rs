@@ -104,24 +104,6 @@ impl Libbpf {
             .unwrap_or_else(|| Handle::usual().map(|handle| handle.libbpf(FOR_ATTACH)))
     }
 
-    /// Like [`Libbpf::of`], but also returns the program's descriptor.
-    ///
-    /// # Safety
-    /// `prog` must be NULL or a program that a loaded libbpf created.
-    pub(super) unsafe fn and_fd_of(prog: *const bpf_program) -> Result<(Self, c_int), Failure> {
-        if prog.is_null() {
-            return Err(Failure::NoProgram);
-        }
-        // SAFETY: guaranteed by the caller.
-        let libbpf = unsafe { Self::of(prog) }.ok_or(Failure::NoLibbpf)?;
-        let program_fd = libbpf.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
-        // SAFETY: this libbpf created the program.
-        match unsafe { program_fd(prog) } {
-            fd @ 0.. => Ok((libbpf, fd)),
-            _ => Err(Failure::NotLoaded),
-        }
-    }
-
     /// Finds the libbpf that contains the definition of the program's section. Returns None if the
     /// section is unknown, or if the program's type or handler was set by hand.
     ///
@@ -219,6 +201,17 @@ impl Libbpf {
             return Some(global);
         }
         Handle::loaded(file_at(function as *const c_void)?.dli_fname)
+    }
+
+    /// # Safety
+    /// `prog` must be a program that this libbpf created.
+    pub(super) unsafe fn program_fd(&self, prog: *const bpf_program) -> Result<c_int, Failure> {
+        let program_fd = self.bpf_program__fd().ok_or(Failure::NoLibbpf)?;
+        // SAFETY: guaranteed by the caller.
+        match unsafe { program_fd(prog) } {
+            fd @ 0.. => Ok(fd),
+            _ => Err(Failure::NotLoaded),
+        }
     }
 
     /// Lets libbpf create a link from a perf event. The link then owns the event.

@@ -113,8 +113,13 @@ impl Wanted {
         let options = unsafe { read(opts) }?;
         // SAFETY: guaranteed by the caller.
         let calls = unsafe { self.calls(&options) }?;
+        if self.prog.is_null() {
+            return Err(Failure::NoProgram);
+        }
         // SAFETY: guaranteed by the caller.
-        let (_, program_fd) = unsafe { Libbpf::and_fd_of(self.prog) }?;
+        let libbpf = unsafe { Libbpf::of(self.prog) }.ok_or(Failure::NoLibbpf)?;
+        // SAFETY: guaranteed by the caller.
+        let program_fd = unsafe { libbpf.program_fd(self.prog) }?;
         let mut outcomes = Vec::new();
         outcomes.try_reserve_exact(self.n).map_err(|_| Error::NoMemory)?;
         let mut many = Many::start(program_fd, options.attach, &calls, options.best_effort)?;
@@ -270,12 +275,14 @@ unsafe extern "C" fn ksyscall_program_recursion_misses(
     prog: *const bpf_program,
     misses: *mut u64,
 ) -> c_int {
-    if misses.is_null() {
+    if prog.is_null() || misses.is_null() {
         return -libc::EINVAL;
     }
     // SAFETY: guaranteed by the caller.
-    let program_fd = match unsafe { Libbpf::and_fd_of(prog) } {
-        Ok((_, program_fd)) => program_fd,
+    let Some(libbpf) = (unsafe { Libbpf::of(prog) }) else { return -libc::ELIBACC };
+    // SAFETY: guaranteed by the caller.
+    let program_fd = match unsafe { libbpf.program_fd(prog) } {
+        Ok(program_fd) => program_fd,
         Err(failure) => return -failure.errno(),
     };
     let Some(count) = recursion_misses_of(program_fd) else { return -libc::EOPNOTSUPP };

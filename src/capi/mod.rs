@@ -214,8 +214,13 @@ impl Request {
         let callers = environment::read(&mut options)?;
         // SAFETY: guaranteed by the caller.
         let name = unsafe { name(syscall_name) }?;
+        if prog.is_null() {
+            return Err(Failure::NoProgram);
+        }
         // SAFETY: guaranteed by the caller.
-        let (libbpf, program_fd) = unsafe { Libbpf::and_fd_of(prog) }?;
+        let libbpf = unsafe { Libbpf::of(prog) }.ok_or(Failure::NoLibbpf)?;
+        // SAFETY: guaranteed by the caller.
+        let program_fd = unsafe { libbpf.program_fd(prog) }?;
         Ok(Self { libbpf, prog, program_fd, name, options, callers })
     }
 }
