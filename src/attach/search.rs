@@ -212,6 +212,9 @@ fn convention_of(
 
 /// Finds the first of the convention's symbols that serves the call in `row`. Skips the symbols in
 /// `tried`, and adds the symbols that were tried without success.
+///
+/// Inlined because each attach calls this function: `make bench` counts 90 instructions fewer.
+#[inline(always)]
 fn find_by(
     convention: &Convention,
     row: &Row,

@@ -265,7 +265,8 @@ impl<'a> Row<'a> {
 
     /// Returns whether the architecture has the call in the row's kernel version.
     pub(crate) fn is_served(&self) -> bool {
-        self.is_in(Column::Native)
+        // Most rows list no functions. Each attach calls this function.
+        self.functions.is_empty() || self.is_in(Column::Native)
     }
 
     /// Returns whether the call exists in `column` and the row does not describe an alias.

@@ -131,7 +131,9 @@ unsafe extern "C" fn detach(link: *mut bpf_link) -> c_int {
     let object = unsafe { &mut *link.cast::<Object>() };
     object.base.fd = -1;
     let mut result = 0;
-    for attachment in object.attachments.iter_mut().filter_map(Option::take) {
+    for place in &mut object.attachments {
+        // The first None follows the last attachment.
+        let Some(attachment) = place.take() else { break };
         if let (Err(error), 0) = (attachment.close(), result) {
             result = -error.errno();
         }
