@@ -91,8 +91,9 @@ ksyscall count umount2 getpgid exit_group --json -o /tmp/result -- /cli/known >/
 part did; cat /tmp/did
 part result; cat /tmp/result
 left
-ksyscall count umount2 getpgid exit_group --probes --json -o /tmp/result -- /cli/known >/tmp/did 2>/tmp/said; status
+ksyscall count umount2 getpgid exit_group --probes --json -o /tmp/result -- /cli/known >/tmp/did 2>/tmp/said; ended=$?
 part probed; cat /tmp/result /tmp/said
+part ended; echo $ended
 """, "bullseye", *RUST_KERNELS)
 def test_a_commands_calls_and_errors_are_counted(job, guest):
     said = parts(guest(job).output)
@@ -100,8 +101,10 @@ def test_a_commands_calls_and_errors_are_counted(job, guest):
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
     are_counted(json.loads(said["result"]), did, "tracepoints")
     if job.kernel == "bullseye":
+        assert said["ended"] == "1\n"
         assert "loading the BPF program, which requires Linux 5.15 for probes" in said["probed"]
     else:
+        assert said["ended"] == "9\n"
         are_counted(json.loads(said["probed"]), did, "probes")
 
 
