@@ -6,7 +6,6 @@
 #include "messages.h"
 #include "programs.h"
 
-#include <pthread.h>
 #include <string>
 
 #ifdef LIBBPF_MAJOR_VERSION
@@ -103,38 +102,6 @@ TEST(also_the_warning_about_a_function_that_no_call_reaches)
 	forget_warnings();
 	DESTROY(ATTACH(program(&p, "on_entry"), "uselib", NULL));
 	CHECK_EQ(warnings, 0);
-	unload(&p);
-}
-
-static const struct programs *attached_by_thread;
-
-static void *end_in_the_callback(void *)
-{
-	guard in_this_frame;
-	pthread_cancel(pthread_self());
-	attach(*attached_by_thread, "on_entry", "no_such_call");
-	FAIL("the thread did not end");
-}
-
-static int end_thread(enum libbpf_print_level, const char *, va_list)
-{
-	pthread_testcancel();
-	return 0;
-}
-
-/* When a thread is cancelled, the C library unwinds the thread's stack as an exception would. */
-TEST(a_thread_that_exits_in_the_callback_is_unwound)
-{
-	struct programs p = LOAD(count);
-	pthread_t thread;
-	void *result;
-	attached_by_thread = &p;
-	libbpf_set_print(end_thread);
-	CHECK(pthread_create(&thread, NULL, end_in_the_callback, NULL) == 0);
-	CHECK(pthread_join(thread, &result) == 0);
-	CHECK(result == PTHREAD_CANCELED);
-	CHECK_EQ(guard::alive, 0);
-	works_and_warns(p);
 	unload(&p);
 }
 

@@ -3,8 +3,6 @@
 #include "messages.h"
 #include "programs.h"
 
-#include <pthread.h>
-
 /* The snapshots in src/snapshots contain the full text. */
 TEST(a_failure_is_reported_once_with_both_names)
 {
@@ -64,53 +62,6 @@ TEST(the_callback_is_unchanged)
 	CHECK(!libbpf_set_print(keep_warning));
 	DESTROY(ATTACH(program(&p, "on_entry"), CALL, NULL));
 	CHECK_EQ(warnings, 1);
-	unload(&p);
-}
-
-enum { THREADS = 4, ROUNDS = 50 };
-
-static bool is_over;
-
-static void *fail_until_it_is_over(void *prog)
-{
-	while (!__atomic_load_n(&is_over, __ATOMIC_SEQ_CST))
-		CHECK_FAILS(
-			bpf_program__attach_ksyscall(prog, CALL, (&(struct bpf_ksyscall_opts){ .sz = 3 })),
-			EINVAL);
-	return NULL;
-}
-
-/*
- * If one thread forks while another has taken the callback out of libbpf, no thread in the child puts the
- * callback back.
- */
-TEST(a_child_that_is_forked_during_an_attach_also_warns)
-{
-	struct programs p = LOAD(count);
-	struct bpf_program *prog = program(&p, "on_entry");
-	pthread_t threads[THREADS];
-	libbpf_set_print(count_warning);
-	/* Attach once now: otherwise, each child would probe getpid() to detect the kernel's calling
-	   convention. Under QEMU's emulation, the probe would fail because the threads call getpid()
-	   constantly. */
-	DESTROY(ATTACH(prog, CALL, NULL));
-	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_create(&threads[i], NULL, fail_until_it_is_over, prog) == 0);
-	for (int i = 0; i < ROUNDS; i++) {
-		pid_t child = fork();
-		if (child == 0) {
-			alarm(TIME_LIMIT / 2);
-			warnings = 0;
-			CHECK_FAILS(bpf_program__attach_ksyscall(prog, "no_such_call", NULL), ENOENT);
-			CHECK_EQ(warnings, 1);
-			_exit(PASSED);
-		}
-		CHECK(child > 0);
-		ends_well(child);
-	}
-	__atomic_store_n(&is_over, true, __ATOMIC_SEQ_CST);
-	for (int i = 0; i < THREADS; i++)
-		CHECK(pthread_join(threads[i], NULL) == 0);
 	unload(&p);
 }
 
