@@ -31,8 +31,6 @@ mod kernels;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 
-#[doc(hidden)]
-pub use kernels::Places;
 use kernels::SUB_CALLS;
 pub use kernels::{
     Aarch64, Arm, Loongarch64, Mips64, Powerpc, Powerpc64, Riscv64, S390x, X86, X86_64,
@@ -43,6 +41,41 @@ pub trait Kernel: sealed::Sealed {
     /// The architecture's register and argument layout.
     #[doc(hidden)]
     const PLACES: Places;
+}
+
+/// A kernel's layout. Places are offsets in bytes.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Places {
+    pub(crate) bits: u32,
+    pub(crate) is_big_endian: bool,
+    /// Whether a pair of words starts at an even index.
+    pub(crate) aligns: bool,
+    /// In the program's context: the stack pointer, and the function's first argument.
+    pub(crate) stack_pointer: Option<u64>,
+    pub(crate) first: Option<u64>,
+    /// The words that are arguments of the function: offsets in the context, or -1 for the stack.
+    pub(crate) direct: [i16; 16],
+    pub(crate) on_stack: [i16; 16],
+    /// The words in the registers of a native caller, and of a 32-bit caller.
+    pub(crate) saved: [i16; 16],
+    pub(crate) saved_compat: [i16; 16],
+    /// The call's number in the registers, or on the stack.
+    pub(crate) number: Option<u64>,
+    pub(crate) number_is_a_word: bool,
+    pub(crate) number_mask: u32,
+    pub(crate) number_on_stack: Option<u64>,
+    /// Whether the task's thread info identifies 32-bit callers; otherwise the place, shift, mask and
+    /// value that identify them in the registers.
+    pub(crate) asks_thread: bool,
+    pub(crate) mode: Option<(u64, u32, u64, u64)>,
+    /// Which of ipc(2)'s arguments replaces the sixth, and whether the first contains a version.
+    pub(crate) ipc_last: u64,
+    pub(crate) ipc_has_versions: bool,
+    /// Whether native and 32-bit callers have socketcall(2) and ipc(2).
+    pub(crate) has_multiplexers: [bool; 2],
+    /// The layouts, for 64-bit and 32-bit callers, of calls with an argument that is not one word.
+    pub(crate) layouts: &'static [(&'static str, u64, u64)],
 }
 
 mod sealed {
