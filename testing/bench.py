@@ -1,11 +1,11 @@
 """Measures the cost of attaching and destroying links with this library, libbpf and other implementations, and writes
-docs/performance.md.
+the results into docs/performance.md.
 
     python3 -m testing.bench [--report]
 
 The contestants (benches/) take turns in one guest. The guest's clock counts instructions, so other
 load on this machine does not matter. build/bench/run.json keeps the samples; --report only writes
-the page from that file. `make bench` runs this module.
+the results from that file. `make bench` runs this module.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from testing import bench_plot, bench_report, build, packages
+from testing import bench_plot, bench_report, build, packages, pages
 from testing.bench_report import PROBES
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
@@ -200,16 +200,16 @@ def measured():
 
 
 def write(run):
-    bench_report.PAGE.write_text(bench_report.page(run))
+    pages.write(bench_report.PAGE, bench_report.report(run))
     bench_plot.draw(run, bench_report.PLOT)
     return bench_report.PAGE, bench_report.PLOT
 
 
 def main(description, name, measured, write):
-    """Runs a benchmark. `measured` returns a Run, which is saved in build/bench as the file `name`. `write` writes the
-    page for a Run and returns the files that it wrote."""
+    """Runs a benchmark. `measured` returns a Run, which is saved in build/bench as the file `name`. `write` writes a
+    Run's results into a page and returns the files that it wrote."""
     parser = argparse.ArgumentParser(prog=f"testing.{Path(sys.argv[0]).stem}", description=description.splitlines()[0])
-    parser.add_argument("--report", action="store_true", help="make the page of the last run anew")
+    parser.add_argument("--report", action="store_true", help="write the results of the last run again")
     arguments = parser.parse_args()
     end_by_signals()
     try:

@@ -1,18 +1,18 @@
-"""Measures how much time `ksyscall count` and similar tools add to a call, and writes docs/performance-count.md.
+"""Measures how much time `ksyscall count` and similar tools add to a call, and writes the results into
+docs/performance-count.md.
 
     python3 -m testing.bench_count [--report]
 
 The tools take turns in one guest, whose clock counts instructions (testing/bench.py).
-build/bench/count.json keeps the samples; --report only writes the page from that file. `make bench-count`
+build/bench/count.json keeps the samples; --report only writes the results from that file. `make bench-count`
 runs this module.
 """
 
-import textwrap
-
-from testing import bench, build, packages
+from testing import bench, build, packages, pages
 from testing.bench import OUT, Run
-from testing.bench_report import number, short, table
+from testing.bench_report import conditions, number, short
 from testing.build import ROOT
+from testing.pages import table
 
 PAGE = ROOT / "docs/performance-count.md"
 KERNELS = ["bookworm", "trixie"]
@@ -62,29 +62,19 @@ def commands():
             yield f"{name}, round {turn + 1}", command(name), True
 
 
-def section(run, kernel):
-    base = run.spread(kernel, contestant="nothing", operation="call").median
+def report(run):
+    """Returns the results for the page."""
     rows = []
-    for name, (line, word) in TOOLS.items():
-        if line:
-            added = run.spread(kernel, contestant=name, operation="call").median - base
-            ready = run.spread(kernel, contestant=name, operation="ready").median / 1e6 if word else None
-            rows.append([f"`{line}`", number(round(added)), "-" if ready is None else number(ready)])
-    return (f"## Linux {short(kernel)}\n\nA `getppid` takes {number(base)} ns when nothing counts it.\n\n"
-            + table(["Command", "added to a call, ns", "ready after, ms"], rows))
-
-
-def page(run):
-    about = run.about
-    made = (f"`make bench-count` made this page on {about['date']}: Linux {', '.join(run.kernels)}; QEMU"
-            f" {about['qemu']} emulating `{about['cpu']}` on {about['model']}. The clock counts instructions, as"
-            " [performance.md](performance.md) says: **only the ratios mean anything.**")
-    how = (f"A program calls `getppid` 10,000 times, four times over, while each tool runs; the tools take turns,"
-           f" {ROUNDS} each. syscount is from Debian 12's libbpf-tools and counts every process (`-L` also measures"
-           " times). strace and perf are those of the host and start the program. A tool is ready when it says so."
-           " `openat` is a call that the program does not make: these rows show the cost for other calls.")
-    return "\n".join(["# Cost of counting", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
-                      *(section(run, kernel) for kernel in run.kernels)])
+    for kernel in run.kernels:
+        base = run.spread(kernel, contestant="nothing", operation="call").median
+        rows.append([short(kernel), "nothing", number(base), "-"])
+        for name, (line, word) in TOOLS.items():
+            if line:
+                added = run.spread(kernel, contestant=name, operation="call").median - base
+                ready = run.spread(kernel, contestant=name, operation="ready").median / 1e6 if word else None
+                rows.append([short(kernel), f"`{line}`", f"{added:+,.0f}", "-" if ready is None else number(ready)])
+    return {"conditions": conditions(run),
+            "costs": table(["Linux", "What counts", "a call, ns", "ready after, ms"], rows)}
 
 
 def measured():
@@ -93,7 +83,7 @@ def measured():
 
 
 def write(run):
-    PAGE.write_text(page(run))
+    pages.write(PAGE, report(run))
     return [PAGE]
 
 

@@ -1,19 +1,18 @@
-"""Measures the time to attach one program to many system calls and to detach it, and writes
-docs/performance-many.md.
+"""Measures the time to attach one program to many system calls and to detach it, and writes the
+results into docs/performance-many.md.
 
     python3 -m testing.bench_many [--report]
 
-build/bench/many.json keeps the samples; --report only writes the page and its plot from that file.
+build/bench/many.json keeps the samples; --report only writes the results and their plot from that file.
 `make bench-many` runs this module.
 """
 
-import textwrap
-
-from testing import bench
+from testing import bench, pages
 from testing.bench import KERNELS, OUT, Run
 from testing.bench_plot import Figure
-from testing.bench_report import short, table
+from testing.bench_report import conditions, short
 from testing.build import ROOT
+from testing.pages import table
 
 PAGE, PLOT = ROOT / "docs/performance-many.md", ROOT / "docs/performance-many.svg"
 NAMES = [1, 10, 100, 300]
@@ -87,28 +86,12 @@ def table_of_threads(run):
     return table(["Linux", *map(str, THREADS)], rows)
 
 
-def page(run):
-    about = run.about
-    made = (f"`make bench-many` made this page on {about['date']}: Linux {', '.join(run.kernels)}; QEMU {about['qemu']}"
-            f" emulating two processors `{about['cpu']}` (6.1 uses one) on {about['model']}. The clock counts"
-            " instructions, as [performance.md](performance.md) says: **only the ratios mean anything.**")
-    how = (f"One program is attached to many calls and detached again: by libbpf {about['versions']['libbpf']}, with"
-           " `bpf_program__attach_ksyscall()` in a loop and with one link of `bpf_program__attach_kprobe_multi_opts()`,"
-           " for which the tool must name the kernel functions itself; and by this crate's `Batch`, with perf events"
-           f" and {DEFAULT_THREADS} threads that detach, and with a kprobe.multi link. Debian's 6.1 has no such links"
-           " (it is built without `CONFIG_FPROBE`). Times are in milliseconds; in brackets: how many times faster than"
-           " libbpf's loop. The contestants take turns on one kernel, each in a separate process. One name was measured"
-           f" {ROUNDS[1]} times and ten names {ROUNDS[10]} times (the table has the medians), more names once."
-           f" {NAMES[-1]} names are nearly all that libbpf finds on such a kernel (docs/coverage.md).")
-    return "\n".join([
-        "# Many calls at once", "", textwrap.fill(made, 100), "", textwrap.fill(how, 100), "",
-        "## Attaching", "", f"![Time to attach and to detach, by the number of calls]({PLOT.name})", "",
-        table_of_names(run, "attach"),
-        "## Detaching", "", table_of_names(run, "destroy"),
-        f"{THREADS_WITH} perf events, by the number of threads; in brackets: how many times faster than one thread:",
-        "",
-        table_of_threads(run),
-        "## Attaching and detaching", "", table_of_names(run, "both")])
+def report(run):
+    """Returns the results for the page."""
+    return {"conditions": conditions(run), **{
+        name: table_of_names(run, operation)
+        for name, operation in (("attaching", "attach"), ("detaching", "destroy"), ("both", "both"))},
+        "threads": table_of_threads(run)}
 
 
 def draw(run, path):
@@ -132,13 +115,13 @@ def draw(run, path):
 
 def measured():
     files = {**bench.programs(), **{f"/bench/{name}": OUT / name for name in ("batch", "multi", "multi.bpf.o")}}
-    about = {**bench.about_machine(), "versions": bench.about_versions()}
+    about = {**bench.about_machine(), "versions": {"libbpf": bench.about_versions()["libbpf"]}}
     return Run(about, dict(bench.measure(suite, files, commands(), bench.contestants_libraries())
                            for suite in KERNELS))
 
 
 def write(run):
-    PAGE.write_text(page(run))
+    pages.write(PAGE, report(run))
     draw(run, PLOT)
     return PAGE, PLOT
 

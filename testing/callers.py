@@ -8,7 +8,7 @@ import functools
 import re
 import shutil
 
-from testing import build, matrix, packages
+from testing import build, matrix, packages, pages
 from testing.matrix import OUT, Run
 from testing.results import Results
 from testing.targets import SUITES, X32, Cell
@@ -89,33 +89,15 @@ class Shown:
             for call, how in sorted(run.missed.items()):
                 self.notes.append(f"- {cell.process}, {self.kernel}, {what}: `{call}`: {how}")
                 self.results.add("failed", f"{call}, {what}", how)
-        self.row = f"| {cell.process} | {self.kernel} | " + " | ".join(counts) + " |"
+        self.row = [cell.process, self.kernel, *counts]
 
 
-HEAD = """
-## 32-bit callers
-
-The tracer (`tests/kernel/tracer.rs`) is a 64-bit process that uses the Rust API. For `Callers::Compat`, the tracer
-attaches to every name in the 32-bit `<asm/unistd.h>`, and a 32-bit process makes the calls. For `Callers::All`, it
-attaches to every name in either architecture's `<asm/unistd.h>`, and one process of each architecture makes that
-architecture's calls. For each call, the program that is attached to that call must run exactly once, and no other
-program may run. The only exceptions are calls that share a kernel function (`fcntl` and `fcntl64` on i386; `getuid32`
-on i386 and `getuid` on x86-64).
-`make test-matrix MATRIX='i386@amd64 armhf@arm64'` generates these rows. There is no row for Linux 5.10, because the
-tracer identifies calls by cookies, which require Linux 5.15.
-
-The row x32@amd64 covers the calls in `<asm/unistd_x32.h>`, which a 64-bit process makes. This row has results only for
-`Callers::All`: most x32 calls share their functions with 64-bit calls, and for x32, `Callers::Compat` covers only calls
-with separate functions. `make test-x32` builds a kernel with x32 support.
-
-| architecture | kernel | Compat: 32-bit calls | All: 32-bit calls | All: 64-bit calls |
-|---|---|---|---|---|
-"""
+HEAD = ["architecture", "kernel", "Compat: 32-bit calls", "All: 32-bit calls", "All: 64-bit calls"]
 
 
-def section(cells):
-    """Returns the section for all cells with results, or "" if there are no results."""
+def report(cells):
+    """Returns the results for the page; empty if there are no results for any cell."""
     shown = [Shown(cell) for cell in [*cells, X32] if "@" in cell.process and file_of(cell).exists()]
-    rows = [each.row for each in shown]
-    notes = [note for each in shown for note in each.notes]
-    return HEAD + "\n".join([*rows, *([""] if notes else []), *notes]) + "\n" if shown else ""
+    notes = [f"{note}\n" for each in shown for note in each.notes]
+    text = pages.table(HEAD, [each.row for each in shown]) + "\n" * bool(notes) + "".join(notes)
+    return {"callers": text} if shown else {}

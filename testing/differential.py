@@ -14,11 +14,12 @@ from collections import Counter
 from itertools import zip_longest
 from pathlib import Path
 
+from testing import pages
 from testing.results import Results
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs/compatibility.md"
-HEAD = "| Id | Situation | libbpf | libksyscall | Why |\n|---|---|---|---|---|\n"
+HEAD = ["Id", "Situation", "libbpf", "libksyscall", "Why"]
 
 
 class Difference:
@@ -29,10 +30,10 @@ class Difference:
         self.sides = {side: row[side] for side in ("libbpf", "libksyscall")}
         self.count, self.seen = 0, set()
 
-    def markdown(self):
+    def row(self):
         texts = [side.get("text", "{}").format(*(f"`{answer}`" for answer in side["answers"]))
                  for side in self.sides.values()]
-        return f"| {' | '.join([f'`{self.id}`', self.situation, *texts, self.why])} |\n"
+        return [f"`{self.id}`", self.situation, *texts, self.why]
 
     def is_about(self, case):
         return any(re.search(pattern, case) for pattern in self.cases)
@@ -142,11 +143,10 @@ def judge(ours, expected):
     return results
 
 
-def with_table(page, table):
-    """Replaces the page's table and returns the new page."""
-    before, _, rest = page.partition(HEAD)
-    return before + HEAD + "".join(row.markdown() for row in table) + re.sub(r"\A(\|.*\n)*", "", rest)
+def report(table):
+    """Returns the results for the page."""
+    return {"differences": pages.table(HEAD, [row.row() for row in table])}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(), differences()))
+    pages.write(PAGE, report(differences()))

@@ -1,5 +1,5 @@
 """Attaches to every system call of an architecture by name, makes each call on a real kernel, and writes
-docs/coverage.md.
+the results into docs/coverage.md.
 
 The module also builds the programs for other architectures. build/matrix contains each architecture's programs
 and their output.
@@ -9,7 +9,7 @@ import functools
 import re
 import shutil
 
-from testing import build, ebpf, packages, results
+from testing import build, ebpf, packages, pages, results
 from testing.build import BUILD, ROOT, run
 from testing.guests import Job
 from testing.packages import CACHE, say
@@ -353,76 +353,29 @@ class Shown:
                 self.notes.append(f"{where} attach test `{point.name}`: {point.reason} ({how})")
         absent = [f" `{call}`" for call in sorted(ours.absent)] + [f" (`{call}`)" for call in ours.idle]
         self.absent = where + ("".join(absent) or " none")
-        calls = " | ".join(f"{run.fired} of {run.all}" for run in (theirs, static, ours))
-        self.row = (f"| {cell.process} | {ours.kernel} | {calls}"
-                    f" | {len(tests.of('passed'))} of {len(tests.points)} |")
+        self.row = [cell.process, ours.kernel, *(f"{run.fired} of {run.all}" for run in (theirs, static, ours)),
+                    f"{len(tests.of('passed'))} of {len(tests.points)}"]
 
 
-HEAD = """\
-# Coverage
-
-`make test-matrix` generates these tables. For every name in the architecture's `<asm/unistd.h>`, the test attaches a
-program by that name and makes the call by its number. The program must run exactly once, and no other program may run.
-A call that returns ENOSYS and runs no program counts as not implemented. The attach tests (`c-tests/matrix/attach.c`)
-cover what differs between architectures: options, 64-bit cookies, arguments and results as the program sees them,
-spellings of names, pins and tracefs. libbpf is 1.5 on amd64 and riscv64, and 1.1 elsewhere. i386@amd64 is a 32-bit
-process, with the 32-bit library, on a 64-bit kernel. [arguments.md](arguments.md#through-socketcall-and-ipc) covers
-calls through `socketcall` and `ipc`.
-
-The first two columns of results are for a program that is linked to `libbpf.a`, without and with the library preloaded.
-The third column is for a program that is linked to `libbpf.so`, with the library preloaded.
-
-| architecture | kernel | libbpf alone | static libbpf, preloaded | shared libbpf, preloaded | attach tests |
-|---|---|---|---|---|---|
-"""
-ABSENT = """
-## Not implemented by the kernel
-
-Attaching to these calls fails with ENOENT, except for the calls in brackets. For a call in brackets, the kernel
-contains a function that no call reaches. As with libbpf, attaching succeeds, but the program never runs; this library
-also prints a warning. The names come from the newest kernel in sid.
-
-"""
-# No command in this tree can repeat these measurements.
-OLDER = """
-## Older kernels
-
-These kernels are no longer in Debian. They were built from source and tested in November 2026, on x86-64 with
-the library preloaded. The table counts the native calls that the kernel implements, and the calls for which
-the program ran:
-
-| Linux | libbpf 1.1 alone | libksyscall |
-|---|---|---|
-| 4.1.15 | 0 of 302 | 302 of 302 |
-| 4.4.155 | 0 of 305 | 305 of 305 |
-| 4.14.177 | 0 of 312 | 312 of 312 |
-| 4.18.0-147 (RHEL 8.1) | 307 of 314 | 314 of 314 |
-| 5.4.286 | 324 of 332 | 331 of 332 |
-| 5.15.135 | 337 of 344 | 343 of 344 |
-
-The missing call on 5.4 and 5.15 is `perf_event_open`: these kernels do not allow probes on it. On several of these
-kernels, the library mishandled calls that the kernel was built without, and some calls by 32-bit processes. The library
-has since been corrected, based on the kernels' sources. Tests of the tables and of a simulated kernel cover the
-corrections, but the tests on these kernels were not repeated. [limits.md](limits.md) and
-[callers.md](callers.md#limitations) list the remaining problems.
-"""
+HEAD = ["architecture", "kernel", "libbpf alone", "static libbpf, preloaded", "shared libbpf, preloaded",
+        "attach tests"]
 
 
 def report(shown, not_run):
-    """Returns the page. `not_run` contains the reason for each cell that did not run."""
+    """Returns the results for the page. `not_run` contains the reason for each cell that did not run."""
     rows = [each.row for each in shown]
     notes = [note for each in shown for note in each.notes]
     for cell, why in not_run.items():
-        rows.append(f"| {cell.process} | of {cell.suite} | not run | not run | not run | not run |")
+        rows.append([cell.process, f"of {cell.suite}", *["not run"] * 4])
         notes.append(f"- {cell.process}, the kernel of {cell.suite}: not run: {why}")
-    lines = [*rows, "", "## Exceptions", "", *(notes or ["- none"])]
-    return HEAD + "\n".join(lines) + "\n" + ABSENT + "".join(f"{each.absent}\n" for each in shown) + OLDER
+    return {"coverage": pages.table(HEAD, rows), "exceptions": "\n".join(notes or ["- none"]) + "\n",
+            "absent": "".join(f"{each.absent}\n" for each in shown)}
 
 
-def reported(config, page, section=lambda cells: ""):
+def reported(config, page, more=lambda cells: {}):
     """Yields a dict that the tests fill with each cell's results, or with the reason why the cell did not run.
-    Then writes the page that the module `page` defines through PAGE, Shown, report() and SIDES. `section` returns
-    the last section of the page."""
+    Then writes these results into the page that the module `page` defines through PAGE, Shown, report() and SIDES.
+    `more` returns further results for the page."""
     shown = {}
     yield shown
     keep = config.getoption("keep")
@@ -430,13 +383,12 @@ def reported(config, page, section=lambda cells: ""):
         if cell not in shown and (OUT / cell.process / f"{cell.suite}.{page.SIDES[-1]}").exists():
             shown[cell] = page.Shown(cell)
     ran = [shown[cell] for cell in CELLS if isinstance(shown.get(cell), page.Shown)]
-    text = page.report(ran, {cell: why for cell, why in shown.items() if isinstance(why, str)})
-    text += section(CELLS)
+    results = page.report(ran, {cell: why for cell, why in shown.items() if isinstance(why, str)}) | more(CELLS)
     if config.getoption("matrix"):
-        print(f"\n{text}")
+        print("", *results.values(), sep="\n")
     is_good = not any(each.results.of("failed") for each in ran)
     if is_good and (len(ran) == len(CELLS) or (ran and keep)):
-        page.PAGE.write_text(text)
+        pages.write(page.PAGE, results)
 
 
 def checked(job, guest, shown, page, *unjudged):

@@ -8,7 +8,7 @@ Only the tables for the given SUITEs are replaced.
 
 import sys
 
-from testing import build
+from testing import build, pages
 from testing.build import BUILD, ROOT
 from testing.packages import Unavailable, say
 from testing.vm import Failure, Machine, end_by_signals
@@ -16,10 +16,8 @@ from testing.vm import Failure, Machine, end_by_signals
 PAGE = ROOT / "docs/returns.md"
 KERNELS = ["bookworm", "trixie", "sid"]
 TASKS, ROUNDS, COPIES = 1000, 31, 32
-HEAD = """\
-| probe | returns | cookie | result | lost: link | lost: profile | first, kB | each more, kB | attach | detach |
-|---|---|---|---|---|---|---|---|---|---|
-"""
+HEAD = ["probe", "returns", "cookie", "result", "lost: link", "lost: profile", "first, kB", "each more, kB", "attach",
+        "detach"]
 NAMES = {22: "EINVAL", 95: "EOPNOTSUPP"}
 # The fields that the program prints for each kind of probe.
 FIELDS = ["way", "error", "refused", "returns", "cookies", "results", "missed_link", "missed_profile",
@@ -68,18 +66,7 @@ def cells(row, first):
 def table(said):
     (kernel, *_), *rows = (line.split("\t") for line in said.splitlines())
     rows = [dict(zip(FIELDS, row, strict=True)) for row in rows]
-    lines = ["| " + " | ".join(cells(row, rows[0])) + " |\n" for row in rows]
-    return f"Linux {kernel}:\n\n{HEAD}{''.join(lines)}"
-
-
-def with_table(page, suite, text):
-    """Replaces the table between the suite's markers and returns the new page."""
-    marks = f"<!-- {suite} -->\n", f"<!-- end of {suite} -->\n"
-    before, _, rest = page.partition(marks[0])
-    _, found, after = rest.partition(marks[1])
-    if not found:
-        raise ValueError(f"{PAGE}: no place for {suite}")
-    return before + marks[0] + text + marks[1] + after
+    return f"Linux {kernel}:\n\n" + pages.table(HEAD, [cells(row, rows[0]) for row in rows])
 
 
 def main():
@@ -89,7 +76,7 @@ def main():
     end_by_signals()
     try:
         for suite in suites:
-            PAGE.write_text(with_table(PAGE.read_text(), suite, table(measure(suite))))
+            pages.write(PAGE, {suite: table(measure(suite))})
     except (build.BuildError, Failure, Unavailable) as error:
         sys.exit(f"returns: {error}")
 

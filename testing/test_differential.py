@@ -7,7 +7,7 @@ import gzip
 
 import pytest
 
-from testing import differential
+from testing import differential, pages
 from testing.results import Results
 from testing.targets import COMPARED, COMPARED_INSIDE, COMPARED_ON, SUITES
 from testing.test_c import LIBRARY, Built
@@ -89,4 +89,5 @@ def test_every_row_of_the_table_is_seen(table, judge):
 
 def test_the_page_has_the_table_of_the_data():
     page = differential.PAGE.read_text()
-    assert page == differential.with_table(page, differential.differences()), "python3 -m testing.differential"
+    expected = pages.with_results(page, differential.report(differential.differences()))
+    assert page == expected, "python3 -m testing.differential"

@@ -30,7 +30,7 @@ def test_a_foreign_architecture(job, guest, judge):
 
 @pytest.fixture(scope="module")
 def shown(request):
-    yield from matrix.reported(request.config, matrix, callers.section)
+    yield from matrix.reported(request.config, matrix, callers.report)
 
 
 def test_every_call(job, guest, shown, judge):

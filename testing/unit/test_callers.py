@@ -1,6 +1,8 @@
 import pytest
 
-from testing.callers import Shown, section
+from testing.callers import Shown, report
+from testing.matrix import PAGE
+from testing.pages import with_results
 from testing.targets import CELLS, X32, Cell
 
 CELL = Cell("i386@amd64", "sid")
@@ -34,7 +36,7 @@ def failures(compat=COMPAT, rest=ALL):
 
 def test_each_call_fires_once_by_its_own_program():
     shown = Shown(CELL, COMPAT + ALL)
-    assert shown.row == "| i386@amd64 | 6.1.0 | 3 of 3 | 3 of 3 | 2 of 2 |"
+    assert shown.row == ["i386@amd64", "6.1.0", "3 of 3", "3 of 3", "2 of 2"]
     assert failures() == shown.notes == []
 
 
@@ -56,15 +58,17 @@ def test_a_missed_call_fails(compat, rest, how):
 
 def test_x32_has_only_results_for_all_callers():
     shown = Shown(X32, "6.12.0\n" + ALL)
-    assert shown.row == "| x32@amd64 | 6.12.0 | - | 3 of 3 | 2 of 2 |"
+    assert shown.row == ["x32@amd64", "6.12.0", "-", "3 of 3", "2 of 2"]
     assert not shown.results.of("failed")
     shown = Shown(X32, "6.12.0\n" + ALL.replace("__ia32_sys_getuid@b0\t1", "__ia32_sys_getuid@b0\t0"))
     assert [str(point) for point in shown.results.of("failed")]
 
 
-def test_the_section_lists_cells_with_results(monkeypatch, tmp_path):
+def test_the_report_lists_cells_with_results(monkeypatch, tmp_path):
     monkeypatch.setattr("testing.callers.OUT", tmp_path)
-    assert section(CELLS) == ""
+    assert report(CELLS) == {}
     (tmp_path / CELL.process).mkdir()
     (tmp_path / CELL.process / "sid.callers").write_text(COMPAT + ALL)
-    assert section(CELLS).endswith("|---|\n| i386@amd64 | 6.1.0 | 3 of 3 | 3 of 3 | 2 of 2 |\n")
+    results = report(CELLS)
+    assert results["callers"].endswith("|---|\n| i386@amd64 | 6.1.0 | 3 of 3 | 3 of 3 | 2 of 2 |\n")
+    assert results["callers"] in with_results(PAGE.read_text(), results)

@@ -1,6 +1,6 @@
 import pytest
 
-from testing.differential import HEAD, Difference, compare, differences, expectations, judge, with_table
+from testing.differential import Difference, compare, differences, expectations, judge
 
 FILES = "library\t/t/libbpf.so.1\n", "library\t/t/libksyscall.so.1\n"
 
@@ -56,15 +56,13 @@ def test_the_first_matching_expectation_applies():
     assert "failed expected: no case is like ^x$" in told(judge(text, [*expected, ["^x$", ""]]))
 
 
-def test_the_table_of_a_page_is_replaced(table):
-    row = ("| `other` | Another serves | `link`, but it `runs 0` times; or `ENOENT` | `link`, and it `runs 1` time"
-           " | So it is |\n")
-    page = with_table(f"before\n{HEAD}| old |\n\nafter\n", table)
-    assert page == f"before\n{HEAD}{row}\nafter\n"
+def test_a_row_of_the_page(table):
+    assert table[0].row() == ["`other`", "Another serves", "`link`, but it `runs 0` times; or `ENOENT`",
+                              "`link`, and it `runs 1` time", "So it is"]
 
 
 def test_the_data_is_complete():
     rows = differences()
     assert len({row.id for row in rows}) == len(rows)
-    assert all(row.cases and row.markdown() for row in rows)
+    assert all(row.cases and row.row() for row in rows)
     assert all(len(row) == 2 for row in expectations())
