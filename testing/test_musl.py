@@ -1,6 +1,7 @@
 """Tests the library for musl: builds it with musl-gcc and preloads it into a program on a real kernel."""
 
 import functools
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from testing.guests import Job
 
 TARGET = "x86_64-unknown-linux-musl"
 LOADER = "/lib/ld-musl-x86_64.so.1"
+# musl-gcc does not search the folders that contain the kernel's headers.
+CC = ["musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include", "-idirafter",
+      f"/usr/include/{build.multiarch()}"]
 
 
 def rust_target():
@@ -53,6 +57,22 @@ def test_a_plugins_private_libbpf_is_reached_under_ld_preload(target, tmp_path):
         assert run(tmp_path / "host", "local", tmp_path / "plugin.so", env=environment) == "all arrived\n"
 
 
+# Each entry describes one way to run a program: the preloaded library, the opened library, and whether the library
+# inspects probes.
+WAYS = {"without": ("", "", 0), "preloaded": ("ours", "", 1), "opened": ("", "ours", 0)}
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the program knows the registers of x86-64")
+@pytest.mark.parametrize("loader", [[], [LOADER]], ids=["by the kernel", "by the loader"])
+@pytest.mark.parametrize("way", WAYS)
+def test_probes_are_corrected_only_if_it_was_preloaded(way, loader, tmp_path):
+    run(*CC, "c-tests/syscall/syscall.c", "-o", tmp_path / "program")
+    preloaded, opened, active = WAYS[way]
+    environment = {"LD_PRELOAD": str(library(rust_target()))} if preloaded else {}
+    words = [library(rust_target())] if opened else []
+    assert run(*loader, tmp_path / "program", "active", *words, env=environment) == f"{active}\n"
+
+
 @dataclass(frozen=True, eq=False)
 class Musl(Job):
     target: str = ""
@@ -62,9 +82,7 @@ class Musl(Job):
         folder.mkdir(parents=True, exist_ok=True)
 
         def cc(*words):
-            # musl-gcc does not search the folders that contain the kernel's headers.
-            run("musl-gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-idirafter", "/usr/include",
-                "-idirafter", f"/usr/include/{build.multiarch()}", "c-tests/musl.c", *words)
+            run(*CC, "c-tests/musl.c", *words)
         cc("-shared", "-fPIC", "-DLIBBPF", "-Wl,-soname,libbpf.so.1", "-o", folder / "libbpf.so.1")
         cc("-Wl,-rpath,/musl", "-o", folder / "musl", folder / "libbpf.so.1")
         machine.put(folder / "musl", "/musl/musl")

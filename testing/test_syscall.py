@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     cc("libneeds.so", "-shared", "-fPIC", f"{SOURCES}early.c", *linked)
     cc("plain", f"{SOURCES}syscall.c")
     cc("linked", f"{SOURCES}syscall.c", *linked)
+    cc("needs-early", f"{SOURCES}syscall.c", "-Wl,--no-as-needed", "-learly")
     cc("linked-second", f"{SOURCES}syscall.c", "-Wl,--no-as-needed", "-learly", *linked)
     cc("linked-by-a-library", f"{SOURCES}syscall.c", "-Wl,--no-as-needed", "-lneeds")
     cc("fixed", f"{SOURCES}syscall.c", "-no-pie")
@@ -54,6 +55,7 @@ WAYS = {
     "preloaded, at a fixed address": ("fixed", ["ours"], 1),
     "preloaded first": ("plain", ["ours", "libearly.so"], 1),
     "preloaded last": ("plain", ["libearly.so", "ours"], 1),
+    "preloaded behind a library that the program needs": ("needs-early", ["libearly.so", "ours"], 1),
     "needed by what is preloaded": ("plain", ["libneeds.so"], 0),
     "linked": ("linked", [], 0),
     "linked as the second": ("linked-second", [], 0),

@@ -59,6 +59,7 @@ LATE(int, pthread_sigmask, (int how, const sigset_t *set, sigset_t *old), (how, 
 LATE(char *, secure_getenv, (const char *name), (name))
 LATE(int, sigfillset, (sigset_t * set), (set))
 LATE(int, strcmp, (const char *one, const char *other), (one, other))
+LATE(int, strncmp, (const char *one, const char *other, size_t size), (one, other, size))
 LATE(char *, strrchr, (const char *text, int character), (text, character))
 LATE(int, __xpg_strerror_r, (int error, char *text, size_t size), (error, text, size))
 LATE(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size))

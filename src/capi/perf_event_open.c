@@ -3,6 +3,7 @@
  * Implements the parts of syscall() that syscall.S leaves to C: sets errno, and passes perf_event_open() to
  * syscall.rs if the library was preloaded.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <stdbool.h>
@@ -60,9 +61,13 @@ static const char *strings(const struct link_map *file)
 /* Returns whether a DT_NEEDED entry refers to this file. */
 static bool is_called(const struct link_map *file, const char *needed)
 {
-	const char *name = strrchr(file->l_name, '/');
+	const char *slash = strrchr(file->l_name, '/');
+	const char *name = slash ? slash + 1 : file->l_name;
 	ElfW(Addr) soname;
-	if (strcmp(file->l_name, needed) == 0 || (name && strcmp(name + 1, needed) == 0))
+	if (strcmp(file->l_name, needed) == 0 || strcmp(name, needed) == 0)
+		return true;
+	/* musl's loader is also its C library, which programs need as libc.so. */
+	if (strncmp(name, "ld-musl-", 8) == 0 && strncmp(needed, "libc.", 5) == 0)
 		return true;
 	soname = tagged(file->l_ld, DT_SONAME);
 	return soname && strcmp(strings(file) + soname, needed) == 0;
@@ -81,14 +86,22 @@ static const struct link_map *program(void)
 {
 	const ElfW(Phdr) *headers = (const void *)getauxval(AT_PHDR);
 	size_t count = getauxval(AT_PHNUM);
+	const ElfW(Phdr) *own = NULL;
 	const ElfW(Dyn) *dynamic = NULL;
-	ElfW(Addr) base = 0;
 	const struct r_debug *loader;
+	ElfW(Addr) base;
 	if (!headers)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
 		if (headers[i].p_type == PT_PHDR)
-			base = (ElfW(Addr))headers - headers[i].p_vaddr;
+			own = &headers[i];
+	/*
+	 * If musl's loader was run as a command, these are the headers of the loader, which has no PT_PHDR.
+	 * The handle of a program is the address of its entry in the list.
+	 */
+	if (!own)
+		return dlopen(NULL, RTLD_LAZY);
+	base = (ElfW(Addr))headers - own->p_vaddr;
 	for (size_t i = 0; i < count; i++)
 		if (headers[i].p_type == PT_DYNAMIC)
 			dynamic = (const void *)(base + headers[i].p_vaddr);
@@ -100,20 +113,34 @@ static const struct link_map *program(void)
  * Returns whether this library was preloaded. LD_PRELOAD is not reliable: the program may have changed it,
  * and /etc/ld.so.preload has the same effect. The loader's list of files is reliable. It contains, in this
  * order: the program, the preloaded files, the files that the program needs, the files that those files need,
- * and the files loaded by dlopen(). So the library was preloaded if it comes before every file that the
- * program needs and is not one of those files itself. A program that is linked to the library therefore keeps
- * its probes unchanged, even if the library is also preloaded.
+ * and the files loaded by dlopen(). A preloaded file can also be a file that the program needs (for example,
+ * libasan.so must be preloaded first), so some needed files may come before this library. So the library was
+ * preloaded if it comes before a file that the program needs and is not one of those files itself. A program
+ * that is linked to the library therefore keeps its probes unchanged, even if the library is also preloaded.
  *
- * The function reads the list without a lock, but only up to the first file that the program needs. The
- * loader never unloads any file up to that point.
+ * The function reads the list without a lock, but only up to the last file that the program needs. The loader
+ * never unloads any file up to that point.
  */
 static bool was_preloaded(void)
 {
 	const struct link_map *first = program();
 	const struct link_map *file = first ? first->l_next : NULL;
-	for (; file && !needs(first, file); file = file->l_next)
-		if (file->l_ld == _DYNAMIC)
+	bool is_found = false;
+	size_t left = 0;
+	if (file)
+		for (const ElfW(Dyn) *dynamic = first->l_ld; dynamic->d_tag != DT_NULL; dynamic++)
+			left += dynamic->d_tag == DT_NEEDED;
+	for (; file && left > 0; file = file->l_next) {
+		bool is_needed = needs(first, file);
+		if (is_needed && is_found)
 			return true;
+		if (file->l_ld == _DYNAMIC) {
+			if (is_needed)
+				return false;
+			is_found = true;
+		}
+		left -= is_needed;
+	}
 	return false;
 }
 
