@@ -64,6 +64,19 @@ mod tests {
         assert_eq!(calls, ["link 5", "close 10"]);
     }
 
+    /// A link whose number is 1 would be closed when the process opens its standard output again.
+    #[test]
+    fn a_link_is_never_a_standard_file() {
+        let kernel = Kernel { link_create: |_| Ok(1), free_fds: 1, ..Kernel::new() };
+        let (attached, calls) = join(kernel, 0);
+        assert_eq!(attached.unwrap(), 500);
+        assert_eq!(calls, ["link 5", "dup", "close 1", "close 10"]);
+        let (attached, calls) =
+            join(Kernel { link_create: |_| Ok(1), free_fds: 0, ..Kernel::new() }, 0);
+        assert_eq!(attached.unwrap_err().errno(), libc::EMFILE);
+        assert_eq!(calls, ["link 5", "dup", "close 1", "close 10"]);
+    }
+
     /// One test covers these cases, because the process remembers whether the kernel may lack perf
     /// links.
     #[test]

@@ -35,6 +35,14 @@ impl Fd {
         Ok(Self(fd as c_int))
     }
 
+    /// Returns the descriptor, or a copy with a larger number if the number stands for standard
+    /// input, output or error. A process that has closed these descriptors may open them again,
+    /// for example in daemon(3), and would thereby close an attachment.
+    pub(crate) fn above_standard_files(self) -> Result<Self, Errno> {
+        const LOWEST: c_int = libc::STDERR_FILENO + 1;
+        if self.0 < LOWEST { Self::copy_of(self.0, LOWEST as usize) } else { Ok(self) }
+    }
+
     /// Closes the descriptor and returns any error. The descriptor is closed even after an error,
     /// so an interrupted close is not repeated.
     ///
