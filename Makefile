@@ -46,6 +46,9 @@ LINK := -shared -nostartfiles -static-libgcc -Wl,-soname,$(SONAME) -Wl,--version
 	-Wl,--exclude-libs,ALL -Wl,--gc-sections -Wl,-z,defs -Wl,--eh-frame-hdr \
 	-Wl,-z,relro -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -Wl,-Bsymbolic-functions \
 	$(LATE:%=-Wl,--wrap=%)
+# Before glibc 2.34, dlsym() and some functions that late.c looks up are in these libraries. In newer versions and
+# in musl, the libraries are empty archives.
+LIBS := -Wl,--push-state,--no-as-needed -lpthread -ldl -Wl,--pop-state
 # The hardening flags that the compiler supports. CFLAGS comes after these flags, and can override them.
 HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 		-mbranch-protection=standard; do \
@@ -77,7 +80,7 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
 
 $(LIBRARY): $(BUILD)/core.a $(FILES) src/capi/late.c src/capi/say.h $(MAP)
-	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a
+	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a $(LIBS)
 
 # The library for programs that link a static libbpf (see src/capi/static.c). Only the exported functions
 # are visible in whole.o, which contains the library's code.

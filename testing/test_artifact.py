@@ -59,6 +59,26 @@ def test_promise(promise, library):
     assert PROMISES[promise](dynamic, segments), dynamic + segments
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the C library's packages are unpacked for x86-64")
+def test_it_can_be_built_with_a_glibc_before_2_34(tmp_path):
+    """There dlsym() is in libdl, and libpthread contains functions that a program without threads does not load."""
+    old = packages.unpack("bullseye", "amd64", "libc6", "libc6-dev")
+    libraries, objects = old / "lib/x86_64-linux-gnu", old / "usr/lib/x86_64-linux-gnu"
+    (tmp_path / "libdl.so").symlink_to(libraries / "libdl.so.2")
+    (tmp_path / "libpthread.so").symlink_to(libraries / "libpthread.so.0")
+    (tmp_path / "libc.so").write_text(f"GROUP({libraries}/libc.so.6 {objects}/libc_nonshared.a "
+                                      f"AS_NEEDED({libraries}/ld-2.31.so))")
+    (tmp_path / "cc").write_text(f'#!/bin/sh\nexec cc -B{objects} -L{tmp_path} "$@"\n')
+    (tmp_path / "cc").chmod(0o755)
+    run("make", "-s", f"CC={tmp_path}/cc", f"BUILD={tmp_path}", tmp_path / "libksyscall.so")
+    (tmp_path / "name.c").write_text('#include <ksyscall.h>\n#include <stdio.h>\n'
+                                     "int main(void) { return puts(ksyscall__name(0)) < 0; }\n")
+    run(tmp_path / "cc", "-Iinclude", tmp_path / "name.c", "-o", tmp_path / "name", "-lksyscall",
+        "-Wl,--allow-shlib-undefined")
+    loader = [libraries / "ld-2.31.so", "--library-path", f"{tmp_path}:{libraries}"]
+    assert run(*loader, tmp_path / "name") == "_sysctl\n"
+
+
 def test_exports_libbpfs_functions_and_its_own_and_nothing_else(library):
     libbpf = next(packages.unpack("trixie", "amd64", "libbpf1").glob("usr/lib/*/libbpf.so.1"))
     # libbpf's functions must have libbpf's symbol versions; otherwise programs would not bind to them.
