@@ -4,6 +4,9 @@ use core::ffi::c_int;
 
 use errno::Errno;
 
+/// The lowest number of an attachment's descriptor.
+const ABOVE_STDERR: c_int = libc::STDERR_FILENO + 1;
+
 /// An open file descriptor, closed on drop.
 #[derive(Debug)]
 pub(crate) struct Fd(pub(super) c_int);
@@ -39,8 +42,7 @@ impl Fd {
     /// input, output or error. A process that has closed these descriptors may open them again,
     /// for example in daemon(3), and would thereby close an attachment.
     pub(crate) fn above_standard_files(self) -> Result<Self, Errno> {
-        const LOWEST: c_int = libc::STDERR_FILENO + 1;
-        if self.0 < LOWEST { Self::copy_of(self.0, LOWEST as usize) } else { Ok(self) }
+        if self.0 < ABOVE_STDERR { Self::copy_of(self.0, ABOVE_STDERR as usize) } else { Ok(self) }
     }
 
     /// Closes the descriptor and returns any error. The descriptor is closed even after an error,
@@ -64,7 +66,7 @@ impl Fd {
 pub(crate) fn can_open(like: c_int, places: &mut [Option<Fd>]) -> Result<(), usize> {
     let mut result = Ok(());
     for (index, place) in places.iter_mut().enumerate() {
-        match Fd::copy_of(like, 0) {
+        match Fd::copy_of(like, ABOVE_STDERR as usize) {
             Ok(copy) => *place = Some(copy),
             Err(Errno(libc::EMFILE)) => {
                 result = Err(index);
