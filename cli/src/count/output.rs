@@ -73,7 +73,16 @@ impl Output {
         if let Ok(mode) = mode {
             new.as_file().set_permissions(mode)?;
         }
-        self.target = Target::Open(new.persist(path).map_err(|error| error.error)?);
+        match new.persist(path) {
+            Ok(file) => self.target = Target::Open(file),
+            // The kernel does not replace a mount point, such as a file that a container mounts,
+            // nor another user's file in a folder like /tmp.
+            Err(_) if path.exists() => {
+                self.target = Target::Written(path.to_owned());
+                return self.try_write(bytes);
+            }
+            Err(error) => return Err(error.error),
+        }
         Ok(())
     }
 }
@@ -86,10 +95,7 @@ fn target(path: &Path) -> io::Result<Target> {
     // Replace the target of a symbolic link, not the link.
     let path = match fs::canonicalize(path) {
         Ok(path) => path,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            access(folder(path), Access::WRITE_OK | Access::EXEC_OK)?;
-            return Ok(Target::Replaced(path.to_owned()));
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return target_without_path(path),
         Err(error) => return Err(error),
     };
     let metadata = fs::metadata(&path)?;
@@ -103,4 +109,60 @@ fn target(path: &Path) -> io::Result<Target> {
     } else {
         Target::Written(path)
     })
+}
+
+/// The target if `path` leads to a file that does not exist yet, or to a file without a path. For
+/// example, /dev/stdout can lead to a pipe.
+fn target_without_path(path: &Path) -> io::Result<Target> {
+    let mut path = path.to_owned();
+    while !path.exists() {
+        let Ok(link) = fs::read_link(&path) else {
+            access(folder(&path), Access::WRITE_OK | Access::EXEC_OK)?;
+            return Ok(Target::Replaced(path));
+        };
+        path = folder(&path).join(link);
+    }
+    access(&path, Access::WRITE_OK)?;
+    Ok(Target::Written(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn output_to(path: &Path) -> Output {
+        Output { name: String::new(), target: target(path).unwrap() }
+    }
+
+    /// /dev/stdout is such a link, and the shell's `>(command)` stands for the path /dev/fd/N.
+    #[test]
+    fn a_link_to_a_pipe_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let descriptor = PathBuf::from(format!("/proc/self/fd/{}", write.as_raw_fd()));
+        let link = folder.path().join("stdout");
+        symlink(&descriptor, &link).unwrap();
+        for path in [&link, &descriptor] {
+            output_to(path).write(b"result").unwrap();
+        }
+        assert_eq!(fs::read_link(&link).unwrap(), descriptor);
+        drop(write);
+        assert_eq!(io::read_to_string(File::from(read)).unwrap(), "resultresult");
+    }
+
+    #[test]
+    fn a_link_leads_to_the_file_to_create() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name| folder.path().join(name);
+        symlink("second", place("first")).unwrap();
+        symlink(place("file"), place("second")).unwrap();
+        output_to(&place("first")).write(b"result").unwrap();
+        assert!(fs::symlink_metadata(place("first")).unwrap().is_symlink());
+        assert_eq!(fs::read(place("file")).unwrap(), b"result");
+        symlink("/nowhere/file", place("wrong")).unwrap();
+        assert!(target(&place("wrong")).is_err());
+    }
 }
