@@ -176,6 +176,9 @@ part kept; for wrong in frobnicate "umount2 -- /nowhere"; do ksyscall count -o /
 cat /tmp/link
 part replaced; ksyscall count umount2 -o /tmp/link -- /cli/known >/dev/null
 stat -c '%a %F' /tmp/kept /tmp/link; cat /tmp/link
+echo old >/tmp/place; mount --bind /tmp/kept /tmp/place
+part mounted; ksyscall count umount2 -o /tmp/place -- true; cat /tmp/kept; umount /tmp/place
+part stdout; ksyscall count umount2 -o /dev/stdout -- true | cat; readlink /dev/stdout
 part device; ksyscall count umount2 -o /dev/full -- true 2>&1; echo $?
 part panics
 for arguments in "-d 1e19" "-d 1e-9" "-d inf" "-i 1e19" "-i 1e-9 -d 0.01" "-T 4294967295" "-p 2147483647" \\
@@ -184,7 +187,7 @@ for arguments in "-d 1e19" "-d 1e-9" "-d inf" "-i 1e19" "-i 1e-9 -d 0.01" "-T 42
 done >/tmp/out 2>&1
 for to in ">/dev/full" "2>/dev/full" ">&-" "2>&-" ">&- 2>&-"; do
     for command in "count umount2 -- true" "count umount2 -d 0.01" "count umount2 -i 0.01 -d 0.1" "list" \\
-        "resolve stat" "doctor" "completion bash" "--help" "frobnicate" "count"; do
+        "resolve stat" "doctor" "completion bash" "--help" "frobnicate" "count" "run /nowhere"; do
         eval "ksyscall $command $to" >>/tmp/out 2>&1 </dev/null; echo "status $?" >>/tmp/out
     done
 done
@@ -204,6 +207,8 @@ def test_counting_does_not_change_the_program(job, guest):
             assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
     assert said["kept"] == "old\n"
     assert said["replaced"].startswith("600 regular file\n777 symbolic link\nCALL"), said["replaced"]
+    assert said["mounted"].startswith("CALL"), said["mounted"]
+    assert said["stdout"].startswith("CALL") and said["stdout"].endswith("\nfd/1\n"), said["stdout"]
     assert "writing to /dev/full: No space left" in said["device"] and said["device"].endswith("\n1\n")
     assert said["panics"] == ""
     assert "\x1b" not in said["controls"] and "\\u{1b}[2J" in said["controls"], said["controls"]

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::args;
+use crate::say;
 use crate::tool::{self, Reach, Verdict};
 use checks::{Check, Level, System};
 use trials::{Held, Refusal, Trials};
@@ -32,7 +33,7 @@ pub(crate) fn doctor(arguments: &args::Doctor) -> Result<ExitCode> {
     let trials = may_try.then(Trials::run).transpose()?;
     let run = (may_try && arguments.is_tried).then(trials::run_a_program);
     if let Some(number) = held.received() {
-        eprintln!("ksyscall: interrupted; nothing is left attached");
+        say("interrupted; nothing is left attached");
         return Ok(ExitCode::from(128 + number));
     }
     let mut checks = system.checks(trials.as_ref());

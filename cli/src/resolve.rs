@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::WRITING;
 use crate::args;
 use crate::count::{compat_architecture, is_compat_alone};
+use crate::say;
 
 /// Where names are looked up: in an architecture's table and, for the native architecture, in the
 /// running kernel.
@@ -130,10 +131,10 @@ impl Place {
         let arch = Architecture::native().ok_or_else(|| no_table(std::env::consts::ARCH))?;
         let kernel = KernelFunctions::read();
         if let Err(error) = &kernel {
-            eprintln!(
-                "ksyscall: /proc/kallsyms: {error}: the following is from the table, not from the \
-                 running kernel; mount /proc, or be root"
-            );
+            say(&format!(
+                "/proc/kallsyms: {error}: the following is from the table, not from the running \
+                 kernel; mount /proc, or be root"
+            ));
         }
         Ok(Self { arch, kernel: kernel.ok() })
     }

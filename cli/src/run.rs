@@ -10,6 +10,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 use crate::args;
+use crate::count::ignore_as_before;
+use crate::say;
 use crate::tool::{self, Reach, Verdict};
 
 // The conventional exit statuses of programs that run commands, such as env(1).
@@ -21,18 +23,18 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
     let program = match tool::find(&arguments.tool[0]) {
         Ok(program) => program,
         Err(error) => {
-            eprintln!("ksyscall: {error:#}");
+            say(&format!("{error:#}"));
             return NOT_FOUND.into();
         }
     };
     match command(arguments, &program) {
         Ok(mut command) => {
             let error: io::Error = command.exec();
-            eprintln!("ksyscall: {:#}", tool::not_executed(&program, error));
+            say(&format!("{:#}", tool::not_executed(&program, error)));
             NOT_EXECUTED.into()
         }
         Err(error) => {
-            eprintln!("ksyscall: {error:#}");
+            say(&format!("{error:#}"));
             OWN_FAILURE.into()
         }
     }
@@ -62,7 +64,7 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
                     "{shown}: {found}: --keep-event, --max-active and --callers have no effect on \
                      such a tool; --force runs it anyway"
                 ),
-                Reach::Perhaps => eprintln!("ksyscall: {shown}: {found}; {advice}"),
+                Reach::Perhaps => say(&format!("{shown}: {found}; {advice}")),
                 Reach::Yes | Reach::Probes => {}
             }
         }
@@ -70,6 +72,15 @@ fn command(arguments: &args::Run, program: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.arg0(&arguments.tool[0]).args(&arguments.tool[1..]);
     command.env("LD_PRELOAD", preload(env::var_os("LD_PRELOAD"), &library));
+    // The standard library resets SIGPIPE before it executes a program.
+    // SAFETY: the function only makes system calls, and does not allocate.
+    #[allow(unsafe_code)]
+    unsafe {
+        command.pre_exec(|| {
+            ignore_as_before();
+            Ok(())
+        })
+    };
     if arguments.keep_event {
         command.env("KSYSCALL_KEEP_EVENT", "1");
     }

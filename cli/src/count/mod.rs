@@ -30,6 +30,7 @@ use processes::Process;
 use signals::Signals;
 use table::{Counted, Plan};
 use tally::{Lost, Row};
+pub(crate) use signals::ignore_as_before;
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
 /// The interval at which the table on a terminal is redrawn.

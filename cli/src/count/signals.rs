@@ -44,7 +44,7 @@ fn was_ignored(number: i32) -> bool {
 
 /// Ignores the signals that were ignored when this process started. A child may call this before
 /// its execve(2), because this function does nothing but make system calls.
-pub(super) fn ignore_as_before() {
+pub(crate) fn ignore_as_before() {
     for number in (1..64).filter(|number| was_ignored(*number)) {
         // SAFETY: an ignored signal runs no handler.
         #[allow(unsafe_code)]
