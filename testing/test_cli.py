@@ -378,6 +378,11 @@ part none
 ksyscall count umount2 -- /nowhere/tool; echo $?
 part time
 ksyscall count umount2 -d 0.2 -- sleep 1000 2>/dev/null; echo $?
+part unread
+(ksyscall count umount2 -- sh -c 'exit 7' 2>&1 >/dev/null; echo $? >/tmp/status) | true; cat /tmp/status
+part stopped
+(ksyscall count umount2 -i 0.1 -- sh /tmp/command 2>&1 >/dev/null; echo $? >/tmp/status) | true; cat /tmp/status
+ls -d /proc/$(cat /tmp/pid)
 """)
 def test_the_end_of_a_command(job, guest):
     said = parts(guest(job).output)
@@ -387,6 +392,9 @@ def test_the_end_of_a_command(job, guest):
     assert said["killed"] == "138\n"
     assert said["none"] == "ksyscall: /nowhere/tool: no such file\n1\n"
     assert said["time"] == "0\n"
+    # Nothing reads the result.
+    assert said["unread"] == "7\n"
+    assert said["stopped"].startswith("0\nls: /proc/"), said["stopped"]
 
 
 @jobs("wrong", """printf '#!/nowhere/sh\\n' >/tmp/script; chmod +x /tmp/script

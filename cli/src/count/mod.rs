@@ -28,9 +28,9 @@ use held::Held;
 use output::Output;
 use processes::Process;
 use signals::Signals;
+pub(crate) use signals::ignore_as_before;
 use table::{Counted, Plan};
 use tally::{Lost, Row};
-pub(crate) use signals::ignore_as_before;
 pub(crate) use wanted::{compat_architecture, is_compat_alone};
 
 /// The interval at which the table on a terminal is redrawn.
@@ -91,17 +91,29 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let end = wait(&mut child, arguments, &signals, begun, processes, &mut |event| match event {
         Event::Shown => shown.show(&mut count, &mut output),
         Event::Ended(process) => count.counter.remove_process(&process),
-    })?;
-    count.counter.run(false)?;
-    if let (Some(child), false) = (&child, matches!(end, End::Command(_))) {
+    });
+    let stopped = count.counter.run(false);
+    if let (Some(child), false) = (&child, matches!(end, Ok(End::Command(_)))) {
         // The command may have ended in the meantime.
         let _ = rustix::process::kill_process(pid_of(child), Signal::TERM);
     }
-    let written = shown.finish(&mut count, &mut output, &end);
+    let reported = end.and_then(|end| {
+        stopped?;
+        Ok((shown.finish(&mut count, &mut output, &end), end))
+    });
     let detached = count.probes.map_or(Ok(()), probes::Attached::detach);
+    // Wait even if the result could not be written.
+    if let Some(child) = &mut child {
+        child.wait()?;
+    }
+    let (written, end) = reported?;
     detached.context("an error while detaching, though nothing is left attached")?;
-    written?;
-    finish(child, end)
+    let status = ExitCode::from(status(&end, child.is_some()));
+    match written {
+        // The process that reads the result has ended.
+        Err(error) if crate::is_of_a_closed_pipe(&error) => Ok(status),
+        written => written.map(|()| status),
+    }
 }
 
 /// Whose calls are counted.
@@ -199,16 +211,13 @@ impl Count {
 
 /// Returns the exit status. If counting stopped because the command exited, this is the command's
 /// exit status.
-fn finish(child: Option<Child>, end: End) -> Result<ExitCode> {
-    let code = match &end {
+fn status(end: &End, has_command: bool) -> u8 {
+    let code = match end {
         End::Command(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
-        End::Signal(number) if child.is_some() => 128 + number,
+        End::Signal(number) if has_command => 128 + number,
         End::Signal(_) | End::Time | End::Processes => 0,
     };
-    if let Some(mut child) = child {
-        child.wait()?;
-    }
-    Ok(ExitCode::from(code as u8))
+    code as u8
 }
 
 /// An event that occurs while calls are being counted.
