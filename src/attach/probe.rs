@@ -80,9 +80,14 @@ fn explain(
             opened => return opened,
         }
     }
-    match backend {
-        Backend::Pmu(_) => Err(error),
-        Backend::Tracefs => Ok(None),
+    match (backend, Pmu::find()) {
+        (Backend::Pmu(_), _) => Err(error),
+        (Backend::Tracefs, None) => Ok(None),
+        // The PMU has separate errnos for the two cases.
+        (Backend::Tracefs, Some(pmu)) => match Backend::Pmu(pmu).open(symbol, 0, Kind::ENTRY) {
+            Ok(None) => Ok(None),
+            _ => Err(error),
+        },
     }
 }
 
@@ -219,6 +224,27 @@ mod tests {
         assert!(line.ends_with(&format!(" {}\n", symbol())), "{line}");
         assert_eq!(calls.iter().filter(|call| call.starts_with("tracepoint ")).count(), 1);
         assert!(!calls.iter().any(|call| call.starts_with("kretprobe ")), "{calls:?}");
+    }
+
+    /// Linux 6.11 and later return EINVAL from tracefs for a missing symbol. Linux 5.10 returns
+    /// EINVAL for `__x64_sys_perf_event_open`, which it has but cannot probe.
+    #[test]
+    fn the_pmu_explains_einval_from_tracefs() {
+        const FILES: &[(&str, &str)] =
+            &[PMU[0], PMU[1], ("/sys/kernel/tracing/kprobe_events", ""), ("*/id", "7\n")];
+        let probe = |kprobe| {
+            let kernel = Kernel { files: FILES, kprobe, ..Kernel::new() };
+            kernel.run(|| super::probe_symbol(&symbol(), MANY).map(|event| event.is_some())).0
+        };
+        let forbidden = probe(|_, _, _| refused(libc::EINVAL));
+        assert!(matches!(forbidden, Err(Error::PerfEvent { errno: libc::EINVAL, .. })));
+        let missing = probe(|_, _, _| {
+            thread_local!(static ASKED: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
+            ASKED.set(ASKED.get() + 1);
+            // Tracefs is asked for the return and for the entry, and then the PMU for the entry.
+            refused(if ASKED.get() < 3 { libc::EINVAL } else { libc::ENOENT })
+        });
+        assert!(!missing.unwrap());
     }
 
     /// A kernel before Linux 4.12 would create an event with a different name.
