@@ -313,6 +313,20 @@ mod tests {
         }
     }
 
+    /// Since Linux 5.1, each new call has the same number, above 423, on every architecture. mips64
+    /// adds 5000.
+    #[test]
+    fn calls_with_new_numbers_have_a_version() {
+        for arch in Architecture::all() {
+            let first = if arch.name() == "mips64" { 5424 } else { 424 };
+            let new = arch.numbers().filter(|(_, number)| (first..first + 88).contains(number));
+            for (name, number) in new {
+                let Call { since, is_served, .. } = arch.call(&name);
+                assert!(since.is_some() || !is_served, "{name}, {number} on {}", arch.name());
+            }
+        }
+    }
+
     #[test]
     fn every_call_that_is_served_has_a_number() {
         for arch in Architecture::all() {

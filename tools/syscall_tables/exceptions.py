@@ -185,5 +185,6 @@ SINCE_VERSION = {
     "6.17": "file_getattr file_setattr",
     "6.18": "uprobe",
     "6.19": "listns",
+    "7.0": "rseq_slice_yield",
     "7.3": "fchroot",
 }
