@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::args;
-use crate::say;
 use crate::tool::{self, Reach, Verdict};
+use crate::{printable, say};
 use checks::{Check, Level, System};
 use trials::{Held, Refusal, Trials};
 
@@ -86,7 +86,8 @@ fn check_of_run(run: Result<String, Refusal>) -> Check {
 impl Report<'_> {
     fn write(&self, out: &mut impl Write) -> Result<()> {
         for check in &self.checks {
-            writeln!(out, "{:4}  {:11} {}", check.level.word(), check.name, check.found)?;
+            let found = printable(&check.found);
+            writeln!(out, "{:4}  {:11} {found}", check.level.word(), check.name)?;
             write_advice(out, check.advice.as_deref())?;
         }
         if let Some(log) = &self.log {
@@ -99,7 +100,8 @@ impl Report<'_> {
         writeln!(out, "\n{sentence}")?;
         if let Some((tool, verdict)) = &self.tool {
             let lead = verdict.reach.lead();
-            writeln!(out, "{lead} {}: {}.", tool.display(), verdict.found)?;
+            let verdict_on_tool = format!("{lead} {}: {}.", tool.display(), verdict.found);
+            writeln!(out, "{}", printable(&verdict_on_tool))?;
             write_advice(out, verdict.advice.as_deref())?;
         }
         Ok(())
@@ -136,5 +138,28 @@ impl Report<'_> {
 }
 
 fn write_advice(out: &mut impl Write, advice: Option<&str>) -> io::Result<()> {
-    advice.map_or(Ok(()), |advice| writeln!(out, "{:18}-> {advice}", ""))
+    advice.map_or(Ok(()), |advice| writeln!(out, "{:18}-> {}", "", printable(advice)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For example, the name of a library that the tool's file requires.
+    #[test]
+    fn a_tools_file_does_not_control_the_terminal() {
+        let verdict = Verdict {
+            reach: Reach::No,
+            found: "it requires libbpf.so\u{1b}[2J, which is not found".to_owned(),
+            advice: Some("\u{1b}[2J".to_owned()),
+        };
+        let tool = Some((Path::new("\u{1b}[2J"), verdict));
+        let checks = vec![Check::bad("kernel", "\u{1b}[2J", "\u{1b}[2J")];
+        let report = Report { checks, can_attach: false, log: None, tool };
+        let mut text = Vec::new();
+        report.write(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+        assert!(text.contains("it requires libbpf.so\\u{1b}[2J, which"), "{text:?}");
+    }
 }
