@@ -165,7 +165,7 @@ def test_difficult_calls_are_counted_or_reported(job, guest):
         assert calls["probed"]["getpgid"]["calls"] == 100000, results["probed"]
 
 
-@jobs("harmless", """look='ulimit -n; grep SigIgn /proc/self/status'
+@jobs("harmless", """look='ulimit -n; grep SigIgn /proc/self/status; echo $0'
 part alone; (ulimit -S -n 256; trap "" HUP USR1 PIPE; sh -c "$look")
 part counted; (ulimit -S -n 256; trap "" HUP USR1 PIPE
     ksyscall count prctl --probes -o /tmp/result -- sh -c "$look")

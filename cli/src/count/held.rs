@@ -29,11 +29,14 @@ pub(super) struct Held {
 impl Held {
     /// Starts the command with `files` as its limit on open files. The command ignores the signals
     /// that were ignored when this process started.
-    pub(super) fn start(program: &Path, arguments: &[OsString], files: Rlimit) -> Result<Self> {
+    /// `words` are the command's name, as the user gave it, and its arguments.
+    pub(super) fn start(program: &Path, words: &[OsString], files: Rlimit) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
-        command.args(arguments);
+        if let Some((name, arguments)) = words.split_first() {
+            command.arg0(name).args(arguments);
+        }
         let its_gate = gate.as_raw_fd();
         // Once released, the child makes no call except execve(2), because the child's calls are
         // counted.

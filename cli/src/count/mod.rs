@@ -58,22 +58,20 @@ struct Count {
 
 pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let calls = wanted::wanted(arguments)?;
-    let command = match arguments.command.split_first() {
-        // Find the program here, so that the child makes only one execve(2) and a wrong name is
-        // reported early.
-        Some((program, rest)) => Some((crate::tool::find(program)?, rest)),
-        None => None,
-    };
+    // Find the program here, so that the child makes only one execve(2) and a wrong name is
+    // reported early.
+    let program = arguments.command.first().map(|name| crate::tool::find(name)).transpose()?;
     let whom = whom(arguments)?;
     let mut output = Output::new(arguments)?;
-    let signals = Signals::new(command.is_some())?;
+    let signals = Signals::new(program.is_some())?;
     let files = rustix::process::getrlimit(Resource::Nofile);
     let Some(mut count) = Count::attach(&calls, &whom, arguments, &signals, files)? else {
         say("interrupted while attaching; nothing is left attached");
         return Ok(ExitCode::from(128 + signals.received().unwrap_or(0) as u8));
     };
 
-    let held = command.map(|(program, rest)| Held::start(&program, rest, files)).transpose()?;
+    let held = program.map(|program| Held::start(&program, &arguments.command, files));
+    let held = held.transpose()?;
     if let Some(held) = &held {
         count.counter.set_root(held.pid())?;
     }
