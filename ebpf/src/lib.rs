@@ -551,8 +551,8 @@ impl<K: Kernel, M: Memory> Call<K, M> {
         if layout & POINTED != 0 {
             let from = self.word(narrow, 0);
             value = match narrow {
-                true => u64::from(M::user_u32(from + 4 * n as u64)),
-                false => M::user_u64(from + 8 * n as u64),
+                true => u64::from(M::user_u32(from.wrapping_add(4 * n as u64))),
+                false => M::user_u64(from.wrapping_add(8 * n as u64)),
             };
         } else {
             let (mut word, mut is_behind_pair) = (0, false);
@@ -654,5 +654,36 @@ pub trait Kept {
             Some(pointer) => Self::user_str(to, pointer),
             None => -2,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A caller that passes the last address as each argument.
+    struct Last;
+
+    impl Memory for Last {
+        fn kernel_u64(_: u64) -> u64 {
+            u64::MAX
+        }
+        fn kernel_u32(_: u64) -> u32 {
+            u32::MAX
+        }
+        fn user_u64(address: u64) -> u64 {
+            address
+        }
+        fn user_u32(address: u64) -> u32 {
+            address as u32
+        }
+    }
+
+    #[test]
+    fn a_callers_pointer_may_be_any_number() {
+        let context = [0_u64; 128];
+        // SAFETY: the context is at least as long as any kernel's context.
+        let call = unsafe { Call::<S390x, Last>::new(context.as_ptr().cast(), Callers::Native) };
+        assert_eq!(call.argument(Layout::of::<S390x>("mmap"), 2), 7);
     }
 }
