@@ -121,7 +121,8 @@ impl Counted<'_> {
         for (row, label) in rows.iter().zip(labels) {
             let tally = &row.tally;
             let cell = |value: Option<u64>| value.map_or("-".to_owned(), time);
-            let share = tally.nanoseconds as f64 * 100.0 / whole as f64;
+            // All times are 0 if the kernel's clock is coarse.
+            let share = tally.nanoseconds as f64 * 100.0 / whole.max(1) as f64;
             let cells = [
                 tally.calls.to_string(),
                 if row.has_returns { tally.errors.to_string() } else { "-".to_owned() },
@@ -394,6 +395,15 @@ mod tests {
         assert_eq!(last(Some(80)), "LONGEST");
         assert_eq!(last(Some(40)), "ERRORS");
         assert_eq!(last(Some(1)), "CALL");
+    }
+
+    #[test]
+    fn a_clock_that_does_not_advance_leaves_shares_of_0() {
+        let mut row = call("openat", 1);
+        row.tally.nanoseconds = 0;
+        let lost = Lost::default();
+        let text = Counted { plan: &plan(), rows: vec![row], lost, seconds: 1.0 }.text(None);
+        assert!(text.contains(" 0%  "), "{text}");
     }
 
     #[test]
