@@ -175,7 +175,8 @@ impl Row {
         Self {
             tally: self.tally.since(&before.tally),
             errnos: errnos.filter(|(_, count)| *count > 0).collect(),
-            missed_by_kernel: missed_by_kernel.map(|(now, before)| now - before),
+            // The kernel counts without a lock, so the number can decrease.
+            missed_by_kernel: missed_by_kernel.map(|(now, before)| now.saturating_sub(before)),
             ..self.clone()
         }
     }
@@ -264,6 +265,20 @@ pub(super) mod tests {
         assert_eq!((between.calls, between.returns, between.errors), (5, 5, 2));
         assert_eq!((between.took[10], between.took[12], between.longest), (1, 4, 7));
         assert_eq!(between.nanoseconds, (1 << 10) + (4 << 12));
+    }
+
+    #[test]
+    fn the_kernels_count_of_missed_returns_may_decrease() {
+        let row = |missed| Row {
+            subject: Subject::Process { id: 1, name: String::new() },
+            function: None,
+            tally: tally(1, 0, &[]),
+            errnos: Vec::new(),
+            missed_by_kernel: Some(missed),
+            has_returns: true,
+        };
+        assert_eq!(row(5).since(&row(3)).missed_by_kernel, Some(2));
+        assert_eq!(row(3).since(&row(5)).missed_by_kernel, Some(0));
     }
 
     #[test]
