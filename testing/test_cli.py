@@ -94,9 +94,12 @@ left
 ksyscall count umount2 getpgid exit_group --probes --json -o /tmp/result -- /cli/known >/tmp/did 2>/tmp/said; ended=$?
 part probed; cat /tmp/result /tmp/said
 part ended; echo $ended
+part locked; (ulimit -l 64; ksyscall count umount2 -o /tmp/result -- sh -c 'ulimit -l' 2>&1); head -c4 /tmp/result
 """, "bullseye", *RUST_KERNELS)
 def test_a_commands_calls_and_errors_are_counted(job, guest):
     said = parts(guest(job).output)
+    # Before Linux 5.11, BPF maps count towards the limit on locked memory, in KiB.
+    assert said["locked"] == "64\nCALL", said["locked"]
     assert said["status"] == "9\n", said
     did = re.findall(r"^did (\S+) (\S+) (\d+)$", said["did"], re.M)
     are_counted(json.loads(said["result"]), did, "tracepoints")

@@ -10,8 +10,9 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Resource, Rlimit, getpid, setrlimit};
+use rustix::process::getpid;
 
+use super::limits::Limits;
 use super::signals;
 use crate::tool;
 
@@ -27,10 +28,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts the command with `files` as its limit on open files. The command ignores the signals
-    /// that were ignored when this process started.
+    /// Starts the command with these resource limits. The command ignores the signals that were
+    /// ignored when this process started.
     /// `words` are the command's name, as the user gave it, and its arguments.
-    pub(super) fn start(program: &Path, words: &[OsString], files: Rlimit) -> Result<Self> {
+    pub(super) fn start(program: &Path, words: &[OsString], limits: Limits) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut command = Command::new(program);
@@ -49,7 +50,7 @@ impl Held {
                 libc::close(its_gate)
             };
             signals::ignore_as_before();
-            setrlimit(Resource::Nofile, files)?;
+            limits.restore()?;
             rustix::io::write(&say, &getpid().as_raw_nonzero().get().to_ne_bytes())?;
             let mut word = [0];
             while let Err(rustix::io::Errno::INTR) = rustix::io::read(&waiting, &mut word) {}

@@ -3,6 +3,7 @@
 mod bpf;
 mod btf;
 mod held;
+mod limits;
 mod output;
 mod probes;
 mod processes;
@@ -18,13 +19,14 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Signal};
 use serde_json::json;
 
 use crate::args::{self, Callers};
 use crate::say;
 use bpf::{Call, Counter, Engine, Whom};
 use held::Held;
+use limits::Limits;
 use output::Output;
 use processes::Process;
 use signals::Signals;
@@ -64,13 +66,13 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let whom = whom(arguments)?;
     let mut output = Output::new(arguments)?;
     let signals = Signals::new(program.is_some())?;
-    let files = rustix::process::getrlimit(Resource::Nofile);
-    let Some(mut count) = Count::attach(&calls, &whom, arguments, &signals, files)? else {
+    let limits = Limits::current();
+    let Some(mut count) = Count::attach(&calls, &whom, arguments, &signals, limits)? else {
         say("interrupted while attaching; nothing is left attached");
         return Ok(ExitCode::from(128 + signals.received().unwrap_or(0) as u8));
     };
 
-    let held = program.map(|program| Held::start(&program, &arguments.command, files));
+    let held = program.map(|program| Held::start(&program, &arguments.command, limits));
     let held = held.transpose()?;
     if let Some(held) = &held {
         count.counter.set_root(held.pid())?;
@@ -139,7 +141,7 @@ impl Count {
         whom: &Whom,
         arguments: &args::Count,
         signals: &Signals,
-        files: Rlimit,
+        limits: Limits,
     ) -> Result<Option<Self>> {
         let mut callers = arguments.callers;
         if callers != Callers::Native {
@@ -153,6 +155,7 @@ impl Count {
         }
         let is_counted = |call: &&wanted::Wanted| !call.is_compat || callers != Callers::Native;
         let calls: Vec<_> = calls.iter().filter(is_counted).copied().collect();
+        limits.raise_locked_memory();
         let mut engine = if arguments.is_by_probes { Engine::Probes } else { Engine::Tracepoints };
         let mut counter = Counter::load(&calls, whom, arguments, engine)?;
         let mut counted = Vec::new();
@@ -168,7 +171,7 @@ impl Count {
         }
         let mut probes = None;
         if engine == Engine::Probes {
-            raise_open_file_limit(files);
+            limits.raise_open_files();
             probes = probes::attach(&counter, &calls, arguments, signals)?;
             if probes.is_none() {
                 return Ok(None);
@@ -269,14 +272,6 @@ fn wait(
         let time = left(deadline).min(left(next_show)).min(look);
         signals.wait(time, processes.iter().filter_map(Process::fd))?;
     }
-}
-
-/// Raises the limit on open files: each probed call requires two open files, and `--all --probes`
-/// requires several hundred.
-fn raise_open_file_limit(files: Rlimit) {
-    // If this fails and the limit is too low, the error from attaching reports the limit.
-    let _ =
-        rustix::process::setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files });
 }
 
 fn pid_of(child: &Child) -> Pid {
