@@ -22,6 +22,8 @@ TESTS := $(PYTHON) -m pytest testing
 # The folder to build in, and the Rust target to build for (default: this machine).
 BUILD ?= build
 TARGET ?=
+# Quotes a word for the shell.
+quoted = '$(subst ','\'',$(1))'
 
 # Stop at the first match: the published crate's Cargo.toml also contains the versions of dependencies.
 VERSION := $(shell sed -n '/^version = /{s/.*"\(.*\)"/\1/p;q;}' Cargo.toml)
@@ -57,7 +59,7 @@ HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protectio
 # -fexceptions lets an exception from the program's print callback propagate through these files' functions.
 # -ffile-prefix-map keeps the name of the build folder out of the debugging information.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
-	-ffile-prefix-map=$(CURDIR)=. $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+	$(call quoted,-ffile-prefix-map=$(CURDIR)=.) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
 # The exported functions that libbpf lacks, and those that libbpf also exports.
 OWN := $(filter ksyscall_%,$(EXPORTS))
@@ -77,7 +79,7 @@ $(BUILD)/core.a: $(SOURCES) Makefile
 	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
 		--no-default-features --features capi $(if $(TARGET),--target $(TARGET)) -- -C relro-level=partial
 	# Rust's core library comes with unwind tables, but this code never unwinds.
-	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(CARGO_OUT)/capi/libksyscall.a $@
+	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(call quoted,$(CARGO_OUT)/capi/libksyscall.a) $@
 
 $(LIBRARY): $(BUILD)/core.a $(FILES) src/capi/late.c src/capi/say.h $(MAP)
 	$(CC) $(C_FLAGS) $(LINK) $(LDFLAGS) -s -o $@ $(FILES) src/capi/late.c $(BUILD)/core.a $(LIBS)
@@ -101,9 +103,9 @@ $(BUILD)/ksyscall: $(SOURCES) $(if $(wildcard cli),$(shell find cli -type f)) Ma
 	CLANG="$(CLANG)" $(CARGO) build --locked --release -p ksyscall-cli $(if $(TARGET),--target $(TARGET))
 	@mkdir -p $(BUILD)/completions
 	for shell in bash zsh fish; do \
-		$(CARGO_OUT)/release/ksyscall completion $$shell > $(BUILD)/completions/$$shell || exit 1; \
+		$(call quoted,$(CARGO_OUT)/release/ksyscall) completion $$shell > $(BUILD)/completions/$$shell || exit 1; \
 	done
-	install -m 755 $(CARGO_OUT)/release/ksyscall $@
+	install -m 755 $(call quoted,$(CARGO_OUT)/release/ksyscall) $@
 
 .PHONY: help
 help:

@@ -210,7 +210,7 @@ def test_two_builds_in_two_folders_are_the_same_bytes(tmp_path):
     # Build with debugging information, which contains most of the build paths.
     make = "make", "-s", "CFLAGS=-g", "BUILD=build/again", "all"
     run(*make)
-    copy, home = tmp_path / "a-folder/with-another-name", tmp_path / "cargo"
+    copy, home = tmp_path / "a folder/with another's name", tmp_path / "cargo"
     build.copy_sources(copy)
     # Also change the path to the crates' sources.
     home.mkdir()
