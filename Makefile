@@ -21,7 +21,7 @@ PYTHON ?= /usr/bin/python3
 TESTS := $(PYTHON) -m pytest testing
 # The folder to build in, and the Rust target to build for (default: this machine).
 BUILD ?= build
-TARGET ?=
+TARGET ?= $(CARGO_BUILD_TARGET)
 # Quotes a word for the shell.
 quoted = '$(subst ','\'',$(1))'
 
@@ -31,7 +31,10 @@ MAJOR := $(firstword $(subst ., ,$(VERSION)))
 SONAME := libksyscall.so.$(MAJOR)
 LIBRARY := $(BUILD)/libksyscall.so.$(VERSION)
 
-CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)$(if $(TARGET),/$(TARGET))
+# These options override the folder and the target in cargo's configuration files.
+CARGO_FOLDER := $(or $(CARGO_TARGET_DIR),target)
+CARGO_OPTIONS = --locked --target-dir $(call quoted,$(CARGO_FOLDER)) $(if $(TARGET),--target $(TARGET))
+CARGO_OUT := $(CARGO_FOLDER)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup testing/cargo-runner
 C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
 SOURCES := $(shell find src -type f) build.rs Cargo.toml Cargo.lock
@@ -76,8 +79,8 @@ $(BUILD)/libksyscall.so: $(LIBRARY)
 
 $(BUILD)/core.a: $(SOURCES) Makefile
 	@mkdir -p $(BUILD)
-	$(CARGO) rustc --locked --profile capi --lib --crate-type staticlib \
-		--no-default-features --features capi $(if $(TARGET),--target $(TARGET)) -- -C relro-level=partial
+	$(CARGO) rustc $(CARGO_OPTIONS) --profile capi --lib --crate-type staticlib \
+		--no-default-features --features capi -- -C relro-level=partial
 	# Rust's core library comes with unwind tables, but this code never unwinds.
 	$(OBJCOPY) --remove-section .eh_frame --remove-section '.ARM.ex*' --strip-debug $(call quoted,$(CARGO_OUT)/capi/libksyscall.a) $@
 
@@ -100,7 +103,7 @@ $(BUILD)/libksyscall.a: $(BUILD)/core.a $(wildcard src/capi/*.[chS]) $(MAP)
 cli: $(BUILD)/ksyscall ## build the command, build/ksyscall, and its shell completions
 
 $(BUILD)/ksyscall: $(SOURCES) $(if $(wildcard cli),$(shell find cli -type f)) Makefile
-	CLANG="$(CLANG)" $(CARGO) build --locked --release -p ksyscall-cli $(if $(TARGET),--target $(TARGET))
+	CLANG="$(CLANG)" $(CARGO) build $(CARGO_OPTIONS) --release -p ksyscall-cli
 	@mkdir -p $(BUILD)/completions
 	for shell in bash zsh fish; do \
 		$(call quoted,$(CARGO_OUT)/release/ksyscall) completion $$shell > $(BUILD)/completions/$$shell || exit 1; \

@@ -156,6 +156,17 @@ def test_the_builders_flags_come_last():
     assert link.index(flags["LDFLAGS"]) > link.index("-Wl,-z,now")
 
 
+def test_cargos_settings_do_not_change_where_the_library_is(tmp_path):
+    """A user may have set the target folder or the target for all projects."""
+    run("make", "-sB", "BUILD=build/settings", "build/settings/core.a",
+        env={"CARGO_BUILD_TARGET_DIR": str(tmp_path / "shared")})
+    assert not (tmp_path / "shared").exists()
+    said = run("make", "-nB", "BUILD=build/settings", "build/settings/core.a",
+               env={"CARGO_BUILD_TARGET": "riscv64gc-unknown-linux-gnu"})
+    assert "--target riscv64gc-unknown-linux-gnu " in said
+    assert "/riscv64gc-unknown-linux-gnu/capi/libksyscall.a" in said
+
+
 def test_relocated_data_is_read_only(library):
     """All relocated data lies in whole pages that the loader makes read-only after it has applied the relocations."""
     segments = run("readelf", "-lW", library)
