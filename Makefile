@@ -118,42 +118,45 @@ help:
 header: ## regenerate include/ksyscall.h
 	WRITE_HEADER=1 $(CARGO) test --locked --quiet --test header
 
+# The installed path of a file, for the shell.
+to = $(call quoted,$(DESTDIR)$(1))
 # The folders where bash, zsh and fish look for completions.
-COMPLETION_FILES = $(addprefix $(DESTDIR)$(COMPLETIONS)/,bash-completion/completions/ksyscall \
-	zsh/site-functions/_ksyscall fish/vendor_completions.d/ksyscall.fish)
+COMPLETION_bash := bash-completion/completions/ksyscall
+COMPLETION_zsh := zsh/site-functions/_ksyscall
+COMPLETION_fish := fish/vendor_completions.d/ksyscall.fish
 
 .PHONY: install
 install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no leaves out the command
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(MANDIR)/man3
-	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)
-	ln -sf libksyscall.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libksyscall.so
-	install -m 644 $(BUILD)/libksyscall.a $(DESTDIR)$(LIBDIR)
+	install -d $(call to,$(LIBDIR)/pkgconfig) $(call to,$(INCLUDEDIR)) $(call to,$(MANDIR)/man3)
+	install -m 755 $(LIBRARY) $(call to,$(LIBDIR))
+	ln -sf libksyscall.so.$(VERSION) $(call to,$(LIBDIR)/$(SONAME))
+	ln -sf $(SONAME) $(call to,$(LIBDIR)/libksyscall.so)
+	install -m 644 $(BUILD)/libksyscall.a $(call to,$(LIBDIR))
 	for name in libksyscall libksyscall-static; do \
-		file=$(DESTDIR)$(LIBDIR)/pkgconfig/$$name.pc; \
+		file=$(call to,$(LIBDIR)/pkgconfig)/$$name.pc; \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' $$name.pc.in > $$file && \
-		chmod 644 $$file || exit 1; \
+			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' $$name.pc.in > "$$file" && \
+		chmod 644 "$$file" || exit 1; \
 	done
-	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(DESTDIR)$(INCLUDEDIR)
-	install -m 644 $(PAGES) $(DESTDIR)$(MANDIR)/man3
+	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(call to,$(INCLUDEDIR))
+	install -m 644 $(PAGES) $(call to,$(MANDIR)/man3)
 	for name in $(filter-out ksyscall_links__attach,$(OWN)); do \
-		ln -sf ksyscall_links__attach.3 $(DESTDIR)$(MANDIR)/man3/$$name.3 || exit 1; \
+		ln -sf ksyscall_links__attach.3 $(call to,$(MANDIR)/man3)/$$name.3 || exit 1; \
 	done
 ifeq ($(CLI),yes)
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(dir $(COMPLETION_FILES))
-	install -m 755 $(BUILD)/ksyscall $(DESTDIR)$(BINDIR)
-	install -m 644 man/ksyscall.1 $(DESTDIR)$(MANDIR)/man1
-	install -m 644 $(BUILD)/completions/bash $(word 1,$(COMPLETION_FILES))
-	install -m 644 $(BUILD)/completions/zsh $(word 2,$(COMPLETION_FILES))
-	install -m 644 $(BUILD)/completions/fish $(word 3,$(COMPLETION_FILES))
+	install -d $(call to,$(BINDIR)) $(call to,$(MANDIR)/man1)
+	install -m 755 $(BUILD)/ksyscall $(call to,$(BINDIR))
+	install -m 644 man/ksyscall.1 $(call to,$(MANDIR)/man1)
+	install -D -m 644 $(BUILD)/completions/bash $(call to,$(COMPLETIONS)/$(COMPLETION_bash))
+	install -D -m 644 $(BUILD)/completions/zsh $(call to,$(COMPLETIONS)/$(COMPLETION_zsh))
+	install -D -m 644 $(BUILD)/completions/fish $(call to,$(COMPLETIONS)/$(COMPLETION_fish))
 endif
 
 .PHONY: uninstall
 uninstall: ## remove what make install installed
-	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libksyscall.so libksyscall.so.* libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc)
-	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,ksyscall.h ksyscall.bpf.h) $(PAGES:man/%=$(DESTDIR)$(MANDIR)/man3/%) $(OWN:%=$(DESTDIR)$(MANDIR)/man3/%.3)
-	rm -f $(DESTDIR)$(BINDIR)/ksyscall $(DESTDIR)$(MANDIR)/man1/ksyscall.1 $(COMPLETION_FILES)
+	rm -f $(foreach file,libksyscall.so libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc,$(call to,$(LIBDIR)/$(file))) $(call to,$(LIBDIR)/libksyscall.so.)*
+	rm -f $(foreach file,ksyscall.h ksyscall.bpf.h,$(call to,$(INCLUDEDIR)/$(file))) $(foreach page,$(PAGES:man/%=%) $(OWN:%=%.3),$(call to,$(MANDIR)/man3/$(page)))
+	rm -f $(call to,$(BINDIR)/ksyscall) $(call to,$(MANDIR)/man1/ksyscall.1) $(foreach shell,bash zsh fish,$(call to,$(COMPLETIONS)/$(COMPLETION_$(shell))))
 
 .PHONY: demo
 demo: ## compare libbpf and libksyscall on a kernel in a virtual machine

@@ -345,9 +345,11 @@ def test_the_pc_files_name_lib64_where_the_system_uses_it(tmp_path):
 
 
 def test_uninstalling_leaves_nothing(tmp_path):
-    for target in ("install", "uninstall"):
-        run("make", "-s", target, f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
-    assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == []
+    def files(target):
+        run("make", "-s", target, f"DESTDIR={tmp_path}/a folder", "PREFIX=/opt", "LIBDIR=/opt/here")
+        return [file for file in tmp_path.rglob("*") if not file.is_dir()]
+    assert files("install")
+    assert files("uninstall") == []
 
 
 def test_nothing_of_the_command_is_installed_without_it(tmp_path):
