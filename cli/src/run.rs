@@ -23,8 +23,9 @@ pub(crate) fn run(arguments: &args::Run) -> ExitCode {
     let program = match tool::find(&arguments.tool[0]) {
         Ok(program) => program,
         Err(error) => {
-            say(&format!("{error:#}"));
-            return NOT_FOUND.into();
+            say(&error.to_string());
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            return if is_missing { NOT_FOUND } else { NOT_EXECUTED }.into();
         }
     };
     match command(arguments, &program) {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -72,32 +73,38 @@ impl Verdict {
     }
 }
 
-/// Finds the file of a command, as execvp(3) does.
-pub(crate) fn find(name: &OsStr) -> Result<PathBuf> {
+/// Finds the file of a command, as execvp(3) does. The kind of the error is `NotFound` if there is
+/// no such file.
+pub(crate) fn find(name: &OsStr) -> io::Result<PathBuf> {
     let shown = Path::new(name).display();
+    let failure = |kind, reason: &str| Err(io::Error::new(kind, format!("{shown}{reason}")));
     if name.as_bytes().contains(&b'/') {
         let path = PathBuf::from(name);
-        if !path.exists() {
-            bail!("{shown}: no such file");
-        }
-        if !is_program(&path) {
-            match path.is_dir() {
-                true => bail!("{shown} is a folder, not a program"),
-                false => bail!("{shown} is not a file that you may execute (chmod +x)"),
+        return match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                failure(ErrorKind::NotFound, ": no such file")
             }
-        }
-        return Ok(path);
+            Err(error) => failure(error.kind(), &format!(": {error}")),
+            Ok(file) if file.is_dir() => {
+                failure(ErrorKind::IsADirectory, " is a folder, not a program")
+            }
+            Ok(_) if !is_program(&path) => failure(
+                ErrorKind::PermissionDenied,
+                " is not a file that you may execute (chmod +x)",
+            ),
+            Ok(_) => Ok(path),
+        };
     }
     let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
     let mut paths = env::split_paths(&folders).map(|folder| folder.join(name));
     match paths.find(|path| is_program(path)) {
         Some(path) => Ok(path),
-        None => bail!("{shown}: no such command in the folders of PATH"),
+        None => failure(ErrorKind::NotFound, ": no such command in the folders of PATH"),
     }
 }
 
 /// Explains why execve(2) failed.
-pub(crate) fn not_executed(program: &Path, error: std::io::Error) -> anyhow::Error {
+pub(crate) fn not_executed(program: &Path, error: io::Error) -> anyhow::Error {
     let hint = match error.raw_os_error() {
         Some(libc::ENOENT) if program.exists() => {
             ": the interpreter or loader that it names is missing"
@@ -631,6 +638,7 @@ mod tests {
             ("/no/such", "no such file"),
             ("/etc/passwd", "is not a file that you may execute"),
             ("/etc", "is a folder"),
+            ("/etc/passwd/tool", "Not a directory"),
         ] {
             assert!(find(OsStr::new(name)).unwrap_err().to_string().contains(why), "{name}");
         }
