@@ -234,7 +234,7 @@ pub(crate) enum Callers {
     /// Processes of this architecture
     #[default]
     Native,
-    /// 32-bit processes, and calls by `int $0x80` on x86-64
+    /// 32-bit processes, and calls by int 0x80 on x86-64
     Compat,
     /// Both
     All,
@@ -299,6 +299,18 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    /// fish expands variables in these descriptions.
+    #[test]
+    fn the_descriptions_of_values_contain_no_dollar() {
+        for command in Cli::command().get_subcommands() {
+            for value in command.get_arguments().flat_map(|argument| argument.get_possible_values())
+            {
+                let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.contains('$'), "{}: {help}", command.get_name());
+            }
+        }
     }
 
     /// The man page is written by hand, because it contains more than the help text.
