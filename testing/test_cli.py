@@ -174,11 +174,11 @@ part counted; (ulimit -S -n 256; trap "" HUP USR1 PIPE
     ksyscall count prctl --probes -o /tmp/result -- sh -c "$look")
 part result; ksyscall count prctl setrlimit -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
 part probed; ksyscall count prctl setrlimit --probes -o /tmp/result -- /cli/known >/dev/null; cat /tmp/result
-echo old >/tmp/kept; chmod 600 /tmp/kept; ln -s kept /tmp/link
+echo old >/tmp/kept; chmod 640 /tmp/kept; chown 7:8 /tmp/kept; ln -s kept /tmp/link
 part kept; for wrong in frobnicate "umount2 -- /nowhere"; do ksyscall count -o /tmp/link $wrong 2>/dev/null; done
 cat /tmp/link
 part replaced; ksyscall count umount2 -o /tmp/link -- /cli/known >/dev/null
-stat -c '%a %F' /tmp/kept /tmp/link; cat /tmp/link
+stat -c '%a %u %g %F' /tmp/kept /tmp/link; cat /tmp/link
 echo old >/tmp/place; mount --bind /tmp/kept /tmp/place
 part mounted; ksyscall count umount2 -o /tmp/place -- true; cat /tmp/kept; umount /tmp/place
 part stdout; ksyscall count umount2 -o /dev/stdout -- true | cat; readlink /dev/stdout
@@ -209,7 +209,7 @@ def test_counting_does_not_change_the_program(job, guest):
         for call in "prctl", "setrlimit":
             assert re.search(f"^{call} +0 ", said[name], re.M), said[name]
     assert said["kept"] == "old\n"
-    assert said["replaced"].startswith("600 regular file\n777 symbolic link\nCALL"), said["replaced"]
+    assert said["replaced"].startswith("640 7 8 regular file\n777 0 0 symbolic link\nCALL"), said["replaced"]
     assert said["mounted"].startswith("CALL"), said["mounted"]
     assert said["stdout"].startswith("CALL") and said["stdout"].endswith("\nfd/1\n"), said["stdout"]
     assert "writing to /dev/full: No space left" in said["device"] and said["device"].endswith("\n1\n")

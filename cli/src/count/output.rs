@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -65,13 +65,15 @@ impl Output {
 
     /// Replaces the file atomically: a reader sees either the old file or the complete new file.
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mode = fs::metadata(path).map(|metadata| metadata.permissions());
+        let old = fs::metadata(path);
         let mut new = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder(path))?;
         new.write_all(bytes)?;
-        if let Ok(mode) = mode {
-            new.as_file().set_permissions(mode)?;
+        if let Ok(old) = old {
+            // Only root can give a file to its old owner.
+            let _ = fchown(new.as_file(), Some(old.uid()), Some(old.gid()));
+            new.as_file().set_permissions(old.permissions())?;
         }
         match new.persist(path) {
             Ok(file) => self.target = Target::Open(file),
