@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -119,6 +120,11 @@ fn target_without_path(path: &Path) -> io::Result<Target> {
     let mut path = path.to_owned();
     while !path.exists() {
         let Ok(link) = fs::read_link(&path) else {
+            let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
+            if !path.as_os_str().as_bytes().ends_with(name.as_bytes()) {
+                // A `/` follows the name.
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
             access(folder(&path), Access::WRITE_OK | Access::EXEC_OK)?;
             return Ok(Target::Replaced(path));
         };
@@ -166,5 +172,16 @@ mod tests {
         assert_eq!(fs::read(place("file")).unwrap(), b"result");
         symlink("/nowhere/file", place("wrong")).unwrap();
         assert!(target(&place("wrong")).is_err());
+    }
+
+    /// Nothing is counted then.
+    #[test]
+    fn a_path_that_names_no_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["new/", "new/.", "new/file", "new/..", "."] {
+            assert!(target(&folder.path().join(name)).is_err(), "{name}");
+        }
+        assert!(target(Path::new("")).is_err());
+        assert!(matches!(target(&folder.path().join("new")), Ok(Target::Replaced(_))));
     }
 }
