@@ -36,7 +36,7 @@ CARGO_FOLDER := $(or $(CARGO_TARGET_DIR),target)
 CARGO_OPTIONS = --locked --target-dir $(call quoted,$(CARGO_FOLDER)) $(if $(TARGET),--target $(TARGET))
 CARGO_OUT := $(CARGO_FOLDER)$(if $(TARGET),/$(TARGET))
 SCRIPTS := .ci/run scripts/setup testing/cargo-runner
-C_SOURCES = $(shell git ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
+C_SOURCES = $(shell git -c 'safe.directory=*' ls-files '*.c' '*.h' '*.cc' '*.cpp' ':!include/ksyscall.h')
 SOURCES := $(shell find src -type f) build.rs Cargo.toml Cargo.lock
 
 MAP := src/capi/libksyscall.map

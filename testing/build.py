@@ -37,11 +37,17 @@ def run(*command, env=None, **options):
     return done.stdout
 
 
+def git_files(*options, root=ROOT):
+    """Lists files of a git work tree. By default, git refuses to work in another user's tree. The tests need root, and
+    the tree often belongs to another user."""
+    return run("git", "-c", "safe.directory=*", "ls-files", "-z", *options, cwd=root).split("\0")[:-1]
+
+
 def copy_sources(folder):
     """Copies the current tree, without the files that git ignores."""
-    for name in run("git", "ls-files", "-coz", "--exclude-standard").split("\0"):
+    for name in git_files("-co", "--exclude-standard"):
         # A deleted file may still be in git's index.
-        if name and (ROOT / name).is_file():
+        if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
 

@@ -10,7 +10,7 @@ import sys
 import tomllib
 import unicodedata
 
-from testing.build import ROOT, run
+from testing.build import ROOT, git_files, run
 
 # [text](target)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -36,7 +36,7 @@ def anchors(page):
 
 
 def broken_links(root=ROOT):
-    pages = [root / name for name in run("git", "ls-files", "*.md", cwd=root).split()]
+    pages = [root / name for name in git_files("*.md", root=root)]
     for page in pages:
         for target in LINK.findall(CODE.sub("", page.read_text())):
             if re.match(r"[a-z]+:", target):
