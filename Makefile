@@ -70,6 +70,9 @@ WRAPPED := $(filter-out $(OWN),$(EXPORTS))
 
 PAGES := man/bpf_program__attach_ksyscall.3 man/ksyscall_links__attach.3
 
+# Otherwise, after a full disk, make would take an incomplete file for a complete one.
+.DELETE_ON_ERROR:
+
 .PHONY: all
 all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
 

@@ -167,6 +167,15 @@ def test_cargos_settings_do_not_change_where_the_library_is(tmp_path):
     assert "/riscv64gc-unknown-linux-gnu/capi/libksyscall.a" in said
 
 
+def test_make_removes_an_incomplete_file(tmp_path):
+    script = tmp_path / "objcopy"
+    script.write_text('#!/bin/sh\nfor file; do :; done\necho >"$file"\nexit 1\n')
+    script.chmod(0o755)
+    with pytest.raises(build.BuildError):
+        run("make", "-s", "CARGO=true", f"OBJCOPY={script}", f"BUILD={tmp_path}", tmp_path / "core.a")
+    assert not (tmp_path / "core.a").exists()
+
+
 def test_relocated_data_is_read_only(library):
     """All relocated data lies in whole pages that the loader makes read-only after it has applied the relocations."""
     segments = run("readelf", "-lW", library)
