@@ -115,7 +115,7 @@ $(BUILD)/ksyscall: $(SOURCES) $(if $(wildcard cli),$(shell find cli -type f)) Ma
 
 .PHONY: help
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 .PHONY: header
 header: ## regenerate include/ksyscall.h

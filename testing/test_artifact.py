@@ -167,6 +167,13 @@ def test_cargos_settings_do_not_change_where_the_library_is(tmp_path):
     assert "/riscv64gc-unknown-linux-gnu/capi/libksyscall.a" in said
 
 
+def test_make_help_lists_the_targets():
+    targets = re.findall(r"^([^:\s]+):.* ## ", (ROOT / "Makefile").read_text(), re.M)
+    listed = re.findall(r"^ +make (\S+) ", run("make", "-s", "help"), re.M)
+    assert "install" in listed
+    assert listed == targets
+
+
 def test_make_removes_an_incomplete_file(tmp_path):
     script = tmp_path / "objcopy"
     script.write_text('#!/bin/sh\nfor file; do :; done\necho >"$file"\nexit 1\n')
