@@ -73,6 +73,10 @@ PAGES := man/bpf_program__attach_ksyscall.3 man/ksyscall_links__attach.3
 # Otherwise, after a full disk, make would take an incomplete file for a complete one.
 .DELETE_ON_ERROR:
 
+# Everything that `make install` installs, so that root need not run cargo.
+.PHONY: default
+default: all $(if $(filter yes,$(CLI)),cli)
+
 .PHONY: all
 all: $(BUILD)/libksyscall.so $(BUILD)/libksyscall.a
 
@@ -129,7 +133,7 @@ COMPLETION_zsh := zsh/site-functions/_ksyscall
 COMPLETION_fish := fish/vendor_completions.d/ksyscall.fish
 
 .PHONY: install
-install: all $(if $(filter yes,$(CLI)),cli) ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no leaves out the command
+install: default ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, BINDIR; CLI=no leaves out the command
 	install -d $(call to,$(LIBDIR)/pkgconfig) $(call to,$(INCLUDEDIR)) $(call to,$(MANDIR)/man3)
 	install -m 755 $(LIBRARY) $(call to,$(LIBDIR))
 	ln -sf libksyscall.so.$(VERSION) $(call to,$(LIBDIR)/$(SONAME))

@@ -368,6 +368,13 @@ def test_uninstalling_leaves_nothing(tmp_path):
     assert files("uninstall") == []
 
 
+def test_installing_after_make_runs_no_cargo(tmp_path):
+    """`sudo make install` may not find the cargo that the user installed with rustup."""
+    run("make", "-s", "CLI=yes")
+    run("make", "-s", "install", "CLI=yes", "CARGO=false", f"DESTDIR={tmp_path}")
+    assert (tmp_path / "usr/local/bin/ksyscall").exists()
+
+
 def test_nothing_of_the_command_is_installed_without_it(tmp_path):
     run("make", "-s", "install", "CLI=no", f"DESTDIR={tmp_path}", "PREFIX=/opt", "LIBDIR=/opt/here")
     assert not (tmp_path / "opt/bin").exists()
