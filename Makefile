@@ -1,8 +1,12 @@
 # Builds, installs, demonstrates and tests libksyscall. `make help` lists the targets.
 
 PREFIX ?= /usr/local
-# Debian's subfolder of lib for this architecture's libraries; empty on other systems.
+# Debian's subfolder of lib for this architecture's libraries; empty on other systems. clang prints Debian's name on
+# every system.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+ifneq (,$(findstring clang,$(shell $(CC) --version 2>/dev/null)))
+MULTIARCH := $(notdir $(wildcard /usr/lib/$(MULTIARCH)))
+endif
 LIBDIR ?= $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man

@@ -402,6 +402,15 @@ def test_the_default_libdir_is_that_of_the_system(tmp_path):
     assert (tmp_path / "usr/local/lib" / build.multiarch() / "libksyscall.so.1").exists()
 
 
+def test_the_default_libdir_with_clang_exists(tmp_path):
+    """clang prints the name of Debian's folder even if the system has no such folder."""
+    clang = tmp_path / "cc"
+    clang.write_text('#!/bin/sh\n[ $1 = --version ] && echo clang version 19\n'
+                     '[ $1 = -print-multiarch ] && echo nowhere-linux-gnu\n')
+    clang.chmod(0o755)
+    assert "'/usr/local/lib/pkgconfig'" in run("make", "-n", "install", "CLI=no", f"CC={clang}")
+
+
 # --- ksyscall.h: alone, and before and after each libbpf.h, in C and C++ ------------
 
 LAYOUT = """
