@@ -242,7 +242,7 @@ def bpf(source, out, target, arch, env=None):
     """Builds a BPF object for an architecture's kernels from a source file that uses the crate."""
     libraries, work = core(target), out.parent
     common = ["--edition=2024", "-Dwarnings", f'--cfg=bpf_target_arch="{arch}"',
-              "--check-cfg=cfg(bpf_target_arch,values(any()))", "-L", libraries]
+              "--check-cfg=cfg(bpf_target_arch,values(any()))", "--check-cfg=cfg(test)", "-L", libraries]
     crate, text = work / "libksyscall_ebpf.rmeta", out.with_suffix(".s")
     rustc(target, *common, "--crate-name=ksyscall_ebpf", "--emit=metadata", "ebpf/src/lib.rs", "-o", crate)
     # For this target, rustc's object files would contain LLVM bitcode, so emit assembly. The program's map requires
