@@ -66,7 +66,7 @@ mod tests {
 
     /// A link whose number is 1 would be closed when the process opens its standard output again.
     #[test]
-    fn a_link_is_never_a_standard_file() {
+    fn a_link_is_never_a_standard_stream() {
         let kernel = Kernel { link_create: |_| Ok(1), free_fds: 1, ..Kernel::new() };
         let (attached, calls) = join(kernel, 0);
         assert_eq!(attached.unwrap(), 500);

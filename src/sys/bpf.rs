@@ -43,7 +43,7 @@ pub(crate) fn bpf_link_create(
         cookie,
     };
     // SAFETY: `attr` contains no pointers.
-    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)?.above_standard_files()
+    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)?.above_standard_streams()
 }
 
 /// Calls `BPF_LINK_CREATE` with a kprobe.multi attribute and no program, and returns the kernel's
@@ -136,7 +136,7 @@ unsafe fn kprobe_multi(
         cookies,
     };
     // SAFETY: guaranteed by the caller.
-    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)?.above_standard_files()
+    unsafe { bpf(BPF_LINK_CREATE, &attr) }.map(Fd)?.above_standard_streams()
 }
 
 /// Calls `BPF_OBJ_PIN` for a link.

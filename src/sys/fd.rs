@@ -41,7 +41,7 @@ impl Fd {
     /// Returns the descriptor, or a copy with a larger number if the number stands for standard
     /// input, output or error. A process that has closed these descriptors may open them again,
     /// for example in daemon(3), and would thereby close an attachment.
-    pub(crate) fn above_standard_files(self) -> Result<Self, Errno> {
+    pub(crate) fn above_standard_streams(self) -> Result<Self, Errno> {
         if self.0 < ABOVE_STDERR { Self::copy_of(self.0, ABOVE_STDERR as usize) } else { Ok(self) }
     }
 

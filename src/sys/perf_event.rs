@@ -59,7 +59,7 @@ unsafe fn perf_event_open(attr: PerfEventAttr) -> Result<Fd, Errno> {
                     return Err(Errno(libc::ENODEV));
                 }
             }
-            opened => return Fd(opened? as c_int).above_standard_files(),
+            opened => return Fd(opened? as c_int).above_standard_streams(),
         }
     }
 }

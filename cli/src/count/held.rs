@@ -28,9 +28,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Starts the command with these resource limits. The command ignores the signals that were
-    /// ignored when this process started.
-    /// `words` are the command's name, as the user gave it, and its arguments.
+    /// Starts the command with these resource limits. `words` contains the command's name, as the
+    /// user typed it, and its arguments. The command ignores the signals that were ignored when
+    /// this process started.
     pub(super) fn start(program: &Path, words: &[OsString], limits: Limits) -> Result<Self> {
         let (waiting, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let (said, say) = pipe_with(PipeFlags::CLOEXEC)?;
