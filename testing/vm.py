@@ -50,7 +50,6 @@ mount -t sysfs sysfs /sys
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t bpf bpffs /sys/fs/bpf
-mount -t tmpfs -o mode=1777 tmpfs /tmp
 ln -sf /proc/self/fd /dev/fd
 ln -sf fd/0 /dev/stdin
 ln -sf fd/1 /dev/stdout
@@ -63,6 +62,8 @@ stty -F /dev/console -opost
 read -r nonce </vm/nonce
 rm /vm/nonce
 for command in /vm/command.*; do
+    # Each command has an empty /tmp, so that it cannot take a previous command's file for its own.
+    mount -t tmpfs -o mode=1777 tmpfs /tmp
     start="vm: $command starts"
     echo "$start" >/dev/kmsg
     echo "@$nonce begin@"
@@ -75,7 +76,7 @@ for command in /vm/command.*; do
     dmesg >/tmp/vm-log
     grep -qF "$start" /tmp/vm-log && sed -i "1,\\@$start@d" /tmp/vm-log
     grep -E -A 30 '\[#[0-9]+\]|\bBUG\b|Oops|WARNING:|INFO: ' /tmp/vm-log | head -n 200
-    rm -f /tmp/vm-log
+    umount -l /tmp
     echo "@$nonce done@"
 done
 poweroff -f
