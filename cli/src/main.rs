@@ -23,8 +23,13 @@ const OUTPUT: &str = "standard output";
 const WRITING: &str = "writing to standard output";
 
 fn main() -> ExitCode {
-    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
-    match run(cli) {
+    let result = match Cli::read(std::env::args_os()) {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() => error.exit(),
+        // --help and --version print to standard output.
+        Err(help) => help.print().context(WRITING).map(|()| ExitCode::SUCCESS),
+    };
+    match result {
         Ok(code) => code,
         // The process that reads from the pipe, for example `head`, has ended.
         Err(error) if is_of_a_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -57,11 +62,15 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "ksyscall: {}", printable(text));
 }
 
-/// Escapes control characters: text from a file or process must not control the terminal.
+/// Escapes control characters, and characters that are invisible or reorder other characters: text
+/// from a file or process must neither control the terminal nor pass for other text.
 fn printable(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        let is_hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        if c.is_control() || is_hidden { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -72,4 +81,17 @@ fn is_of_a_closed_pipe(error: &anyhow::Error) -> bool {
         cause.downcast_ref().map(std::io::Error::kind).or_else(of_json)
     });
     kinds.into_iter().any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn hidden_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}b\nc"), "a\\u{1b}b\\nc");
+        // Right-to-left override, zero-width space.
+        assert_eq!(printable("x\u{202e}y\u{200b}"), "x\\u{202e}y\\u{200b}");
+        assert_eq!(printable("Größe \"数\" e\u{301}\\"), "Größe \"数\" e\u{301}\\");
+    }
 }

@@ -32,3 +32,14 @@ fn a_tool_ignores_the_signals_that_were_ignored_before() {
         shell(&format!("trap '' PIPE HUP; {look}"))
     );
 }
+
+#[test]
+fn a_full_disk_is_an_error() {
+    for command in ["--help", "--version", "count --help", "completion bash", "list --arch x86_64"]
+    {
+        let script = format!("$ksyscall {command} 2>&1 >/dev/full; echo $?");
+        let full =
+            "ksyscall: writing to standard output: No space left on device (os error 28)\n1\n";
+        assert_eq!(shell(&script), full, "{command}");
+    }
+}
