@@ -381,6 +381,7 @@ part none
 ksyscall count umount2 -- /nowhere/tool; echo $?
 part time
 ksyscall count umount2 -d 0.2 -- sleep 1000 2>/dev/null; echo $?
+timeout -s KILL 30 ksyscall count umount2 -d 0.2 -- sh -c 'kill -STOP $$' 2>/dev/null; echo $?
 part unread
 (ksyscall count umount2 -- sh -c 'exit 7' 2>&1 >/dev/null; echo $? >/tmp/status) | true; cat /tmp/status
 part stopped
@@ -394,7 +395,7 @@ def test_the_end_of_a_command(job, guest):
     assert re.search(r"^umount2 +0 ", said["result"], re.M), said["result"]
     assert said["killed"] == "138\n"
     assert said["none"] == "ksyscall: /nowhere/tool: no such file\n1\n"
-    assert said["time"] == "0\n"
+    assert said["time"] == "0\n0\n"
     # Nothing reads the result.
     assert said["unread"] == "7\n"
     assert said["stopped"].startswith("0\nls: /proc/"), said["stopped"]
@@ -526,6 +527,8 @@ stty -F /dev/console cols 40 rows 10
 part narrow; ksyscall count --probes umount2 getpgid read write close openat -d 1.5 >/dev/null
 part piped; ksyscall count umount2 -d 1.5 2>&1 | cat
 part dumb; TERM=dumb ksyscall count umount2 -d 1.5 2>&1
+part continued; ksyscall count umount2 -d 4 2>/tmp/said &
+await grep -qs counting /tmp/said; sleep 2; kill -STOP $!; echo the shell; kill -CONT $!; wait
 """)
 def test_a_terminal_has_a_table_that_fits(job, guest):
     said = parts(guest(job).output)
@@ -552,6 +555,7 @@ def test_a_terminal_has_a_table_that_fits(job, guest):
         # The progress bar fits on one line.
         bars = re.findall("attaching [^\\r\\n]*", said[name])
         assert "█" in bars[-1] and max(map(len, bars)) <= columns, bars
+    assert "the shell\nCALL" in said["continued"], said["continued"]
 
 
 # 40 subshells sleep once each, all at the same time.

@@ -16,6 +16,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitCode, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -87,15 +89,18 @@ pub(crate) fn count(arguments: &args::Count) -> Result<ExitCode> {
     let mut child = held.map(Held::release).transpose()?;
 
     let processes = if let Whom::Processes(processes) = whom { processes } else { Vec::new() };
-    let mut shown = Shown::new(arguments, begun);
+    let mut shown = Shown::new(arguments, begun, signals.continued());
     let end = wait(&mut child, arguments, &signals, begun, processes, &mut |event| match event {
         Event::Shown => shown.show(&mut count, &mut output),
         Event::Ended(process) => count.counter.remove_process(&process),
     });
     let stopped = count.counter.run(false);
     if let (Some(child), false) = (&child, matches!(end, Ok(End::Command(_)))) {
-        // The command may have ended in the meantime.
-        let _ = rustix::process::kill_process(pid_of(child), Signal::TERM);
+        // The command may have ended in the meantime. A stopped command receives SIGTERM only when
+        // it continues.
+        for signal in [Signal::TERM, Signal::CONT] {
+            let _ = rustix::process::kill_process(pid_of(child), signal);
+        }
     }
     let reported = end.and_then(|end| {
         stopped?;
@@ -292,13 +297,15 @@ struct Shown {
     is_terminal: bool,
     /// The width of each line on the screen.
     lines: Vec<usize>,
+    /// Set when this process continues after a stop. The shell has then written below the table.
+    continued: Arc<AtomicBool>,
     /// The start time of the interval, and what had been counted before the interval.
     interval_begun: Instant,
     before: (Vec<Row>, Lost),
 }
 
 impl Shown {
-    fn new(arguments: &args::Count, begun: Instant) -> Self {
+    fn new(arguments: &args::Count, begun: Instant, continued: Arc<AtomicBool>) -> Self {
         let with_intervals = arguments.interval.is_some();
         // Output from a command would be mixed into the table.
         let is_free = arguments.command.is_empty() && arguments.output.is_none() && !arguments.json;
@@ -310,6 +317,7 @@ impl Shown {
             is_screen: is_free && !with_intervals && is_screen(&io::stdout()),
             is_terminal,
             lines: Vec::new(),
+            continued,
             interval_begun: begun,
             before: Default::default(),
         }
@@ -377,6 +385,9 @@ impl Shown {
     fn clear(&mut self) -> Result<()> {
         use crossterm::cursor::MoveToPreviousLine;
         use crossterm::terminal::{Clear, ClearType};
+        if self.continued.swap(false, Ordering::Relaxed) {
+            self.lines.clear();
+        }
         if !self.lines.is_empty() {
             let up = MoveToPreviousLine(height_of(&self.lines, size().0));
             crossterm::execute!(io::stdout(), up, Clear(ClearType::FromCursorDown))?;

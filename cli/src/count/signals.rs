@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
 /// A bit mask of the signals that were ignored when this process started, for example because of
 /// nohup(1).
@@ -57,6 +57,7 @@ pub(crate) fn ignore_as_before() {
 pub(super) struct Signals {
     woken: UnixStream,
     received: Arc<AtomicUsize>,
+    continued: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -71,7 +72,7 @@ impl Signals {
                 continue;
             }
             // A second signal kills the process at once, and the kernel detaches the programs.
-            let is_second = Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let is_second = Arc::new(AtomicBool::new(false));
             signal_hook::flag::register_conditional_default(number, is_second.clone())?;
             signal_hook::flag::register(number, is_second)?;
             signal_hook::flag::register_usize(number, received.clone(), number as usize)?;
@@ -80,7 +81,14 @@ impl Signals {
         if has_child {
             signal_hook::low_level::pipe::register(SIGCHLD, wake)?;
         }
-        Ok(Self { woken, received })
+        let continued = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGCONT, continued.clone())?;
+        Ok(Self { woken, received, continued })
+    }
+
+    /// A flag that is set each time this process continues after a stop.
+    pub(super) fn continued(&self) -> Arc<AtomicBool> {
+        self.continued.clone()
     }
 
     /// The signal that was received, if any.
