@@ -83,8 +83,8 @@ pub(crate) struct List {
 
 #[derive(Debug, Args)]
 pub(crate) struct Of {
-    /// Answer from ARCH's table, without the running kernel: x86_64, i386, arm64, arm,
-    /// riscv64, s390x, powerpc64, powerpc, mips64, loongarch64
+    /// Answer from ARCH's table, without the running kernel: x86_64, aarch64, riscv64, s390x,
+    /// powerpc64, mips64, loongarch64, x86, arm, powerpc
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,
     /// Print JSON
@@ -299,6 +299,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_the_architectures() {
+        let names: Vec<_> = ksyscall::Architecture::all().map(|arch| arch.name()).collect();
+        for command in Cli::command().get_subcommands() {
+            let arch = command.get_arguments().find(|argument| argument.get_id() == "arch");
+            let help = arch.and_then(clap::Arg::get_help).map(ToString::to_string);
+            assert!(help.is_none_or(|help| help.ends_with(&names.join(", "))));
+        }
     }
 
     /// fish expands variables in these descriptions.
