@@ -216,6 +216,8 @@ class Machine:
                     yield outcome
             except Failure as error:
                 if not error.is_emulators or accel != "tcg":
+                    if not error.is_booted:
+                        error.args = (f"{error}\nIf {kernel} is damaged, remove it.",)
                     raise
                 accel = "tcg,thread=single"
                 say("the emulator ran code that the kernel was changing; once more, with one thread. It went down"

@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import subprocess
 
@@ -111,6 +112,7 @@ def test_qemu_is_stopped_at_the_time_limit(machine):
     with pytest.raises(Failure, match="no result after 1 s; the guest has not come") as failure:
         list(machine.run(["true"], limit=1))
     assert failure.value.status == 124
+    assert re.search("If .* is damaged, remove it", str(failure.value))
     assert machine.child.returncode == -9
 
 
