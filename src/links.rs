@@ -68,13 +68,14 @@ impl Links {
 }
 
 /// A call that a program could not be attached to, and the error that occurred.
+///
+/// The message includes the error's message, so `source()` returns `None`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Failure {
     /// The call.
     pub name: SyscallName,
     /// Why it failed.
-    #[source]
     pub error: Error,
 }
 
@@ -85,5 +86,19 @@ impl fmt::Display for Failure {
             error @ Error::NotFound { .. } => fmt::Display::fmt(error, f),
             error => write!(f, "{}: {error}", self.name),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// anyhow's `{:#}`, for example, prints the messages of all sources.
+    #[test]
+    fn a_failures_message_appears_once() {
+        let name = SyscallName::new("openat").unwrap();
+        let failure = Failure { name, error: Error::CookieUnsupported };
+        assert_eq!(failure.to_string(), "openat: a BPF cookie requires Linux 5.15");
+        assert!(std::error::Error::source(&failure).is_none());
     }
 }
