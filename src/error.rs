@@ -185,7 +185,8 @@ pub enum Error {
 
     /// The functions that serve the call for native callers and for 32-bit callers may be one
     /// function with two names. The addresses in /proc/kallsyms would show this, but the file could
-    /// not be read or hides addresses (seeing them requires `CAP_SYSLOG`).
+    /// not be read or hides addresses (seeing them requires `CAP_SYSLOG` while
+    /// `kernel.kptr_restrict` is at most 1).
     #[error(
         "cannot tell whether {symbol} also serves other callers: /proc/kallsyms: {}{}",
         Errno(*errno), addresses_hint(*errno)
@@ -387,7 +388,9 @@ fn multi_hint(errno: i32) -> &'static str {
 
 fn addresses_hint(errno: i32) -> &'static str {
     match errno {
-        libc::EPERM => " (the kernel hides addresses: requires CAP_SYSLOG, or root)",
+        libc::EPERM => {
+            " (the kernel hides addresses: requires CAP_SYSLOG, and kernel.kptr_restrict below 2)"
+        }
         _ => "",
     }
 }
