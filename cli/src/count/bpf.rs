@@ -285,10 +285,12 @@ impl Counter {
         let index = self.searched;
         let searched = Searched { device: namespace.device, inode: namespace.inode, process, role };
         let mut map: Array<_, Searched> = self.map("searched_map")?.try_into()?;
-        let most = map.len();
-        map.set(index, searched, 0).with_context(|| {
-            format!("at most {most} processes can be counted in a PID namespace")
-        })?;
+        if index >= map.len() {
+            // One entry is for this process.
+            let most = map.len() - 1;
+            bail!("at most {most} processes can be counted in a PID namespace");
+        }
+        map.set(index, searched, 0)?;
         self.searched += 1;
         self.settings.searched = self.searched;
         self.set()
@@ -465,10 +467,11 @@ fn place_of(index: usize, call: &Wanted) -> u32 {
     place
 }
 
-/// Checks that the kernel supports 32-bit callers.
+/// Checks that the kernel supports 32-bit callers. If /proc/kallsyms cannot be read, assumes so.
 pub(super) fn check_compat_callers() -> Result<()> {
     let name = SyscallName::new("openat")?;
-    match KernelFunctions::read()?.serving_callers(&name, Callers::Compat) {
+    let Ok(functions) = KernelFunctions::read() else { return Ok(()) };
+    match functions.serving_callers(&name, Callers::Compat) {
         Err(error @ ksyscall::Error::NoCompatCallers { .. }) => Err(error.into()),
         _ => Ok(()),
     }
