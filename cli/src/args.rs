@@ -280,8 +280,8 @@ pub(crate) fn syscall_name(text: &str) -> Result<SyscallName> {
     SyscallName::new(text).map_err(|error| {
         let lower = text.to_lowercase();
         match SyscallName::new(&lower) {
-            Ok(_) => anyhow!("{text:?}: {error}; did you mean {lower}?"),
-            Err(_) => anyhow!("{text:?}: {error}"),
+            Ok(_) => anyhow!("{error}; did you mean {lower}?"),
+            Err(_) => error.into(),
         }
     })
 }
