@@ -77,6 +77,10 @@ impl Machine {
 
 impl Elf {
     pub(crate) fn read(path: &Path) -> Result<Self> {
+        // A tool can name /dev/zero as a library.
+        if path.metadata().is_ok_and(|file| !file.is_file()) {
+            bail!("{}: not a regular file", path.display());
+        }
         let data = std::fs::read(path).with_context(|| path.display().to_string())?;
         Self::parse(&data).with_context(|| path.display().to_string())
     }

@@ -621,6 +621,12 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_not_read() {
+        let error = Elf::read(Path::new("/dev/null")).unwrap_err().to_string();
+        assert_eq!(error, "/dev/null: not a regular file");
+    }
+
+    #[test]
     fn truncated_files_are_errors() {
         let built = Built::new();
         let program = built.cc("tool", NOTHING, &[]);
