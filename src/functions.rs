@@ -1,5 +1,7 @@
 //! Finds the kernel functions that serve a call, without attaching a program.
 
+use errno::Errno;
+
 use crate::attach::plan::Plan;
 use crate::kernel::symbols::Symbols;
 use crate::{Callers, Error, Symbol, SyscallName};
@@ -11,7 +13,7 @@ use crate::{Callers, Error, Symbol, SyscallName};
 ///
 /// let functions = KernelFunctions::read()?;
 /// println!("{}", functions.serving(&SyscallName::new("stat")?)?);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), ksyscall::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct KernelFunctions(Symbols);
@@ -20,10 +22,10 @@ impl KernelFunctions {
     /// Reads /proc/kallsyms, which contains about 100,000 lines.
     ///
     /// # Errors
-    /// Returns the error from reading /proc/kallsyms, or ENODATA if the file contains no functions
-    /// that serve system calls.
-    pub fn read() -> Result<Self, std::io::Error> {
-        Symbols::read().map(Self).map_err(|errno| std::io::Error::from_raw_os_error(errno.0))
+    /// Returns [`Error::KernelSymbols`]. The errno is ENODATA if the file contains no functions that
+    /// serve system calls.
+    pub fn read() -> Result<Self, Error> {
+        Symbols::read().map(Self).map_err(|Errno(errno)| Error::KernelSymbols { errno })
     }
 
     /// Returns the function that serves the call. [`Ksyscall::attach`] would attach to this
@@ -51,7 +53,7 @@ impl KernelFunctions {
     /// for function in functions.serving_callers(&SyscallName::new("execve")?, Callers::All)? {
     ///     println!("{function}");
     /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), ksyscall::Error>(())
     /// ```
     ///
     /// # Errors
@@ -71,5 +73,17 @@ impl KernelFunctions {
     /// function.
     pub fn has(&self, function: &str) -> bool {
         self.0.contains(function.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::fake::Kernel;
+
+    #[test]
+    fn the_error_names_the_file() {
+        let (error, _) = Kernel::new().run(|| KernelFunctions::read().unwrap_err().to_string());
+        assert!(error.contains("/proc/kallsyms: No such file"), "{error}");
     }
 }

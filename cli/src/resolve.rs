@@ -132,7 +132,7 @@ impl Place {
         let kernel = KernelFunctions::read();
         if let Err(error) = &kernel {
             say(&format!(
-                "/proc/kallsyms: {error}: the following is from the table, not from the running \
+                "{error}: the following is from the table, not from the running \
                  kernel; mount /proc, or be root"
             ));
         }
