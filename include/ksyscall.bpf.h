@@ -327,7 +327,8 @@ struct pt_regs;
 
 /*
  * The man page's order is fd, offset, len, advice. For fadvise64, len is one word. On 32-bit arm, and for
- * fadvise64_64 on 32-bit POWER, the function's order is fd, advice, offset, len.
+ * fadvise64_64 on 32-bit POWER, the function's order is fd, advice, offset, len. On s390, 31-bit callers pass
+ * a pointer to a struct with the arguments of fadvise64_64: the macros do not read this struct.
  */
 #define KSYSCALL_SHORT_ KSYSCALL_KINDS_(W, L, W, W, W, W)
 #if defined(__TARGET_ARCH_arm) || defined(__TARGET_ARCH_arm64)
