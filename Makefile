@@ -65,8 +65,10 @@ HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protectio
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # -fexceptions lets an exception from the program's print callback propagate through these files' functions.
 # -ffile-prefix-map keeps the name of the build folder out of the debugging information.
+# The last two flags override CFLAGS: the exported functions must be visible, and objcopy cannot edit LTO objects.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
-	$(call quoted,-ffile-prefix-map=$(CURDIR)=.) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+	$(call quoted,-ffile-prefix-map=$(CURDIR)=.) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
+	-fvisibility=default -fno-lto
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
 # The exported functions that libbpf lacks, and those that libbpf also exports.
 OWN := $(filter ksyscall_%,$(EXPORTS))

@@ -4,6 +4,7 @@ headers in C and C++, with and without each libbpf."""
 import filecmp
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -154,6 +155,14 @@ def test_the_builders_flags_come_last():
     assert link.index("-fstack-protector-strong") < link.index(flags["CPPFLAGS"])
     assert link.index(flags["CFLAGS"]) > link.index("-fstack-clash-protection")
     assert link.index(flags["LDFLAGS"]) > link.index("-Wl,-z,now")
+
+
+@pytest.mark.parametrize("flags", [["CFLAGS=-fvisibility=hidden"], ["CFLAGS=-Wpedantic"],
+                                   ["CC=clang", "CFLAGS=-flto"]], ids=["visibility", "pedantic", "lto"])
+def test_it_can_be_built_with_a_projects_flags(flags, library, tmp_path):
+    shutil.copy(library.parent / "core.a", tmp_path)
+    run("make", "-s", "CLI=no", f"BUILD={tmp_path}", "-o", tmp_path / "core.a", *flags, "all")
+    assert functions(tmp_path / "libksyscall.so") == functions(library)
 
 
 def test_cargos_settings_do_not_change_where_the_library_is(tmp_path):
