@@ -145,6 +145,7 @@ install: default ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, B
 	ln -sf libksyscall.so.$(VERSION) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libksyscall.so)
 	install -m 644 $(BUILD)/libksyscall.a $(call to,$(LIBDIR))
+	ln -sf libksyscall.a $(call to,$(LIBDIR)/libksyscall-static.a)
 	for name in libksyscall libksyscall-static; do \
 		file=$(call to,$(LIBDIR)/pkgconfig)/$$name.pc; \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
@@ -167,7 +168,7 @@ endif
 
 .PHONY: uninstall
 uninstall: ## remove what make install installed
-	rm -f $(foreach file,libksyscall.so libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc,$(call to,$(LIBDIR)/$(file))) $(call to,$(LIBDIR)/libksyscall.so.)*
+	rm -f $(foreach file,libksyscall.so libksyscall.a libksyscall-static.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc,$(call to,$(LIBDIR)/$(file))) $(call to,$(LIBDIR)/libksyscall.so.)*
 	rm -f $(foreach file,ksyscall.h ksyscall.bpf.h,$(call to,$(INCLUDEDIR)/$(file))) $(foreach page,$(PAGES:man/%=%) $(OWN:%=%.3),$(call to,$(MANDIR)/man3/$(page)))
 	rm -f $(call to,$(BINDIR)/ksyscall) $(call to,$(MANDIR)/man1/ksyscall.1) $(foreach shell,bash zsh fish,$(call to,$(COMPLETIONS)/$(COMPLETION_$(shell))))
 

@@ -276,7 +276,7 @@ def pkg_config(root):
 
 
 @pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
-                                  "include/ksyscall.h", "include/ksyscall.bpf.h",
+                                  "here/libksyscall-static.a", "include/ksyscall.h", "include/ksyscall.bpf.h",
                                   "share/man/man3/bpf_program__attach_ksyscall.3",
                                   *(f"share/man/man3/{name}.3" for name in OWN),
                                   "bin/ksyscall", "share/man/man1/ksyscall.1",
@@ -289,6 +289,15 @@ def test_installs(root, file):
 
 def test_the_pc_files_are_valid(pkg_config):
     pkg_config("--validate", "libksyscall", "libksyscall-static")
+
+
+def test_cmake_finds_the_libraries_of_the_pc_files(root, pkg_config):
+    """For an imported target, CMake searches the folders that -L names for each library that -l names. It does not
+    understand -l:NAME, and puts all other words before the object files."""
+    for name in ("libksyscall", "libksyscall-static"):
+        [folder], [library] = (re.findall(rf"-{option}(\S+)", pkg_config("--libs", name)) for option in "Ll")
+        assert folder == f"{root}/opt/here"
+        assert list((root / "opt/here").glob(f"lib{library}.[as]*"))
 
 
 def test_the_pc_files_version(pkg_config):
