@@ -149,7 +149,8 @@ install: default ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, B
 	for name in libksyscall libksyscall-static; do \
 		file=$(call to,$(LIBDIR)/pkgconfig)/$$name.pc; \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' $$name.pc.in > "$$file" && \
+			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' \
+			-e 's|@RENAME@|$(foreach name,$(WRAPPED),-D$(name)=__wrap_$(name))|' $$name.pc.in > "$$file" && \
 		chmod 644 "$$file" || exit 1; \
 	done
 	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(call to,$(INCLUDEDIR))

@@ -364,6 +364,28 @@ def test_without_wrap_it_does_not_link(program, error, link_static, root):
         link_static(program, f"-L{root}/opt/here", "-l:libksyscall.a")
 
 
+# The part of a static libbpf that the program below requires.
+LIBBPF = """#include <stdlib.h>
+int bpf_object__next_program(void) { return 0; }
+void bpf_program__attach_ksyscall(void) { abort(); }
+"""
+
+
+@pytest.mark.parametrize("flag", ["-flto", "-fuse-ld=lld"])
+def test_the_compilers_flags_suffice_where_wrap_does_not(flag, root, pkg_config, tmp_path):
+    """With LTO, GNU ld ignores --wrap for calls between objects. lld looks up the names before it renames them."""
+    (tmp_path / "libbpf.c").write_text(LIBBPF)
+    (tmp_path / "program.c").write_text(STATIC["explicit"])
+    objects = [tmp_path / "program.o", tmp_path / "libbpf.o"]
+    run("cc", "-O2", flag, "-c", tmp_path / "libbpf.c", "-o", objects[1])
+    run("cc", "-O2", flag, "-c", tmp_path / "program.c", "-o", objects[0],
+        *pkg_config("--cflags", "libksyscall-static").split())
+    run("ar", "rcs", tmp_path / "libbpf.a", objects[1])
+    run("cc", "-O2", flag, objects[0], "-o", tmp_path / "program", *pkg_config("--libs", "libksyscall-static").split(),
+        tmp_path / "libbpf.a")
+    run(tmp_path / "program")
+
+
 def test_the_static_library_exports_no_other_names(library):
     names = re.findall(r" T (?:__wrap_)?(\S+)$", run("nm", "-g", "--defined-only", "build/libksyscall.a"), re.M)
     assert sorted(set(names)) == sorted(LIBBPFS + OWN)
