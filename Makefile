@@ -65,8 +65,10 @@ HARDENING = $(shell for flag in -fstack-protector-strong -fstack-clash-protectio
 	done) $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # -fexceptions lets an exception from the program's print callback propagate through these files' functions.
 # -ffile-prefix-map keeps the name of the build folder out of the debugging information.
+# The last two flags override CFLAGS: the exported functions must be visible, and objcopy cannot edit LTO objects.
 C_FLAGS = -std=gnu11 -O2 -fPIC -fno-plt -fexceptions -ffunction-sections -Wall -Wextra -Wformat=2 -Werror \
-	$(call quoted,-ffile-prefix-map=$(CURDIR)=.) $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+	$(call quoted,-ffile-prefix-map=$(CURDIR)=.) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
+	-fvisibility=default -fno-lto
 EXPORTS := $(shell sed -n 's/^\t\([a-z_]*\);$$/\1/p' $(MAP))
 # The exported functions that libbpf lacks, and those that libbpf also exports.
 OWN := $(filter ksyscall_%,$(EXPORTS))
@@ -143,10 +145,12 @@ install: default ## install under DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, MANDIR, B
 	ln -sf libksyscall.so.$(VERSION) $(call to,$(LIBDIR)/$(SONAME))
 	ln -sf $(SONAME) $(call to,$(LIBDIR)/libksyscall.so)
 	install -m 644 $(BUILD)/libksyscall.a $(call to,$(LIBDIR))
+	ln -sf libksyscall.a $(call to,$(LIBDIR)/libksyscall-static.a)
 	for name in libksyscall libksyscall-static; do \
 		file=$(call to,$(LIBDIR)/pkgconfig)/$$name.pc; \
 		sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' $$name.pc.in > "$$file" && \
+			-e 's|@VERSION@|$(VERSION)|' -e 's|@WRAP@|$(WRAPPED:%=-Wl,--wrap=%)|' \
+			-e 's|@RENAME@|$(foreach name,$(WRAPPED),-D$(name)=__wrap_$(name))|' $$name.pc.in > "$$file" && \
 		chmod 644 "$$file" || exit 1; \
 	done
 	install -m 644 include/ksyscall.h include/ksyscall.bpf.h $(call to,$(INCLUDEDIR))
@@ -165,7 +169,7 @@ endif
 
 .PHONY: uninstall
 uninstall: ## remove what make install installed
-	rm -f $(foreach file,libksyscall.so libksyscall.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc,$(call to,$(LIBDIR)/$(file))) $(call to,$(LIBDIR)/libksyscall.so.)*
+	rm -f $(foreach file,libksyscall.so libksyscall.a libksyscall-static.a pkgconfig/libksyscall.pc pkgconfig/libksyscall-static.pc,$(call to,$(LIBDIR)/$(file))) $(call to,$(LIBDIR)/libksyscall.so.)*
 	rm -f $(foreach file,ksyscall.h ksyscall.bpf.h,$(call to,$(INCLUDEDIR)/$(file))) $(foreach page,$(PAGES:man/%=%) $(OWN:%=%.3),$(call to,$(MANDIR)/man3/$(page)))
 	rm -f $(call to,$(BINDIR)/ksyscall) $(call to,$(MANDIR)/man1/ksyscall.1) $(foreach shell,bash zsh fish,$(call to,$(COMPLETIONS)/$(COMPLETION_$(shell))))
 

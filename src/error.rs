@@ -80,7 +80,7 @@ pub enum Error {
     /// The probe requires tracefs, which could not be used. Before Linux 4.17, every probe requires
     /// tracefs, because the kernel has no kprobe PMU. On later kernels, only `max_active` requires
     /// tracefs.
-    #[error("tracefs: {step}: {}", Errno(*errno))]
+    #[error("tracefs: {step}: {}{}", Errno(*errno), tracefs_hint(*errno))]
     #[non_exhaustive]
     Tracefs {
         /// The step that failed.
@@ -367,6 +367,15 @@ fn probe_hint(errno: i32) -> &'static str {
     }
 }
 
+fn tracefs_hint(errno: i32) -> &'static str {
+    match errno {
+        libc::ENOENT => {
+            " (mount tracefs; without max_active, Linux 4.17 and later require only /sys)"
+        }
+        _ => "",
+    }
+}
+
 fn program_hint(errno: i32) -> &'static str {
     match errno {
         libc::EINVAL => {
@@ -431,6 +440,7 @@ mod tests {
             Error::PerfEvent { symbol, retprobe: false, errno: ENOENT },
             Error::NoReturnProbe { symbol },
             Error::Tracefs { step, errno: EACCES },
+            Error::Tracefs { step: "open kprobe_events", errno: ENOENT },
             Error::KernelSymbols { errno: EACCES },
             Error::CookieUnsupported,
             Error::NotTraceable { symbol },

@@ -4,6 +4,7 @@ headers in C and C++, with and without each libbpf."""
 import filecmp
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -156,6 +157,14 @@ def test_the_builders_flags_come_last():
     assert link.index(flags["LDFLAGS"]) > link.index("-Wl,-z,now")
 
 
+@pytest.mark.parametrize("flags", [["CFLAGS=-fvisibility=hidden"], ["CFLAGS=-Wpedantic"],
+                                   ["CC=clang", "CFLAGS=-flto"]], ids=["visibility", "pedantic", "lto"])
+def test_it_can_be_built_with_a_projects_flags(flags, library, tmp_path):
+    shutil.copy(library.parent / "core.a", tmp_path)
+    run("make", "-s", "CLI=no", f"BUILD={tmp_path}", "-o", tmp_path / "core.a", *flags, "all")
+    assert functions(tmp_path / "libksyscall.so") == functions(library)
+
+
 def test_cargos_settings_do_not_change_where_the_library_is(tmp_path):
     """A user may have set the target folder or the target for all projects."""
     run("make", "-sB", "BUILD=build/settings", "build/settings/core.a",
@@ -267,7 +276,7 @@ def pkg_config(root):
 
 
 @pytest.mark.parametrize("file", ["here/libksyscall.so", "here/libksyscall.so.1", "here/libksyscall.a",
-                                  "include/ksyscall.h", "include/ksyscall.bpf.h",
+                                  "here/libksyscall-static.a", "include/ksyscall.h", "include/ksyscall.bpf.h",
                                   "share/man/man3/bpf_program__attach_ksyscall.3",
                                   *(f"share/man/man3/{name}.3" for name in OWN),
                                   "bin/ksyscall", "share/man/man1/ksyscall.1",
@@ -280,6 +289,15 @@ def test_installs(root, file):
 
 def test_the_pc_files_are_valid(pkg_config):
     pkg_config("--validate", "libksyscall", "libksyscall-static")
+
+
+def test_cmake_finds_the_libraries_of_the_pc_files(root, pkg_config):
+    """For an imported target, CMake searches the folders that -L names for each library that -l names. It does not
+    understand -l:NAME, and puts all other words before the object files."""
+    for name in ("libksyscall", "libksyscall-static"):
+        [folder], [library] = (re.findall(rf"-{option}(\S+)", pkg_config("--libs", name)) for option in "Ll")
+        assert folder == f"{root}/opt/here"
+        assert list((root / "opt/here").glob(f"lib{library}.[as]*"))
 
 
 def test_the_pc_files_version(pkg_config):
@@ -344,6 +362,28 @@ def test_a_program_with_a_static_libbpf_reaches_the_library(program, kind, link_
 def test_without_wrap_it_does_not_link(program, error, link_static, root):
     with pytest.raises(build.BuildError, match=error):
         link_static(program, f"-L{root}/opt/here", "-l:libksyscall.a")
+
+
+# The part of a static libbpf that the program below requires.
+LIBBPF = """#include <stdlib.h>
+int bpf_object__next_program(void) { return 0; }
+void bpf_program__attach_ksyscall(void) { abort(); }
+"""
+
+
+@pytest.mark.parametrize("flag", ["-flto", "-fuse-ld=lld"])
+def test_the_compilers_flags_suffice_where_wrap_does_not(flag, root, pkg_config, tmp_path):
+    """With LTO, GNU ld ignores --wrap for calls between objects. lld looks up the names before it renames them."""
+    (tmp_path / "libbpf.c").write_text(LIBBPF)
+    (tmp_path / "program.c").write_text(STATIC["explicit"])
+    objects = [tmp_path / "program.o", tmp_path / "libbpf.o"]
+    run("cc", "-O2", flag, "-c", tmp_path / "libbpf.c", "-o", objects[1])
+    run("cc", "-O2", flag, "-c", tmp_path / "program.c", "-o", objects[0],
+        *pkg_config("--cflags", "libksyscall-static").split())
+    run("ar", "rcs", tmp_path / "libbpf.a", objects[1])
+    run("cc", "-O2", flag, objects[0], "-o", tmp_path / "program", *pkg_config("--libs", "libksyscall-static").split(),
+        tmp_path / "libbpf.a")
+    run(tmp_path / "program")
 
 
 def test_the_static_library_exports_no_other_names(library):

@@ -281,7 +281,7 @@ impl Tool {
                 }
                 None => {}
                 Some((path, library)) if is_libbpf => libbpf = Some((name.clone(), path, library)),
-                Some((path, library)) if library.has_libbpf => {
+                Some((path, library)) if library.has_libbpf && !is_ours(&name) => {
                     return self.static_libbpf(&path.display().to_string(), library.imports);
                 }
                 Some((_, library)) => {
@@ -296,7 +296,11 @@ impl Tool {
         match libbpf {
             Some((name, path, library)) => {
                 let is_old = name.starts_with("libbpf.so.0");
-                self.shared_libbpf(&path, &library, is_old, imports)
+                // The loader searches the libraries in this order.
+                let theirs = seen.iter().position(|seen| *seen == name);
+                let ours = seen.iter().position(|seen| is_ours(seen));
+                let is_first = ours.map(|ours| Some(ours) < theirs);
+                self.shared_libbpf(&path, &library, is_old, imports, is_first)
             }
             None => self.no_libbpf(names_libbpf),
         }
@@ -315,8 +319,25 @@ impl Tool {
         }
     }
 
-    fn shared_libbpf(&self, path: &Path, library: &Elf, is_old: bool, imports: Imports) -> Verdict {
-        let found = format!("linked with {}", path.display());
+    /// `is_first` is whether the loader searches libksyscall before libbpf, or None if the tool is
+    /// not linked with libksyscall.
+    fn shared_libbpf(
+        &self,
+        path: &Path,
+        library: &Elf,
+        is_old: bool,
+        imports: Imports,
+        is_first: Option<bool>,
+    ) -> Verdict {
+        let order = match is_first {
+            None => "",
+            Some(true) => " after libksyscall: its calls reach the library even without preloading",
+            Some(false) => {
+                " before libksyscall: without preloading, its calls reach libbpf; link libksyscall \
+                 first"
+            }
+        };
+        let found = format!("linked with {}{order}", path.display());
         if imports.answered && !is_old {
             let how = match library.calls_by_name {
                 true => "",
@@ -369,6 +390,10 @@ impl Tool {
         };
         Verdict::new(Reach::Perhaps, found, format!("{LATER}{corrected}"))
     }
+}
+
+fn is_ours(library: &str) -> bool {
+    library.starts_with("libksyscall.so")
 }
 
 /// The effect of replacing syscall() in a tool, and the options that have no effect.
@@ -458,6 +483,23 @@ mod tests {
         let own = CALLS.to_owned() + "long syscall(long number, ...) { return -number; }\n";
         let own = built.cc("own", &own, &STATIC);
         expect(&own, Reach::No, "does not import syscall()");
+    }
+
+    #[test]
+    fn a_program_that_is_linked_with_the_library_has_no_static_libbpf() {
+        let built = Built::new();
+        let ours = CALLS.replace("main", "other").replace("*);\n", "*) { return 0; }\n");
+        built.libbpf("libksyscall.so.1", &ours, &[]);
+        let folder = built.0.path().display();
+        let here = [format!("-L{folder}"), format!("-Wl,-rpath,{folder}")];
+        let link = |name: &str, libraries: [&str; 2]| {
+            let options = [&here[0], &here[1], "-Wl,--no-as-needed", libraries[0], libraries[1]];
+            built.cc(name, CALLS, &options)
+        };
+        let first = link("first", ["-l:libksyscall.so.1", "-lbpf"]);
+        expect(&first, Reach::Yes, "after libksyscall: its calls reach the library");
+        let last = link("last", ["-lbpf", "-l:libksyscall.so.1"]);
+        expect(&last, Reach::Yes, "before libksyscall: without preloading");
     }
 
     /// Early versions of libksyscall did not define syscall().

@@ -28,6 +28,9 @@
  */
 #pragma GCC visibility push(hidden)
 
+/* ISO C does not allow `return f();` in a void function. */
+#pragma GCC diagnostic ignored "-Wpedantic"
+
 /* dlsym() cannot fail: every C library that this library links to defines these functions. */
 #define LATE(result, name, parameters, arguments)                 \
 	result __wrap_##name parameters                           \
