@@ -141,18 +141,20 @@ impl Counted<'_> {
         let Plan { callers, engine, counts: (native, compat), failures, .. } = self.plan;
         let sum =
             |number: fn(&Tally) -> u64| self.rows.iter().map(|row| number(&row.tally)).sum::<u64>();
+        let calls = plural(sum(|tally| tally.calls), "call");
+        let errors = plural(sum(|tally| tally.errors), "error");
         let counted = match callers {
-            Callers::Native => plural(*native, "system call"),
-            Callers::Compat => format!("{} of 32-bit callers", plural(*compat, "system call")),
+            Callers::Native => plural(*native as u64, "system call"),
+            Callers::Compat => {
+                format!("{} of 32-bit callers", plural(*compat as u64, "system call"))
+            }
             Callers::All => {
-                let native = plural(*native, "system call");
+                let native = plural(*native as u64, "system call");
                 format!("{native} of native callers and {compat} of 32-bit callers")
             }
         };
         let mut text = format!(
-            "{} calls, {} errors in {:.1} s; {counted} counted by {}",
-            sum(|tally| tally.calls),
-            sum(|tally| tally.errors),
+            "{calls}, {errors} in {:.1} s; {counted} counted by {}",
             self.seconds,
             engine.words(),
         );
@@ -170,7 +172,7 @@ impl Counted<'_> {
                 text,
                 "{}: {} missed, which errors and times do not include: {why}",
                 label(row).trim_start(),
-                plural(row.missed() as usize, "return"),
+                plural(row.missed(), "return"),
             );
         }
         for row in self.shown().into_iter().filter(|row| row.tally.calls == 0) {
@@ -250,7 +252,7 @@ fn glibc_calls(row: &Row) -> Option<String> {
     Some(names.join(", "))
 }
 
-fn plural(count: usize, thing: &str) -> String {
+fn plural(count: u64, thing: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{s}")
 }
