@@ -33,6 +33,9 @@ from testing.targets import ARCHITECTURES, SUITES
 # Retry a boot that ends before any command runs: under emulation about one boot in 100 panics. No command has run by
 # then, so this does not hide test failures.
 BOOTS = 3
+# The number of the console's lines in a failure's message, and the seconds in which a guest that has reached a time
+# limit must say what it waits for.
+LINES, EXPLAIN = 60, 60
 BUG = re.compile(r"\[#[0-9]+\]|\bBUG\b|Oops")
 # QEMU 7.2's emulation may translate code while another processor modifies it. When the kernel patches its own code (for
 # static keys and kprobes), it temporarily writes an int3 there. A processor may then execute a stale copy of that
@@ -61,11 +64,27 @@ ulimit -l unlimited
 stty -F /dev/console -opost
 read -r nonce </vm/nonce
 rm /vm/nonce
+# Waits for a line on the console, which the host writes at the time limit. Then prints what each process waits for.
+explain() {
+    head -n 1 </dev/console >/dev/null
+    echo "The processes, with the functions of the kernel in which they wait:"
+    for process in $(ls /proc | grep -x '[0-9]*'); do
+        # Kernel threads have no command line. This process and its children belong to the session of process 1.
+        words=$(tr '\0' ' ' 2>/dev/null <"/proc/$process/cmdline")
+        [ "$words" ] && [ "$(cut -d ' ' -f 6 "/proc/$process/stat")" != 0 ] || continue
+        echo "$process $words"
+        for thread in "/proc/$process/task/"*; do
+            echo "  ${thread##*/} $(grep State "$thread/status")" $(sed 's/.* //' "$thread/stack")
+        done
+    done
+    poweroff -f
+}
 for command in /vm/command.*; do
     # Each command has an empty /tmp, so that it cannot take a previous command's file for its own.
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     start="vm: $command starts"
     echo "$start" >/dev/kmsg
+    explain &
     echo "@$nonce begin@"
     setsid sh "$command"
     status=$?
@@ -137,7 +156,7 @@ class Console:
     def last_lines(self):
         text = re.sub(r"[^\t\n -~]", "", self.text.decode(errors="replace"))
         lines = [line for line in text.splitlines() if not line.startswith(f"@{self.nonce}")]
-        return "".join(f"\n  | {line}" for line in lines[-40:])
+        return "".join(f"\n  | {line}" for line in lines[-LINES:])
 
 
 class Clock:
@@ -190,6 +209,7 @@ class Machine:
     def _end_qemu(self):
         if self.child:
             self.child.kill()
+            self.child.stdin.close()
             self.child.wait()
 
     def run(self, commands, limit=300):
@@ -232,7 +252,7 @@ class Machine:
         # guest. quiet and loglevel keep all kernel messages except panics off the console; a panic ends the guest.
         qemu = [*arch.qemu.split(), "-accel", accel, *(["-cpu", cpu] if cpu else []),
                 "-smp", "2", "-m", "2048", "-nodefaults", "-display", "none", "-no-reboot",
-                "-serial", f"file:{self.folder}/console", "-kernel", str(kernel),
+                "-serial", "stdio", "-kernel", str(kernel),
                 "-initrd", f"{self.folder}/initrd", "-append",
                 f"console={arch.console} quiet loglevel=1 panic=-1 rcupdate.rcu_expedited=1 nosoftlockup"
                 f" rdinit=/init {self.append}", *self.options]
@@ -271,11 +291,10 @@ class Machine:
     def _follow(self, qemu, console, limits):
         """Boots once. Returns False if the guest went down before any command ran."""
         path = self.folder / "console"
-        path.write_bytes(b"")
-        with open(self.folder / "qemu.log", "wb") as log:
+        with open(path, "wb") as screen, open(self.folder / "qemu.log", "wb") as log:
             # Kill QEMU even if this process dies of SIGKILL.
-            self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu], stdin=subprocess.DEVNULL,
-                                          stdout=log, stderr=log, start_new_session=True)
+            self.child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *qemu], stdin=subprocess.PIPE,
+                                          stdout=screen, stderr=log, start_new_session=True, bufsize=0)
         if self.is_stopped:
             self.child.kill()
         complete, count, clock = 0, len(limits), Clock(self.child.pid)
@@ -302,11 +321,20 @@ class Machine:
                     raise Failure("the guest went down before the command's end; the console's last lines:"
                                   + console.last_lines(), is_booted=True, is_emulators=console.is_emulators)
                 if late and clock.now() > end:
+                    if booted:
+                        self._ask_what_it_waits_for()
+                        console.text += file.read()
                     self._end_qemu()
                     at = "" if booted else "; the guest has not come to the command yet"
                     raise Failure(f"no result after {limits[complete]} s{at}; the console's last lines:"
                                   + console.last_lines(), 124, booted)
                 time.sleep(0.05)
+
+    def _ask_what_it_waits_for(self):
+        """Lets the guest print what its processes wait for; the guest then goes down."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.child.stdin.write(b"\n")
+            self.child.wait(EXPLAIN)
 
 
 def kvm_works(suite, arch):

@@ -116,6 +116,21 @@ def test_qemu_is_stopped_at_the_time_limit(machine):
     assert machine.child.returncode == -9
 
 
+def test_a_guest_says_at_the_time_limit_what_it_waits_for(machine):
+    machine.script = "echo '@n begin@'; echo out; read line; echo 7 cat: pipe_read"
+    with pytest.raises(Failure, match="no result after 1 s(?s:.*)out(?s:.*)7 cat: pipe_read") as failure:
+        list(machine.run(["true"], limit=1))
+    assert failure.value.status == 124
+
+
+def test_a_guest_that_cannot_say_it_is_stopped(machine, monkeypatch):
+    monkeypatch.setattr(vm, "EXPLAIN", 0.1)
+    machine.script = "echo '@n begin@'; exec sleep 1000"
+    with pytest.raises(Failure, match="no result after 1 s; the console's"):
+        list(machine.run(["true"], limit=1))
+    assert machine.child.returncode == -9
+
+
 def test_time_without_a_processor_does_not_count(monkeypatch, tmp_path):
     monkeypatch.setattr(vm.time, "monotonic", lambda: 100)
     clock = vm.Clock(os.getpid())
