@@ -132,7 +132,7 @@ def are_counted(result, did, engine):
 
 # In total, the program creates more threads than the kernel allows at a time, and more than the command can track at a
 # time.
-@jobs("busy", """echo 1500 >/proc/sys/kernel/threads-max
+@jobs("busy", """most=$(cat /proc/sys/kernel/threads-max); echo 1500 >/proc/sys/kernel/threads-max
 run() {
     part $1; shift; ksyscall count umount2 execve getpgid --json -o /tmp/result "$@" >/dev/null 2>&1; cat /tmp/result
 }
@@ -140,6 +140,7 @@ run threads -- /cli/busy threads
 run exec -- /cli/busy exec /cli/known
 run maps -- /cli/busy maps
 run probed --probes -- /cli/busy maps
+echo $most >/proc/sys/kernel/threads-max
 """, "bullseye", "trixie", "sid", limit=600)
 def test_difficult_calls_are_counted_or_reported(job, guest):
     said = parts(guest(job).output)
@@ -198,7 +199,7 @@ grep -E "panic|status (101|134)" /tmp/out
 part controls; ksyscall count umount2 -- "$(printf '/no\\033[2Jwhere')" 2>&1
 ksyscall count umount2 -o "$(printf '/no\\033/f')" 2>&1
 part zombie; /cli/busy zombie >/tmp/zombie & pid=$!
-until grep -q . /tmp/zombie; do sleep 0.1; done; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
+await grep -q . /tmp/zombie; ksyscall count umount2 -p $(cat /tmp/zombie) 2>&1; kill $pid
 """)
 def test_counting_does_not_change_the_program(job, guest):
     said = parts(guest(job).output)
@@ -253,9 +254,13 @@ count pattern 'umount*' 'getp[gp]id'
 count class %file
 count top -a -T 2 --sort errors
 count processes -P umount2 -H
+cat >/tmp/command <<'end'
+shown() { cat /tmp/intervals 2>/dev/null | wc -l; }
+/cli/known; before=$(shown); until [ $(shown) -ge $((before + 3)) ]; do sleep 0.1; done; /cli/known
+end
 part intervals
-ksyscall count umount2 -i 0.3 --json -o /tmp/result -- sh -c '/cli/known; sleep 1; /cli/known' >/dev/null
-cat /tmp/result
+ksyscall count umount2 -i 0.3 --json -o /tmp/intervals -- sh /tmp/command >/dev/null
+cat /tmp/intervals
 mkdir /tmp/cgroups; mount -t cgroup2 none /tmp/cgroups; mkdir -p /tmp/cgroups/a/b
 ksyscall count umount2 --cgroup /tmp/cgroups/a --json >/tmp/result 2>/tmp/said & pid=$!
 await grep -qs counting /tmp/said
