@@ -34,6 +34,7 @@ use super::table::{self, COMPAT_TABLE, Column, Row};
 /// `lchown`, calls `sys_lchown`. When a process makes the 32-bit `lchown` call, the program runs
 /// twice with [`Callers::All`] and once with [`Callers::Native`] (docs/callers.md).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Callers {
     /// Callers that have the same architecture as this process.
     #[default]

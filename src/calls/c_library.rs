@@ -13,6 +13,7 @@ const TEXT: &str = include_str!("c_library.tbl");
 
 /// A C library whose calls are known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum CLibrary {
     /// The GNU C library.
     Glibc,
