@@ -157,6 +157,7 @@ def check(suite, source):
     with tempfile.TemporaryDirectory(prefix="ksyscall.") as work:
         shared = Path(work)
         shutil.copytree(source, shared / "source")
+        say(f"building the packages for {suite} twice, which takes several minutes")
         inside(tools, shared, BUILD_TWICE)
         first, second = digests(shared / "ksyscall"), digests(shared / "another-name")
         if not first or first != second:
