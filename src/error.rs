@@ -80,7 +80,7 @@ pub enum Error {
     /// The probe requires tracefs, which could not be used. Before Linux 4.17, every probe requires
     /// tracefs, because the kernel has no kprobe PMU. On later kernels, only `max_active` requires
     /// tracefs.
-    #[error("tracefs: {step}: {}{}", Errno(*errno), tracefs_hint(*errno))]
+    #[error("tracefs: {step}: {}{}", Errno(*errno), tracefs_hint(step, *errno))]
     #[non_exhaustive]
     Tracefs {
         /// The step that failed.
@@ -367,9 +367,9 @@ fn probe_hint(errno: i32) -> &'static str {
     }
 }
 
-fn tracefs_hint(errno: i32) -> &'static str {
-    match errno {
-        libc::ENOENT => {
+fn tracefs_hint(step: &str, errno: i32) -> &'static str {
+    match (step, errno) {
+        ("open kprobe_events", libc::ENOENT) => {
             " (mount tracefs; without max_active, Linux 4.17 and later require only /sys)"
         }
         _ => "",
@@ -441,6 +441,7 @@ mod tests {
             Error::NoReturnProbe { symbol },
             Error::Tracefs { step, errno: EACCES },
             Error::Tracefs { step: "open kprobe_events", errno: ENOENT },
+            Error::Tracefs { step: "read the event's id", errno: ENOENT },
             Error::KernelSymbols { errno: EACCES },
             Error::CookieUnsupported,
             Error::NotTraceable { symbol },
